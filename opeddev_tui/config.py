@@ -1,0 +1,312 @@
+"""Owns how settings come together: shipped defaults < config.toml < saved by the app < environment < --set.
+
+Every wrong key, type or value is found in one pass and told with file, key, value, what is allowed
+and the nearest valid key. The app writes only its own file; a person's commented file is never touched.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+import tomli_w
+from msgspec import Struct
+from msgspec.structs import fields
+
+from opeddev_tui.errors import Problem, Problems, SettingsProblem
+from opeddev_tui.settings import Settings
+
+ENVIRONMENT_PREFIX = "OPEDDEV_"
+CONFIG_NAME = "config.toml"
+SAVED_NAME = ".specs/settings.toml"
+
+# what the app needs to keep in its own hands to be exact
+OWNED_ARGUMENTS: Mapping[str, str] = {
+    "output_dir": "each run has its own folder in the model store",
+    "resume_from_checkpoint": "resuming is decided from the journal",
+    "eval_strategy": "the hold-out is scored after every epoch",
+    "eval_on_start": "epoch 0 is always scored",
+    "save_strategy": "a checkpoint is saved after every epoch",
+    "load_best_model_at_end": "the best checkpoint is kept and named, not loaded over the latest",
+    "logging_nan_inf_filter": "a non-finite loss must be seen, not smoothed away",
+    "logging_strategy": "set training.logging_steps",
+    "disable_tqdm": "progress is shown by the app",
+    "report_to": "events go to the journal",
+    "max_steps": "set training.num_train_epochs and early_stop.max_extra_epochs",
+    "fp16": "set model.precision",
+    "bf16": "set model.precision",
+    "fp16_full_eval": "set model.precision",
+    "bf16_full_eval": "set model.precision",
+    "remove_unused_columns": "the collator chooses the columns",
+    "auto_find_batch_size": "after an out-of-memory error the app retries from a verified checkpoint",
+    "train_sampling_strategy": "rows of like length already go together, reproducibly",
+    "dataloader_drop_last": "every row is seen in every epoch",
+    "ignore_data_skip": "a resumed epoch must not see rows twice",
+    "restore_callback_states_from_checkpoint": "it would replace the app's callbacks",
+    "enable_jit_checkpoint": "signal handlers cannot be installed in a worker thread",
+    "push_to_hub": "nothing leaves this machine",
+    "hub_token": "secrets do not belong in training arguments",
+    "run_name": "runs are named by the app",
+    "label_smoothing_factor": "it would change the loss that the hold-out is compared by",
+    "group_by_length": "rows of like length already go together, reproducibly",
+    "data_seed": "set training.seed",
+    "use_cpu": "the device is chosen by the hardware",
+}
+
+
+class Layer(Struct, frozen=True):
+    """One source of settings: its name for people and its tables ``{section: {key: value}}``."""
+
+    origin: str
+    tables: dict[str, dict[str, Any]]
+
+
+class LoadedSettings(Struct, frozen=True):
+    """The resolved settings and, for each ``section.key`` that is not a default, where it comes from."""
+
+    settings: Settings
+    origins: dict[str, str]
+
+    def origin(self, key: str) -> str:
+        """Return where the value of ``section.key`` comes from."""
+        return self.origins.get(key, "default")
+
+
+def sections() -> dict[str, type[Struct]]:
+    """Return the struct type of every section, by name."""
+    return {item.name: item.type for item in fields(Settings)}
+
+
+def known_keys() -> list[str]:
+    """Return every ``section.key``."""
+    return [f"{name}.{item.name}" for name, kind in sections().items() for item in fields(kind)]
+
+
+def describe(section: str, key: str) -> tuple[str, str]:
+    """Return (help sentence, allowed values in words) of a setting."""
+    annotation = get_type_hints(sections()[section], include_extras=True)[key]
+    base, *extras = get_args(annotation)
+    meta: msgspec.Meta = extras[0]
+    return meta.description or "", _allowed(base, meta)
+
+
+def _allowed(base: Any, meta: msgspec.Meta) -> str:
+    literals = get_args(base) if getattr(base, "__origin__", None) is not dict else ()
+    if literals:
+        return "one of " + ", ".join(str(value) for value in literals)
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+    name = names.get(base, "a table")
+    limits = (
+        ("at least", meta.ge),
+        ("above", meta.gt),
+        ("at most", meta.le),
+        ("below", meta.lt),
+    )
+    parts = [f"{word} {limit:.10g}" for word, limit in limits if limit is not None]
+    return f"{name} {' and '.join(parts)}".strip()
+
+
+def load(
+    workspace: Path,
+    *,
+    overrides: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> LoadedSettings:
+    """Return the settings of ``workspace``; raise ``Problems`` with everything that is wrong in them."""
+    problems: list[Problem] = []
+    layers = [
+        _file_layer(workspace / CONFIG_NAME, problems),
+        _file_layer(workspace / SAVED_NAME, problems),
+        *_environment_layers(os.environ if environment is None else environment, problems),
+        *_override_layers(overrides, problems),
+    ]
+    return resolve(layers, problems)
+
+
+def resolve(layers: Iterable[Layer], problems: list[Problem] | None = None) -> LoadedSettings:
+    """Lay ``layers`` over the defaults, later ones last; raise ``Problems`` if anything is wrong."""
+    found: list[Problem] = [] if problems is None else problems
+    merged: dict[str, dict[str, Any]] = {name: {} for name in sections()}
+    origins: dict[str, str] = {}
+    for layer in layers:
+        for section, table in layer.tables.items():
+            for key, value in _checked_table(layer.origin, section, table, found):
+                merged[section][key] = value
+                origins[f"{section}.{key}"] = layer.origin
+    if found:
+        raise Problems(found)
+    return LoadedSettings(msgspec.convert(merged, Settings), origins)
+
+
+def _checked_table(
+    origin: str, section: str, table: Any, problems: list[Problem]
+) -> Iterable[tuple[str, Any]]:
+    kind = sections().get(section)
+    if kind is None:
+        problems.append(_unknown(origin, f"[{section}]", section, list(sections())))
+        return
+    if not isinstance(table, dict):
+        problems.append(SettingsProblem(f"[{section}] must be a table, not {table!r}.", where=origin))
+        return
+    hints = get_type_hints(kind, include_extras=True)
+    for key, value in table.items():
+        if key not in hints:
+            problems.append(_unknown(origin, f"{section}.{key}", f"{section}.{key}", known_keys()))
+            continue
+        try:
+            msgspec.convert(value, hints[key])
+        except msgspec.ValidationError:
+            problems.append(_wrong_value(origin, section, key, value))
+            continue
+        problem = _semantic_problem(origin, section, key, value)
+        if problem is not None:
+            problems.append(problem)
+            continue
+        yield key, value
+
+
+def _unknown(origin: str, shown: str, name: str, valid: list[str]) -> Problem:
+    near = difflib.get_close_matches(name, valid, n=1, cutoff=0.4)
+    if not near and "." in name:
+        by_key = {item.rpartition(".")[2]: item for item in valid}
+        near = [by_key[match] for match in difflib.get_close_matches(name.rpartition(".")[2], by_key, n=1)]
+    cure = f"Did you mean {near[0]}?" if near else f"Valid are: {', '.join(valid)}."
+    return SettingsProblem(f"unknown setting {shown}.", where=origin, cure=cure)
+
+
+def _wrong_value(origin: str, section: str, key: str, value: Any) -> Problem:
+    _, allowed = describe(section, key)
+    return SettingsProblem(f"{section}.{key} = {value!r} is not allowed.", where=origin, cure=f"It takes {allowed}.")
+
+
+def _semantic_problem(origin: str, section: str, key: str, value: Any) -> Problem | None:
+    """Return what a type cannot say: owned training arguments, a pattern that does not compile."""
+    if (section, key) == ("training", "arguments"):
+        for name in value:
+            if name in OWNED_ARGUMENTS:
+                return SettingsProblem(
+                    f"training.arguments.{name} is owned by the app.", where=origin,
+                    cure=f"The reason: {OWNED_ARGUMENTS[name]}.",
+                )
+            if name in get_type_hints(sections()["training"]):
+                return SettingsProblem(
+                    f"training.arguments.{name} has a setting of its own.", where=origin,
+                    cure=f"Set training.{name} instead.",
+                )
+    if (section, key) == ("grading", "pattern"):
+        return _pattern_problem(origin, value)
+    if isinstance(value, float) and value != value:
+        return _wrong_value(origin, section, key, value)
+    return None
+
+
+def _pattern_problem(origin: str, value: str) -> Problem | None:
+    import re
+
+    try:
+        groups = re.compile(value).groups
+    except re.error as error:
+        return SettingsProblem(f"grading.pattern is not a regular expression: {error}.", where=origin)
+    if groups < 1:
+        return SettingsProblem(
+            "grading.pattern has no group.", where=origin, cure="Put the grade in parentheses: Grade: ([0-9]+)."
+        )
+    return None
+
+
+def _file_layer(path: Path, problems: list[Problem]) -> Layer:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return Layer(str(path), {})
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(SettingsProblem(f"cannot be read: {error}.", where=str(path)))
+        return Layer(str(path), {})
+    try:
+        return Layer(str(path), tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        problems.append(SettingsProblem(f"is not valid TOML: {error}.", where=str(path)))
+        return Layer(str(path), {})
+
+
+def _environment_layers(environment: Mapping[str, str], problems: list[Problem]) -> Iterable[Layer]:
+    for name, raw in sorted(environment.items()):
+        if not name.startswith(ENVIRONMENT_PREFIX) or "__" not in name:
+            continue
+        section, _, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
+        yield _single(f"environment {name}", section, key, raw, problems)
+
+
+def _override_layers(overrides: Sequence[str], problems: list[Problem]) -> Iterable[Layer]:
+    for override in overrides:
+        name, equals, raw = override.partition("=")
+        section, dot, key = name.strip().partition(".")
+        if not equals or not dot:
+            problems.append(
+                SettingsProblem(f"{override!r} is not a setting.", where="--set", cure="Write --set section.key=value.")
+            )
+            continue
+        yield _single("--set", section, key, raw, problems)
+
+
+def _single(origin: str, section: str, key: str, raw: str, problems: list[Problem]) -> Layer:
+    """Return a layer of one value, read as TOML if it is TOML and as a text if that is what the key takes."""
+    hints = get_type_hints(sections()[section]) if section in sections() else {}
+    value: Any
+    if section == "training" and key.startswith("arguments."):
+        key, raw = "arguments", f"{{{key.removeprefix('arguments.')} = {raw}}}"
+    if hints.get(key) is str:
+        value = raw.strip("\"'") if raw[:1] in "\"'" and raw[:1] == raw[-1:] else raw
+    else:
+        try:
+            value = tomllib.loads(f"value = {raw}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = raw
+    return Layer(origin, {section: {key: value}})
+
+
+def save(workspace: Path, changes: Mapping[str, Any]) -> Path:
+    """Add ``{"section.key": value}`` to the app's own file (``None`` removes one) and return its path.
+
+    Raises ``Problems`` and leaves the file as it was if a value is not allowed.
+    """
+    from opeddev_tui.storage import write_atomic
+
+    path = workspace / SAVED_NAME
+    problems: list[Problem] = []
+    tables = {name: dict(table) for name, table in _file_layer(path, problems).tables.items()}
+    for name, value in changes.items():
+        section, _, key = name.partition(".")
+        table = tables.setdefault(section, {})
+        if value is None:
+            table.pop(key, None)
+        else:
+            table[key] = value
+    resolve([Layer(str(path), tables)], problems)
+    header = "# Written by opeddev-tui. Your own settings belong in config.toml.\n"
+    write_atomic(path, (header + tomli_w.dumps({k: v for k, v in tables.items() if v})).encode())
+    return path
+
+
+def render_default(*, commented_out: bool = False) -> str:
+    """Return the complete, commented default configuration as TOML.
+
+    With ``commented_out`` the values are comments, so a workspace follows later defaults until one is chosen.
+    """
+    lines = [
+        "# Settings of opeddev-tui. Order: these defaults < a workspace's config.toml < settings saved by the app",
+        "# (.specs/settings.toml) < environment (OPEDDEV_TRAINING__LEARNING_RATE=1e-5) < --set section.key=value.",
+    ]
+    mark = "# " if commented_out else ""
+    defaults = msgspec.to_builtins(Settings())
+    for name, kind in sections().items():
+        lines += ["", f"# {(kind.__doc__ or '').strip()}", f"[{name}]"]
+        for item in fields(kind):
+            doc, allowed = describe(name, item.name)
+            value = defaults[name][item.name]
+            shown = tomli_w.dumps({item.name: value}).strip() if value != {} else f"{item.name} = {{}}"
+            lines += [f"# {doc} ({allowed})", f"{mark}{shown}"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,80 @@
+"""Owns the problems a person can act on: what is wrong, where, and the cure.
+
+Everything raised on purpose is one of these; anything else that reaches the command line is a bug
+and shows a traceback in the log. Exit codes are part of the interface (README, "Exit codes").
+"""
+
+from collections.abc import Sequence
+
+
+class Problem(Exception):
+    """One clear sentence with its place and its cure.
+
+    ``where`` is a file (with line or key) or empty; ``cure`` says what to do next or is empty.
+    """
+
+    exit_code = 1
+    kind = "problem"
+
+    def __init__(self, message: str, *, where: str = "", cure: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.cure = cure
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        cure = f" {self.cure}" if self.cure else ""
+        return f"{place}{self.message}{cure}"
+
+
+class SettingsProblem(Problem):
+    """A setting that cannot be used."""
+
+    exit_code = 2
+    kind = "settings"
+
+
+class DataProblem(Problem):
+    """A batch, a row or the hold-out that cannot be used."""
+
+    exit_code = 3
+    kind = "data"
+
+
+class StorageProblem(Problem):
+    """A disk that is full, read-only or gone, or a checkpoint that cannot be trusted."""
+
+    exit_code = 4
+    kind = "storage"
+
+
+class ModelProblem(Problem):
+    """A model or tokenizer that cannot be loaded or does not fit."""
+
+    exit_code = 5
+    kind = "model"
+
+
+class TrainingProblem(Problem):
+    """A training that cannot start, go on or be resumed."""
+
+    exit_code = 6
+    kind = "training"
+
+
+class BusyProblem(Problem):
+    """Another process holds the workspace."""
+
+    exit_code = 7
+    kind = "busy"
+
+
+class Problems(Problem):
+    """Several problems found in one pass, shown together."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+        self.exit_code = problems[0].exit_code if problems else 1
+        self.kind = problems[0].kind if problems else "problem"

@@ -1,0 +1,63 @@
+"""Owns careful writing: files appear whole or not at all, and disk problems become clear sentences."""
+
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from opeddev_tui.errors import StorageProblem
+
+_CURES = {
+    errno.ENOSPC: "Free some space there, or set paths.model_store to another disk.",
+    errno.EDQUOT: "Your quota is used up: free some space, or set paths.model_store to another disk.",
+    errno.EROFS: "The file system is read-only: set paths.model_store (or the workspace) to a writable place.",
+    errno.EACCES: "Give yourself write permission there, or choose another place.",
+    errno.EPERM: "Give yourself write permission there, or choose another place.",
+}
+
+
+def storage_problem(error: OSError, path: Path | str) -> StorageProblem:
+    """Return the clear sentence for a failed write or read at ``path``."""
+    reason = os.strerror(error.errno).lower() if error.errno else str(error)
+    return StorageProblem(
+        f"cannot be written: {reason}.", where=str(error.filename or path), cure=_CURES.get(error.errno or 0, "")
+    )
+
+
+@contextlib.contextmanager
+def told_clearly(path: Path | str) -> Iterator[None]:
+    """Turn an ``OSError`` inside the block into a ``StorageProblem`` about ``path``."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_problem(error, path) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """Write ``content`` to ``path`` so that a reader or a crash sees the old file or the new one."""
+    with told_clearly(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, mode)
+            os.replace(name, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+            raise
+        sync_folder(path.parent)

@@ -1,0 +1,59 @@
+"""Owns the boundary for text from outside: models, data sets, files, error messages.
+
+A terminal answers some control sequences as if a person had typed, so text that reaches it
+unfiltered can press keys, set the clipboard or hide itself. Everything shown passes ``clean`` once.
+"""
+
+import unicodedata
+
+_LINE_BREAKS = frozenset("\u2028\u2029\x85\x0b\x0c")
+# marks that reorder, join or hide what a person reads
+_INVISIBLE = (
+    frozenset(range(0x202A, 0x202F))
+    | frozenset(range(0x2060, 0x2070))
+    | frozenset({0x200B, 0x200C, 0x200E, 0x200F, 0x061C, 0xFEFF, 0x00AD, 0x180E})
+    | frozenset(range(0xE0000, 0xE0080))
+)
+_REPLACEMENT = "\ufffd"
+
+
+def _shown(char: str) -> str:
+    """What stands on the screen for one character: itself, a picture of it, or a replacement mark."""
+    code = ord(char)
+    if char in "\n\t":
+        return char
+    if char in _LINE_BREAKS:
+        return "\n"
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\u2421"
+    if 0x80 <= code < 0xA0 or 0xD800 <= code < 0xE000 or code in _INVISIBLE:
+        return _REPLACEMENT
+    return char
+
+
+def clean(text: str, *, max_chars: int = 20_000, max_combining: int = 4) -> str:
+    """Return ``text`` safe to show: no control byte, no reordering mark, of bounded length.
+
+    Control characters become their visible pictures (``ESC`` is ``␛``), so nothing is hidden;
+    newline and tab stay. Combining marks beyond ``max_combining`` on one base are dropped.
+    """
+    shown: list[str] = []
+    combining = 0
+    for char in text[:max_chars]:
+        if unicodedata.combining(char):
+            combining += 1
+            if combining > max_combining:
+                continue
+        else:
+            combining = 0
+        shown.append(_shown(char))
+    if len(text) > max_chars:
+        shown.append("… [cut]")
+    return "".join(shown)
+
+
+def clean_line(text: str, *, max_chars: int = 500) -> str:
+    """Return ``clean(text)`` on one line, line breaks shown as ``⏎`` and tabs as a space."""
+    return clean(text, max_chars=max_chars).replace("\n", "⏎").replace("\t", " ")
