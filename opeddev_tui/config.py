@@ -141,9 +141,7 @@ def resolve(layers: Iterable[Layer], problems: list[Problem] | None = None) -> L
     return LoadedSettings(msgspec.convert(merged, Settings), origins)
 
 
-def _checked_table(
-    origin: str, section: str, table: Any, problems: list[Problem]
-) -> Iterable[tuple[str, Any]]:
+def _checked_table(origin: str, section: str, table: Any, problems: list[Problem]) -> Iterable[tuple[str, Any]]:
     kind = sections().get(section)
     if kind is None:
         problems.append(_unknown(origin, f"[{section}]", section, list(sections())))
@@ -188,12 +186,14 @@ def _semantic_problem(origin: str, section: str, key: str, value: Any) -> Proble
         for name in value:
             if name in OWNED_ARGUMENTS:
                 return SettingsProblem(
-                    f"training.arguments.{name} is owned by the app.", where=origin,
+                    f"training.arguments.{name} is owned by the app.",
+                    where=origin,
                     cure=f"The reason: {OWNED_ARGUMENTS[name]}.",
                 )
             if name in get_type_hints(sections()["training"]):
                 return SettingsProblem(
-                    f"training.arguments.{name} has a setting of its own.", where=origin,
+                    f"training.arguments.{name} has a setting of its own.",
+                    where=origin,
                     cure=f"Set training.{name} instead.",
                 )
     if (section, key) == ("grading", "pattern"):
@@ -212,7 +212,9 @@ def _pattern_problem(origin: str, value: str) -> Problem | None:
         return SettingsProblem(f"grading.pattern is not a regular expression: {error}.", where=origin)
     if groups < 1:
         return SettingsProblem(
-            "grading.pattern has no group.", where=origin, cure="Put the grade in parentheses: Grade: ([0-9]+)."
+            "grading.pattern has no group.",
+            where=origin,
+            cure="Put the grade in parentheses: Grade: ([0-9]+).",
         )
     return None
 

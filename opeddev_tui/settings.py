@@ -20,40 +20,32 @@ def _text(doc: str) -> Meta:
 class Paths(_Section, frozen=True):
     """Where things lie, relative to the workspace unless absolute or starting with ~."""
 
-    base: Annotated[str, _text("The first training set: a folder or file.")] = (
-        "datasets/processed_webdev_coding"
-    )
+    base: Annotated[str, _text("The first training set: a folder or file.")] = "datasets/processed_webdev_coding"
     increments: Annotated[str, _text("The folder of the increments batch_100_01, batch_100_02, …")] = (
         "datasets/incremental"
     )
     holdout: Annotated[
         str,
-        _text(
-            "The fixed validation set. If it does not exist, a validation or test split of the base set is used."
-        ),
+        _text("The fixed validation set. If it does not exist, a validation or test split of the base set is used."),
     ] = "datasets/holdout_webdev_coding"
     model_store: Annotated[str, _text("Where checkpoints are kept; large, may be on another disk.")] = (
         "~/.openclaw/models/qwen3_webdev"
     )
-    model_link: Annotated[str, _text("The link to the model store inside the workspace.")] = (
-        "models/qwen3_webdev"
-    )
+    model_link: Annotated[str, _text("The link to the model store inside the workspace.")] = "models/qwen3_webdev"
     logs: Annotated[str, _text("Logs and the metrics tables.")] = "logs"
     runs: Annotated[str, _text("One folder a run, with its journal.")] = "logs/runs"
     train_log: Annotated[str, _text("What the libraries print while training.")] = "logs/train.log"
     observations: Annotated[str, _text("Your notes on stopped steps.")] = "logs/observations.md"
-    last_run_args: Annotated[str, _text("Everything that repeats the last run.")] = (
-        ".specs/training/last_run_args.json"
-    )
+    last_run_args: Annotated[str, _text("Everything that repeats the last run.")] = ".specs/training/last_run_args.json"
     plots: Annotated[str, _text("Plots and reports.")] = ".specs/plots"
 
 
 class Model(_Section, frozen=True):
     """The model that is fine-tuned."""
 
-    name: Annotated[
-        str, Meta(min_length=1, description="A hub name or a folder (relative to the workspace).")
-    ] = "Qwen/Qwen3-0.6B"
+    name: Annotated[str, Meta(min_length=1, description="A hub name or a folder (relative to the workspace).")] = (
+        "Qwen/Qwen3-0.6B"
+    )
     revision: Annotated[str, _text("Branch, tag or commit on the hub.")] = "main"
     precision: Annotated[
         Literal["fp16", "bf16", "fp32"],
@@ -63,32 +55,30 @@ class Model(_Section, frozen=True):
         ),
     ] = "fp16"
     device_map: Annotated[str, _text("How weights are placed on GPUs (one process).")] = "auto"
-    trust_remote_code: Annotated[
-        bool, _text("Run Python code that comes with a model. Leave this off.")
-    ] = False
-    use_safetensors: Annotated[
-        bool, _text("Load weights from safetensors only; pickled weights can run code.")
-    ] = True
+    trust_remote_code: Annotated[bool, _text("Run Python code that comes with a model. Leave this off.")] = False
+    use_safetensors: Annotated[bool, _text("Load weights from safetensors only; pickled weights can run code.")] = True
 
 
 class Data(_Section, frozen=True):
     """Reading batches and turning rows into tokens."""
 
     max_length: Annotated[
-        int, Meta(ge=32, le=131072, description="Longest example in tokens; longer prompts lose their middle.")
+        int,
+        Meta(ge=32, le=131072, description="Longest example in tokens; longer prompts lose their middle."),
     ] = 1024
     min_prompt_tokens: Annotated[
-        int, Meta(ge=0, le=4096, description="A row whose prompt would be cut below this is dropped and reported.")
+        int,
+        Meta(ge=0, le=4096, description="A row whose prompt would be cut below this is dropped and reported."),
     ] = 16
-    max_line_bytes: Annotated[
-        int, Meta(ge=1000, description="Longest line of a JSONL file, in bytes.")
-    ] = 4_000_000
+    max_line_bytes: Annotated[int, Meta(ge=1000, description="Longest line of a JSONL file, in bytes.")] = 4_000_000
     max_depth: Annotated[int, Meta(ge=4, le=500, description="Deepest nesting of a JSON row.")] = 32
     near_duplicate: Annotated[
         float,
         Meta(
-            gt=0, le=1, description="Share of common 4-word shingles from which a training row counts as a "
-            "near copy of a hold-out row (a warning; exact copies are an error)."
+            gt=0,
+            le=1,
+            description="Share of common 4-word shingles from which a training row counts as a "
+            "near copy of a hold-out row (a warning; exact copies are an error).",
         ),
     ] = 0.8
 
@@ -103,9 +93,7 @@ class Training(_Section, frozen=True):
     gradient_accumulation_steps: Annotated[
         int, Meta(ge=1, le=4096, description="Forward passes an optimizer step.")
     ] = 1
-    learning_rate: Annotated[
-        float, Meta(gt=0, le=1, description="Learning rate of a first full fine-tune.")
-    ] = 2e-5
+    learning_rate: Annotated[float, Meta(gt=0, le=1, description="Learning rate of a first full fine-tune.")] = 2e-5
     resume_learning_rate: Annotated[
         float, Meta(gt=0, le=1, description="Learning rate when continuing from a checkpoint.")
     ] = 1e-5
@@ -122,9 +110,7 @@ class Training(_Section, frozen=True):
     ] = 0.02
     weight_decay: Annotated[float, Meta(ge=0, le=10, description="Weight decay of AdamW.")] = 0.0
     max_grad_norm: Annotated[float, Meta(gt=0, description="Gradients are clipped to this norm.")] = 1.0
-    gradient_checkpointing: Annotated[
-        bool, _text("Recompute activations: less memory, somewhat slower.")
-    ] = False
+    gradient_checkpointing: Annotated[bool, _text("Recompute activations: less memory, somewhat slower.")] = False
     logging_steps: Annotated[int, Meta(ge=1, description="Optimizer steps between two logged points.")] = 1
     save_total_limit: Annotated[
         int, Meta(ge=3, le=1000, description="Checkpoints kept a run, besides best, pinned and parent ones.")
@@ -156,19 +142,18 @@ class EarlyStop(_Section, frozen=True):
     """When to go on after the planned epochs, and who decides."""
 
     max_extra_epochs: Annotated[
-        int, Meta(ge=0, le=100, description="Epochs that may be added while the hold-out or the person says better.")
+        int,
+        Meta(ge=0, le=100, description="Epochs that may be added while the hold-out or the person says better."),
     ] = 2
-    min_delta: Annotated[
-        float, Meta(ge=0, description="How much the hold-out loss must fall to count as better.")
-    ] = 0.0
+    min_delta: Annotated[float, Meta(ge=0, description="How much the hold-out loss must fall to count as better.")] = (
+        0.0
+    )
     mode: Annotated[
         Literal["plain", "significant"],
         _text("plain compares the means; significant asks the interval of the difference to exclude zero."),
     ] = "plain"
     confidence: Annotated[float, Meta(gt=0.5, lt=1, description="Confidence of the intervals.")] = 0.95
-    policy: Annotated[
-        Literal["ask", "rule"], _text("Who decides after an epoch: you, or the rule.")
-    ] = "ask"
+    policy: Annotated[Literal["ask", "rule"], _text("Who decides after an epoch: you, or the rule.")] = "ask"
     decision_timeout_minutes: Annotated[
         float, Meta(ge=0, description="After this long without an answer the rule decides; 0 waits for ever.")
     ] = 0.0
@@ -195,15 +180,13 @@ class Grading(_Section, frozen=True):
     system_prompt: Annotated[str, _text("The system message; empty for none.")] = (
         "You grade web-development code from 1 (poor) to 5 (excellent)."
     )
-    prompt_template: Annotated[
-        str, _text("Fields in braces are the row's: {task} {submission} {rubric} {kind}.")
-    ] = "Task: {task}\n\nRubric: {rubric}\n\nSubmission:\n{submission}"
+    prompt_template: Annotated[str, _text("Fields in braces are the row's: {task} {submission} {rubric} {kind}.")] = (
+        "Task: {task}\n\nRubric: {rubric}\n\nSubmission:\n{submission}"
+    )
     completion_template: Annotated[str, _text("What the model learns to write.")] = (
         "Grade: {grade}\nFeedback: {feedback}"
     )
-    pattern: Annotated[str, _text("A regular expression whose first group is the grade.")] = (
-        r"Grade:\s*([0-9]+)"
-    )
+    pattern: Annotated[str, _text("A regular expression whose first group is the grade.")] = r"Grade:\s*([0-9]+)"
     minimum: Annotated[int, _text("Lowest grade.")] = 1
     maximum: Annotated[int, _text("Highest grade.")] = 5
     evaluate: Annotated[bool, _text("Generate a grade for every hold-out row after every epoch.")] = True
@@ -230,9 +213,7 @@ class Ui(_Section, frozen=True):
     undo_seconds: Annotated[
         float, Meta(ge=0, le=60, description="How long a decision can be undone before it takes effect.")
     ] = 3.0
-    smoothing: Annotated[
-        float, Meta(ge=0, lt=1, description="Smoothing of the shown train loss; 0 is off.")
-    ] = 0.8
+    smoothing: Annotated[float, Meta(ge=0, lt=1, description="Smoothing of the shown train loss; 0 is off.")] = 0.8
     stall_seconds: Annotated[
         float, Meta(gt=0, description="A run without an event for this long is shown as stalled.")
     ] = 120.0

@@ -22,7 +22,9 @@ def storage_problem(error: OSError, path: Path | str) -> StorageProblem:
     """Return the clear sentence for a failed write or read at ``path``."""
     reason = os.strerror(error.errno).lower() if error.errno else str(error)
     return StorageProblem(
-        f"cannot be written: {reason}.", where=str(error.filename or path), cure=_CURES.get(error.errno or 0, "")
+        f"cannot be written: {reason}.",
+        where=str(error.filename or path),
+        cure=_CURES.get(error.errno or 0, ""),
     )
 
 

@@ -1,0 +1,118 @@
+"""Owns the only way into a running training: commands, from this process or through the run's folder.
+
+Training takes commands at safe points (optimizer-step boundary, epoch boundary, while a question is open);
+whoever gives one never waits.
+"""
+
+import os
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from opeddev_tui.events import Choice
+from opeddev_tui.storage import write_atomic
+
+MAILBOX_NAME = "control"
+# how often a waiting training looks into the mailbox of other processes, in seconds
+MAILBOX_POLL = 0.2
+
+
+class Command(Struct, frozen=True, tag=True, tag_field="command"):
+    """Something a person asks of the training."""
+
+
+class Decide(Command, frozen=True):
+    """The answer to the question after ``epoch``; ignored if that question is not open."""
+
+    epoch: int
+    choice: Choice
+    by: str = "person"
+    note: str = ""
+
+
+class Pause(Command, frozen=True):
+    """Wait at the next optimizer-step boundary."""
+
+
+class Resume(Command, frozen=True):
+    """Go on after a pause."""
+
+
+class SampleNow(Command, frozen=True):
+    """Generate the probe prompts at the next optimizer-step boundary."""
+
+
+class SaveNow(Command, frozen=True):
+    """Save a checkpoint at the next optimizer-step boundary."""
+
+
+class Stop(Command, frozen=True):
+    """Save at the next optimizer-step boundary and end, resumable."""
+
+    reason: str = "stopped by the person"
+
+
+AnyCommand = Decide | Pause | Resume | SampleNow | SaveNow | Stop
+
+
+class Control:
+    """Commands on their way to one training. Safe to use from any thread."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder / MAILBOX_NAME if folder is not None else None
+        self._queue: deque[AnyCommand] = deque()
+        self._arrived = threading.Condition()
+
+    def open_mailbox(self, folder: Path) -> None:
+        """From now on also take commands left in the run folder ``folder``; old ones are dropped."""
+        self._folder = folder / MAILBOX_NAME
+        self._from_mailbox()
+
+    def request(self, command: AnyCommand) -> None:
+        """Hand over a command and return at once."""
+        with self._arrived:
+            self._queue.append(command)
+            self._arrived.notify_all()
+
+    def take(self) -> list[AnyCommand]:
+        """Return the commands that have arrived, oldest first."""
+        with self._arrived:
+            commands = list(self._queue)
+            self._queue.clear()
+        return commands + self._from_mailbox()
+
+    def wait(self, timeout: float | None = None) -> list[AnyCommand]:
+        """Return the next commands; an empty list after ``timeout`` seconds without one."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            commands = self.take()
+            left = None if end is None else end - time.monotonic()
+            if commands or (left is not None and left <= 0):
+                return commands
+            with self._arrived:
+                if not self._queue:
+                    self._arrived.wait(MAILBOX_POLL if left is None else min(MAILBOX_POLL, left))
+
+    def _from_mailbox(self) -> list[AnyCommand]:
+        if self._folder is None or not self._folder.is_dir():
+            return []
+        commands: list[AnyCommand] = []
+        for path in sorted(self._folder.glob("*.json")):
+            try:
+                commands.append(msgspec.json.decode(path.read_bytes(), type=AnyCommand))
+            except msgspec.DecodeError:
+                # not one of ours; it is removed like the others, a run is not stopped by a stray file
+                continue
+            finally:
+                path.unlink(missing_ok=True)
+        return commands
+
+
+def send(run_folder: Path, command: AnyCommand) -> None:
+    """Leave ``command`` for the process that trains in ``run_folder``."""
+    name = f"{time.time_ns():020d}-{os.getpid()}.json"
+    write_atomic(run_folder / MAILBOX_NAME / name, msgspec.json.encode(command), mode=0o600)

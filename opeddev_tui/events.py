@@ -1,0 +1,407 @@
+"""Owns the facts about a run: immutable events, their JSON form, and the protocol of who receives them.
+
+Losses are in nats a token, times in Unix seconds, sizes in bytes. A ``None`` in a metric means that there is
+no finite number. Fields are only ever added, with defaults, so old journals stay readable.
+"""
+
+import math
+import time
+from typing import Literal, Protocol
+
+import msgspec
+from msgspec import Struct, field
+
+Choice = Literal["continue", "stop"]
+
+
+class Event(Struct, frozen=True, kw_only=True, tag=True, tag_field="type"):
+    """A fact that happened at ``at`` (Unix seconds)."""
+
+    at: float = field(default_factory=time.time)
+
+
+class RunStarted(Event, frozen=True):
+    """A step's run begins; everything a monitor needs to draw its frame."""
+
+    run: str
+    step: int
+    batch: str
+    rows: int
+    holdout_rows: int
+    holdout_fingerprint: str
+    planned_epochs: int
+    max_epochs: int
+    seed: int
+    model: str = ""
+    parent: str = ""
+    settings_fingerprint: str = ""
+    data_fingerprint: str = ""
+    policy: str = "ask"
+    lora: bool = False
+    pid: int = 0
+    host: str = ""
+
+
+class ModelLoaded(Event, frozen=True):
+    """The model is in memory: where, how, and how large."""
+
+    device: str
+    precision: str
+    reason: str
+    parameters: int
+    trainable: int
+
+
+class DataPrepared(Event, frozen=True):
+    """The rows are tokens. ``dropped`` and ``shortened`` name rows that did not fit ``max_length``."""
+
+    rows: int
+    tokens: int
+    loss_tokens: int
+    steps_per_epoch: int
+    total_steps: int
+    batch_size: int
+    accumulation: int
+    learning_rate: float
+    dropped: tuple[str, ...] = ()
+    shortened: int = 0
+
+
+class TokenStats(Struct, frozen=True):
+    """Token lengths of one batch after the chat template."""
+
+    name: str
+    rows: int
+    tokens: int
+    loss_tokens: int
+    median: int
+    percentile_95: int
+    longest: int
+
+
+class TokensCounted(Event, frozen=True):
+    """Token lengths of every batch in the step."""
+
+    batches: tuple[TokenStats, ...]
+
+
+class PhaseChanged(Event, frozen=True):
+    """What the training is busy with: loading, reading, evaluating, training, generating, saving, waiting."""
+
+    phase: str
+    detail: str = ""
+
+
+class Resumed(Event, frozen=True):
+    """An interrupted run goes on from a verified checkpoint (empty: from its beginning)."""
+
+    checkpoint: str
+    global_step: int
+    epoch: float
+    pid: int = 0
+
+
+class Progress(Event, frozen=True):
+    """A logged point: the mean train loss since the last one."""
+
+    global_step: int
+    epoch: float
+    loss: float | None
+    grad_norm: float | None = None
+    learning_rate: float | None = None
+    samples_per_second: float | None = None
+    tokens_per_second: float | None = None
+
+
+class HardwareSampled(Event, frozen=True):
+    """Use of the machine; GPU fields are None without an NVIDIA GPU."""
+
+    cpu_percent: float
+    ram_used: int
+    ram_total: int
+    gpu_memory_used: int | None = None
+    gpu_memory_total: int | None = None
+    gpu_percent: float | None = None
+    gpu_celsius: float | None = None
+
+
+class HoldoutEvaluated(Event, frozen=True):
+    """Hold-out loss after ``epoch`` (0: before the step), with the summed loss and tokens of each example."""
+
+    epoch: int
+    loss: float
+    sums: tuple[float, ...]
+    tokens: tuple[int, ...]
+    seconds: float = 0.0
+
+
+class Sample(Struct, frozen=True):
+    """One probe prompt and what the model wrote."""
+
+    prompt: str
+    reference: str
+    text: str
+    id: str = ""
+    kind: str = ""
+    grade: int | None = None
+    reference_grade: int | None = None
+    tokens: int = 0
+
+
+class SamplesGenerated(Event, frozen=True):
+    """Texts for the probe prompts from the weights with ``fingerprint``."""
+
+    epoch: float
+    global_step: int
+    fingerprint: str
+    samples: tuple[Sample, ...]
+    seconds: float = 0.0
+    on_demand: bool = False
+
+
+class GradesMeasured(Event, frozen=True):
+    """Grades read from generations on the whole hold-out; ``predicted[i]`` is None where none was parsed."""
+
+    epoch: int
+    predicted: tuple[int | None, ...]
+    reference: tuple[int, ...]
+    parsed: float
+    exact: float
+    within_one: float
+    mean_absolute_error: float | None
+    kappa: float | None
+    kappa_interval: tuple[float, float] | None = None
+    majority_exact: float = 0.0
+    middle_within_one: float = 0.0
+    classifier_exact: float | None = None
+    seconds: float = 0.0
+
+
+class CheckpointSaved(Event, frozen=True):
+    """A checkpoint is on disk, verified and published."""
+
+    path: str
+    global_step: int
+    epoch: float
+    size: int
+    digest: str
+
+
+class CheckpointRejected(Event, frozen=True):
+    """A checkpoint was found that cannot be trusted, and why."""
+
+    path: str
+    problem: str
+
+
+class CheckpointRemoved(Event, frozen=True):
+    """A checkpoint was rotated out."""
+
+    path: str
+    reason: str
+
+
+class RowsTrained(Event, frozen=True):
+    """Indices into the step's rows, in the order the epoch saw them (since ``from_step``)."""
+
+    epoch: int
+    rows: tuple[int, ...]
+    from_step: int = 0
+
+
+class EpochFinished(Event, frozen=True):
+    """One row of the metrics table; epoch 0 is the state before the step, without a train loss."""
+
+    epoch: int
+    train_loss: float | None
+    val_loss: float
+    samples_per_second: float | None
+    global_step: int
+    checkpoint: str = ""
+
+
+class Verdict(Struct, frozen=True):
+    """What the early-stop rule recommends after ``epoch``, with its reasons in words."""
+
+    epoch: int
+    choice: Choice
+    limit_reached: bool
+    reasons: tuple[str, ...]
+    loss_improved: bool = False
+    human_improved: bool = False
+    difference: float | None = None
+    interval: tuple[float, float] | None = None
+    better: int = 0
+    worse: int = 0
+    worst: tuple[int, ...] = ()
+    compared_with: int | None = None
+
+
+class DecisionAwaited(Event, frozen=True):
+    """The question is open; training does not go on before the answer. ``deadline`` in Unix seconds."""
+
+    epoch: int
+    verdict: Verdict
+    max_epochs: int
+    deadline: float | None = None
+
+
+class Decided(Event, frozen=True):
+    """The answer, who gave it (person, rule, timeout, limit), and the verdict beside it."""
+
+    epoch: int
+    choice: Choice
+    by: str
+    verdict: Verdict
+    note: str = ""
+
+
+class Rated(Event, frozen=True):
+    """A blind rating of one prompt: what was left and right, and which was preferred."""
+
+    epoch: int
+    prompt: int
+    left: str
+    right: str
+    preferred: Literal["now", "before", "tie", "both bad"]
+    round_seed: int
+
+
+class RatingUndone(Event, frozen=True):
+    """The last rating of a prompt was taken back."""
+
+    epoch: int
+    prompt: int
+
+
+class Annotated(Event, frozen=True):
+    """A person's observation on the run."""
+
+    epoch: int | None
+    note: str
+
+
+class Paused(Event, frozen=True):
+    """Training waits at an optimizer-step boundary."""
+
+    global_step: int
+
+
+class Unpaused(Event, frozen=True):
+    """Training goes on."""
+
+    global_step: int
+
+
+class MemoryRetried(Event, frozen=True):
+    """Out of memory: half the batch, double the accumulation, from the last verified checkpoint."""
+
+    batch_size: int
+    accumulation: int
+    checkpoint: str
+    message: str
+
+
+class Warned(Event, frozen=True):
+    """Something a person should know that does not stop the run."""
+
+    message: str
+
+
+class Interrupted(Event, frozen=True):
+    """The run stopped before its end on request and can be resumed."""
+
+    reason: str
+    checkpoint: str
+    global_step: int
+
+
+class RunFailed(Event, frozen=True):
+    """The run ended with a problem; ``resumable`` says whether `train` can take it up again."""
+
+    kind: str
+    message: str
+    resumable: bool = True
+
+
+class RunFinished(Event, frozen=True):
+    """The step is trained."""
+
+    epochs: int
+    last_checkpoint: str
+    best_checkpoint: str
+    best_epoch: int
+    val_loss: float
+
+
+AnyEvent = (
+    RunStarted
+    | ModelLoaded
+    | DataPrepared
+    | TokensCounted
+    | PhaseChanged
+    | Resumed
+    | Progress
+    | HardwareSampled
+    | HoldoutEvaluated
+    | SamplesGenerated
+    | GradesMeasured
+    | CheckpointSaved
+    | CheckpointRejected
+    | CheckpointRemoved
+    | RowsTrained
+    | EpochFinished
+    | DecisionAwaited
+    | Decided
+    | Rated
+    | RatingUndone
+    | Annotated
+    | Paused
+    | Unpaused
+    | MemoryRetried
+    | Warned
+    | Interrupted
+    | RunFailed
+    | RunFinished
+)
+
+# facts that a crash must not lose: the journal syncs these to disk
+DURABLE = (
+    RunStarted,
+    HoldoutEvaluated,
+    CheckpointSaved,
+    EpochFinished,
+    DecisionAwaited,
+    Decided,
+    Rated,
+    Annotated,
+    Interrupted,
+    RunFailed,
+    RunFinished,
+)
+
+
+class Sink(Protocol):
+    """Receives events. It must return at once: training never waits for a view."""
+
+    def emit(self, event: AnyEvent) -> None:
+        """Take one event."""
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+
+
+def encode(event: AnyEvent) -> bytes:
+    """Return ``event`` as one JSON line without the line break."""
+    return _ENCODER.encode(event)
+
+
+def decode(line: bytes | memoryview) -> AnyEvent:
+    """Return the event of a JSON line; raises ``msgspec.DecodeError`` if it is none."""
+    return _DECODER.decode(line)
+
+
+def finite(value: float | None) -> float | None:
+    """Return ``value``, or None where it is not a finite number."""
+    return value if value is not None and math.isfinite(value) else None

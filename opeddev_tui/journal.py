@@ -1,0 +1,81 @@
+"""Owns a run's append-only ``events.jsonl``: the single source of truth.
+
+One event is one line, written with one call; facts that a crash must not lose are synced. A line cut short
+by a crash is skipped by readers and closed by the next writer.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from opeddev_tui.events import DURABLE, AnyEvent, decode, encode
+from opeddev_tui.storage import told_clearly
+
+JOURNAL_NAME = "events.jsonl"
+
+
+class Journal:
+    """The writing end. One process writes a run's journal while it holds the workspace lock."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / JOURNAL_NAME
+        with told_clearly(self.path):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+            self._close_cut_line()
+
+    def _close_cut_line(self) -> None:
+        size = os.fstat(self._descriptor).st_size
+        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
+            os.write(self._descriptor, b"\n")
+
+    def emit(self, event: AnyEvent) -> None:
+        """Append ``event``; raises ``StorageProblem`` if the disk does not take it."""
+        with told_clearly(self.path):
+            line = encode(event) + b"\n"
+            if os.write(self._descriptor, line) != len(line):
+                # a short write means a full disk; the next byte tells the reason
+                os.write(self._descriptor, b"\n")
+            if isinstance(event, DURABLE):
+                os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Close the file; the journal can be opened again."""
+        os.close(self._descriptor)
+
+
+class JournalReader:
+    """The reading end: everything so far, then only what is new. Any number of processes may read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / JOURNAL_NAME
+        self.skipped = 0
+        self._offset = 0
+
+    def read_new(self) -> list[AnyEvent]:
+        """Return the events appended since the last call; a line still being written waits for the next one."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._offset)
+                content = file.read()
+        except FileNotFoundError:
+            return []
+        end = content.rfind(b"\n") + 1
+        self._offset += end
+        return list(self._decoded(content[:end]))
+
+    def _decoded(self, content: bytes) -> Iterator[AnyEvent]:
+        for line in content.split(b"\n"):
+            if not line:
+                continue
+            try:
+                yield decode(line)
+            except msgspec.DecodeError:
+                self.skipped += 1
+
+
+def read(folder: Path) -> list[AnyEvent]:
+    """Return all events of the run in ``folder`` (empty if it has none)."""
+    return JournalReader(folder).read_new()

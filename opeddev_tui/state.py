@@ -1,0 +1,244 @@
+"""Owns what a run looks like: ``RunState = reduce(events)``, the same for a live run and one of last month.
+
+The state belongs to whoever applies the events (each thread its own); curves are columns that only grow.
+"""
+
+from array import array
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from opeddev_tui import events as ev
+
+Status = Literal["empty", "starting", "training", "paused", "awaiting", "interrupted", "failed", "finished"]
+_NAN = float("nan")
+
+
+@dataclass
+class Curves:
+    """Logged points, column by column; a missing number is NaN."""
+
+    global_step: array[float] = field(default_factory=lambda: array("d"))
+    epoch: array[float] = field(default_factory=lambda: array("d"))
+    loss: array[float] = field(default_factory=lambda: array("d"))
+    grad_norm: array[float] = field(default_factory=lambda: array("d"))
+    learning_rate: array[float] = field(default_factory=lambda: array("d"))
+
+    def append(self, point: ev.Progress) -> None:
+        """Add a point, dropping points of a part that is trained again after a crash."""
+        while self.global_step and self.global_step[-1] >= point.global_step:
+            for column in self.columns():
+                column.pop()
+        values = (point.global_step, point.epoch, point.loss, point.grad_norm, point.learning_rate)
+        for column, value in zip(self.columns(), values, strict=True):
+            column.append(_NAN if value is None else value)
+
+    def columns(self) -> tuple[array[float], ...]:
+        """Return all columns, in the order of the fields."""
+        return (self.global_step, self.epoch, self.loss, self.grad_norm, self.learning_rate)
+
+    def mean_loss(self, epoch: int) -> float | None:
+        """Return the mean train loss of ``epoch`` (1-based), None without a finite point."""
+        total, count = 0.0, 0
+        for at, loss in zip(reversed(self.epoch), reversed(self.loss), strict=True):
+            if at <= epoch - 1 + 1e-9:
+                break
+            if at <= epoch + 1e-9 and loss == loss:
+                total, count = total + loss, count + 1
+        return total / count if count else None
+
+
+@dataclass
+class RunState:
+    """Everything known about one run."""
+
+    status: Status = "empty"
+    started: ev.RunStarted | None = None
+    model: ev.ModelLoaded | None = None
+    data: ev.DataPrepared | None = None
+    token_stats: tuple[ev.TokenStats, ...] = ()
+    phase: str = ""
+    phase_detail: str = ""
+    curves: Curves = field(default_factory=Curves)
+    progress: ev.Progress | None = None
+    hardware: ev.HardwareSampled | None = None
+    holdout: dict[int, ev.HoldoutEvaluated] = field(default_factory=dict)
+    grades: dict[int, ev.GradesMeasured] = field(default_factory=dict)
+    samples: list[ev.SamplesGenerated] = field(default_factory=list)
+    epochs: dict[int, ev.EpochFinished] = field(default_factory=dict)
+    checkpoints: dict[str, ev.CheckpointSaved] = field(default_factory=dict)
+    rejected: list[ev.CheckpointRejected] = field(default_factory=list)
+    rows_trained: dict[int, list[int]] = field(default_factory=dict)
+    question: ev.DecisionAwaited | None = None
+    decisions: list[ev.Decided] = field(default_factory=list)
+    ratings: dict[tuple[int, int], ev.Rated] = field(default_factory=dict)
+    notes: list[ev.Annotated] = field(default_factory=list)
+    retries: list[ev.MemoryRetried] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    interrupted: ev.Interrupted | None = None
+    failure: ev.RunFailed | None = None
+    finished: ev.RunFinished | None = None
+    last_event_at: float = 0.0
+    events: int = 0
+
+    def apply(self, event: ev.AnyEvent) -> None:
+        """Take one event into account."""
+        self.events += 1
+        self.last_event_at = event.at
+        handler = _HANDLERS.get(type(event))
+        if handler is not None:
+            handler(self, event)
+
+    @property
+    def over(self) -> bool:
+        """True when nothing more will happen unless somebody starts it."""
+        return self.status in ("interrupted", "failed", "finished", "empty")
+
+    def decided(self, epoch: int) -> ev.Decided | None:
+        """Return the decision taken after ``epoch``, if there is one."""
+        return next((item for item in reversed(self.decisions) if item.epoch == epoch), None)
+
+    def best_epoch(self) -> int | None:
+        """Return the trained epoch with the lowest hold-out loss (epoch 0 does not count)."""
+        trained = {epoch: row.val_loss for epoch, row in self.epochs.items() if epoch > 0}
+        return min(trained, key=lambda epoch: (trained[epoch], epoch)) if trained else None
+
+
+def reduce(events: Iterable[ev.AnyEvent]) -> RunState:
+    """Return the state after ``events``."""
+    state = RunState()
+    for event in events:
+        state.apply(event)
+    return state
+
+
+def _started(state: RunState, event: ev.RunStarted) -> None:
+    state.started = event
+    state.status = "starting"
+
+
+def _phase(state: RunState, event: ev.PhaseChanged) -> None:
+    state.phase, state.phase_detail = event.phase, event.detail
+
+
+def _resumed(state: RunState, event: ev.Resumed) -> None:
+    """Forget what lies after the point the run goes on from: it will happen again."""
+    state.interrupted, state.failure = None, None
+    state.status = "starting"
+    while state.curves.global_step and state.curves.global_step[-1] > event.global_step:
+        for column in state.curves.columns():
+            column.pop()
+    for epoch in [epoch for epoch in state.rows_trained if epoch > event.epoch + 1e-9]:
+        kept = state.rows_trained[epoch] if event.epoch > epoch - 1 else []
+        state.rows_trained[epoch] = kept
+
+
+def _progress(state: RunState, event: ev.Progress) -> None:
+    state.progress = event
+    state.curves.append(event)
+    if state.status != "paused":
+        state.status = "training"
+
+
+def _rows(state: RunState, event: ev.RowsTrained) -> None:
+    if event.from_step == 0:
+        state.rows_trained[event.epoch] = list(event.rows)
+    else:
+        state.rows_trained.setdefault(event.epoch, []).extend(event.rows)
+
+
+def _epoch(state: RunState, event: ev.EpochFinished) -> None:
+    state.epochs[event.epoch] = event
+    for later in [epoch for epoch in state.epochs if epoch > event.epoch]:
+        del state.epochs[later]
+
+
+def _question(state: RunState, event: ev.DecisionAwaited) -> None:
+    state.question, state.status = event, "awaiting"
+
+
+def _decided(state: RunState, event: ev.Decided) -> None:
+    state.decisions = [item for item in state.decisions if item.epoch < event.epoch] + [event]
+    state.question = None
+    if state.status == "awaiting":
+        state.status = "training"
+
+
+def _removed(state: RunState, event: ev.CheckpointRemoved) -> None:
+    state.checkpoints.pop(event.path, None)
+
+
+def _rated(state: RunState, event: ev.Rated) -> None:
+    state.ratings[event.epoch, event.prompt] = event
+
+
+def _unrated(state: RunState, event: ev.RatingUndone) -> None:
+    state.ratings.pop((event.epoch, event.prompt), None)
+
+
+def _ended(status: Status, name: str) -> Callable[[RunState, Any], None]:
+    def apply(state: RunState, event: Any) -> None:
+        setattr(state, name, event)
+        state.status = status
+
+    return apply
+
+
+def _status(status: Status) -> Callable[[RunState, Any], None]:
+    def apply(state: RunState, event: Any) -> None:  # noqa: ARG001 - same shape as the other handlers
+        state.status = status
+
+    return apply
+
+
+def _set(name: str, attribute: str = "") -> Callable[[RunState, Any], None]:
+    def apply(state: RunState, event: Any) -> None:
+        setattr(state, name, getattr(event, attribute) if attribute else event)
+
+    return apply
+
+
+def _keep(name: str, key: str) -> Callable[[RunState, Any], None]:
+    def apply(state: RunState, event: Any) -> None:
+        getattr(state, name)[getattr(event, key)] = event
+
+    return apply
+
+
+def _add(name: str, attribute: str = "") -> Callable[[RunState, Any], None]:
+    def apply(state: RunState, event: Any) -> None:
+        getattr(state, name).append(getattr(event, attribute) if attribute else event)
+
+    return apply
+
+
+_HANDLERS: dict[type, Callable[[RunState, Any], None]] = {
+    ev.RunStarted: _started,
+    ev.ModelLoaded: _set("model"),
+    ev.DataPrepared: _set("data"),
+    ev.TokensCounted: _set("token_stats", "batches"),
+    ev.PhaseChanged: _phase,
+    ev.Resumed: _resumed,
+    ev.Progress: _progress,
+    ev.HardwareSampled: _set("hardware"),
+    ev.HoldoutEvaluated: _keep("holdout", "epoch"),
+    ev.GradesMeasured: _keep("grades", "epoch"),
+    ev.SamplesGenerated: _add("samples"),
+    ev.CheckpointSaved: _keep("checkpoints", "path"),
+    ev.CheckpointRejected: _add("rejected"),
+    ev.CheckpointRemoved: _removed,
+    ev.RowsTrained: _rows,
+    ev.EpochFinished: _epoch,
+    ev.DecisionAwaited: _question,
+    ev.Decided: _decided,
+    ev.Rated: _rated,
+    ev.RatingUndone: _unrated,
+    ev.Annotated: _add("notes"),
+    ev.Paused: _status("paused"),
+    ev.Unpaused: _status("training"),
+    ev.MemoryRetried: _add("retries"),
+    ev.Warned: _add("warnings", "message"),
+    ev.Interrupted: _ended("interrupted", "interrupted"),
+    ev.RunFailed: _ended("failed", "failure"),
+    ev.RunFinished: _ended("finished", "finished"),
+}

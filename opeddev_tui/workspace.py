@@ -1,0 +1,174 @@
+"""Owns the layout of a workspace: every path, the link to the model store, run folders, the lock.
+
+No other module joins path parts of a workspace.
+"""
+
+import fcntl
+import hashlib
+import os
+import secrets
+import time
+from pathlib import Path
+
+from opeddev_tui.errors import BusyProblem, StorageProblem
+from opeddev_tui.settings import Paths
+from opeddev_tui.storage import told_clearly
+
+SPECS = ".specs"
+
+
+def expand(workspace: Path, text: str) -> Path:
+    """Return a path of the settings: ~ expanded, relative to ``workspace`` unless absolute."""
+    return workspace / Path(text).expanduser()
+
+
+class Workspace:
+    """Paths of one workspace. Makes folders only when asked to."""
+
+    def __init__(self, root: Path, paths: Paths) -> None:
+        self.root = root.expanduser().resolve()
+        self.paths = paths
+
+    def path(self, text: str) -> Path:
+        """Return a path of the settings inside this workspace."""
+        return expand(self.root, text)
+
+    @property
+    def runs(self) -> Path:
+        """The folder of all runs."""
+        return self.path(self.paths.runs)
+
+    def run_folder(self, run: str) -> Path:
+        """The folder of one run: journal, manifest, mailbox."""
+        return self.runs / run
+
+    def run_ids(self) -> list[str]:
+        """Return the ids of all runs with a folder, oldest first."""
+        if not self.runs.is_dir():
+            return []
+        return sorted(entry.name for entry in self.runs.iterdir() if entry.is_dir())
+
+    @property
+    def store(self) -> Path:
+        """Where this workspace's checkpoints are: its own folder inside the model store.
+
+        Several workspaces may share one store, so the folder carries the workspace's name and a digest of its path.
+        """
+        digest = hashlib.sha256(str(self.root).encode()).hexdigest()[:8]
+        return self.path(self.paths.model_store) / f"{self.root.name}-{digest}"
+
+    def checkpoints(self, run: str) -> Path:
+        """The folder of one run's checkpoints."""
+        return self.store / run
+
+    @property
+    def log(self) -> Path:
+        """What the libraries print."""
+        return self.path(self.paths.train_log)
+
+    def metrics_csv(self, batch: str) -> Path:
+        """The metrics table of the step that added ``batch``."""
+        return self.path(self.paths.logs) / f"metrics_step_{batch}.csv"
+
+    @property
+    def last_run_args(self) -> Path:
+        """The manifest of the last run."""
+        return self.path(self.paths.last_run_args)
+
+    @property
+    def holdout_record(self) -> Path:
+        """The fingerprint of the hold-out, taken once."""
+        return self.root / SPECS / "holdout.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that trains."""
+        return self.root / SPECS / "run.lock"
+
+    def link_store(self) -> None:
+        """Make the model store and its link in the workspace; raise ``StorageProblem`` if that cannot be."""
+        store = self.path(self.paths.model_store)
+        with told_clearly(store):
+            self.store.mkdir(parents=True, exist_ok=True)
+        link = self.path(self.paths.model_link)
+        with told_clearly(link):
+            link.parent.mkdir(parents=True, exist_ok=True)
+            if link.is_symlink() and link.readlink() != store:
+                link.unlink()
+            if not link.is_symlink() and link.exists():
+                if link.samefile(store):
+                    return
+                raise StorageProblem(
+                    "is in the way of the link to the model store.",
+                    where=str(link),
+                    cure="Move it away, or set paths.model_link to another name.",
+                )
+            if not link.is_symlink():
+                link.symlink_to(store)
+
+    def relative(self, path: Path) -> str:
+        """Return ``path`` as text, short where it lies in the workspace."""
+        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+
+def new_run_id(step: int, batch: str) -> str:
+    """Return a name for a run that sorts by time and is unique across workspaces."""
+    safe = "".join(char if char.isalnum() or char in "-_" else "-" for char in batch)[:40]
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    return f"{stamp}-step{step}-{safe}-{secrets.token_hex(2)}"
+
+
+class RunLock:
+    """One training at a time in a workspace. The lock dies with its process, so it cannot go stale."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._path = workspace.lock
+        self._descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock; raise ``BusyProblem`` naming the process that holds it."""
+        with told_clearly(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 100).decode(errors="replace").strip()
+            os.close(descriptor)
+            raise BusyProblem(
+                f"a training is already running here (process {holder or 'unknown'}).",
+                where=str(self._path.parent.parent),
+                cure="See it with: opeddev-tui status.",
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> "RunLock":
+        self.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def lock_holder(workspace: Workspace) -> int | None:
+    """Return the id of the process that trains in ``workspace``, None if there is none."""
+    try:
+        descriptor = os.open(workspace.lock, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = os.read(descriptor, 100).decode(errors="replace").strip()
+        return int(text) if text.isdigit() else -1
+    finally:
+        os.close(descriptor)
+    return None
