@@ -120,7 +120,7 @@ def load(
     layers = [
         _file_layer(workspace / CONFIG_NAME, problems),
         _file_layer(workspace / SAVED_NAME, problems),
-        *_environment_layers(os.environ if environment is None else environment, problems),
+        *_environment_layers(os.environ if environment is None else environment),
         *_override_layers(overrides, problems),
     ]
     return resolve(layers, problems)
@@ -234,12 +234,12 @@ def _file_layer(path: Path, problems: list[Problem]) -> Layer:
         return Layer(str(path), {})
 
 
-def _environment_layers(environment: Mapping[str, str], problems: list[Problem]) -> Iterable[Layer]:
+def _environment_layers(environment: Mapping[str, str]) -> Iterable[Layer]:
     for name, raw in sorted(environment.items()):
         if not name.startswith(ENVIRONMENT_PREFIX) or "__" not in name:
             continue
         section, _, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
-        yield _single(f"environment {name}", section, key, raw, problems)
+        yield _single(f"environment {name}", section, key, raw)
 
 
 def _override_layers(overrides: Sequence[str], problems: list[Problem]) -> Iterable[Layer]:
@@ -251,10 +251,10 @@ def _override_layers(overrides: Sequence[str], problems: list[Problem]) -> Itera
                 SettingsProblem(f"{override!r} is not a setting.", where="--set", cure="Write --set section.key=value.")
             )
             continue
-        yield _single("--set", section, key, raw, problems)
+        yield _single("--set", section, key, raw)
 
 
-def _single(origin: str, section: str, key: str, raw: str, problems: list[Problem]) -> Layer:
+def _single(origin: str, section: str, key: str, raw: str) -> Layer:
     """Return a layer of one value, read as TOML if it is TOML and as a text if that is what the key takes."""
     hints = get_type_hints(sections()[section]) if section in sections() else {}
     value: Any

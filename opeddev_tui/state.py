@@ -3,6 +3,8 @@
 The state belongs to whoever applies the events (each thread its own); curves are columns that only grow.
 """
 
+from __future__ import annotations  # array[float] is only subscriptable from Python 3.12
+
 from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
