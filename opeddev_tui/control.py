@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from opeddev_tui.events import Choice
+from opeddev_tui.events import Choice, Preference
 from opeddev_tui.storage import write_atomic
 
 MAILBOX_NAME = "control"
@@ -56,7 +56,32 @@ class Stop(Command, frozen=True):
     reason: str = "stopped by the person"
 
 
-AnyCommand = Decide | Pause | Resume | SampleNow | SaveNow | Stop
+class Rate(Command, frozen=True):
+    """A blind rating: which side of probe ``prompt`` after ``epoch`` was preferred."""
+
+    epoch: int
+    prompt: int
+    left: str
+    right: str
+    preferred: Preference
+    round_seed: int
+
+
+class UndoRating(Command, frozen=True):
+    """Take a rating back."""
+
+    epoch: int
+    prompt: int
+
+
+class Annotate(Command, frozen=True):
+    """An observation to keep with the run."""
+
+    epoch: int | None
+    note: str
+
+
+AnyCommand = Decide | Pause | Resume | SampleNow | SaveNow | Stop | Rate | UndoRating | Annotate
 
 
 class Control:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct, field
 
 Choice = Literal["continue", "stop"]
+Preference = Literal["now", "before", "tie", "both bad"]
 
 
 class Event(Struct, frozen=True, kw_only=True, tag=True, tag_field="type"):
@@ -263,7 +264,7 @@ class Rated(Event, frozen=True):
     prompt: int
     left: str
     right: str
-    preferred: Literal["now", "before", "tie", "both bad"]
+    preferred: Preference
     round_seed: int
 
 

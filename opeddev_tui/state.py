@@ -133,6 +133,13 @@ def _resumed(state: RunState, event: ev.Resumed) -> None:
     for epoch in [epoch for epoch in state.rows_trained if epoch > event.epoch + 1e-9]:
         kept = state.rows_trained[epoch] if event.epoch > epoch - 1 else []
         state.rows_trained[epoch] = kept
+    by_epoch: tuple[dict[int, Any], ...] = (state.holdout, state.grades, state.epochs)
+    for table in by_epoch:
+        for epoch in [epoch for epoch in table if epoch > event.epoch + 1e-9]:
+            del table[epoch]
+    state.samples = [item for item in state.samples if item.epoch <= event.epoch + 1e-9]
+    state.decisions = [item for item in state.decisions if item.epoch <= event.epoch + 1e-9]
+    state.question = state.question if state.question and state.question.epoch <= event.epoch + 1e-9 else None
 
 
 def _progress(state: RunState, event: ev.Progress) -> None:
@@ -167,6 +174,11 @@ def _decided(state: RunState, event: ev.Decided) -> None:
 
 
 def _removed(state: RunState, event: ev.CheckpointRemoved) -> None:
+    state.checkpoints.pop(event.path, None)
+
+
+def _rejected(state: RunState, event: ev.CheckpointRejected) -> None:
+    state.rejected.append(event)
     state.checkpoints.pop(event.path, None)
 
 
@@ -227,7 +239,7 @@ _HANDLERS: dict[type, Callable[[RunState, Any], None]] = {
     ev.GradesMeasured: _keep("grades", "epoch"),
     ev.SamplesGenerated: _add("samples"),
     ev.CheckpointSaved: _keep("checkpoints", "path"),
-    ev.CheckpointRejected: _add("rejected"),
+    ev.CheckpointRejected: _rejected,
     ev.CheckpointRemoved: _removed,
     ev.RowsTrained: _rows,
     ev.EpochFinished: _epoch,

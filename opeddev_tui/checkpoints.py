@@ -1,0 +1,198 @@
+"""Owns checkpoint folders: publishing, verifying, finding, rotating. Nobody else deletes in the model store.
+
+A checkpoint is published by ``MANIFEST.json``, written last: sizes and SHA-256 of every file, synced and renamed
+into place. A folder without it, or one that does not match it, is never resumed from, best or latest.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from opeddev_tui.storage import sync_folder, told_clearly, write_atomic
+
+MANIFEST = "MANIFEST.json"
+_NAME = re.compile(r"checkpoint-(\d+)")
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors")
+# without any one of these a resumed training would silently be another training
+RESUME_FILES = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
+
+
+class FileRecord(Struct, frozen=True):
+    """Size in bytes and SHA-256 of one file."""
+
+    size: int
+    sha256: str
+
+
+class Manifest(Struct, frozen=True):
+    """What a published checkpoint says of itself."""
+
+    run: str
+    step: int
+    global_step: int
+    epoch: float
+    parent: str
+    files: dict[str, FileRecord]
+    lora: bool = False
+    val_loss: float | None = None
+    rows: int = 0
+    created: float = 0.0
+    format: int = 1
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(item.size for item in self.files.values())
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the weights: the identity of the model in this checkpoint."""
+        weights = "".join(f"{name}{item.sha256}" for name, item in sorted(self.files.items()) if _is_weights(name))
+        return hashlib.sha256(weights.encode()).hexdigest()
+
+
+def _is_weights(name: str) -> bool:
+    return name.endswith(".safetensors")
+
+
+def folder_for(run_folder: Path, global_step: int) -> Path:
+    """Return the folder that the Trainer uses for ``global_step``."""
+    return run_folder / f"checkpoint-{global_step}"
+
+
+def step_of(folder: Path) -> int | None:
+    """Return the optimizer step in a checkpoint folder's name, None if it is not such a name."""
+    match = _NAME.fullmatch(folder.name)
+    return int(match[1]) if match else None
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        if (
+            path.is_file()
+            and not path.is_symlink()
+            and path.name != MANIFEST
+            and not path.name.startswith(f".{MANIFEST}")
+        ):
+            yield path
+
+
+def _record(path: Path) -> FileRecord:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileRecord(path.stat().st_size, digest)
+
+
+def publish(folder: Path, manifest: Manifest) -> Manifest:
+    """Sync every file in ``folder``, then write its manifest; return it with the files filled in.
+
+    ``manifest.files`` is ignored. Raises ``StorageProblem`` if the disk does not take it.
+    """
+    records: dict[str, FileRecord] = {}
+    with told_clearly(folder):
+        for path in _files(folder):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            records[str(path.relative_to(folder))] = _record(path)
+    full = msgspec.structs.replace(manifest, files=records, created=time.time())
+    write_atomic(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(full), indent=1))
+    sync_folder(folder.parent)
+    return full
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """Return the manifest of ``folder``, None if there is none that can be read."""
+    try:
+        return msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def problems_of(folder: Path, *, for_resume: bool = False) -> list[str]:
+    """Return what is wrong with a checkpoint, in words; an empty list means that every byte is as published."""
+    if not (folder / MANIFEST).is_file():
+        return ["it was never finished (no manifest)"]
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return ["its manifest cannot be read"]
+    found = [problem for name, item in manifest.files.items() if (problem := _file_problem(folder / name, name, item))]
+    if not any(name in manifest.files for name in _WEIGHTS):
+        found.append("it holds no weights")
+    if for_resume:
+        found += [f"{name} is not in it" for name in RESUME_FILES if name not in manifest.files]
+    return found
+
+
+def _file_problem(path: Path, name: str, expected: FileRecord) -> str:
+    try:
+        size = path.stat().st_size
+        if size != expected.size:
+            return f"{name} is empty" if size == 0 else f"{name} has {size} of {expected.size} bytes"
+        return "" if _record(path) == expected else f"{name} has changed bytes"
+    except FileNotFoundError:
+        return f"{name} is missing"
+    except OSError as error:
+        return f"{name} cannot be read ({error.strerror})"
+
+
+def list_folders(run_folder: Path) -> list[Path]:
+    """Return the folders named like checkpoints in ``run_folder``, oldest optimizer step first. Links are not ours."""
+    if not run_folder.is_dir():
+        return []
+    named = [(step, path) for path in run_folder.iterdir() if (step := step_of(path)) is not None]
+    return [path for _, path in sorted(named) if path.is_dir() and not path.is_symlink()]
+
+
+class Found(Struct, frozen=True):
+    """The newest checkpoint that can be trusted, and the newer ones that cannot, with what is wrong."""
+
+    folder: Path | None
+    rejected: list[tuple[Path, str]]
+
+
+def newest_verified(run_folder: Path, *, for_resume: bool = False) -> Found:
+    """Look from the newest checkpoint back until one is whole."""
+    rejected: list[tuple[Path, str]] = []
+    for folder in reversed(list_folders(run_folder)):
+        problems = problems_of(folder, for_resume=for_resume)
+        if not problems:
+            return Found(folder, rejected)
+        rejected.append((folder, "; ".join(problems)))
+    return Found(None, rejected)
+
+
+def set_aside(folder: Path) -> Path:
+    """Rename a checkpoint that cannot be trusted, so that the training can write its own again."""
+    aside = folder.with_name(f"damaged-{folder.name}-{time.time_ns()}")
+    with told_clearly(folder):
+        folder.rename(aside)
+    return aside
+
+
+def remove(folder: Path) -> None:
+    """Delete a published checkpoint: its manifest first, so that a crash cannot leave half of one that looks whole."""
+    with told_clearly(folder):
+        (folder / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(folder)
+
+
+def rotate(run_folder: Path, *, keep: int, protected: Collection[Path]) -> list[Path]:
+    """Delete all but the ``keep`` newest published checkpoints and the ``protected`` ones; return what went.
+
+    Only folders with the app's manifest and the Trainer's name are ever touched.
+    """
+    published = [folder for folder in list_folders(run_folder) if read_manifest(folder) is not None]
+    removed = [folder for folder in published[:-keep] if folder not in protected]
+    for folder in removed:
+        remove(folder)
+    return removed

@@ -1,0 +1,66 @@
+"""``doctor``: versions, devices, disk, and which precision will be used and why."""
+
+import argparse
+import os
+import shutil
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from opeddev_tui import manifest
+from opeddev_tui.commands.options import add_workspace, load_settings
+from opeddev_tui.workspace import Workspace
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_workspace(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what the app finds on this machine."""
+    root, loaded = load_settings(options)
+    workspace = Workspace(root, loaded.settings.paths)
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    for name, value in [*_machine(loaded.settings.model.precision), *_disks(workspace)]:
+        table.add_row(Text(name, style="bold"), Text(value))
+    table.add_row("", "")
+    for name, value in manifest.versions().items():
+        table.add_row(Text(name, style="bold"), Text(value))
+    Console().print(table)
+    return 0
+
+
+def _machine(precision: str) -> list[tuple[str, str]]:
+    import torch
+
+    from opeddev_tui.models import resolve_precision
+
+    rows = [
+        ("processor", f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.1f} GiB of memory"),
+    ]
+    for index in range(torch.cuda.device_count()):
+        free, total = torch.cuda.mem_get_info(index)
+        name = torch.cuda.get_device_name(index)
+        rows.append((f"GPU {index}", f"{name}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free"))
+    if not torch.cuda.is_available():
+        rows.append(("GPU", "none: training runs on the CPU"))
+    chosen = resolve_precision(precision)
+    rows.append(("precision", f"{chosen.name} (wanted {precision}): {chosen.reason}"))
+    return rows
+
+
+def _disks(workspace: Workspace) -> list[tuple[str, str]]:
+    store = workspace.path(workspace.paths.model_store)
+    return [(name, _space(path)) for name, path in (("workspace", workspace.root), ("model store", store))]
+
+
+def _space(path: Path) -> str:
+    existing = next(folder for folder in (path, *path.parents) if folder.exists())
+    usage = shutil.disk_usage(existing)
+    writable = "" if os.access(existing, os.W_OK) else ", NOT WRITABLE"
+    note = "" if existing == path else " (not made yet)"
+    return f"{path}{note}: {usage.free / 2**30:.1f} GiB free{writable}"

@@ -1,0 +1,56 @@
+"""Owns the demo's workspace: its settings, its data, its toy model. What exists is left as it is."""
+
+from pathlib import Path
+
+from opeddev_tui.commands.init import make_workspace
+from opeddev_tui.config import CONFIG_NAME, load
+from opeddev_tui.demo.dataset import write_dataset
+from opeddev_tui.storage import write_atomic
+
+MODEL = "models/tiny-qwen3"
+
+# a model of random weights needs larger steps than a pretrained one; everything else is as shipped
+CONFIG = f"""\
+# Settings of the demo. All settings with their defaults: opeddev-tui settings, or config.toml of the project.
+
+[model]
+name = "{MODEL}"  # made here from a seed
+
+[data]
+max_length = 512
+
+[training]
+per_device_train_batch_size = 4
+per_device_eval_batch_size = 16
+learning_rate = 3e-3
+resume_learning_rate = 1e-3
+
+[generation]
+max_new_tokens = 48
+"""
+
+
+def make_demo(root: Path) -> None:
+    """Make the demo workspace at ``root``; takes a few seconds the first time, nothing after that."""
+    if not (root / CONFIG_NAME).exists():
+        write_atomic(root / CONFIG_NAME, CONFIG.encode())
+    paths = load(root, environment={}).settings.paths
+    make_workspace(root)
+    if not any((root / paths.base).iterdir()):
+        write_dataset(root, paths)
+    if not (root / MODEL / "model.safetensors").exists():
+        _make_model(root)
+
+
+def _make_model(root: Path) -> None:
+    from opeddev_tui.batches import find_batches, load_batch
+    from opeddev_tui.demo.model import build_tiny_model
+
+    settings = load(root, environment={}).settings
+    examples = [
+        example
+        for batch in find_batches(root, settings.paths)
+        for example in load_batch(batch, settings).examples
+    ]
+    texts = [message.content for example in examples for message in example.prompt]
+    build_tiny_model(root / MODEL, [*texts, *(example.completion for example in examples)])

@@ -1,0 +1,110 @@
+"""Owns generation: the choice of probe prompts, and prompts to texts in batches.
+
+Greedy by default, with the chat template and thinking mode of training. The global random state is left as it
+was found, so that looking at a training does not change it.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from opeddev_tui import settings as st
+from opeddev_tui.chat import ChatEncoder
+from opeddev_tui.rows import Example
+
+
+def choose_probes(holdout: Sequence[Example], count: int, seed: int) -> list[int]:
+    """Return indices of ``count`` hold-out examples, fixed by ``seed``, spread over grades and kinds."""
+    shuffled = list(range(len(holdout)))
+    random.Random(seed).shuffle(shuffled)
+    groups: dict[tuple[Any, str], list[int]] = {}
+    for index in shuffled:
+        example = holdout[index]
+        groups.setdefault((example.grade if example.grade is not None else -1, example.kind), []).append(index)
+    # one after another from every grade, changing the kind each time round
+    by_grade: dict[Any, list[list[int]]] = {}
+    for (grade, _), members in sorted(groups.items(), key=lambda item: (item[0][0], item[0][1])):
+        by_grade.setdefault(grade, []).append(members)
+    chosen: list[int] = []
+    turn = 0
+    while len(chosen) < min(count, len(holdout)):
+        for place, kinds in enumerate(by_grade.values()):
+            ready = [members for members in kinds if members]
+            if ready and len(chosen) < count:
+                chosen.append(ready[(turn + place) % len(ready)].pop())
+        turn += 1
+    return chosen
+
+
+@torch.no_grad()
+def generate(
+    model: Any,
+    encoder: ChatEncoder,
+    prompts: Sequence[list[int]],
+    *,
+    pad_id: int,
+    max_new_tokens: int,
+    batch_size: int,
+    sampling: st.Generation | None = None,
+    on_batch: Callable[[int, int], None] | None = None,
+) -> list[list[int]]:
+    """Return the new token ids for each prompt (ids), without the ids that end a text.
+
+    Prompts of like length are generated together, padded on the left. With ``sampling`` and its ``do_sample`` the
+    tokens are drawn, otherwise the likeliest is taken.
+    """
+    device = next(model.parameters()).device
+    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+    texts: list[list[int]] = [[] for _ in prompts]
+    was_training = model.training
+    model.eval()
+    try:
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            ids, mask = _left_padded([prompts[index] for index in chosen], pad_id, device)
+            with _kept_random_state(device):
+                output = model.generate(
+                    input_ids=ids,
+                    attention_mask=mask,
+                    max_new_tokens=max_new_tokens,
+                    eos_token_id=encoder.end_ids,
+                    pad_token_id=pad_id,
+                    **_sampling(sampling),
+                )
+            for place, index in enumerate(chosen):
+                texts[index] = _until_end(output[place, ids.shape[1] :].tolist(), encoder.end_ids)
+            if on_batch is not None:
+                on_batch(min(start + batch_size, len(order)), len(order))
+    finally:
+        model.train(was_training)
+    return texts
+
+
+def _sampling(sampling: st.Generation | None) -> dict[str, Any]:
+    if sampling is None or not sampling.do_sample:
+        # the model's own generation config may ask for sampling; greedy means greedy
+        return {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+    return {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p}
+
+
+def _left_padded(prompts: Sequence[list[int]], pad_id: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    length = max(len(prompt) for prompt in prompts)
+    ids = torch.full((len(prompts), length), pad_id, dtype=torch.long)
+    mask = torch.zeros((len(prompts), length), dtype=torch.long)
+    for index, prompt in enumerate(prompts):
+        ids[index, length - len(prompt) :] = torch.tensor(prompt)
+        mask[index, length - len(prompt) :] = 1
+    return ids.to(device), mask.to(device)
+
+
+def _kept_random_state(device: torch.device) -> Any:
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+
+
+def _until_end(ids: list[int], ends: Sequence[int]) -> list[int]:
+    for place, token in enumerate(ids):
+        if token in ends:
+            return ids[:place]
+    return ids

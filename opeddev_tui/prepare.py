@@ -1,0 +1,167 @@
+"""Owns what a run needs before it begins: the step's rows, the frozen hold-out, tokens, the guard of a resume."""
+
+import hashlib
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from opeddev_tui import events as ev
+from opeddev_tui import manifest, models
+from opeddev_tui import settings as st
+from opeddev_tui.batches import LoadedBatch, load_step
+from opeddev_tui.chat import ChatEncoder, EncodedRows
+from opeddev_tui.errors import DataProblem, TrainingProblem
+from opeddev_tui.generation import choose_probes
+from opeddev_tui.history import RunRecord
+from opeddev_tui.rows import Example
+from opeddev_tui.scoring import Holdout
+from opeddev_tui.steps import StepPlan
+from opeddev_tui.storage import write_atomic
+from opeddev_tui.workspace import Workspace
+
+MANIFEST_NAME = "manifest.json"
+
+
+class StepInput(Struct, frozen=True):
+    """The rows of one step, in order, and the hold-out."""
+
+    batches: list[LoadedBatch]
+    holdout: LoadedBatch
+    warnings: tuple[str, ...]
+
+    @property
+    def examples(self) -> list[Example]:
+        """All training rows, base first."""
+        return [example for batch in self.batches for example in batch.examples]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the batches' fingerprints."""
+        return hashlib.sha256("".join(batch.fingerprint for batch in self.batches).encode()).hexdigest()
+
+    def describe(self, workspace: Workspace) -> dict[str, Any]:
+        """Return the data part of a manifest."""
+        return {
+            "fingerprint": self.fingerprint,
+            "batches": [_described(workspace, batch) for batch in self.batches],
+            "holdout": _described(workspace, self.holdout),
+        }
+
+    def train_texts(self) -> tuple[list[str], list[int]]:
+        """Return (submissions, grades) of the graded training rows."""
+        graded = [(item.submission, item.grade) for item in self.examples if item.grade is not None]
+        return [text for text, _ in graded], [grade for _, grade in graded]
+
+
+class StepTokens(Struct, frozen=True):
+    """The tokenizer, the encoded rows and the hold-out."""
+
+    tokenizer: Any
+    encoder: ChatEncoder
+    train: EncodedRows
+    holdout: Holdout
+    stats: tuple[ev.TokenStats, ...]
+
+
+def _described(workspace: Workspace, batch: LoadedBatch) -> dict[str, Any]:
+    return {
+        "name": batch.batch.name,
+        "path": workspace.relative(batch.batch.path),
+        "rows": len(batch.examples),
+        "fingerprint": batch.fingerprint,
+        "schema": batch.schema,
+    }
+
+
+def read_step(workspace: Workspace, settings: st.Settings, plan: StepPlan) -> StepInput:
+    """Read the step's batches and the hold-out; raise ``Problems`` or ``DataProblem`` if anything is wrong."""
+    data = load_step(workspace.root, settings, plan.step)
+    _same_holdout(workspace, data.holdout)
+    return StepInput(list(data.batches), data.holdout, tuple(data.warnings))
+
+
+def _same_holdout(workspace: Workspace, holdout: LoadedBatch) -> None:
+    try:
+        known = json.loads(workspace.holdout_record.read_text())
+    except (FileNotFoundError, ValueError):
+        return
+    if known.get("fingerprint") != holdout.fingerprint:
+        raise DataProblem(
+            f"the hold-out is not the one that earlier runs were scored on ({known.get('rows')} rows then, "
+            f"{len(holdout.examples)} now).",
+            where=str(holdout.batch.path),
+            cure=f"Restore it, or delete {workspace.relative(workspace.holdout_record)} to begin a new comparison.",
+        )
+
+
+def record_holdout(workspace: Workspace, data: StepInput) -> None:
+    """Freeze the hold-out's fingerprint the first time a run is scored on it."""
+    if not workspace.holdout_record.exists():
+        record = {"fingerprint": data.holdout.fingerprint, "rows": len(data.holdout.examples)}
+        write_atomic(workspace.holdout_record, json.dumps(record, indent=1).encode())
+
+
+def tokenize(source: str, settings: st.Settings, data: StepInput) -> StepTokens:
+    """Load the tokenizer at ``source`` and encode the step; raise ``DataProblem`` if no row fits."""
+    tokenizer = models.load_tokenizer(source, settings.model)
+    encoder = ChatEncoder(
+        tokenizer,
+        max_length=settings.data.max_length,
+        min_prompt_tokens=settings.data.min_prompt_tokens,
+        thinking=settings.generation.enable_thinking,
+    )
+    train = encoder.encode_all(data.examples)
+    held = encoder.encode_all(data.holdout.examples)
+    for name, encoded in (("training", train), ("hold-out", held)):
+        if not encoded.rows:
+            raise DataProblem(
+                f"no {name} row fits into data.max_length = {settings.data.max_length} tokens.",
+                cure="Raise data.max_length.",
+            )
+    examples = [data.holdout.examples[row.row] for row in held.rows]
+    probes = choose_probes(examples, settings.generation.num_probes, settings.generation.probe_seed)
+    return StepTokens(tokenizer, encoder, train, Holdout(examples, held.rows, probes), _stats(data, train))
+
+
+def _stats(data: StepInput, train: EncodedRows) -> tuple[ev.TokenStats, ...]:
+    stats = []
+    first = 0
+    for batch in data.batches:
+        after = first + len(batch.examples)
+        rows = [row for row in train.rows if first <= row.row < after]
+        lengths = sorted(row.length for row in rows) or [0]
+        stats.append(
+            ev.TokenStats(
+                name=batch.batch.name,
+                rows=len(rows),
+                tokens=sum(lengths),
+                loss_tokens=sum(len(row.completion) for row in rows),
+                median=int(statistics.median(lengths)),
+                percentile_95=lengths[min(len(lengths) - 1, int(0.95 * len(lengths)))],
+                longest=lengths[-1],
+            )
+        )
+        first = after
+    return tuple(stats)
+
+
+def refuse_changes(workspace: Workspace, record: RunRecord, now: dict[str, Any]) -> None:
+    """Raise ``TrainingProblem`` if resuming ``record`` would train something else than it began."""
+    path: Path = workspace.run_folder(record.id) / MANIFEST_NAME
+    try:
+        before = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        raise TrainingProblem(
+            f"the unfinished run {record.id} has no manifest, so it cannot be resumed exactly.",
+            where=str(path),
+            cure="Start a new run: train --new.",
+        ) from None
+    changes = manifest.differences(before, now)
+    if changes:
+        raise TrainingProblem(
+            f"the unfinished run {record.id} cannot be resumed exactly: {'; '.join(changes)}.",
+            cure="Undo the change to resume it, or start a new run: train --new.",
+        )

@@ -1,0 +1,116 @@
+"""Owns which step comes next: the number, the batch it adds, the checkpoint it starts from, or the run it resumes."""
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from opeddev_tui import checkpoints
+from opeddev_tui.batches import Batch
+from opeddev_tui.errors import StorageProblem, TrainingProblem
+from opeddev_tui.history import RunRecord, finished_steps
+from opeddev_tui.workspace import Workspace
+
+
+class StepRequest(Struct, frozen=True):
+    """What is asked for: ``which`` is next, all, or a number; ``start_from`` is latest, best or a checkpoint folder."""
+
+    which: str = "next"
+    new: bool = False
+    start_from: str = ""
+
+
+class StepPlan(Struct, frozen=True):
+    """What will be done. ``parent`` is a checkpoint folder, None for the base model."""
+
+    step: int
+    batch: Batch
+    parent: Path | None
+    resume: RunRecord | None
+    warnings: tuple[str, ...] = ()
+
+
+def plan_step(
+    workspace: Workspace, start_from: str, batches: list[Batch], records: list[RunRecord], request: StepRequest
+) -> StepPlan | None:
+    """Return the plan for ``request``, None when every step is trained.
+
+    ``start_from`` is the setting; the request's own goes before it.
+    """
+    done = finished_steps(records)
+    step = _number(request, batches, done)
+    if step is None:
+        return None
+    batch = batches[step]
+    unfinished = _unfinished(records, step)
+    if unfinished is not None and not request.new and not request.start_from:
+        return StepPlan(step, batch, _recorded_parent(unfinished), unfinished)
+    parent, warnings = _parent(workspace, request.start_from or start_from, step, done)
+    return StepPlan(step, batch, parent, None, tuple(warnings))
+
+
+def _number(request: StepRequest, batches: list[Batch], done: dict[int, RunRecord]) -> int | None:
+    if request.which in ("next", "all"):
+        return next((batch.number for batch in batches if batch.number not in done), None)
+    if not request.which.isdecimal() or int(request.which) >= len(batches):
+        raise TrainingProblem(
+            f"there is no step {request.which}.", cure=f"Steps 0 to {len(batches) - 1} have data; or say next or all."
+        )
+    step = int(request.which)
+    if step in done and not request.new:
+        raise TrainingProblem(
+            f"step {step} is already trained (run {done[step].id}).", cure="Add --new to train it again as a new run."
+        )
+    return step
+
+
+def _unfinished(records: list[RunRecord], step: int) -> RunRecord | None:
+    """Return the newest run of ``step`` if it can be taken up again."""
+    newest = next((record for record in reversed(records) if record.step == step), None)
+    if newest is None or newest.state.status == "finished":
+        return None
+    failure = newest.state.failure
+    return None if failure is not None and not failure.resumable else newest
+
+
+def _recorded_parent(record: RunRecord) -> Path | None:
+    started = record.state.started
+    return Path(started.parent) if started and started.parent else None
+
+
+def _parent(
+    workspace: Workspace, start_from: str, step: int, done: dict[int, RunRecord]
+) -> tuple[Path | None, list[str]]:
+    if start_from not in ("latest", "best"):
+        return _chosen(workspace, start_from), []
+    if step == 0:
+        return None, []
+    before = done.get(step - 1)
+    if before is None or before.state.finished is None:
+        raise TrainingProblem(
+            f"step {step} starts from step {step - 1}, which is not trained.", cure="Train it first: train --step next."
+        )
+    finished = before.state.finished
+    wanted = Path(finished.best_checkpoint if start_from == "best" else finished.last_checkpoint)
+    problems = checkpoints.problems_of(wanted)
+    if not problems:
+        return wanted, []
+    found = checkpoints.newest_verified(workspace.checkpoints(before.id))
+    if found.folder is None:
+        raise StorageProblem(
+            f"no checkpoint of step {step - 1} can be trusted: {'; '.join(problems)}.",
+            where=str(wanted),
+            cure=f"Train that step again: train --step {step - 1} --new.",
+        )
+    return found.folder, [f"{wanted.name} cannot be trusted ({'; '.join(problems)}); starting from {found.folder.name}"]
+
+
+def _chosen(workspace: Workspace, text: str) -> Path:
+    folder = workspace.path(text).resolve()
+    problems = checkpoints.problems_of(folder)
+    if problems:
+        raise StorageProblem(
+            f"is not a checkpoint to start from: {'; '.join(problems)}.",
+            where=str(folder),
+            cure="Choose latest, best or a checkpoint folder of this app.",
+        )
+    return folder
