@@ -71,6 +71,7 @@ class Engine(Struct, frozen=True):
                 "name": self.loaded.settings.model.name,
                 "source": source,
                 "files": models.file_hashes(source),
+                "revision": models.commit_of(source, self.loaded.settings.model),
             },
             parent=str(plan.parent) if plan.parent else None,
             data=data.describe(self.workspace),

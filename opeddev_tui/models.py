@@ -74,6 +74,20 @@ def source_of(root: Path, name: str) -> str:
     return str(folder) if folder.is_dir() else name
 
 
+def _revision(source: str, model: st.Model) -> dict[str, str]:
+    return {} if Path(source).is_dir() else {"revision": model.revision}
+
+
+def commit_of(source: str, model: st.Model) -> str:
+    """Return the hub commit that ``source`` resolved to, from the local cache; empty for a local folder."""
+    from transformers.utils.hub import cached_file, extract_commit_hash
+
+    if Path(source).is_dir():
+        return ""
+    path = cached_file(source, "config.json", revision=model.revision, local_files_only=True)
+    return extract_commit_hash(path, None) or ""
+
+
 def _loading_problem(source: str, what: str, error: Exception) -> ModelProblem:
     local = Path(source).is_dir()
     cure = (
@@ -90,7 +104,9 @@ def load_tokenizer(source: str, model: st.Model) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=model.trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(
+            source, trust_remote_code=model.trust_remote_code, **_revision(source, model)
+        )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise _loading_problem(source, "tokenizer", error) from error
     if tokenizer.pad_token_id is None:
@@ -109,7 +125,7 @@ def _load_plain(source: str, model: st.Model) -> Any:
             dtype=torch.float32,
             trust_remote_code=model.trust_remote_code,
             use_safetensors=True if model.use_safetensors else None,
-            **({} if Path(source).is_dir() else {"revision": model.revision}),
+            **_revision(source, model),
             **placement,
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:

@@ -235,7 +235,7 @@ class Run:
         if not smaller:
             raise ModelProblem(
                 f"one example at a time does not fit into memory: {message}",
-                cure="Set training.gradient_checkpointing = true, lora.enabled = true, or a smaller data.max_length.",
+                cure="Set training.activation_checkpointing = true, lora.enabled = true, or a smaller data.max_length.",
             )
         self._plan = replace(self._plan, batch_size=smaller[-1], accumulation=effective // smaller[-1])
         if torch.cuda.is_available():

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from opeddev_tui import checkpoints, control, decision, hardware, metrics
+from opeddev_tui import checkpoints, decision, hardware, metrics
+from opeddev_tui import control as ctl
 from opeddev_tui import events as ev
 from opeddev_tui import settings as st
 from opeddev_tui.bus import Bus
@@ -39,7 +40,7 @@ class Session:
         *,
         settings: st.Settings,
         bus: Bus,
-        control: control.Control,
+        control: ctl.Control,
         files: RunFiles,
         scorer: Scorer,
     ) -> None:
@@ -48,7 +49,7 @@ class Session:
         self._control = control
         self._files = files
         self._scorer = scorer
-        self._stop: control.Stop | None = None
+        self._stop: ctl.Stop | None = None
         self._hardware_at = 0.0
         self.decider: Decider | None = None
 
@@ -70,9 +71,9 @@ class Session:
         """Take commands after an optimizer step; wait while paused."""
         save = False
         for command in self._control.take():
-            if isinstance(command, control.Pause):
+            if isinstance(command, ctl.Pause):
                 self._pause(global_step, epoch)
-            elif isinstance(command, control.SaveNow):
+            elif isinstance(command, ctl.SaveNow):
                 save = True
             else:
                 self.on_command(command, global_step, epoch)
@@ -82,23 +83,21 @@ class Session:
         self._bus.emit(ev.Paused(global_step=global_step))
         while self._stop is None:
             for command in self._control.wait():
-                if isinstance(command, control.Resume):
+                if isinstance(command, ctl.Resume):
                     self._bus.emit(ev.Unpaused(global_step=global_step))
                     return
                 self.on_command(command, global_step, epoch)
 
-    def on_command(
-        self, command: control.AnyCommand, global_step: int | None = None, epoch: float | None = None
-    ) -> None:
+    def on_command(self, command: ctl.AnyCommand, global_step: int | None = None, epoch: float | None = None) -> None:
         """Carry out a command that can be carried out anywhere."""
         at_step = self._last_step() if global_step is None else global_step
         match command:
-            case control.Stop():
+            case ctl.Stop():
                 self._stop = command
-            case control.SampleNow():
+            case ctl.SampleNow():
                 at_epoch = at_step / max(1, self._steps_per_epoch()) if epoch is None else epoch
                 self._scorer.sample(at_epoch, at_step, on_demand=True)
-            case control.Rate():
+            case ctl.Rate():
                 self._bus.emit(
                     ev.Rated(
                         epoch=command.epoch,
@@ -109,9 +108,9 @@ class Session:
                         round_seed=command.round_seed,
                     )
                 )
-            case control.UndoRating(epoch=rated, prompt=prompt):
+            case ctl.UndoRating(epoch=rated, prompt=prompt):
                 self._bus.emit(ev.RatingUndone(epoch=rated, prompt=prompt))
-            case control.Annotate(epoch=noted, note=note):
+            case ctl.Annotate(epoch=noted, note=note):
                 self._bus.emit(ev.Annotated(epoch=noted, note=note))
             case _:
                 pass  # a decision for a question that is no longer open, or a resume without a pause

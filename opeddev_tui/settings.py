@@ -110,7 +110,7 @@ class Training(_Section, frozen=True):
     ] = 0.02
     weight_decay: Annotated[float, Meta(ge=0, le=10, description="Weight decay of AdamW.")] = 0.0
     max_grad_norm: Annotated[float, Meta(gt=0, description="Gradients are clipped to this norm.")] = 1.0
-    gradient_checkpointing: Annotated[bool, _text("Recompute activations: less memory, somewhat slower.")] = False
+    activation_checkpointing: Annotated[bool, _text("Recompute activations: less memory, somewhat slower.")] = False
     logging_steps: Annotated[int, Meta(ge=1, description="Optimizer steps between two logged points.")] = 1
     save_total_limit: Annotated[
         int, Meta(ge=3, le=1000, description="Checkpoints kept a run, besides best, pinned and parent ones.")

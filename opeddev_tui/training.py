@@ -243,7 +243,7 @@ def training_arguments(plan: Plan, settings: st.Settings, precision: Precision) 
             warmup_steps=training.warmup_steps,
             weight_decay=training.weight_decay,
             max_grad_norm=training.max_grad_norm,
-            gradient_checkpointing=training.gradient_checkpointing,
+            activation_checkpointing=training.activation_checkpointing,
             logging_steps=training.logging_steps,
             logging_nan_inf_filter=False,
             eval_strategy="epoch",
