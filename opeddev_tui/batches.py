@@ -1,25 +1,22 @@
-"""Owns the data of a workspace: finding, reading and describing batches and the hold-out, and the
-firewall between what is trained on and what is scored on.
-"""
+"""Owns the data of a workspace: finding, reading and describing batches and the hold-out."""
 
-import math
 import re
 import statistics
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
-from opeddev_tui import formats, rows, settings
+from opeddev_tui import firewall, formats, rows, settings
 from opeddev_tui.errors import DataProblem, Problem, Problems, SettingsProblem
-from opeddev_tui.rows import MOST_SHOWN, Example
+from opeddev_tui.firewall import Leaks
+from opeddev_tui.rows import Example
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace import expand
 
 HOLDOUT = "hold-out"
 _HELD_OUT_SPLITS = ("validation", "test", "holdout")
-_SHINGLE = 4
 
 
 class Batch(Struct, frozen=True):
@@ -51,14 +48,6 @@ class BatchSummary(Struct, frozen=True):
     characters_median: int
     characters_longest: int
     fingerprint: str
-
-
-class Leaks(Struct, frozen=True):
-    """Rows that are where they should not be; only ``exact`` ones forbid a training."""
-
-    exact: list[DataProblem]
-    near: list[str]
-    repeated: list[str]
 
 
 class DataReport(Struct, frozen=True):
@@ -205,90 +194,26 @@ def _characters(example: Example) -> int:
     return sum(len(message.content) for message in example.prompt) + len(example.completion)
 
 
-# --- firewall
+# --- everything together
 
 
 def find_leaks(train: Sequence[LoadedBatch], holdout: LoadedBatch, near_duplicate: float) -> Leaks:
     """Compare every training row with the hold-out, and with the training rows before it."""
-    held = {_key(example): example for example in reversed(holdout.examples)}
-    index = _NearIndex(holdout.examples, near_duplicate)
-    leaks = Leaks([], [], [])
-    first: dict[str, Example] = {}
-    for example in (example for loaded in train for example in loaded.examples):
-        same = held.get(_key(example))
-        if same is not None:
-            cure = "Remove it from one of the two: a row that was trained on measures nothing."
-            message = f"the hold-out row {same.where} is trained on here."
-            leaks.exact.append(DataProblem(message, where=example.where, cure=cure))
-        elif near := index.near(example):
-            share, other = near
-            leaks.near.append(f"{example.where} is {share:.0%} like the hold-out row {other.where}.")
-        earlier = first.setdefault(_whole_key(example), example)
-        if earlier is not example:
-            leaks.repeated.append(f"{example.where} is the same training row as {earlier.where}.")
-    return Leaks(rows.capped(leaks.exact), _capped(leaks.near), _capped(leaks.repeated))
+    return firewall.find((row for loaded in train for row in loaded.examples), holdout.examples, near_duplicate)
 
 
-def _capped(warnings: list[str]) -> list[str]:
-    rest = len(warnings) - MOST_SHOWN
-    return [*warnings[:MOST_SHOWN], f"and {rest} more like these."] if rest > 0 else warnings
-
-
-def _normal(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _key(example: Example) -> str:
-    """Return what must not be on both sides: the submission, or a conversation's turns up to the answer."""
-    turns = [message for message in example.prompt if message.role != "system"]
-    if len(turns) < 2:
-        return _normal(example.submission)
-    return "\0".join(f"{message.role} {_normal(message.content)}" for message in turns)
-
-
-def _whole_key(example: Example) -> str:
-    turns = [f"{message.role} {_normal(message.content)}" for message in example.prompt]
-    return "\0".join([*turns, _normal(example.completion)])
-
-
-class _NearIndex:
-    """Finds a hold-out row that shares many 4-word shingles with a row.
-
-    Two sets of which the share in common is at least t have a member in common among any
-    (1 - t) part of one of them: only the rarest shingles of a row need looking up.
-    """
-
-    def __init__(self, examples: Sequence[Example], threshold: float) -> None:
-        # a share equal to the threshold counts, whatever its last binary digit
-        self._threshold = threshold - 1e-9
-        self._rows = [(example, _shingles(example.submission)) for example in examples]
-        self._holders: dict[str, list[int]] = defaultdict(list)
-        for number, (_, shingles) in enumerate(self._rows):
-            for shingle in shingles:
-                self._holders[shingle].append(number)
-
-    def near(self, example: Example) -> tuple[float, Example] | None:
-        """Return the share in common and the row, for the likeliest row that reaches the threshold."""
-        own = _shingles(example.submission)
-        holders = sorted((self._holders.get(shingle, []) for shingle in own), key=len)
-        needed = max(1, math.ceil(self._threshold * len(own)))
-        shared = Counter(number for numbers in holders[: len(own) - needed + 1] for number in numbers)
-        for number, _ in shared.most_common():
-            other, shingles = self._rows[number]
-            common = len(own & shingles)
-            share = common / (len(own) + len(shingles) - common)
-            if share >= self._threshold:
-                return share, other
-        return None
-
-
-def _shingles(text: str) -> frozenset[str]:
-    words = text.split()
-    last = max(1, len(words) - _SHINGLE + 1)
-    return frozenset(" ".join(words[start : start + _SHINGLE]) for start in range(last)) if words else frozenset()
-
-
-# --- everything together
+def _unreadable_grades(every: Sequence[LoadedBatch], grading: settings.Grading) -> list[Problem]:
+    """A grade that is written in a way the pattern does not read would be scored as never given."""
+    graded = next((row for loaded in every for row in loaded.examples if row.grade is not None), None)
+    if graded is None or rows.parse_grade(graded.completion, grading) == graded.grade:
+        return []
+    return [
+        SettingsProblem(
+            "grading.pattern does not read the grade that grading.completion_template writes.",
+            where=graded.where,
+            cure="Change one of the two so that they agree.",
+        )
+    ]
 
 
 def check_data(workspace: Path, settings: settings.Settings) -> DataReport:
@@ -320,6 +245,7 @@ def _read_all(workspace: Path, settings: settings.Settings, step: int | None) ->
     every = [*batches, holdout] if holdout else batches
     problems += [problem for loaded in every for problem in loaded.problems]
     problems += check_agreement(every)
+    problems += _unreadable_grades(every, settings.grading)
     if holdout is None:
         return DataReport(batches, holdout, problems, [])
     leaks = find_leaks(batches, holdout, settings.data.near_duplicate)

@@ -4,7 +4,6 @@ Agreement alone misleads on a small hold-out, so the majority class, the middle 
 always stand beside it.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -56,18 +55,6 @@ def _batch_losses(model: Any, batch: dict[str, Any]) -> tuple[list[float], list[
     targets = labels[:, 1:]
     losses = cross_entropy(logits.transpose(1, 2), targets, ignore_index=IGNORED, reduction="none")
     return losses.double().sum(1).tolist(), (targets != IGNORED).sum(1).tolist()
-
-
-def parse_grade(text: str, pattern: str, minimum: int, maximum: int) -> int | None:
-    """Return the grade that ``pattern``'s first group reads in ``text``, None if there is none in range."""
-    match = re.search(pattern, text)
-    if match is None:
-        return None
-    try:
-        grade = int(match[1])
-    except ValueError:
-        return None
-    return grade if minimum <= grade <= maximum else None
 
 
 class Agreement(Struct, frozen=True):

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from opeddev_tui import settings
 from opeddev_tui.errors import DataProblem, SettingsProblem
-from opeddev_tui.formats import RawRow
+from opeddev_tui.parsing import RawRow
 from opeddev_tui.text import clean_line
 
 MOST_SHOWN = 50

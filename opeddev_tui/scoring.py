@@ -16,7 +16,7 @@ from opeddev_tui import events as ev
 from opeddev_tui import settings as st
 from opeddev_tui.bus import Bus
 from opeddev_tui.chat import ChatEncoder, LeftPadCollator, TokenRow
-from opeddev_tui.rows import Example
+from opeddev_tui.rows import Example, parse_grade
 
 
 class Holdout(Struct, frozen=True):
@@ -110,16 +110,15 @@ class Scorer:
         )
         return [self._loaded.encoder.decode(item) for item in ids]
 
-    def _parse(self, text: str) -> int | None:
-        grading = self._settings.grading
-        return evaluation.parse_grade(text, grading.pattern, grading.minimum, grading.maximum)
-
     def grades(self, epoch: int) -> ev.GradesMeasured:
         """Generate a grade for every hold-out row and compare; recording it is the caller's."""
         grading = self._settings.grading
         self._tell("generating", f"grades of {len(self._holdout.examples)} hold-out rows")
         began = time.perf_counter()
-        predicted = [self._parse(text) for text in self._texts(self._holdout.examples, grading.max_new_tokens)]
+        predicted = [
+            parse_grade(text, self._settings.grading)
+            for text in self._texts(self._holdout.examples, grading.max_new_tokens)
+        ]
         reference = [example.grade for example in self._holdout.examples if example.grade is not None]
         result = evaluation.agreement(
             predicted,
@@ -169,7 +168,7 @@ class Scorer:
                 text=text,
                 id=example.id,
                 kind=example.kind,
-                grade=self._parse(text),
+                grade=parse_grade(text, self._settings.grading),
                 reference_grade=example.grade,
             )
             for example, text in zip(examples, texts, strict=True)
