@@ -4,7 +4,6 @@ The rule: after the planned epochs, go on while the hold-out loss or the human e
 step's best so far, up to a maximum of extra epochs; otherwise stop.
 """
 
-import random
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -57,32 +56,33 @@ def paired_difference(
     tokens = later.tokens
     total = sum(tokens)
     mean = sum(gains) / total if total else 0.0
-    generator = random.Random(seed)
     indices = range(len(gains))
-    resampled = []
-    for _ in range(samples if len(gains) > 1 else 0):
-        chosen = generator.choices(indices, k=len(gains))
-        weight = sum(tokens[i] for i in chosen)
-        resampled.append(sum(gains[i] for i in chosen) / weight)
     per_token = [gain / count for gain, count in zip(gains, tokens, strict=True)]
     worst = sorted((i for i in indices if per_token[i] < 0), key=lambda i: per_token[i])[:5]
     return Difference(
         mean=mean,
-        interval=_interval(resampled, confidence, mean),
+        interval=_interval(gains, tokens, confidence, samples, seed),
         better=sum(gain > 0 for gain in gains),
         worse=sum(gain < 0 for gain in gains),
         worst=tuple(worst),
     )
 
 
-def _interval(values: list[float], confidence: float, otherwise: float) -> tuple[float, float]:
-    if not values:
-        return otherwise, otherwise
-    values.sort()
+def _interval(
+    gains: Sequence[float], tokens: Sequence[int], confidence: float, samples: int, seed: int
+) -> tuple[float, float]:
+    import numpy as np
+
+    count = len(gains)
+    generator = np.random.default_rng(seed)
+    pairs = np.array([gains, tokens], dtype=float)
+    # a resample is how often each example was drawn; a few hundred at a time keep the memory small
+    parts = [samples // 10] * 10
+    resampled = [pairs @ generator.multinomial(count, np.full(count, 1 / count), size=part).T for part in parts]
+    sums, weights = np.concatenate(resampled, axis=1)
     tail = (1 - confidence) / 2
-    low = int(tail * len(values))
-    high = min(len(values) - 1, int((1 - tail) * len(values)))
-    return values[low], values[high]
+    low, high = np.quantile(sums / weights, [tail, 1 - tail])
+    return float(low), float(high)
 
 
 def best_before(history: Mapping[int, HoldoutEvaluated], epoch: int) -> int | None:

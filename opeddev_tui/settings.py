@@ -21,7 +21,7 @@ class Paths(_Section, frozen=True):
     """Where things lie, relative to the workspace unless absolute or starting with ~."""
 
     base: Annotated[str, _text("The first training set: a folder or file.")] = "datasets/processed_webdev_coding"
-    increments: Annotated[str, _text("The folder of the increments batch_100_01, batch_100_02, …")] = (
+    increments: Annotated[str, _text("The folder of the increments: batch_100_01, batch_100_02 and so on.")] = (
         "datasets/incremental"
     )
     holdout: Annotated[

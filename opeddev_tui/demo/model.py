@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opeddev_tui.errors import StorageProblem
 from opeddev_tui.storage import sync_folder, told_clearly
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def build_tiny_model(
             tokenizer = _train_tokenizer(texts, vocab_size)
             _save_tokenizer(tokenizer, half)
             model = _random_model(tokenizer, seed, hidden_size, num_hidden_layers)
-            model.save_pretrained(half)
+            _save_model(model, half)
             half.chmod(0o755)  # mkdtemp makes it private
             if folder.exists():
                 shutil.rmtree(folder)
@@ -106,6 +107,18 @@ def _save_tokenizer(tokenizer: "Tokenizer", folder: Path) -> None:
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")
+
+
+def _save_model(model: "Qwen3ForCausalLM", folder: Path) -> None:
+    from safetensors import SafetensorError
+
+    try:
+        model.save_pretrained(folder)
+    except SafetensorError as error:
+        # safetensors tells a full disk as an error of its own, not as an OSError
+        raise StorageProblem(
+            f"cannot be written: {error}.", where=str(folder), cure="Free some space there."
+        ) from error
 
 
 def _random_model(tokenizer: "Tokenizer", seed: int, hidden_size: int, num_hidden_layers: int) -> "Qwen3ForCausalLM":

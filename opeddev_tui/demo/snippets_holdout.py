@@ -197,11 +197,7 @@ _CSS: tuple[Template, ...] = (
 «empty-rule:¦
 .sidebar hr {}
 »""",
-        {
-            "width": ("14em", "16em", "30%", "25vw"),
-            "end": ("#e9ecef", "#dee2e6", "#f8edeb"),
-            "spacing": ("0.02em", "0.05em", "1px"),
-        },
+        {"width": ("14em", "16em", "25vw"), "end": ("#e9ecef", "#f8edeb"), "spacing": ("0.02em", "0.05em", "1px")},
     ),
 )
 
@@ -270,11 +266,7 @@ export function toCsv(‹records›, link) {
   «missing-return:return text;¦text;»
 }
 """,
-        {
-            "records": ("members", "sales", "visits", "scores"),
-            "columns": ("3", "5", "7", "9"),
-            "mark": (",", ";"),
-        },
+        {"records": ("members", "sales", "visits", "scores"), "columns": ("3", "5", "7", "9"), "mark": (",", ";")},
     ),
     Template(
         "drop area",

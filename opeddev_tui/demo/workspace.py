@@ -23,10 +23,10 @@ max_length = 512
 per_device_train_batch_size = 4
 per_device_eval_batch_size = 16
 learning_rate = 3e-3
-resume_learning_rate = 1e-3
+resume_learning_rate = 6e-4
 
 [generation]
-max_new_tokens = 48
+max_new_tokens = 64
 """
 
 
