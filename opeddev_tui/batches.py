@@ -246,6 +246,8 @@ def _read_all(workspace: Path, settings: settings.Settings, step: int | None) ->
     problems += [problem for loaded in every for problem in loaded.problems]
     problems += check_agreement(every)
     problems += _unreadable_grades(every, settings.grading)
+    # a wrong template is found in every set, and is one problem
+    problems = list({str(problem): problem for problem in problems}.values())
     if holdout is None:
         return DataReport(batches, holdout, problems, [])
     leaks = find_leaks(batches, holdout, settings.data.near_duplicate)

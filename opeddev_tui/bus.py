@@ -1,11 +1,31 @@
 """Owns the way out of a training: journal first, then the run's own state, then whoever listens."""
 
+import logging
 import threading
 from collections.abc import Sequence
 
 from opeddev_tui.events import AnyEvent, Sink
 from opeddev_tui.journal import Journal
 from opeddev_tui.state import RunState
+
+_LOG = logging.getLogger(__name__)
+
+
+class Guarded:
+    """A sink that never raises: the first failure of the one behind it is logged, and nothing more is shown to it."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink: Sink | None = sink
+
+    def emit(self, event: AnyEvent) -> None:
+        """Show ``event`` as long as the view behind it works."""
+        if self._sink is None:
+            return
+        try:
+            self._sink.emit(event)
+        except Exception:  # noqa: BLE001 - whatever a screen does, the training goes on
+            self._sink = None
+            _LOG.exception("a view of the training failed; the training goes on without it")
 
 
 class Bus:

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from opeddev_tui.events import CheckpointSaved
 from opeddev_tui.storage import sync_folder, told_clearly, write_atomic
 
 MANIFEST = "MANIFEST.json"
@@ -41,10 +42,14 @@ class Manifest(Struct, frozen=True):
     parent: str
     files: dict[str, FileRecord]
     lora: bool = False
+    # what adapters sit on: a checkpoint, a model folder or a hub name
+    base: str = ""
     val_loss: float | None = None
     rows: int = 0
     created: float = 0.0
     format: int = 1
+    # SHA-256 of all the rest of the manifest
+    seal: str = ""
 
     @property
     def size(self) -> int:
@@ -104,17 +109,38 @@ def publish(folder: Path, manifest: Manifest) -> Manifest:
             finally:
                 os.close(descriptor)
             records[str(path.relative_to(folder))] = _record(path)
-    full = msgspec.structs.replace(manifest, files=records, created=time.time())
+    full = msgspec.structs.replace(manifest, files=records, created=time.time(), seal="")
+    full = msgspec.structs.replace(full, seal=_seal(msgspec.json.encode(full)))
     write_atomic(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(full), indent=1))
     sync_folder(folder.parent)
     return full
 
 
+def _seal(content: bytes) -> str:
+    """Return what ``seal`` must be. It depends on the values alone, so fields added later leave old ones whole."""
+    values = msgspec.json.decode(content)
+    values.pop("seal", None)
+    return hashlib.sha256(msgspec.json.encode(values, order="sorted")).hexdigest()
+
+
+def saved_event(folder: Path, manifest: Manifest) -> CheckpointSaved:
+    """Return the event that tells of a published checkpoint."""
+    return CheckpointSaved(
+        path=str(folder),
+        global_step=manifest.global_step,
+        epoch=manifest.epoch,
+        size=manifest.size,
+        digest=manifest.digest,
+    )
+
+
 def read_manifest(folder: Path) -> Manifest | None:
-    """Return the manifest of ``folder``, None if there is none that can be read."""
+    """Return the manifest of ``folder``, None if there is none that can be read and trusted."""
     try:
-        return msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
-    except (OSError, msgspec.DecodeError):
+        content = (folder / MANIFEST).read_bytes()
+        manifest = msgspec.json.decode(content, type=Manifest)
+        return manifest if manifest.seal == _seal(content) else None
+    except (OSError, ValueError):  # msgspec's own errors and bytes that are no UTF-8 are ValueErrors
         return None
 
 
@@ -124,7 +150,7 @@ def problems_of(folder: Path, *, for_resume: bool = False) -> list[str]:
         return ["it was never finished (no manifest)"]
     manifest = read_manifest(folder)
     if manifest is None:
-        return ["its manifest cannot be read"]
+        return ["its manifest is damaged"]
     found = [problem for name, item in manifest.files.items() if (problem := _file_problem(folder / name, name, item))]
     if not any(name in manifest.files for name in _WEIGHTS):
         found.append("it holds no weights")

@@ -20,7 +20,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "make a workspace"),
     "check": ("check", "read every batch and the hold-out, print an inventory and every problem"),
     "train": ("train", "train a step without the app"),
+    "checkpoints": ("checkpoints", "list, show, verify, compare, pin, prune, export and try checkpoints"),
     "status": ("status", "what is trained, what is running, what comes next"),
+    "plot": ("plot", "draw loss curves, hold-out over data-set size and examples, PNG and SVG"),
+    "report": ("report", "write one HTML page and a Markdown file with everything that was found"),
+    "repeat": ("repeat", "train a recorded run again and compare the weights"),
+    "notify": ("notify", "try the notices to the terminal and to services"),
+    "export-logs": ("export_logs", "write the numbers of all runs for other viewers"),
     "doctor": ("doctor", "versions, devices, disk, and which precision will be used"),
 }
 
@@ -85,6 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Problem as problem:
         print(clean(str(problem)), file=sys.stderr)
         return problem.exit_code
+    except KeyboardInterrupt:
+        return 130
     except BrokenPipeError:
         # the reader of our output has gone (`| head`): nothing to tell and nobody to tell it to
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -88,6 +88,12 @@ def _data(view: ConsoleView, event: ev.DataPrepared) -> None:
         view.say(f"  {event.shortened} rows lost the middle of their prompt (data.max_length)")
 
 
+def _memory(view: ConsoleView, event: ev.MemoryEstimated) -> None:
+    if event.verdict != "fits":
+        need = f"{event.total / 1e9:.1f} GB needed, {event.free / 1e9:.1f} GB free"
+        view.say(f"  memory: {event.verdict} (estimate: {need}). It would help: {'; '.join(event.advice)}")
+
+
 def _phase(view: ConsoleView, event: ev.PhaseChanged) -> None:
     view.describe(f"{event.phase} {event.detail}".strip())
 
@@ -138,6 +144,7 @@ def _said(pattern: str) -> Callable[[ConsoleView, Any], None]:
 _TELL: dict[type, Callable[[ConsoleView, Any], None]] = {
     ev.RunStarted: _started,
     ev.ModelLoaded: _model,
+    ev.MemoryEstimated: _memory,
     ev.DataPrepared: _data,
     ev.PhaseChanged: _phase,
     ev.Progress: _point,

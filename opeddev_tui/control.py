@@ -105,10 +105,21 @@ class Control:
 
     def take(self) -> list[AnyCommand]:
         """Return the commands that have arrived, oldest first."""
+        commands: list[AnyCommand] = []
         with self._arrived:
-            commands = list(self._queue)
-            self._queue.clear()
+            # one at a time: a signal handler of this very thread may add one between any two lines
+            while self._queue:
+                commands.append(self._queue.popleft())
         return commands + self._from_mailbox()
+
+    def take_stop(self) -> Stop | None:
+        """Return a request to stop, if there is one; the other commands stay, in their order."""
+        with self._arrived:
+            self._queue.extend(self._from_mailbox())
+            found = next((command for command in self._queue if isinstance(command, Stop)), None)
+            if found is not None:
+                self._queue.remove(found)
+        return found
 
     def wait(self, timeout: float | None = None) -> list[AnyCommand]:
         """Return the next commands; an empty list after ``timeout`` seconds without one."""

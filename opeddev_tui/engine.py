@@ -16,9 +16,9 @@ import torch
 from msgspec import Struct
 
 from opeddev_tui import events as ev
-from opeddev_tui import hardware, logs, manifest, models, prepare
+from opeddev_tui import hardware, logs, manifest, models, prepare, training
 from opeddev_tui.batches import find_batches
-from opeddev_tui.bus import Bus
+from opeddev_tui.bus import Bus, Guarded
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.control import Control
 from opeddev_tui.deciders import Decider
@@ -48,7 +48,6 @@ class Engine(Struct, frozen=True):
         settings = self.loaded.settings
         _announce(self.sink, "reading data", f"base and {plan.step} increments")
         data = prepare.read_step(self.workspace, settings, plan)
-        self.workspace.link_store()
         _announce(self.sink, "loading model", settings.model.name)
         torch.set_num_threads(hardware.training_threads(settings.training.torch_num_threads))
         source = str(plan.parent) if plan.parent else models.source_of(self.workspace.root, settings.model.name)
@@ -57,9 +56,12 @@ class Engine(Struct, frozen=True):
         record = self._record(plan, data, source, run_id)
         if plan.resume:
             prepare.refuse_changes(self.workspace, plan.resume, record)
+        training.check_arguments(settings)
+        memory = prepare.check_room(self.workspace, settings, source, tokens)
         model = models.load_model(source, settings.model)
+        self.workspace.link_store()
         prepare.record_holdout(self.workspace, data)
-        return run_id, self._run(plan, RunParts(run_id, source, data, tokens, model), record)
+        return run_id, self._run(plan, RunParts(run_id, source, data, tokens, memory, model), record)
 
     def _record(self, plan: StepPlan, data: prepare.StepInput, source: str, run_id: str) -> dict[str, Any]:
         return manifest.build(
@@ -81,8 +83,8 @@ class Engine(Struct, frozen=True):
         folder = self.workspace.run_folder(parts.id)
         content = manifest.encode(record)
         # a resumed run keeps the manifest it began with
-        if not (folder / prepare.MANIFEST_NAME).exists():
-            write_atomic(folder / prepare.MANIFEST_NAME, content)
+        if not self.workspace.run_manifest(parts.id).exists():
+            write_atomic(self.workspace.run_manifest(parts.id), content)
         write_atomic(self.workspace.last_run_args, content)
         self.control.open_mailbox(folder)
         past = read(folder)
@@ -93,6 +95,7 @@ class Engine(Struct, frozen=True):
         try:
             if not plan.resume:
                 bus.emit(self._started(plan, parts))
+            bus.emit(parts.memory)
             for warning in (*plan.warnings, *parts.data.warnings):
                 bus.emit(ev.Warned(message=warning))
             run = Run(self.workspace, self.loaded.settings, bus, self.control, self.decider, parts)
@@ -114,6 +117,7 @@ class Engine(Struct, frozen=True):
             seed=settings.training.seed,
             model=settings.model.name,
             parent=str(plan.parent) if plan.parent else "",
+            source=parts.source,
             data_fingerprint=parts.data.fingerprint,
             policy=settings.early_stop.policy,
             lora=settings.lora.enabled,
@@ -167,7 +171,7 @@ def run_steps(
     """
     logs.quiet_libraries()
     workspace = Workspace(root, loaded.settings.paths)
-    engine = Engine(workspace, loaded, sink, control, decider)
+    engine = Engine(workspace, loaded, Guarded(sink), control, decider)
     runs: list[str] = []
     with RunLock(workspace):
         while True:

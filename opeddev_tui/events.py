@@ -35,7 +35,7 @@ class RunStarted(Event, frozen=True):
     seed: int
     model: str = ""
     parent: str = ""
-    settings_fingerprint: str = ""
+    source: str = ""
     data_fingerprint: str = ""
     policy: str = "ask"
     lora: bool = False
@@ -84,6 +84,21 @@ class TokensCounted(Event, frozen=True):
     """Token lengths of every batch in the step."""
 
     batches: tuple[TokenStats, ...]
+
+
+class MemoryEstimated(Event, frozen=True):
+    """What the training needs, in bytes, before anything large is read; ``verdict``: fits, tight or will not fit."""
+
+    total: int
+    free: int
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+    trainable: int
+    checkpoint: int
+    verdict: str
+    advice: tuple[str, ...] = ()
 
 
 class PhaseChanged(Event, frozen=True):
@@ -340,6 +355,7 @@ AnyEvent = (
     | ModelLoaded
     | DataPrepared
     | TokensCounted
+    | MemoryEstimated
     | PhaseChanged
     | Resumed
     | Progress

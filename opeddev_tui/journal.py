@@ -25,6 +25,8 @@ class Journal:
             folder.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
             self._close_cut_line()
+        # True while a line may lack its end
+        self._cut = False
 
     def _close_cut_line(self) -> None:
         size = os.fstat(self._descriptor).st_size
@@ -35,9 +37,13 @@ class Journal:
         """Append ``event``; raises ``StorageProblem`` if the disk does not take it."""
         with told_clearly(self.path):
             line = encode(event) + b"\n"
-            if os.write(self._descriptor, line) != len(line):
-                # a short write means a full disk; the next byte tells the reason
-                os.write(self._descriptor, b"\n")
+            if self._cut:
+                self._close_cut_line()
+            self._cut = True
+            # a short write means a full disk: the rest tells the reason, or finds room after all
+            while line := line[os.write(self._descriptor, line) :]:
+                pass
+            self._cut = False
             if isinstance(event, DURABLE):
                 os.fsync(self._descriptor)
 

@@ -118,6 +118,9 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         if was != is_now:
             found.append(f"{name} was {was!r} and is {is_now!r}")
     found += _data_differences(before.get("data", {}), now["data"])
+    was_model, model = before.get("model", {}), now["model"]
+    if any(was_model.get(key) != model[key] for key in ("files", "revision")):
+        found.append(f"the model {model['source']} has changed")
     was_threads = before.get("hardware", {}).get("torch_threads")
     threads = now["hardware"]["torch_threads"]
     if was_threads != threads and not now["hardware"]["gpus"]:

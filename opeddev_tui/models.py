@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from msgspec import Struct
+from safetensors import SafetensorError
 
 from opeddev_tui import settings as st
 from opeddev_tui.checkpoints import Manifest, read_manifest
@@ -19,6 +20,8 @@ from opeddev_tui.errors import ModelProblem
 
 # elements of a tensor hashed at a time, to keep the extra memory small
 _CHUNK = 1 << 22
+# what the libraries raise for a model that is not there, not whole or not one they know
+_LOADING = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
 
 
 class Precision(Struct, frozen=True):
@@ -88,7 +91,8 @@ def commit_of(source: str, model: st.Model) -> str:
     return extract_commit_hash(path, None) or ""
 
 
-def _loading_problem(source: str, what: str, error: Exception) -> ModelProblem:
+def loading_problem(source: str, what: str, error: Exception) -> ModelProblem:
+    """Return the clear sentence for a ``what`` (model, tokenizer, …) that cannot be loaded from ``source``."""
     local = Path(source).is_dir()
     cure = (
         "Is it a complete model folder (config.json, model.safetensors, tokenizer.json)?"
@@ -107,8 +111,8 @@ def load_tokenizer(source: str, model: st.Model) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(
             source, trust_remote_code=model.trust_remote_code, **_revision(source, model)
         )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise _loading_problem(source, "tokenizer", error) from error
+    except _LOADING as error:
+        raise loading_problem(source, "tokenizer", error) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "left"
@@ -128,8 +132,8 @@ def _load_plain(source: str, model: st.Model) -> Any:
             **_revision(source, model),
             **placement,
         )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise _loading_problem(source, "model", error) from error
+    except _LOADING as error:
+        raise loading_problem(source, "model", error) from error
 
 
 def load_model(source: str, model: st.Model) -> Any:
@@ -146,11 +150,19 @@ def load_model(source: str, model: st.Model) -> Any:
 def _merged_adapter(folder: Path, manifest: Manifest, model: st.Model) -> Any:
     from peft import PeftModel
 
-    base = load_model(manifest.parent, model)
+    base = load_model(manifest.base, model)
     try:
-        return PeftModel.from_pretrained(base, str(folder)).merge_and_unload()
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise _loading_problem(str(folder), "adapter", error) from error
+        merged = PeftModel.from_pretrained(base, str(folder)).merge_and_unload()
+    except _LOADING as error:
+        raise loading_problem(str(folder), "adapter", error) from error
+    # PEFT froze the base; merged, it is an ordinary model again that a full step can train
+    return merged.requires_grad_(True)
+
+
+def full_source(source: str) -> str:
+    """Return the model that ``source`` is, or that its adapters sit on, following the lineage."""
+    manifest = read_manifest(Path(source)) if Path(source).is_dir() else None
+    return full_source(manifest.base) if manifest is not None and manifest.lora else source
 
 
 def with_adapters(model: Any, lora: st.Lora, trained: Path | None = None) -> Any:

@@ -3,17 +3,16 @@
 import hashlib
 import json
 import statistics
-from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
+from opeddev_tui import catalog, manifest, memory, models
 from opeddev_tui import events as ev
-from opeddev_tui import manifest, models
 from opeddev_tui import settings as st
 from opeddev_tui.batches import LoadedBatch, load_step
 from opeddev_tui.chat import ChatEncoder, EncodedRows
-from opeddev_tui.errors import DataProblem, TrainingProblem
+from opeddev_tui.errors import DataProblem, StorageProblem, TrainingProblem
 from opeddev_tui.generation import choose_probes
 from opeddev_tui.history import RunRecord
 from opeddev_tui.rows import Example
@@ -21,8 +20,6 @@ from opeddev_tui.scoring import Holdout
 from opeddev_tui.steps import StepPlan
 from opeddev_tui.storage import write_atomic
 from opeddev_tui.workspace import Workspace
-
-MANIFEST_NAME = "manifest.json"
 
 
 class StepInput(Struct, frozen=True):
@@ -148,9 +145,34 @@ def _stats(data: StepInput, train: EncodedRows) -> tuple[ev.TokenStats, ...]:
     return tuple(stats)
 
 
+def check_room(workspace: Workspace, settings: st.Settings, source: str, tokens: StepTokens) -> ev.MemoryEstimated:
+    """Return the memory the step needs; raise ``StorageProblem`` if the disk has no room for its checkpoints."""
+    rows = tokens.train.rows
+    found = memory.estimate(
+        memory.model_sizes(models.full_source(source), settings.model),
+        settings,
+        sixteen_bit=models.resolve_precision(settings.model.precision).dtype is not None,
+        longest=max(row.length for row in rows),
+        completion=max(len(row.completion) for row in rows),
+        free=memory.free_memory(),
+    )
+    epochs = settings.training.num_train_epochs + settings.early_stop.max_extra_epochs
+    # the newest ones, the best, and the one being written before an older one goes
+    kept = min(epochs, settings.training.save_total_limit + 2)
+    problem = catalog.disk_budget(workspace.store, found.checkpoint, kept)
+    if problem is not None:
+        raise StorageProblem(
+            f"there is no room for this step: {problem}.",
+            where=str(workspace.store),
+            cure="Free some space (opeddev-tui checkpoints prune), set paths.model_store to another disk, "
+            "or lora.enabled = true.",
+        )
+    return found
+
+
 def refuse_changes(workspace: Workspace, record: RunRecord, now: dict[str, Any]) -> None:
     """Raise ``TrainingProblem`` if resuming ``record`` would train something else than it began."""
-    path: Path = workspace.run_folder(record.id) / MANIFEST_NAME
+    path = workspace.run_manifest(record.id)
     try:
         before = json.loads(path.read_text())
     except (FileNotFoundError, ValueError):

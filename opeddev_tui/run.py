@@ -8,7 +8,7 @@ import torch
 from msgspec import Struct
 from msgspec.structs import replace
 
-from opeddev_tui import checkpoints, models, training
+from opeddev_tui import catalog, checkpoints, models, training
 from opeddev_tui import events as ev
 from opeddev_tui import settings as st
 from opeddev_tui.bus import Bus
@@ -35,6 +35,7 @@ class RunParts(Struct):
     source: str
     data: StepInput
     tokens: StepTokens
+    memory: ev.MemoryEstimated
     model: Any
 
 
@@ -59,6 +60,7 @@ class Run:
         self._files = RunFiles(
             checkpoints=workspace.checkpoints(parts.id),
             metrics_csv=workspace.metrics_csv(self._started.batch),
+            pinned=lambda: catalog.pinned_folders(workspace, parts.id),
         )
         self._plan = self._first_plan()
 
@@ -103,6 +105,7 @@ class Run:
         if 0 not in self._bus.state.epochs and resume is None:
             session.evaluate(0, 0)
             session.close_epoch(0, 0, None)
+            session.heed_stop()
         if resume is None or self._goes_on(session, resume):
             self._phase("training", "the first optimizer step")
             training.train(
@@ -131,6 +134,9 @@ class Run:
         manifest = checkpoints.read_manifest(found.folder)
         assert manifest is not None
         self._bus.emit(ev.Resumed(checkpoint=str(found.folder), global_step=manifest.global_step, epoch=manifest.epoch))
+        if str(found.folder) not in self._bus.state.checkpoints:
+            # killed between the disk and the journal
+            self._bus.emit(checkpoints.saved_event(found.folder, manifest))
         return found.folder
 
     def _load(self, resume: Path | None) -> Loaded:

@@ -7,7 +7,7 @@ anywhere goes on where it stood.
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -25,11 +25,11 @@ HARDWARE_EVERY = 5.0  # seconds
 
 
 class RunFiles(Struct, frozen=True):
-    """Where a run writes."""
+    """Where a run writes; ``pinned`` tells which of its checkpoints a person wants to keep."""
 
     checkpoints: Path
     metrics_csv: Path
-    protected: tuple[Path, ...] = ()
+    pinned: Callable[[], list[Path]] = list
 
 
 class Session:
@@ -57,6 +57,12 @@ class Session:
     def stop_reason(self) -> str | None:
         """Why a person wants the run to end, None if nobody does."""
         return self._stop.reason if self._stop is not None else None
+
+    def heed_stop(self) -> None:
+        """Raise ``StopRequested`` if somebody wants the run to end; for places where everything is on disk."""
+        self._stop = self._stop or self._control.take_stop()
+        if self._stop is not None:
+            raise StopRequested(self._stop.reason)
 
     # --- what the Trainer tells -----------------------------------------------------------------------------
 
@@ -134,11 +140,7 @@ class Session:
         """Publish a checkpoint and rotate the older ones."""
         self._phase("saving", f"checking {folder.name}")
         manifest = checkpoints.publish(folder, self._manifest(global_step, epoch))
-        self._bus.emit(
-            ev.CheckpointSaved(
-                path=str(folder), global_step=global_step, epoch=epoch, size=manifest.size, digest=manifest.digest
-            )
-        )
+        self._bus.emit(checkpoints.saved_event(folder, manifest))
         self._rotate()
 
     def close_epoch(self, epoch: int, global_step: int, samples_per_second: float | None) -> bool:
@@ -175,10 +177,8 @@ class Session:
 
     def _ask(self, epoch: int) -> ev.Decided:
         assert self.decider is not None
-        if self._stop is not None:
-            self._pending(epoch)
-            raise StopRequested(self._stop.reason)
         question = self._pending(epoch)
+        self.heed_stop()
         if question.verdict.limit_reached:
             return ev.Decided(epoch=epoch, choice="stop", by="limit", verdict=question.verdict)
         self._phase("waiting", "for a decision")
@@ -189,7 +189,9 @@ class Session:
         state = self._bus.state
         verdict = decision.judge(epoch, state.holdout, self.limits, self._human_scores())
         open_now = state.question
-        if open_now is not None and open_now.epoch == epoch and open_now.verdict == verdict:
+        # a run that was taken up again asks anew, with a new deadline
+        asked = open_now is not None and state.status == "awaiting"
+        if open_now is not None and asked and open_now.epoch == epoch and open_now.verdict == verdict:
             return open_now
         minutes = self._settings.early_stop.decision_timeout_minutes
         deadline = time.time() + 60 * minutes if minutes else None
@@ -231,6 +233,7 @@ class Session:
             parent=started.parent,
             files={},
             lora=started.lora,
+            base=started.source if started.lora else "",
             val_loss=evaluated.loss if evaluated else None,
             rows=started.rows,
         )
@@ -243,7 +246,7 @@ class Session:
         removed = checkpoints.rotate(
             self._files.checkpoints,
             keep=self._settings.training.save_total_limit,
-            protected=[*kept, *self._files.protected],
+            protected=[*kept, *self._files.pinned()],
         )
         for folder in removed:
             self._bus.emit(ev.CheckpointRemoved(path=str(folder), reason="older than the newest kept"))

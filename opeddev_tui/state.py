@@ -58,6 +58,7 @@ class RunState:
     started: ev.RunStarted | None = None
     model: ev.ModelLoaded | None = None
     data: ev.DataPrepared | None = None
+    memory: ev.MemoryEstimated | None = None
     token_stats: tuple[ev.TokenStats, ...] = ()
     phase: str = ""
     phase_detail: str = ""
@@ -150,10 +151,11 @@ def _progress(state: RunState, event: ev.Progress) -> None:
 
 
 def _rows(state: RunState, event: ev.RowsTrained) -> None:
-    if event.from_step == 0:
-        state.rows_trained[event.epoch] = list(event.rows)
-    else:
-        state.rows_trained.setdefault(event.epoch, []).extend(event.rows)
+    """Add what an epoch saw since ``from_step``; what an earlier attempt saw after it was lost with it."""
+    before = 0
+    if event.from_step and state.data is not None:
+        before = event.from_step % state.data.steps_per_epoch * state.data.batch_size * state.data.accumulation
+    state.rows_trained[event.epoch] = [*state.rows_trained.get(event.epoch, [])[:before], *event.rows]
 
 
 def _epoch(state: RunState, event: ev.EpochFinished) -> None:
@@ -230,6 +232,7 @@ _HANDLERS: dict[type, Callable[[RunState, Any], None]] = {
     ev.RunStarted: _started,
     ev.ModelLoaded: _set("model"),
     ev.DataPrepared: _set("data"),
+    ev.MemoryEstimated: _set("memory"),
     ev.TokensCounted: _set("token_stats", "batches"),
     ev.PhaseChanged: _phase,
     ev.Resumed: _resumed,

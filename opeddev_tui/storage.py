@@ -3,16 +3,22 @@
 import contextlib
 import errno
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from opeddev_tui.errors import StorageProblem
 
+# a disk with less than this left is taken to be full where a library does not say why it failed, in bytes
+_FULL = 64 << 20
 _CURES = {
     errno.ENOSPC: "Free some space there, or set paths.model_store to another disk.",
     errno.EDQUOT: "Your quota is used up: free some space, or set paths.model_store to another disk.",
     errno.EROFS: "The file system is read-only: set paths.model_store (or the workspace) to a writable place.",
+    errno.EIO: "Look at the disk's health, or set paths.model_store to another disk.",
+    errno.EFBIG: "A limit on the size of files is set (ulimit -f): raise it.",
     errno.EACCES: "Give yourself write permission there, or choose another place.",
     errno.EPERM: "Give yourself write permission there, or choose another place.",
 }
@@ -26,6 +32,14 @@ def storage_problem(error: OSError, path: Path | str) -> StorageProblem:
         where=str(error.filename or path),
         cure=_CURES.get(error.errno or 0, ""),
     )
+
+
+def unwritable(path: Path, error: Exception) -> StorageProblem:
+    """Return the clear sentence for a library's own error about a file below ``path`` that it could not write."""
+    stated = re.search(r"os error (\d+)", str(error))
+    full = shutil.disk_usage(path).free < _FULL
+    number = int(stated[1]) if stated else errno.ENOSPC if full else errno.EIO
+    return storage_problem(OSError(number, os.strerror(number)), path)
 
 
 @contextlib.contextmanager

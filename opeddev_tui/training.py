@@ -7,6 +7,7 @@ the same step. The maximum of epochs is planned up front and stopped early, whic
 import dataclasses
 import difflib
 import math
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 
 import torch
 from msgspec import Struct
+from safetensors import SafetensorError
 from torch.utils.data import Sampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
@@ -21,10 +23,13 @@ from opeddev_tui import settings as st
 from opeddev_tui.chat import LeftPadCollator, TokenRow
 from opeddev_tui.errors import SettingsProblem, TrainingProblem
 from opeddev_tui.events import Progress, finite
-from opeddev_tui.models import Precision
+from opeddev_tui.models import Precision, resolve_precision
+from opeddev_tui.storage import told_clearly, unwritable
 
 # optimizer steps whose rows are sorted together: enough for like lengths, few enough to stay shuffled
 _SORTED_STEPS = 16
+# what torch's zip writer says when a file cannot be written; it is a plain RuntimeError
+_WRITER = re.compile("inline_container|PytorchStreamWriter|iostream error")
 
 
 class Plan(Struct, frozen=True):
@@ -137,6 +142,20 @@ class StepTrainer(Trainer):
             raise NonFiniteLoss(self.state.global_step + 1, float(loss))
         return loss
 
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Save, unless the weights are not numbers; a disk that does not take it is told as that."""
+        if not all(bool(torch.isfinite(weight).all()) for weight in model.parameters()):
+            raise NonFiniteLoss(self.state.global_step, math.nan)
+        folder = Path(self.args.output_dir)
+        try:
+            with told_clearly(folder):
+                super()._save_checkpoint(model, trial)
+        except (SafetensorError, RuntimeError) as error:
+            # safetensors and torch's zip writer have errors of their own for a disk that does not take a file
+            if isinstance(error, RuntimeError) and not _WRITER.search(str(error)):
+                raise
+            raise unwritable(folder, error) from error
+
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Score the hold-out through the hooks; the Trainer's own loop would give one mean, not one loss a row."""
         epoch = round(self.state.epoch or 0)
@@ -156,7 +175,8 @@ class Bridge(TrainerCallback):
         self._began = 0.0
         self._epoch_rows: list[int] = []
         self._epoch_seconds = 0.0
-        self._epoch_from = 0
+        self._told = 0  # how many of the epoch's rows the hooks know
+        self._told_step = 0
         self._window = [0.0, 0.0, 0.0]  # rows, tokens, seconds since the last logged point
 
     def batch(self, rows: Sequence[int], mask: torch.Tensor) -> None:
@@ -166,7 +186,7 @@ class Bridge(TrainerCallback):
         self._window[1] += float(mask.sum())
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        self._epoch_from = state.global_step
+        self._told_step = state.global_step
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         self._began = time.perf_counter()
@@ -205,18 +225,24 @@ class Bridge(TrainerCallback):
         if self._cut_short:
             # the epoch is not over: no score and no second checkpoint for half of one
             control.should_evaluate = control.should_save = control.should_log = False
-        self._tell_rows(math.ceil(state.epoch - 1e-9))
+            return
+        control.should_log = True  # the epoch's last steps belong to its train loss
+        self._tell_rows(state)
 
-    def _tell_rows(self, epoch: int) -> None:
-        start = (epoch - 1) * self.steps_per_epoch
-        self._hooks.trained_rows(epoch, self._epoch_rows, self._epoch_from if self._epoch_from > start else 0)
+    def _tell_rows(self, state: Any) -> None:
+        """Tell what was trained since the last time, at the latest with the checkpoint that holds it."""
+        from_step = self._told_step if self._told_step % self.steps_per_epoch else 0
+        self._hooks.trained_rows(math.ceil(state.epoch - 1e-9), self._epoch_rows[self._told :], from_step)
+        self._told, self._told_step = len(self._epoch_rows), state.global_step
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        if state.global_step % self.steps_per_epoch:
+            self._tell_rows(state)
         self._hooks.saved(folder, state.global_step, state.epoch)
         if state.global_step % self.steps_per_epoch == 0:
             speed = len(self._epoch_rows) / self._epoch_seconds if self._epoch_seconds else None
-            self._epoch_rows, self._epoch_seconds, self._epoch_from = [], 0.0, state.global_step
+            self._epoch_rows, self._epoch_seconds, self._told = [], 0.0, 0
             if not self._hooks.close_epoch(round(state.epoch), state.global_step, speed):
                 control.should_training_stop = True
 
@@ -264,6 +290,12 @@ def training_arguments(plan: Plan, settings: st.Settings, precision: Precision) 
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1
     return arguments
+
+
+def check_arguments(settings: st.Settings) -> None:
+    """Raise ``SettingsProblem`` for settings that the Trainer would not take, before anything is begun."""
+    plan = Plan(output=Path(), batch_size=1, accumulation=1, learning_rate=1e-5, max_epochs=1)
+    training_arguments(plan, settings, resolve_precision(settings.model.precision))
 
 
 def train(

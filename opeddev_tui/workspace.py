@@ -42,6 +42,10 @@ class Workspace:
         """The folder of one run: journal, manifest, mailbox."""
         return self.runs / run
 
+    def run_manifest(self, run: str) -> Path:
+        """The manifest that one run began with."""
+        return self.run_folder(run) / "manifest.json"
+
     def run_ids(self) -> list[str]:
         """Return the ids of all runs with a folder, oldest first."""
         if not self.runs.is_dir():
@@ -81,29 +85,32 @@ class Workspace:
         return self.root / SPECS / "holdout.json"
 
     @property
+    def checkpoint_notes(self) -> Path:
+        """Pins and notes on checkpoints."""
+        return self.root / SPECS / "checkpoints.json"
+
+    @property
     def lock(self) -> Path:
         """Held by the process that trains."""
         return self.root / SPECS / "run.lock"
 
     def link_store(self) -> None:
         """Make the model store and its link in the workspace; raise ``StorageProblem`` if that cannot be."""
-        store = self.path(self.paths.model_store)
+        store, link = self.path(self.paths.model_store), self.path(self.paths.model_link)
+        is_store = link.exists() and store.exists() and link.samefile(store)
+        if link.exists() and not link.is_symlink() and not is_store:
+            raise StorageProblem(
+                "is in the way of the link to the model store.",
+                where=str(link),
+                cure="Move it away, or set paths.model_link to another name.",
+            )
         with told_clearly(store):
             self.store.mkdir(parents=True, exist_ok=True)
-        link = self.path(self.paths.model_link)
         with told_clearly(link):
             link.parent.mkdir(parents=True, exist_ok=True)
             if link.is_symlink() and link.readlink() != store:
                 link.unlink()
-            if not link.is_symlink() and link.exists():
-                if link.samefile(store):
-                    return
-                raise StorageProblem(
-                    "is in the way of the link to the model store.",
-                    where=str(link),
-                    cure="Move it away, or set paths.model_link to another name.",
-                )
-            if not link.is_symlink():
+            if not link.is_symlink() and not is_store:
                 link.symlink_to(store)
 
     def relative(self, path: Path) -> str:

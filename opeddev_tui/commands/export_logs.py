@@ -1,0 +1,30 @@
+"""``export-logs``: the numbers of all runs for other viewers. Reads journals only."""
+
+import argparse
+from pathlib import Path
+
+from opeddev_tui.commands.options import add_workspace, load_settings
+from opeddev_tui.exports import write_jsonl, write_tensorboard
+from opeddev_tui.journal import read
+from opeddev_tui.workspace import Workspace
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_workspace(parser)
+    targets = parser.add_mutually_exclusive_group(required=True)
+    targets.add_argument("--tensorboard", type=Path, metavar="DIR", help="event files, one folder a run")
+    targets.add_argument("--jsonl", type=Path, metavar="FILE", help="one JSON line a number")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the numbers and say how many."""
+    root, loaded = load_settings(options)
+    workspace = Workspace(root, loaded.settings.paths)
+    runs = [read(workspace.run_folder(run)) for run in workspace.run_ids()]
+    if options.jsonl is not None:
+        count, target = write_jsonl(options.jsonl, runs), options.jsonl
+    else:
+        count, target = write_tensorboard(options.tensorboard, runs), options.tensorboard
+    print(f"{count} numbers of {len(runs)} runs: {target}")
+    return 0

@@ -1,0 +1,78 @@
+"""Owns the logs for other people's viewers: one JSON line a number, or TensorBoard event files."""
+
+import importlib
+import importlib.util
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from opeddev_tui.errors import SettingsProblem
+from opeddev_tui.events import AnyEvent, EpochFinished, GradesMeasured, HardwareSampled, Progress, RunStarted
+from opeddev_tui.storage import told_clearly, write_atomic
+
+
+class Scalar(Struct, frozen=True):
+    """One measured number: ``at`` in Unix seconds, ``global_step`` in optimizer steps of its run."""
+
+    run: str
+    step: int
+    name: str
+    value: float
+    global_step: int
+    epoch: float | None
+    at: float
+
+
+_FIELDS: dict[type, tuple[str, tuple[str, ...]]] = {
+    Progress: ("train", ("loss", "grad_norm", "learning_rate", "samples_per_second", "tokens_per_second")),
+    EpochFinished: ("epoch", ("train_loss", "val_loss", "samples_per_second")),
+    GradesMeasured: ("grades", ("parsed", "exact", "within_one", "mean_absolute_error", "kappa")),
+    HardwareSampled: ("hardware", ("cpu_percent", "ram_used", "gpu_memory_used", "gpu_percent", "gpu_celsius")),
+}
+
+
+def scalars(events: Sequence[AnyEvent]) -> Iterator[Scalar]:
+    """Yield every number in the journal of one run, in the order it was measured."""
+    run, step, global_step = "", -1, 0
+    for event in events:
+        if isinstance(event, RunStarted):
+            run, step = event.run, event.step
+        global_step = getattr(event, "global_step", global_step)
+        group, names = _FIELDS.get(type(event), ("", ()))
+        epoch = getattr(event, "epoch", None)
+        for name in names:
+            value = getattr(event, name)
+            if value is not None:
+                yield Scalar(run, step, f"{group}/{name}", float(value), global_step, epoch, event.at)
+
+
+def write_jsonl(path: Path, runs: Sequence[Sequence[AnyEvent]]) -> int:
+    """Write the numbers of all ``runs`` to ``path``; return how many."""
+    lines = [msgspec.json.encode(item) for events in runs for item in scalars(events)]
+    write_atomic(path, b"".join(line + b"\n" for line in lines))
+    return len(lines)
+
+
+def write_tensorboard(folder: Path, runs: Sequence[Sequence[AnyEvent]]) -> int:
+    """Write event files, one folder a run, into ``folder``; return the count of numbers.
+
+    Raises ``SettingsProblem`` where TensorBoard is not installed.
+    """
+    if importlib.util.find_spec("tensorboard") is None:
+        raise SettingsProblem("TensorBoard is not installed.", cure="Install it: pip install tensorboard.")
+    # optional and without types: imported by name
+    writer_of: Any = importlib.import_module("tensorboard.summary").Writer
+    count = 0
+    with told_clearly(folder):
+        for events in runs:
+            writer: Any = None
+            for item in scalars(events):
+                writer = writer or writer_of(str(folder / item.run))
+                writer.add_scalar(item.name, item.value, item.global_step, wall_time=item.at)
+                count += 1
+            if writer is not None:
+                writer.close()
+    return count

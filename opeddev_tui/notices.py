@@ -1,0 +1,112 @@
+"""Owns what is worth telling somebody who is not looking: events to notices. Pure; nothing is sent here."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from opeddev_tui import events as ev
+from opeddev_tui.settings import Notify
+from opeddev_tui.state import RunState
+from opeddev_tui.text import clean, clean_line
+
+# the names of the switches in settings.notify
+Kind = Literal["epoch_finished", "decision_awaited", "run_finished", "run_failed"]
+_TEXT = 400  # characters of a generation
+
+
+class Notice(Struct, frozen=True):
+    """A title of one line and a text, both fit to be shown anywhere."""
+
+    kind: Kind
+    title: str
+    body: str
+
+
+class Notices:
+    """Follows one run after the other and says what is to be told. Events before ``since`` are known already."""
+
+    def __init__(self, settings: Notify, since: float = 0.0) -> None:
+        self._settings = settings
+        self._since = since
+        self._told: set[tuple[str, int]] = set()
+        self.state = RunState()
+
+    def take(self, event: ev.AnyEvent) -> Notice | None:
+        """Take one event into account; return the notice it is worth, if its kind is switched on."""
+        if isinstance(event, ev.RunStarted):
+            self.state = RunState()
+        self.state.apply(event)
+        notice = self._notice(event)
+        if notice is None or event.at < self._since or not getattr(self._settings, notice.kind):
+            return None
+        return notice
+
+    def stalled(self, seconds: float) -> Notice | None:
+        """Return the notice that nothing has happened for ``seconds``; None where nothing should."""
+        if self.state.over or self.state.status in ("awaiting", "paused") or not self._settings.run_failed:
+            return None
+        phase = clean_line(f"{self.state.phase} {self.state.phase_detail}".strip()) or "starting"
+        return Notice("run_failed", f"{self._where()}: stalled", f"Nothing for {seconds:.0f} s; last: {phase}.")
+
+    def _notice(self, event: ev.AnyEvent) -> Notice | None:
+        match event:
+            case ev.DecisionAwaited():
+                return self._epoch(event)
+            case ev.RunFinished():
+                return self._finished(event)
+            case ev.Interrupted():
+                body = f"Stopped at optimizer step {event.global_step} ({clean_line(event.reason)}); train to go on."
+                return Notice("run_finished", f"{self._where()}: stopped", body)
+            case ev.RunFailed():
+                what = "the disk is in the way" if event.kind == "storage" else "failed"
+                again = "It can be resumed: opeddev-tui train." if event.resumable else "It cannot be resumed."
+                return Notice(
+                    "run_failed", f"{self._where()}: {what}", f"{clean(event.message, max_chars=1000)}\n{again}"
+                )
+        return None
+
+    def _where(self) -> str:
+        started = self.state.started
+        return f"opeddev step {started.step} ({clean_line(started.batch, max_chars=40)})" if started else "opeddev"
+
+    def _epoch(self, question: ev.DecisionAwaited) -> Notice | None:
+        """Return the notice of an epoch's end, once. It waits for the question, which carries the verdict.
+
+        Where a person has to answer, the question is the notice: one message, not two.
+        """
+        started, epoch = self.state.started, question.epoch
+        key = (started.run if started else "", epoch)
+        if key in self._told:
+            return None
+        self._told.add(key)
+        asks = started is not None and started.policy == "ask" and not question.verdict.limit_reached
+        lines = [*self._metrics(epoch), f"Verdict: {question.verdict.choice} ({'; '.join(question.verdict.reasons)})."]
+        body = clean("\n".join([*lines, *self._generation(epoch)]), max_chars=2000)
+        if asks and self._settings.decision_awaited:
+            return Notice("decision_awaited", f"{self._where()}: epoch {epoch} waits for your decision", body)
+        return Notice("epoch_finished", f"{self._where()}: epoch {epoch} finished", body)
+
+    def _metrics(self, epoch: int) -> list[str]:
+        row, before = self.state.epochs.get(epoch), self.state.epochs.get(epoch - 1)
+        if row is None:
+            return []
+        was = f" (before: {before.val_loss:.4f})" if before else ""
+        train = f", train loss {row.train_loss:.4f}" if row.train_loss is not None else ""
+        lines = [f"Hold-out loss {row.val_loss:.4f}{was}{train}."]
+        grades = self.state.grades.get(epoch)
+        if grades is not None:
+            lines.append(f"Grades exactly right: {grades.exact:.0%} (majority class: {grades.majority_exact:.0%}).")
+        return lines
+
+    def _generation(self, epoch: int) -> list[str]:
+        found = [item for item in self.state.samples if item.epoch == epoch and item.samples]
+        if not found:
+            return []
+        # a model's "@everyone" must not ring a whole chat
+        text = clean(found[-1].samples[0].text, max_chars=_TEXT).replace("@", "＠")
+        return [f"First generation: {text}"]
+
+    def _finished(self, event: ev.RunFinished) -> Notice:
+        best = "" if event.best_epoch == event.epochs else f", best after epoch {event.best_epoch}"
+        body = f"{event.epochs} epochs, hold-out loss {event.val_loss:.4f}{best}."
+        return Notice("run_finished", f"{self._where()}: done", body)

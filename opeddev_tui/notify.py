@@ -1,0 +1,208 @@
+"""Owns the sending of notices: background threads with short queues, to a terminal and to services.
+
+Training never waits for any of it: ``emit`` only puts into a queue that drops its oldest. A notice that cannot be
+delivered is a warning in the log. Addresses of services are secrets: they are read from the environment or a private
+file and appear nowhere else.
+"""
+
+import contextlib
+import importlib.util
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from opeddev_tui import events as ev
+from opeddev_tui.errors import Problem, SettingsProblem
+from opeddev_tui.events import Sink
+from opeddev_tui.notices import Notice, Notices
+from opeddev_tui.notify_addresses import masked, read_addresses
+from opeddev_tui.settings import Settings
+
+_LOG = logging.getLogger(__name__)
+_MOST_WAITING = 16
+# how long the end of a program waits for the last notice
+_LAST_SECONDS = 5.0
+
+# sends one notice; returns what went wrong in words, None when it was delivered
+Deliver = Callable[[Notice], str | None]
+
+
+class Lane:
+    """One way out with its own thread, so that one that hangs keeps no other waiting."""
+
+    def __init__(self, name: str, deliver: Deliver, on_failure: Callable[[str], None]) -> None:
+        self.name = name
+        self._deliver = deliver
+        self._on_failure = on_failure
+        self._waiting: deque[Notice] = deque(maxlen=_MOST_WAITING)
+        self._changed = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name=f"notices to {name}", daemon=True)
+        self._thread.start()
+
+    def put(self, notice: Notice) -> None:
+        """Queue ``notice`` and return at once; the oldest goes when the queue is full."""
+        with self._changed:
+            self._waiting.append(notice)
+            self._changed.notify_all()
+
+    def close(self, seconds: float) -> None:
+        """Send what waits, for at most ``seconds``."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join(max(0.0, seconds))
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closing)
+                if not self._waiting:
+                    return
+                notice = self._waiting.popleft()
+            problem = self._deliver(notice)
+            if problem is not None:
+                self._on_failure(f"a notice could not be sent to {self.name}: {problem}")
+
+
+class Notifier:
+    """A sink that sends notices of what it is told, and one when it is told nothing for too long."""
+
+    def __init__(self, settings: Settings, lanes: Sequence[Lane]) -> None:
+        self._lanes = tuple(lanes)
+        # what happened before is replayed to every sink of a resumed run; it was told when it happened
+        self._notices = Notices(settings.notify, since=time.time())
+        self._stall_seconds = settings.ui.stall_seconds
+        self._lock = threading.Condition()
+        self._last = time.monotonic()
+        self._stall_told = False
+        self._closing = False
+        self._watch = threading.Thread(target=self._watch_for_stalls, name="stall watch", daemon=True)
+        self._watch.start()
+
+    def emit(self, event: ev.AnyEvent) -> None:
+        """Take one event and return at once."""
+        with self._lock:
+            self._last, self._stall_told = time.monotonic(), False
+            notice = self._notices.take(event)
+        self._send(notice)
+
+    def _send(self, notice: Notice | None) -> None:
+        if notice is not None:
+            for lane in self._lanes:
+                lane.put(notice)
+
+    def close(self, seconds: float = _LAST_SECONDS) -> None:
+        """Send what waits, for at most ``seconds`` in all, and end."""
+        with self._lock:
+            self._closing = True
+            self._lock.notify_all()
+        end = time.monotonic() + seconds
+        for lane in self._lanes:
+            lane.close(end - time.monotonic())
+
+    def _watch_for_stalls(self) -> None:
+        while True:
+            with self._lock:
+                silent = time.monotonic() - self._last
+                wait = self._stall_seconds if self._stall_told else self._stall_seconds - silent
+                if self._closing or self._lock.wait_for(lambda: self._closing, max(wait, 0.01)):
+                    return
+                silent = time.monotonic() - self._last
+                if self._stall_told or silent < self._stall_seconds:
+                    continue
+                self._stall_told = True
+                notice = self._notices.stalled(silent)
+            self._send(notice)
+
+
+# --- services
+
+
+def service(address: str) -> Deliver:
+    """Return the way to the service at ``address`` (an Apprise URL)."""
+
+    def deliver(notice: Notice) -> str | None:
+        # on the lane's thread: the import takes a second, the network as long as it likes
+        import apprise
+
+        _keep_addresses_out_of_logs()
+        way = apprise.Apprise()
+        if not way.add(address):
+            return "the address is not one that Apprise understands"
+        kind = apprise.NotifyType.FAILURE if notice.kind == "run_failed" else apprise.NotifyType.INFO
+        try:
+            done = way.notify(
+                body=notice.body, title=notice.title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT
+            )
+        except Exception as error:  # noqa: BLE001 - any of a hundred services' code; told, without its words: they may hold the address
+            return type(error).__name__
+        return None if done else "the service did not take it"
+
+    return deliver
+
+
+def _keep_addresses_out_of_logs() -> None:
+    """Apprise and urllib3 log addresses, secrets included."""
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
+    logging.getLogger("urllib3").setLevel(logging.CRITICAL + 1)
+
+
+def services(environment: Mapping[str, str] | None = None) -> list[tuple[str, Deliver]]:
+    """Return (masked name, way) of every configured service; raise ``SettingsProblem`` if that cannot work."""
+    addresses = read_addresses(environment)
+    if addresses and importlib.util.find_spec("apprise") is None:
+        raise SettingsProblem(
+            "notices are to go to a service, and Apprise is not installed.",
+            cure='Install it: pip install "opeddev-tui[notify]".',
+        )
+    return [(masked(address), service(address)) for address in addresses]
+
+
+def _log_failure(message: str) -> None:
+    _LOG.warning("%s", message)
+
+
+class _Both:
+    """Two sinks as one."""
+
+    def __init__(self, first: Sink, second: Sink) -> None:
+        self._sinks = (first, second)
+
+    def emit(self, event: ev.AnyEvent) -> None:
+        for sink in self._sinks:
+            sink.emit(event)
+
+
+@contextlib.contextmanager
+def with_notices(
+    sink: Sink,
+    settings: Settings,
+    *,
+    terminal: Deliver | None = None,
+    environment: Mapping[str, str] | None = None,
+    on_failure: Callable[[str], None] = _log_failure,
+) -> Iterator[Sink]:
+    """Give a sink that tells ``sink`` and sends notices; at the end the last ones get a few seconds to leave.
+
+    ``terminal`` writes to the terminal (``notify_terminal.terminal``), None for none. Addresses that cannot be used
+    are a warning to ``sink``: no training is refused for them.
+    """
+    ways: list[tuple[str, Deliver]] = []
+    if terminal is not None and settings.notify.terminal:
+        ways.append(("the terminal", terminal))
+    try:
+        ways += services(environment)
+    except Problem as problem:
+        on_failure(str(problem))
+        sink.emit(ev.Warned(message=str(problem)))
+    if not ways:
+        yield sink
+        return
+    notifier = Notifier(settings, [Lane(name, way, on_failure) for name, way in ways])
+    try:
+        yield _Both(sink, notifier)
+    finally:
+        notifier.close()

@@ -1,0 +1,90 @@
+"""Owns how generations look on paper: the prompt, the text before, the text after, the reference, side by side."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from opeddev_tui.events import Sample
+from opeddev_tui.plot_figures import BLUE, GREEN, VERMILLION, drawing, new_figure
+from opeddev_tui.text import clean
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_EXAMPLES = 3
+_WIDTH = 7.2  # inches
+_COLUMN = 37  # characters of a column
+_LINES = 10
+_PROMPT_LINES = 4
+_LINE = 0.125  # inches, at 7 points
+_GAP = 0.26
+
+
+def wrapped(text: str, width: int, lines: int) -> list[str]:
+    """Return ``text`` in at most ``lines`` lines of ``width`` characters, blank ones left out, a cut marked."""
+    found = [
+        part
+        for line in clean(text).expandtabs(2).split("\n")
+        for part in textwrap.wrap(line, width, replace_whitespace=False)
+    ]
+    if not found:
+        return ["(no visible text)"]
+    return found if len(found) <= lines else [*found[: lines - 1], "[…]"]
+
+
+def grade_words(sample: Sample) -> str:
+    """Return the grade read from a generation, beside the right one."""
+    if sample.reference_grade is None:
+        return ""
+    found = "no grade" if sample.grade is None else f"grade {sample.grade}"
+    return f" ({found}, right {sample.reference_grade})"
+
+
+def examples_figure(pairs: Sequence[tuple[Sample, Sample]], moments: tuple[str, str]) -> Figure:
+    """Return the first probe prompts as generated before and after. ``moments`` says when that was."""
+    shown = pairs[:MOST_EXAMPLES]
+    blocks = [_block(before, after, moments) for before, after in shown]
+    heights = [_height(prompt, columns) for prompt, columns in blocks]
+    total = sum(heights) + 0.1
+    with drawing():
+        figure = new_figure(total, _WIDTH)
+        figure.set_layout_engine("none")
+        top = total - 0.05
+        for (prompt, columns), height in zip(blocks, heights, strict=True):
+            _draw(figure, prompt, columns, top, total)
+            top -= height
+    return figure
+
+
+_Column = tuple[str, str, list[str]]
+
+
+def _block(before: Sample, after: Sample, moments: tuple[str, str]) -> tuple[list[str], list[_Column]]:
+    prompt = wrapped(after.prompt, 3 * _COLUMN + 4, _PROMPT_LINES)
+    columns = [
+        (f"{moments[0]}{grade_words(before)}", VERMILLION, wrapped(before.text, _COLUMN, _LINES)),
+        (f"{moments[1]}{grade_words(after)}", BLUE, wrapped(after.text, _COLUMN, _LINES)),
+        ("reference", GREEN, wrapped(after.reference, _COLUMN, _LINES)),
+    ]
+    return prompt, columns
+
+
+def _height(prompt: list[str], columns: list[_Column]) -> float:
+    return _LINE * (len(prompt) + 2.6 + max(len(lines) for _, _, lines in columns)) + _GAP
+
+
+def _draw(figure: Figure, prompt: list[str], columns: list[_Column], top: float, total: float) -> None:
+    from matplotlib.lines import Line2D
+
+    look: dict[str, Any] = {"fontfamily": "DejaVu Sans Mono", "fontsize": 7, "va": "top", "linespacing": 1.25}
+    left = 0.02
+    figure.text(left, top / total, "\n".join(prompt), color="#444444", **look)
+    head = top - _LINE * (len(prompt) + 0.7)
+    for number, (title, color, lines) in enumerate(columns):
+        x = left + number * (0.98 - left) / 3
+        rule = [(head + 0.05) / total] * 2
+        figure.add_artist(Line2D([x, x + 0.305], rule, color=color, linewidth=1.5))
+        figure.text(x, head / total, title, color=color, fontsize=7, fontweight="bold", va="top")
+        figure.text(x, (head - 1.5 * _LINE) / total, "\n".join(lines), **look)

@@ -1,0 +1,262 @@
+"""Owns how the numbers of a run and of a series look on paper: loss over epochs, hold-out over data-set size.
+
+Colours are Okabe and Ito's, and every series has a marker of its own, so prints in grey can be read. Text from
+outside is never taken for TeX (``parse_math`` off).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from opeddev_tui.forecast import Fit, Forecast
+from opeddev_tui.series import StepPoint, loss_interval, share_interval
+from opeddev_tui.state import RunState
+from opeddev_tui.text import clean_line
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, VERMILLION, ORANGE, GREEN, PURPLE, SKY = "#0072B2", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#56B4E9"
+_MOST_POINTS = 1500
+_WIDTH = 6.3  # inches: the text width of an A4 page
+# Any: matplotlib types every key of its own settings
+_STYLE: Any = {
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#d9d9d9",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.fontsize": 8,
+    "legend.framealpha": 0.9,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 5.5,
+    "errorbar.capsize": 3,
+    "text.parse_math": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "opeddev-tui",
+    "path.simplify": True,
+}
+
+
+@contextlib.contextmanager
+def drawing() -> Iterator[None]:
+    """Draw in the house style inside the block."""
+    import matplotlib
+
+    with matplotlib.rc_context(_STYLE):
+        yield
+
+
+def new_figure(height: float, width: float = _WIDTH) -> Figure:
+    """Return an empty figure, sizes in inches, on a canvas that needs no screen."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+# --- loss over epochs
+
+
+def loss_figure(state: RunState) -> Figure:
+    """Return train and hold-out loss over the epochs of one step, with its best epoch and its decisions."""
+    assert state.started is not None
+    with drawing():
+        figure = new_figure(3.9)
+        axes = figure.add_subplot()
+        _train(axes, state)
+        _holdout(axes, state)
+        _best(axes, state)
+        _decisions(axes, state)
+        last = max(state.epochs, default=0)
+        axes.set_xticks(range(last + 1))
+        axes.set_xlim(-0.15, last + 0.25)
+        axes.set_xlabel("epoch (0: before the step)")
+        axes.set_ylabel("loss (nats per token)")
+        axes.set_title(
+            f"Step {state.started.step}: {clean_line(state.started.batch, max_chars=40)}, {state.started.rows} rows",
+            pad=18,
+        )
+        _legend(axes, below=-0.17, first="hold-out")
+    return figure
+
+
+def _legend(axes: Axes, *, below: float, first: str | tuple[str, ...]) -> None:
+    """Put the legend under the axes, where it covers nothing, with what matters first."""
+    found = zip(*axes.get_legend_handles_labels(), strict=True)
+    ordered = sorted(found, key=lambda item: not item[1].startswith(first))
+    handles, labels = zip(*ordered, strict=True)
+    axes.legend(
+        handles, labels, loc="upper center", bbox_to_anchor=(0.5, below), ncols=3, borderaxespad=0, frameon=False
+    )
+
+
+def _train(axes: Axes, state: RunState) -> None:
+    curves = state.curves
+    every = max(1, len(curves.loss) // _MOST_POINTS)
+    axes.plot(
+        curves.epoch[::every],
+        curves.loss[::every],
+        color=ORANGE,
+        alpha=0.55,
+        linewidth=0.8,
+        label="train, as logged",
+        zorder=1,
+    )
+    means = [(epoch, row.train_loss) for epoch, row in sorted(state.epochs.items()) if row.train_loss is not None]
+    if means:
+        axes.plot(*zip(*means, strict=True), color=VERMILLION, marker="s", linestyle="--", label="train, epoch mean")
+
+
+def _holdout(axes: Axes, state: RunState) -> None:
+    epochs = sorted(epoch for epoch in state.epochs if epoch in state.holdout)
+    losses = [state.holdout[epoch].loss for epoch in epochs]
+    if epochs:
+        intervals = [loss_interval(state.holdout[epoch]) for epoch in epochs]
+        axes.errorbar(
+            epochs, losses, yerr=_bars(losses, intervals), color=BLUE, marker="o", label="hold-out, 95% interval"
+        )
+
+
+def _bars(values: Sequence[float], intervals: Sequence[tuple[float, float]]) -> list[list[float]]:
+    """Return the lengths of error bars, down and up."""
+    down = [max(0.0, value - low) for value, (low, _) in zip(values, intervals, strict=True)]
+    up = [max(0.0, high - value) for value, (_, high) in zip(values, intervals, strict=True)]
+    return [down, up]
+
+
+def _best(axes: Axes, state: RunState) -> None:
+    best = state.best_epoch()
+    if best is None or best not in state.epochs:
+        return
+    loss = state.epochs[best].val_loss
+    axes.plot(
+        best,
+        loss,
+        color=GREEN,
+        marker="*",
+        markersize=13,
+        markeredgecolor="black",
+        markeredgewidth=0.6,
+        linestyle="none",
+        label=f"best: epoch {best}, {loss:.3f}",
+        zorder=5,
+    )
+
+
+def _decisions(axes: Axes, state: RunState) -> None:
+    """Mark decisions in a row above the frame, where no curve can hide them."""
+    kinds = (("continue", ">", "white", "decision: continue"), ("stop", "s", "black", "decision: stop"))
+    for choice, marker, face, label in kinds:
+        epochs = [item.epoch for item in state.decisions if item.choice == choice]
+        if epochs:
+            _row_above(axes, epochs, marker=marker, markerfacecolor=face, markeredgecolor="black", label=label)
+    against = [item.epoch for item in state.decisions if item.choice != item.verdict.choice]
+    if against:
+        _row_above(
+            axes, against, marker="o", markersize=11, markerfacecolor="none", markeredgecolor=VERMILLION,
+            label="against the verdict",
+        )  # fmt: skip
+
+
+def _row_above(axes: Axes, epochs: Sequence[int], **look: Any) -> None:
+    style = {"markersize": 6, **look}
+    axes.plot(
+        epochs,
+        [1.05] * len(epochs),
+        transform=axes.get_xaxis_transform(),
+        linestyle="none",
+        clip_on=False,
+        **style,
+    )
+
+
+# --- hold-out over data-set size
+
+
+def size_figure(series: Sequence[StepPoint], law: Fit | None, ahead: Forecast | None) -> Figure:
+    """Return best hold-out loss, and grades where there are any, over the rows trained on."""
+    graded = [point for point in series if point.grades is not None]
+    with drawing():
+        figure = new_figure(6.6 if graded else 3.6)
+        panels = figure.subplots(2 if graded else 1, 1, sharex=True, squeeze=False)[:, 0]
+        _losses_over_size(panels[0], series, law if ahead else None, ahead)
+        if graded:
+            _grades_over_size(panels[1], graded)
+        sizes = [point.rows for point in series] + ([ahead.rows] if ahead else [])
+        panels[-1].set_xticks(sorted(set(sizes)))
+        panels[-1].set_xlabel("cumulative training set (rows)")
+        panels[0].margins(x=0.1)
+        for panel in panels:
+            panel.tick_params(labelbottom=True)
+            _legend(panel, below=-0.22 if panel is panels[-1] else -0.14, first=("best", "model"))
+    return figure
+
+
+def _losses_over_size(axes: Axes, series: Sequence[StepPoint], law: Fit | None, ahead: Forecast | None) -> None:
+    rows, losses = [point.rows for point in series], [point.loss for point in series]
+    axes.errorbar(
+        rows,
+        losses,
+        yerr=_bars(losses, [point.interval for point in series]),
+        color=BLUE,
+        marker="o",
+        label="best epoch, 95% interval",
+        zorder=3,
+    )
+    for point in series:
+        axes.annotate(
+            f"{point.loss:.3f}\nepoch {point.epoch}", (point.rows, point.loss), (7, 5), textcoords="offset points",
+            fontsize=7.5,
+        )  # fmt: skip
+    if law is not None and ahead is not None:
+        _ahead(axes, min(rows), law, ahead)
+    axes.set_ylabel("hold-out loss\n(nats per token)")
+    axes.set_title("Best hold-out loss of each step")
+
+
+def _ahead(axes: Axes, first: int, law: Fit, ahead: Forecast) -> None:
+    count = 40
+    grid = [first + (ahead.rows - first) * i / (count - 1) for i in range(count)]
+    line = [law.at(size)[0] for size in grid]
+    axes.plot(grid, line, color="black", linestyle=":", linewidth=1, label=f"power law, exponent {law.slope:.2f}")
+    axes.errorbar(
+        [ahead.rows],
+        [ahead.loss],
+        yerr=_bars([ahead.loss], [ahead.interval]),
+        color=PURPLE,
+        marker="D",
+        markerfacecolor="white",
+        linestyle="none",
+        label=f"forecast, {ahead.confidence:.0%} interval",
+        zorder=4,
+    )
+    axes.annotate(f"{ahead.loss:.3f}", (ahead.rows, ahead.loss), (7, 5), textcoords="offset points", fontsize=7.5)
+
+
+def _grades_over_size(axes: Axes, series: Sequence[StepPoint]) -> None:
+    rows = [point.rows for point in series]
+    measured = [point.grades for point in series if point.grades is not None]
+    exact = [100 * item.exact for item in measured]
+    intervals = [share_interval(item.exact, len(item.reference)) for item in measured]
+    shares = [(100 * low, 100 * high) for low, high in intervals]
+    axes.errorbar(rows, exact, yerr=_bars(exact, shares), color=BLUE, marker="o", label="model, 95% interval", zorder=3)
+    baselines = [("always the majority class", [100 * item.majority_exact for item in measured], ORANGE, "v", "--")]
+    known = [item.classifier_exact for item in measured if item.classifier_exact is not None]
+    if len(known) == len(rows):
+        baselines.append(("text classifier", [100 * share for share in known], GREEN, "^", "-."))
+    for label, values, color, marker, line in baselines:
+        axes.plot(rows, values, color=color, marker=marker, linestyle=line, label=label)
+    axes.set_ylim(0, 100)
+    axes.set_ylabel("exactly the right grade\n(% of hold-out rows)")
+    axes.set_title("Grades read from generations, beside simple baselines")

@@ -1,0 +1,228 @@
+"""Owns the tables of a report: facts from journals and manifests as cleaned texts. No markup here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from opeddev_tui import decision, series
+from opeddev_tui.history import RunRecord
+from opeddev_tui.settings import Settings
+from opeddev_tui.state import RunState
+from opeddev_tui.text import clean_line
+
+
+class Table(Struct, frozen=True):
+    """A table of plain texts; the first columns up to ``words`` hold words, the others numbers."""
+
+    head: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    words: int = 1
+
+
+def _number(value: float | None, digits: int = 4) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.0%}"
+
+
+def _interval(value: tuple[float, float] | None, digits: int = 3) -> str:
+    # adding 0.0 turns a negative zero into zero
+    return "" if value is None else " to ".join(f"{round(bound, digits) + 0.0:.{digits}f}" for bound in value)
+
+
+def steps(chosen: Sequence[RunRecord]) -> Table:
+    """Return one row a step: sizes and hold-out losses."""
+    rows = []
+    for record in chosen:
+        state, started = record.state, record.state.started
+        best = state.best_epoch()
+        assert started is not None
+        assert best is not None
+        rows.append(
+            (
+                str(record.step),
+                clean_line(started.batch),
+                state.status,
+                str(started.rows),
+                str(max(state.epochs)),
+                _number(state.epochs[0].val_loss if 0 in state.epochs else None),
+                _number(state.epochs[best].val_loss),
+                _interval(series.loss_interval(state.holdout[best])) if best in state.holdout else "",
+                str(best),
+                _number(state.epochs[max(state.epochs)].val_loss),
+            )
+        )
+    head = ("step", "batch", "state", "rows", "epochs", "before", "best", "95% interval", "at epoch", "last")
+    return Table(head, rows, words=3)
+
+
+def epochs(chosen: Sequence[RunRecord]) -> Table:
+    """Return one row an epoch."""
+    rows = []
+    for record in chosen:
+        for epoch, row in sorted(record.state.epochs.items()):
+            evaluated = record.state.holdout.get(epoch)
+            rows.append(
+                (
+                    str(record.step),
+                    str(epoch),
+                    _number(row.train_loss),
+                    _number(row.val_loss),
+                    _interval(series.loss_interval(evaluated)) if evaluated else "",
+                    _number(row.samples_per_second, 2),
+                    "best" if epoch == record.state.best_epoch() else "",
+                )
+            )
+    return Table(("step", "epoch", "train loss", "hold-out loss", "95% interval", "rows/s", ""), rows, words=0)
+
+
+def decisions(chosen: Sequence[RunRecord]) -> Table:
+    """Return the decisions with the verdicts beside them."""
+    rows = []
+    for record in chosen:
+        for item in record.state.decisions:
+            against = "" if item.choice == item.verdict.choice else " (against the verdict)"
+            reasons = "; ".join(item.verdict.reasons)
+            rows.append(
+                (
+                    str(record.step),
+                    str(item.epoch),
+                    item.verdict.choice,
+                    f"{item.choice}{against}",
+                    clean_line(item.by),
+                    clean_line(reasons),
+                    clean_line(item.note),
+                )
+            )
+    return Table(("step", "epoch", "verdict", "decision", "by", "reasons", "note"), rows, words=7)
+
+
+def human_preferences(state: RunState) -> dict[int, list[str]]:
+    """Return the preferences of each rated epoch."""
+    found: dict[int, list[str]] = {}
+    for (epoch, _), rating in sorted(state.ratings.items()):
+        found.setdefault(epoch, []).append(rating.preferred)
+    return found
+
+
+def human(chosen: Sequence[RunRecord]) -> Table:
+    """Return the human scores of rated epochs."""
+    rows = []
+    for record in chosen:
+        preferences = human_preferences(record.state)
+        for epoch, score in sorted(decision.human_scores(preferences).items()):
+            counts = [str(preferences[epoch].count(name)) for name in ("now", "before", "tie", "both bad")]
+            rows.append((str(record.step), str(epoch), f"{score:.2f}", *counts))
+    return Table(("step", "epoch", "score", "now better", "before better", "tie", "both bad"), rows, words=0)
+
+
+def grades(chosen: Sequence[RunRecord]) -> Table:
+    """Return grades read from generations, with the baselines beside them."""
+    rows = []
+    for record in chosen:
+        for epoch, item in sorted(record.state.grades.items()):
+            rows.append(
+                (
+                    str(record.step),
+                    str(epoch),
+                    _share(item.parsed),
+                    _share(item.exact),
+                    " to ".join(map(_share, series.share_interval(item.exact, len(item.reference)))),
+                    _share(item.majority_exact),
+                    _share(item.classifier_exact),
+                    _share(item.within_one),
+                    _share(item.middle_within_one),
+                    _number(item.mean_absolute_error, 2),
+                    "" if item.kappa is None else f"{item.kappa + 0.0:.2f}",
+                    _interval(item.kappa_interval, 2),
+                )
+            )
+    head = (
+        "step", "epoch", "a grade was read", "exactly right", "95% interval", "majority class: exact",
+        "text classifier: exact", "within one", "middle grade: within one", "mean error", "weighted kappa",
+        "95% interval",
+    )  # fmt: skip
+    return Table(head, rows, words=0)
+
+
+def data(manifest: Mapping[str, Any]) -> Table:
+    """Return the batches and the hold-out with their fingerprints."""
+    data = manifest.get("data", {})
+    items = [*data.get("batches", []), *([data["holdout"]] if "holdout" in data else [])]
+    rows = [
+        (
+            *(clean_line(str(item.get(key, ""))) for key in ("name", "path", "schema")),
+            str(item.get("rows", "")),
+            clean_line(str(item.get("fingerprint", "")))[:16],
+        )
+        for item in items
+    ]
+    return Table(("set", "path", "kind of rows", "rows", "fingerprint (SHA-256)"), rows, words=3)
+
+
+def settings(chosen: Sequence[RunRecord], manifests: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Return settings that differ from the defaults: one row where all steps agree, else one a step."""
+    defaults = msgspec.to_builtins(Settings())
+    by_key: dict[str, dict[int, tuple[Any, str]]] = {}
+    for record in chosen:
+        manifest = manifests[record.id]
+        for section, table in manifest.get("settings", {}).items():
+            for key, value in table.items():
+                name = f"{section}.{key}"
+                origin = manifest.get("origins", {}).get(name, "default")
+                by_key.setdefault(name, {})[record.step] = (value, origin)
+    rows = []
+    for name, values in by_key.items():
+        section, _, key = name.partition(".")
+        default = defaults.get(section, {}).get(key)
+        if all(value == default for value, _ in values.values()):
+            continue
+        alike = len({json.dumps(value, sort_keys=True) for value, _ in values.values()}) == 1
+        for step, (value, origin) in list(values.items())[: 1 if alike else None]:
+            steps = "all" if alike else str(step)
+            shown = tuple(clean_line(json.dumps(item, ensure_ascii=False)) for item in (value, default))
+            rows.append((name, *shown, steps, clean_line(origin)))
+    return Table(("setting", "value", "default", "steps", "from"), rows, words=5)
+
+
+def environment(record: RunRecord, manifest: Mapping[str, Any]) -> Table:
+    """Return what the run was made on and with."""
+    model = record.state.model
+    rows = [("model", str(manifest.get("model", {}).get("name", "")))]
+    if model is not None:
+        rows += [("device", model.device), ("precision", f"{model.precision} ({model.reason})")]
+        rows += [("parameters", f"{model.parameters:,} ({model.trainable:,} trained)")]
+    rows += [(name, str(version)) for name, version in manifest.get("versions", {}).items()]
+    rows += [(f"git {name}", str(value)) for name, value in manifest.get("git", {}).items()]
+    hardware = manifest.get("hardware", {})
+    for name, value in hardware.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        if name == "ram" and isinstance(value, int):
+            shown = f"{value / 2**30:.1f} GiB"
+        rows.append((name.replace("_", " "), shown or "none"))
+    rows.append(("seed", str(manifest.get("seed", ""))))
+    return Table(("what", "value"), [(name, clean_line(value)) for name, value in rows], words=2)
+
+
+def others(records: Sequence[RunRecord], chosen: Sequence[RunRecord]) -> Table:
+    """Return the runs that are not in the other tables."""
+    shown = {record.id for record in chosen}
+    rows = [
+        (record.id, str(record.step), record.state.status, clean_line(_why(record.state)))
+        for record in records
+        if record.id not in shown
+    ]
+    return Table(("run", "step", "state", "why"), rows, words=4)
+
+
+def _why(state: RunState) -> str:
+    if state.failure is not None:
+        return state.failure.message
+    return state.interrupted.reason if state.interrupted is not None else ""

@@ -1,0 +1,291 @@
+"""Owns the app: which screen is shown, the timer that drains the training's events, and what keys ask for.
+
+What is known is kept in ``session``; what is on disk is read through ``provider`` in threads. Nothing of the
+training stack is imported here: the first frame comes first.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+from textual.app import App, SystemCommand
+from textual.binding import BindingType
+from textual.driver import Driver
+from textual.screen import Screen
+
+from opeddev_tui.config import LoadedSettings
+from opeddev_tui.events import AnyEvent, CheckpointSaved, Choice, RunFailed, RunFinished
+from opeddev_tui.text import clean_line
+from opeddev_tui.ui.disk import DiskWork
+from opeddev_tui.ui.keys import GLOBAL, PLACES, bindings
+from opeddev_tui.ui.live import Live, Runner, Start, engine_runner
+from opeddev_tui.ui.provider import Provider
+from opeddev_tui.ui.session import Session
+from opeddev_tui.ui.themes import DEFAULT, load_themes, theme_folders
+
+# seconds between two looks into the queue, and between two drawings where nothing but time has passed
+TICK = 0.08
+IDLE_DRAW = 0.5
+# ticks between two drawings while there is only progress: few bytes on a slow line
+PROGRESS_TICKS = 3
+
+
+def _screen(mode: str, title: str) -> Callable[[], Screen[Any]]:
+    """Return what makes a screen; its module is imported when it is first shown."""
+
+    def make() -> Screen[Any]:
+        module = importlib.import_module(f"opeddev_tui.ui.screens.{mode}")
+        return cast("Screen[Any]", getattr(module, f"{title}Screen")())
+
+    return make
+
+
+class OpeddevApp(App[str]):
+    """The app. Its result says how it was left: "quit", "detach" (training goes on), "demo"."""
+
+    TITLE = "opeddev-tui"
+    CSS_PATH = "app.tcss"
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
+        mode: _screen(mode, title) for _, mode, title in PLACES
+    }
+    DEFAULT_MODE = "monitor"
+    BINDINGS: ClassVar[list[BindingType]] = bindings(GLOBAL)
+    ENABLE_COMMAND_PALETTE = True
+
+    def __init__(
+        self,
+        root: Path | None,
+        loaded: LoadedSettings,
+        *,
+        run: str | None = None,
+        start: bool = False,
+        read_only: bool = False,
+        runner: Runner = engine_runner,
+        driver_class: type[Driver] | None = None,
+        on_ready: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(driver_class=driver_class)
+        self._on_ready = on_ready
+        self.loaded = loaded
+        self.live = Live(runner)
+        self.disk = DiskWork(self)
+        self.provider = Provider(root or Path.cwd(), loaded)
+        self.session = Session(root, loaded, self.live, self.disk.send, read_only=read_only)
+        self._open_run = run
+        self._start_at_once = start
+        self._leaving = False
+        self._ticks = 0
+        self._undrawn = 0
+        self._load_themes(root)
+
+    def _load_themes(self, root: Path | None) -> None:
+        themes, self.failed_themes = load_themes(theme_folders(root))
+        for theme in themes.values():
+            self.register_theme(theme)
+        wanted = self.loaded.settings.ui.theme
+        self.missing_theme = "" if wanted in self.available_themes else wanted
+        self.theme = (
+            DEFAULT
+            if self.missing_theme and DEFAULT in themes
+            else wanted
+            if not self.missing_theme
+            else "textual-dark"
+        )
+        self._remembered_theme = wanted
+
+    def on_mount(self) -> None:
+        """Begin to look at the training and to read the workspace, after the first frame."""
+        if self._on_ready is not None:
+            self._on_ready()
+        self.set_interval(TICK, self._tick)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        for failed in self.failed_themes:
+            self.tell(f"Theme {failed.path}: {failed.reason}", severity="warning")
+        if self.missing_theme:
+            self.tell(f"There is no theme {self.missing_theme}; {self.theme} is used.", severity="warning")
+        self.theme_changed_signal.subscribe(self, lambda theme: self._remember_theme(theme.name))
+        self.disk.open(self._open_run, self._start_at_once)
+        self.show_now()
+
+    # --- time
+
+    def _tick(self) -> None:
+        """Look what has happened; draw if something did."""
+        if not self.is_running:
+            return  # the last ticks come while the screens are taken down
+        session = self.session
+        events = session.drain()
+        self._announce(events)
+        error = session.settle()
+        if error is not None:
+            self.disk.log_failure(error)
+        if self.live.queue.overflowed:
+            self.disk.follow_instead_of_queue()
+        chosen = session.guard.chosen is not None
+        sent = session.send_due()
+        self._ticks += 1
+        self._undrawn += any(True for _ in events)
+        urgent = sent is not None or error is not None or any(not _is_measure(event) for event in events)
+        due = self._ticks * TICK >= IDLE_DRAW or (self._undrawn and self._ticks >= PROGRESS_TICKS)
+        if urgent or due or chosen:
+            self.show_now()
+        if self._leaving and not self.live.running:
+            self.exit("quit")
+
+    def show_now(self) -> None:
+        """Hand the newest view to the screen on top, if it wants one."""
+        self._ticks, self._undrawn = 0, 0
+        if not self.is_running:
+            return
+        view = self.session.view()
+        for screen in self.screen_stack:
+            show = getattr(screen, "show", None)
+            if show is not None and screen.is_mounted and screen.is_running:
+                show(view)
+
+    def _announce(self, events: Iterable[AnyEvent]) -> None:
+        for event in events:
+            if event.at < self.session.started_at:
+                continue  # a resumed run tells its past first
+            if isinstance(event, CheckpointSaved):
+                self.tell(f"Saved and verified: optimizer step {event.global_step}.")
+            elif isinstance(event, RunFailed):
+                self.tell(event.message, severity="error")
+            if isinstance(event, RunFailed | RunFinished):
+                self.disk.refresh()
+
+    def tell(self, text: str, *, severity: str = "information") -> None:
+        """Show a notice; its text may come from anywhere."""
+        level = cast("Any", severity)
+        self.notify(clean_line(text, max_chars=300), severity=level, markup=False, timeout=6)
+
+    # --- what keys ask for
+
+    def offered(self, action: str, do: Callable[[], None]) -> None:
+        """Do what the bar offers, if it offers it and has been visible long enough."""
+        import time
+
+        found = self.session.situation()
+        if found.offers_action(action) and self.session.guard.accepts(time.monotonic()):
+            do()
+            self.show_now()
+
+    def decide(self, choice: str) -> None:
+        """Hold an answer to the question, or a stop of the training."""
+        if not self.session.decide(cast("Choice", choice)) and choice == "stop":
+            self.session.stop_now()
+        self.show_now()
+
+    def undo(self) -> None:
+        """Take back what was chosen."""
+        if self.session.undo():
+            self.tell("Taken back: nothing has happened.")
+        self.show_now()
+
+    def ask(self, action: str) -> None:
+        """Pause, sample or save now."""
+        self.session.ask(action)
+        self.show_now()
+
+    def start_training(self, start: Start | None = None) -> None:
+        """Begin to train."""
+        if self.session.start(start or Start()):
+            self.show_now()
+
+    def make_workspace(self) -> None:
+        """Make a workspace in the folder the app was started in."""
+        self.disk.make_workspace()
+
+    def run_demo(self) -> None:
+        """Leave for the demo: it has a workspace of its own, so the app starts anew there."""
+        self.exit("demo")
+
+    def back_to_live(self) -> None:
+        """From an old run to the newest one."""
+        self.session.old = None
+        self.show_now()
+
+    def action_go(self, mode: str) -> None:
+        """Go to a screen."""
+        self.switch_mode(mode)
+
+    def action_help(self) -> None:
+        """Show the keys of this screen."""
+        from opeddev_tui.ui.screens.help import HelpScreen
+        from opeddev_tui.ui.screens.place import Place
+
+        if isinstance(self.screen, Place):
+            self.push_screen(HelpScreen(self.screen.help_sections()))
+
+    def action_copy(self) -> None:
+        """Copy the selected text, or what the focused part offers."""
+        from opeddev_tui.ui.screens.place import Place
+
+        text = self.screen.get_selected_text() or ""
+        if not text and isinstance(self.screen, Place):
+            text = self.screen.text_to_copy()
+        if text:
+            self.copy_to_clipboard(text)
+            self.tell(f"Copied {len(text):,} characters.")
+
+    def action_leave(self) -> None:
+        """Quit; ask first while this process trains."""
+        if not self.live.running:
+            self.exit("quit")
+            return
+        from opeddev_tui.ui.screens.quit import QuitScreen
+
+        self.push_screen(QuitScreen(), self._leave)
+
+    async def action_quit(self) -> None:
+        """Quit by Textual's own key, with the same question."""
+        self.action_leave()
+
+    def _leave(self, answer: str | None) -> None:
+        if answer == "detach":
+            self.exit("detach")
+        elif answer == "stop":
+            self._leaving = True
+            self.live.stop("stopped by the person on quitting")
+            self.tell("Saving, then leaving …")
+
+    def _remember_theme(self, name: str) -> None:
+        if name != self._remembered_theme and self.session.has_workspace and not self.session.read_only:
+            self._remembered_theme = name
+            self.disk.save_settings({"ui.theme": name})
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Make the palette from the key tables, and add the themes."""
+        from opeddev_tui.ui.screens.place import Place
+
+        sections = screen.help_sections() if isinstance(screen, Place) else ()
+        for _, keys in sections:
+            for key in keys:
+                if key.action == "app.command_palette":
+                    continue
+                yield SystemCommand(f"{key.label}  ({key.display})", key.help, _action(self, screen, key.action))
+        for name in sorted(self.available_themes):
+            yield SystemCommand(f"Theme: {name}", "Use this theme from now on.", _theme(self, name))
+
+
+def _is_measure(event: AnyEvent) -> bool:
+    return type(event).__name__ in ("Progress", "HardwareSampled")
+
+
+def _action(app: OpeddevApp, screen: Screen[Any], action: str) -> Callable[[], None]:
+    def run() -> None:
+        app.run_worker(app.run_action(action, screen.focused or screen), exit_on_error=False)
+
+    return run
+
+
+def _theme(app: OpeddevApp, name: str) -> Callable[[], None]:
+    def run() -> None:
+        app.theme = name
+
+    return run

@@ -1,0 +1,78 @@
+"""Owns small text tables that fit the width they get: columns of little use go first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from rich.cells import cell_len, set_cell_size
+from textual.content import Content
+
+Row = TypeVar("Row")
+GAP = 2
+
+
+@dataclass(frozen=True)
+class Column(Generic[Row]):
+    """One column. ``rank`` 0 always stays; higher ranks are dropped first where the width is short."""
+
+    title: str
+    cell: Callable[[Row], str]
+    rank: int = 0
+    right: bool = True
+    style: Callable[[Row], str] | str = ""
+    widest: int = 40
+
+
+def table(rows: Sequence[Row], columns: Sequence[Column[Row]], width: int) -> Content:
+    """Return ``rows`` as aligned lines under a heading, at most ``width`` cells wide."""
+    cells = [[column.cell(row) for column in columns] for row in rows]
+    widths = [
+        min(column.widest, max([cell_len(column.title), *(cell_len(line[at]) for line in cells)]))
+        for at, column in enumerate(columns)
+    ]
+    kept = _fitting(columns, widths, width)
+    lines: list[Content] = [_line([columns[at].title for at in kept], ["$muted"] * len(kept), columns, widths, kept)]
+    for row, line in zip(rows, cells, strict=True):
+        styles = [_style(columns[at], row) for at in kept]
+        lines.append(_line([line[at] for at in kept], styles, columns, widths, kept))
+    return Content("\n").join(lines)
+
+
+def _style(column: Column[Any], row: Any) -> str:
+    return column.style if isinstance(column.style, str) else column.style(row)
+
+
+def _fitting(columns: Sequence[Column[Any]], widths: list[int], width: int) -> list[int]:
+    """Return which columns fit; shrinks the first one if even the needed ones do not."""
+    kept = list(range(len(columns)))
+
+    def needed() -> int:
+        return sum(widths[at] for at in kept) + GAP * (len(kept) - 1)
+
+    while needed() > width:
+        rank = max(columns[at].rank for at in kept)
+        if rank == 0:
+            widths[0] = max(6, widths[0] - (needed() - width))
+            break
+        kept.remove(max(at for at in kept if columns[at].rank == rank))
+    return kept
+
+
+def _line(
+    texts: list[str], styles: list[str], columns: Sequence[Column[Any]], widths: list[int], kept: list[int]
+) -> Content:
+    parts: list[Content] = []
+    for text, style, at in zip(texts, styles, kept, strict=True):
+        fitted = fit(text, widths[at], right=columns[at].right)
+        parts.append(Content.styled(fitted, style) if style else Content(fitted))
+    return Content(" " * GAP).join(parts)
+
+
+def fit(text: str, width: int, *, right: bool = False) -> str:
+    """Return ``text`` in exactly ``width`` cells, cut with an ellipsis or padded."""
+    length = cell_len(text)
+    if length > width:
+        return set_cell_size(text, max(0, width - 1)) + "…" if width > 0 else ""
+    return " " * (width - length) + text if right else text + " " * (width - length)

@@ -1,0 +1,287 @@
+"""Owns the app's connection to whatever terminal there is: none, the first one, or one handed over later.
+
+The app, its event loop and the training thread go on when a terminal is lost; see ``terminal_link`` for what counts as
+lost and ``handover`` for how another one arrives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from codecs import getincrementaldecoder
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, ClassVar
+
+from textual import events
+from textual._xterm_parser import XTermParser
+from textual.app import App
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
+from textual.geometry import Size
+
+from opeddev_tui.ui.handover import Client, Listener
+from opeddev_tui.ui.terminal_link import Tty, size_of
+
+OnChange = Callable[[str], None]
+# an escape key is told from the start of a sequence by waiting: look again after these many seconds
+_ESCAPE_LOOKS = (0.12, 0.3)
+# an app that starts without a terminal lays itself out once before it stops drawing
+_FIRST_LAYOUT_SECONDS = 1.0
+_FAREWELL = (
+    "\r\nopeddev-tui goes on without this terminal (process {pid}). "
+    "Enter brings it back here; from elsewhere: opeddev-tui attach\r\n"
+)
+
+
+def first_terminal() -> int | None:
+    """Return a descriptor of the terminal this process was started in, None if it has none."""
+    for stream in (sys.__stdin__, sys.__stderr__, sys.__stdout__):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            if stream is not None and os.isatty(stream.fileno()):
+                return stream.fileno()
+    return None
+
+
+class DetachableDriver(LinuxDriver):
+    """A driver that outlives its terminals. Everything that changes its state runs on the event loop."""
+
+    socket_path: ClassVar[Path]
+    tell: ClassVar[OnChange]
+    detached: ClassVar[bool] = False
+
+    def __init__(
+        self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
+    ) -> None:
+        # not LinuxDriver's own: that one takes hold of stdin and stderr and of the job-control signals
+        Driver.__init__(self, app, debug=debug, mouse=mouse, size=size)
+        self._in_band_window_resize = False
+        self._mouse_pixels = False
+        self._tty: Tty | None = None
+        self._client: Client | None = None
+        self._at_home = False
+        self._resting: contextlib.ExitStack | None = None
+        self._descriptor: int | None = None
+        self._listener: Listener | None = None
+        self._thread = threading.get_ident()
+        first = None if self.detached else first_terminal()
+        # a copy of its own: the first terminal may come back after it stalled
+        self._home = os.dup(first) if first is not None else None
+        if size is None:
+            self._size = size_of(self._home) if self._home is not None else (80, 24)
+        self._new_parser()
+
+    @property
+    def can_suspend(self) -> bool:
+        """Never: stopping the process would stop the training."""
+        return False
+
+    @property
+    def attached(self) -> bool:
+        """Whether there is a terminal at the moment."""
+        return self._tty is not None
+
+    def start_application_mode(self) -> None:
+        """Take the first terminal if there is one, and listen for others."""
+        self._watch_signals()
+        if self._home is not None:
+            self._take(self._home, None)
+        else:
+            self._tell("headless: started without a terminal")
+            self._send_size(self._size or (80, 24))
+            self._loop.call_later(_FIRST_LAYOUT_SECONDS, self._rest)
+        self._listener = Listener(self.socket_path, self._handed_over, self._tell)
+
+    def _tell(self, news: str) -> None:
+        type(self).tell(news)
+
+    def write(self, data: str) -> None:
+        """Write to the terminal, or to nobody."""
+        if threading.get_ident() != self._thread:
+            self._loop.call_soon_threadsafe(self.write, data)
+        elif self._tty is not None:
+            self._tty.write(data)
+
+    def disable_input(self) -> None:
+        """Take no more keys."""
+        if self._tty is not None:
+            self._tty.stop_reading()
+
+    def stop_application_mode(self) -> None:
+        """Give the terminal back and accept no other one."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        self._give_up(self._app.return_code or 0, "the app has ended")
+        self._draw_again()
+        self._forget_home()
+
+    def close(self) -> None:
+        """Clean up; everything is given back already unless the app never got to its end."""
+        self.stop_application_mode()
+
+    def _watch_signals(self) -> None:
+        """Hang-ups are news, not the end; the terminal's job control must never stop the training."""
+        for number in (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
+            signal.signal(number, signal.SIG_IGN)
+        owner = os.getpid()
+
+        def tell(action: Callable[[], None]) -> Callable[[int, FrameType | None], None]:
+            def handler(_number: int, _frame: FrameType | None) -> None:
+                # workers forked from here share the handlers, and the loop may be over: then it means nothing
+                if os.getpid() == owner and not self._loop.is_closed():
+                    self._loop.call_soon_threadsafe(action)
+
+            return handler
+
+        # left in place after the app: a hang-up while a training is being finished must not end it
+        signal.signal(signal.SIGHUP, tell(self._hung_up))
+        signal.signal(signal.SIGWINCH, tell(self._window_changed))
+
+    def _hung_up(self) -> None:
+        if self._tty is not None and self._at_home:
+            self._lost(self._tty, "hang-up signal")
+
+    def _window_changed(self) -> None:
+        if self._tty is not None and not self._in_band_window_resize:
+            self._send_size(self._tty.size)
+
+    def _handed_over(self, client: Client, descriptor: int) -> None:
+        """Use the terminal of ``client`` from now on."""
+        self._give_up(0, "another terminal took over")
+        client.on_resized = self._window_changed
+        client.on_gone = self._client_gone
+        self._descriptor = descriptor
+        self._take(descriptor, client)
+
+    def _client_gone(self) -> None:
+        """The process that lent its terminal is gone: nothing there is ours any more."""
+        if self._tty is not None and self._client is not None:
+            self._lost(self._tty, "the attached terminal is gone")
+
+    def _take(self, descriptor: int, client: Client | None) -> None:
+        self._new_parser()
+        self._in_band_window_resize = self._mouse_pixels = False
+        # whether this terminal knows synchronized output is asked anew
+        self._app._sync_available = False
+        self._leave_home_alone()
+        self._draw_again()
+        self._client, self._at_home = client, client is None
+        self._tty = terminal = Tty(descriptor, on_input=self._input, on_lost=self._lost, on_caught_up=self._repaint)
+        terminal.take(mouse=self._mouse)
+        if client is not None:
+            self._wait_at_home()
+        columns, lines = terminal.size
+        self._tell(f"attached: {columns}x{lines}" + (f" from process {client.pid}" if client else ""))
+        self._send_size(terminal.size)
+        if self._app.is_running:
+            # the terminal before may have lost the focus last
+            self.send_message(events.AppFocus())
+            self._repaint()
+
+    def _lost(self, terminal: Tty, reason: str) -> None:
+        if terminal is self._tty:
+            self._give_up(0, reason, stalled=True)
+
+    def _give_up(self, code: int, reason: str, *, stalled: bool = False) -> None:
+        """Restore and leave the terminal in use; the app goes on without one."""
+        terminal, self._tty = self._tty, None
+        client, self._client = self._client, None
+        if terminal is None:
+            return
+        over = self._listener is None
+        farewell = _FAREWELL.format(pid=os.getpid()) if self._at_home and not over else ""
+        terminal.give_up(farewell, stalled=stalled)
+        if client is not None:
+            client.bye(code, reason)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        if not over:
+            self._rest()
+            self._wait_at_home()
+            self._tell(f"headless: {reason}")
+
+    def _rest(self) -> None:
+        """Draw nothing while nobody looks: widgets only note that they changed."""
+        if self._tty is None and self._resting is None and self._listener is not None:
+            self._resting = contextlib.ExitStack()
+            self._resting.enter_context(self._app.batch_update())
+
+    def _draw_again(self) -> None:
+        if self._resting is not None:
+            self._resting.close()
+            self._resting = None
+
+    def _wait_at_home(self) -> None:
+        """Let Enter in the first terminal bring the app back there."""
+        if self._home is not None:
+            self._loop.add_reader(self._home, self._knock)
+
+    def _leave_home_alone(self) -> None:
+        if self._home is not None:
+            self._loop.remove_reader(self._home)
+
+    def _knock(self) -> None:
+        assert self._home is not None
+        try:
+            typed = os.read(self._home, 4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            typed = b""
+        if not typed:
+            self._forget_home()
+        else:
+            self._give_up(0, "the first terminal took over")
+            self._take(self._home, None)
+
+    def _forget_home(self) -> None:
+        if self._home is not None:
+            self._leave_home_alone()
+            os.close(self._home)
+            self._home = None
+
+    def _new_parser(self) -> None:
+        self._parser = XTermParser(self._debug)
+        self._decode = getincrementaldecoder("utf-8")("replace").decode
+
+    def _input(self, data: bytes) -> None:
+        for message in self._parser.feed(self._decode(data)):
+            self.process_message(message)
+        for seconds in _ESCAPE_LOOKS:
+            self._loop.call_later(seconds, self._look_for_escape, self._parser)
+
+    def _look_for_escape(self, parser: XTermParser) -> None:
+        if parser is self._parser:
+            for message in parser.tick():
+                self.process_message(message)
+
+    def _send_size(self, columns_lines: tuple[int, int]) -> None:
+        size = Size(*columns_lines)
+        self.send_message(events.Resize(size, size))
+
+    def _repaint(self) -> None:
+        """Draw everything again; what the terminal shows is unknown."""
+
+        def draw() -> None:
+            if self._app.screen_stack:
+                self._app.screen.refresh(layout=True)
+
+        self._app.call_later(draw)
+
+
+def make_driver(socket_path: Path, on_change: OnChange, *, detached: bool = False) -> type[LinuxDriver]:
+    """Return the driver class for an app that can be attached to at ``socket_path``.
+
+    ``on_change`` is told, on the event loop, what happens to the terminal; ``detached`` starts without one.
+    """
+    return type(
+        "ConfiguredDriver",
+        (DetachableDriver,),
+        {"socket_path": socket_path, "tell": staticmethod(on_change), "detached": detached},
+    )

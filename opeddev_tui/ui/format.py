@@ -1,0 +1,85 @@
+"""Owns how numbers, sizes, times and small bars are written on the screen."""
+
+import math
+import time
+
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a metric with ``digits`` decimals, a dash where there is none."""
+    return f"{value:.{digits}f}" if value is not None and math.isfinite(value) else "–"
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """Return a difference with its sign, a dash where there is none."""
+    return f"{value:+.{digits}f}" if value is not None and math.isfinite(value) else "–"
+
+
+def rate(value: float | None) -> str:
+    """Return a learning rate or another small number in three figures."""
+    return f"{value:.3g}" if value is not None and math.isfinite(value) else "–"
+
+
+def whole(value: int | None) -> str:
+    """Return a count with thin thousands, a dash where there is none."""
+    return f"{value:,}" if value is not None else "–"
+
+
+def short_count(value: float | None) -> str:
+    """Return a large count in at most four figures: 999, 12.3k, 596M."""
+    if value is None:
+        return "–"
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= limit:
+            scaled = value / limit
+            return f"{scaled:.1f}{unit}" if scaled < 100 else f"{scaled:.0f}{unit}"
+    return f"{value:.0f}"
+
+
+def size(value: float | None) -> str:
+    """Return a size in bytes in binary units."""
+    if value is None:
+        return "–"
+    for limit, unit in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if value >= limit:
+            return f"{value / limit:.1f} {unit}"
+    return f"{value:.0f} B"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a duration in its two largest units: 4 s, 3 min 05 s, 2 h 10 min, 3 d 4 h."""
+    if seconds is None or not math.isfinite(seconds) or seconds < 0:
+        return "–"
+    whole_seconds = int(seconds)
+    if whole_seconds < 60:
+        return f"{whole_seconds} s"
+    if whole_seconds < 3600:
+        return f"{whole_seconds // 60} min {whole_seconds % 60:02d} s"
+    if whole_seconds < 86400:
+        return f"{whole_seconds // 3600} h {whole_seconds % 3600 // 60:02d} min"
+    return f"{whole_seconds // 86400} d {whole_seconds % 86400 // 3600} h"
+
+
+def moment(at: float) -> str:
+    """Return a point in time for a list: date and minute, local."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(at)) if at > 0 else "–"
+
+
+def bar(share: float | None, width: int) -> str:
+    """Return a progress bar of ``width`` cells."""
+    filled = 0 if share is None or not math.isfinite(share) else round(max(0.0, min(1.0, share)) * width)
+    return "█" * filled + "░" * (width - filled)
+
+
+def histogram(counts: list[int]) -> str:
+    """Return one block character a count; any count above zero is visible."""
+    highest = max(counts, default=0)
+    if highest <= 0:
+        return " " * len(counts)
+    return "".join(_BLOCKS[max(1, round(count / highest * 8)) if count else 0] for count in counts)
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """Return ``count`` with its word."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

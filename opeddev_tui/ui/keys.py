@@ -1,0 +1,144 @@
+"""Owns the key tables: what each key does on each screen. Bindings, footer and help are made from them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+
+@dataclass(frozen=True)
+class Key:
+    """One row: keys (comma-separated, Textual names), action, a word for the footer, a sentence for the help."""
+
+    keys: str
+    action: str
+    label: str
+    help: str
+    footer: bool = False
+    shown: str = ""
+
+    @property
+    def display(self) -> str:
+        """How the keys are written for people."""
+        return self.shown or " ".join(_NAMES.get(key, key) for key in self.keys.split(","))
+
+
+_NAMES = {
+    "question_mark": "?",
+    "slash": "/",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "enter": "Enter",
+    "escape": "Esc",
+    "tab": "Tab",
+    "shift+tab": "Shift+Tab",
+    "ctrl+p": "^p",
+}
+
+PLACES: tuple[tuple[str, str, str], ...] = (
+    ("1", "monitor", "Monitor"),
+    ("2", "generations", "Generations"),
+    ("3", "checkpoints", "Checkpoints"),
+    ("4", "log", "Log"),
+    ("5", "settings", "Settings"),
+    ("6", "runs", "Runs"),
+)
+
+GLOBAL: tuple[Key, ...] = (
+    *(Key(key, f"app.go('{mode}')", title, f"Go to {title}.") for key, mode, title in PLACES),
+    Key("question_mark,f1", "app.help", "Help", "Show the keys of this screen.", footer=True, shown="?"),
+    Key("ctrl+p", "app.command_palette", "Commands", "Search all commands, themes among them.", footer=True),
+    Key("y", "app.copy", "Copy", "Copy the selected text, or the focused row, to your clipboard (OSC 52)."),
+    Key("q", "app.leave", "Quit", "Quit; asks first while a training runs.", footer=True),
+)
+
+MONITOR: tuple[Key, ...] = (
+    Key("c", "decide('continue')", "Continue", "Answer the question after an epoch: train one more."),
+    Key("s", "decide('stop')", "Stop", "Answer the question: end the step. While training: save and stop, resumable."),
+    Key("u", "undo", "Undo", "Take back what was chosen, before it takes effect."),
+    Key("t", "start", "Start", "Start the next step, or take up an interrupted one."),
+    Key("p", "pause", "Pause", "Pause at the next optimizer step; again: go on."),
+    Key("g", "sample", "Sample now", "Generate the probe prompts now."),
+    Key("w", "save", "Save now", "Save a checkpoint now; said to be saved once it is verified."),
+    Key("n", "make_workspace", "New workspace", "Make a workspace here, where there is none."),
+    Key("d", "demo", "Demo", "Try everything with a tiny model, where there is no workspace."),
+    Key("r", "back_to_live", "Return", "From an old run back to the newest one."),
+    Key("tab", "pane(1)", "Next pane", "Go to the next pane.", footer=True),
+    Key("shift+tab", "pane(-1)", "Previous pane", "Go to the previous pane."),
+    Key("l,right", "pane(1)", "Pane right", "Go to the next pane."),
+    Key("h,left", "pane(-1)", "Pane left", "Go to the previous pane."),
+    Key("enter", "grow", "Grow", "Grow the focused pane to the full screen.", footer=True),
+    Key("escape", "shrink", "Back", "Back from a grown pane, or from an old run."),
+)
+
+PANE: tuple[Key, ...] = (
+    Key("j,down", "scroll_down", "Down", "Scroll down."),
+    Key("k,up", "scroll_up", "Up", "Scroll up."),
+)
+
+GENERATIONS: tuple[Key, ...] = (
+    Key("right_square_bracket", "epoch(1)", "Later epoch", "Show a later generation on the right.", footer=True),
+    Key("left_square_bracket", "epoch(-1)", "Earlier epoch", "Show an earlier generation.", footer=True),
+    Key("j,n,right,l", "prompt(1)", "Next prompt", "Go to the next probe prompt.", footer=True),
+    Key("k,p,left,h", "prompt(-1)", "Previous prompt", "Go to the previous probe prompt.", footer=True),
+    Key("up,pageup", "move(-1)", "Up", "Scroll the texts up."),
+    Key("down,pagedown", "move(1)", "Down", "Scroll the texts down."),
+)
+
+TABLE: tuple[Key, ...] = (
+    Key("j", "cursor_down", "Down", "Next row (also ↓)."),
+    Key("k", "cursor_up", "Up", "Previous row (also ↑)."),
+    Key("h", "scroll_left", "Left", "Scroll left (also ←)."),
+    Key("l", "scroll_right", "Right", "Scroll right (also →)."),
+)
+
+CHECKPOINTS: tuple[Key, ...] = (
+    Key("enter,r", "resume_from", "Train from here", "Train the next step from the selected checkpoint.", footer=True),
+)
+
+LOG: tuple[Key, ...] = (
+    Key("slash", "filter", "Filter", "Show only the lines that contain a text.", footer=True),
+    Key(
+        "e", "errors_first", "Errors first", "Errors and warnings before everything else; again: in order.", footer=True
+    ),
+    Key("escape", "clear_filter", "Clear", "Drop the filter."),
+    Key("j", "down", "Down", "Scroll down (also ↓)."),
+    Key("k", "up", "Up", "Scroll up (also ↑)."),
+    Key("g", "top", "Top", "Go to the first line."),
+    Key("G", "bottom", "End", "Go to the last line and follow it."),
+)
+
+SETTINGS: tuple[Key, ...] = (
+    Key("enter", "edit", "Change", "Change the selected setting; saved in the app's own file.", footer=True),
+    Key("x,delete", "reset", "Reset", "Forget what the app saved for the selected setting.", footer=True),
+    Key("slash", "filter", "Filter", "Show only settings whose name or help contains a text.", footer=True),
+    Key("escape", "clear_filter", "Clear", "Drop the filter."),
+)
+
+RUNS: tuple[Key, ...] = (
+    Key("enter", "open_run", "Open", "Show the selected run in the monitor.", footer=True),
+    Key("r", "reload", "Reload", "Read the list of runs again.", footer=True),
+)
+
+SCREEN_KEYS: dict[str, tuple[tuple[str, tuple[Key, ...]], ...]] = {
+    "monitor": (("Monitor", MONITOR), ("In a pane", PANE)),
+    "generations": (("Generations", GENERATIONS),),
+    "checkpoints": (("Checkpoints", CHECKPOINTS), ("In the table", TABLE)),
+    "log": (("Log", LOG),),
+    "settings": (("Settings", SETTINGS), ("In the table", TABLE)),
+    "runs": (("Runs", RUNS), ("In the table", TABLE)),
+}
+
+
+def bindings(keys: Iterable[Key], *, priority: Iterable[str] = ()) -> list[BindingType]:
+    """Return the Textual bindings of a key table; ``priority`` names keys that win over the focused widget."""
+    first = set(priority)
+    return [
+        Binding(key.keys, key.action, key.label, show=key.footer, tooltip=key.help, priority=bool(first & {key.keys}))
+        for key in keys
+    ]
+
+
+def help_of(mode: str) -> tuple[tuple[str, tuple[Key, ...]], ...]:
+    """Return the help's sections for a screen: its own keys, then the keys of every screen."""
+    return (*SCREEN_KEYS.get(mode, ()), ("Everywhere", GLOBAL))

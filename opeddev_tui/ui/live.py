@@ -1,0 +1,96 @@
+"""Owns the training of this process: its thread, its queue, its control. Knows no widget.
+
+The engine is imported on the training thread, so the screen is painted before the training stack loads.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from opeddev_tui.config import LoadedSettings
+from opeddev_tui.control import AnyCommand, Control, Stop
+from opeddev_tui.errors import Problem
+from opeddev_tui.events import Sink
+from opeddev_tui.ui.queue import EventQueue
+
+
+@dataclass(frozen=True)
+class Start:
+    """What to train: the next step, all of them or one; from the natural checkpoint or a chosen one."""
+
+    which: str = "next"
+    new: bool = False
+    start_from: str = ""
+
+
+Runner = Callable[[Path, LoadedSettings, Start, Sink, Control], object]
+
+
+def engine_runner(root: Path, loaded: LoadedSettings, start: Start, sink: Sink, control: Control) -> object:
+    """Train with the real engine."""
+    from opeddev_tui.engine import run_steps
+    from opeddev_tui.steps import StepRequest
+
+    request = StepRequest(which=start.which, new=start.new, start_from=start.start_from)
+    return run_steps(root, loaded, request, sink=sink, control=control)
+
+
+class Live:
+    """At most one training at a time in this process."""
+
+    def __init__(self, runner: Runner = engine_runner) -> None:
+        self._runner = runner
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="training")
+        self._future: Future[object] | None = None
+        self.queue = EventQueue()
+        self.control = Control()
+
+    def start(self, root: Path, loaded: LoadedSettings, start: Start) -> None:
+        """Begin to train; does nothing while a training runs."""
+        if self.running:
+            return
+        self.queue, self.control = EventQueue(), Control()
+        self._future = self._executor.submit(self._runner, root, loaded, start, self.queue, self.control)
+
+    @property
+    def running(self) -> bool:
+        """True while the training thread is busy."""
+        return self._future is not None and not self._future.done()
+
+    def request(self, command: AnyCommand) -> None:
+        """Hand a command to the training and return at once."""
+        self.control.request(command)
+
+    def take_outcome(self) -> BaseException | bool | None:
+        """Return once how the training ended: its exception, or True; None while there is nothing to tell."""
+        if self._future is None or not self._future.done():
+            return None
+        error = self._future.exception()
+        self._future = None
+        return error or True
+
+    def wait(self) -> None:
+        """Wait for the training to end (the screen is gone by then)."""
+        if self._future is not None:
+            self._future.exception()
+
+    def stop(self, reason: str) -> None:
+        """Ask the training to save and end."""
+        if self.running:
+            self.request(Stop(reason=reason))
+
+
+def in_words(error: BaseException) -> str:
+    """Return a failed training's cause as sentences a person can act on."""
+    if isinstance(error, Problem):
+        return str(error)
+    return f"An unexpected {type(error).__name__} ended the training: {error}. The traceback is in the log (4)."
+
+
+def traceback_text(error: BaseException) -> str:
+    """Return the traceback for the log."""
+    return "".join(traceback.format_exception(error))

@@ -1,0 +1,1 @@
+"""The parts of the monitor screen. Each takes plain data."""

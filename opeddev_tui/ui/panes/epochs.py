@@ -1,0 +1,75 @@
+"""Owns the table of a step's epochs: the columns of the CSV and what else is known."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.content import Content
+
+from opeddev_tui.events import EpochFinished, GradesMeasured
+from opeddev_tui.state import RunState
+from opeddev_tui.ui.columns import Column, table
+from opeddev_tui.ui.format import number, signed, whole
+from opeddev_tui.ui.panes.pane import Pane, lines
+from opeddev_tui.ui.view import View
+
+
+class EpochsPane(Pane):
+    """One line an epoch."""
+
+    title: ClassVar[str] = "Epochs"
+    tab: ClassVar[str] = "Epochs"
+
+    def render_view(self, view: View, width: int) -> Content:
+        """Return the table, and what the grades are compared with."""
+        state = view.state
+        if not state.epochs:
+            return Content.styled("One line appears here after every epoch; epoch 0 is the state before it.", "$muted")
+        parts: list[Content | str] = [
+            table([state.epochs[epoch] for epoch in sorted(state.epochs)], _columns(state), width)
+        ]
+        measured = state.grades.get(max(state.grades)) if state.grades else None
+        if measured is not None:
+            parts += ["", Content.styled(_baselines(measured), "$muted")]
+        return lines(parts)
+
+
+def _baselines(measured: GradesMeasured) -> str:
+    told = f"exact of always the commonest grade {measured.majority_exact:.0%}"
+    told += f" · within one of always the middle {measured.middle_within_one:.0%}"
+    if measured.classifier_exact is not None:
+        told += f" · exact of a text classifier {measured.classifier_exact:.0%}"
+    return told
+
+
+def _columns(state: RunState) -> tuple[Column[EpochFinished], ...]:
+    best, first = state.best_epoch(), state.epochs.get(0)
+
+    def share(epoch: int, name: str) -> str:
+        measured = state.grades.get(epoch)
+        return f"{getattr(measured, name):.0%}" if measured is not None else "–"
+
+    def kappa(row: EpochFinished) -> str:
+        measured = state.grades.get(row.epoch)
+        return number(measured.kappa, 2) if measured is not None else "–"
+
+    def decision(row: EpochFinished) -> str:
+        decided = state.decided(row.epoch)
+        return f"{decided.choice} ({decided.by})" if decided is not None else ""
+
+    def difference(row: EpochFinished) -> str:
+        return signed(row.val_loss - first.val_loss) if first is not None and row.epoch > 0 else ""
+
+    return (
+        Column("epoch", lambda row: f"{row.epoch}{' ★' if row.epoch == best else '  '}", right=False),
+        Column("train", lambda row: number(row.train_loss), style="$plot-train"),
+        Column("hold-out", lambda row: number(row.val_loss), style="$plot-holdout"),
+        Column("Δ 0", difference, rank=1),
+        Column("exact", lambda row: share(row.epoch, "exact"), rank=3),
+        Column("±1", lambda row: share(row.epoch, "within_one"), rank=4),
+        Column("kappa", kappa, rank=5),
+        Column("parsed", lambda row: share(row.epoch, "parsed"), rank=6),
+        Column("samples/s", lambda row: number(row.samples_per_second, 1), rank=7),
+        Column("opt. step", lambda row: whole(row.global_step), rank=8),
+        Column("decision", decision, rank=2, right=False),
+    )

@@ -1,0 +1,39 @@
+"""Owns the newest generation beside the monitor's numbers, where the terminal has room for it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.content import Content
+
+from opeddev_tui.events import Sample
+from opeddev_tui.text import clean, clean_line
+from opeddev_tui.ui.panes.pane import Pane, lines
+from opeddev_tui.ui.view import View
+
+
+class LatestPane(Pane):
+    """What the model wrote for the first probe prompts, newest weights first."""
+
+    title: ClassVar[str] = "Newest generations (2 shows all)"
+    tab: ClassVar[str] = "Generations"
+
+    def render_view(self, view: View, width: int) -> Content:  # noqa: ARG002 - the text wraps by itself
+        """Return as many prompts as have been generated, before and now below each other."""
+        samples = view.state.samples
+        if not samples or not samples[-1].samples:
+            return Content.styled("The probe prompts are generated before the step and after every epoch.", "$muted")
+        before, now = samples[0], samples[-1]
+        parts: list[Content | str] = []
+        for at, sample in enumerate(now.samples):
+            parts.append(
+                Content.styled(clean_line(f"{sample.id} {sample.kind}".strip() or f"prompt {at + 1}"), "bold $primary")
+            )
+            if len(samples) > 1 and at < len(before.samples):
+                parts.append(_said(f"epoch {before.epoch:g}", before.samples[at]))
+            parts += [_said(f"epoch {now.epoch:g}", sample), ""]
+        return lines(parts)
+
+
+def _said(when: str, sample: Sample) -> Content:
+    return Content.styled(f"{when}  ", "$muted") + Content(clean(sample.text, max_chars=600).strip())

@@ -1,0 +1,151 @@
+"""Owns the live metrics: where the training is, how fast, how well, and what the machine is doing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.content import Content
+
+from opeddev_tui.state import RunState
+from opeddev_tui.text import clean_line
+from opeddev_tui.ui.columns import fit
+from opeddev_tui.ui.format import bar, duration, number, rate, short_count, signed, size
+from opeddev_tui.ui.panes.pane import Pane, lines
+from opeddev_tui.ui.view import View
+
+LABEL = 11
+# how many of the last points the smoothed loss looks at: older ones weigh nothing
+_WINDOW = 200
+
+Part = tuple[str, str]
+
+
+class MetricsPane(Pane):
+    """Numbers of the run on show."""
+
+    title: ClassVar[str] = "Live metrics"
+    tab: ClassVar[str] = "Metrics"
+
+    def render_view(self, view: View, width: int) -> Content:
+        """Return the numbers, label by label."""
+        state = view.state
+        if state.started is None:
+            return Content.styled("Nothing is trained yet. The numbers of a run appear here.", "$muted")
+        rows = [*_place(view, width), Content(""), *_losses(view), Content(""), *_speed(state), *_machine(state)]
+        if len(rows) > self.size.height > 0:
+            rows = [row for row in rows if row.plain]
+        return lines([row.truncate(width, ellipsis=True) for row in rows])
+
+
+def _row(label: str, *parts: Part) -> Content:
+    texts = [Content.styled(fit(label, LABEL), "$muted")]
+    texts += [Content.styled(text, style) if style else Content(text) for text, style in parts]
+    return Content("").join(texts)
+
+
+def _place(view: View, width: int) -> list[Content]:
+    state = view.state
+    started, data, progress = state.started, state.data, state.progress
+    if started is None:
+        return []
+    where = _row("step", (str(started.step), "bold"), (f"  {clean_line(started.batch)} · {started.rows:,} rows", ""))
+    epoch = progress.epoch if progress is not None else float(max(state.epochs, default=0))
+    planned = started.planned_epochs
+    extra = f" (at most {started.max_epochs})" if started.max_epochs > planned else ""
+    rows = [where, _row("epoch", (f"{epoch:.2f}", "bold"), (f" of {planned}{extra}", ""))]
+    if data is None:
+        return rows
+    done = progress.global_step if progress is not None else 0
+    goal = _goal(state, done)
+    rows.append(_row("opt. step", (f"{done:,}", "bold"), (f" of {goal:,}", "")))
+    share = done / goal if goal else 0.0
+    tail = f" {share:4.0%}{_eta(view, goal - done)}"
+    rows.append(_row("", (bar(share, max(8, min(40, width - LABEL - len(tail)))), "$primary"), (tail, "")))
+    return rows
+
+
+def _goal(state: RunState, done: int) -> int:
+    """Return the optimizer step at which the planned epochs (or the epoch now added) end."""
+    started, data = state.started, state.data
+    if started is None or data is None or not data.steps_per_epoch:
+        return data.total_steps if data is not None else 0
+    epochs = max(started.planned_epochs, math.ceil(done / data.steps_per_epoch))
+    return min(max(data.total_steps, 1), epochs * data.steps_per_epoch)
+
+
+def _eta(view: View, left: int) -> str:
+    data, progress = view.state.data, view.state.progress
+    if not view.alive or data is None or progress is None or not progress.samples_per_second or left <= 0:
+        return ""
+    a_step = data.batch_size * data.accumulation / progress.samples_per_second
+    return f" · {duration(left * a_step)} left"
+
+
+def smoothed(values: Sequence[float], weight: float) -> float | None:
+    """Return the exponential mean of the last finite values; ``weight`` 0 is the last one."""
+    mean: float | None = None
+    for value in values[-_WINDOW:]:
+        if math.isfinite(value):
+            mean = value if mean is None else weight * mean + (1 - weight) * value
+    return mean
+
+
+def _losses(view: View) -> list[Content]:
+    state = view.state
+    raw = state.progress.loss if state.progress is not None else None
+    mean = smoothed(state.curves.loss, view.smoothing)
+    rows = [_row("train loss", (number(mean, 4), "bold $plot-train"), (f"  raw {number(raw, 4)}", "$muted"))]
+    rows += _holdout(state)
+    progress = state.progress
+    if progress is not None:
+        rows.append(
+            _row("LR", (rate(progress.learning_rate), ""), (f"  grad norm {number(progress.grad_norm, 2)}", ""))
+        )
+    return rows
+
+
+def _holdout(state: RunState) -> list[Content]:
+    if not state.holdout:
+        return [_row("hold-out", ("not yet scored", "$muted"))]
+    epoch = max(state.holdout)
+    loss = state.holdout[epoch].loss
+    best = state.best_epoch()
+    star: Part = ("  ★ best", "$success") if epoch and best == epoch else ("", "")
+    rows = [_row("hold-out", (number(loss, 4), "bold $plot-holdout"), (f"  after epoch {epoch}", "$muted"), star)]
+    if epoch > 0 and 0 in state.holdout:
+        parts: list[Part] = [(f"{signed(loss - state.holdout[0].loss, 4)} from epoch 0", "")]
+        if best is not None and best != epoch:
+            change = signed(loss - state.epochs[best].val_loss, 4)
+            parts.append((f"  {change} from the best ({best})", "$warning"))
+        rows.append(_row("", *parts))
+    return rows
+
+
+def _speed(state: RunState) -> list[Content]:
+    progress = state.progress
+    if progress is None:
+        return []
+    tokens = f"{short_count(progress.tokens_per_second)} tokens/s"
+    return [_row("speed", (f"{number(progress.samples_per_second, 1)} samples/s · {tokens}", ""))]
+
+
+def _machine(state: RunState) -> list[Content]:
+    sample = state.hardware
+    if sample is None:
+        return []
+    rows: list[Content] = []
+    if sample.gpu_memory_total:
+        used = (sample.gpu_memory_used or 0) / sample.gpu_memory_total
+        memory = f"{size(sample.gpu_memory_used)} of {size(sample.gpu_memory_total)}"
+        rows.append(_row("GPU memory", (bar(used, 8) + " ", "$primary"), (memory, "")))
+        heat = f"  {sample.gpu_celsius:.0f} °C" if sample.gpu_celsius is not None else ""
+        if sample.gpu_percent is not None:
+            share = sample.gpu_percent / 100
+            rows.append(_row("GPU", (bar(share, 8) + " ", "$primary"), (f"{sample.gpu_percent:.0f} %{heat}", "")))
+    share = sample.ram_used / sample.ram_total if sample.ram_total else 0.0
+    memory = f"{size(sample.ram_used)} of {size(sample.ram_total)}"
+    rows.append(_row("RAM", (bar(share, 8) + " ", "$primary"), (memory, "")))
+    rows.append(_row("CPU", (bar(sample.cpu_percent / 100, 8) + " ", "$primary"), (f"{sample.cpu_percent:.0f} %", "")))
+    return rows

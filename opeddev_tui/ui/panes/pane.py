@@ -1,0 +1,63 @@
+"""Owns what all panes share: a focusable, scrolling frame around text that is redrawn only when it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.events import Resize
+from textual.widgets import Static
+
+from opeddev_tui.ui.keys import PANE, bindings
+from opeddev_tui.ui.view import View
+
+
+class Pane(VerticalScroll):
+    """A frame with text. A subclass says what it shows in ``render_view``."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings(PANE)
+    title: ClassVar[str] = ""
+    tab: ClassVar[str] = ""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id, classes="pane")
+        self.border_title = self.title
+        self._view: View | None = None
+        self._shown: Content | None = None
+        self._body = Static(markup=False, classes="body")
+
+    def compose(self) -> ComposeResult:
+        """Make the text."""
+        yield self._body
+
+    def show(self, view: View) -> None:
+        """Draw ``view``, if it looks different from what is shown."""
+        self._view = view
+        if not self.is_mounted or self.size.width == 0:
+            return
+        content = self.render_view(view, max(20, self.size.width - 2))
+        if self._shown is None or content != self._shown or content.markup != self._shown.markup:
+            self._shown = content
+            self._body.update(content)
+
+    def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
+        """Fit the text to the new width."""
+        if self._view is not None:
+            self.show(self._view)
+
+    def plain_text(self) -> str:
+        """Return what is shown, for the clipboard."""
+        return self._shown.plain if self._shown is not None else ""
+
+    def render_view(self, view: View, width: int) -> Content:
+        """Return the text of ``view`` in ``width`` cells."""
+        raise NotImplementedError
+
+
+def lines(parts: Iterable[Content | str]) -> Content:
+    """Return ``parts`` below each other."""
+    return Content("\n").join(part if isinstance(part, Content) else Content(part) for part in parts)

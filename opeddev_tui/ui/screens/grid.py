@@ -1,0 +1,64 @@
+"""Owns the table that several screens share: cleaned text in every cell, rows kept while they change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual.binding import BindingType
+from textual.widgets import DataTable
+
+from opeddev_tui.text import clean_line
+from opeddev_tui.ui.keys import TABLE, bindings
+
+# a cell is text, or text and a style
+Cell = str | tuple[str, str]
+
+
+class Grid(DataTable[Text]):
+    """A table of rows with a key; Enter is left to the screen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings(TABLE)
+
+    def __init__(self, columns: Sequence[str], *, id: str) -> None:
+        super().__init__(id=id, cursor_type="row", zebra_stripes=False, cell_padding=1)
+        self._titles = tuple(columns)
+        self._filled: tuple[tuple[str, tuple[Cell, ...]], ...] = ()
+
+    def on_mount(self) -> None:
+        """Make the columns."""
+        for title in self._titles:
+            self.add_column(Text(title))
+
+    def fill(self, rows: Sequence[tuple[str, tuple[Cell, ...]]]) -> None:
+        """Show ``rows`` (key, cells); the selected key stays selected. Nothing is drawn if nothing changed."""
+        new = tuple(rows)
+        if new == self._filled and self.row_count == len(new):
+            return
+        selected = self.selected
+        self._filled = new
+        self.clear()
+        for key, cells in new:
+            self.add_row(*(_text(cell) for cell in cells), key=key)
+        at = next((number for number, (key, _) in enumerate(new) if key == selected), 0)
+        if new:
+            self.move_cursor(row=at)
+
+    @property
+    def selected(self) -> str:
+        """The key of the row under the cursor."""
+        return self._filled[self.cursor_row][0] if 0 <= self.cursor_row < len(self._filled) else ""
+
+    @property
+    def selected_text(self) -> str:
+        """The row under the cursor, for the clipboard."""
+        if not 0 <= self.cursor_row < len(self._filled):
+            return ""
+        cells = self._filled[self.cursor_row][1]
+        return "\t".join(clean_line(cell if isinstance(cell, str) else cell[0]) for cell in cells)
+
+
+def _text(cell: Cell) -> Text:
+    words, style = (cell, "") if isinstance(cell, str) else cell
+    return Text(clean_line(words), style=style, no_wrap=True)

@@ -1,0 +1,184 @@
+"""Owns the monitor: the panes of a run side by side or as tabs, and the decision bar below them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.containers import Container
+from textual.events import DescendantFocus, Resize
+from textual.widget import Widget
+
+from opeddev_tui.ui.curves import CURVES, SMOOTHINGS, CurvesView
+from opeddev_tui.ui.keys import GLOBAL, MONITOR, Key, bindings
+from opeddev_tui.ui.panes.bars import KeyLine, PaneTabs
+from opeddev_tui.ui.panes.decision import DecisionBar
+from opeddev_tui.ui.panes.epochs import EpochsPane
+from opeddev_tui.ui.panes.inventory import InventoryPane
+from opeddev_tui.ui.panes.latest import LatestPane
+from opeddev_tui.ui.panes.metrics import MetricsPane
+from opeddev_tui.ui.panes.pane import Pane
+from opeddev_tui.ui.screens.place import Place
+from opeddev_tui.ui.view import View
+
+# below these the panes become tabs; above those everything has room
+NARROW = (100, 30)
+WIDE = (150, 36)
+# seconds between two drawings of the curves: a plot is most of the bytes on a slow line
+CURVES_EVERY = 1.0
+
+TABS: tuple[tuple[str, str], ...] = (
+    ("metrics", "Metrics"),
+    ("curves", "Curves"),
+    ("epochs", "Epochs"),
+    ("inventory", "Batches"),
+    ("latest", "Samples"),
+)
+
+
+class MonitorScreen(Place):
+    """The default screen."""
+
+    mode: ClassVar[str] = "monitor"
+    own_keys: ClassVar[tuple[Key, ...]] = MONITOR
+    BINDINGS: ClassVar[list[BindingType]] = bindings(MONITOR)
+    AUTO_FOCUS = "#metrics"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._current = "metrics"
+        self._curves_at = float("-inf")
+        self._curves_key: tuple[object, ...] = ()
+
+    def compose_body(self) -> Iterable[Widget]:
+        """Make the panes and the bar."""
+        curves = CurvesView(id="curves", classes="pane")
+        curves.border_title = "Loss curves"
+        smoothing = self.boss.loaded.settings.ui.smoothing
+        if smoothing in SMOOTHINGS:
+            curves.look = replace(curves.look, smoothing=smoothing)
+        yield PaneTabs()
+        yield Container(
+            MetricsPane(id="metrics"),
+            curves,
+            LatestPane(id="latest"),
+            EpochsPane(id="epochs"),
+            InventoryPane(id="inventory"),
+            id="panes",
+        )
+        yield DecisionBar()
+
+    def on_resize(self, event: Resize) -> None:
+        """Choose between tabs, two columns and three."""
+        width, height = event.size
+        narrow = width < NARROW[0] or height < NARROW[1]
+        self.set_class(narrow, "-narrow")
+        self.set_class(not narrow and width >= WIDE[0] and height >= WIDE[1], "-wide")
+        self._choose(self._current)
+        self.call_after_refresh(self.boss.show_now)
+
+    def show_body(self, view: View) -> None:
+        """Draw the panes and the bar."""
+        for pane in self.query(Pane):
+            pane.show(view)
+        self._show_curves(view)
+        self.query_one(DecisionBar).show(view)
+        self.query_one(PaneTabs).show_tabs(TABS, self._current)
+        self.refresh_bindings()
+
+    def _show_curves(self, view: View) -> None:
+        """Draw the curves: at once when something happened, once a second for mere progress."""
+        state = view.state
+        key = (view.run, len(state.epochs), len(state.holdout), state.status, len(view.previous))
+        if key == self._curves_key and view.clock - self._curves_at < CURVES_EVERY:
+            return
+        self._curves_key, self._curves_at = key, view.clock
+        self.query_one(CurvesView).update_state(state, view.previous)
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """Follow the focus, however it moved."""
+        if event.widget.id in dict(TABS) and event.widget.id != self._current:
+            self._choose(str(event.widget.id))
+        own = (*CURVES, *MONITOR) if isinstance(event.widget, CurvesView) else MONITOR
+        self.query_one(KeyLine).set_keys((*own, *GLOBAL))
+
+    def _choose(self, name: str) -> None:
+        self._current = name
+        for pane, _ in TABS:
+            self.query_one(f"#{pane}").set_class(pane == name, "-current")
+        self.query_one(PaneTabs).show_tabs(TABS, name)
+
+    def action_show_pane(self, name: str) -> None:
+        """Go to a pane."""
+        self._choose(name)
+        self.query_one(f"#{name}").focus()
+
+    def action_pane(self, step: int) -> None:
+        """Go to the next or the previous pane."""
+        everything = any(self.has_class(name) for name in ("-narrow", "-wide", "-grown"))
+        names = [name for name, _ in TABS if everything or name != "latest"]
+        self.action_show_pane(names[(names.index(self._current) + step) % len(names)])
+
+    def action_grow(self) -> None:
+        """Grow the focused pane to the full screen, or shrink it again."""
+        self.toggle_class("-grown")
+        self.call_after_refresh(self.boss.show_now)
+
+    def action_shrink(self) -> None:
+        """Back from a grown pane, else from an old run."""
+        if self.has_class("-grown"):
+            self.action_grow()
+        else:
+            self.boss.back_to_live()
+
+    def action_decide(self, choice: str) -> None:
+        """Answer the open question; while training, s stops."""
+        self.boss.decide(choice)
+
+    def action_stop_now(self) -> None:
+        """Save and stop, resumable."""
+        self.boss.decide("stop")
+
+    def action_undo(self) -> None:
+        """Take back what was chosen."""
+        self.boss.undo()
+
+    def action_start(self) -> None:
+        """Start the next step or take up an interrupted one."""
+        self.boss.offered("start", self.boss.start_training)
+
+    def action_pause(self) -> None:
+        """Pause or go on."""
+        self.boss.ask("pause")
+
+    def action_sample(self) -> None:
+        """Generate the probe prompts now."""
+        self.boss.ask("sample")
+
+    def action_save(self) -> None:
+        """Save a checkpoint now."""
+        self.boss.ask("save")
+
+    def action_make_workspace(self) -> None:
+        """Make a workspace here."""
+        self.boss.offered("make_workspace", self.boss.make_workspace)
+
+    def action_demo(self) -> None:
+        """Run the demo."""
+        self.boss.offered("demo", self.boss.run_demo)
+
+    def action_back_to_live(self) -> None:
+        """Back to the newest run."""
+        self.boss.back_to_live()
+
+    def help_sections(self) -> tuple[tuple[str, tuple[Key, ...]], ...]:
+        """Add the keys of the curves, which are known only here."""
+        first, pane, *rest = super().help_sections()
+        return (first, pane, ("In the curves", CURVES), *rest)
+
+    def text_to_copy(self) -> str:
+        """Return the text of the focused pane."""
+        pane = self.query_one(f"#{self._current}")
+        return pane.plain_text() if isinstance(pane, Pane | CurvesView) else ""

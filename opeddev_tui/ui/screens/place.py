@@ -1,0 +1,60 @@
+"""Owns what all screens share: the line of places, the status line, the line of keys, and being handed a view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widget import Widget
+
+from opeddev_tui.ui.keys import GLOBAL, Key, help_of
+from opeddev_tui.ui.panes.bars import KeyLine, Places, StatusLine
+from opeddev_tui.ui.view import View
+
+if TYPE_CHECKING:
+    from opeddev_tui.ui.app import OpeddevApp
+
+
+class Place(Screen[None]):
+    """A screen. A subclass says what stands between the lines and how a view is shown."""
+
+    mode: ClassVar[str] = ""
+    own_keys: ClassVar[tuple[Key, ...]] = ()
+
+    @property
+    def boss(self) -> OpeddevApp:
+        """The app, with its type."""
+        return cast("OpeddevApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """Make the lines and what stands between them."""
+        yield Places(self.mode)
+        yield StatusLine()
+        yield from self.compose_body()
+        yield KeyLine((*self.own_keys, *GLOBAL))
+
+    def compose_body(self) -> Iterable[Widget]:
+        """Make what stands between the lines."""
+        raise NotImplementedError
+
+    def on_screen_resume(self) -> None:
+        """Show what happened meanwhile."""
+        self.call_after_refresh(self.boss.show_now)
+
+    def show(self, view: View) -> None:
+        """Draw ``view``."""
+        self.query_one(StatusLine).show(view)
+        self.show_body(view)
+
+    def show_body(self, view: View) -> None:
+        """Draw what stands between the lines."""
+
+    def help_sections(self) -> tuple[tuple[str, tuple[Key, ...]], ...]:
+        """Return what the help of this screen says."""
+        return help_of(self.mode)
+
+    def text_to_copy(self) -> str:
+        """Return what `y` copies where nothing is selected."""
+        return ""

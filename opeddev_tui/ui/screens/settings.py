@@ -1,0 +1,194 @@
+"""Owns the settings screen: every setting with its value, where it comes from, its help; and changing it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import msgspec
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import DataTable, Input, Static
+
+from opeddev_tui import config
+from opeddev_tui.text import clean, clean_line
+from opeddev_tui.ui.keys import SETTINGS, Key, bindings
+from opeddev_tui.ui.provider import toml_value
+from opeddev_tui.ui.screens.grid import Cell, Grid
+from opeddev_tui.ui.screens.place import Place
+from opeddev_tui.ui.view import View
+
+
+class SettingsScreen(Place):
+    """All settings in one table, the selected one explained below."""
+
+    mode: ClassVar[str] = "settings"
+    own_keys: ClassVar[tuple[Key, ...]] = SETTINGS
+    BINDINGS: ClassVar[list[BindingType]] = bindings(SETTINGS)
+    AUTO_FOCUS = "#settings"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._wanted = ""
+
+    def compose_body(self) -> Iterable[Widget]:
+        """Make the filter, the table and the explanation."""
+        yield Input(placeholder="filter: part of a name or of the help; Enter keeps it, Esc drops it", id="filter")
+        yield Grid(("setting", "from", "value"), id="settings")
+        yield Static(markup=False, id="detail", classes="detail")
+
+    def show_body(self, view: View) -> None:  # noqa: ARG002 - the settings are not part of the view
+        """Show the settings as they are now."""
+        self._fill()
+
+    def _fill(self) -> None:
+        loaded = self.boss.loaded
+        values = msgspec.to_builtins(loaded.settings)
+        rows: list[tuple[str, tuple[Cell, ...]]] = []
+        for name in config.known_keys():
+            section, _, key = name.partition(".")
+            if self._wanted not in f"{name} {config.describe(section, key)[0]}".lower():
+                continue
+            origin = loaded.origin(name)
+            shown = _short(toml_value(values[section][key]), 44)
+            changed = origin != "default"
+            rows.append(
+                (name, (name, f"{'● ' if changed else '  '}{_origin(origin)}", (shown, "bold" if changed else "")))
+            )
+        self.query_one(Grid).fill(rows)
+        self._explain()
+
+    def on_data_table_row_highlighted(self) -> None:
+        """Explain the selected one."""
+        self._explain()
+
+    def _explain(self) -> None:
+        name = self.query_one(Grid).selected
+        detail = self.query_one("#detail", Static)
+        if not name:
+            detail.update(Content("No setting contains this."))
+            return
+        section, _, key = name.partition(".")
+        doc, allowed = config.describe(section, key)
+        lines = [
+            Content.styled(name, "bold $primary") + Content(f" = {clean_line(self.value_text(name))}"),
+            Content(doc),
+            Content.styled(f"Takes {allowed}. From: {clean_line(self.boss.loaded.origin(name))}.", "$muted"),
+        ]
+        detail.update(Content("\n").join(lines))
+
+    def value_text(self, name: str) -> str:
+        """Return a setting's value as TOML."""
+        section, _, key = name.partition(".")
+        return toml_value(msgspec.to_builtins(self.boss.loaded.settings)[section][key])
+
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        """Enter on a row."""
+        event.stop()
+        self.action_edit()
+
+    def action_edit(self) -> None:
+        """Change the selected setting."""
+        name = self.query_one(Grid).selected
+        if not name or self._locked():
+            return
+        self.app.push_screen(EditScreen(name, self.value_text(name)), lambda _: self._fill())
+
+    def action_reset(self) -> None:
+        """Forget what the app saved."""
+        name = self.query_one(Grid).selected
+        if name and not self._locked():
+            self.boss.disk.save_settings({name: None}, saved=self._fill)
+
+    def _locked(self) -> bool:
+        session = self.boss.session
+        if session.read_only or not session.has_workspace:
+            self.boss.tell("Settings are saved in a workspace; there is none (or it is read only).", severity="warning")
+            return True
+        return False
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filter while typing."""
+        self._wanted = event.value.lower()
+        self._fill()
+
+    def on_input_submitted(self) -> None:
+        """Keep the filter and go back to the table."""
+        self.query_one(Grid).focus()
+
+    def action_filter(self) -> None:
+        """Type a filter."""
+        box = self.query_one(Input)
+        box.add_class("-open")
+        box.focus()
+
+    def action_clear_filter(self) -> None:
+        """Drop the filter."""
+        box = self.query_one(Input)
+        box.value = ""
+        box.remove_class("-open")
+        self.query_one(Grid).focus()
+
+    def text_to_copy(self) -> str:
+        """Return the selected setting as TOML."""
+        name = self.query_one(Grid).selected
+        return f"{name} = {self.value_text(name)}" if name else ""
+
+
+class EditScreen(ModalScreen[bool]):
+    """One setting and an input; what is not allowed is told and nothing is saved."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(False)", "Cancel")]
+
+    def __init__(self, name: str, value: str) -> None:
+        super().__init__()
+        self._setting, self._value = name, value
+
+    def compose(self) -> ComposeResult:
+        """Make the input."""
+        section, _, key = self._setting.partition(".")
+        doc, allowed = config.describe(section, key)
+        with Vertical(classes="dialog", id="edit") as box:
+            box.border_title = Content(self._setting)
+            box.border_subtitle = "Enter saves, Esc cancels"
+            yield Static(Content(f"{doc}\nTakes {allowed}."), markup=False)
+            yield Input(value=self._value, id="value", select_on_focus=False)
+            yield Static(markup=False, id="wrong")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Save, if it is allowed."""
+        from opeddev_tui.ui.app import OpeddevApp
+
+        event.stop()
+        app = self.app
+        assert isinstance(app, OpeddevApp)
+        app.disk.save_settings({self._setting: parsed(event.value)}, failed=self._wrong, saved=self._saved)
+
+    def _saved(self) -> None:
+        self.app.notify(f"Saved {self._setting}. It counts from the next run on.", markup=False)
+        self.dismiss(True)
+
+    def _wrong(self, text: str) -> None:
+        self.query_one("#wrong", Static).update(Content.styled(f"✗ {clean(text)}", "$text-error-own"))
+
+
+def parsed(text: str) -> Any:
+    """Return what was typed: TOML if it is TOML, else the text itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _short(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _origin(origin: str) -> str:
+    """Return where a value comes from, short: the last part of a path."""
+    return origin.rsplit("/", 1)[-1] if "/" in origin else origin

@@ -1,0 +1,124 @@
+"""Owns themes: TOML files of the app, the workspace and the person, as Textual themes; broken ones are told."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from textual.color import Color, ColorParseError
+from textual.theme import Theme
+
+DEFAULT = "opeddev-dark"
+SUFFIX = ".toml"
+
+# what the app's own style sheet and the plots use, for themes that do not name it
+FALLBACKS: dict[str, str] = {
+    "plot-train": "primary",
+    "plot-holdout": "accent",
+    "plot-previous": "secondary",
+    "plot-axis": "secondary",
+    "plot-cursor": "foreground",
+    "plot-best": "success",
+    "muted": "secondary",
+    "border-idle": "secondary",
+    "text-error-own": "error",
+}
+_KNOWN = {item.name for item in fields(Theme)}
+_COLOURS = _KNOWN - {"name", "dark", "luminosity_spread", "text_alpha", "variables", "ansi"}
+
+
+@dataclass(frozen=True)
+class FailedTheme:
+    """A theme file that cannot be used, and why."""
+
+    path: Path
+    reason: str
+
+
+def shipped_folder() -> Path:
+    """Return the folder of the app's own themes: in the package when installed, else the project's."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "themes"
+    return installed if installed.is_dir() else package.parent / "themes"
+
+
+def theme_folders(workspace: Path | None) -> list[Path]:
+    """Return where themes are looked for; later ones win."""
+    from platformdirs import user_config_path
+
+    folders = [shipped_folder(), user_config_path("opeddev-tui") / "themes"]
+    return [*folders, workspace / "themes"] if workspace is not None else folders
+
+
+def load_themes(folders: Iterable[Path]) -> tuple[dict[str, Theme], list[FailedTheme]]:
+    """Return the themes found in ``folders`` by name, and the files that cannot be used."""
+    loaded: dict[str, Theme] = {}
+    failed: list[FailedTheme] = []
+    for folder in folders:
+        for path in _files(folder):
+            found = _load(path)
+            if isinstance(found, FailedTheme):
+                failed.append(found)
+            else:
+                loaded[found.name] = found
+    return loaded, failed
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix == SUFFIX)
+    except OSError:
+        return []
+
+
+def _load(path: Path) -> Theme | FailedTheme:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return FailedTheme(path, str(error))
+    reason = _wrong(table)
+    if reason:
+        return FailedTheme(path, reason)
+    return theme_of(table)
+
+
+def theme_of(table: dict[str, Any]) -> Theme:
+    """Return the theme of a checked table, with every variable the app uses."""
+    variables = {name: table.get(source, table["primary"]) for name, source in FALLBACKS.items()}
+    variables |= table.get("variables", {})
+    return Theme(**(table | {"variables": variables}))
+
+
+def _wrong(table: dict[str, Any]) -> str:
+    """Return what is wrong with a theme, or nothing."""
+    for name in ("name", "primary"):
+        if not isinstance(table.get(name), str) or not table[name]:
+            return f"{name} is missing"
+    unknown = sorted(set(table) - _KNOWN)
+    if unknown:
+        return f"unknown key {unknown[0]}; known are {', '.join(sorted(_KNOWN))}"
+    if not isinstance(table.get("dark", True), bool):
+        return "dark must be true or false"
+    for name in ("luminosity_spread", "text_alpha"):
+        if not isinstance(table.get(name, 0.5), int | float):
+            return f"{name} must be a number"
+    variables = table.get("variables", {})
+    if not isinstance(variables, dict):
+        return "variables must be a table"
+    colours = {name: table[name] for name in _COLOURS if name in table} | {
+        name: value for name, value in variables.items() if name in FALLBACKS
+    }
+    return next((f"{name} = {value!r} is no colour" for name, value in colours.items() if not _is_colour(value)), "")
+
+
+def _is_colour(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        Color.parse(value)
+    except ColorParseError:
+        return False
+    return True

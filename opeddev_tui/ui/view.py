@@ -1,0 +1,85 @@
+"""Owns what the screens are handed: plain data about the workspace and the run on show. No paths, no trainer."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from opeddev_tui.state import RunState
+from opeddev_tui.ui.guard import Chosen
+
+Whose = Literal["none", "mine", "other"]
+
+
+@dataclass(frozen=True)
+class BatchRow:
+    """One line of the inventory."""
+
+    name: str
+    number: int
+    rows: int | None = None
+    grades: tuple[tuple[int, int], ...] = ()
+    tokens: int | None = None
+    loss_tokens: int | None = None
+    median: int | None = None
+    percentile_95: int | None = None
+    longest: int | None = None
+    state: str = "waiting"
+    cumulative: int | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One line of the list of runs."""
+
+    run: str
+    state: RunState
+    status: str
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything the screens show. ``state`` belongs to the UI thread; ``clock`` is monotonic, ``now`` wall time."""
+
+    state: RunState = field(default_factory=RunState)
+    run: str = ""
+    workspace: str = ""
+    has_workspace: bool = True
+    whose: Whose = "none"
+    starting: bool = False
+    preparing: str = ""
+    replay: bool = False
+    read_only: bool = False
+    trouble: str = ""
+    previous: tuple[RunState, ...] = ()
+    batches: tuple[BatchRow, ...] = ()
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    holdout: str = ""
+    scanned: bool = True
+    stall_seconds: float = 120.0
+    smoothing: float = 0.8
+    grades: tuple[int, int] = (1, 5)
+    chosen: Chosen | None = None
+    requested: tuple[str, ...] = ()
+    now: float = field(default_factory=time.time)
+    clock: float = field(default_factory=time.monotonic)
+
+    @property
+    def alive(self) -> bool:
+        """True while some process trains the run on show."""
+        return self.whose != "none" and not self.replay
+
+    @property
+    def next_batch(self) -> BatchRow | None:
+        """The batch that the next step adds."""
+        return next((batch for batch in self.batches if batch.state == "next"), None)
+
+
+class Shows(Protocol):
+    """Something that can be handed the newest view."""
+
+    def show(self, view: View) -> None:
+        """Draw ``view``."""

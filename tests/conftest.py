@@ -1,0 +1,72 @@
+"""What all tests share: a home of their own, no network, a tiny model, workspaces with short rows."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+# read when the libraries are imported, so before any test module
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+import engine_helpers
+
+_USER_PATHS = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
+
+
+def _own_home(patch: pytest.MonkeyPatch, home: Path) -> None:
+    patch.setenv("HOME", str(home))
+    for name in _USER_PATHS:
+        patch.setenv(name, str(home / name.lower()))
+    for name in [name for name in os.environ if name.startswith("OPEDDEV_")]:
+        patch.delenv(name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A home for session fixtures, which run before a test's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        _own_home(patch, tmp_path_factory.mktemp("home"))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _home(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Send every user path of a test to a folder that goes with it."""
+    with tempfile.TemporaryDirectory(prefix="opeddev-home-") as home:
+        _own_home(monkeypatch, Path(home))
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder of about 0.1 million random weights; read-only."""
+    return engine_helpers.build_model(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture
+def workspace_factory(tiny_model: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Return a maker of workspaces: ``make(rows=…, batches=…, holdout=…, **{"training.seed": 7})``."""
+    made = 0
+
+    def make(rows: int = 20, batches: tuple[int, ...] = (), holdout: int = 6, **settings: object) -> Path:
+        nonlocal made
+        made += 1
+        root = tmp_path / f"workspace{made}"
+        return engine_helpers.make_workspace(
+            root, tiny_model, rows=rows, batches=batches, holdout=holdout, settings=settings
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def trained_workspace(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with two trained steps of 20 rows each. Read-only: copy it (``copy_workspace``) to change it."""
+    root = tmp_path_factory.mktemp("trained") / "workspace"
+    engine_helpers.make_workspace(root, tiny_model, rows=20, batches=(20,))
+    engine_helpers.train(root, "all")
+    return root

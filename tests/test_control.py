@@ -1,0 +1,65 @@
+"""Commands reach the training from this process and from others, and never twice."""
+
+import threading
+from pathlib import Path
+
+from opeddev_tui import control as ctl
+from opeddev_tui import events as ev
+from opeddev_tui.deciders import ControlDecider, RuleDecider
+
+VERDICT = ev.Verdict(epoch=2, choice="continue", limit_reached=False, reasons=("why",))
+
+
+def question(deadline: float | None = None) -> ev.DecisionAwaited:
+    return ev.DecisionAwaited(epoch=2, verdict=VERDICT, max_epochs=5, deadline=deadline)
+
+
+def test_commands_come_in_order_and_once() -> None:
+    control = ctl.Control()
+    control.request(ctl.Pause())
+    control.request(ctl.SaveNow())
+    assert control.take() == [ctl.Pause(), ctl.SaveNow()]
+    assert control.take() == []
+    assert control.wait(0.0) == []
+
+
+def test_another_process_leaves_commands_in_the_run_folder(tmp_path: Path) -> None:
+    ctl.send(tmp_path, ctl.Stop("before the run listened"))
+    control = ctl.Control()
+    control.open_mailbox(tmp_path)
+    assert control.take() == []
+    ctl.send(tmp_path, ctl.Decide(epoch=2, choice="stop"))
+    ctl.send(tmp_path, ctl.Annotate(epoch=2, note="good"))
+    (tmp_path / ctl.MAILBOX_NAME / "0-stray.json").write_text("{}")
+    assert control.take() == [ctl.Decide(epoch=2, choice="stop"), ctl.Annotate(epoch=2, note="good")]
+    assert list((tmp_path / ctl.MAILBOX_NAME).iterdir()) == []
+
+
+def test_a_waiting_training_is_woken_at_once() -> None:
+    control = ctl.Control()
+    waiting = threading.Thread(target=lambda: got.extend(control.wait()))
+    got: list[ctl.AnyCommand] = []
+    waiting.start()
+    control.request(ctl.Resume())
+    waiting.join(10)
+    assert got == [ctl.Resume()]
+
+
+def test_only_the_open_question_is_answered() -> None:
+    control = ctl.Control()
+    other: list[ctl.AnyCommand] = []
+    control.request(ctl.Decide(epoch=1, choice="stop"))
+    control.request(ctl.SampleNow())
+    control.request(ctl.Decide(epoch=2, choice="stop", note="enough"))
+    decided = ControlDecider(control, other.append).decide(question)
+    assert (decided.choice, decided.by, decided.note) == ("stop", "person", "enough")
+    assert other == [ctl.Decide(epoch=1, choice="stop"), ctl.SampleNow()]
+
+
+def test_after_the_deadline_the_rule_decides() -> None:
+    decided = ControlDecider(ctl.Control(), lambda _: None).decide(lambda: question(deadline=0.0))
+    assert (decided.choice, decided.by) == ("continue", "timeout")
+
+
+def test_the_rule_takes_its_verdict() -> None:
+    assert RuleDecider().decide(question).by == "rule"

@@ -1,0 +1,99 @@
+"""Agreement measures against scikit-learn, and generation that leaves the random state alone."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from sklearn.metrics import cohen_kappa_score
+
+from opeddev_tui import settings as st
+from opeddev_tui.chat import ChatEncoder
+from opeddev_tui.evaluation import agreement, classifier_exact
+from opeddev_tui.generation import choose_probes, generate
+from opeddev_tui.models import fingerprint, load_model, load_tokenizer, resolve_precision
+from opeddev_tui.rows import Example, Message
+
+GRADES = range(1, 6)
+
+
+def test_agreement_counts_an_unparsed_grade_as_wrong() -> None:
+    result = agreement([1, 2, None, 5, 3], [1, 3, 3, 3, 3], GRADES)
+    assert (result.parsed, result.exact, result.within_one) == pytest.approx((0.8, 0.4, 0.6))
+    assert result.mean_absolute_error == pytest.approx(3 / 4)
+    assert result.majority_exact == pytest.approx(0.8)
+    assert result.middle_within_one == pytest.approx(0.8)
+
+
+def test_kappa_and_its_interval() -> None:
+    reference = [1, 2, 3, 4, 5] * 8
+    predicted = [min(5, grade + index % 2) for index, grade in enumerate(reference)]
+    result = agreement(predicted, reference, GRADES)
+    expected = cohen_kappa_score(predicted, reference, labels=list(GRADES), weights="quadratic")
+    assert result.kappa == pytest.approx(expected)
+    assert result.kappa_interval is not None
+    assert result.kappa_interval[0] < expected < result.kappa_interval[1]
+
+
+@pytest.mark.parametrize("predicted", [[None] * 6, [3] * 6])
+def test_without_spread_there_is_no_false_kappa(predicted: list[int | None]) -> None:
+    result = agreement(predicted, [3] * 6, GRADES)
+    assert result.kappa is None
+
+
+def test_the_classifier_learns_what_is_in_the_text() -> None:
+    texts = [f"{'good tidy' if index % 2 else 'bad messy'} code {index}" for index in range(40)]
+    grades = [5 if index % 2 else 1 for index in range(40)]
+    assert classifier_exact(texts, grades, ["tidy thing", "messy thing"], [5, 1]) == 1.0
+    assert classifier_exact(texts, [3] * 40, ["x"], [3]) is None
+
+
+def example(grade: int, kind: str) -> Example:
+    return Example(
+        prompt=(Message("user", "x"),), completion="y", grade=grade, kind=kind, where="", id="", submission="x"
+    )
+
+
+def test_probes_are_fixed_and_spread() -> None:
+    holdout = [example(grade, kind) for grade in GRADES for kind in ("html", "css", "js") for _ in range(4)]
+    chosen = choose_probes(holdout, 6, 42)
+    assert chosen == choose_probes(holdout, 6, 42)
+    assert chosen != choose_probes(holdout, 6, 43)
+    assert len(set(chosen)) == 6
+    assert {holdout[index].grade for index in chosen} == set(GRADES)
+    assert {holdout[index].kind for index in chosen} == {"html", "css", "js"}
+    assert sorted(choose_probes(holdout[:3], 6, 1)) == [0, 1, 2]
+
+
+def test_generation_is_repeatable_batched_or_not_and_changes_nothing(tiny_model: Path) -> None:
+    tokenizer = load_tokenizer(str(tiny_model), st.Model())
+    model = load_model(str(tiny_model), st.Model()).train()
+    encoder = ChatEncoder(tokenizer, max_length=200)
+    prompts = [encoder.encode_prompt([Message("user", "word " * count)]) for count in (1, 9, 4)]
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    sampling = st.Generation(do_sample=True)
+    results = [
+        generate(model, encoder, prompts, pad_id=tokenizer.pad_token_id, max_new_tokens=12, batch_size=size)
+        for size in (1, 3)
+    ]
+    assert results[0] == results[1]
+    generate(model, encoder, prompts, pad_id=tokenizer.pad_token_id, max_new_tokens=4, batch_size=2, sampling=sampling)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert model.training
+
+
+def test_fingerprints_tell_weights_apart(tiny_model: Path) -> None:
+    one, two = (load_model(str(tiny_model), st.Model()) for _ in range(2))
+    assert fingerprint(one) == fingerprint(two)
+    with torch.no_grad():
+        weight = two.model.layers[0].mlp.up_proj.weight
+        weight[0], weight[1] = weight[1].clone(), weight[0].clone()
+    assert fingerprint(one) != fingerprint(two)
+
+
+def test_a_cpu_trains_in_float32_whatever_is_wanted() -> None:
+    for wanted in ("fp16", "bf16", "fp32"):
+        precision = resolve_precision(wanted)
+        if not torch.cuda.is_available():
+            assert (precision.name, precision.dtype) == ("fp32", None)
+        assert precision.reason

@@ -1,0 +1,152 @@
+"""The report: complete, self-contained, and safe to open whatever a model wrote."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import journal_samples as js
+import pytest
+
+from opeddev_tui import events as ev
+from opeddev_tui.cli import main
+from opeddev_tui.errors import DataProblem
+from opeddev_tui.findings import readable
+from opeddev_tui.history import list_runs
+from opeddev_tui.report import cell, fenced, write_report
+from opeddev_tui.worddiff import word_differences
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """The HTML page and the Markdown file of three steps with everything in them."""
+    root = tmp_path_factory.mktemp("report")
+    extra: list[ev.AnyEvent] = [
+        ev.Annotated(epoch=2, note=f"observed {js.NASTY}"),
+        ev.Rated(epoch=2, prompt=0, left="now", right="before", preferred="now", round_seed=1),
+        ev.Rated(epoch=2, prompt=1, left="now", right="before", preferred="tie", round_seed=1),
+    ]
+    runs = [
+        js.run_events(0, [4.0, 2.0, 1.3], texts=(f"same word {js.NASTY}", "same term"), against=True) + extra,
+        js.run_events(1, [1.3, 0.95, 0.9]),
+        js.run_events(2, [0.9, 0.8, 0.75], texts=("same word", "same term")),
+        js.run_events(3, [0.7])[:3],
+    ]
+    workspace = js.make_workspace(root, runs)
+    page, markdown = write_report(workspace, list_runs(workspace))
+    return page.read_text(), markdown.read_text()
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def test_everything_is_in_it(pages: tuple[str, str]) -> None:
+    """Each section of the issue, in both files."""
+    for text in pages:
+        for expected in (
+            "3 steps on 300 rows took the hold-out loss from 4.000 to 0.750",
+            "Is more data worth it?",
+            "Decisions",
+            "against the verdict",
+            "observed",
+            "Human scores",
+            "0.75",
+            "majority class",
+            "text classifier",
+            "middle grade",
+            "abababababab",
+            "cdcdcdcdcdcd",
+            "0.003",
+            "2e-05",
+            "torch",
+            "8.0 GiB",
+            "opeddev-tui repeat run-2",
+            "run-3",
+            "before any training",
+        ):
+            assert expected in text.replace("\\", ""), expected
+
+
+def test_nothing_from_outside(pages: tuple[str, str]) -> None:
+    """No script, no address, and a policy that would forbid them."""
+    page, _ = pages
+    tags = _Tags()
+    tags.feed(page)
+    assert not {"script", "link", "iframe", "object", "a", "form", "base"} & {tag for tag, _ in tags.found}
+    for tag, attributes in tags.found:
+        assert not any(name.startswith("on") or name in ("style", "href") for name in attributes), tag
+        assert (attributes.get("src") or "data:").startswith("data:")
+    policy = next(values["content"] for tag, values in tags.found if values.get("http-equiv"))
+    assert policy is not None
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
+    assert "unsafe" not in policy
+    assert sum(tag == "img" for tag, _ in tags.found) == 4
+
+
+def test_untrusted_text_is_inert(pages: tuple[str, str]) -> None:
+    """Tags are escaped, control characters are pictures, Markdown stays text."""
+    page, markdown = pages
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+    for text in pages:
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)
+    outside = re.sub(r"^(`{3,})\n.*?^\1$", "", markdown, flags=re.MULTILINE | re.DOTALL)
+    assert "<script" not in outside
+    assert "](http" not in outside
+    assert "\\[link\\](http" in outside
+
+
+def test_differences_are_marked(pages: tuple[str, str]) -> None:
+    """Words that went are struck, words that came underlined."""
+    page, markdown = pages
+    assert "<del>word</del>" in page or re.search(r"<del>word", page)
+    assert "<ins>term</ins>" in page
+    assert "**term" in markdown
+
+
+def test_word_differences() -> None:
+    """The pieces make up the texts again."""
+    before, after = word_differences("Grade: 3, too wide", "Grade: 4, too narrow")
+    assert "".join(piece.text for piece in before) == "Grade: 3, too wide"
+    assert [(piece.kind, piece.text) for piece in after if piece.kind == "added"] == [
+        ("added", "4"),
+        ("added", "narrow"),
+    ]
+
+
+def test_markdown_escapes() -> None:
+    """A cell stays a cell, a code block ends where it should."""
+    assert cell("a|b\n*c* <b>") == "a\\|b⏎\\*c\\* &lt;b&gt;"
+    assert fenced("x\n````\ny").startswith("`````\n")
+    assert readable("a\n\n \n\n\nb") == "a\n[5 line breaks]\nb"
+
+
+def test_nothing_trained(tmp_path: Path) -> None:
+    """A clear sentence instead of an empty page."""
+    workspace = js.make_workspace(tmp_path, [])
+    with pytest.raises(DataProblem, match="nothing is trained yet"):
+        write_report(workspace, [])
+
+
+def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`plot`, `report` and `export-logs` from the command line."""
+    workspace = js.make_workspace(tmp_path, [js.run_events(0, [2.0, 1.0])])
+    assert main(["report", "-w", str(tmp_path)]) == 0
+    assert "report.html" in capsys.readouterr().out
+    assert main(["plot", "-w", str(tmp_path)]) == 0
+    assert "loss_step_base.png" in capsys.readouterr().out
+    target = tmp_path / "numbers.jsonl"
+    assert main(["export-logs", "-w", str(tmp_path), "--jsonl", str(target)]) == 0
+    import json
+
+    rows = [json.loads(line) for line in target.read_text().splitlines()]
+    assert {"run": "run-0", "name": "epoch/val_loss", "value": 1.0}.items() <= rows[-1].items() or any(
+        row["name"] == "epoch/val_loss" and row["value"] == 1.0 for row in rows
+    )
+    assert sum(row["name"] == "train/loss" for row in rows) == 10
+    assert workspace.run_ids() == ["run-0"]
