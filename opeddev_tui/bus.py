@@ -48,7 +48,7 @@ class Bus:
                 sink.emit(event)
 
     def show_only(self, event: AnyEvent) -> None:
-        """Show ``event`` without recording it: for a failure that is itself a full disk."""
+        """Show ``event`` without recording it: a transient one, or a failure that is itself a full disk."""
         with self._lock:
             self.state.apply(event)
             for sink in self._sinks:

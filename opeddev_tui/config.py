@@ -94,7 +94,10 @@ def describe(section: str, key: str) -> tuple[str, str]:
 
 
 def _allowed(base: Any, meta: msgspec.Meta) -> str:
-    literals = get_args(base) if getattr(base, "__origin__", None) is not dict else ()
+    origin = getattr(base, "__origin__", None)
+    if origin is list:
+        return "a list of texts"
+    literals = get_args(base) if origin is not dict else ()
     if literals:
         return "one of " + ", ".join(str(value) for value in literals)
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}

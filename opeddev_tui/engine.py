@@ -89,7 +89,7 @@ class Engine(Struct, frozen=True):
         self.control.open_mailbox(folder)
         past = read(folder)
         journal = Journal(folder)
-        bus = Bus(journal, [self.sink], past)
+        bus = Bus(journal, [self.sink, logs.EventLog()], past)
         for event in past:
             self.sink.emit(event)
         try:

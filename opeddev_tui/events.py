@@ -162,6 +162,7 @@ class Sample(Struct, frozen=True):
     grade: int | None = None
     reference_grade: int | None = None
     tokens: int = 0
+    own: bool = False  # written by the person: no reference
 
 
 class SamplesGenerated(Event, frozen=True):
@@ -175,8 +176,21 @@ class SamplesGenerated(Event, frozen=True):
     on_demand: bool = False
 
 
+class SamplesStreaming(Event, frozen=True):
+    """Texts while they are generated, one for each probe prompt. Transient: shown, never recorded."""
+
+    epoch: float
+    global_step: int
+    prompts: tuple[str, ...]
+    texts: tuple[str, ...]
+    finished: int
+
+
 class GradesMeasured(Event, frozen=True):
-    """Grades read from generations on the whole hold-out; ``predicted[i]`` is None where none was parsed."""
+    """Grades read from generations on the whole hold-out; ``predicted[i]`` is None where none was parsed.
+
+    ``ids[i]`` names the row (empty in journals of older versions).
+    """
 
     epoch: int
     predicted: tuple[int | None, ...]
@@ -191,6 +205,7 @@ class GradesMeasured(Event, frozen=True):
     middle_within_one: float = 0.0
     classifier_exact: float | None = None
     seconds: float = 0.0
+    ids: tuple[str, ...] = ()
 
 
 class CheckpointSaved(Event, frozen=True):
@@ -362,6 +377,7 @@ AnyEvent = (
     | HardwareSampled
     | HoldoutEvaluated
     | SamplesGenerated
+    | SamplesStreaming
     | GradesMeasured
     | CheckpointSaved
     | CheckpointRejected
@@ -391,11 +407,14 @@ DURABLE = (
     DecisionAwaited,
     Decided,
     Rated,
+    RatingUndone,
     Annotated,
     Interrupted,
     RunFailed,
     RunFinished,
 )
+# facts of the moment: shown while they last, never written down
+TRANSIENT = (SamplesStreaming,)
 
 
 class Sink(Protocol):

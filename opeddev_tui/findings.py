@@ -129,7 +129,7 @@ def _notes(chosen: Sequence[RunRecord]) -> list[str]:
 
 def readable(text: str) -> str:
     """Return ``text`` fit to be shown; long runs of blank lines, which untrained models like, are told, not shown."""
-    return _BLANK.sub(lambda run: f"\n[{run[0].count(chr(10))} line breaks]\n", clean(text))
+    return _BLANK.sub(lambda run: f"\n⏎×{run[0].count(chr(10))}\n", clean(text))
 
 
 def _examples(chosen: Sequence[RunRecord]) -> list[Example]:

@@ -5,6 +5,7 @@ was found, so that looking at a training does not change it.
 """
 
 import random
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,10 +15,17 @@ from opeddev_tui import settings as st
 from opeddev_tui.chat import ChatEncoder
 from opeddev_tui.rows import Example
 
+# seconds between two looks at texts that are being generated
+TELL_EVERY = 0.3
 
-def choose_probes(holdout: Sequence[Example], count: int, seed: int) -> list[int]:
-    """Return indices of ``count`` hold-out examples, fixed by ``seed``, spread over grades and kinds."""
-    shuffled = list(range(len(holdout)))
+
+def choose_probes(holdout: Sequence[Example], count: int, seed: int, pinned: Sequence[int] = ()) -> list[int]:
+    """Return indices of ``count`` hold-out examples, fixed by ``seed``, spread over grades and kinds.
+
+    The ``pinned`` ones come first and are always there, also where they are more than ``count``.
+    """
+    first = list(dict.fromkeys(pinned))
+    shuffled = [index for index in range(len(holdout)) if index not in first]
     random.Random(seed).shuffle(shuffled)
     groups: dict[tuple[Any, str], list[int]] = {}
     for index in shuffled:
@@ -27,7 +35,7 @@ def choose_probes(holdout: Sequence[Example], count: int, seed: int) -> list[int
     by_grade: dict[Any, list[list[int]]] = {}
     for (grade, _), members in sorted(groups.items(), key=lambda item: (item[0][0], item[0][1])):
         by_grade.setdefault(grade, []).append(members)
-    chosen: list[int] = []
+    chosen = first
     turn = 0
     while len(chosen) < min(count, len(holdout)):
         for place, kinds in enumerate(by_grade.values()):
@@ -49,11 +57,13 @@ def generate(
     batch_size: int,
     sampling: st.Generation | None = None,
     on_batch: Callable[[int, int], None] | None = None,
+    on_tokens: Callable[[list[list[int]], int], None] | None = None,
 ) -> list[list[int]]:
     """Return the new token ids for each prompt (ids), without the ids that end a text.
 
     Prompts of like length are generated together, padded on the left. With ``sampling`` and its ``do_sample`` the
-    tokens are drawn, otherwise the likeliest is taken.
+    tokens are drawn, otherwise the likeliest is taken. ``on_tokens(texts so far, how many are finished)`` is told
+    while they grow, a few times a second.
     """
     device = next(model.parameters()).device
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
@@ -71,6 +81,7 @@ def generate(
                     max_new_tokens=max_new_tokens,
                     eos_token_id=encoder.end_ids,
                     pad_token_id=pad_id,
+                    streamer=_Watcher(texts, chosen, encoder.end_ids, start, on_tokens) if on_tokens else None,
                     **_sampling(sampling),
                 )
             for place, index in enumerate(chosen):
@@ -80,6 +91,45 @@ def generate(
     finally:
         model.train(was_training)
     return texts
+
+
+class _Watcher:
+    """What ``generate`` hands its tokens to: grows the texts and tells of it now and then."""
+
+    def __init__(
+        self,
+        texts: list[list[int]],
+        chosen: Sequence[int],
+        ends: Sequence[int],
+        finished: int,
+        tell: Callable[[list[list[int]], int], None],
+    ) -> None:
+        self._texts = texts
+        self._chosen = chosen
+        self._ends = ends
+        self._finished = finished
+        self._tell = tell
+        self._prompt_seen = False
+        self._ended: set[int] = set()
+        self._told_at = time.monotonic()
+
+    def put(self, tokens: torch.Tensor) -> None:
+        """Take the next token of every prompt; the first call brings the prompts themselves."""
+        if not self._prompt_seen:
+            self._prompt_seen = True
+            return
+        for index, token in zip(self._chosen, tokens.tolist(), strict=True):
+            if token in self._ends:
+                self._ended.add(index)
+            elif index not in self._ended:
+                self._texts[index].append(token)
+        now = time.monotonic()
+        if now - self._told_at >= TELL_EVERY:
+            self._told_at = now
+            self._tell(self._texts, self._finished + len(self._ended))
+
+    def end(self) -> None:
+        """Nothing to do: the whole texts are on their way."""
 
 
 def _sampling(sampling: st.Generation | None) -> dict[str, Any]:

@@ -123,17 +123,23 @@ def _load_plain(source: str, model: st.Model) -> Any:
     from transformers import AutoModelForCausalLM
 
     placement: dict[str, Any] = {"device_map": model.device_map} if torch.cuda.is_available() else {}
+    loader: Any = AutoModelForCausalLM  # its types do not know output_loading_info
     try:
-        return AutoModelForCausalLM.from_pretrained(
+        loaded, found = loader.from_pretrained(
             source,
             dtype=torch.float32,
             trust_remote_code=model.trust_remote_code,
             use_safetensors=True if model.use_safetensors else None,
+            output_loading_info=True,
             **_revision(source, model),
             **placement,
         )
     except _LOADING as error:
         raise loading_problem(source, "model", error) from error
+    # the library would fill these with random numbers and say so in a log only
+    if missing := sorted(found["missing_keys"]):
+        raise loading_problem(source, "model", ValueError(f"it lacks {len(missing)} weights, such as {missing[0]}"))
+    return loaded
 
 
 def load_model(source: str, model: st.Model) -> Any:

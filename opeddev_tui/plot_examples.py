@@ -20,13 +20,15 @@ _LINES = 10
 _PROMPT_LINES = 4
 _LINE = 0.125  # inches, at 7 points
 _GAP = 0.26
+# the fonts that come with matplotlib have no pictures of control characters
+_PICTURES = dict.fromkeys(range(9216, 9250), "�")
 
 
 def wrapped(text: str, width: int, lines: int) -> list[str]:
     """Return ``text`` in at most ``lines`` lines of ``width`` characters, blank ones left out, a cut marked."""
     found = [
         part
-        for line in clean(text).expandtabs(2).split("\n")
+        for line in clean(text).translate(_PICTURES).expandtabs(2).split("\n")
         for part in textwrap.wrap(line, width, replace_whitespace=False)
     ]
     if not found:
@@ -78,7 +80,12 @@ def _height(prompt: list[str], columns: list[_Column]) -> float:
 def _draw(figure: Figure, prompt: list[str], columns: list[_Column], top: float, total: float) -> None:
     from matplotlib.lines import Line2D
 
-    look: dict[str, Any] = {"fontfamily": "DejaVu Sans Mono", "fontsize": 7, "va": "top", "linespacing": 1.25}
+    look: dict[str, Any] = {
+        "fontfamily": ["DejaVu Sans Mono", "DejaVu Sans"],
+        "fontsize": 7,
+        "va": "top",
+        "linespacing": 1.25,
+    }
     left = 0.02
     figure.text(left, top / total, "\n".join(prompt), color="#444444", **look)
     head = top - _LINE * (len(prompt) + 0.7)

@@ -70,12 +70,17 @@ def moments(chosen: Sequence[RunRecord]) -> tuple[str, str]:
     return before, f"after step {last_step}, epoch {last_epoch:g}"
 
 
-def figures(records: Sequence[RunRecord]) -> Iterator[tuple[str, Figure]]:
-    """Draw every plot that ``records`` hold data for; yields (file name without suffix, figure) one by one."""
+def figures(records: Sequence[RunRecord], *, step: int | None = None) -> Iterator[tuple[str, Figure]]:
+    """Draw the plots that ``records`` hold data for; yields (file name without suffix, figure) one by one.
+
+    With ``step`` the plots of the other steps are left as they are; those of the whole series are always drawn.
+    """
     chosen = series.steps_of(records)
     for record in chosen:
         started = record.state.started
         assert started is not None
+        if step not in (None, record.step):
+            continue
         name = file_name(started.batch)
         yield f"loss_step_{name}", loss_figure(record.state)
         pairs = before_and_after([record])
@@ -90,14 +95,14 @@ def figures(records: Sequence[RunRecord]) -> Iterator[tuple[str, Figure]]:
         yield "examples_before_after", examples_figure(pairs, moments(chosen))
 
 
-def write_plots(workspace: Workspace, records: Sequence[RunRecord]) -> list[Path]:
-    """Write all plots of ``records`` (see ``history.list_runs``) and return the files, PNG and SVG of each.
+def write_plots(workspace: Workspace, records: Sequence[RunRecord], *, step: int | None = None) -> list[Path]:
+    """Write the plots of ``records`` (see ``history.list_runs`` and ``figures``) and return the files, PNG and SVG.
 
     Raises ``StorageProblem`` if the disk does not take them.
     """
     folder = workspace.path(workspace.paths.plots)
     written: list[Path] = []
-    for name, figure in figures(records):
+    for name, figure in figures(records, step=step):
         for suffix, content in ((".png", png(figure)), (".svg", svg(figure))):
             path = folder / f"{name}{suffix}"
             write_atomic(path, content)
@@ -106,9 +111,12 @@ def write_plots(workspace: Workspace, records: Sequence[RunRecord]) -> list[Path
 
 
 def plots_after_step(workspace: Workspace, records: Sequence[RunRecord]) -> str | None:
-    """Write the plots after a step; return a warning in words instead of raising: a step is worth more than a plot."""
+    """Write the plots of the newest run's step and of the series.
+
+    Returns a warning in words instead of raising: a trained step is worth more than a plot.
+    """
     try:
-        write_plots(workspace, records)
+        write_plots(workspace, records, step=records[-1].step if records else None)
     except Problem as problem:
         return f"the plots could not be written: {problem}"
     except Exception as error:  # noqa: BLE001 - whatever a drawing trips over, the training goes on; logged in full

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import statistics
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -12,10 +13,10 @@ from opeddev_tui import events as ev
 from opeddev_tui import settings as st
 from opeddev_tui.batches import LoadedBatch, load_step
 from opeddev_tui.chat import ChatEncoder, EncodedRows
-from opeddev_tui.errors import DataProblem, StorageProblem, TrainingProblem
+from opeddev_tui.errors import DataProblem, SettingsProblem, StorageProblem, TrainingProblem
 from opeddev_tui.generation import choose_probes
 from opeddev_tui.history import RunRecord
-from opeddev_tui.rows import Example
+from opeddev_tui.rows import Example, Message
 from opeddev_tui.scoring import Holdout
 from opeddev_tui.steps import StepPlan
 from opeddev_tui.storage import write_atomic
@@ -119,8 +120,47 @@ def tokenize(source: str, settings: st.Settings, data: StepInput) -> StepTokens:
                 cure="Raise data.max_length.",
             )
     examples = [data.holdout.examples[row.row] for row in held.rows]
-    probes = choose_probes(examples, settings.generation.num_probes, settings.generation.probe_seed)
-    return StepTokens(tokenizer, encoder, train, Holdout(examples, held.rows, probes), _stats(data, train))
+    wanted = settings.generation
+    pinned = _pinned(wanted.probes, data.holdout.examples, examples)
+    probes = choose_probes(examples, wanted.num_probes, wanted.probe_seed, pinned)
+    holdout = Holdout(examples, held.rows, probes, own_prompts(wanted.prompts, examples))
+    return StepTokens(tokenizer, encoder, train, holdout, _stats(data, train))
+
+
+def _pinned(wanted: Sequence[str], holdout: Sequence[Example], fitting: Sequence[Example]) -> list[int]:
+    """Return the indices into ``fitting`` of the rows a person pinned; raise ``SettingsProblem`` for one there is not."""
+    found: list[int] = []
+    for name in wanted:
+        number = int(name[1:]) - 1 if name[:1] == "#" and name[1:].isdecimal() else -1
+        at = next((i for i, row in enumerate(holdout) if row.id == name or i == number), None)
+        if at is None or holdout[at] not in fitting:
+            reason = "there is no such row" if at is None else "it does not fit data.max_length"
+            raise SettingsProblem(
+                f"the hold-out row {name!r} cannot be a probe prompt: {reason}.",
+                where="generation.probes",
+                cure="Name rows by their id, or #3 for the third row.",
+            )
+        found.append(fitting.index(holdout[at]))
+    return found
+
+
+def own_prompts(prompts: Sequence[str], holdout: Sequence[Example]) -> list[Example]:
+    """Return a person's own prompts as the hold-out asks: with its system message; they have no reference."""
+    first = holdout[0].prompt if holdout else ()
+    system = tuple(message for message in first[:1] if message.role == "system")
+    return [
+        Example(
+            prompt=(*system, Message("user", text)),
+            completion="",
+            grade=None,
+            kind="own",
+            where="generation.prompts",
+            id=f"own {number}",
+            submission=text,
+        )
+        for number, text in enumerate(prompts, 1)
+        if text.strip()
+    ]
 
 
 def _stats(data: StepInput, train: EncodedRows) -> tuple[ev.TokenStats, ...]:

@@ -60,6 +60,7 @@ class Run:
         self._files = RunFiles(
             checkpoints=workspace.checkpoints(parts.id),
             metrics_csv=workspace.metrics_csv(self._started.batch),
+            observations=workspace.path(workspace.paths.observations),
             pinned=lambda: catalog.pinned_folders(workspace, parts.id),
         )
         self._plan = self._first_plan()

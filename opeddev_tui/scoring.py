@@ -20,11 +20,15 @@ from opeddev_tui.rows import Example, parse_grade
 
 
 class Holdout(Struct, frozen=True):
-    """The fixed validation set: examples, their tokens, and which of them are the probe prompts."""
+    """The fixed validation set: examples, their tokens, and which of them are the probe prompts.
+
+    ``own`` are prompts of the person, generated beside the probe prompts.
+    """
 
     examples: list[Example]
     rows: list[TokenRow]
     probes: list[int]
+    own: Sequence[Example] = ()
 
 
 class Loaded(Struct, frozen=True):
@@ -94,7 +98,14 @@ class Scorer:
         """True when every hold-out row has a grade to compare with."""
         return bool(self._holdout.examples) and all(example.grade is not None for example in self._holdout.examples)
 
-    def _texts(self, examples: Sequence[Example], max_new_tokens: int) -> list[str]:
+    def _texts(
+        self,
+        examples: Sequence[Example],
+        max_new_tokens: int,
+        *,
+        on_batch: Callable[[int, int], None] | None = None,
+        on_tokens: Callable[[list[list[int]], int], None] | None = None,
+    ) -> list[str]:
         prompts = [self._loaded.encoder.encode_prompt(example.prompt) for example in examples]
         room = self._settings.data.max_length
         ids = self._within_memory(
@@ -106,6 +117,8 @@ class Scorer:
                 max_new_tokens=max_new_tokens,
                 batch_size=max(batch, min(self._settings.generation.batch_size, batch * 2)),
                 sampling=self._settings.generation,
+                on_batch=on_batch,
+                on_tokens=on_tokens,
             )
         )
         return [self._loaded.encoder.decode(item) for item in ids]
@@ -117,7 +130,11 @@ class Scorer:
         began = time.perf_counter()
         predicted = [
             parse_grade(text, self._settings.grading)
-            for text in self._texts(self._holdout.examples, grading.max_new_tokens)
+            for text in self._texts(
+                self._holdout.examples,
+                grading.max_new_tokens,
+                on_batch=lambda done, total: self._tell("generating", f"grades: {done} of {total} hold-out rows"),
+            )
         ]
         reference = [example.grade for example in self._holdout.examples if example.grade is not None]
         result = evaluation.agreement(
@@ -140,6 +157,7 @@ class Scorer:
             middle_within_one=result.middle_within_one,
             classifier_exact=self._classifier(),
             seconds=time.perf_counter() - began,
+            ids=tuple(example.id for example in self._holdout.examples if example.grade is not None),
         )
 
     def _classifier(self) -> float | None:
@@ -155,21 +173,26 @@ class Scorer:
 
     def sample(self, epoch: float, global_step: int, *, on_demand: bool = False) -> None:
         """Generate the probe prompts and record them with the weights' fingerprint."""
-        examples = [self._holdout.examples[index] for index in self._holdout.probes]
+        examples = [*(self._holdout.examples[index] for index in self._holdout.probes), *self._holdout.own]
         if not examples:
             return
         self._tell("generating", f"{len(examples)} probe prompts")
         began = time.perf_counter()
-        texts = self._texts(examples, self._settings.generation.max_new_tokens)
+        texts = self._texts(
+            examples,
+            self._settings.generation.max_new_tokens,
+            on_tokens=lambda ids, finished: self._stream(examples, ids, finished, epoch, global_step),
+        )
         samples = tuple(
             ev.Sample(
-                prompt=example.prompt[-1].content if example.prompt else "",
+                prompt=_asked(example),
                 reference=example.completion,
                 text=text,
                 id=example.id,
                 kind=example.kind,
                 grade=parse_grade(text, self._settings.grading),
                 reference_grade=example.grade,
+                own=any(example is mine for mine in self._holdout.own),
             )
             for example, text in zip(examples, texts, strict=True)
         )
@@ -184,5 +207,23 @@ class Scorer:
             )
         )
 
+    def _stream(
+        self, examples: Sequence[Example], ids: list[list[int]], finished: int, epoch: float, global_step: int
+    ) -> None:
+        """Show the texts as they grow: some words on the screen, none in the journal."""
+        self._bus.show_only(
+            ev.SamplesStreaming(
+                epoch=epoch,
+                global_step=global_step,
+                prompts=tuple(_asked(example) for example in examples),
+                texts=tuple(self._loaded.encoder.decode(item) for item in ids),
+                finished=finished,
+            )
+        )
+
     def _tell(self, phase: str, detail: str) -> None:
         self._bus.emit(ev.PhaseChanged(phase=phase, detail=detail))
+
+
+def _asked(example: Example) -> str:
+    return example.prompt[-1].content if example.prompt else ""

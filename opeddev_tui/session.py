@@ -12,12 +12,13 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from opeddev_tui import checkpoints, decision, hardware, metrics
+from opeddev_tui import checkpoints, decision, hardware, human, metrics, observations
 from opeddev_tui import control as ctl
 from opeddev_tui import events as ev
 from opeddev_tui import settings as st
 from opeddev_tui.bus import Bus
 from opeddev_tui.deciders import Decider, StopRequested
+from opeddev_tui.errors import StorageProblem
 from opeddev_tui.scoring import Scorer
 from opeddev_tui.training import NonFiniteLoss, Wish
 
@@ -29,6 +30,7 @@ class RunFiles(Struct, frozen=True):
 
     checkpoints: Path
     metrics_csv: Path
+    observations: Path
     pinned: Callable[[], list[Path]] = list
 
 
@@ -117,9 +119,17 @@ class Session:
             case ctl.UndoRating(epoch=rated, prompt=prompt):
                 self._bus.emit(ev.RatingUndone(epoch=rated, prompt=prompt))
             case ctl.Annotate(epoch=noted, note=note):
-                self._bus.emit(ev.Annotated(epoch=noted, note=note))
+                self._annotate(ev.Annotated(epoch=noted, note=note))
             case _:
                 pass  # a decision for a question that is no longer open, or a resume without a pause
+
+    def _annotate(self, event: ev.Annotated) -> None:
+        """Keep a person's words in the journal and in the file; a file that takes none does not end a training."""
+        self._bus.emit(event)
+        try:
+            observations.keep_note(self._files.observations, self._bus.state, event)
+        except StorageProblem as problem:
+            self._bus.emit(ev.Warned(message=f"the note is in the journal only: {problem}"))
 
     def trained_rows(self, epoch: int, rows: Sequence[int], from_step: int) -> None:
         """Record which rows an epoch saw, in order."""
@@ -171,6 +181,8 @@ class Session:
         if known is None:
             known = self._ask(epoch)
             self._bus.emit(known)
+            if known.note:
+                self._annotate(ev.Annotated(epoch=epoch, note=known.note))
         if known.choice == "continue":
             self._phase("training", f"epoch {epoch + 1} of at most {self.limits.max_epochs}")
         return known.choice == "continue"
@@ -214,10 +226,7 @@ class Session:
         )
 
     def _human_scores(self) -> dict[int, float]:
-        preferences: dict[int, list[str]] = {}
-        for (epoch, _), rating in self._bus.state.ratings.items():
-            preferences.setdefault(epoch, []).append(rating.preferred)
-        return decision.human_scores(preferences)
+        return decision.human_scores(human.counted(self._bus.state))
 
     # --- checkpoints ----------------------------------------------------------------------------------------
 

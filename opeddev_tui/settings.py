@@ -172,6 +172,13 @@ class Generation(_Section, frozen=True):
         bool, _text("Thinking mode of the chat template, the same in training and generation.")
     ] = False
     batch_size: Annotated[int, Meta(ge=1, le=512, description="Prompts generated together.")] = 8
+    probes: Annotated[
+        list[str],
+        _text("Hold-out rows that are always among the probe prompts: their ids, or #3 for the third row."),
+    ] = field(default_factory=list)
+    prompts: Annotated[list[str], _text("Prompts of your own, generated beside the probe prompts.")] = field(
+        default_factory=list
+    )
 
 
 class Grading(_Section, frozen=True):

@@ -68,6 +68,7 @@ class RunState:
     holdout: dict[int, ev.HoldoutEvaluated] = field(default_factory=dict)
     grades: dict[int, ev.GradesMeasured] = field(default_factory=dict)
     samples: list[ev.SamplesGenerated] = field(default_factory=list)
+    streaming: ev.SamplesStreaming | None = None
     epochs: dict[int, ev.EpochFinished] = field(default_factory=dict)
     checkpoints: dict[str, ev.CheckpointSaved] = field(default_factory=dict)
     rejected: list[ev.CheckpointRejected] = field(default_factory=list)
@@ -86,6 +87,9 @@ class RunState:
 
     def apply(self, event: ev.AnyEvent) -> None:
         """Take one event into account."""
+        if isinstance(event, ev.TRANSIENT):
+            self.streaming = event
+            return
         self.events += 1
         self.last_event_at = event.at
         handler = _HANDLERS.get(type(event))
@@ -139,8 +143,15 @@ def _resumed(state: RunState, event: ev.Resumed) -> None:
         for epoch in [epoch for epoch in table if epoch > event.epoch + 1e-9]:
             del table[epoch]
     state.samples = [item for item in state.samples if item.epoch <= event.epoch + 1e-9]
+    state.ratings = {key: item for key, item in state.ratings.items() if key[0] <= event.epoch + 1e-9}
+    state.streaming = None
     state.decisions = [item for item in state.decisions if item.epoch <= event.epoch + 1e-9]
     state.question = state.question if state.question and state.question.epoch <= event.epoch + 1e-9 else None
+
+
+def _samples(state: RunState, event: ev.SamplesGenerated) -> None:
+    state.streaming = None
+    state.samples.append(event)
 
 
 def _progress(state: RunState, event: ev.Progress) -> None:
@@ -240,7 +251,7 @@ _HANDLERS: dict[type, Callable[[RunState, Any], None]] = {
     ev.HardwareSampled: _set("hardware"),
     ev.HoldoutEvaluated: _keep("holdout", "epoch"),
     ev.GradesMeasured: _keep("grades", "epoch"),
-    ev.SamplesGenerated: _add("samples"),
+    ev.SamplesGenerated: _samples,
     ev.CheckpointSaved: _keep("checkpoints", "path"),
     ev.CheckpointRejected: _rejected,
     ev.CheckpointRemoved: _removed,

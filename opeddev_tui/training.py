@@ -146,7 +146,7 @@ class StepTrainer(Trainer):
         """Save, unless the weights are not numbers; a disk that does not take it is told as that."""
         if not all(bool(torch.isfinite(weight).all()) for weight in model.parameters()):
             raise NonFiniteLoss(self.state.global_step, math.nan)
-        folder = Path(self.args.output_dir)
+        folder = Path(str(self.args.output_dir))
         try:
             with told_clearly(folder):
                 super()._save_checkpoint(model, trial)

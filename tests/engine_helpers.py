@@ -26,7 +26,24 @@ from opeddev_tui.state import RunState, reduce
 from opeddev_tui.workspace import Workspace
 
 E = TypeVar("E")
-_WORDS = "button menu form table list card page link image header footer grid colour border margin label".split()
+_WORDS = (
+    "button",
+    "menu",
+    "form",
+    "table",
+    "list",
+    "card",
+    "page",
+    "link",
+    "image",
+    "header",
+    "footer",
+    "grid",
+    "colour",
+    "border",
+    "margin",
+    "label",
+)
 # what a test of the engine wants: no waiting for a person, no long generations, everything inside the workspace
 _SETTINGS: Mapping[str, object] = {
     "paths.model_store": "store",

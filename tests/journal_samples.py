@@ -89,7 +89,7 @@ def run_events(
         )  # fmt: skip
         if epoch:
             found += _decision(epoch, "stop" if epoch == last else "continue", against)
-    if finished:
+    if finished and last:
         best = min(range(1, last + 1), key=lambda epoch: losses[epoch])
         found.append(
             ev.RunFinished(

@@ -1,5 +1,7 @@
 """Bad input through the command line: one clear sentence, the documented exit code, and nothing changed."""
 
+# ruff: noqa: E501 - a case is one line of the table
+
 import json
 import os
 import subprocess
@@ -120,6 +122,15 @@ def _half_weights(root: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
+def _a_weight_less(root: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    _own_model(root)
+    weights = load_file(root / "mine/model.safetensors")
+    del weights["model.layers.1.mlp.up_proj.weight"]
+    save_file(weights, root / "mine/model.safetensors", metadata={"format": "pt"})
+
+
 def _no_tokenizer(root: Path) -> None:
     _own_model(root)
     (root / "mine/tokenizer.json").unlink()
@@ -188,6 +199,7 @@ CASES = [
     Case("unknown folder", _nothing, 5, ("model.name", "./models/nothing"), ("--set", "model.name=./models/nothing")),
     Case("model without weights", _no_weights, 5, ("model.name", "/mine", "complete model folder"), MINE),
     Case("model with half its weights", _half_weights, 5, ("model.name", "/mine", "complete model folder"), MINE),
+    Case("model that lacks a weight", _a_weight_less, 5, ("model.name", "/mine", "lacks 1 weights, such as model.layers.1.mlp"), MINE),
     Case("model without a tokenizer", _no_tokenizer, 5, ("model.name", "/mine", "complete model folder"), MINE),
     Case("model with a broken config", _broken_model_config, 5, ("model.name", "/mine"), MINE),
     # places and steps

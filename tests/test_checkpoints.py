@@ -95,7 +95,7 @@ def test_every_bit_of_the_manifest_counts(run_folder: Path) -> None:
     path = run_folder / "checkpoint-15" / checkpoints.MANIFEST
     whole = path.read_bytes()
     true = checkpoints.read_manifest(path.parent)
-    for place in range(0, len(whole)):
+    for place in range(len(whole)):
         content = bytearray(whole)
         content[place] ^= 1 << (place % 8)
         path.write_bytes(content)
@@ -231,9 +231,7 @@ def test_what_is_not_ours_survives_every_rotation(run_folder: Path, tmp_path: Pa
     assert (tmp_path / "elsewhere/checkpoint-3/model.safetensors").is_file()
 
 
-def test_what_is_not_ours_survives_a_training(
-    workspace_factory: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_what_is_not_ours_survives_a_training(workspace_factory: Callable[..., Path], tmp_path: Path) -> None:
     root = workspace_factory(**{"training.num_train_epochs": 5})
     placed: dict[str, list[Path]] = {}
 
@@ -292,7 +290,7 @@ def _content(paths: list[Path]) -> dict[str, object]:
 def test_a_crash_in_a_removal_leaves_nothing_that_looks_whole(
     run_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def die(path: Path) -> None:
+    def die(path: Path) -> None:  # noqa: ARG001 - the shape of shutil.rmtree
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

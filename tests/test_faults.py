@@ -279,7 +279,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_whole(
 
 
 def test_a_full_workspace_disk_is_told_and_the_run_can_be_resumed(
-    workspace_factory: Make, small_disk: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    workspace_factory: Make, small_disk: Callable[..., Path], tmp_path: Path
 ) -> None:
     """The journal cannot be written any more."""
     disk = small_disk("256k")
@@ -393,9 +393,7 @@ def test_a_view_that_is_slow_is_waited_for_but_loses_nothing(workspace_factory: 
     assert seen.events[-1] == journal_of(slow)[-1]
 
 
-def test_a_bug_is_recorded_and_the_run_can_be_resumed(
-    workspace_factory: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bug_is_recorded_and_the_run_can_be_resumed(workspace_factory: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     root = workspace_factory()
     forward, calls = Qwen3ForCausalLM.forward, 0
 
@@ -538,7 +536,7 @@ def test_no_signal_is_lost_while_commands_are_taken() -> None:
     control, stops = Control(), 0
     sent = 0
 
-    def handler(number: int, frame: object) -> None:
+    def handler(number: int, frame: object) -> None:  # noqa: ARG001 - a signal handler's signature
         nonlocal sent
         sent += 1
         control.request(Stop(reason=str(sent)))

@@ -48,13 +48,13 @@ def test_interval_covers(steps: int) -> None:
     sizes = [100 * number for number in range(1, steps + 1)]
     expected = 4.0 * (100 * (steps + 1)) ** -0.3 * np.exp(0.5**2 / 2)
     held = spoken = 0
-    for seed in range(60):
+    for seed in range(40):
         found = forecast(law(sizes, seed, training_noise=0.02))
         if found is not None:
             spoken += 1
             held += found.interval[0] <= expected <= found.interval[1]
-    assert spoken >= 50
-    assert 0.72 <= held / spoken <= 0.97
+    assert spoken >= 34
+    assert 0.7 <= held / spoken <= 0.97
 
 
 def test_silent_without_a_trend() -> None:

@@ -92,9 +92,10 @@ def test_killed_during_a_save_the_latest_checkpoint_is_whole(workspace_factory: 
         assert wait_until(lambda root=root, target=target: saving_at(root, 5 * target), process)  # type: ignore[misc]
         process.kill_hard()
         found = checkpoints.newest_verified(checkpoint_folder(root), for_resume=True)
-        assert (found.folder.name if found.folder else "") in {f"checkpoint-{5 * target}", f"checkpoint-{5 * target - 5}"} | (
-            {""} if target == 1 else set()
-        )
+        assert (found.folder.name if found.folder else "") in {
+            f"checkpoint-{5 * target}",
+            f"checkpoint-{5 * target - 5}",
+        } | ({""} if target == 1 else set())
         finish(root)
         assert final_weights(root) == final_weights(undisturbed)
 
@@ -137,7 +138,8 @@ def test_the_question_is_asked_again_and_nothing_is_trained_before_the_answer(wo
     follower.wait(lambda event: isinstance(event, ev.PhaseChanged) and event.phase == "waiting", process)
     assert [type(event).__name__ for event in follower.events].count("DecisionAwaited") == 1
     assert states(root)[0].status == "awaiting"
-    assert not process.join(0.5) and process.exitcode is None
+    process.join(0.5)
+    assert process.exitcode is None
     later = journal_of(root)[before:]
     assert not [event for event in later if isinstance(event, ev.Progress | ev.Decided | ev.RowsTrained)]
     assert checkpoints.newest_verified(checkpoint_folder(root)).folder == checkpoint_folder(root) / "checkpoint-5"
@@ -159,7 +161,7 @@ def test_a_decision_that_was_taken_is_not_asked_again(workspace_factory: Make) -
     assert b'"Decided"' in lines[-2]
 
     class Never:
-        def decide(self, pending: Callable[[], ev.DecisionAwaited]) -> ev.Decided:
+        def decide(self, pending: Callable[[], ev.DecisionAwaited]) -> ev.Decided:  # noqa: ARG002 - a decider
             raise AssertionError("asked again")
 
     train(root, decider=Never())

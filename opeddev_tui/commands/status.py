@@ -15,7 +15,8 @@ from opeddev_tui.commands.options import add_workspace, load_settings
 from opeddev_tui.errors import Problem
 from opeddev_tui.history import RunRecord, finished_steps, list_runs
 from opeddev_tui.text import clean_line
-from opeddev_tui.workspace import Workspace, lock_holder
+from opeddev_tui.ui.presence import reach
+from opeddev_tui.workspace import Workspace
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +39,8 @@ def run(options: argparse.Namespace) -> int:
 def status(workspace: Workspace) -> dict[str, Any]:
     """Return the status of ``workspace`` as plain values (documented in docs/json.md)."""
     records = list_runs(workspace)
-    holder = lock_holder(workspace)
+    trains = reach(workspace)
+    holder = trains.pid if trains is not None else None
     done = finished_steps(records)
     try:
         batches = find_batches(workspace.root, workspace.paths)
@@ -49,6 +51,13 @@ def status(workspace: Workspace) -> dict[str, Any]:
     return {
         "workspace": str(workspace.root),
         "training_process": holder,
+        "alive": trains is not None,
+        "host": trains.host if trains is not None else None,
+        "since": trains.since if trains is not None else None,
+        "last_event": records[-1].state.last_event_at if records else None,
+        "attachable": trains is not None and trains.attachable,
+        "terminal": (trains.terminal or None) if trains is not None else None,
+        "screen_failure": (trains.failure or None) if trains is not None else None,
         "steps": [_step(batch.number, batch.name, done.get(batch.number)) for batch in batches],
         "next_step": None if upcoming is None else {"step": upcoming.number, "batch": upcoming.name},
         "runs": [_run(record, alive=holder is not None and record is records[-1]) for record in records],
@@ -112,12 +121,29 @@ def _is_next(report: dict[str, Any], step: dict[str, Any]) -> bool:
     return bool(report["next_step"] and report["next_step"]["step"] == step["step"])
 
 
+def _alive(report: dict[str, Any]) -> list[str]:
+    """Say where the training runs and whether its screen can be had."""
+    since = time.strftime("%Y-%m-%d %H:%M", time.localtime(report["since"])) if report["since"] else "unknown"
+    lines = [f"A training runs in process {report['training_process']} on {report['host']} since {since}."]
+    if report["terminal"]:
+        lines.append(f"Its screen is attached ({report['terminal']}); opeddev-tui attach brings it here.")
+    elif report["attachable"]:
+        lines.append("It has no terminal at the moment: opeddev-tui attach brings its screen here.")
+    else:
+        lines.append("It has no app, so there is no screen to take: opeddev-tui attach --view looks at it.")
+    if report["screen_failure"]:
+        lines.append(
+            f"Its screen failed ({report['screen_failure']}); the traceback is in the log, the training goes on."
+        )
+    return [clean_line(line) for line in lines]
+
+
 def _words(report: dict[str, Any]) -> list[str]:
     lines = []
     runs = report["runs"]
     newest = runs[-1] if runs else None
-    if report["training_process"]:
-        lines.append(f"A training runs in process {report['training_process']}.")
+    if report["alive"]:
+        lines += _alive(report)
     if newest and newest["status"] != "finished":
         ago = time.time() - newest["last_event"]
         lines.append(

@@ -11,11 +11,12 @@ from typing import Any
 from rich.console import Console
 
 from opeddev_tui import logs
+from opeddev_tui.background import start_detached
 from opeddev_tui.commands.options import add_workspace, load_settings
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.console import ConsoleView, TerminalDecider
 from opeddev_tui.control import Control, Stop
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace import Workspace, reserved
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +25,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--step", default="next", metavar="next|all|K", help="which step (default: next)")
     parser.add_argument("--policy", choices=("rule", "ask"), help="who decides after an epoch (default: the setting)")
     parser.add_argument("--new", action="store_true", help="begin a new run instead of resuming or refusing")
+    parser.add_argument("--detach", action="store_true", help="train without a screen, and go on after this login")
+    parser.add_argument("--in-background", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument(
         "--from", dest="start_from", default="", metavar="latest|best|CHECKPOINT", help="what the step starts from"
     )
@@ -33,9 +36,43 @@ def run(options: argparse.Namespace) -> int:
     """Train and return the exit code."""
     policy = [f"early_stop.policy={options.policy}"] if options.policy else []
     root, loaded = load_settings(options, policy)
+    if options.detach:
+        return _detach(root, loaded, options)
+    if options.in_background:
+        return _in_background(root, loaded, options)
     return train_here(
         root, loaded, which=options.step, new=options.new, start_from=options.start_from, console=Console()
     )
+
+
+def _detach(root: Path, loaded: LoadedSettings, options: argparse.Namespace) -> int:
+    """Start the training in a process of its own and say how to get to it."""
+    words = ["train", "--in-background", "-w", str(root), "--step", options.step]
+    words += ["--policy", options.policy] if options.policy else []
+    words += ["--new"] if options.new else []
+    words += ["--from", options.start_from] if options.start_from else []
+    words += [f"--set={override}" for override in options.overrides]
+    workspace = Workspace(root, loaded.settings.paths)
+    pid = start_detached(workspace, words)
+    print(
+        f"Training in process {pid}, without a screen; it goes on when you log out.\n"
+        f"  opeddev-tui attach {root}          take its screen here\n"
+        f"  opeddev-tui attach --view {root}   only look\n"
+        f"  opeddev-tui status -w {root}\n"
+        f"  kill -TERM {pid}   save and stop, resumable\n"
+        f"Log: {workspace.log}"
+    )
+    return 0
+
+
+def _in_background(root: Path, loaded: LoadedSettings, options: argparse.Namespace) -> int:
+    """Be the process that ``--detach`` starts: the app without a terminal, until somebody attaches."""
+    with reserved(Workspace(root, loaded.settings.paths)):
+        from opeddev_tui.ui.live import Start
+        from opeddev_tui.ui.run import run_app
+
+        start = Start(which=options.step, new=options.new, start_from=options.start_from)
+        return run_app(root, loaded, start=start, detached=True)
 
 
 class _Signals:
@@ -76,6 +113,11 @@ def train_here(
 ) -> int:
     """Train in this process and show progress on ``console``; return the exit code."""
     logs.to_file(Workspace(root, loaded.settings.paths).log)
+    with reserved(Workspace(root, loaded.settings.paths)):
+        return _train(root, loaded, which=which, new=new, start_from=start_from, console=console)
+
+
+def _train(root: Path, loaded: LoadedSettings, *, which: str, new: bool, start_from: str, console: Console) -> int:
     with console.status("loading the training stack"):
         from opeddev_tui.engine import run_steps
         from opeddev_tui.steps import StepRequest

@@ -44,7 +44,7 @@ def _screen(mode: str, title: str) -> Callable[[], Screen[Any]]:
 
 
 class OpeddevApp(App[str]):
-    """The app. Its result says how it was left: "quit", "detach" (training goes on), "demo"."""
+    """The app. Its result says how it was left: "quit", "detach" (training goes on), "attach", "demo"."""
 
     TITLE = "opeddev-tui"
     CSS_PATH = "app.tcss"
@@ -61,16 +61,18 @@ class OpeddevApp(App[str]):
         loaded: LoadedSettings,
         *,
         run: str | None = None,
-        start: bool = False,
+        start: bool | Start = False,
         read_only: bool = False,
         runner: Runner = engine_runner,
+        live: Live | None = None,
         driver_class: type[Driver] | None = None,
         on_ready: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(driver_class=driver_class)
         self._on_ready = on_ready
         self.loaded = loaded
-        self.live = Live(runner)
+        # a fresh app may take over the training of one whose screen failed
+        self.live = live or Live(runner)
         self.disk = DiskWork(self)
         self.provider = Provider(root or Path.cwd(), loaded)
         self.session = Session(root, loaded, self.live, self.disk.send, read_only=read_only)
@@ -248,11 +250,20 @@ class OpeddevApp(App[str]):
 
     def _leave(self, answer: str | None) -> None:
         if answer == "detach":
-            self.exit("detach")
+            if not self.let_go():
+                self.exit("detach")
         elif answer == "stop":
             self._leaving = True
             self.live.stop("stopped by the person on quitting")
             self.tell("Saving, then leaving …")
+
+    def let_go(self) -> bool:
+        """Leave the terminal and stay without one; False where this kind of terminal cannot be left."""
+        return False
+
+    def attach(self) -> None:
+        """Leave this view for the screen of the process that trains."""
+        self.exit("attach")
 
     def _remember_theme(self, name: str) -> None:
         if name != self._remembered_theme and self.session.has_workspace and not self.session.read_only:

@@ -11,6 +11,7 @@ from opeddev_tui import config
 from opeddev_tui.control import AnyCommand
 from opeddev_tui.errors import Problem
 from opeddev_tui.journal import JournalReader
+from opeddev_tui.recovery import Recovery, crashed, examine
 from opeddev_tui.ui.live import Start, in_words, traceback_text
 from opeddev_tui.ui.provider import Provider
 from opeddev_tui.ui.scan import scan_data
@@ -51,14 +52,14 @@ class DiskWork:
 
     # --- opening
 
-    def open(self, run: str | None, start: bool) -> None:
+    def open(self, run: str | None, start: bool | Start) -> None:
         """Read the workspace: the run on show first, then everything else; then start if asked to."""
         self._go(self._open(run, start), "open")
 
-    async def _open(self, run: str | None, start: bool) -> None:
+    async def _open(self, run: str | None, start: bool | Start) -> None:
         session, provider = self._app.session, self._provider
         if session.root is None or not await asyncio.to_thread(provider.exists):
-            session.has_workspace = session.root is not None and start
+            session.has_workspace = session.root is not None and bool(start)
             if not session.has_workspace:
                 self.opened = True
                 self._app.show_now()
@@ -69,10 +70,23 @@ class DiskWork:
         if run and run != latest:
             await self._show_old(run)
         self._app.show_now()
-        if start:
-            self._app.start_training()
+        found = None if isinstance(start, Start) or self._app.live.running else await self._find_crash()
+        if found is not None:
+            from opeddev_tui.ui.screens.recovery import ask
+
+            ask(self._app, found)
+        elif start and not self._app.live.running:
+            self._app.start_training(start if isinstance(start, Start) else None)
         self.refresh()
         self._go(self._watch(), "watch")
+
+    async def _find_crash(self) -> Recovery | None:
+        """Look what a run that ended without a word left behind; reads every byte of its newest checkpoint."""
+        session = self._app.session
+        if session.read_only or not crashed(session.current, alive=session.whose != "none"):
+            return None
+        self._app.tell("The last run did not end well: reading its newest checkpoint …", severity="warning")
+        return await asyncio.to_thread(examine, self._provider.workspace, session.current_run, session.current)
 
     async def _open_latest(self, run: str) -> None:
         session = self._app.session
@@ -109,6 +123,7 @@ class DiskWork:
             session.whose = await asyncio.to_thread(self._provider.trained_by, session.current)
             if session.whose != "other":
                 session.apply(await asyncio.to_thread(reader.read_new))
+                session.end_viewing()
                 self.refresh()
                 return
             await asyncio.sleep(FOLLOW_EVERY)

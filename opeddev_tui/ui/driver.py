@@ -124,6 +124,10 @@ class DetachableDriver(LinuxDriver):
         """Clean up; everything is given back already unless the app never got to its end."""
         self.stop_application_mode()
 
+    def let_go(self) -> None:
+        """Give the terminal back and go on without one, as a person asks."""
+        self._give_up(0, "the training goes on without a screen")
+
     def _watch_signals(self) -> None:
         """Hang-ups are news, not the end; the terminal's job control must never stop the training."""
         for number in (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):

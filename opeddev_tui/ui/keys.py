@@ -60,6 +60,7 @@ MONITOR: tuple[Key, ...] = (
     Key("p", "pause", "Pause", "Pause at the next optimizer step; again: go on."),
     Key("g", "sample", "Sample now", "Generate the probe prompts now."),
     Key("w", "save", "Save now", "Save a checkpoint now; said to be saved once it is verified."),
+    Key("a", "attach", "Attach", "Take the screen of the training that another process runs here."),
     Key("n", "make_workspace", "New workspace", "Make a workspace here, where there is none."),
     Key("d", "demo", "Demo", "Try everything with a tiny model, where there is no workspace."),
     Key("r", "back_to_live", "Return", "From an old run back to the newest one."),

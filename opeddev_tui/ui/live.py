@@ -16,6 +16,7 @@ from opeddev_tui.control import AnyCommand, Control, Stop
 from opeddev_tui.errors import Problem
 from opeddev_tui.events import Sink
 from opeddev_tui.ui.queue import EventQueue
+from opeddev_tui.workspace import Workspace, reserved
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,13 @@ Runner = Callable[[Path, LoadedSettings, Start, Sink, Control], object]
 
 def engine_runner(root: Path, loaded: LoadedSettings, start: Start, sink: Sink, control: Control) -> object:
     """Train with the real engine."""
-    from opeddev_tui.engine import run_steps
-    from opeddev_tui.steps import StepRequest
+    # before the training stack is loaded, which takes seconds: a second start learns of it at once
+    with reserved(Workspace(root, loaded.settings.paths)):
+        from opeddev_tui.engine import run_steps
+        from opeddev_tui.steps import StepRequest
 
-    request = StepRequest(which=start.which, new=start.new, start_from=start.start_from)
-    return run_steps(root, loaded, request, sink=sink, control=control)
+        request = StepRequest(which=start.which, new=start.new, start_from=start.start_from)
+        return run_steps(root, loaded, request, sink=sink, control=control)
 
 
 class Live:
@@ -48,6 +51,8 @@ class Live:
         self._future: Future[object] | None = None
         self.queue = EventQueue()
         self.control = Control()
+        # what the last training raised
+        self.error: BaseException | None = None
 
     def start(self, root: Path, loaded: LoadedSettings, start: Start) -> None:
         """Begin to train; does nothing while a training runs."""
@@ -69,9 +74,9 @@ class Live:
         """Return once how the training ended: its exception, or True; None while there is nothing to tell."""
         if self._future is None or not self._future.done():
             return None
-        error = self._future.exception()
+        self.error = self._future.exception()
         self._future = None
-        return error or True
+        return self.error or True
 
     def wait(self) -> None:
         """Wait for the training to end (the screen is gone by then)."""

@@ -41,6 +41,12 @@ class EventQueue:
             count = min(most, len(self._events))
             return [self._events.popleft() for _ in range(count)]
 
+    def abandon(self) -> None:
+        """Take nothing more: a fresh screen reads the journal, where everything is."""
+        with self._lock:
+            self._events.clear()
+            self._overflowed = True
+
     @property
     def overflowed(self) -> bool:
         """True once events were dropped; from then on only the journal is complete."""

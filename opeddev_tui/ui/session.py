@@ -31,6 +31,8 @@ class Session:
         self.loaded = loaded
         self.live = live
         self.read_only = read_only
+        # read only because another process has the screen of the training here
+        self.viewing = False
         self.has_workspace = root is not None
         self.guard = Guard(loaded.settings.ui.guard_ms / 1000, loaded.settings.ui.undo_seconds)
         self.current = RunState()
@@ -70,6 +72,11 @@ class Session:
             if isinstance(event, ev.SamplesGenerated):
                 self.requested.pop("sample", None)
             self.current.apply(event)
+
+    def end_viewing(self) -> None:
+        """The other process trains no more: this one may."""
+        if self.viewing:
+            self.viewing = self.read_only = False
 
     def _prepare(self, event: ev.AnyEvent) -> None:
         if isinstance(event, ev.PhaseChanged):
@@ -119,6 +126,7 @@ class Session:
             preparing=self.preparing,
             replay=self.old is not None,
             read_only=self.read_only,
+            attachable=self.viewing and self.whose == "other",
             trouble=self.trouble if self.old is None else "",
             previous=self._previous(),
             batches=inventory(scan.rows, [row.state for row in reversed(self.rows) if row.run != self.current_run]

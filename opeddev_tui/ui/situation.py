@@ -11,7 +11,7 @@ from typing import Literal
 
 from opeddev_tui.events import Verdict
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.format import duration, number, plural, signed
+from opeddev_tui.ui.format import duration, number, plural
 from opeddev_tui.ui.view import View
 
 Kind = Literal[
@@ -59,11 +59,18 @@ class Situation:
 def situation(view: View) -> Situation:
     """Return what is the case and what can be done."""
     found = _SITUATIONS[kind_of(view)](view)
-    offers = () if view.read_only else found.offers
+    offers = _viewing_offers(view) if view.read_only else found.offers
     if view.replay:
         offers = (Offer("back_to_live", "r", "Return", "to the newest run"),)
     question = (found.kind, view.run, view.state.question.epoch if view.state.question else None, view.replay)
     return Situation(found.kind, found.headline, found.lines, offers, question)
+
+
+def _viewing_offers(view: View) -> tuple[Offer, ...]:
+    """Return what a read-only view can do: go to where the keys count."""
+    if not view.attachable:
+        return ()
+    return (Offer("attach", "a", "Attach", "this is a view; take the screen of the training process"),)
 
 
 def kind_of(view: View) -> Kind:
@@ -222,14 +229,10 @@ def _awaiting(view: View) -> Situation:
 
 
 def reasons(verdict: Verdict) -> tuple[str, ...]:
-    """Return the verdict's reasons, cleaned, and what the numbers are."""
+    """Return the verdict's reasons, cleaned, and how many rows moved which way."""
     told = tuple(clean_line(reason) for reason in verdict.reasons)
-    if verdict.interval is not None:
-        low, high = verdict.interval
-        told += (
-            f"Difference {signed(verdict.difference, 4)}, interval {signed(low, 4)} to {signed(high, 4)}; "
-            f"{verdict.better} examples better, {verdict.worse} worse.",
-        )
+    if verdict.better or verdict.worse:
+        told += (f"{plural(verdict.better, 'hold-out row')} better, {verdict.worse:,} worse.",)
     return told
 
 

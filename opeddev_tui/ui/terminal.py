@@ -44,6 +44,12 @@ class OutputGuard:
         for name in ("stdout", "stderr", "__stdout__", "__stderr__"):
             setattr(sys, name, self.log)
 
+    def tell(self, text: str) -> None:
+        """Write a sentence to the terminal between two apps; one that has gone hears nothing."""
+        with contextlib.suppress(OSError, ValueError):
+            self.terminal.write(text)
+            self.terminal.flush()
+
     def restore(self) -> None:
         """Give fds 1 and 2 and the streams back. A terminal that has gone stays replaced by the log."""
         _flush()

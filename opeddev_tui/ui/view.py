@@ -52,6 +52,7 @@ class View:
     preparing: str = ""
     replay: bool = False
     read_only: bool = False
+    attachable: bool = False
     trouble: str = ""
     previous: tuple[RunState, ...] = ()
     batches: tuple[BatchRow, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -14,7 +15,9 @@ from textual.widgets import Static
 from opeddev_tui.ui.columns import fit
 from opeddev_tui.ui.keys import Key
 
-_KEYS = 16
+_KEYS = 12
+# width of the dialog at most, and what its frame takes of it
+_WIDEST, _FRAME = 84, 8
 
 
 class HelpScreen(ModalScreen[None]):
@@ -45,8 +48,16 @@ class HelpScreen(ModalScreen[None]):
                 if lines
                 else [Content.styled(title, "bold $primary")]
             )
-            lines += [Content.styled(fit(key.display, _KEYS), "bold $accent") + Content(key.help) for key in keys]
+            for key in keys:
+                lines += self._row(key)
         return Content("\n").join(lines)
+
+    def _row(self, key: Key) -> list[Content]:
+        """Return a key and its help, later lines under the first word."""
+        room = max(20, min(_WIDEST, self.app.size.width * 9 // 10) - _FRAME - _KEYS)
+        first, *rest = textwrap.wrap(key.help, room)
+        head = Content.styled(fit(key.display, _KEYS), "bold $accent") + Content(first)
+        return [head, *(Content(" " * _KEYS + line) for line in rest)]
 
     def action_scroll(self, step: int) -> None:
         """Scroll a line."""

@@ -14,7 +14,7 @@ from textual.widgets import Static
 Answer = tuple[str, str, str]  # key, result, words
 
 QUIT_ANSWERS: tuple[Answer, ...] = (
-    ("k", "detach", "Keep training without the screen; it goes on in this terminal"),
+    ("k", "detach", "Keep training without the screen; Enter here, or opeddev-tui attach anywhere, brings it back"),
     ("s", "stop", "Stop and save: the run can be resumed"),
     ("c", "", "Cancel: stay here"),
 )

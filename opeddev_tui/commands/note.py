@@ -1,0 +1,59 @@
+"""``note``: keep an observation on a run."""
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from opeddev_tui.commands.options import add_workspace, load_settings
+from opeddev_tui.errors import SettingsProblem, TrainingProblem
+from opeddev_tui.observations import annotate
+from opeddev_tui.workspace import Workspace
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("text", nargs="?", default="", help="the note; without it $EDITOR opens, or stdin is read")
+    add_workspace(parser)
+    parser.add_argument("--run", metavar="ID", default="", help="default: the newest run")
+    parser.add_argument("--epoch", type=int, default=None, help="default: the newest epoch of the run")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Keep the note and say where."""
+    root, loaded = load_settings(options)
+    workspace = Workspace(root, loaded.settings.paths)
+    newest = next(iter(reversed(workspace.run_ids())), "")
+    chosen = options.run or newest
+    if not chosen or not workspace.run_folder(chosen).is_dir():
+        missing = f"there is no run {chosen}." if chosen else "there is no run yet."
+        raise TrainingProblem(missing, cure="See the runs with: opeddev-tui status.")
+    text = (options.text or _written()).strip()
+    if not text:
+        print("Nothing was written, so nothing is kept.", file=sys.stderr)
+        return 1
+    print(f"{chosen}: {annotate(workspace, chosen, text, options.epoch)}")
+    return 0
+
+
+def _written() -> str:
+    """Return what a person writes in their editor, or what comes through a pipe."""
+    if not sys.stdin.isatty():
+        return sys.stdin.read()
+    return edit("")
+
+
+def edit(text: str) -> str:
+    """Return ``text`` as it is after the person's editor ($VISUAL, $EDITOR, else vi) was closed."""
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    with tempfile.TemporaryDirectory(prefix="opeddev-note-") as folder:
+        path = Path(folder) / "note.md"
+        path.write_text(text, encoding="utf-8")
+        try:
+            subprocess.run([*shlex.split(editor), str(path)], check=False)
+        except (OSError, ValueError) as error:
+            raise SettingsProblem(f"the editor {editor!r} does not start: {error}.", where="EDITOR") from None
+        return path.read_text(encoding="utf-8", errors="replace")

@@ -1,0 +1,136 @@
+"""Owns blind human evaluation: which side is which, how far a round is, its score with an interval. Pure, no I/O.
+
+In a round one epoch's generations stand beside those from before the step, shuffled prompt by prompt. A round counts
+when every prompt of it is rated: stopping as soon as it looks good would bias it, and names stay hidden until then.
+"""
+
+import math
+import random
+from collections.abc import Iterable, Mapping
+from statistics import NormalDist
+from typing import Literal
+
+from msgspec import Struct
+
+from opeddev_tui.events import Preference, Rated, SamplesGenerated
+from opeddev_tui.state import RunState
+
+Side = Literal["now", "before"]
+Answer = Literal["left", "right", "tie", "both bad"]
+VALUES: Mapping[Preference, float] = {"now": 1.0, "before": 0.0, "tie": 0.5, "both bad": 0.5}
+
+
+class Score(Struct, frozen=True):
+    """(wins + half the ties) / rated, with its Wilson interval; a prompt where both are bad counts as a tie."""
+
+    rated: int
+    wins: int
+    losses: int
+    ties: int
+    both_bad: int
+    value: float
+    interval: tuple[float, float]
+
+
+class Pair(Struct, frozen=True):
+    """One prompt of a round as it is shown: the two texts, and what they are."""
+
+    prompt: int
+    asked: str
+    reference: str
+    left: Side
+    right: Side
+    left_text: str
+    right_text: str
+
+
+def sides(seed: int, prompt: int) -> tuple[Side, Side]:
+    """Return what stands left and right for ``prompt`` in the round of ``seed``; each order is equally likely."""
+    return ("now", "before") if random.Random(f"{seed}/{prompt}").random() < 0.5 else ("before", "now")
+
+
+def preferred(left: Side, right: Side, answer: Answer) -> Preference:
+    """Return what an answer about sides means."""
+    if answer == "left":
+        return left
+    if answer == "right":
+        return right
+    return answer
+
+
+def wilson(successes: float, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the score interval of a share (Wilson 1927); (0, 1) where nothing was tried."""
+    if trials <= 0:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share = successes / trials
+    middle = share + z * z / (2 * trials)
+    half = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    scale = 1 + z * z / trials
+    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+
+
+def score(preferences: Iterable[Preference], confidence: float = 0.95) -> Score | None:
+    """Return the score of what was rated, None where nothing was."""
+    given = list(preferences)
+    if not given:
+        return None
+    total = sum(VALUES[item] for item in given)
+    return Score(
+        rated=len(given),
+        wins=given.count("now"),
+        losses=given.count("before"),
+        ties=given.count("tie"),
+        both_bad=given.count("both bad"),
+        value=total / len(given),
+        interval=wilson(total, len(given), confidence),
+    )
+
+
+def generation_of(state: RunState, epoch: int) -> SamplesGenerated | None:
+    """Return the newest generations made at the end of ``epoch``."""
+    return next((item for item in reversed(state.samples) if item.epoch == epoch and not item.on_demand), None)
+
+
+def pairs(state: RunState, epoch: int, seed: int) -> list[Pair]:
+    """Return the prompts of a round in order: those that both generations answered. Empty where there is no round."""
+    before, now = generation_of(state, 0), generation_of(state, epoch)
+    if before is None or now is None or epoch <= 0:
+        return []
+    old = {(sample.id, sample.prompt): sample.text for sample in before.samples}
+    found: list[Pair] = []
+    for number, sample in enumerate(now.samples):
+        text = old.get((sample.id, sample.prompt))
+        if text is None:
+            continue
+        left, right = sides(seed, number)
+        texts: dict[Side, str] = {"now": sample.text, "before": text}
+        found.append(Pair(number, sample.prompt, sample.reference, left, right, texts[left], texts[right]))
+    return found
+
+
+def ratings_of(state: RunState, epoch: int) -> dict[int, Rated]:
+    """Return the ratings of ``epoch`` by prompt, in the order they were given."""
+    return {prompt: rated for (at, prompt), rated in state.ratings.items() if at == epoch}
+
+
+def seed_of(state: RunState, epoch: int) -> int | None:
+    """Return the seed of the round of ``epoch`` that was begun, None if there is none."""
+    return next((rated.round_seed for rated in ratings_of(state, epoch).values()), None)
+
+
+def complete(state: RunState, epoch: int) -> bool:
+    """True when every prompt of the round of ``epoch`` is rated."""
+    given = ratings_of(state, epoch)
+    asked = [pair.prompt for pair in pairs(state, epoch, 0)]
+    return bool(given) and given.keys() >= set(asked)
+
+
+def counted(state: RunState) -> dict[int, list[Preference]]:
+    """Return the preferences of all complete rounds by epoch: what the early-stop rule looks at."""
+    epochs = sorted({epoch for epoch, _ in state.ratings})
+    return {
+        epoch: [rated.preferred for rated in ratings_of(state, epoch).values()]
+        for epoch in epochs
+        if complete(state, epoch)
+    }

@@ -1,0 +1,98 @@
+"""Owns what is said after a run that ended badly: what happened, what is safe, where it would go on.
+
+Reads the journal and every byte of the newest checkpoints; nothing is changed.
+"""
+
+import time
+
+import psutil
+from msgspec import Struct
+
+from opeddev_tui import checkpoints
+from opeddev_tui.state import RunState
+from opeddev_tui.text import clean_line
+from opeddev_tui.workspace import Workspace
+
+
+class Recovery(Struct, frozen=True):
+    """What is known about a run that did not end by itself or on request."""
+
+    run: str
+    step: int
+    optimizer_step: int
+    last_event_at: float
+    # what the run said before it ended; empty: it died without a word
+    failure: str = ""
+    resumable: bool = True
+    # the machine was started after the run's last event
+    restarted: bool = False
+    question_epoch: int | None = None
+    safe: str = ""
+    safe_step: int = 0
+    safe_epoch: float = 0.0
+    rejected: tuple[tuple[str, str], ...] = ()
+
+
+def crashed(state: RunState, *, alive: bool) -> bool:
+    """True for a run that died without a word or of something that is no plain problem."""
+    if alive or state.started is None:
+        return False
+    return not state.over or (state.failure is not None and state.status == "failed" and state.failure.kind == "bug")
+
+
+def examine(workspace: Workspace, run: str, state: RunState) -> Recovery:
+    """Return what the run left, its checkpoints verified now."""
+    found = checkpoints.newest_verified(workspace.checkpoints(run), for_resume=True)
+    manifest = checkpoints.read_manifest(found.folder) if found.folder else None
+    failed = state.failure if state.status == "failed" else None
+    return Recovery(
+        run=run,
+        step=state.started.step if state.started else 0,
+        optimizer_step=state.progress.global_step if state.progress else 0,
+        last_event_at=state.last_event_at,
+        failure=failed.message if failed else "",
+        resumable=failed.resumable if failed else True,
+        restarted=psutil.boot_time() > state.last_event_at,
+        question_epoch=state.question.epoch if state.question else None,
+        safe=found.folder.name if found.folder else "",
+        safe_step=manifest.global_step if manifest else 0,
+        safe_epoch=manifest.epoch if manifest else 0.0,
+        rejected=tuple((folder.name, problem) for folder, problem in found.rejected),
+    )
+
+
+def in_words(found: Recovery, now: float | None = None) -> list[str]:
+    """Return what happened, what is safe and what a resume would do, one sentence each, cleaned."""
+    return [clean_line(line) for line in (_happened(found, now or time.time()), *_safe(found), *_would(found))]
+
+
+def _happened(found: Recovery, now: float) -> str:
+    minutes = max(0.0, now - found.last_event_at) / 60
+    ago = f"{minutes:.0f} min" if minutes >= 1 else "less than a minute"
+    at = f"at optimizer step {found.optimizer_step}" if found.optimizer_step else "before its first optimizer step"
+    if found.failure:
+        return f"Run {found.run} (step {found.step}) ended {at}, {ago} ago, with an error: {found.failure}"
+    cause = "the machine was restarted since" if found.restarted else "a crash or a kill"
+    return f"Run {found.run} (step {found.step}) died {at}: {cause}. Its last event was {ago} ago."
+
+
+def _safe(found: Recovery) -> list[str]:
+    lines = [f"{name} cannot be trusted: {problem}." for name, problem in found.rejected]
+    if not found.safe:
+        return [*lines, "No checkpoint of this run is whole; what earlier steps trained is untouched."]
+    return [
+        *lines,
+        f"Safe: {found.safe} (optimizer step {found.safe_step}, epoch {found.safe_epoch:g}), "
+        "every byte verified just now.",
+    ]
+
+
+def _would(found: Recovery) -> list[str]:
+    if not found.resumable:
+        return ["It cannot be resumed; a new run starts from the previous step's checkpoint."]
+    again = max(0, found.optimizer_step - found.safe_step)
+    line = f"A resume goes on from {found.safe or 'the beginning of the step'}"
+    line += f" and trains {again} optimizer steps again." if again else "; no optimizer step is trained again."
+    if found.question_epoch is not None:
+        line += f" The decision after epoch {found.question_epoch} is open and will be asked."
+    return [line]
