@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from opeddev_tui.events import Choice, Preference
+from opeddev_tui.events import Annotated, Choice, Preference, Rated, RatingUndone
 from opeddev_tui.storage import write_atomic
 
 MAILBOX_NAME = "control"
@@ -79,6 +79,24 @@ class Annotate(Command, frozen=True):
 
     epoch: int | None
     note: str
+
+
+def fact_of(command: Rate | UndoRating | Annotate) -> Rated | RatingUndone | Annotated:
+    """Return the event that records what a person said."""
+    match command:
+        case Rate():
+            return Rated(
+                epoch=command.epoch,
+                prompt=command.prompt,
+                left=command.left,
+                right=command.right,
+                preferred=command.preferred,
+                round_seed=command.round_seed,
+            )
+        case UndoRating(epoch=epoch, prompt=prompt):
+            return RatingUndone(epoch=epoch, prompt=prompt)
+        case Annotate(epoch=noted, note=note):
+            return Annotated(epoch=noted, note=note)
 
 
 AnyCommand = Decide | Pause | Resume | SampleNow | SaveNow | Stop | Rate | UndoRating | Annotate

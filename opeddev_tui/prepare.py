@@ -128,7 +128,7 @@ def tokenize(source: str, settings: st.Settings, data: StepInput) -> StepTokens:
 
 
 def _pinned(wanted: Sequence[str], holdout: Sequence[Example], fitting: Sequence[Example]) -> list[int]:
-    """Return the indices into ``fitting`` of the rows a person pinned; raise ``SettingsProblem`` for one there is not."""
+    """Return where in ``fitting`` the rows are that a person pinned; raise ``SettingsProblem`` for a missing one."""
     found: list[int] = []
     for name in wanted:
         number = int(name[1:]) - 1 if name[:1] == "#" and name[1:].isdecimal() else -1

@@ -105,19 +105,8 @@ class Session:
             case ctl.SampleNow():
                 at_epoch = at_step / max(1, self._steps_per_epoch()) if epoch is None else epoch
                 self._scorer.sample(at_epoch, at_step, on_demand=True)
-            case ctl.Rate():
-                self._bus.emit(
-                    ev.Rated(
-                        epoch=command.epoch,
-                        prompt=command.prompt,
-                        left=command.left,
-                        right=command.right,
-                        preferred=command.preferred,
-                        round_seed=command.round_seed,
-                    )
-                )
-            case ctl.UndoRating(epoch=rated, prompt=prompt):
-                self._bus.emit(ev.RatingUndone(epoch=rated, prompt=prompt))
+            case ctl.Rate() | ctl.UndoRating():
+                self._bus.emit(ctl.fact_of(command))
             case ctl.Annotate(epoch=noted, note=note):
                 self._annotate(ev.Annotated(epoch=noted, note=note))
             case _:

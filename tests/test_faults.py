@@ -242,27 +242,30 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
         subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def disk_for(checkpoint: int, spare: float) -> str:
-    """Return the size of a disk that holds ``spare`` checkpoints of ``checkpoint`` bytes."""
-    return f"{int(checkpoint * spare) // 1024}k"
+def fill(disk: Path, leave: float) -> Path:
+    """Fill ``disk`` up to ``leave`` bytes; return the file to delete for room."""
+    ballast, free = disk / "ballast", os.statvfs(disk)
+    with contextlib.suppress(OSError), ballast.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, max(1, free.f_bavail * free.f_frsize - int(leave)))
+    return ballast
 
 
 @pytest.mark.parametrize("spare", [1.2, 1.5, 1.99, 2.3])
-def test_a_full_disk_leaves_the_checkpoint_before_whole(
-    workspace_factory: Make,
-    trained_workspace: Path,
-    small_disk: Callable[..., Path],
-    capsys: pytest.CaptureFixture[str],
-    spare: float,
+def test_a_disk_that_fills_up_leaves_the_checkpoint_before_whole(
+    workspace_factory: Make, trained_workspace: Path, small_disk: Callable[..., Path], spare: float
 ) -> None:
+    """``spare``: how many checkpoints the disk still takes when another process has filled it."""
     size = next(iter(states(trained_workspace)[0].checkpoints.values())).size
-    disk = small_disk(disk_for(size, spare))
+    disk = small_disk("64m")
     root = workspace_factory(**{"paths.model_store": str(disk / "store")})
-    assert cli.main(["train", "-w", str(root)]) == 4
-    told = capsys.readouterr().err
-    assert "Free some space there" in told
-    assert "no space left on device" in told.lower()
-    assert len(told.strip().splitlines()) == 1
+
+    def react(event: ev.AnyEvent) -> None:
+        if isinstance(event, ev.Progress) and event.global_step == 1:
+            fill(disk, spare * size)
+
+    with pytest.raises(StorageProblem, match=r"(?i)no space left on device.*Free some space there") as caught:
+        train(root, sink=Seen(react))
+    assert caught.value.exit_code == 4
     state = states(root)[0]
     assert state.failure is not None
     assert (state.failure.kind, state.failure.resumable) == ("storage", True)
@@ -270,12 +273,28 @@ def test_a_full_disk_leaves_the_checkpoint_before_whole(
     assert found.folder is not None
     assert found.folder.name == f"checkpoint-{5 * int(spare)}"
 
-    # with more room the run goes on, to the same weights
-    subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+    # with room again the run goes on, to the same weights
+    (disk / "ballast").unlink()
     train(root)
     undisturbed = workspace_factory()
     train(undisturbed)
     assert final_weights(root) == final_weights(undisturbed)
+
+
+def test_a_step_that_has_no_room_is_refused_before_anything_is_made(
+    workspace_factory: Make, small_disk: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    disk = small_disk("64m")
+    root = workspace_factory(**{"paths.model_store": str(disk / "store")})
+    fill(disk, 100_000)
+    before = tree(root)
+    assert cli.main(["train", "-w", str(root)]) == 4
+    told = capsys.readouterr().err
+    assert f"{disk}" in told
+    assert "there is no room for this step" in told
+    assert "Free some space" in told
+    assert tree(root) == before
+    assert [path.name for path in disk.iterdir()] == ["ballast"]
 
 
 def test_a_full_workspace_disk_is_told_and_the_run_can_be_resumed(
@@ -284,22 +303,18 @@ def test_a_full_workspace_disk_is_told_and_the_run_can_be_resumed(
     """The journal cannot be written any more."""
     disk = small_disk("256k")
     root = workspace_factory(**{"paths.runs": str(disk / "runs"), "paths.model_store": str(tmp_path / "store")})
-    ballast = disk / "ballast"
-    filled = False
 
-    def fill(event: ev.AnyEvent) -> None:
-        nonlocal filled
-        if isinstance(event, ev.Progress) and event.global_step == 7 and not filled:
-            filled = True
-            with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+    def react(event: ev.AnyEvent) -> None:
+        if isinstance(event, ev.Progress) and event.global_step == 7:
+            with contextlib.suppress(OSError), (disk / "ballast").open("wb", buffering=0) as file:
                 while True:
                     file.write(b"x" * 4096)
 
-    seen = Seen(fill)
+    seen = Seen(react)
     with pytest.raises(StorageProblem, match=r"events.jsonl: cannot be written: no space left on device. Free"):
         train(root, sink=seen)
     assert seen.of(ev.RunFailed)  # the screen learns of it although the journal cannot
-    ballast.unlink()
+    (disk / "ballast").unlink()
     train(root)
     undisturbed = workspace_factory()
     train(undisturbed)
@@ -332,7 +347,7 @@ class _Limited(Command):
 def test_a_read_only_store_is_told_before_anything_is_made(
     workspace_factory: Make, small_disk: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    disk = small_disk("1m", "ro")
+    disk = small_disk("64m", "ro")
     root = workspace_factory(**{"paths.model_store": str(disk / "store")})
     before = tree(root)
     assert cli.main(["train", "-w", str(root)]) == 4
@@ -423,7 +438,7 @@ def test_a_bug_is_recorded_and_the_run_can_be_resumed(workspace_factory: Make, m
 def test_a_second_start_is_refused(workspace_factory: Make, capsys: pytest.CaptureFixture[str]) -> None:
     root = workspace_factory(**{"early_stop.policy": "ask"})
     process = start_training(root)
-    Follower(root).wait(lambda event: isinstance(event, ev.DecisionAwaited), process)
+    Follower(root).wait(lambda event: isinstance(event, ev.PhaseChanged) and event.phase == "waiting", process)
     before = tree(root)
     assert cli.main(["train", "-w", str(root), "--new"]) == 7
     assert f"a training is already running here (process {process.pid})" in capsys.readouterr().err

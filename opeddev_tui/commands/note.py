@@ -1,15 +1,11 @@
 """``note``: keep an observation on a run."""
 
 import argparse
-import os
-import shlex
-import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 from opeddev_tui.commands.options import add_workspace, load_settings
-from opeddev_tui.errors import SettingsProblem, TrainingProblem
+from opeddev_tui.editor import edit
+from opeddev_tui.errors import TrainingProblem
 from opeddev_tui.observations import annotate
 from opeddev_tui.workspace import Workspace
 
@@ -44,16 +40,3 @@ def _written() -> str:
     if not sys.stdin.isatty():
         return sys.stdin.read()
     return edit("")
-
-
-def edit(text: str) -> str:
-    """Return ``text`` as it is after the person's editor ($VISUAL, $EDITOR, else vi) was closed."""
-    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-    with tempfile.TemporaryDirectory(prefix="opeddev-note-") as folder:
-        path = Path(folder) / "note.md"
-        path.write_text(text, encoding="utf-8")
-        try:
-            subprocess.run([*shlex.split(editor), str(path)], check=False)
-        except (OSError, ValueError) as error:
-            raise SettingsProblem(f"the editor {editor!r} does not start: {error}.", where="EDITOR") from None
-        return path.read_text(encoding="utf-8", errors="replace")

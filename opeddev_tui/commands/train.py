@@ -10,7 +10,8 @@ from typing import Any
 
 from rich.console import Console
 
-from opeddev_tui import logs
+from opeddev_tui import logs, notify_terminal
+from opeddev_tui.afterwards import attended
 from opeddev_tui.background import start_detached
 from opeddev_tui.commands.options import add_workspace, load_settings
 from opeddev_tui.config import LoadedSettings
@@ -92,7 +93,8 @@ class _Signals:
 
 
 @contextmanager
-def _stop_on_signals(control: Control) -> Iterator[_Signals]:
+def stop_on_signals(control: Control) -> Iterator[_Signals]:
+    """Ask ``control`` to stop at the first SIGINT or SIGTERM inside the block."""
     signals = _Signals(control)
     before = {number: signal.signal(number, signals.handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -125,9 +127,10 @@ def _train(root: Path, loaded: LoadedSettings, *, which: str, new: bool, start_f
     control = Control()
     asks = loaded.settings.early_stop.policy == "ask" and sys.stdin.isatty()
     request = StepRequest(which=which, new=new, start_from=start_from)
-    with _stop_on_signals(control) as signals, ConsoleView(console) as view:
+    with stop_on_signals(control) as signals, ConsoleView(console) as view:
         decider = TerminalDecider(view, control) if asks else None
-        runs = run_steps(root, loaded, request, sink=view, control=control, decider=decider)
+        with attended(root, loaded.settings, view, terminal=notify_terminal.terminal()) as sink:
+            runs = run_steps(root, loaded, request, sink=sink, control=control, decider=decider)
     if not runs:
         console.print("Every step is trained. Add the next batch, or train one again: train --step K --new.")
     return 128 + signals.received if signals.received is not None else 0

@@ -23,7 +23,8 @@ max_length = 512
 per_device_train_batch_size = 4
 per_device_eval_batch_size = 16
 learning_rate = 3e-3
-resume_learning_rate = 6e-4
+resume_learning_rate = 3e-4
+start_from = "best"
 
 [generation]
 max_new_tokens = 64

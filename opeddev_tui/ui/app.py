@@ -44,7 +44,7 @@ def _screen(mode: str, title: str) -> Callable[[], Screen[Any]]:
 
 
 class OpeddevApp(App[str]):
-    """The app. Its result says how it was left: "quit", "detach" (training goes on), "attach", "demo"."""
+    """The app. Its result says how it was left: "quit", "detach" (training goes on), "attach", "reopen", "demo"."""
 
     TITLE = "opeddev-tui"
     CSS_PATH = "app.tcss"
@@ -84,19 +84,20 @@ class OpeddevApp(App[str]):
         self._load_themes(root)
 
     def _load_themes(self, root: Path | None) -> None:
+        """Put the wanted theme in place before the style sheets are read, so that they are read once."""
         themes, self.failed_themes = load_themes(theme_folders(root))
         for theme in themes.values():
             self.register_theme(theme)
-        wanted = self.loaded.settings.ui.theme
+        wanted = self._remembered_theme = self.loaded.settings.ui.theme
         self.missing_theme = "" if wanted in self.available_themes else wanted
-        self.theme = (
-            DEFAULT
-            if self.missing_theme and DEFAULT in themes
-            else wanted
-            if not self.missing_theme
-            else "textual-dark"
-        )
-        self._remembered_theme = wanted
+        fallback = DEFAULT if DEFAULT in themes else "textual-dark"
+        self.set_reactive(App.theme, fallback if self.missing_theme else wanted)
+        dark = self.current_theme.dark
+        # what Textual does when a theme changes, without its second reading of every style sheet
+        for name, on in (("-dark-mode", dark), ("-light-mode", not dark), (f"-theme-{self.theme}", True)):
+            self.set_class(on, name, update=False)
+        self._refresh_truecolor_filter(self.ansi_theme)
+        self.stylesheet.set_variables(self.get_css_variables())
 
     def on_mount(self) -> None:
         """Begin to look at the training and to read the workspace, after the first frame."""
@@ -262,8 +263,8 @@ class OpeddevApp(App[str]):
         return False
 
     def attach(self) -> None:
-        """Leave this view for the screen of the process that trains."""
-        self.exit("attach")
+        """Leave this view for the screen of the process that trains, or open the workspace where none does."""
+        self.exit("attach" if self.session.whose == "other" else "reopen")
 
     def _remember_theme(self, name: str) -> None:
         if name != self._remembered_theme and self.session.has_workspace and not self.session.read_only:

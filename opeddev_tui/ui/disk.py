@@ -123,7 +123,6 @@ class DiskWork:
             session.whose = await asyncio.to_thread(self._provider.trained_by, session.current)
             if session.whose != "other":
                 session.apply(await asyncio.to_thread(reader.read_new))
-                session.end_viewing()
                 self.refresh()
                 return
             await asyncio.sleep(FOLLOW_EVERY)

@@ -20,6 +20,8 @@ RESIZED = b"w"
 _PATH_LIMIT = 107
 _HELLO_SECONDS = 2.0
 _REBIND_SECONDS = 30.0
+# how soon to look again whether another process still listens
+_TAKEN_SECONDS = 2.0
 
 
 def peer(connection: socket.socket) -> tuple[int, int]:
@@ -150,6 +152,7 @@ class Listener:
     def _open(self) -> None:
         if listening(self._path):
             self._on_problem("another process listens for terminals here")
+            self._check = self._loop.call_later(_TAKEN_SECONDS, self._stay)
             return
         try:
             self._socket = self._bind()

@@ -78,12 +78,52 @@ PANE: tuple[Key, ...] = (
 )
 
 GENERATIONS: tuple[Key, ...] = (
-    Key("right_square_bracket", "epoch(1)", "Later epoch", "Show a later generation on the right.", footer=True),
-    Key("left_square_bracket", "epoch(-1)", "Earlier epoch", "Show an earlier generation.", footer=True),
-    Key("j,n,right,l", "prompt(1)", "Next prompt", "Go to the next probe prompt.", footer=True),
-    Key("k,p,left,h", "prompt(-1)", "Previous prompt", "Go to the previous probe prompt.", footer=True),
-    Key("up,pageup", "move(-1)", "Up", "Scroll the texts up."),
-    Key("down,pagedown", "move(1)", "Down", "Scroll the texts down."),
+    Key("j,n,right,l", "prompt(1)", "Next", "Go to the next prompt.", footer=True),
+    Key("k,p,left,h", "prompt(-1)", "Previous", "Go to the previous prompt.", footer=True),
+    Key("right_square_bracket", "epoch(1)", "Later", "Show a later point on the right.", footer=True),
+    Key("left_square_bracket", "epoch(-1)", "Earlier", "Show an earlier point on the right.", footer=True),
+    Key("right_curly_bracket,full_stop", "left_epoch(1)", "Left later", "Show a later point on the left.", shown="} ."),
+    Key("left_curly_bracket,comma", "left_epoch(-1)", "Left", "Show an earlier point on the left.", True, "{ ,"),
+    Key("0", "left_first", "Left: first", "Left: the first point there is; again: before this step."),
+    Key("up,pageup", "move(-1)", "Up", "Scroll the texts up, both sides together."),
+    Key("down,pagedown", "move(1)", "Down", "Scroll the texts down, both sides together."),
+    Key("b", "blind", "Blind round", "Rate this epoch against the state before the step, names hidden.", footer=True),
+    Key("m", "grades", "Grades", "Grades of the whole hold-out: confusion matrix and flips.", footer=True),
+    Key("o", "observe", "Observation", "Write an observation on this run."),
+    Key("a", "own_prompt", "Own prompt", "Add a prompt of your own to the probe prompts."),
+    Key("d", "marks", "Marks", "Mark the differences between the sides, or not."),
+    Key("tab", "app.focus_next", "Next text", "Go to the next of the four texts."),
+    Key("enter", "grow", "Grow", "Grow the focused text, or both sides, to the full screen; again: back."),
+    Key("escape", "shrink", "Back", "Back from a grown text."),
+)
+
+BLIND: tuple[Key, ...] = (
+    Key("1,left", "answer('left')", "Left", "The left text is better.", footer=True, shown="1 ←"),
+    Key("2,right", "answer('right')", "Right", "The right text is better.", footer=True, shown="2 →"),
+    Key("3", "answer('tie')", "Tie", "Both are equally good.", footer=True),
+    Key("4", "answer('both bad')", "Both bad", "Neither is any good; counts as a tie.", footer=True),
+    Key("u", "undo", "Undo", "Take the last rating back, until the names are shown.", footer=True),
+    Key("k,up,pageup", "move(-1)", "Up", "Scroll both texts up.", shown="k ↑"),
+    Key("j,down,pagedown", "move(1)", "Down", "Scroll both texts down.", shown="j ↓"),
+    Key("tab", "app.focus_next", "Next text", "Go to the next text."),
+    Key("enter", "grow", "Grow", "Both sides over the whole screen; again: back."),
+    Key("question_mark,f1", "help", "Help", "Show these keys.", shown="?"),
+    Key("escape,q", "leave", "Leave", "Leave; a half-finished round goes on later.", footer=True, shown="Esc"),
+)
+
+GRADES: tuple[Key, ...] = (
+    Key("right_square_bracket", "epoch(1)", "Later", "Show a later epoch.", footer=True),
+    Key("left_square_bracket", "epoch(-1)", "Earlier", "Show an earlier epoch.", footer=True),
+    Key("f,right", "group(1)", "Next group", "Fixed, broken, still right, still wrong.", footer=True, shown="f →"),
+    Key("F,left", "group(-1)", "Previous group", "The group before.", shown="F ←"),
+    Key("enter", "open_row", "Read", "Read the selected row.", footer=True),
+    Key("escape,m", "back", "Back", "Back to the generations.", footer=True, shown="Esc"),
+)
+
+NOTE: tuple[Key, ...] = (
+    Key("ctrl+s", "keep", "Keep", "Keep the text.", shown="Ctrl+S"),
+    Key("ctrl+e", "editor", "$EDITOR", "Write in your own editor.", shown="Ctrl+E"),
+    Key("escape", "drop", "Not now", "Close without keeping anything.", shown="Esc"),
 )
 
 TABLE: tuple[Key, ...] = (
@@ -124,6 +164,8 @@ RUNS: tuple[Key, ...] = (
 SCREEN_KEYS: dict[str, tuple[tuple[str, tuple[Key, ...]], ...]] = {
     "monitor": (("Monitor", MONITOR), ("In a pane", PANE)),
     "generations": (("Generations", GENERATIONS),),
+    "blind": (("Blind round", BLIND),),
+    "grades": (("Grades", GRADES), ("In the table", TABLE)),
     "checkpoints": (("Checkpoints", CHECKPOINTS), ("In the table", TABLE)),
     "log": (("Log", LOG),),
     "settings": (("Settings", SETTINGS), ("In the table", TABLE)),

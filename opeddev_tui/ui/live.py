@@ -35,11 +35,13 @@ def engine_runner(root: Path, loaded: LoadedSettings, start: Start, sink: Sink, 
     """Train with the real engine."""
     # before the training stack is loaded, which takes seconds: a second start learns of it at once
     with reserved(Workspace(root, loaded.settings.paths)):
+        from opeddev_tui.afterwards import attended
         from opeddev_tui.engine import run_steps
         from opeddev_tui.steps import StepRequest
 
         request = StepRequest(which=start.which, new=start.new, start_from=start.start_from)
-        return run_steps(root, loaded, request, sink=sink, control=control)
+        with attended(root, loaded.settings, sink) as told:
+            return run_steps(root, loaded, request, sink=told, control=control)
 
 
 class Live:

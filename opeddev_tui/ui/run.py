@@ -10,6 +10,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from textual.driver import Driver
+
 from opeddev_tui import logs
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.errors import Problem
@@ -60,6 +62,8 @@ def run_app(
         from opeddev_tui.ui.attach import attach
 
         return attach(workspace.socket)
+    if result == "reopen":
+        return run_app(root, loaded)
     return house.exit_code(detached)
 
 
@@ -96,7 +100,8 @@ class LastingApp(OpeddevApp):
                 self.tell(f"{house.signals.name}: saving, then leaving; a second one leaves at once.")
             return
         signalled = house.signals is not None and house.signals.number is not None
-        if signalled or (self.disk.opened and not house.presence.attached):
+        alone = not house.read_only and self.disk.opened and not house.presence.attached
+        if signalled or alone:
             self.exit("quit")
 
     def let_go(self) -> bool:
@@ -110,7 +115,7 @@ class LastingApp(OpeddevApp):
     def give_terminal_back(self) -> None:
         """Restore the terminal now, from a signal handler."""
         if self._driver is not None:
-            self._driver.close()
+            self._driver.stop_application_mode()
 
     def _fatal_error(self) -> None:
         # Textual would print all local variables; the plain traceback goes to the log
@@ -147,7 +152,7 @@ class House:
                 run=run,
                 start=start,
                 read_only=self.read_only,
-                driver_class=make_driver(self.workspace.socket, self.presence.changed, detached=detached),
+                driver_class=self._driver(detached),
                 on_ready=guard.redirect_python_output,
             )
             result = self._app.run()
@@ -160,6 +165,12 @@ class House:
             start, detached = False, True
         self.live.wait()
         return "failed" if failure is not None else result
+
+    def _driver(self, detached: bool) -> type[Driver] | None:
+        """Return the driver of an app that may train; a view ends with its terminal, as any program."""
+        if self.read_only:
+            return None
+        return make_driver(self.workspace.socket, self.presence.changed, detached=detached)
 
     def _note(self, failure: Exception, guard: OutputGuard) -> None:
         """Write the traceback down and tell the terminal in one sentence."""

@@ -73,11 +73,6 @@ class Session:
                 self.requested.pop("sample", None)
             self.current.apply(event)
 
-    def end_viewing(self) -> None:
-        """The other process trains no more: this one may."""
-        if self.viewing:
-            self.viewing = self.read_only = False
-
     def _prepare(self, event: ev.AnyEvent) -> None:
         if isinstance(event, ev.PhaseChanged):
             self.preparing = f"{event.phase} {event.detail}"
@@ -126,7 +121,7 @@ class Session:
             preparing=self.preparing,
             replay=self.old is not None,
             read_only=self.read_only,
-            attachable=self.viewing and self.whose == "other",
+            viewing=self.viewing,
             trouble=self.trouble if self.old is None else "",
             previous=self._previous(),
             batches=inventory(scan.rows, [row.state for row in reversed(self.rows) if row.run != self.current_run]

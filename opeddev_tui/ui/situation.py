@@ -68,9 +68,11 @@ def situation(view: View) -> Situation:
 
 def _viewing_offers(view: View) -> tuple[Offer, ...]:
     """Return what a read-only view can do: go to where the keys count."""
-    if not view.attachable:
+    if not view.viewing:
         return ()
-    return (Offer("attach", "a", "Attach", "this is a view; take the screen of the training process"),)
+    if view.whose == "other":
+        return (Offer("attach", "a", "Attach", "this only looks; take the screen of the training process"),)
+    return (Offer("attach", "a", "Open", "that process trains no more; open the workspace to train in it"),)
 
 
 def kind_of(view: View) -> Kind:

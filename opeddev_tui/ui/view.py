@@ -52,7 +52,8 @@ class View:
     preparing: str = ""
     replay: bool = False
     read_only: bool = False
-    attachable: bool = False
+    # read only because another process had the screen of the training when this one was opened
+    viewing: bool = False
     trouble: str = ""
     previous: tuple[RunState, ...] = ()
     batches: tuple[BatchRow, ...] = ()

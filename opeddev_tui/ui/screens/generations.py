@@ -1,4 +1,4 @@
-"""Owns the generations: each probe prompt with what the model wrote before and writes now, side by side."""
+"""Owns the generations: each probe prompt with what any two points of the training wrote for it, side by side."""
 
 from __future__ import annotations
 
@@ -6,145 +6,243 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from textual.binding import BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from opeddev_tui.events import Sample, SamplesGenerated
-from opeddev_tui.state import RunState
-from opeddev_tui.text import clean, clean_line
-from opeddev_tui.ui.format import number
+from opeddev_tui.events import Sample
+from opeddev_tui.text import clean_line
+from opeddev_tui.ui.format import number, signed
+from opeddev_tui.ui.generations.panes import TextPane, scroll_together
+from opeddev_tui.ui.generations.points import Key as PointKey
+from opeddev_tui.ui.generations.points import Point, before_step, index_of, points, same_weights
+from opeddev_tui.ui.generations.strip import strip
+from opeddev_tui.ui.generations.texts import coloured, compared
 from opeddev_tui.ui.keys import GENERATIONS, Key, bindings
+from opeddev_tui.ui.panes.bars import ClickBar
 from opeddev_tui.ui.screens.place import Place
 from opeddev_tui.ui.view import View
 
-
-class TextPane(VerticalScroll):
-    """A scrolling frame around one text."""
-
-    def __init__(self, title: str, *, id: str) -> None:
-        super().__init__(id=id, classes="pane")
-        self.border_title = Content(title)
-        self._body = Static(markup=False, classes="body")
-        self._text: tuple[str, str] = ("", "")
-
-    def compose(self) -> Iterable[Widget]:
-        """Make the text."""
-        yield self._body
-
-    def set_text(self, title: str, text: str) -> None:
-        """Show a text under a title; both may come from anywhere."""
-        if (title, text) != self._text:
-            self._text = (title, text)
-            self.border_title = Content(clean_line(title))
-            self._body.update(Content(clean(text)))
-            self.scroll_home(animate=False)
-
-    @property
-    def text(self) -> str:
-        """What is shown."""
-        return clean(self._text[1])
+NONE_YET = "No generations yet: the probe prompts are generated before the step and after every epoch."
+NO_PROBES = "No probe prompts: the setting generation.num_probes is 0."
 
 
 class GenerationsScreen(Place):
-    """Before on the left, now on the right."""
+    """Any two points of the training beside each other."""
 
     mode: ClassVar[str] = "generations"
     own_keys: ClassVar[tuple[Key, ...]] = GENERATIONS
-    BINDINGS: ClassVar[list[BindingType]] = bindings(GENERATIONS, priority=("up,pageup", "down,pagedown"))
-    AUTO_FOCUS = "#now"
+    BINDINGS: ClassVar[list[BindingType]] = bindings(
+        GENERATIONS, priority=("up,pageup", "down,pagedown", "j,n,right,l", "k,p,left,h")
+    )
+    AUTO_FOCUS = "#right"
+    CSS_PATH = "generations.tcss"
 
     def __init__(self) -> None:
         super().__init__()
         self._prompt = 0
-        self._behind = 0  # how many generations before the newest one is shown; 0 follows the newest
+        # None follows: the left side the beginning of the step, the right side the newest generation
+        self._left: PointKey | None = None
+        self._right: PointKey | None = None
+        self._marks = True
+        self._points: list[Point] = []
+        self._run = ""
 
     def compose_body(self) -> Iterable[Widget]:
-        """Make the heading and the four texts."""
+        """Make the heading, the strip and the four texts."""
         yield Static(markup=False, id="which", classes="hint")
-        yield TextPane("Prompt", id="prompt")
-        with Horizontal(id="sides"):
-            yield TextPane("Before", id="before")
-            yield TextPane("Now", id="now")
-        yield TextPane("Reference", id="reference")
+        yield ClickBar(id="strip")
+        with Horizontal(id="asked"):
+            yield TextPane("Prompt", id="probe")
+            yield TextPane("Reference", id="wanted")
+        yield Static(markup=False, id="same")
+        with Horizontal(id="texts"):
+            yield TextPane("Left", id="left")
+            yield TextPane("Right", id="right")
+
+    def on_mount(self) -> None:
+        """Tie the two sides together."""
+        scroll_together(self, self.query_one("#left", TextPane), self.query_one("#right", TextPane))
 
     def show_body(self, view: View) -> None:
-        """Show one prompt of one generation against epoch 0."""
-        state = view.state
-        if not state.samples:
-            self._say("No generations yet: the probe prompts are generated before the step and after every epoch.")
+        """Show one prompt at two points."""
+        if view.run != self._run:
+            self._run, self._left, self._right = view.run, None, None
+        self._points = points(view.previous, view.state)
+        self.set_class(not self._points, "-empty")
+        if not self._points or self._points[-1].key[0] != getattr(view.state.started, "run", ""):
+            self.set_class(True, "-empty")
+            self.query_one("#which", Static).update(Content(NO_PROBES if view.state.samples else NONE_YET))
             return
-        self._behind = max(0, min(self._behind, len(state.samples) - 1))
-        now = state.samples[len(state.samples) - 1 - self._behind]
-        if not now.samples:
-            self._say("No probe prompts: the setting generation.num_probes is 0.")
-            return
-        self._prompt %= len(now.samples)
-        self._draw(state, now, self._prompt)
+        left, right = self._chosen()
+        asked = self._points[right].samples
+        self._prompt %= len(asked)
+        self._draw(left, right, asked[self._prompt], len(asked))
 
-    def _say(self, words: str) -> None:
-        self.query_one("#which", Static).update(Content(words))
-        for name in ("prompt", "before", "now", "reference"):
-            self.query_one(f"#{name}", TextPane).set_text(name.capitalize(), "")
+    def _chosen(self) -> tuple[int, int]:
+        found = self._points
+        return index_of(found, self._left, before_step(found)), index_of(found, self._right, len(found) - 1)
 
-    def _draw(self, state: RunState, now: SamplesGenerated, at: int) -> None:
-        before, sample = state.samples[0], now.samples[at]
-        first = before.samples[at] if at < len(before.samples) else None
-        loss = state.holdout.get(int(now.epoch)) if now.epoch == int(now.epoch) else None
-        which = Content.styled(f"Epoch {_epoch(now.epoch)}", "bold $primary") + Content(
-            f"  ({len(state.samples) - self._behind} of {len(state.samples)} generations)"
-            f"   prompt {at + 1} of {len(now.samples)}"
-            f"   hold-out loss {number(loss.loss if loss else None, 4)}"
-        )
-        self.query_one("#which", Static).update(which)
-        kind = f" · {sample.kind}" if sample.kind else ""
-        self.query_one("#prompt", TextPane).set_text(f"Prompt {sample.id}{kind}", sample.prompt)
-        self._side("before", f"Epoch {_epoch(before.epoch)} (before)", first)
-        self._side("now", f"Epoch {_epoch(now.epoch)}{'' if self._behind else ' (now)'}", sample)
-        wanted = f" · grade {sample.reference_grade}" if sample.reference_grade is not None else ""
-        self.query_one("#reference", TextPane).set_text(f"Reference{wanted}", sample.reference)
+    def _draw(self, at_left: int, at_right: int, asked: Sample, count: int) -> None:
+        left, right = self._points[at_left], self._points[at_right]
+        self._head(left, right, asked, count)
+        bar = self.query_one("#strip", ClickBar)
+        bar.lay(strip(self._points, at_left, at_right, bar.size.width or 80), gap=1)
+        kind = asked.kind
+        name = clean_line(asked.id) or str(self._prompt + 1)
+        title = f"Prompt {name}" + (f" · {clean_line(kind)}" if kind and kind != "own" else "")
+        self.query_one("#probe", TextPane).set_text(title, coloured(asked.prompt, kind), place=asked.prompt)
+        self._reference(asked)
+        words = same_weights(left, right)
+        same = self.query_one("#same", Static)
+        same.display = bool(words)
+        same.update(Content.styled(f"! {words}", "bold $warning"))
+        self._sides(left, right, asked)
 
-    def _side(self, name: str, title: str, sample: Sample | None) -> None:
-        pane = self.query_one(f"#{name}", TextPane)
-        if sample is None:
-            pane.set_text(title, "")
-            return
-        pane.set_text(f"{title} · {_judged(sample)}", sample.text)
+    def _head(self, left: Point, right: Point, asked: Sample, count: int) -> None:
+        change = signed(right.loss - left.loss, 4) if left.loss is not None and right.loss is not None else ""
+        loss = f"hold-out loss {number(left.loss, 4)} → {number(right.loss, 4)}" + (f" ({change})" if change else "")
+        head = Content.styled(f"Prompt {self._prompt + 1} of {count}", "bold $primary")
+        parts = [head, Content(loss)]
+        if asked.own:
+            parts.insert(1, Content("your own"))
+        if not self._marks:
+            parts.append(Content("differences not marked"))
+        self.query_one("#which", Static).update(Content.styled(" · ", "$muted").join(parts))
+
+    def _reference(self, asked: Sample) -> None:
+        pane = self.query_one("#wanted", TextPane)
+        grade = f"grade {asked.reference_grade}" if asked.reference_grade is not None else ""
+        if asked.own or not asked.reference:
+            none = Content.styled("None: this is a prompt of your own." if asked.own else "None in the row.", "$muted")
+            pane.set_text("Reference", none, place=asked.prompt)
+        else:
+            pane.set_text("Reference", coloured(asked.reference, asked.kind), below=grade, place=asked.prompt)
+
+    def _sides(self, left: Point, right: Point, asked: Sample) -> None:
+        answers = left.answer(asked), right.answer(asked)
+        if answers[0] is not None and answers[1] is not None:
+            texts = compared(answers[0].text, answers[1].text, asked.kind, marks=self._marks)
+        else:
+            texts = tuple(_alone(answer, asked.kind) for answer in answers)
+        for name, point, answer, text in zip(("left", "right"), (left, right), answers, texts, strict=True):
+            mark = "L" if name == "left" else "R"
+            self.query_one(f"#{name}", TextPane).set_text(
+                f"{mark}▸ {point.label}", text, below=judged(answer), place=(point.key, asked.prompt)
+            )
+
+    # --- keys
 
     def action_epoch(self, step: int) -> None:
-        """Show a later or an earlier generation."""
-        self._behind -= step
-        self.boss.show_now()
+        """Show a later or an earlier point on the right; past the newest it follows again."""
+        if self._points:
+            at = max(0, min(self._chosen()[1] + step, len(self._points) - 1))
+            self._right = None if at == len(self._points) - 1 else self._points[at].key
+            self.boss.show_now()
+
+    def action_left_epoch(self, step: int) -> None:
+        """Show a later or an earlier point on the left."""
+        if self._points:
+            at = max(0, min(self._chosen()[0] + step, len(self._points) - 1))
+            self._left = self._points[at].key
+            self.boss.show_now()
+
+    def action_left_first(self) -> None:
+        """The first point on the left, or the beginning of this step again."""
+        if self._points:
+            first = self._points[0].key
+            self._left = None if self._left == first else first
+            self.boss.show_now()
+
+    def action_right_point(self, at: int) -> None:
+        """Show the point that was clicked on the right."""
+        if at < len(self._points):
+            self._right = self._points[at].key
+            self.boss.show_now()
 
     def action_prompt(self, step: int) -> None:
         """Go to another prompt."""
         self._prompt += step
         self.boss.show_now()
 
+    def action_marks(self) -> None:
+        """Mark differences, or not."""
+        self._marks = not self._marks
+        self.boss.show_now()
+
     def action_move(self, step: int) -> None:
-        """Scroll the focused text, or both sides together."""
-        focused = self.focused
-        if isinstance(focused, TextPane) and focused.id in ("prompt", "reference"):
-            focused.scroll_relative(y=2 * step, animate=False)
-            return
-        for name in ("before", "now"):
-            self.query_one(f"#{name}").scroll_relative(y=2 * step, animate=False)
+        """Scroll the focused text; a side takes the other one with it."""
+        focused = self.focused if isinstance(self.focused, TextPane) else self.query_one("#right", TextPane)
+        focused.scroll_relative(y=2 * step, animate=False)
+
+    def action_grow(self) -> None:
+        """Grow what is focused, or back."""
+        top = isinstance(self.focused, TextPane) and self.focused.id in ("probe", "wanted")
+        grown = (
+            self.has_class("-grow-top", "-grow-sides") or self.has_class("-grow-sides") or self.has_class("-grow-top")
+        )
+        self.set_class(not grown and top, "-grow-top")
+        self.set_class(not grown and not top, "-grow-sides")
+        self.call_after_refresh(self.boss.show_now)
+
+    def action_shrink(self) -> None:
+        """Back to all four texts."""
+        self.remove_class("-grow-top", "-grow-sides")
+        self.call_after_refresh(self.boss.show_now)
+
+    def action_blind(self) -> None:
+        """Begin or go on with a blind round."""
+        from opeddev_tui.ui.screens.blind import open_blind
+
+        state = self.boss.session.state
+        right = self._points[self._chosen()[1]] if self._points else None
+        mine = right is not None and right.key[0] == getattr(state.started, "run", "") and not right.key[3]
+        epoch = int(right.key[1]) if right is not None and mine and right.key[1] == int(right.key[1]) else None
+        open_blind(self.boss, epoch or None)
+
+    def action_grades(self) -> None:
+        """Show the grades of the whole hold-out."""
+        from opeddev_tui.ui.screens.grades import GradesScreen
+
+        self.boss.push_screen(GradesScreen())
+
+    def action_observe(self) -> None:
+        """Write an observation."""
+        from opeddev_tui.ui.screens.note import ask_note
+
+        ask_note(self.boss, self.boss.session.run, self.boss.session.state)
+
+    def action_own_prompt(self) -> None:
+        """Add a prompt of one's own."""
+        from opeddev_tui.ui.screens.note import ask_prompt
+
+        def take(words: str) -> None:
+            known = list(self.boss.loaded.settings.generation.prompts)
+            self.boss.disk.save_settings({"generation.prompts": [*known, words]})
+            self.boss.tell("Kept: it is generated from the next start of a training on.")
+
+        if self.boss.session.has_workspace and not self.boss.session.read_only:
+            ask_prompt(self.boss, take)
 
     def text_to_copy(self) -> str:
         """Return the focused text."""
         return self.focused.text if isinstance(self.focused, TextPane) else ""
 
 
-def _epoch(epoch: float) -> str:
-    return f"{epoch:.0f}" if epoch == int(epoch) else f"{epoch:.2f}"
+def _alone(answer: Sample | None, kind: str) -> Content:
+    if answer is None:
+        return Content.styled("This prompt was not among the probe prompts then.", "$muted")
+    return coloured(answer.text, kind)
 
 
-def _judged(sample: Sample) -> str:
+def judged(sample: Sample | None) -> str:
     """Return the grade read from the text, and whether it is the reference's, in words and not by colour."""
+    if sample is None:
+        return ""
     if sample.grade is None:
-        return "no grade found" if sample.reference_grade is not None else f"{sample.tokens} tokens"
+        return "no grade found" if sample.reference_grade is not None else ""
     if sample.reference_grade is None:
         return f"grade {sample.grade}"
     off = sample.grade - sample.reference_grade
-    return f"grade {sample.grade} {'= reference' if off == 0 else f'({off:+d})'}"
+    return f"grade {sample.grade} {'= reference' if off == 0 else f'({off:+d} from reference)'}"

@@ -23,6 +23,11 @@ class Place(Screen[None]):
     mode: ClassVar[str] = ""
     own_keys: ClassVar[tuple[Key, ...]] = ()
 
+    def __init__(self) -> None:
+        super().__init__()
+        # a new screen has the newest style sheets: Textual would read all of them once more
+        self._css_update_count = self.app._css_update_count
+
     @property
     def boss(self) -> OpeddevApp:
         """The app, with its type."""

@@ -1,0 +1,1 @@
+"""What the screens about generations, blind rounds and grades are made of."""

@@ -1,0 +1,56 @@
+"""Owns the frames around texts, two of which can scroll together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static
+
+from opeddev_tui.text import clean_line
+
+
+class TextPane(VerticalScroll):
+    """A scrolling frame around one text; its titles may come from anywhere."""
+
+    def __init__(self, title: str, *, id: str) -> None:
+        super().__init__(id=id, classes="pane")
+        self.border_title = Content(title)
+        self._body = Static(markup=False, classes="body")
+        self._drawn: tuple[object, ...] = ()
+        self._place: object = None
+        self._text = Content("")
+
+    def compose(self) -> Iterable[Widget]:
+        """Make the text."""
+        yield self._body
+
+    def set_text(self, title: str, text: Content, *, below: str = "", place: object = None) -> None:
+        """Show ``text``, which is clean already; another ``place`` (prompt, point) begins at its top."""
+        drawn = (title, text.plain, text.spans, below)
+        if drawn != self._drawn:
+            self._drawn, self._text = drawn, text
+            self.border_title = Content(clean_line(title))
+            self.border_subtitle = Content(clean_line(below))
+            self._body.update(text)
+        if place != self._place:
+            self._place = place
+            self.scroll_home(animate=False)
+
+    @property
+    def text(self) -> str:
+        """What is shown."""
+        return self._text.plain
+
+
+def scroll_together(owner: Widget, first: TextPane, second: TextPane) -> None:
+    """Let each of two panes follow the other, however it is scrolled."""
+
+    def follow(other: TextPane, y: float) -> None:
+        if round(other.scroll_y) != round(min(y, other.max_scroll_y)):
+            other.scroll_to(y=y, animate=False)
+
+    owner.watch(first, "scroll_y", lambda y: follow(second, y), init=False)
+    owner.watch(second, "scroll_y", lambda y: follow(first, y), init=False)

@@ -1,0 +1,59 @@
+"""Owns the end of a blind round in words: the score, what was what, and which side was preferred. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from textual.content import Content
+
+from opeddev_tui import decision, human
+from opeddev_tui.events import Preference
+from opeddev_tui.human import Pair, Score
+from opeddev_tui.state import RunState
+from opeddev_tui.text import clean_line
+from opeddev_tui.ui.columns import fit
+
+_CHOICES: Mapping[Preference, str] = {"tie": "a tie", "both bad": "both bad", "now": "", "before": ""}
+
+
+def revealed(
+    state: RunState, epoch: int, pairs: Sequence[Pair], given: Mapping[int, Preference], confidence: float
+) -> Content:
+    """Return what was what and the score of a finished round."""
+    score = human.score([given[pair.prompt] for pair in pairs if pair.prompt in given], confidence)
+    if score is None:
+        return Content("Nothing was rated.")
+    lines = [_score(score, confidence), _counts(score, epoch), Content(_meaning(state, epoch, score)), Content("")]
+    lines.append(Content.styled(f"{'':<4}{'left was':<12}{'right was':<12}{'you preferred':<24}prompt", "$muted"))
+    lines += [_line(number, pair, given[pair.prompt], epoch) for number, pair in enumerate(pairs, 1)]
+    return Content("\n").join(lines)
+
+
+def _score(score: Score, confidence: float) -> Content:
+    low, high = score.interval
+    head = Content.styled(f"Score {score.value:.2f}", "bold $primary")
+    return head + Content(f"   {confidence:.0%} interval {low:.2f} to {high:.2f}, {score.rated} prompts rated")
+
+
+def _counts(score: Score, epoch: int) -> Content:
+    return Content(
+        f"epoch {epoch} better {score.wins} · before the step better {score.losses} · "
+        f"ties {score.ties} · both bad {score.both_bad} (a tie, too)"
+    )
+
+
+def _meaning(state: RunState, epoch: int, score: Score) -> str:
+    earlier = decision.human_scores(human.counted(state))
+    best = max([0.5, *(value for at, value in earlier.items() if at < epoch)])
+    better = "better than" if score.value > best else "not better than"
+    doubt = "" if score.interval[0] > 0.5 or score.interval[1] < 0.5 else " Within chance: the interval holds 0.50."
+    return f"For the rule: {better} the best so far ({best:.2f}).{doubt}"
+
+
+def _line(number: int, pair: Pair, choice: Preference, epoch: int) -> Content:
+    names = {"now": f"epoch {epoch}", "before": "before"}
+    side = "left" if pair.left == choice else "right"
+    told = _CHOICES[choice] or f"{side}: {names[choice]}"
+    mark = {"now": "+", "before": "−"}.get(choice, "=")
+    line = f"{mark} {number:<2}{names[pair.left]:<12}{names[pair.right]:<12}{told:<24}"
+    return Content(line) + Content.styled(fit(clean_line(pair.asked), 60).rstrip(), "$muted")
