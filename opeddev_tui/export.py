@@ -3,7 +3,6 @@
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from opeddev_tui import checkpoints, models
 from opeddev_tui import settings as st
@@ -141,15 +140,3 @@ def _prompting(settings: st.Settings, *, adapter: bool) -> list[str]:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
-
-
-def difference(one: dict[str, Any], two: dict[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
-    """Return (name, value in ``one``, value in ``two``) of everything that differs, tables flattened with dots."""
-    found: list[tuple[str, Any, Any]] = []
-    for key in dict.fromkeys([*one, *two]):
-        a, b = one.get(key), two.get(key)
-        if isinstance(a, dict) and isinstance(b, dict):
-            found += difference(a, b, f"{prefix}{key}.")
-        elif a != b:
-            found.append((f"{prefix}{key}", a, b))
-    return found

@@ -151,12 +151,10 @@ def _run_manifest(workspace: Workspace, entry: catalog.Entry) -> dict[str, Any]:
 
 
 def _diff(context: Context) -> int:
-    from opeddev_tui.export import difference
-
     one, two = context.find(context.options.one), context.find(context.options.two)
     pairs = [
-        *difference(as_json(one), as_json(two)),
-        *difference(
+        *catalog.difference(as_json(one), as_json(two)),
+        *catalog.difference(
             _run_manifest(context.workspace, one).get("settings", {}),
             _run_manifest(context.workspace, two).get("settings", {}),
             "settings.",

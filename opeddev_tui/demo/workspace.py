@@ -11,7 +11,7 @@ MODEL = "models/tiny-qwen3"
 
 # a model of random weights needs larger steps than a pretrained one; everything else is as shipped
 CONFIG = f"""\
-# Settings of the demo. All settings with their defaults: opeddev-tui settings, or config.toml of the project.
+# Settings of the demo. All settings with their defaults: the config.toml that `opeddev-tui init` writes.
 
 [model]
 name = "{MODEL}"  # made here from a seed

@@ -7,9 +7,10 @@ the size of the data set.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+from msgspec.structs import replace
 from textual.color import Color, ColorParseError
 
 from opeddev_tui.state import RunState
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from opeddev_tui.ui.points import Column
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(Struct, frozen=True):
     """How the person wants to see the curves. ``window`` and ``cursor`` are in units of the x axis."""
 
     log: bool = False
@@ -33,8 +33,7 @@ class Look:
     cursor: float | None = None
 
 
-@dataclass(frozen=True)
-class Palette:
+class Palette(Struct, frozen=True):
     """Colours of the plot."""
 
     train: str = "#6cb6ff"
@@ -76,8 +75,7 @@ def _plain(text: str) -> Color | None:
     return None if colour.ansi is not None or colour.auto else colour
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One item of the legend: how the series is drawn, its colour, what it is now."""
 
     mark: str
@@ -85,8 +83,7 @@ class Entry:
     text: str
 
 
-@dataclass(frozen=True)
-class SizePoint:
+class SizePoint(Struct, frozen=True):
     """What one step reached with its data."""
 
     step: int

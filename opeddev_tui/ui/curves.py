@@ -5,9 +5,9 @@ from __future__ import annotations
 import locale
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+from msgspec.structs import replace
 from rich.text import Text
 from textual.binding import BindingType
 from textual.timer import Timer

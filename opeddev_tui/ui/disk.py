@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from opeddev_tui import config
 from opeddev_tui.control import AnyCommand
 from opeddev_tui.errors import Problem
 from opeddev_tui.journal import JournalReader
-from opeddev_tui.recovery import Recovery, crashed, examine
 from opeddev_tui.ui.live import Start, in_words, traceback_text
 from opeddev_tui.ui.provider import Provider
 from opeddev_tui.ui.scan import scan_data
 from opeddev_tui.ui.view import RunRow
 
 if TYPE_CHECKING:
+    from opeddev_tui.recovery import Recovery
     from opeddev_tui.ui.app import OpeddevApp
 
 T = TypeVar("T")
@@ -83,10 +84,15 @@ class DiskWork:
     async def _find_crash(self) -> Recovery | None:
         """Look what a run that ended without a word left behind; reads every byte of its newest checkpoint."""
         session = self._app.session
-        if session.read_only or not crashed(session.current, alive=session.whose != "none"):
+        if session.read_only or session.current.started is None:
+            return None
+        recovery = await asyncio.to_thread(importlib.import_module, "opeddev_tui.recovery")
+        if not recovery.crashed(session.current, alive=session.whose != "none"):
             return None
         self._app.tell("The last run did not end well: reading its newest checkpoint …", severity="warning")
-        return await asyncio.to_thread(examine, self._provider.workspace, session.current_run, session.current)
+        workspace = self._provider.workspace
+        found = await asyncio.to_thread(recovery.examine, workspace, session.current_run, session.current)
+        return cast("Recovery", found)
 
     async def _open_latest(self, run: str) -> None:
         session = self._app.session

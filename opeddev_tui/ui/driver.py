@@ -182,8 +182,8 @@ class DetachableDriver(LinuxDriver):
         columns, lines = terminal.size
         self._tell(f"attached: {columns}x{lines}" + (f" from process {client.pid}" if client else ""))
         self._send_size(terminal.size)
-        if self._app.is_running:
-            # the terminal before may have lost the focus last
+        if self._app._dom_ready:
+            # not the first one: the terminal before may have lost the focus last
             self.send_message(events.AppFocus())
             self._repaint()
 

@@ -4,13 +4,12 @@ Text of a model can make a terminal type by itself, and a person's key may be me
 ago: neither may decide anything. Pure: the clock is handed in.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from opeddev_tui.control import AnyCommand
 
 
-@dataclass(frozen=True)
-class Chosen:
+class Chosen(Struct, frozen=True):
     """A choice on its way: what it is, in words, and when it takes effect (monotonic seconds)."""
 
     command: AnyCommand

@@ -1,13 +1,12 @@
 """Owns the key tables: what each key does on each screen. Bindings, footer and help are made from them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from msgspec import Struct
 from textual.binding import Binding, BindingType
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(Struct, frozen=True):
     """One row: keys (comma-separated, Textual names), action, a word for the footer, a sentence for the help."""
 
     keys: str
@@ -30,6 +29,7 @@ _NAMES = {
     "right_square_bracket": "]",
     "enter": "Enter",
     "escape": "Esc",
+    "space": "Space",
     "tab": "Tab",
     "shift+tab": "Shift+Tab",
     "ctrl+p": "^p",
@@ -134,7 +134,26 @@ TABLE: tuple[Key, ...] = (
 )
 
 CHECKPOINTS: tuple[Key, ...] = (
-    Key("enter,r", "resume_from", "Train from here", "Train the next step from the selected checkpoint.", footer=True),
+    Key(
+        "enter,r",
+        "resume_from",
+        "Train from it",
+        "Train the next step, or a branch, from the selected one.",
+        footer=True,
+    ),
+    Key("space", "mark", "Mark", "Mark one or two: their differences below; d, v and p work on both.", footer=True),
+    Key("v", "verify", "Verify", "Read every byte of the selected (or marked) ones.", footer=True),
+    Key("V", "verify_all", "Verify all", "Read every byte of all of them."),
+    Key("p", "pin", "Pin", "Never delete it; again: take the pin away.", footer=True),
+    Key("n", "note", "Note", "Write a note on it."),
+    Key("t", "try_it", "Try", "Answer a prompt with it; with two marked, side by side.", footer=True),
+    Key("s", "score", "Score", "Score it on the hold-out again."),
+    Key("x", "export", "Export", "Write it as an ordinary model folder with a model card."),
+    Key("d,delete", "remove", "Delete", "Delete the selected (or marked) ones; shows first what goes.", footer=True),
+    Key("D", "prune", "Prune", "Delete everything that nothing needs; shows first what goes."),
+    Key("o", "order", "Order", "As a tree, by loss, by age or by size."),
+    Key("slash", "filter", "Filter", "Show only checkpoints that contain a text: best, lora, step 2, a note."),
+    Key("escape", "clear_filter", "Clear", "Drop the filter, then the marks."),
 )
 
 LOG: tuple[Key, ...] = (

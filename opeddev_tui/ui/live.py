@@ -8,8 +8,9 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.control import AnyCommand, Control, Stop
@@ -19,8 +20,7 @@ from opeddev_tui.ui.queue import EventQueue
 from opeddev_tui.workspace import Workspace, reserved
 
 
-@dataclass(frozen=True)
-class Start:
+class Start(Struct, frozen=True):
     """What to train: the next step, all of them or one; from the natural checkpoint or a chosen one."""
 
     which: str = "next"

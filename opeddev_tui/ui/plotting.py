@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
 from rich.color import Color
 from rich.style import Style
 from rich.text import Text
@@ -28,8 +28,7 @@ _ANSI = re.compile(r"\x1b\[([0-9;]*)m")
 _TO_ASCII = str.maketrans("┌┐└┘─│├┤┬┴┼●◆○•·×", "++++-|+++++o*o+.x")
 
 
-@dataclass(frozen=True)
-class Series:
+class Series(Struct, frozen=True):
     """One curve. ``line`` joins the points; ``marker`` is a character put on each of them.
 
     An empty marker is none, "braille" is a fine dot.
@@ -44,8 +43,7 @@ class Series:
     marker: str = ""
 
 
-@dataclass(frozen=True)
-class Colours:
+class Colours(Struct, frozen=True):
     """Colours of what is not a series."""
 
     axes: str = "#808080"
@@ -53,8 +51,7 @@ class Colours:
     text: str = "#808080"
 
 
-@dataclass(frozen=True)
-class _Drawn:
+class _Drawn(Struct, frozen=True):
     """A series ready for plotext, on the scale of the plot: its line, cut and reduced, and its points."""
 
     series: Series
@@ -62,8 +59,7 @@ class _Drawn:
     points: tuple[Column, Column]
 
 
-@dataclass(frozen=True)
-class _Frame:
+class _Frame(Struct, frozen=True):
     """The ranges of the axes and the cells between them."""
 
     x: tuple[float, float]

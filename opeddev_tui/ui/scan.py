@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from opeddev_tui.errors import Problem
 from opeddev_tui.settings import Settings
@@ -23,8 +24,7 @@ Stamp = tuple[tuple[str, int, int], ...]
 _MOST_FILES = 2000
 
 
-@dataclass(frozen=True)
-class Scan:
+class Scan(Struct, frozen=True):
     """What lies in the data folders."""
 
     rows: tuple[BatchRow, ...] = ()

@@ -6,8 +6,9 @@ Pure: a function of the view. Whether a key means something is decided here and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from opeddev_tui.events import Verdict
 from opeddev_tui.text import clean_line
@@ -20,14 +21,13 @@ Kind = Literal[
 ]  # fmt: skip
 
 MARKS: dict[str, str] = {
-    "no workspace": "○", "reading": "…", "problem": "✗", "empty": "○", "ready": "○", "starting": "…",
+    "no workspace": "○", "reading": "◌", "problem": "✗", "empty": "○", "ready": "○", "starting": "…",
     "training": "▶", "paused": "‖", "stalled": "!", "awaiting": "?", "interrupted": "■", "failed": "✗",
     "finished": "✓",
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """Something a key does now."""
 
     action: str
@@ -36,8 +36,7 @@ class Offer:
     effect: str = ""
 
 
-@dataclass(frozen=True)
-class Situation:
+class Situation(Struct, frozen=True):
     """What the bar shows. ``question`` identifies it: a new one makes keys wait."""
 
     kind: Kind
@@ -126,7 +125,7 @@ def _no_workspace(view: View) -> Situation:
 
 
 def _reading(view: View) -> Situation:  # noqa: ARG001 - same shape as the others
-    return Situation("reading", "Reading the workspace …")
+    return Situation("reading", "Reading the workspace")
 
 
 def _problem(view: View) -> Situation:

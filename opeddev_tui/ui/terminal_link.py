@@ -20,6 +20,7 @@ STALL_SECONDS = 5.0
 # frames waiting beyond this are dropped and made good by one full repaint: a slow link shows the present, not the past
 BACKLOG_BYTES = 64 * 1024
 _READ_BYTES = 64 * 1024
+_MOMENT_MILLISECONDS = 4
 # how long a terminal that still answers may take to swallow the last bytes
 _FAREWELL_SECONDS = 2.0
 
@@ -190,7 +191,12 @@ class Tty:
         """Write until nothing waits or the terminal is full."""
         try:
             while self._waiting:
-                self._write_some()
+                try:
+                    self._write_some()
+                except BlockingIOError:
+                    # one that reads along takes a whole frame, which is more than the kernel's buffer, in a moment
+                    if self._stall_check is not None or not self._taken_soon():
+                        raise
         except BlockingIOError:
             if self._stall_check is None:
                 self._loop.add_writer(self._fd, self._drain)
@@ -207,6 +213,12 @@ class Tty:
         if self._behind:
             self._behind = False
             self._on_caught_up()
+
+    def _taken_soon(self) -> bool:
+        """Wait for a moment for a terminal that is about to read; False for one that is slow."""
+        poll = select.poll()
+        poll.register(self._fd, select.POLLOUT)
+        return bool(poll.poll(_MOMENT_MILLISECONDS))
 
     def _check_stall(self) -> None:
         # the loop itself may have been busy all this time

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
@@ -30,8 +31,7 @@ _KNOWN = {item.name for item in fields(Theme)}
 _COLOURS = _KNOWN - {"name", "dark", "luminosity_spread", "text_alpha", "variables", "ansi"}
 
 
-@dataclass(frozen=True)
-class FailedTheme:
+class FailedTheme(Struct, frozen=True):
     """A theme file that cannot be used, and why."""
 
     path: Path

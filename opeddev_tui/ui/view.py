@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import Literal, Protocol
+
+from msgspec import Struct, field
 
 from opeddev_tui.state import RunState
 from opeddev_tui.ui.guard import Chosen
@@ -12,8 +13,7 @@ from opeddev_tui.ui.guard import Chosen
 Whose = Literal["none", "mine", "other"]
 
 
-@dataclass(frozen=True)
-class BatchRow:
+class BatchRow(Struct, frozen=True):
     """One line of the inventory."""
 
     name: str
@@ -30,8 +30,7 @@ class BatchRow:
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class RunRow:
+class RunRow(Struct, frozen=True):
     """One line of the list of runs."""
 
     run: str
@@ -39,8 +38,7 @@ class RunRow:
     status: str
 
 
-@dataclass(frozen=True)
-class View:
+class View(Struct, frozen=True):
     """Everything the screens show. ``state`` belongs to the UI thread; ``clock`` is monotonic, ``now`` wall time."""
 
     state: RunState = field(default_factory=RunState)

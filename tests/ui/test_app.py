@@ -284,18 +284,6 @@ async def test_a_run_is_replayed_and_left_again(tmp_path: Path) -> None:
         assert app.session.old is None
 
 
-async def test_training_starts_from_a_chosen_checkpoint(tmp_path: Path) -> None:
-    engine = ScriptedEngine(error=StorageProblem("enough"))
-    async with scene(tmp_path, "finished") as (app, pilot):
-        app.live._runner = engine
-        await pilot.press("3", "j", "enter")
-        await pilot.pause()
-        await pilot.press("y")
-        await until(pilot, lambda: engine.starts)
-        assert engine.starts == [Start(new=True, start_from="/store/run/checkpoint-100")]
-        assert app.current_mode == "monitor"
-
-
 async def test_settings_are_saved_checked_and_reset(tmp_path: Path) -> None:
     async with scene(tmp_path, "ready") as (app, pilot):
         await pilot.press("5", "slash", *"num_train_epochs", "enter", "enter")

@@ -58,7 +58,7 @@ def matrix(measured: GradesMeasured, grades: Sequence[int]) -> Content:
         for grade in columns:
             parts.append(_cell(counts[wanted, grade], right=grade == wanted))
         lines.append(Content("").join(parts))
-    lines += [Content(""), Content.styled("[n] agrees · columns: grade read, ? none", "$muted")]
+    lines += [Content(""), Content.styled("[n] agrees · ? none read", "$muted")]
     return Content("\n").join(lines)
 
 
@@ -82,14 +82,13 @@ class Measure:
 def measures(before: GradesMeasured | None, now: GradesMeasured, middle: int) -> list[Measure]:
     """Return every measure before and now, and what a simple rule reaches."""
     off_middle = [abs(middle - wanted) for wanted in now.reference]
-    classifier = f", text classifier {_share(now.classifier_exact)}" if now.classifier_exact is not None else ""
     constant = number(sum(off_middle) / len(off_middle), 2) if off_middle else "–"
     rows: list[tuple[str, str, Callable[[float | None], str], str]] = [
         ("parsed", "parsed", _share, ""),
-        ("exact", "exact", _share, f"majority {_share(now.majority_exact)}{classifier}"),
+        ("exact", "exact", _share, f"majority {_share(now.majority_exact)}"),
         ("within one", "within_one", _share, f"always {middle}: {_share(now.middle_within_one)}"),
         ("mean error", "mean_absolute_error", _two, f"always {middle}: {constant}"),
-        ("kappa (QWK)", "kappa", _two, "any constant: 0.00"),
+        ("kappa (QWK)", "kappa", _two, "constant: 0.00"),
     ]
     return [
         Measure(
@@ -128,13 +127,11 @@ def measures_text(before: GradesMeasured | None, now: GradesMeasured, middle: in
     )
     rows = measures(before, now, middle)
     parts = [table(rows, columns, width)]
-    told = (
-        [f"kappa now: interval {now.kappa_interval[0]:.2f} to {now.kappa_interval[1]:.2f}"]
-        if now.kappa_interval
-        else []
-    )
+    told: list[str] = []
+    if now.kappa_interval is not None:
+        told.append(f"kappa between {now.kappa_interval[0]:.2f} and {now.kappa_interval[1]:.2f}")
     if now.classifier_exact is not None:
-        told.append(f"text classifier on the same rows: exact {_share(now.classifier_exact)}")
+        told.append(f"a text classifier: exact {_share(now.classifier_exact)}")
     told.append(f"{len(now.reference)} rows in {now.seconds:.1f} s")
     parts += [Content(""), Content.styled(clean_line(" · ".join(told)), "$muted")]
     return Content("\n").join(parts)

@@ -100,10 +100,7 @@ def before_step(found: Sequence[Point]) -> int:
 def same_weights(left: Point, right: Point) -> str:
     """Say it where both sides are the same weights; otherwise nothing."""
     if left.key == right.key:
-        return "Left and right are the same generation: choose another point for one of them."
+        return "Left and right are the same generation: choose another point for one."
     if left.fingerprint and left.fingerprint == right.fingerprint:
-        return (
-            f"Same weights on both sides (fingerprint {clean_line(left.fingerprint)[:12]}): "
-            "this compares a model with itself."
-        )
+        return f"Same weights on both sides ({clean_line(left.fingerprint)[:12]}): a model compared with itself."
     return ""

@@ -11,21 +11,21 @@ from opeddev_tui.events import Preference
 from opeddev_tui.human import Pair, Score
 from opeddev_tui.state import RunState
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.columns import fit
 
 _CHOICES: Mapping[Preference, str] = {"tie": "a tie", "both bad": "both bad", "now": "", "before": ""}
 
 
 def revealed(
-    state: RunState, epoch: int, pairs: Sequence[Pair], given: Mapping[int, Preference], confidence: float
+    state: RunState, epoch: int, pairs: Sequence[Pair], given: Mapping[int, Preference], confidence: float, width: int
 ) -> Content:
-    """Return what was what and the score of a finished round."""
+    """Return what was what and the score of a finished round, ``width`` cells wide."""
     score = human.score([given[pair.prompt] for pair in pairs if pair.prompt in given], confidence)
     if score is None:
         return Content("Nothing was rated.")
     lines = [_score(score, confidence), _counts(score, epoch), Content(_meaning(state, epoch, score)), Content("")]
-    lines.append(Content.styled(f"{'':<4}{'left was':<12}{'right was':<12}{'you preferred':<24}prompt", "$muted"))
-    lines += [_line(number, pair, given[pair.prompt], epoch) for number, pair in enumerate(pairs, 1)]
+    lines.append(Content.styled(f"{'':<5}{'left was':<11}{'right was':<11}{'you preferred':<18}prompt", "$muted"))
+    for number, pair in enumerate(pairs, 1):
+        lines.append(_line(number, pair, given[pair.prompt], epoch).truncate(max(20, width), ellipsis=True))
     return Content("\n").join(lines)
 
 
@@ -38,7 +38,7 @@ def _score(score: Score, confidence: float) -> Content:
 def _counts(score: Score, epoch: int) -> Content:
     return Content(
         f"epoch {epoch} better {score.wins} · before the step better {score.losses} · "
-        f"ties {score.ties} · both bad {score.both_bad} (a tie, too)"
+        f"ties {score.ties} · both bad {score.both_bad}"
     )
 
 
@@ -47,7 +47,7 @@ def _meaning(state: RunState, epoch: int, score: Score) -> str:
     best = max([0.5, *(value for at, value in earlier.items() if at < epoch)])
     better = "better than" if score.value > best else "not better than"
     doubt = "" if score.interval[0] > 0.5 or score.interval[1] < 0.5 else " Within chance: the interval holds 0.50."
-    return f"For the rule: {better} the best so far ({best:.2f}).{doubt}"
+    return f"For the rule: {better} the best so far ({best:.2f}).{doubt} Both bad counts as a tie."
 
 
 def _line(number: int, pair: Pair, choice: Preference, epoch: int) -> Content:
@@ -55,5 +55,5 @@ def _line(number: int, pair: Pair, choice: Preference, epoch: int) -> Content:
     side = "left" if pair.left == choice else "right"
     told = _CHOICES[choice] or f"{side}: {names[choice]}"
     mark = {"now": "+", "before": "−"}.get(choice, "=")
-    line = f"{mark} {number:<2}{names[pair.left]:<12}{names[pair.right]:<12}{told:<24}"
-    return Content(line) + Content.styled(fit(clean_line(pair.asked), 60).rstrip(), "$muted")
+    line = f"{mark} {number:<3}{names[pair.left]:<11}{names[pair.right]:<11}{told:<18}"
+    return Content(line) + Content.styled(clean_line(pair.asked.partition("\n")[0]), "$muted")

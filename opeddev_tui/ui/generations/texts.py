@@ -101,11 +101,13 @@ def _marked(pieces: Sequence[Piece], content: Content, blind: bool) -> Content:
             parts.append(part)
             continue
         look = "other" if blind else piece.kind
-        body = piece.text.rstrip()
+        start = len(piece.text) - len(piece.text.lstrip())
+        end = len(piece.text.rstrip())
         parts += [
+            part[:start],
             Content.styled(f"{_MARKS[look]}‹", _STYLES[look]),
-            part[: len(body)].stylize("underline"),
+            part[start:end].stylize("underline"),
             Content.styled("›", _STYLES[look]),
-            part[len(body) :],
+            part[end:],
         ]
     return Content("").join(parts)

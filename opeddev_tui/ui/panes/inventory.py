@@ -52,7 +52,7 @@ class InventoryPane(Pane):
     def render_view(self, view: View, width: int) -> Content:
         """Return the table of batches and what is wrong with them."""
         if not view.batches:
-            words = "Reading the data …" if not view.scanned else "No batches yet."
+            words = "Reading the data." if not view.scanned else "No batches yet."
             return Content.styled(words if view.has_workspace else "No workspace, no data.", "$muted")
         low, high = view.grades
         parts: list[Content | str] = [table(view.batches, _columns(low, high), width)]

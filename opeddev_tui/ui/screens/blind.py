@@ -24,13 +24,11 @@ from opeddev_tui.ui.generations.panes import TextPane, scroll_together
 from opeddev_tui.ui.generations.reveal import revealed
 from opeddev_tui.ui.generations.texts import coloured, compared
 from opeddev_tui.ui.keys import BLIND, Key, bindings
-from opeddev_tui.ui.panes.bars import KeyLine
+from opeddev_tui.ui.panes.bars import ClickBar
 from opeddev_tui.ui.recording import Recorder
 
 if TYPE_CHECKING:
     from opeddev_tui.ui.app import OpeddevApp
-
-_RATING = ("1", "2", "3", "4", "left", "right")
 
 
 class BlindScreen(ModalScreen[None]):
@@ -40,7 +38,7 @@ class BlindScreen(ModalScreen[None]):
         BLIND, priority=[key.keys for key in BLIND if key.action.startswith(("answer", "move"))]
     )
     CSS_PATH = "blind.tcss"
-    AUTO_FOCUS = "#left"
+    AUTO_FOCUS = ""  # a frame that stands out would favour a side
 
     def __init__(self, state: RunState, run: str, epoch: int, seed: int, *, confidence: float, guard: float) -> None:
         super().__init__()
@@ -67,14 +65,29 @@ class BlindScreen(ModalScreen[None]):
             yield TextPane("Left", id="left")
             yield TextPane("Right", id="right")
         yield TextPane("What was what", id="names")
-        yield KeyLine(BLIND)
+        yield ClickBar(id="keys")
 
     def on_mount(self) -> None:
         """Show the first prompt that is not rated."""
         self._recorder = Recorder(self.boss)
         scroll_together(self, self.query_one("#left", TextPane), self.query_one("#right", TextPane))
-        self.query_one(KeyLine).set_keys([key for key in BLIND if key.footer])
         self._draw()
+
+    def on_resize(self) -> None:
+        """Fit the line of keys and the end to the new width."""
+        self.call_after_refresh(self._draw_keys)
+        if self._open is None:
+            self.call_after_refresh(self._reveal)
+
+    def _draw_keys(self) -> None:
+        over = self._open is None
+        wanted = [key for key in BLIND if key.footer and (not over or key.action == "leave")]
+        parts = [
+            (Content.styled(key.display.split(" ")[0], "bold $accent") + Content.styled(f" {key.label}", "$muted"),
+             key.action)
+            for key in wanted
+        ]  # fmt: skip
+        self.query_one("#keys", ClickBar).lay(parts)
 
     @property
     def _open(self) -> Pair | None:
@@ -85,6 +98,7 @@ class BlindScreen(ModalScreen[None]):
         pair = self._open
         self._shown_at = time.monotonic()
         self.set_class(pair is None, "-over")
+        self._draw_keys()
         done = sum(item.prompt in self._given for item in self._pairs)
         blocks = "■" * done + "□" * (len(self._pairs) - done)
         started = self._state.started
@@ -116,7 +130,8 @@ class BlindScreen(ModalScreen[None]):
 
     def _reveal(self) -> None:
         pane = self.query_one("#names", TextPane)
-        content = revealed(self._state, self._epoch, self._pairs, self._given, self._confidence)
+        width = (pane.size.width or self.size.width - 4) - 2
+        content = revealed(self._state, self._epoch, self._pairs, self._given, self._confidence, width)
         pane.set_text("What was what", content, place="over")
         pane.focus()
 
@@ -146,6 +161,12 @@ class BlindScreen(ModalScreen[None]):
         if self.is_mounted:
             self._draw()
 
+    def _remember(self, prompt: int, choice: Preference) -> None:
+        """An undo was not taken by the disk: the rating still stands."""
+        self._given[prompt] = choice
+        if self.is_mounted:
+            self._draw()
+
     def action_undo(self) -> None:
         """Take the last rating back; once names are known that would no longer be blind."""
         if not self._given or self._open is None:
@@ -153,7 +174,7 @@ class BlindScreen(ModalScreen[None]):
             return
         prompt, choice = self._given.popitem()
         undo = UndoRating(epoch=self._epoch, prompt=prompt)
-        self._recorder.say(self._run, undo, failed=lambda: self._given.setdefault(prompt, choice))
+        self._recorder.say(self._run, undo, failed=lambda: self._remember(prompt, choice))
         self._draw()
 
     def action_move(self, step: int) -> None:

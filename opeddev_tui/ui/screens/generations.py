@@ -179,9 +179,7 @@ class GenerationsScreen(Place):
     def action_grow(self) -> None:
         """Grow what is focused, or back."""
         top = isinstance(self.focused, TextPane) and self.focused.id in ("probe", "wanted")
-        grown = (
-            self.has_class("-grow-top", "-grow-sides") or self.has_class("-grow-sides") or self.has_class("-grow-top")
-        )
+        grown = self.has_class("-grow-sides") or self.has_class("-grow-top")
         self.set_class(not grown and top, "-grow-top")
         self.set_class(not grown and not top, "-grow-sides")
         self.call_after_refresh(self.boss.show_now)

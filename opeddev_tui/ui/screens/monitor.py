@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
+import sys
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import ClassVar
 
+from msgspec.structs import replace
 from textual.binding import BindingType
 from textual.containers import Container
 from textual.events import DescendantFocus, Resize
@@ -38,6 +41,13 @@ TABS: tuple[tuple[str, str], ...] = (
 )
 
 
+_PLOTTING = ("numpy", "plotext")
+
+
+def _plotting_is_loaded() -> bool:
+    return all(name in sys.modules for name in _PLOTTING)
+
+
 class MonitorScreen(Place):
     """The default screen."""
 
@@ -51,6 +61,7 @@ class MonitorScreen(Place):
         self._current = "metrics"
         self._curves_at = float("-inf")
         self._curves_key: tuple[object, ...] = ()
+        self._loading = False
 
     def compose_body(self) -> Iterable[Widget]:
         """Make the panes and the bar."""
@@ -94,8 +105,18 @@ class MonitorScreen(Place):
         key = (view.run, len(state.epochs), len(state.holdout), state.status, len(view.previous))
         if key == self._curves_key and view.clock - self._curves_at < CURVES_EVERY:
             return
+        if not _plotting_is_loaded() and (state.curves.loss or state.holdout):
+            if not self._loading:
+                self._loading = True
+                self.run_worker(self._load_plotting(), exit_on_error=False)
+            return
         self._curves_key, self._curves_at = key, view.clock
         self.query_one(CurvesView).update_state(state, view.previous)
+
+    async def _load_plotting(self) -> None:
+        """Load what draws plots beside the event loop: it takes longer than everything else on the screen."""
+        await asyncio.to_thread(lambda: [importlib.import_module(name) for name in _PLOTTING])
+        self.boss.show_now()
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         """Follow the focus, however it moved."""

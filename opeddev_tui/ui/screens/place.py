@@ -48,6 +48,11 @@ class Place(Screen[None]):
         """Show what happened meanwhile."""
         self.call_after_refresh(self.boss.show_now)
 
+    def _compositor_refresh(self) -> None:
+        """Draw, but not while the app is about to change more (or nobody looks): Textual throws that picture away."""
+        if not self.app._batch_count:
+            super()._compositor_refresh()
+
     def show(self, view: View) -> None:
         """Draw ``view``."""
         self.query_one(StatusLine).show(view)

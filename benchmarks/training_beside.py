@@ -1,0 +1,102 @@
+"""Measures a training beside the screen: is the event loop late, are keys answered, is the training as fast as without."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import engine_helpers
+from wire import Wire
+
+HERE = Path(__file__).resolve().parent
+SIZE = (80, 24)
+ROUNDS = 3
+
+
+def workspace(folder: Path, name: str, model: Path) -> Path:
+    """Make a workspace whose step takes some twenty seconds."""
+    return engine_helpers.make_workspace(
+        folder / name,
+        model,
+        rows=160,
+        holdout=20,
+        settings={"data.max_length": 128, "training.num_train_epochs": 3, "training.per_device_train_batch_size": 8},
+    )
+
+
+def speed(root: Path) -> float:
+    """Return the examples per second of the newest run, over its epochs."""
+    state = engine_helpers.states(root)[-1]
+    return statistics.median(row.samples_per_second for row in state.epochs.values() if row.samples_per_second)
+
+
+def with_screen(root: Path, out: Path, keys: list[float], bytes_a_minute: list[float]) -> None:
+    """Train in the app; press ? and Esc now and then."""
+    with Wire([sys.executable, str(HERE / "probe.py"), "training", str(root), str(out)], SIZE) as wire:
+        wire.seen(b"samples/s", 90)
+        since, begun = len(wire.received), time.perf_counter()
+        while not out.exists() and time.perf_counter() - begun < 8:
+            wire.read(0.2)
+        minutes = (time.perf_counter() - begun) / 60
+        bytes_a_minute.append((len(wire.received) - since) / minutes)
+        while not out.exists() and len(keys) < 200 and wire.process.poll() is None:
+            try:
+                keys.append(wire.time("?", b"Esc closes"))
+            except AssertionError:
+                break
+            wire.press("\x1b")
+            wire.quiet(0.3)
+        wire.until_exit(120)
+
+
+def without(root: Path) -> None:
+    """Train from the command line."""
+    subprocess.run([sys.executable, "-m", "opeddev_tui", "train", "-w", str(root)], check=True, capture_output=True)
+
+
+def measure(folder: Path) -> list[tuple[str, str, str, bool]]:
+    """Train in turns and return the rows of the table."""
+    model = engine_helpers.build_model(folder / "model", hidden_size=192, num_hidden_layers=4)
+    screen: list[float] = []
+    alone: list[float] = []
+    keys: list[float] = []
+    wire: list[float] = []
+    late: dict[str, list[float]] = {"importing": [], "training": []}
+    for number in range(ROUNDS):
+        root, out = workspace(folder, f"screen{number}", model), folder / f"{number}.json"
+        with_screen(root, out, keys, wire)
+        for name, values in json.loads(out.read_text()).items():
+            late[name] += values
+        screen.append(speed(root))
+        root = workspace(folder, f"alone{number}", model)
+        without(root)
+        alone.append(speed(root))
+    return rows(screen, alone, keys, wire, late)
+
+
+def rows(
+    screen: list[float], alone: list[float], keys: list[float], wire: list[float], late: dict[str, list[float]]
+) -> list[tuple[str, str, str, bool]]:
+    """Return the figures as rows."""
+    from ui import percentile
+
+    share = statistics.median(screen) / statistics.median(alone)
+    common, worst = percentile(late["training"], 0.95) * 1e3, max(late["training"]) * 1e3
+    imports, key = max(late["importing"], default=0.0) * 1e3, percentile(keys, 0.95) * 1e3
+    return [
+        (
+            "event loop late while training, p95",
+            f"{common:.1f} ms of {len(late['training'])}",
+            "<= 20 ms",
+            common <= 20,
+        ),
+        ("… worst", f"{worst:.0f} ms", "<= 100 ms", worst <= 100),
+        ("… worst while the training stack loads", f"{imports:.0f} ms", "<= 300 ms", imports <= 300),
+        ("key to repaint while training, p95", f"{key:.0f} ms of {len(keys)}", "<= 50 ms", key <= 50),
+        ("training speed with the screen", f"{share:.1%} of without", ">= 95 %", share >= 0.95),
+        ("bytes a minute at 80x24 while training", f"{statistics.median(wire) / 1024:.0f} KiB", "", True),
+    ]

@@ -1,0 +1,159 @@
+"""Measures the screen: first frame, big runs, the event loop beside a training, keys, memory, bytes on the wire.
+
+``python benchmarks/ui.py [PART …]`` prints a table; parts: first open training memory. Everything runs on real
+pseudo-terminals in processes of their own, against a bare Textual app or a training without a screen, in turns.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
+
+from wire import Wire  # noqa: E402 - found through the path above
+
+SIZE = (120, 40)
+BARE = """
+from textual.app import App
+from textual.widgets import Static
+class Bare(App):
+    CSS = "Static { height: 1fr; border: round green; }"
+    def compose(self):
+        for number in range(4):
+            yield Static(f"READY {number}")
+Bare().run()
+"""
+Row = tuple[str, str, str, bool]
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the value below which ``share`` of the values lie."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("nan")
+
+
+def app_command(*words: str) -> list[str]:
+    """Return what starts the app."""
+    return [sys.executable, "-m", "opeddev_tui", *words]
+
+
+def first_frame(folder: Path, rounds: int = 9) -> list[Row]:
+    """Compare the first useful frame with that of a bare app."""
+    (folder / "config.toml").touch()
+    commands = {"bare": [sys.executable, "-c", BARE], "app": app_command(str(folder))}
+    words = {"bare": b"READY 3", "app": b"Live metrics"}
+    wall: dict[str, list[float]] = {"bare": [], "app": []}
+    for number in range(rounds + 1):
+        for name, command in commands.items():
+            with Wire(command, SIZE) as wire:
+                seconds = wire.seen(words[name])
+            if number:  # the first ones fill the caches of the disk
+                wall[name].append(seconds)
+    bare, app = (statistics.median(wall[name]) for name in ("bare", "app"))
+    ratio = app / bare
+    return [("first useful frame", f"{app:.2f} s, bare {bare:.2f} s: {ratio:.2f} x", "<= 1.4 x bare", ratio <= 1.4)]
+
+
+def big_run(folder: Path, steps: int = 100_000) -> str:
+    """Write the journal of a run of ``steps`` optimizer steps with five metrics each; return the run's id."""
+    from opeddev_tui import config
+    from opeddev_tui import events as ev
+    from opeddev_tui.workspace import Workspace
+
+    (folder / "config.toml").touch()
+    run = "20260101-000000-step0-base-beef"
+    path = Workspace(folder, config.load(folder).settings.paths).run_folder(run)
+    path.mkdir(parents=True)
+    opening = (
+        ev.RunStarted(at=1.0, run=run, step=0, batch="base", rows=100, holdout_rows=50, holdout_fingerprint="a",
+                      planned_epochs=10, max_epochs=10, seed=1, model="m", pid=1),
+        ev.DataPrepared(at=1.0, rows=100, tokens=1, loss_tokens=1, steps_per_epoch=steps // 10, total_steps=steps,
+                        batch_size=2, accumulation=1, learning_rate=1e-5),
+    )  # fmt: skip
+    with (path / "events.jsonl").open("wb") as file:
+        for event in opening:
+            file.write(ev.encode(event))
+        for number in range(1, steps + 1):
+            file.write(ev.encode(ev.Progress(at=1.0 + number, global_step=number, epoch=number * 10 / steps,
+                       loss=3.0 / number**0.2, grad_norm=1.1, learning_rate=1e-5, samples_per_second=9.0,
+                       tokens_per_second=999.0)))  # fmt: skip
+        for event in (ev.EpochFinished(at=9.0, epoch=10, train_loss=0.3, val_loss=0.31, samples_per_second=1.0,
+                                       global_step=steps),
+                      ev.RunFinished(at=9.0, epochs=10, last_checkpoint="c", best_checkpoint="c", best_epoch=10,
+                                     val_loss=0.31)):  # fmt: skip
+            file.write(ev.encode(event))
+    return run
+
+
+def opening(folder: Path, rounds: int = 5) -> list[Row]:
+    """Open a run of 100,000 optimizer steps in a running app, and in one that starts with it."""
+    run = big_run(folder)
+    opened, started = [], []
+    for _ in range(rounds):
+        with Wire(app_command(str(folder)), SIZE) as wire:
+            # the plot's axis is the last thing drawn
+            started.append(wire.seen(b"10.0"))
+            wire.quiet(0.5)
+            wire.press("6")
+            wire.seen(run[:12].encode())
+            wire.quiet(0.4)
+            opened.append(wire.time("\r", b"10.0"))
+    in_app, from_start = statistics.median(opened), statistics.median(started)
+    return [
+        ("100,000 steps x 5 metrics, opened in the app", f"{in_app:.2f} s", "< 1 s", in_app < 1),
+        ("… and from the command line", f"{from_start:.2f} s", "", True),
+    ]
+
+
+def training(folder: Path) -> list[Row]:
+    """Train a tiny model with the screen and without, in turns."""
+    import training_beside
+
+    return training_beside.measure(folder)
+
+
+def memory(folder: Path) -> list[Row]:
+    """Let a scripted training tell 10,000 events."""
+    out = folder / "memory.json"
+    with Wire([sys.executable, str(HERE / "probe.py"), "memory", str(folder), str(out)], SIZE) as wire:
+        wire.until_exit(120)
+    figures = json.loads(out.read_text())
+    grown = (figures["after"] - figures["before"]) / 2**20
+    return [
+        ("memory over 10,000 events", f"{grown:+.1f} MiB (of {figures['after'] / 2**20:.0f})", "< +10 MiB", grown < 10)
+    ]
+
+
+PARTS: dict[str, Callable[[Path], list[Row]]] = {
+    "first": first_frame, "open": opening, "training": training, "memory": memory,
+}  # fmt: skip
+
+
+def main() -> None:
+    """Measure and print the table."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a person's installation is compiled
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="opeddev-bench-") as folder:
+        os.environ["HOME"] = os.environ["XDG_CONFIG_HOME"] = folder
+        os.environ["PYTHONPYCACHEPREFIX"] = str(Path(folder) / "compiled")
+        for name in sys.argv[1:] or PARTS:
+            place = Path(folder) / name
+            place.mkdir()
+            rows += PARTS[name](place)
+    load = os.getloadavg()[0]
+    print(f"{os.cpu_count()} cores, load {load:.1f}, {time.strftime('%Y-%m-%d')}\n")
+    print("| what | measured | wanted | met |\n| --- | --- | --- | --- |")
+    for what, measured, wanted, met in rows:
+        print(f"| {what} | {measured} | {wanted} | {'yes' if met else 'NO'} |")
+
+
+if __name__ == "__main__":
+    main()

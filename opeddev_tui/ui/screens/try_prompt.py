@@ -1,0 +1,137 @@
+"""Owns trying checkpoints: a prompt, and one or two answers side by side as they are generated."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from opeddev_tui.catalog import Entry
+from opeddev_tui.errors import Problem
+from opeddev_tui.settings import Settings
+from opeddev_tui.text import clean
+from opeddev_tui.ui import shelf_work
+from opeddev_tui.ui.shelf import short
+
+_DRAW = 0.1
+
+
+class Answer:
+    """What one checkpoint writes. Filled by a thread, read by the screen."""
+
+    def __init__(self) -> None:
+        self.words = ""
+        self.state = ""
+
+
+class Trial:
+    """Checkpoints answering prompts one after the other in a thread of its own."""
+
+    def __init__(self, entries: Sequence[Entry], settings: Settings) -> None:
+        self._entries, self._settings = entries, settings
+        self._models: dict[str, shelf_work.Model] = {}
+        self._thread: threading.Thread | None = None
+        self._over = False
+        self.answers = [Answer() for _ in entries]
+
+    @property
+    def busy(self) -> bool:
+        """True while something is generated."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def ask(self, prompt: str) -> None:
+        """Begin to answer; does nothing while an answer is being written."""
+        if not self.busy:
+            self._thread = threading.Thread(target=self._run, args=(prompt,), daemon=True, name="try")
+            self._thread.start()
+
+    def end(self) -> None:
+        """Stop listening; what is being generated ends by itself."""
+        self._over = True
+
+    def _run(self, prompt: str) -> None:
+        for answer in self.answers:
+            answer.words, answer.state = "", "waiting"
+        for entry, answer in zip(self._entries, self.answers, strict=True):
+            try:
+                self._answer(entry, answer, prompt)
+            except (Problem, OSError, RuntimeError, ValueError) as error:
+                answer.state = f"failed: {error}"
+            if self._over:
+                return
+
+    def _answer(self, entry: Entry, answer: Answer, prompt: str) -> None:
+        key = str(entry.folder)
+        if key not in self._models:
+            answer.state = "loading"
+            self._models[key] = shelf_work.load_model(key, self._settings)
+        answer.state = "writing"
+        for piece in self._models[key].stream(prompt):
+            answer.words += piece
+            if self._over:
+                return
+        answer.state = "done"
+
+
+class TryScreen(ModalScreen[None]):
+    """A prompt above, answers below."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Close")]
+    DEFAULT_CSS = """
+    TryScreen .dialog { width: 94%; max-width: 200; height: 90%; }
+    TryScreen #answers { height: 1fr; }
+    TryScreen .answer { width: 1fr; height: 1fr; border: round $border-idle; padding: 0 1; scrollbar-size-vertical: 1; }
+    TryScreen .answer > Static { height: auto; }
+    """
+
+    def __init__(self, entries: Sequence[Entry], settings: Settings) -> None:
+        super().__init__()
+        self._entries = entries
+        self._trial = Trial(entries, settings)
+        self._drawn: list[str] = []
+
+    def compose(self) -> ComposeResult:
+        """Make the prompt and the answers."""
+        with Vertical(classes="dialog") as box:
+            box.border_title = "Try a prompt"
+            box.border_subtitle = "Enter asks, Esc closes"
+            yield Input(placeholder="a prompt; the system prompt is that of the settings", id="ask")
+            with Horizontal(id="answers"):
+                yield from self._panes()
+
+    def _panes(self) -> Iterable[VerticalScroll]:
+        for entry in self._entries:
+            pane = VerticalScroll(Static(markup=False), classes="answer")
+            pane.border_title = Content(short(entry))
+            yield pane
+
+    def on_mount(self) -> None:
+        """Draw what is written now and then."""
+        self.set_interval(_DRAW, self._draw)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Ask."""
+        event.stop()
+        if event.value.strip():
+            self._trial.ask(event.value)
+
+    def _draw(self) -> None:
+        texts = [f"{clean(answer.words)}\n[{clean(answer.state)}]" for answer in self._trial.answers]
+        if texts == self._drawn:
+            return
+        self._drawn = texts
+        for pane, text, answer in zip(self.query(".answer"), texts, self._trial.answers, strict=True):
+            pane.query_one(Static).update(Content(text if answer.state else "Nothing asked yet."))
+            pane.scroll_end(animate=False)
+
+    def action_leave(self) -> None:
+        """Close; an answer being written ends by itself."""
+        self._trial.end()
+        self.dismiss()

@@ -1,0 +1,264 @@
+"""Owns what the checkpoint browser shows: entries as lines of a tree or a sorted list, details, differences.
+
+Pure but for ``read_shelf``, which reads the disk: call that in a thread.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opeddev_tui import catalog
+from opeddev_tui.catalog import Entry
+from opeddev_tui.history import list_runs
+from opeddev_tui.settings import Settings
+from opeddev_tui.text import clean_line
+from opeddev_tui.ui.columns import fit
+from opeddev_tui.ui.format import duration, number, signed, size
+from opeddev_tui.ui.screens.grid import Cell
+from opeddev_tui.workspace import Workspace
+
+# what was found by reading every byte: an empty list is a whole checkpoint
+Verified = Mapping[str, list[str]]
+ORDERS: tuple[str, ...] = ("tree", "loss", "age", "size")
+TITLES = (
+    "checkpoint",
+    "hold-out",
+    "gain (95 %)",
+    "state",
+    "marks",
+    "size",
+    "age",
+    "human",
+    "exact",
+    "kind",
+)
+RUN = "run "
+# the first column leaves room for the others on 80 columns
+_WIDEST = 24
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Everything on disk, with each run's batch and settings."""
+
+    entries: tuple[Entry, ...] = ()
+    batches: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    free: int = 0
+    budget: str = ""
+
+    def find(self, key: str) -> Entry | None:
+        """Return the entry with this folder."""
+        return next((entry for entry in self.entries if str(entry.folder) == key), None)
+
+
+def read_shelf(workspace: Workspace, settings: Settings) -> Shelf:
+    """Read all of it from disk."""
+    records = list_runs(workspace)
+    entries = catalog.list_entries(workspace, records)
+    store = next(folder for folder in (workspace.store, *workspace.store.parents) if folder.exists())
+    newest = next((entry.size for entry in reversed(entries) if entry.published), 0)
+    kept = settings.training.save_total_limit + 1
+    return Shelf(
+        tuple(entries),
+        {record.id: record.state.started.batch for record in records if record.state.started},
+        {run: _settings_of(workspace, run) for run in {entry.run for entry in entries}},
+        shutil.disk_usage(store).free,
+        catalog.disk_budget(workspace.store, newest, kept) or "",
+    )
+
+
+def _settings_of(workspace: Workspace, run: str) -> dict[str, Any]:
+    try:
+        found = json.loads(workspace.run_manifest(run).read_text())
+    except (OSError, ValueError):
+        return {}
+    settings = found.get("settings", {}) if isinstance(found, dict) else {}
+    return settings if isinstance(settings, dict) else {}
+
+
+# --- lines of the table
+
+
+def lines(
+    shelf: Shelf, verified: Verified, marked: Sequence[str], *, order: str, wanted: str, now: float
+) -> list[tuple[str, tuple[Cell, ...]]]:
+    """Return (key, cells) of what is shown; a run's own line has a key that begins with ``RUN``."""
+    kept = [entry for entry in shelf.entries if wanted.lower() in _searched(shelf, entry, verified)]
+    if order != "tree":
+        kept.sort(key=_KEYS[order])
+        return [(str(entry.folder), _cells(entry, short(entry), verified, marked, now)) for entry in kept]
+    result: list[tuple[str, tuple[Cell, ...]]] = []
+    for run in dict.fromkeys(entry.run for entry in sorted(kept, key=lambda item: (item.step, item.run))):
+        mine = [entry for entry in kept if entry.run == run]
+        result.append((RUN + run, _run_cells(shelf, mine)))
+        for entry in mine:
+            branch = "└" if entry is mine[-1] else "├"
+            result.append((str(entry.folder), _cells(entry, f" {branch} {_leaf(entry)}", verified, marked, now)))
+    return result
+
+
+_KEYS: dict[str, Callable[[Entry], float]] = {
+    "loss": lambda entry: entry.val_loss if entry.val_loss is not None else float("inf"),
+    "age": lambda entry: -entry.created,
+    "size": lambda entry: -entry.size,
+}
+
+
+def _searched(shelf: Shelf, entry: Entry, verified: Verified) -> str:
+    words = (entry.name, short(entry), *entry.marks, kind(entry), entry.note, state(entry, verified))
+    return " ".join((*words, shelf.batches.get(entry.run, ""))).lower()
+
+
+def _run_cells(shelf: Shelf, mine: Sequence[Entry]) -> tuple[Cell, ...]:
+    """Return the line of a run: its batch, and what it grew from on how many rows."""
+    entry = next((item for item in mine if item.published), mine[0])
+    origin = shelf.find(entry.parent)
+    grown = short(origin) if origin is not None else Path(entry.parent).name if entry.parent else "the base model"
+    rows = f"{entry.rows} rows " if entry.rows else ""
+    head = fit(f"step {entry.step} {clean_line(shelf.batches.get(entry.run, ''))}", _WIDEST).rstrip()
+    return ((head, "bold"), "", f"{rows}← {grown}", *("",) * (len(TITLES) - 3))
+
+
+def _leaf(entry: Entry) -> str:
+    if not entry.published:
+        return entry.folder.name
+    whole = float(entry.epoch).is_integer()
+    return f"epoch {entry.epoch:g}" if whole else f"epoch {entry.epoch:.2f} (step {entry.global_step})"
+
+
+def short(entry: Entry) -> str:
+    """Return how a checkpoint is called inside the workspace."""
+    return f"step {entry.step} {_leaf(entry)}"
+
+
+def kind(entry: Entry) -> str:
+    """Return full or LoRA, and the precision."""
+    return f"{'LoRA' if entry.lora else 'full'} {entry.precision}".strip() if entry.published else "–"
+
+
+def state(entry: Entry, verified: Verified) -> str:
+    """Return whether it can be trusted."""
+    problems = verified.get(str(entry.folder))
+    if not entry.published:
+        return "✗ unfinished"
+    if problems is None:
+        return "· unverified"
+    return "✗ damaged" if problems else "✓ verified"
+
+
+_SIGNS = {"best": "★ best", "pinned": "⚑ pinned", "chosen": "✓ chosen"}
+
+
+def _cells(entry: Entry, name: str, verified: Verified, marked: Sequence[str], now: float) -> tuple[Cell, ...]:
+    sign = f"{marked.index(str(entry.folder)) + 1}▸" if str(entry.folder) in marked else "  "
+    return (
+        f"{sign}{name}",
+        number(entry.val_loss, 4),
+        gain(entry),
+        state(entry, verified),
+        ", ".join(_SIGNS.get(mark, mark.replace("start of step", "→ step")) for mark in entry.marks) or "–",
+        size(entry.size),
+        duration(max(0.0, now - entry.created)),
+        "–" if entry.human is None else f"{entry.human:.0%}",
+        "–" if entry.exact is None else f"{entry.exact:.0%}",
+        kind(entry),
+    )
+
+
+def gain(entry: Entry) -> str:
+    """Return how much the hold-out loss fell since the step's beginning, with its interval."""
+    if entry.gain is None or entry.interval is None:
+        return "–"
+    return f"{signed(entry.gain, 3)} ({signed(entry.interval[0], 3)} to {signed(entry.interval[1], 3)})"
+
+
+# --- below the table
+
+
+def detail(shelf: Shelf, entry: Entry, verified: Verified, now: float) -> list[str]:
+    """Return everything about one checkpoint, cleaned lines."""
+    problems = verified.get(str(entry.folder))
+    state_words = state(entry, verified) + (": " + "; ".join(problems) if problems else "")
+    told = [
+        f"{short(entry)} · {entry.name} · optimizer step {entry.global_step}",
+        f"{state_words} · {', '.join(entry.marks) or 'no marks'} · {kind(entry)} · {size(entry.size)} · "
+        f"{duration(max(0.0, now - entry.created))} old",
+        f"hold-out {number(entry.val_loss, 4)} · gain {gain(entry)} · human "
+        f"{'–' if entry.human is None else f'{entry.human:.0%}'} · exact grades "
+        f"{'–' if entry.exact is None else f'{entry.exact:.0%}'}",
+        "grew from " + " ← ".join(lineage(shelf, entry)),
+    ]
+    told += [f"note: {entry.note}"] if entry.note else []
+    told += [f"adapters on {entry.base}"] if entry.lora else []
+    told.append(str(entry.folder))
+    told += [f"{name} = {value}" for name, value in _notable(shelf.settings.get(entry.run, {}))]
+    return [clean_line(line) for line in told]
+
+
+_NOTABLE = (
+    "model.name", "model.precision", "training.learning_rate", "training.resume_learning_rate",
+    "training.num_train_epochs", "training.per_device_train_batch_size", "training.gradient_accumulation_steps",
+    "training.seed", "data.max_length", "lora.enabled", "lora.r", "lora.lora_alpha",
+)  # fmt: skip
+
+
+def _notable(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    found = []
+    for name in _NOTABLE:
+        section, _, key = name.partition(".")
+        table = settings.get(section, {})
+        if isinstance(table, dict) and key in table and not (section == "lora" and not table.get("enabled")):
+            found.append((name, table[key]))
+    return found
+
+
+def lineage(shelf: Shelf, entry: Entry) -> list[str]:
+    """Return the ancestors, nearest first, down to the base model."""
+    told: list[str] = []
+    seen = {str(entry.folder)}
+    parent = entry.parent
+    while parent:
+        found = shelf.find(parent)
+        if found is None or parent in seen:
+            return [*told, f"{Path(parent).parent.name}/{Path(parent).name} (no longer here)"]
+        seen.add(parent)
+        told.append(f"{short(found)} ({found.rows} rows)")
+        parent = found.parent
+    return [*told, "the base model"]
+
+
+def differences(shelf: Shelf, one: Entry, two: Entry) -> list[tuple[str, str, str]]:
+    """Return (name, value of one, value of two) of everything that differs between two checkpoints."""
+
+    def facts(entry: Entry) -> dict[str, Any]:
+        return {
+            "step": entry.step, "epoch": entry.epoch, "rows": entry.rows, "hold-out loss": number(entry.val_loss, 4),
+            "gain": gain(entry), "human": entry.human, "exact": entry.exact, "size": size(entry.size),
+            "kind": kind(entry), "grew from": lineage(shelf, entry)[0], "note": entry.note,
+        }  # fmt: skip
+
+    pairs = catalog.difference(facts(one), facts(two))
+    pairs += catalog.difference(shelf.settings.get(one.run, {}), shelf.settings.get(two.run, {}))
+    return [(clean_line(name), _text(a), _text(b)) for name, a, b in pairs]
+
+
+def _text(value: Any) -> str:
+    return "–" if value is None or value == "" else clean_line(str(value), max_chars=200)
+
+
+def removal_words(removal: catalog.Removal, room: int) -> str:
+    """Return what a deletion would do in about ``room`` lines: what goes first, then what stays and why."""
+    goes = [f"✗ goes: {short(entry)} of …{entry.run[-12:]} ({size(entry.size)})" for entry in removal.goes]
+    stays = [f"  stays: {short(entry)} ({reason})" for entry, reason in removal.stays]
+    most = max(2, room - min(len(stays), room // 3))
+    shown = [*goes[:most], *([f"  … and {len(goes) - most} more go"] if len(goes) > most else [])]
+    left = max(1, room - len(shown))
+    shown += [*stays[:left], *([f"  … and {len(stays) - left} more stay"] if len(stays) > left else [])]
+    last = f"{size(removal.freed)} would be freed." if goes else "Nothing would be deleted."
+    return "\n".join(clean_line(line) for line in [*shown, last])

@@ -1,0 +1,146 @@
+"""Owns the browser's work in threads: reading, verifying, pinning, deleting, exporting, scoring.
+
+Models are loaded here only, when a person asks for it, and never on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from opeddev_tui import catalog, checkpoints
+from opeddev_tui.catalog import Entry
+from opeddev_tui.errors import Problem
+from opeddev_tui.settings import Settings
+from opeddev_tui.ui.shelf import Shelf, read_shelf
+from opeddev_tui.workspace import Workspace
+
+if TYPE_CHECKING:
+    from opeddev_tui.ui.app import OpeddevApp
+
+
+class Model(Protocol):
+    """A checkpoint in memory."""
+
+    def stream(self, prompt: str) -> Iterator[str]:
+        """Yield pieces of an answer."""
+
+    def holdout_loss(self, workspace: Workspace) -> float:
+        """Return the hold-out loss."""
+
+
+def load_model(source: str, settings: Settings) -> Model:
+    """Load a checkpoint for trying it; takes seconds. Call it in a thread."""
+    from opeddev_tui.tryout import Tryout
+
+    return Tryout(source, settings)
+
+
+class ShelfWork:
+    """What the browser does in threads; results are handed over on the event loop, problems are told."""
+
+    def __init__(self, app: OpeddevApp) -> None:
+        self._app = app
+
+    @property
+    def workspace(self) -> Workspace:
+        """The paths of the workspace on show."""
+        return self._app.provider.workspace
+
+    @property
+    def settings(self) -> Settings:
+        """The settings as they are now."""
+        return self._app.loaded.settings
+
+    def _go(self, work: Coroutine[Any, Any, None], group: str, *, exclusive: bool = False) -> None:
+        self._app.run_worker(self._guarded(work), group=group, exclusive=exclusive)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Problem as problem:
+            self._app.tell(str(problem), severity="error")
+        except OSError as error:
+            self._app.tell(f"{error.filename or 'A file'}: {error.strerror or error}", severity="error")
+
+    def read(self, done: Callable[[Shelf], None]) -> None:
+        """Read the shelf; a newer call replaces an older one."""
+
+        async def work() -> None:
+            done(await asyncio.to_thread(read_shelf, self.workspace, self.settings))
+
+        self._go(work(), "shelf", exclusive=True)
+
+    def verify(self, entries: Sequence[Entry], found: Callable[[Entry, list[str]], None]) -> None:
+        """Read every byte of ``entries``, one after the other."""
+
+        async def work() -> None:
+            for entry in entries:
+                found(entry, await asyncio.to_thread(checkpoints.problems_of, entry.folder))
+
+        self._go(work(), "verify")
+
+    def annotate(
+        self, entry: Entry, done: Callable[[], None], *, pinned: bool | None = None, note: str | None = None
+    ) -> None:
+        """Pin, unpin or note."""
+
+        async def work() -> None:
+            await asyncio.to_thread(catalog.annotate, self.workspace, entry, pinned=pinned, note=note)
+            done()
+
+        self._go(work(), "annotate")
+
+    def plan(self, wanted: Sequence[Entry] | None, done: Callable[[catalog.Removal], None]) -> None:
+        """Find out what a deletion would do, on the disk as it is now; None means everything that nothing needs."""
+
+        async def work() -> None:
+            done(await asyncio.to_thread(self._plan, wanted))
+
+        self._go(work(), "plan", exclusive=True)
+
+    def _plan(self, wanted: Sequence[Entry] | None) -> catalog.Removal:
+        entries = catalog.list_entries(self.workspace)
+        folders = None if wanted is None else {entry.folder for entry in wanted}
+        return catalog.plan_removal(entries, None if folders is None else [e for e in entries if e.folder in folders])
+
+    def remove(self, shown: catalog.Removal, done: Callable[[int], None]) -> None:
+        """Delete what was shown and still may go; ``done`` learns how many bytes were freed."""
+
+        async def work() -> None:
+            done(await asyncio.to_thread(self._remove, shown))
+
+        self._go(work(), "remove")
+
+    def _remove(self, shown: catalog.Removal) -> int:
+        # a training may have made one of them a parent or the best since it was shown
+        still = self._plan(shown.goes)
+        catalog.carry_out(still)
+        return still.freed
+
+    def export(self, entry: Entry, target: Path, done: Callable[[Path], None]) -> None:
+        """Write a model folder."""
+
+        async def work() -> None:
+            done(await asyncio.to_thread(self._export, entry, target))
+
+        self._go(work(), "model")
+
+    def _export(self, entry: Entry, target: Path) -> Path:
+        from opeddev_tui.export import export
+        from opeddev_tui.history import read_run
+
+        return export(entry, read_run(self.workspace, entry.run), self.settings, target)
+
+    def score(self, entry: Entry, done: Callable[[float], None]) -> None:
+        """Score a checkpoint on the hold-out."""
+
+        async def work() -> None:
+            done(await asyncio.to_thread(self._score, entry))
+
+        self._go(work(), "model")
+
+    def _score(self, entry: Entry) -> float:
+        return load_model(str(entry.folder), self.settings).holdout_loss(self.workspace)

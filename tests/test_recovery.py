@@ -1,0 +1,97 @@
+"""After a run that ended badly: what is said and offered at the next start."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "ui"))
+
+from engine import ScriptedEngine
+from scenes import BATCHES, PER_EPOCH, awaiting, run_id, trained, training, until, write
+from store import publish, settings_of
+
+from opeddev_tui import checkpoints
+from opeddev_tui import events as ev
+from opeddev_tui.recovery import crashed, examine, in_words
+from opeddev_tui.state import reduce
+from opeddev_tui.ui.app import OpeddevApp
+from opeddev_tui.ui.live import Start
+from opeddev_tui.ui.scan import Scan
+from opeddev_tui.ui.screens.recovery import RecoveryScreen
+from opeddev_tui.workspace import Workspace
+
+
+def died(folder: Path, events: list[ev.AnyEvent]) -> Workspace:
+    """Make a workspace whose newest run stopped after ``events``, with checkpoints after epochs 1 and 2."""
+    workspace = Workspace(folder, settings_of(folder).settings.paths)
+    (folder / "config.toml").touch()
+    write(workspace, run_id(0), trained(0, time.time() - 9000))
+    write(workspace, run_id(1), events)
+    for event in events:
+        if isinstance(event, ev.EpochFinished) and event.epoch:
+            place = checkpoints.folder_for(workspace.checkpoints(run_id(1)), event.epoch * PER_EPOCH)
+            publish(place, run_id(1), 1, event, lora=False, parent="")
+    return workspace
+
+
+def test_the_newest_whole_checkpoint_is_named_and_the_damaged_one_too(tmp_path: Path) -> None:
+    now = time.time()
+    events = awaiting(now - 600)
+    workspace = died(tmp_path, events)
+    broken = checkpoints.folder_for(workspace.checkpoints(run_id(1)), 3 * PER_EPOCH) / "optimizer.pt"
+    broken.write_bytes(b"")
+    state = reduce(events)
+    assert crashed(state, alive=False)
+    assert not crashed(state, alive=True)
+    found = examine(workspace, run_id(1), state)
+    words = " ".join(in_words(found, now))
+    assert f"died at optimizer step {3 * PER_EPOCH}" in words
+    assert "10 min ago" in words
+    assert "checkpoint-150 cannot be trusted: optimizer.pt is empty" in words
+    assert "Safe: checkpoint-100 (optimizer step 100, epoch 2), every byte verified just now." in words
+    assert "trains 50 optimizer steps again" in words
+    assert "decision after epoch 3 is open" in words
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        ev.Interrupted(reason="SIGTERM", checkpoint="c", global_step=5),
+        ev.RunFailed(kind="storage", message="the disk is full"),
+        ev.RunFinished(epochs=1, last_checkpoint="c", best_checkpoint="c", best_epoch=1, val_loss=1.0),
+    ],
+)
+def test_an_end_with_a_word_needs_no_question(end: ev.AnyEvent) -> None:
+    assert not crashed(reduce([*training(time.time()), end]), alive=False)
+
+
+def test_a_bug_is_told_with_its_message(tmp_path: Path) -> None:
+    events = [*training(time.time()), ev.RunFailed(kind="bug", message="ValueError: \x1b[c odd")]
+    found = examine(died(tmp_path, events), run_id(1), reduce(events))
+    words = "\n".join(in_words(found))
+    assert "with an error: ValueError: ␛[c odd" in words
+
+
+@pytest.mark.parametrize(("key", "starts"), [("r", [Start(which="1")]), ("b", [Start(which="1", new=True)]), ("l", [])])
+async def test_the_app_asks_before_it_does_anything(tmp_path: Path, key: str, starts: list[Start]) -> None:
+    died(tmp_path, training(time.time() - 300))
+    engine = ScriptedEngine()
+    app = OpeddevApp(tmp_path, settings_of(tmp_path), runner=engine, start=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, RecoveryScreen))
+        await pilot.pause()
+        shown = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+        assert "Safe: checkpoint-50" in shown
+        assert "Resume this run" in shown
+        assert engine.starts == []
+        app.session.scan = Scan(BATCHES)
+        await pilot.press(key)
+        await until(pilot, lambda: len(engine.starts) == len(starts))
+        assert engine.starts == starts
+        assert not isinstance(app.screen, RecoveryScreen)
+        app.live.stop("the test is over")
+        await until(pilot, lambda: not app.live.running)

@@ -1,0 +1,160 @@
+"""Blind rounds by keys: shuffled sides, undo, interrupt and resume, the reveal, ratings as events."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine import ScriptedEngine
+from evidence import finished, make, notices, rated, samples, showing
+from scenes import run_id, until
+from test_app import live, text_of
+from textual.pilot import Pilot
+
+from opeddev_tui import events as ev
+from opeddev_tui import human
+from opeddev_tui.control import Rate, UndoRating, fact_of
+from opeddev_tui.journal import read
+from opeddev_tui.ui.app import OpeddevApp
+from opeddev_tui.ui.screens.blind import BlindScreen, rounds_in_words
+
+SMALL = (80, 24)
+
+
+async def recorded(app: OpeddevApp, pilot: Pilot[str]) -> None:
+    """Wait until everything that was said is in the journal."""
+    await until(pilot, lambda: not [worker for worker in app.workers if worker.group == "record"])
+
+
+def ratings_in(app: OpeddevApp, run: str) -> list[ev.AnyEvent]:
+    events = read(app.provider.workspace.run_folder(run))
+    return [event for event in events if isinstance(event, ev.Rated | ev.RatingUndone)]
+
+
+async def test_a_round_with_undo_interrupt_and_resume(tmp_path: Path) -> None:
+    app = make(tmp_path, finished)
+    run = run_id(1)
+    async with showing(app, SMALL, ("2", "b")) as pilot:
+        screen = app.screen
+        assert isinstance(screen, BlindScreen)
+        for hidden in ("epoch 3 against", "before step", "grade 2 (", "L▸", "R▸"):
+            assert hidden not in text_of(app), hidden
+        await pilot.press("1", "2")
+        await pilot.pause()
+        assert "2 of 5" in text_of(app)
+        await pilot.press("u")
+        await pilot.pause()
+        assert "1 of 5" in text_of(app)
+        await pilot.press("4", "escape")  # both bad, then an interruption
+        await recorded(app, pilot)
+        assert app.session.state.ratings[3, 1].preferred == "both bad"
+        assert "2 of 5 rated" in rounds_in_words(app.session.state)
+    # another day
+    again = make_again(tmp_path)
+    async with showing(again, SMALL, ("2", "b")) as pilot:
+        await pilot.pause()
+        assert "2 of 5" in text_of(again)
+        await pilot.press("right", "left", "3")
+        await recorded(again, pilot)
+        shown = text_of(again)
+        assert "What was what" in shown
+        state = again.session.state
+        given = human.ratings_of(state, 3)
+        assert len(given) == 5
+        assert len({rating.round_seed for rating in given.values()}) == 1
+        seed = human.seed_of(state, 3)
+        assert seed is not None
+        for prompt, rating in given.items():
+            assert (rating.left, rating.right) == human.sides(seed, prompt)
+        answers: dict[int, human.Answer] = {0: "left", 1: "both bad", 2: "right", 3: "left", 4: "tie"}
+        for prompt, answer in answers.items():
+            left, right = human.sides(seed, prompt)
+            assert given[prompt].preferred == human.preferred(left, right, answer)
+        score = human.score(rating.preferred for rating in given.values())
+        assert score is not None
+        assert f"Score {score.value:.2f}" in shown
+        assert f"{score.interval[0]:.2f} to {score.interval[1]:.2f}, 5 prompts rated" in shown
+        # the names are known: nothing can be taken back any more
+        await pilot.press("u", "1", "2")
+        await recorded(again, pilot)
+        assert human.ratings_of(state, 3) == given
+        await pilot.press("escape")
+    kinds = [type(event).__name__ for event in ratings_in(again, run)]
+    assert kinds == ["Rated", "Rated", "RatingUndone", "Rated", "Rated", "Rated", "Rated"]
+
+
+def make_again(folder: Path) -> OpeddevApp:
+    """Open the workspace of an earlier app."""
+    from opeddev_tui import config
+
+    layer = {"ui": {"guard_ms": 0}, "paths": {"model_store": str(folder / "store")}}
+    return OpeddevApp(folder, config.resolve([config.Layer("test", layer)]))
+
+
+async def test_the_reveal_names_what_stood_where(tmp_path: Path) -> None:
+    def script(at: float) -> list[ev.AnyEvent]:
+        return [*finished(at), *(rated(prompt, "now", seed=11) for prompt in range(5))]
+
+    app = make(tmp_path, script)
+    async with showing(app, SMALL, ("2", "b")) as pilot:
+        await pilot.pause()
+        lines = text_of(app).splitlines()
+        assert any("Score 1.00" in line for line in lines)
+        for prompt in range(5):
+            left, right = human.sides(11, prompt)
+            names = {"now": "epoch 3", "before": "before"}
+            line = next(line for line in lines if f"+ {prompt + 1} " in line)
+            side = "left" if left == "now" else "right"
+            assert f"{names[left]:<11}{names[right]:<11}{side}: epoch 3" in line
+        assert any("better than the best so far (0.50)" in line for line in lines)
+
+
+async def test_ratings_of_a_living_run_go_through_its_training(tmp_path: Path) -> None:
+    class Rating(ScriptedEngine):
+        """Records ratings as the real training does, until told to stop."""
+
+        def _obey(self, now: float) -> None:
+            for epoch in (0, 1):
+                self._emit(samples(epoch, now))
+            while True:
+                for command in self._control.wait(10):
+                    self.commands.append(command)
+                    if not isinstance(command, Rate | UndoRating):
+                        return
+                    self._emit(fact_of(command))
+
+    engine = Rating()
+    async with live(tmp_path, engine) as (app, pilot):
+        await until(pilot, lambda: len(app.session.current.samples) == 4)
+        await pilot.press("2", "b")
+        await pilot.pause()
+        assert isinstance(app.screen, BlindScreen)
+        await pilot.press("3", "u")
+        await until(pilot, lambda: len(engine.commands) == 2)
+        assert [type(command) for command in engine.commands] == [Rate, UndoRating]
+        await until(pilot, lambda: not [worker for worker in app.workers if worker.group == "record"])
+        assert app.session.current.ratings == {}
+        await pilot.press("escape")
+
+
+async def test_a_key_that_comes_with_the_text_rates_nothing(tmp_path: Path) -> None:
+    app = make(tmp_path, finished, guard_ms=5000)
+    async with showing(app, SMALL, ("2", "b")) as pilot:
+        await pilot.press("1", "2", "3", "4")
+        await pilot.pause()
+        assert "0 of 5" in text_of(app)
+        assert app.session.state.ratings == {}
+
+
+async def test_the_same_weights_are_not_rated(tmp_path: Path) -> None:
+    def script(at: float) -> list[ev.AnyEvent]:
+        events = finished(at)
+        last = next(event for event in reversed(events) if isinstance(event, ev.SamplesGenerated))
+        first = next(event for event in events if isinstance(event, ev.SamplesGenerated))
+        same = samples(3, at, fingerprint=first.fingerprint)
+        return [same if event is last else event for event in events]
+
+    app = make(tmp_path, script)
+    async with showing(app, SMALL, ("2", "b")) as pilot:
+        await pilot.pause()
+        assert not isinstance(app.screen, BlindScreen)
+        assert "nothing to rate" in notices(app)
