@@ -9,7 +9,7 @@ import difflib
 import math
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,10 +24,9 @@ from opeddev_tui.chat import LeftPadCollator, TokenRow
 from opeddev_tui.errors import SettingsProblem, TrainingProblem
 from opeddev_tui.events import Progress, finite
 from opeddev_tui.models import Precision, resolve_precision
+from opeddev_tui.sampler import LikeLengthSampler
 from opeddev_tui.storage import told_clearly, unwritable
 
-# optimizer steps whose rows are sorted together: enough for like lengths, few enough to stay shuffled
-_SORTED_STEPS = 16
 # what torch's zip writer says when a file cannot be written; it is a plain RuntimeError
 _WRITER = re.compile("inline_container|PytorchStreamWriter|iostream error")
 
@@ -85,36 +84,6 @@ class NonFiniteLoss(TrainingProblem):
             f"the loss became {loss} at optimizer step {global_step}.",
             cure='Lower training.learning_rate (or set model.precision = "fp32") and start a new run: train --new.',
         )
-
-
-class LikeLengthSampler(Sampler[int]):
-    """Every row once an epoch; rows of like length share an optimizer step.
-
-    The order depends on the seed and the epoch alone (never on the global random state), and an optimizer step
-    holds the same rows however it is split into batches and accumulation.
-    """
-
-    def __init__(self, lengths: Sequence[int], group: int, seed: int, epoch: Callable[[], int]) -> None:
-        self._lengths = lengths
-        self._group = group
-        self._seed = seed
-        self._epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self._lengths)
-
-    def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self._epoch())
-        order = torch.randperm(len(self._lengths), generator=generator).tolist()
-        groups: list[list[int]] = []
-        span = self._group * _SORTED_STEPS
-        for start in range(0, len(order), span):
-            part = sorted(order[start : start + span], key=lambda row: (self._lengths[row], row), reverse=True)
-            groups += [part[at : at + self._group] for at in range(0, len(part), self._group)]
-        # a smaller last group must stay last, or all later groups would straddle two optimizer steps
-        rest = [groups.pop()] if groups and len(groups[-1]) < self._group else []
-        shuffled = [groups[at] for at in torch.randperm(len(groups), generator=generator).tolist()]
-        return iter([row for group in [*shuffled, *rest] for row in group])
 
 
 class StepTrainer(Trainer):
