@@ -1,16 +1,21 @@
-"""The app with a probe in its event loop: ``probe.py training|memory WORKSPACE OUT``. Started by ``ui.py`` on a terminal."""
+# ruff: noqa: E501 - tables of events read better in one line
+"""The app with a probe in its event loop: ``probe.py training|memory WORKSPACE OUT``. Started by ``ui.py``."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 from opeddev_tui import config
 from opeddev_tui import events as ev
+from opeddev_tui.cli import ENVIRONMENT
 from opeddev_tui.control import Control
 from opeddev_tui.ui import run
 from opeddev_tui.ui.live import Start, engine_runner
@@ -38,7 +43,7 @@ class ProbedApp(run.LastingApp):
                 figures["importing"].append(late)
 
 
-def scripted(root: Path, loaded: config.LoadedSettings, start: Start, sink: ev.Sink, control: Control) -> object:
+def scripted(_root: Path, _loaded: config.LoadedSettings, _start: Start, sink: ev.Sink, _control: Control) -> object:
     """Tell 11,000 events, with memory taken after 1,000 and at the end."""
     import psutil
 
@@ -66,6 +71,8 @@ def main() -> None:
     runner = engine_runner if what == "training" else scripted
     if what == "memory":
         (root / "config.toml").touch()
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     loaded = config.load(root)
 
     def watched(*arguments: Any) -> object:
@@ -74,10 +81,6 @@ def main() -> None:
         finally:
             out.write_text(json.dumps(figures))
             control_end.set()
-
-    import os
-    import signal
-    import threading
 
     control_end = threading.Event()
 

@@ -1,8 +1,9 @@
-"""Measures a training beside the screen: is the event loop late, are keys answered, is the training as fast as without."""
+"""Measures a training beside the screen: is the event loop late, are keys answered, is it as fast as without."""
 
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from wire import Wire
 
 HERE = Path(__file__).resolve().parent
 SIZE = (80, 24)
-ROUNDS = 3
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
 
 
 def workspace(folder: Path, name: str, model: Path) -> Path:
@@ -90,13 +91,18 @@ def rows(
     return [
         (
             "event loop late while training, p95",
-            f"{common:.1f} ms of {len(late['training'])}",
+            f"{common:.1f} ms",
             "<= 20 ms",
             common <= 20,
         ),
         ("… worst", f"{worst:.0f} ms", "<= 100 ms", worst <= 100),
         ("… worst while the training stack loads", f"{imports:.0f} ms", "<= 300 ms", imports <= 300),
-        ("key to repaint while training, p95", f"{key:.0f} ms of {len(keys)}", "<= 50 ms", key <= 50),
+        (
+            "key to repaint while training, p95",
+            f"{key:.0f} ms, median {statistics.median(keys) * 1e3:.0f} of {len(keys)}",
+            "<= 50 ms",
+            key <= 50,
+        ),
         ("training speed with the screen", f"{share:.1%} of without", ">= 95 %", share >= 0.95),
         ("bytes a minute at 80x24 while training", f"{statistics.median(wire) / 1024:.0f} KiB", "", True),
     ]

@@ -92,7 +92,7 @@ def test_the_command_keeps_a_note(workspace: Workspace, capsys: pytest.CaptureFi
     assert main(["note", "  ", "-w", str(workspace.root), "--run", run]) == 1
 
 
-def test_the_editor_writes_the_note(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_editor_writes_the_note(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from opeddev_tui.editor import edit
 
     script = tmp_path / "editor.sh"

@@ -22,6 +22,8 @@ from opeddev_tui.control import Decide, send
 
 ROWS = 8
 EPOCHS = 3
+# one more epoch is allowed, so that the third one ends with a question, too
+ASK = ("--policy", "ask", "--set", "early_stop.max_extra_epochs=1")
 # how long a restarted run is watched at its question
 WATCHED = 0.5
 
@@ -39,7 +41,7 @@ def wait_for_question(follower: Follower, process: Command, epoch: int) -> None:
 def disturb(root: Path, draw: random.Random) -> tuple[int, int, int]:
     """Train one step, killed at one question; return (epoch, kills, optimizer steps that ran unasked)."""
     victim, kills, unasked = draw.randint(1, EPOCHS), draw.randint(1, 3), 0
-    process = start_training(root, "--policy", "ask")
+    process = start_training(root, *ASK)
     follower = Follower(root)
     for epoch in range(1, EPOCHS + 1):
         wait_for_question(follower, process, epoch)
@@ -47,7 +49,7 @@ def disturb(root: Path, draw: random.Random) -> tuple[int, int, int]:
             time.sleep(draw.uniform(0, 0.3))
             process.kill_hard()
             before = steps(root)
-            process = start_training(root, "--policy", "ask")
+            process = start_training(root, *ASK)
             follower = Follower(root).follow(last_run(root))
             wait_for_question(follower, process, epoch)
             time.sleep(WATCHED)

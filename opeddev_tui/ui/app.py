@@ -7,18 +7,22 @@ training stack is imported here: the first frame comes first.
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
+from textual._compositor import CompositorUpdate
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.driver import Driver
 from textual.screen import Screen
 
 from opeddev_tui.config import LoadedSettings
-from opeddev_tui.events import AnyEvent, CheckpointSaved, Choice, RunFailed, RunFinished
+from opeddev_tui.events import AnyEvent, Choice
 from opeddev_tui.text import clean_line
+from opeddev_tui.ui.announce import announce
+from opeddev_tui.ui.cells import ShownCells
 from opeddev_tui.ui.disk import DiskWork
 from opeddev_tui.ui.keys import GLOBAL, PLACES, bindings
 from opeddev_tui.ui.live import Live, Runner, Start, engine_runner
@@ -29,6 +33,8 @@ from opeddev_tui.ui.themes import DEFAULT, load_themes, theme_folders
 # seconds between two looks into the queue, and between two drawings where nothing but time has passed
 TICK = 0.08
 IDLE_DRAW = 0.5
+LOCK_SECONDS = 0.0005
+SWITCH_SECONDS = 0.01
 # ticks between two drawings while there is only progress: few bytes on a slow line
 PROGRESS_TICKS = 3
 
@@ -47,7 +53,7 @@ class OpeddevApp(App[str]):
     """The app. Its result says how it was left: "quit", "detach" (training goes on), "attach", "reopen", "demo"."""
 
     TITLE = "opeddev-tui"
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
         mode: _screen(mode, title) for _, mode, title in PLACES
     }
@@ -69,6 +75,7 @@ class OpeddevApp(App[str]):
         on_ready: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(driver_class=driver_class)
+        self.shown_cells = ShownCells()
         self._on_ready = on_ready
         self.loaded = loaded
         # a fresh app may take over the training of one whose screen failed
@@ -99,10 +106,31 @@ class OpeddevApp(App[str]):
         self._refresh_truecolor_filter(self.ansi_theme)
         self.stylesheet.set_variables(self.get_css_variables())
 
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        """Send a picture, without the cells that the terminal shows already."""
+        if isinstance(renderable, CompositorUpdate) and not self.is_headless:
+            renderable = self.shown_cells.only_changes(renderable, (self.size.width, self.size.height))
+        super()._display(screen, renderable)
+
+    def delay_update(self, delay: float = 0.05) -> None:
+        """Wait less than Textual before another screen is drawn: unchanged cells cost nothing here."""
+        super().delay_update(min(delay, SWITCH_SECONDS))
+
+    def on_resize(self) -> None:
+        """A terminal that changed its size shows nobody knows what."""
+        self.shown_cells.forget()
+
+    def action_redraw(self) -> None:
+        """Draw everything again, for a terminal that something else wrote to."""
+        self.shown_cells.forget()
+        self.screen.refresh(layout=True)
+
     def on_mount(self) -> None:
         """Begin to look at the training and to read the workspace, after the first frame."""
         if self._on_ready is not None:
             self._on_ready()
+        # the training holds Python's lock for this long at a time; a repaint asks for it some twenty times
+        sys.setswitchinterval(LOCK_SECONDS)
         self.set_interval(TICK, self._tick)
         self.call_after_refresh(self._begin)
 
@@ -155,12 +183,7 @@ class OpeddevApp(App[str]):
         for event in events:
             if event.at < self.session.started_at:
                 continue  # a resumed run tells its past first
-            if isinstance(event, CheckpointSaved):
-                self.tell(f"Saved and verified: optimizer step {event.global_step}.")
-            elif isinstance(event, RunFailed):
-                self.tell(event.message, severity="error")
-            if isinstance(event, RunFailed | RunFinished):
-                self.disk.refresh()
+            announce(self, event)
 
     def tell(self, text: str, *, severity: str = "information") -> None:
         """Show a notice; its text may come from anywhere."""

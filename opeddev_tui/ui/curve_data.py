@@ -221,6 +221,15 @@ def size_legend(points: Sequence[SizePoint], palette: Palette) -> list[Entry]:
     ]
 
 
+def size_forecast(states: Sequence[RunState]) -> str | None:
+    """Return in words what the next rows should bring, None where the steps so far do not tell."""
+    from opeddev_tui.forecast import forecast_of
+
+    newest = {step_number(state): state for state in states if state.epochs}
+    found = forecast_of([newest[step] for step in sorted(newest)])
+    return found.words if found is not None else None
+
+
 def size_reading(points: Sequence[SizePoint], x: float) -> str:
     """Return what is known at ``x`` rows."""
     if not points:

@@ -59,6 +59,7 @@ class CurvesView(Widget, can_focus=True):
         self._seen: tuple[object, ...] = ()
         self._series: tuple[tuple[object, ...], list[Series]] = ((), [])
         self._picture: tuple[tuple[int, int], Text] | None = None
+        self._told: tuple[list[data.SizePoint], str | None] | None = None
         self._drawn_at = float("-inf")
         self._due: Timer | None = None
 
@@ -172,10 +173,16 @@ class CurvesView(Widget, can_focus=True):
     def _reading(self, points: Sequence[data.SizePoint]) -> str | None:
         look = self.look
         if look.cursor is None:
-            return None
+            return self._forecast(points) if look.sizes else None
         if look.sizes:
             return data.size_reading(points, look.cursor)
         return data.loss_reading(self._state, self._previous, look, look.cursor)
+
+    def _forecast(self, points: Sequence[data.SizePoint]) -> str | None:
+        """Return in words what more data should bring, None where the steps do not tell; computed once a step."""
+        if self._told is None or self._told[0] != points:
+            self._told = list(points), data.size_forecast((*self._previous, self._state))
+        return self._told[1]
 
     def _change(self, look: Look) -> None:
         if look != self.look:

@@ -271,6 +271,9 @@ class DetachableDriver(LinuxDriver):
 
     def _repaint(self) -> None:
         """Draw everything again; what the terminal shows is unknown."""
+        shown = getattr(self._app, "shown_cells", None)
+        if shown is not None:
+            shown.forget()
 
         def draw() -> None:
             if self._app.screen_stack:

@@ -48,6 +48,7 @@ GLOBAL: tuple[Key, ...] = (
     *(Key(key, f"app.go('{mode}')", title, f"Go to {title}.") for key, mode, title in PLACES),
     Key("question_mark,f1", "app.help", "Help", "Show the keys of this screen.", footer=True, shown="?"),
     Key("ctrl+p", "app.command_palette", "Commands", "Search all commands, themes among them.", footer=True),
+    Key("ctrl+l", "app.redraw", "Redraw", "Draw the whole screen again.", shown="^l"),
     Key("y", "app.copy", "Copy", "Copy the selected text, or the focused row, to your clipboard (OSC 52)."),
     Key("q", "app.leave", "Quit", "Quit; asks first while a training runs.", footer=True),
 )
@@ -61,6 +62,7 @@ MONITOR: tuple[Key, ...] = (
     Key("g", "sample", "Sample now", "Generate the probe prompts now."),
     Key("w", "save", "Save now", "Save a checkpoint now; said to be saved once it is verified."),
     Key("a", "attach", "Attach", "Take the screen of the training that another process runs here."),
+    Key("o", "note", "Observation", "Write an observation on this run; it is kept in its journal and in a file."),
     Key("n", "make_workspace", "New workspace", "Make a workspace here, where there is none."),
     Key("d", "demo", "Demo", "Try everything with a tiny model, where there is no workspace."),
     Key("r", "back_to_live", "Return", "From an old run back to the newest one."),

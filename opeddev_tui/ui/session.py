@@ -12,6 +12,7 @@ from pathlib import Path
 from opeddev_tui import events as ev
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.control import AnyCommand, Decide, Pause, Resume, SampleNow, SaveNow, Stop
+from opeddev_tui.observations import whats_next
 from opeddev_tui.state import RunState
 from opeddev_tui.ui.guard import Guard
 from opeddev_tui.ui.live import Live, Start, in_words
@@ -126,6 +127,7 @@ class Session:
             previous=self._previous(),
             batches=inventory(scan.rows, [row.state for row in reversed(self.rows) if row.run != self.current_run]
                               + [self.current]),
+            comes_next=whats_next(self.state, self.loaded.settings),
             problems=scan.problems,
             warnings=scan.warnings,
             holdout=scan.holdout,

@@ -266,6 +266,7 @@ def _finished(view: View) -> Situation:
         lines = (
             f"{plural(event.epochs, 'epoch')}; best was epoch {event.best_epoch}; "
             f"hold-out loss {number(event.val_loss, 4)}.",
+            *([view.comes_next] if view.comes_next else []),
         )
     offers = _start_offer(view, "Next step")
     if not offers:

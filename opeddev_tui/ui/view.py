@@ -55,6 +55,8 @@ class View(Struct, frozen=True):
     trouble: str = ""
     previous: tuple[RunState, ...] = ()
     batches: tuple[BatchRow, ...] = ()
+    # which checkpoint the next step starts from, and how to choose another
+    comes_next: str = ""
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     holdout: str = ""

@@ -21,6 +21,7 @@ from opeddev_tui import events as ev
 from opeddev_tui.journal import Journal
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.scan import Scan
+from opeddev_tui.ui.screens.recovery import RecoveryScreen
 from opeddev_tui.ui.view import BatchRow
 from opeddev_tui.workspace import Workspace
 
@@ -257,6 +258,9 @@ async def opened(pilot: Pilot[str]) -> None:
     await until(pilot, lambda: app.disk.opened)
     for group in ("watch", "follow"):
         app.workers.cancel_group(app, group)
+    if isinstance(app.screen, RecoveryScreen):
+        # a scene of a living run has no process behind it: to the app it died
+        await pilot.press("l")
 
 
 async def settle(app: OpeddevApp, name: str) -> None:

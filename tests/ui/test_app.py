@@ -20,7 +20,6 @@ from opeddev_tui.control import Decide, Pause, Resume, SampleNow, SaveNow, Stop
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.keys import GLOBAL, PLACES, SCREEN_KEYS
-from opeddev_tui.ui.live import Start
 from opeddev_tui.ui.scan import Scan
 from opeddev_tui.ui.screens.quit import QuitScreen
 
@@ -324,12 +323,12 @@ async def test_generations_go_through_prompts_and_epochs(tmp_path: Path) -> None
     async with scene(tmp_path, "finished") as (app, pilot):
         await pilot.press("2")
         await pilot.pause()
-        assert "Epoch 3" in text_of(app)
+        assert "R▸ step 1 epoch 3" in text_of(app)
         await pilot.press("left_square_bracket", "n")
         await pilot.pause()
         shown = text_of(app)
-        assert "Epoch 2" in shown
-        assert "prompt 2 of 6" in shown
+        assert "R▸ step 1 epoch 2" in shown
+        assert "Prompt 2 of 6" in shown
 
 
 async def test_a_click_on_an_offer_is_its_key(tmp_path: Path) -> None:

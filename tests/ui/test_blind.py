@@ -12,9 +12,10 @@ from textual.pilot import Pilot
 
 from opeddev_tui import events as ev
 from opeddev_tui import human
-from opeddev_tui.control import Rate, UndoRating, fact_of
+from opeddev_tui.control import Annotate, Rate, Stop, UndoRating, fact_of
 from opeddev_tui.journal import read
 from opeddev_tui.ui.app import OpeddevApp
+from opeddev_tui.ui.recording import Recorder
 from opeddev_tui.ui.screens.blind import BlindScreen, rounds_in_words
 
 SMALL = (80, 24)
@@ -158,3 +159,25 @@ async def test_the_same_weights_are_not_rated(tmp_path: Path) -> None:
         await pilot.pause()
         assert not isinstance(app.screen, BlindScreen)
         assert "nothing to rate" in notices(app)
+
+
+async def test_what_a_training_does_not_take_before_its_end_goes_into_its_journal(tmp_path: Path) -> None:
+    class Deaf(ScriptedEngine):
+        """Ends without taking anything but a stop, as a training does after the last decision."""
+
+        def _obey(self, now: float) -> None:
+            while not any(isinstance(command, Stop) for command in self._control.wait(10)):
+                pass
+            self._emit(ev.RunFinished(at=now, epochs=1, last_checkpoint="c", best_checkpoint="c", best_epoch=1,
+                                      val_loss=1.0))  # fmt: skip
+
+    async with live(tmp_path, Deaf()) as (app, pilot):
+        await until(pilot, lambda: app.session.current.status == "awaiting")
+        run = app.session.current_run
+        Recorder(app).say(run, Annotate(epoch=1, note="too late for the training"))
+        await pilot.pause(0.2)
+        app.live.stop("over")
+        await until(pilot, lambda: app.session.current.notes)
+        kept = [event for event in read(app.provider.workspace.run_folder(run)) if isinstance(event, ev.Annotated)]
+        assert [event.note for event in kept] == ["too late for the training"]
+        assert "too late" in (tmp_path / "logs/observations.md").read_text()

@@ -189,7 +189,7 @@ class FakeModel:
         yield "\x1b[c[/INST] "
         yield Path(self.source).name
 
-    def holdout_loss(self, workspace: object) -> float:
+    def holdout_loss(self, _workspace: object) -> float:
         return 1.25
 
 
@@ -215,9 +215,7 @@ async def test_try_two_side_by_side_and_score(tmp_path: Path, monkeypatch: pytes
 
 async def test_export_asks_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Path] = []
-    monkeypatch.setattr(
-        shelf_work.ShelfWork, "_export", lambda _self, _entry, target: made.append(target) or target
-    )
+    monkeypatch.setattr(shelf_work.ShelfWork, "_export", lambda _self, _entry, target: made.append(target) or target)
     async with opened(tmp_path) as (app, pilot, _screen):
         await pilot.press("x")
         await pilot.pause()

@@ -43,7 +43,7 @@ class ClickBar(Static):
             self._spans.append((at, at + width, action))
             shown.append(content)
             at += width + gap
-        self.update(Content(" " * gap).join(shown))
+        self.update(Content(" " * gap).join(shown), layout=False)
 
     async def on_click(self, event: Click) -> None:
         """Run the action under the pointer."""
@@ -78,6 +78,7 @@ class StatusLine(Static):
 
     def __init__(self) -> None:
         super().__init__(markup=False, id="status")
+        self._drawn: Content | None = None
 
     def show(self, view: View) -> None:
         """Draw the line; what matters least goes first where the width is short."""
@@ -90,8 +91,11 @@ class StatusLine(Static):
         for part in parts[1:]:
             if sum(item.cell_length + 3 for item in shown) + part.cell_length <= room:
                 shown.append(part)
-        self.update(Content.styled(" │ ", "$muted").join(shown))
-        self.tooltip = clean_line(view.run) or None
+        content = Content.styled(" │ ", "$muted").join(shown)
+        if self._drawn is None or content.markup != self._drawn.markup:
+            self._drawn = content
+            self.update(content, layout=False)
+            self.tooltip = clean_line(view.run) or None
 
     def _parts(self, view: View) -> list[str]:
         state, started = view.state, view.state.started

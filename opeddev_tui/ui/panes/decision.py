@@ -47,7 +47,7 @@ class DecisionBar(Vertical):
             self._draw(found, view)
 
     def _draw_chosen(self, words: str, left: int) -> None:
-        self._headline.update(Content.styled(f"✓ {words}", "bold $accent"))
+        self._headline.update(Content.styled(f"✓ {words}", "bold $accent"), layout=False)
         self._lines.update(Content(f"Takes effect in {left} s. {bar(min(1.0, left / 3), 9)}"))
         self._lines.display = True
         self._offers.lay([(_offer(Offer("undo", "u", "Undo", "nothing has happened yet"), True), "undo")])
@@ -57,7 +57,7 @@ class DecisionBar(Vertical):
         headline = Content.styled(f"{found.mark} {found.headline}", style)
         if view.requested:
             headline += Content.styled(f"   … {', '.join(view.requested)}", "$muted")
-        self._headline.update(headline)
+        self._headline.update(headline, layout=False)
         self._lines.update(Content("\n").join(Content(line) for line in found.lines if line))
         self._lines.display = any(found.lines)
         self._offers.display = bool(found.offers)

@@ -41,8 +41,10 @@ class Pane(VerticalScroll):
             return
         content = self.render_view(view, max(20, self.size.width - 2))
         if self._shown is None or content != self._shown or content.markup != self._shown.markup:
-            self._shown = content
-            self._body.update(content)
+            before, self._shown = self._shown, content
+            wide = self._body.size.width
+            same = before is not None and before.get_height({}, wide) == content.get_height({}, wide)
+            self._body.update(content, layout=not same)
 
     def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
         """Fit the text to the new width."""

@@ -182,6 +182,12 @@ class MonitorScreen(Place):
         """Save a checkpoint now."""
         self.boss.ask("save")
 
+    def action_note(self) -> None:
+        """Ask for an observation on the run on show."""
+        from opeddev_tui.ui.screens.note import ask_note
+
+        ask_note(self.boss, self.boss.session.run, self.boss.session.state)
+
     def action_make_workspace(self) -> None:
         """Make a workspace here."""
         self.boss.offered("make_workspace", self.boss.make_workspace)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
+from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -22,6 +23,8 @@ class Place(Screen[None]):
 
     mode: ClassVar[str] = ""
     own_keys: ClassVar[tuple[Key, ...]] = ()
+    # widgets draw their own focus: Textual would draw the whole screen as well
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,0 +1,197 @@
+"""Measures what a lost terminal costs the real app: python benchmarks/reliability/app_terminal_loss.py [REPETITIONS]
+
+The app trains a tiny model on a real pty; the terminal is taken away in a different way in each row; then somebody
+attaches from a new terminal of another size. The pause is the longest time between two logged optimizer steps, beside
+the longest one before the fault in the same run. Prints a table in Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+
+import engine_helpers as helpers
+from pty_tools import PYTHON, Terminal, end, until
+
+from opeddev_tui.events import Progress
+from opeddev_tui.journal import JournalReader
+from opeddev_tui.ui.presence import reach
+
+# optimizer steps a logged point, so that points are close together but not every one costs a line
+SETTINGS = {"training.per_device_train_batch_size": 1, "early_stop.policy": "rule", "training.num_train_epochs": 40}
+
+
+@dataclass
+class Case:
+    """One repetition: the app in its first terminal, training."""
+
+    root: Path
+    terminal: Terminal
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    reader: JournalReader | None = None
+
+    @property
+    def pid(self) -> int | None:
+        found = reach(helpers.workspace_of(self.root))
+        return found.pid if found is not None else None
+
+    def steps(self) -> int:
+        """Read the journal; return how many points there are."""
+        workspace = helpers.workspace_of(self.root)
+        if self.reader is None and workspace.run_ids():
+            self.reader = JournalReader(workspace.run_folder(workspace.run_ids()[-1]))
+        if self.reader is not None:
+            self.times += [event.at for event in self.reader.read_new() if isinstance(event, Progress)]
+        return len(self.times)
+
+    def moves_on(self, count: int, seconds: float = 60) -> None:
+        """Wait for more optimizer steps."""
+        wanted = self.steps() + count
+        until(lambda: self.steps() >= wanted, seconds, "the training goes on")
+
+    def pause(self, since: float, to: float = float("inf")) -> float:
+        """Return the longest time between two steps in a span."""
+        times = [at for at in self.times if since <= at <= to]
+        return max((b - a for a, b in itertools.pairwise(times)), default=0.0)
+
+    def attach(self, columns: int, lines: int) -> Terminal:
+        terminal = Terminal(columns, lines)
+        self.processes.append(terminal.spawn([PYTHON, "-m", "opeddev_tui", "attach", str(self.root)]))
+        until(lambda: terminal.shows("training") and terminal.shows("1 Monitor"), 20, "attached")
+        return terminal
+
+
+def _close(case: Case) -> None:
+    case.terminal.close()
+
+
+def _hang_up(case: Case) -> None:
+    assert case.pid is not None
+    os.kill(case.pid, signal.SIGHUP)
+
+
+def _stall(case: Case) -> None:
+    case.terminal.stop_reading()
+
+
+def _kill_client(case: Case) -> None:
+    case.terminal = case.attach(100, 30)
+    case.processes[-1].kill()
+
+
+def _kill_tmux(case: Case) -> None:
+    subprocess.run(["tmux", "-L", case.root.parent.name, "kill-server"], check=True, capture_output=True)
+
+
+@contextlib.contextmanager
+def _started(model: Path, in_tmux: bool) -> Iterator[Case]:
+    folder = Path(tempfile.mkdtemp(prefix="loss-"))
+    root = helpers.make_workspace(folder / "workspace", model, rows=400, holdout=4, settings=SETTINGS)
+    case = Case(root, Terminal(80, 24))
+    argv = [PYTHON, "-m", "opeddev_tui", str(root)]
+    if in_tmux:
+        argv = ["tmux", "-L", folder.name, "-f", "/dev/null", "new-session", *argv]
+    case.processes.append(case.terminal.spawn(argv))
+    pid = None
+    try:
+        until(lambda: case.terminal.shows("Ready"), 30, "up")
+        time.sleep(0.5)
+        case.terminal.press("t")
+        until(lambda: case.steps() >= 20, 90, "training")
+        pid = case.pid
+        yield case
+    finally:
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for process in case.processes:
+            end(process)
+        case.terminal.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass
+class Row:
+    """The figures of one fault."""
+
+    done: int = 0
+    before: float = 0.0
+    after: float = 0.0
+    away: list[float] = field(default_factory=list)
+    back: list[float] = field(default_factory=list)
+
+
+def _headless(case: Case) -> bool:
+    found = reach(helpers.workspace_of(case.root))
+    return found is not None and not found.terminal
+
+
+def _repeat(row: Row, model: Path, fault: Callable[[Case], None], in_tmux: bool) -> None:
+    with _started(model, in_tmux) as case:
+        pid = case.pid
+        case.moves_on(100)
+        at, begin = time.time(), time.monotonic()
+        fault(case)
+        until(lambda: _headless(case), 30, "headless")
+        row.away.append(time.monotonic() - begin)
+        case.moves_on(150)
+        begin = time.monotonic()
+        terminal = case.attach(120, 40)
+        row.back.append(time.monotonic() - begin)
+        assert case.pid == pid, "another process"
+        case.moves_on(50)
+        row.before = max(row.before, case.pause(case.times[20], at))
+        row.after = max(row.after, case.pause(at))
+        terminal.close()
+
+
+def main() -> None:
+    """Run every fault and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("repetitions", type=int, nargs="?", default=10)
+    repetitions: int = parser.parse_args().repetitions
+    home = tempfile.mkdtemp(prefix="home-")
+    os.environ.update(HOME=home, HF_HUB_OFFLINE="1")
+    model = helpers.build_model(Path(home) / "tiny")
+    faults: list[tuple[str, Callable[[Case], None], bool]] = [
+        ("terminal closed", _close, False),
+        ("hang-up signal", _hang_up, False),
+        ("attached client killed", _kill_client, False),
+        ("terminal stops reading", _stall, False),
+    ]
+    if shutil.which("tmux"):
+        faults.append(("tmux server killed", _kill_tmux, True))
+    print("| fault | attached again, same process | longest pause before / after | noticed | attached in |")
+    print("| --- | --- | --- | --- | --- |")
+    for name, fault, in_tmux in faults:
+        row = Row()
+        for _ in range(repetitions):
+            try:
+                _repeat(row, model, fault, in_tmux)
+                row.done += 1
+            except AssertionError as error:
+                print(f"  {name}: {error}", file=sys.stderr)
+        print(
+            f"| {name} | {row.done} of {repetitions} | {row.before:.2f} / {row.after:.2f} s "
+            f"| {max(row.away, default=0):.1f} s | {max(row.back, default=0):.1f} s |",
+            flush=True,
+        )
+    shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
