@@ -44,19 +44,17 @@ def _style(column: Column[Any], row: Any) -> str:
 
 
 def _fitting(columns: Sequence[Column[Any]], widths: list[int], width: int) -> list[int]:
-    """Return which columns fit; shrinks the first one if even the needed ones do not."""
-    kept = list(range(len(columns)))
-
-    def needed() -> int:
-        return sum(widths[at] for at in kept) + GAP * (len(kept) - 1)
-
-    while needed() > width:
-        rank = max(columns[at].rank for at in kept)
-        if rank == 0:
-            widths[0] = max(6, widths[0] - (needed() - width))
-            break
-        kept.remove(max(at for at in kept if columns[at].rank == rank))
-    return kept
+    """Return which columns fit, lower ranks first; shrinks the first one if even the needed ones do not."""
+    kept = [at for at, column in enumerate(columns) if column.rank == 0]
+    needed = sum(widths[at] + GAP for at in kept) - GAP
+    if needed > width:
+        widths[0] = max(6, widths[0] - (needed - width))
+        return kept
+    for at in sorted(range(len(columns)), key=lambda at: columns[at].rank):
+        if columns[at].rank and needed + GAP + widths[at] <= width:
+            kept.append(at)
+            needed += GAP + widths[at]
+    return sorted(kept)
 
 
 def _line(

@@ -104,7 +104,7 @@ class StatusLine(Static):
         if started is None:
             return [*parts, _tail(clean_line(view.workspace), 50)]
         if view.alive and not state.over:
-            parts.append(f"{duration(max(0.0, view.now - state.last_event_at))} ago")
+            parts.append(f"event {duration(max(0.0, view.now - state.last_event_at))} ago")
         parts.append(
             f"step {started.step} {fit(clean_line(started.batch), min(20, cell_len(clean_line(started.batch))))}"
         )

@@ -35,11 +35,10 @@ class EpochsPane(Pane):
 
 
 def _baselines(measured: GradesMeasured) -> str:
-    told = f"exact of always the commonest grade {measured.majority_exact:.0%}"
-    told += f" · within one of always the middle {measured.middle_within_one:.0%}"
+    told = f"To beat: always the commonest grade {measured.majority_exact:.0%} exact"
     if measured.classifier_exact is not None:
-        told += f" · exact of a text classifier {measured.classifier_exact:.0%}"
-    return told
+        told += f", a text classifier {measured.classifier_exact:.0%} exact"
+    return told + f", always the middle grade {measured.middle_within_one:.0%} within one."
 
 
 def _columns(state: RunState) -> tuple[Column[EpochFinished], ...]:

@@ -32,11 +32,30 @@ class MetricsPane(Pane):
         """Return the numbers, label by label."""
         state = view.state
         if state.started is None:
-            return Content.styled("Nothing is trained yet. The numbers of a run appear here.", "$muted")
+            return _before_the_first_run(view)
         rows = [*_place(view, width), Content(""), *_losses(view), Content(""), *_speed(state), *_machine(state)]
         if len(rows) > self.size.height > 0:
             rows = [row for row in rows if row.plain]
+        if len(rows) > self.size.height > 0 and state.hardware is not None:
+            rows = [*rows[: -len(_machine(state))], *_machine_in_short(state)]
         return lines([row.truncate(width, ellipsis=True) for row in rows])
+
+
+def _before_the_first_run(view: View) -> Content:
+    """Say what will be here and how it goes, where nothing is known yet."""
+    if not view.scanned or not view.has_workspace:
+        return Content.styled("The numbers of a run appear here.", "$muted")
+    told = (
+        ("t", "trains the next step: its new rows and all before, from the weights of the step before."),
+        ("", "After every epoch the hold-out is scored, the probe prompts are answered, and you are asked:"),
+        ("c", "goes on with one more epoch,"),
+        ("s", "ends the step. For some seconds u takes either back."),
+        ("?", "shows all keys."),
+    )
+    parts: list[Content | str] = [Content.styled("Nothing is trained yet. How it goes:", "$muted"), ""]
+    for key, words in told:
+        parts.append(Content.styled(f"{key:2}", "bold $accent") + Content.styled(words, "$muted"))
+    return lines(parts)
 
 
 def _row(label: str, *parts: Part) -> Content:
@@ -129,6 +148,22 @@ def _speed(state: RunState) -> list[Content]:
         return []
     tokens = f"{short_count(progress.tokens_per_second)} tokens/s"
     return [_row("speed", (f"{number(progress.samples_per_second, 1)} samples/s · {tokens}", ""))]
+
+
+def _machine_in_short(state: RunState) -> list[Content]:
+    """Return the machine in one or two lines, for a small pane."""
+    sample = state.hardware
+    if sample is None:
+        return []
+    rows: list[Content] = []
+    if sample.gpu_memory_total:
+        used = f"{size(sample.gpu_memory_used)} of {size(sample.gpu_memory_total)}"
+        busy = f" · {sample.gpu_percent:.0f} %" if sample.gpu_percent is not None else ""
+        heat = f" · {sample.gpu_celsius:.0f} °C" if sample.gpu_celsius is not None else ""
+        rows.append(_row("GPU", (used + busy + heat, "")))
+    used = f"{size(sample.ram_used)} of {size(sample.ram_total)}"
+    rows.append(_row("RAM, CPU", (f"{used} · {sample.cpu_percent:.0f} %", "")))
+    return rows
 
 
 def _machine(state: RunState) -> list[Content]:

@@ -48,6 +48,7 @@ class Pane(VerticalScroll):
 
     def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
         """Fit the text to the new width."""
+        self._body.refresh(layout=True)
         if self._view is not None:
             self.show(self._view)
 
