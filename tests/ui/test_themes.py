@@ -49,6 +49,9 @@ def test_texts_can_be_read(name: str) -> None:
         assert _ratio(Color.parse(theme.foreground or ""), Color.parse(background or "")) >= 7
         for colour in (theme.primary, theme.variables["muted"], theme.variables["text-error-own"]):
             assert _ratio(Color.parse(colour), Color.parse(background or "")) >= least, (name, colour)
+        for variable in ("plot-train", "plot-holdout", "plot-previous", "plot-axis", "plot-best"):
+            colour = theme.variables[variable]
+            assert _ratio(Color.parse(colour), Color.parse(background or "")) >= 3, (name, variable)
 
 
 @pytest.mark.parametrize("why", BROKEN)

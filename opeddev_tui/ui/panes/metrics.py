@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -32,7 +33,7 @@ class MetricsPane(Pane):
         """Return the numbers, label by label."""
         state = view.state
         if state.started is None:
-            return _before_the_first_run(view)
+            return _before_the_first_run(view, width)
         rows = [*_place(view, width), Content(""), *_losses(view), Content(""), *_speed(state), *_machine(state)]
         if len(rows) > self.size.height > 0:
             rows = [row for row in rows if row.plain]
@@ -41,20 +42,24 @@ class MetricsPane(Pane):
         return lines([row.truncate(width, ellipsis=True) for row in rows])
 
 
-def _before_the_first_run(view: View) -> Content:
+_HOW_IT_GOES = (
+    ("t", "trains the next step: its new rows and all before."),
+    ("·", "After every epoch the hold-out is scored, the probe prompts are answered, and you are asked."),
+    ("c", "goes on with one more epoch."),
+    ("s", "ends the step. For some seconds u takes back either."),
+    ("?", "shows all keys."),
+)
+
+
+def _before_the_first_run(view: View, width: int) -> Content:
     """Say what will be here and how it goes, where nothing is known yet."""
     if not view.scanned or not view.has_workspace:
         return Content.styled("The numbers of a run appear here.", "$muted")
-    told = (
-        ("t", "trains the next step: its new rows and all before, from the weights of the step before."),
-        ("", "After every epoch the hold-out is scored, the probe prompts are answered, and you are asked:"),
-        ("c", "goes on with one more epoch,"),
-        ("s", "ends the step. For some seconds u takes either back."),
-        ("?", "shows all keys."),
-    )
     parts: list[Content | str] = [Content.styled("Nothing is trained yet. How it goes:", "$muted"), ""]
-    for key, words in told:
-        parts.append(Content.styled(f"{key:2}", "bold $accent") + Content.styled(words, "$muted"))
+    for key, words in _HOW_IT_GOES:
+        first, *rest = textwrap.wrap(words, max(10, width - 3))
+        parts.append(Content.styled(f"{key}  ", "bold $accent") + Content.styled(first, "$muted"))
+        parts += [Content.styled(f"   {line}", "$muted") for line in rest]
     return lines(parts)
 
 

@@ -28,6 +28,7 @@ class Pane(VerticalScroll):
         self.border_title = self.title
         self._view: View | None = None
         self._shown: Content | None = None
+        self._laid = (0, 0)
         self._body = Static(markup=False, classes="body")
 
     def compose(self) -> ComposeResult:
@@ -41,13 +42,15 @@ class Pane(VerticalScroll):
             return
         content = self.render_view(view, max(20, self.size.width - 2))
         if self._shown is None or content != self._shown or content.markup != self._shown.markup:
-            before, self._shown = self._shown, content
-            wide = self._body.size.width
-            same = before is not None and before.get_height({}, wide) == content.get_height({}, wide)
-            self._body.update(content, layout=not same)
+            self._shown = content
+            laid = self.size.width, content.get_height({}, self.size.width)
+            # text of another height moves what is around it; most updates of a training do not
+            self._body.update(content, layout=laid != self._laid)
+            self._laid = laid
 
     def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
         """Fit the text to the new width."""
+        self._laid = (0, 0)
         self._body.refresh(layout=True)
         if self._view is not None:
             self.show(self._view)
