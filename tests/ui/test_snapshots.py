@@ -23,7 +23,6 @@ from opeddev_tui.ui.curves import CurvesView
 from opeddev_tui.ui.view import View
 
 FOLDER = Path(__file__).with_name("snapshots")
-STYLES = FOLDER / "styles.json"
 UPDATE = os.environ.get("UPDATE_SNAPSHOTS") == "1"
 SIZES = ((80, 24), (120, 40), (200, 60))
 STATES = ("no-workspace", "empty", "ready", "training", "awaiting", "paused", "failed", "finished")
@@ -76,22 +75,19 @@ def _digests(cells: Iterable[list[tuple[str, Style | None]]]) -> list[str]:
     return [hashlib.sha256(line.encode()).hexdigest()[:8] for line in lines]
 
 
-def _styles() -> dict[str, list[str]]:
-    return dict(json.loads(STYLES.read_text())) if STYLES.exists() else {}
-
-
 def _check(name: str, theme: str, cells: list[list[tuple[str, Style | None]]]) -> None:
     """Compare a picture with the stored one, or store it."""
     text = "\n".join("".join(char for char, _ in line).rstrip() for line in cells) + "\n"
-    path, key, found = FOLDER / f"{name}.txt", f"{name} {theme}", _digests(cells)
+    path, styles, found = FOLDER / f"{name}.txt", FOLDER / f"{name}.json", _digests(cells)
+    known: dict[str, list[str]] = json.loads(styles.read_text()) if styles.exists() else {}
     if UPDATE:
         path.write_text(text, encoding="utf-8")
-        STYLES.write_text(json.dumps(_styles() | {key: found}, indent=0, sort_keys=True) + "\n")
+        styles.write_text(json.dumps(known | {theme: found}) + "\n")
         return
     assert text.splitlines() == path.read_text(encoding="utf-8").splitlines(), name
-    stored = _styles()[key]
+    stored = known[theme]
     different = [number for number, (new, old) in enumerate(zip(found, stored, strict=True)) if new != old]
-    assert not different, f"{key}: the styles of these lines changed: {different}"
+    assert not different, f"{name} {theme}: the styles of these lines changed: {different}"
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -111,4 +107,4 @@ async def test_the_monitor_looks_as_it_did(tmp_path: Path, state: str) -> None:
 def test_every_snapshot_belongs_to_a_state() -> None:
     wanted = {f"{state}-{width}x{height}" for state in STATES for width, height in SIZES}
     assert {path.stem for path in FOLDER.glob("*.txt")} == wanted
-    assert set(_styles()) == {f"{name} {theme}" for name in wanted for theme in THEMES}
+    assert {path.stem for path in FOLDER.glob("*.json")} == wanted

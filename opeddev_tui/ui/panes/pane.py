@@ -51,9 +51,10 @@ class Pane(VerticalScroll):
     def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
         """Fit the text to the new width."""
         self._laid = (0, 0)
-        self._body.refresh(layout=True)
         if self._view is not None:
             self.show(self._view)
+        # Textual forgets a layout that is asked for while it is laying out
+        self.call_after_refresh(self._body.refresh, layout=True)
 
     def plain_text(self) -> str:
         """Return what is shown, for the clipboard."""
