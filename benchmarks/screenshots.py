@@ -1,6 +1,6 @@
 """Makes the pictures of the documentation: the real app with scripted events, as SVG without outside resources.
 
-    python benchmarks/screenshots.py
+python benchmarks/screenshots.py
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "ui"))
 
-import scenes
+import scenes  # noqa: E402 - found through the line above
 
 # file name: (scene, keys pressed)
 PICTURES: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -49,9 +49,7 @@ def _make_model(root: Path) -> None:
 
     settings = load(root, environment={}).settings
     examples = [
-        example
-        for batch in find_batches(root, settings.paths)
-        for example in load_batch(batch, settings).examples
+        example for batch in find_batches(root, settings.paths) for example in load_batch(batch, settings).examples
     ]
     texts = [message.content for example in examples for message in example.prompt]
     build_tiny_model(root / MODEL, [*texts, *(example.completion for example in examples)])

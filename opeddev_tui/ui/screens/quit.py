@@ -11,6 +11,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from opeddev_tui.text import clean, clean_line
+
 Answer = tuple[str, str, str]  # key, result, words
 
 QUIT_ANSWERS: tuple[Answer, ...] = (
@@ -27,7 +29,7 @@ class AskScreen(ModalScreen[str]):
 
     def __init__(self, title: str, text: str, answers: tuple[Answer, ...]) -> None:
         super().__init__()
-        self._title, self._text, self._answers = title, text, answers
+        self._title, self._text, self._answers = clean_line(title), clean(text), answers
         for key, result, words in answers:
             self._bindings.bind(key, f"answer('{result}')", words)
 
@@ -37,7 +39,7 @@ class AskScreen(ModalScreen[str]):
             box.border_title = Content(self._title)
             parts = [Content(self._text), Content("")] if self._text else []
             parts += [
-                Content.styled(f" {key} ", "bold $background on $accent") + Content(f" {words}")
+                Content.styled(f" {key} ", "bold $background on $accent") + Content(f" {clean_line(words)}")
                 for key, _, words in self._answers
             ]
             yield Static(Content("\n").join(parts), markup=False)

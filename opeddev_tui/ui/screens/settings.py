@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+import unicodedata
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -85,7 +86,7 @@ class SettingsScreen(Place):
     def value_text(self, name: str) -> str:
         """Return a setting's value as TOML."""
         section, _, key = name.partition(".")
-        return toml_value(msgspec.to_builtins(self.boss.loaded.settings)[section][key])
+        return escaped(toml_value(msgspec.to_builtins(self.boss.loaded.settings)[section][key]))
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """Enter on a row."""
@@ -175,6 +176,14 @@ class EditScreen(ModalScreen[bool]):
 
     def _wrong(self, text: str) -> None:
         self.query_one("#wrong", Static).update(Content.styled(f"✗ {clean(text)}", "$text-error-own"))
+
+
+def escaped(text: str) -> str:
+    """Return TOML with every invisible character written as its escape: the editor shows a value as it is."""
+    hidden = ("Cc", "Cf", "Zl", "Zp")
+    return "".join(f"\\u{ord(char):04X}" if unicodedata.category(char) in hidden and ord(char) < 0x10000
+                   else f"\\U{ord(char):08X}" if unicodedata.category(char) in hidden else char
+                   for char in text)  # fmt: skip
 
 
 def parsed(text: str) -> Any:
