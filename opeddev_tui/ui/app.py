@@ -264,6 +264,11 @@ class OpeddevApp(App[str]):
         if not self.live.running:
             self.exit("quit")
             return
+        if self.session.current.finished is not None and not self._leaving:
+            # the step is trained; what is left is a plot or two
+            self._leaving = True
+            self.tell("Writing the plots, then leaving …")
+            return
         from opeddev_tui.ui.screens.quit import QuitScreen
 
         self.push_screen(QuitScreen(), self._leave)

@@ -137,7 +137,7 @@ def _holdout(state: RunState) -> list[Content]:
     loss = state.holdout[epoch].loss
     best = state.best_epoch()
     star: Part = ("  ★ best", "$success") if epoch and best == epoch else ("", "")
-    rows = [_row("hold-out", (number(loss, 4), "bold $plot-holdout"), (f"  after epoch {epoch}", "$muted"), star)]
+    rows = [_row("hold-out", (number(loss, 4), "bold $plot-holdout"), (f"  epoch {epoch}", "$muted"), star)]
     if epoch > 0 and 0 in state.holdout:
         parts: list[Part] = [(f"{signed(loss - state.holdout[0].loss, 4)} from epoch 0", "")]
         if best is not None and best != epoch:
