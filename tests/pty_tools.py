@@ -37,6 +37,8 @@ class Terminal:
 
     def __init__(self, columns: int = 80, lines: int = 24) -> None:
         self.master, self.slave = pty.openpty()
+        # the reading thread feeds the screen while tests look at it and change its size
+        self._lock = threading.Lock()
         self.screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self.screen)
         self._reads = threading.Event()
@@ -64,7 +66,8 @@ class Terminal:
 
     def resize(self, columns: int, lines: int) -> None:
         """Change the size, which the kernel tells the foreground process."""
-        self.screen.resize(lines, columns)
+        with self._lock:
+            self.screen.resize(lines, columns)
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("4H", lines, columns, 0, 0))
 
     def press(self, keys: str) -> None:
@@ -85,7 +88,18 @@ class Terminal:
 
     def lines(self) -> list[str]:
         """Return what is on the screen."""
-        return list(self.screen.display)
+        with self._lock:
+            return list(self.screen.display)
+
+    def reversed_cells(self) -> list[int]:
+        """Return how many cells of each line are shown reversed."""
+        with self._lock:
+            return [sum(cell.reverse for cell in line.values()) for line in self.screen.buffer.values()]
+
+    def is_reversed(self, line: int, column: int) -> bool:
+        """Return whether a cell is shown reversed."""
+        with self._lock:
+            return bool(self.screen.buffer[line][column].reverse)
 
     def shows(self, text: str) -> bool:
         """Return whether ``text`` is on the screen."""
@@ -116,7 +130,8 @@ class Terminal:
                 continue
             self.received += data
             # pyte has no alternate screen: leaving it shows an empty one
-            self._stream.feed(_UNKNOWN_TO_PYTE.sub(b"", data.replace(b"\x1b[?1049l", b"\x1b[2J\x1b[H")))
+            with self._lock:
+                self._stream.feed(_UNKNOWN_TO_PYTE.sub(b"", data.replace(b"\x1b[?1049l", b"\x1b[2J\x1b[H")))
 
 
 class Counter:

@@ -7,6 +7,7 @@ training stack is imported here: the first frame comes first.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -23,12 +24,13 @@ from opeddev_tui.events import AnyEvent, Choice
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.announce import announce
 from opeddev_tui.ui.cells import ShownCells
+from opeddev_tui.ui.charset import ascii_only
 from opeddev_tui.ui.disk import DiskWork
 from opeddev_tui.ui.keys import GLOBAL, PLACES, bindings
 from opeddev_tui.ui.live import Live, Runner, Start, engine_runner
 from opeddev_tui.ui.provider import Provider
 from opeddev_tui.ui.session import Session
-from opeddev_tui.ui.themes import DEFAULT, load_themes, theme_folders
+from opeddev_tui.ui.themes import put_in_place
 
 # seconds between two looks into the queue, and between two drawings where nothing but time has passed
 TICK = 0.08
@@ -75,7 +77,8 @@ class OpeddevApp(App[str]):
         on_ready: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(driver_class=driver_class)
-        self.shown_cells = ShownCells()
+        self.shown_cells = ShownCells(plain=ascii_only())
+        self.set_class("NO_COLOR" in os.environ, "-no-colour", update=False)
         self._on_ready = on_ready
         self.loaded = loaded
         # a fresh app may take over the training of one whose screen failed
@@ -91,20 +94,9 @@ class OpeddevApp(App[str]):
         self._load_themes(root)
 
     def _load_themes(self, root: Path | None) -> None:
-        """Put the wanted theme in place before the style sheets are read, so that they are read once."""
-        themes, self.failed_themes = load_themes(theme_folders(root))
-        for theme in themes.values():
-            self.register_theme(theme)
-        wanted = self._remembered_theme = self.loaded.settings.ui.theme
-        self.missing_theme = "" if wanted in self.available_themes else wanted
-        fallback = DEFAULT if DEFAULT in themes else "textual-dark"
-        self.set_reactive(App.theme, fallback if self.missing_theme else wanted)
-        dark = self.current_theme.dark
-        # what Textual does when a theme changes, without its second reading of every style sheet
-        for name, on in (("-dark-mode", dark), ("-light-mode", not dark), (f"-theme-{self.theme}", True)):
-            self.set_class(on, name, update=False)
+        self._remembered_theme = self.loaded.settings.ui.theme
+        self.failed_themes, self.missing_theme = put_in_place(self, root, self._remembered_theme)
         self._refresh_truecolor_filter(self.ansi_theme)
-        self.stylesheet.set_variables(self.get_css_variables())
 
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
         """Send a picture, without the cells that the terminal shows already."""
@@ -301,31 +293,10 @@ class OpeddevApp(App[str]):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Make the palette from the key tables, and add the themes."""
-        from opeddev_tui.ui.screens.place import Place
+        from opeddev_tui.ui.palette import commands
 
-        sections = screen.help_sections() if isinstance(screen, Place) else ()
-        for _, keys in sections:
-            for key in keys:
-                if key.action == "app.command_palette":
-                    continue
-                yield SystemCommand(f"{key.label}  ({key.display})", key.help, _action(self, screen, key.action))
-        for name in sorted(self.available_themes):
-            yield SystemCommand(f"Theme: {name}", "Use this theme from now on.", _theme(self, name))
+        return commands(self, screen)
 
 
 def _is_measure(event: AnyEvent) -> bool:
     return type(event).__name__ in ("Progress", "HardwareSampled")
-
-
-def _action(app: OpeddevApp, screen: Screen[Any], action: str) -> Callable[[], None]:
-    def run() -> None:
-        app.run_worker(app.run_action(action, screen.focused or screen), exit_on_error=False)
-
-    return run
-
-
-def _theme(app: OpeddevApp, name: str) -> Callable[[], None]:
-    def run() -> None:
-        app.theme = name
-
-    return run

@@ -5,6 +5,7 @@ Textual sends whole widgets again when anything in them changed. Here every pict
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from rich.cells import cell_len
@@ -14,18 +15,26 @@ from rich.style import Style
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
 
+from opeddev_tui.ui.charset import as_ascii
+
 Cell = tuple[str, Style | None]
 # unchanged cells between two changed ones that are cheaper to send again than to jump over
 _GAP = 5
 # terminals disagree about the width of joined characters: such a line is sent whole
 _UNSURE = ("\u200d", "\ufe0f", "\U0001f3fb")
 _FIRST_ASTRAL = "\U00010000"
+# one cell each: most of what is shown, told apart at once
+_SIMPLE = re.compile(
+    "[\x20-\x7e\xa0-\xac\xae-\u02ff\u0370-\u0377\u0391-\u03ff\u2010-\u2027\u2190-\u21ff\u2500-\u25ff\u2800-\u28ff]*"
+)
 
 
 class ShownCells:
     """The cells of the terminal as last sent; a cell that is not known is None."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, plain: bool = False) -> None:
+        # True: only ASCII goes to the terminal
+        self._plain = plain
         self._lines: list[list[Cell | None]] = []
         self._size = (0, 0)
 
@@ -47,6 +56,8 @@ class ShownCells:
         if not 0 <= y < len(self._lines):
             return
         line, new = self._lines[y], cells_of(strip)[: max(0, self._size[0] - x)]
+        if self._plain:
+            new = [(as_ascii(char) if char else " ", style) for char, style in new]
         old = line[x : x + len(new)]
         if new == old:
             return
@@ -91,7 +102,7 @@ def cells_of(strip: Strip) -> list[Cell]:
     for text, style, control in strip:
         if control:
             continue
-        if text.isascii() or (cell_len(text) == len(text) and not any(map(unsure, text))):
+        if _SIMPLE.fullmatch(text):
             cells += [(char, style) for char in text]
             continue
         for char in text:

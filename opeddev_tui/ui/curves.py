@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import locale
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
@@ -15,6 +14,7 @@ from textual.widget import Widget
 
 from opeddev_tui.state import RunState
 from opeddev_tui.ui import curve_data as data
+from opeddev_tui.ui.charset import ascii_only
 from opeddev_tui.ui.curve_data import Entry, Look, Palette, palette_of
 from opeddev_tui.ui.keys import Key, bindings
 from opeddev_tui.ui.plotting import Colours, Series, render
@@ -53,7 +53,7 @@ class CurvesView(Widget, can_focus=True):
         super().__init__(id=id, classes=classes)
         self.look = Look()
         self.pictures = 0
-        self.ascii_only = not locale.getpreferredencoding(False).lower().replace("-", "").startswith("utf")
+        self.ascii_only = ascii_only()
         self._state = RunState()
         self._previous: tuple[RunState, ...] = ()
         self._seen: tuple[object, ...] = ()

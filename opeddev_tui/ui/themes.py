@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from textual.app import App
 from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
@@ -65,6 +66,24 @@ def load_themes(folders: Iterable[Path]) -> tuple[dict[str, Theme], list[FailedT
             else:
                 loaded[found.name] = found
     return loaded, failed
+
+
+def put_in_place(app: App[Any], workspace: Path | None, wanted: str) -> tuple[list[FailedTheme], str]:
+    """Give a new app its themes and the wanted one, so that the style sheets are read once.
+
+    Return the files that cannot be used, and the wanted name if there is no such theme.
+    """
+    themes, failed = load_themes(theme_folders(workspace))
+    for theme in themes.values():
+        app.register_theme(theme)
+    missing = "" if wanted in app.available_themes else wanted
+    app.set_reactive(App.theme, wanted if not missing else DEFAULT if DEFAULT in themes else "textual-dark")
+    dark = app.current_theme.dark
+    # what Textual does when a theme changes, without its second reading of every style sheet
+    for name, on in (("-dark-mode", dark), ("-light-mode", not dark), (f"-theme-{app.theme}", True)):
+        app.set_class(on, name, update=False)
+    app.stylesheet.set_variables(app.get_css_variables())
+    return failed, missing
 
 
 def _files(folder: Path) -> list[Path]:

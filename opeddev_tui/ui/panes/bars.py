@@ -70,7 +70,7 @@ class Places(ClickBar):
 
     def _place(self, key: str, mode: str, title: str) -> Content:
         here = mode == self._mode
-        return Content.styled(f" {key} {title} ", "bold $background on $primary" if here else "$muted")
+        return Content.styled(f" {key} {title} ", "bold reverse $primary on $background" if here else "$muted")
 
 
 class StatusLine(Static):
@@ -95,7 +95,7 @@ class StatusLine(Static):
         if self._drawn is None or content.markup != self._drawn.markup:
             self._drawn = content
             self.update(content, layout=False)
-            self.tooltip = clean_line(view.run) or None
+            self.tooltip = Content(clean_line(view.run)) if view.run else None
 
     def _parts(self, view: View) -> list[str]:
         state, started = view.state, view.state.started

@@ -61,6 +61,8 @@ class DecisionBar(Vertical):
         self._lines.update(Content("\n").join(Content(line) for line in found.lines if line))
         self._lines.display = any(found.lines)
         self._offers.display = bool(found.offers)
+        told = [Content(f"{offer.key}  {offer.label}: {offer.effect or 'now'}") for offer in found.offers]
+        self._offers.tooltip = Content("\n").join(told) if told else None
         self._offers.lay([(content, action) for content, action in self._fitted(found.offers)])
 
     def _fitted(self, offers: tuple[Offer, ...]) -> list[tuple[Content, str]]:
@@ -76,7 +78,7 @@ class DecisionBar(Vertical):
 
 
 def _offer(offer: Offer, with_effect: bool) -> Content:
-    content = Content.styled(f" {offer.key} ", "bold $background on $accent") + Content.styled(
+    content = Content.styled(f" {offer.key} ", "bold reverse $accent on $background") + Content.styled(
         f" {offer.label}", "bold"
     )
     if with_effect and offer.effect:

@@ -19,6 +19,10 @@ class EpochsPane(Pane):
 
     title: ClassVar[str] = "Epochs"
     tab: ClassVar[str] = "Epochs"
+    about: ClassVar[str] = (
+        "Exact and ±1: grades generated on the hold-out that are right, or off by one. Kappa: agreement beyond chance, "
+        "weighted by distance. ★ marks the lowest hold-out loss; Δ 0 is the change since epoch 0."
+    )
 
     def render_view(self, view: View, width: int) -> Content:
         """Return the table, and what the grades are compared with."""

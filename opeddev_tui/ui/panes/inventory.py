@@ -48,6 +48,10 @@ class InventoryPane(Pane):
 
     title: ClassVar[str] = "Batches"
     tab: ClassVar[str] = "Batches"
+    about: ClassVar[str] = (
+        "Rows of each batch and of all so far; tokens after the chat template: half of the rows are shorter than the "
+        "median, 95 % shorter than p95. Only the tokens of the completion carry loss."
+    )
 
     def render_view(self, view: View, width: int) -> Content:
         """Return the table of batches and what is wrong with them."""

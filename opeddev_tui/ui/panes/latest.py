@@ -17,6 +17,7 @@ class LatestPane(Pane):
 
     title: ClassVar[str] = "Newest generations (2 shows all)"
     tab: ClassVar[str] = "Generations"
+    about: ClassVar[str] = "The probe prompts, answered before the step and by the newest weights; 2 has them all."
 
     def render_view(self, view: View, width: int) -> Content:  # noqa: ARG002 - the text wraps by itself
         """Return as many prompts as have been generated, before and now below each other."""

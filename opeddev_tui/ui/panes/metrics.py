@@ -28,17 +28,18 @@ class MetricsPane(Pane):
 
     title: ClassVar[str] = "Live metrics"
     tab: ClassVar[str] = "Metrics"
+    about: ClassVar[str] = "Losses are per token of the completion; raw is the last optimizer step, beside it smoothed."
 
     def render_view(self, view: View, width: int) -> Content:
         """Return the numbers, label by label."""
         state = view.state
         if state.started is None:
             return _before_the_first_run(view, width)
-        rows = [*_place(view, width), Content(""), *_losses(view), Content(""), *_speed(state), *_machine(state)]
+        rows = [*_place(view, width), Content(""), *_losses(view), Content(""), *_speed(state), *_machine(state, width)]
         if len(rows) > self.size.height > 0:
             rows = [row for row in rows if row.plain]
         if len(rows) > self.size.height > 0 and state.hardware is not None:
-            rows = [*rows[: -len(_machine(state))], *_machine_in_short(state)]
+            rows = [*rows[: -len(_machine(state, width))], *_machine_in_short(state)]
         return lines([row.truncate(width, ellipsis=True) for row in rows])
 
 
@@ -151,7 +152,7 @@ def _speed(state: RunState) -> list[Content]:
     progress = state.progress
     if progress is None:
         return []
-    tokens = f"{short_count(progress.tokens_per_second)} tokens/s"
+    tokens = f"{short_count(progress.tokens_per_second)} tok/s"
     return [_row("speed", (f"{number(progress.samples_per_second, 1)} samples/s · {tokens}", ""))]
 
 
@@ -171,21 +172,23 @@ def _machine_in_short(state: RunState) -> list[Content]:
     return rows
 
 
-def _machine(state: RunState) -> list[Content]:
+def _machine(state: RunState, width: int) -> list[Content]:
     sample = state.hardware
     if sample is None:
         return []
     rows: list[Content] = []
+    long = 8 if width >= LABEL + 31 else 4
     if sample.gpu_memory_total:
         used = (sample.gpu_memory_used or 0) / sample.gpu_memory_total
         memory = f"{size(sample.gpu_memory_used)} of {size(sample.gpu_memory_total)}"
-        rows.append(_row("GPU memory", (bar(used, 8) + " ", "$primary"), (memory, "")))
+        rows.append(_row("GPU memory", (bar(used, long) + " ", "$primary"), (memory, "")))
         heat = f"  {sample.gpu_celsius:.0f} °C" if sample.gpu_celsius is not None else ""
         if sample.gpu_percent is not None:
             share = sample.gpu_percent / 100
-            rows.append(_row("GPU", (bar(share, 8) + " ", "$primary"), (f"{sample.gpu_percent:.0f} %{heat}", "")))
+            rows.append(_row("GPU", (bar(share, long) + " ", "$primary"), (f"{sample.gpu_percent:.0f} %{heat}", "")))
     share = sample.ram_used / sample.ram_total if sample.ram_total else 0.0
     memory = f"{size(sample.ram_used)} of {size(sample.ram_total)}"
-    rows.append(_row("RAM", (bar(share, 8) + " ", "$primary"), (memory, "")))
-    rows.append(_row("CPU", (bar(sample.cpu_percent / 100, 8) + " ", "$primary"), (f"{sample.cpu_percent:.0f} %", "")))
+    rows.append(_row("RAM", (bar(share, long) + " ", "$primary"), (memory, "")))
+    busy = bar(sample.cpu_percent / 100, long)
+    rows.append(_row("CPU", (busy + " ", "$primary"), (f"{sample.cpu_percent:.0f} %", "")))
     return rows

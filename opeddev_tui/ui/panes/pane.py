@@ -22,10 +22,13 @@ class Pane(VerticalScroll):
     BINDINGS: ClassVar[list[BindingType]] = bindings(PANE)
     title: ClassVar[str] = ""
     tab: ClassVar[str] = ""
+    # what the mouse is told
+    about: ClassVar[str] = ""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, classes="pane")
         self.border_title = self.title
+        self.tooltip = Content(self.about) if self.about else None
         self._view: View | None = None
         self._shown: Content | None = None
         self._laid = (0, 0)
@@ -40,7 +43,7 @@ class Pane(VerticalScroll):
         self._view = view
         if not self.is_mounted or self.size.width == 0:
             return
-        content = self.render_view(view, max(20, self.size.width - 2))
+        content = self.render_view(view, max(20, self.size.width - 1))
         if self._shown is None or content != self._shown or content.markup != self._shown.markup:
             self._shown = content
             laid = self.size.width, content.get_height({}, self.size.width)

@@ -39,7 +39,7 @@ class AskScreen(ModalScreen[str]):
             box.border_title = Content(self._title)
             parts = [Content(self._text), Content("")] if self._text else []
             parts += [
-                Content.styled(f" {key} ", "bold $background on $accent") + Content(f" {clean_line(words)}")
+                Content.styled(f" {key} ", "bold reverse $accent on $background") + Content(f" {clean_line(words)}")
                 for key, _, words in self._answers
             ]
             yield Static(Content("\n").join(parts), markup=False)
