@@ -157,6 +157,8 @@ def _samples(state: RunState, event: ev.SamplesGenerated) -> None:
 def _progress(state: RunState, event: ev.Progress) -> None:
     state.progress = event
     state.curves.append(event)
+    if state.phase == "training":
+        state.phase_detail = ""  # told what was waited for: the first optimizer step is done
     if state.status != "paused":
         state.status = "training"
 

@@ -137,3 +137,9 @@ def test_the_best_epoch_is_the_first_of_the_lowest_trained_ones() -> None:
     ]
     assert reduce(rows).best_epoch() == 2
     assert reduce(rows[:1]).best_epoch() is None
+
+
+def test_a_finished_optimizer_step_ends_what_was_told_of_the_wait_for_it() -> None:
+    waiting = ev.PhaseChanged(phase="training", detail="the first optimizer step")
+    assert reduce([waiting]).phase_detail == "the first optimizer step"
+    assert reduce([waiting, progress(1, 2.0)]).phase_detail == ""

@@ -115,7 +115,7 @@ def _no_workspace(view: View) -> Situation:
     place = clean_line(view.workspace) or "this folder"
     lines = (
         "A workspace is a folder with your data sets, settings, runs and logs.",
-        "The demo brings its own data and a tiny model, and trains in seconds on any machine.",
+        "The demo brings its own data and a tiny model, and trains in two minutes on any machine.",
     )
     offers = (
         Offer("make_workspace", "n", "New workspace", f"in {place}"),
