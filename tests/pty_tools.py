@@ -211,7 +211,7 @@ class Question(ModalScreen):
         yield Static("continue or stop?")
 
 class A(App):
-    BINDINGS = [("escape", "note('escape')", "note"), ("f2", "ask_soon", "ask")]
+    BINDINGS = [("escape", "note('escape')", "note"), ("f2", "ask_soon", "ask"), ("f3", "lend", "lend")]
     tick_at = 0.0
     def compose(self):
         yield Static("step", id="s")
@@ -232,6 +232,8 @@ class A(App):
         news.write(f"key: {text}\n")
     def action_ask_soon(self):
         self.set_timer(1.0, lambda: self.push_screen(Question()))
+    def action_lend(self):
+        self.run_worker(self._driver.lend(["sh", str(folder / "editor.sh")]))
     def on_resize(self, event):
         self.query_one("#size", Static).update(f"size {event.size.width}x{event.size.height}")
     def show(self, i):

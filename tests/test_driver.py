@@ -225,3 +225,60 @@ def test_attach_says_what_is_missing(tmp_path: Path) -> None:
         [PYTHON, "-c", CLIENT, str(tmp_path / "none")], stdin=subprocess.DEVNULL, capture_output=True, timeout=20
     )
     assert b"attaching needs a terminal" in process.stderr
+
+
+EDITOR = """
+trap 'echo INTERRUPTED' INT
+echo "EDITOR HERE"
+while read -r line && [ "$line" != done ]; do echo "read $line"; done
+"""
+
+
+def _lent(lab: Lab, terminal: Terminal) -> None:
+    (lab.folder / "editor.sh").write_text(EDITOR)
+    terminal.press("\x1bOR")
+    until(lambda: terminal.shows("EDITOR HERE"))
+
+
+def test_an_editor_has_the_terminal_and_its_keys_while_the_training_goes_on(lab: Lab) -> None:
+    terminal = lab.terminal()
+    process = lab.start(terminal)
+    _lent(lab, terminal)
+    lab.counter.moves_on()
+    terminal.press("hello\n")
+    until(lambda: terminal.shows("read hello"))
+    terminal.press("\x03")
+    until(lambda: terminal.shows("INTERRUPTED"))
+    terminal.press("done\n")
+    until(lambda: terminal.shows("size 80x24"), what="the app is back")
+    terminal.press("back")
+    until(lambda: terminal.shows("back"))
+    assert process.poll() is None
+    assert "headless" not in lab.news()
+
+
+def test_an_editor_whose_terminal_hangs_up_leaves_an_app_that_can_be_attached_to(lab: Lab) -> None:
+    terminal = lab.terminal()
+    process = lab.start(terminal)
+    _lent(lab, terminal)
+    terminal.close()
+    lab.heard("headless")
+    lab.attach(100, 30)
+    assert process.poll() is None
+
+
+def test_another_terminal_can_take_the_app_while_an_editor_has_the_first_one(lab: Lab) -> None:
+    terminal = lab.terminal()
+    lab.start(terminal)
+    _lent(lab, terminal)
+    other, _ = lab.attach(100, 30)
+    terminal.press("mine\n")
+    until(lambda: terminal.shows("read mine"), what="the editor has its keys")
+    assert other.shows("size 100x30")
+    terminal.press("done\n")
+    lab.counter.moves_on()
+    other.press("typed")
+    until(lambda: other.shows("typed"))
+    # Enter in the first terminal brings the app back there, as after any other terminal
+    terminal.press("\r")
+    until(lambda: terminal.shows("size 80x24"))

@@ -9,10 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 import threading
 from codecs import getincrementaldecoder
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, ClassVar
@@ -25,26 +24,14 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Size
 
 from opeddev_tui.ui.handover import Client, Listener
-from opeddev_tui.ui.terminal_link import Tty, size_of
+from opeddev_tui.ui.lending import run_on
+from opeddev_tui.ui.terminal_link import FAREWELL, Tty, first_terminal, size_of
 
 OnChange = Callable[[str], None]
 # an escape key is told from the start of a sequence by waiting: look again after these many seconds
 _ESCAPE_LOOKS = (0.12, 0.3)
 # an app that starts without a terminal lays itself out once before it stops drawing
 _FIRST_LAYOUT_SECONDS = 1.0
-_FAREWELL = (
-    "\r\nopeddev-tui goes on without this terminal (process {pid}). "
-    "Enter brings it back here; from elsewhere: opeddev-tui attach\r\n"
-)
-
-
-def first_terminal() -> int | None:
-    """Return a descriptor of the terminal this process was started in, None if it has none."""
-    for stream in (sys.__stdin__, sys.__stderr__, sys.__stdout__):
-        with contextlib.suppress(AttributeError, OSError, ValueError):
-            if stream is not None and os.isatty(stream.fileno()):
-                return stream.fileno()
-    return None
 
 
 class DetachableDriver(LinuxDriver):
@@ -63,7 +50,7 @@ class DetachableDriver(LinuxDriver):
         self._mouse_pixels = False
         self._tty: Tty | None = None
         self._client: Client | None = None
-        self._at_home = False
+        self._at_home = self._lent = False
         self._resting: contextlib.ExitStack | None = None
         self._descriptor: int | None = None
         self._listener: Listener | None = None
@@ -79,11 +66,6 @@ class DetachableDriver(LinuxDriver):
     def can_suspend(self) -> bool:
         """Never: stopping the process would stop the training."""
         return False
-
-    @property
-    def attached(self) -> bool:
-        """Whether there is a terminal at the moment."""
-        return self._tty is not None
 
     def start_application_mode(self) -> None:
         """Take the first terminal if there is one, and listen for others."""
@@ -127,6 +109,30 @@ class DetachableDriver(LinuxDriver):
     def let_go(self) -> None:
         """Give the terminal back and go on without one, as a person asks."""
         self._give_up(0, "the training goes on without a screen")
+
+    async def lend(self, command: Sequence[str]) -> bool:
+        """Let ``command`` have the first terminal until it ends; False where the app is not shown there."""
+        terminal, home = self._tty, self._home
+        if terminal is None or home is None or not self._at_home:
+            return False
+        self._tty, self._lent = None, True
+        terminal.give_up()
+        self._rest()
+        try:
+            await run_on(home, command)
+        finally:
+            self._take_back()
+        return True
+
+    def _take_back(self) -> None:
+        self._lent = False
+        if self._tty is not None:  # another one was handed over meanwhile
+            self._wait_at_home()
+        elif self._home is not None and os.isatty(self._home):
+            self._take(self._home, None)
+        else:
+            self._forget_home()
+            self._tell("headless: the terminal was closed while it was lent")
 
     def _watch_signals(self) -> None:
         """Hang-ups are news, not the end; the terminal's job control must never stop the training."""
@@ -198,7 +204,7 @@ class DetachableDriver(LinuxDriver):
         if terminal is None:
             return
         over = self._listener is None
-        farewell = _FAREWELL.format(pid=os.getpid()) if self._at_home and not over else ""
+        farewell = FAREWELL.format(pid=os.getpid()) if self._at_home and not over else ""
         terminal.give_up(farewell, stalled=stalled)
         if client is not None:
             client.bye(code, reason)
@@ -223,7 +229,7 @@ class DetachableDriver(LinuxDriver):
 
     def _wait_at_home(self) -> None:
         """Let Enter in the first terminal bring the app back there."""
-        if self._home is not None:
+        if self._home is not None and not self._lent:
             self._loop.add_reader(self._home, self._knock)
 
     def _leave_home_alone(self) -> None:
@@ -283,10 +289,7 @@ class DetachableDriver(LinuxDriver):
 
 
 def make_driver(socket_path: Path, on_change: OnChange, *, detached: bool = False) -> type[LinuxDriver]:
-    """Return the driver class for an app that can be attached to at ``socket_path``.
-
-    ``on_change`` is told, on the event loop, what happens to the terminal; ``detached`` starts without one.
-    """
+    """Return the class for an app that can be attached to; ``on_change`` is told, on the event loop, the news."""
     return type(
         "ConfiguredDriver",
         (DetachableDriver,),

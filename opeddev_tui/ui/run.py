@@ -16,11 +16,12 @@ from opeddev_tui import logs
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.errors import Problem
 from opeddev_tui.ui.app import OpeddevApp
-from opeddev_tui.ui.driver import DetachableDriver, first_terminal, make_driver
+from opeddev_tui.ui.driver import DetachableDriver, make_driver
 from opeddev_tui.ui.live import Live, Runner, Start, engine_runner, traceback_text
 from opeddev_tui.ui.presence import Presence, reach
 from opeddev_tui.ui.signals import Received, received
 from opeddev_tui.ui.terminal import OutputGuard, output_guard
+from opeddev_tui.ui.terminal_link import first_terminal
 from opeddev_tui.workspace import Workspace
 
 _LOG = logging.getLogger(__name__)

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import select
+import sys
 import termios
 import time
 import tty as modes
@@ -35,6 +36,19 @@ LEAVE = (
     "\x1b[?2026l\x1b[?2048l\x1b[?2004l\x1b[?7h\x1b[?1016l\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l"
     "\x1b[0m\x1b[<u\x1b[?1049l\x1b[?25h\x1b[?1004l"
 )
+FAREWELL = (
+    "\r\nopeddev-tui goes on without this terminal (process {pid}). "
+    "Enter brings it back here; from elsewhere: opeddev-tui attach\r\n"
+)
+
+
+def first_terminal() -> int | None:
+    """Return a descriptor of the terminal this process was started in, None if it has none."""
+    for stream in (sys.__stdin__, sys.__stderr__, sys.__stdout__):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            if stream is not None and os.isatty(stream.fileno()):
+                return stream.fileno()
+    return None
 
 
 def open_again(descriptor: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import ComposeResult, SuspendNotSupported
+from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
@@ -13,12 +13,17 @@ from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 
 from opeddev_tui.control import Annotate
-from opeddev_tui.editor import edit
+from opeddev_tui.editor import being_edited, editor_command, written
 from opeddev_tui.errors import Problem
 from opeddev_tui.state import RunState
 from opeddev_tui.text import clean_line
+from opeddev_tui.ui.driver import DetachableDriver
 from opeddev_tui.ui.keys import NOTE, bindings
 from opeddev_tui.ui.recording import Recorder
+
+_NOT_HERE = (
+    "An editor opens only in the terminal that the app was started in. Write here, or in another one: opeddev-tui note"
+)
 
 if TYPE_CHECKING:
     from opeddev_tui.ui.app import OpeddevApp
@@ -61,22 +66,21 @@ class NoteScreen(ModalScreen[str]):
         self.dismiss("")
 
     def action_editor(self) -> None:
-        """Write in $EDITOR, where the terminal can be lent to it."""
+        """Write in $EDITOR, with the terminal lent to it; the app and the training go on meanwhile."""
+        self.run_worker(self._edit(), exclusive=True, exit_on_error=False)
+
+    async def _edit(self) -> None:
         area = self.query_one(TextArea)
+        driver = self.app._driver
         try:
-            with self.app.suspend():
-                text = edit(area.text)
-        except SuspendNotSupported:
-            self.notify(
-                "This terminal stays with the app, so that the training is never stopped. "
-                "Write here, or in another terminal: opeddev-tui note",
-                markup=False,
-                severity="warning",
-            )
+            with being_edited(area.text) as path:
+                if isinstance(driver, DetachableDriver) and await driver.lend(editor_command(path)):
+                    area.text = written(path).rstrip("\n")
+                    area.move_cursor(area.document.end)
+                else:
+                    self.notify(_NOT_HERE, markup=False, severity="warning")
         except Problem as problem:
             self.notify(str(problem), markup=False, severity="error")
-        else:
-            area.text = text
 
 
 def ask_note(boss: OpeddevApp, run: str, state: RunState, *, stopped: bool = False) -> None:
