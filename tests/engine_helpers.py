@@ -293,7 +293,7 @@ class Command(ForkServerProcess):
         self.output = output
         self.start()
 
-    def code(self, seconds: float = 60.0) -> int:
+    def code(self, seconds: float = 180.0) -> int:
         """Wait for the end and return the exit code (negative: the signal that killed it)."""
         self.join(seconds)
         if self.exitcode is None:
@@ -333,7 +333,7 @@ class Follower:
         self._reader.read_new()
         return self
 
-    def wait(self, wanted: Callable[[ev.AnyEvent], bool], process: Command, seconds: float = 60.0) -> ev.AnyEvent:
+    def wait(self, wanted: Callable[[ev.AnyEvent], bool], process: Command, seconds: float = 180.0) -> ev.AnyEvent:
         """Return the first new event that is ``wanted``."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -355,7 +355,7 @@ class Follower:
         return self._reader.read_new()
 
 
-def wait_until(condition: Callable[[], object], process: Command, seconds: float = 60.0) -> bool:
+def wait_until(condition: Callable[[], object], process: Command, seconds: float = 180.0) -> bool:
     """Poll ``condition`` closely; False if ``process`` ended before it came true."""
     end = time.monotonic() + seconds
     while not condition():

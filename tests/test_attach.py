@@ -49,7 +49,7 @@ class Place:
 
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run the program without a terminal."""
-        return subprocess.run([*PROGRAM, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        return subprocess.run([*PROGRAM, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240)
 
     @property
     def events(self) -> list[ev.AnyEvent]:
@@ -122,8 +122,8 @@ def test_closed_terminal_attach_decide_finish(place: Place) -> None:
     second.press("\x1b")
     until(lambda: second.shows("Step 0 is trained") and reach(place.workspace) is None, 10)
     second.press("q")
-    assert client.wait(10) == 0
-    assert process.wait(10) == 0
+    assert client.wait(60) == 0
+    assert process.wait(60) == 0
     assert not place.workspace.socket.exists()
     assert not place.workspace.screen_record.exists()
 
@@ -144,7 +144,7 @@ def test_detached_attach_let_go_and_ends_by_itself(place: Place) -> None:
     terminal.press("q")
     until(lambda: terminal.shows("Keep training"), 10)
     terminal.press("k")
-    assert client.wait(10) == 0
+    assert client.wait(60) == 0
     assert not gone(pid)
     # nobody looks: the answer comes through the run's folder, and the process ends by itself
     from opeddev_tui.control import Decide, send
@@ -175,7 +175,7 @@ def test_signal_saves_and_restores_the_terminal(place: Place) -> None:
     terminal, process, before = started(place)
     place.training()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 143
+    assert process.wait(60) == 143
     assert terminal.attributes() == before
     last = place.events[-1]
     assert isinstance(last, ev.Interrupted)
@@ -190,7 +190,7 @@ def test_second_signal_leaves_at_once(place: Place) -> None:
     process.send_signal(signal.SIGINT)
     until(lambda: terminal.shows("SIGINT: saving, then leaving"), 10)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == -signal.SIGTERM
+    assert process.wait(60) == -signal.SIGTERM
     until(lambda: terminal.attributes() == before)
     assert b"\x1b[?1049l" in terminal.received
 
@@ -241,8 +241,8 @@ def test_failed_screen_leaves_the_training_alive(place: Place) -> None:
     second.press("s")
     until(lambda: second.shows("is trained") and reach(place.workspace) is None, 10)
     second.press("q")
-    assert client.wait(10) == 0
-    assert process.wait(10) == 0
+    assert client.wait(60) == 0
+    assert process.wait(60) == 0
 
 
 def test_lock_of_another_process_is_named(place: Place) -> None:

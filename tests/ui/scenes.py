@@ -243,7 +243,7 @@ def write(workspace: Workspace, run: str, events: list[ev.AnyEvent]) -> None:
     journal.close()
 
 
-async def until(pilot: Pilot[str], condition: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(pilot: Pilot[str], condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait for ``condition``, letting the app work."""
     end = time.monotonic() + seconds
     while not condition():

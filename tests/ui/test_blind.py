@@ -165,17 +165,22 @@ async def test_what_a_training_does_not_take_before_its_end_goes_into_its_journa
     class Deaf(ScriptedEngine):
         """Ends without taking anything but a stop, as a training does after the last decision."""
 
+        def __init__(self) -> None:
+            super().__init__()
+            self.heard: list[object] = []
+
         def _obey(self, now: float) -> None:
-            while not any(isinstance(command, Stop) for command in self._control.wait(10)):
-                pass
+            while not any(isinstance(command, Stop) for command in self.heard):
+                self.heard += self._control.wait(10)
             self._emit(ev.RunFinished(at=now, epochs=1, last_checkpoint="c", best_checkpoint="c", best_epoch=1,
                                       val_loss=1.0))  # fmt: skip
 
-    async with live(tmp_path, Deaf()) as (app, pilot):
+    engine = Deaf()
+    async with live(tmp_path, engine) as (app, pilot):
         await until(pilot, lambda: app.session.current.status == "awaiting")
         run = app.session.current_run
         Recorder(app).say(run, Annotate(epoch=1, note="too late for the training"))
-        await pilot.pause(0.2)
+        await until(pilot, lambda: any(isinstance(command, Annotate) for command in engine.heard))
         app.live.stop("over")
         await until(pilot, lambda: app.session.current.notes)
         kept = [event for event in read(app.provider.workspace.run_folder(run)) if isinstance(event, ev.Annotated)]

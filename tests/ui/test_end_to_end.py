@@ -47,7 +47,7 @@ def _train_by_keys(root: Path) -> Terminal:
         # the plots of the step are drawn before the training thread is done
         until(lambda: lock_holder(workspace_of(root)) is None, 60, "the training has let go")
         terminal.press("q")
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         return terminal
     finally:
         end(process)

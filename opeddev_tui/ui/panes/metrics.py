@@ -143,7 +143,7 @@ def _holdout(state: RunState) -> list[Content]:
         parts: list[Part] = [(f"{signed(loss - state.holdout[0].loss, 4)} from epoch 0", "")]
         if best is not None and best != epoch:
             change = signed(loss - state.epochs[best].val_loss, 4)
-            parts.append((f"  {change} from the best ({best})", "$warning"))
+            parts.append((f", {change} from {best} (best)", "$warning"))
         rows.append(_row("", *parts))
     return rows
 
