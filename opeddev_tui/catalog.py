@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from opeddev_tui import checkpoints, decision
+from opeddev_tui import checkpoints, decision, human
 from opeddev_tui.errors import Problem, StorageProblem
 from opeddev_tui.events import GradesMeasured
 from opeddev_tui.history import RunRecord, finished_steps, list_runs
@@ -79,9 +79,6 @@ def _entry(record: RunRecord, folder: Path) -> Entry:
     state = record.state
     gain, interval = _gain(record, epoch)
     grades: GradesMeasured | None = state.grades.get(epoch) if epoch is not None else None
-    ratings: dict[int, list[str]] = {}
-    for (rated, _), rating in state.ratings.items():
-        ratings.setdefault(rated, []).append(rating.preferred)
     return Entry(
         folder=folder,
         run=record.id,
@@ -98,7 +95,7 @@ def _entry(record: RunRecord, folder: Path) -> Entry:
         val_loss=manifest.val_loss,
         gain=gain,
         interval=interval,
-        human=decision.human_scores(ratings).get(epoch) if epoch is not None else None,
+        human=human.shares(state).get(epoch) if epoch is not None else None,
         exact=grades.exact if grades else None,
         precision=state.model.precision if state.model else "",
     )

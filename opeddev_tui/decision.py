@@ -171,11 +171,3 @@ def _human_words(epoch: int, scores: Mapping[int, float], improved: bool) -> lis
     if epoch not in scores:
         return []
     return [f"human evaluation {scores[epoch]:.2f}: {'better than' if improved else 'not better than'} the best so far"]
-
-
-def human_scores(preferences: Mapping[int, Sequence[str]]) -> dict[int, float]:
-    """Return (wins + half the ties) / rated of each epoch with ratings; ``both bad`` counts as a tie."""
-    value = {"now": 1.0, "before": 0.0, "tie": 0.5, "both bad": 0.5}
-    return {
-        epoch: sum(value[item] for item in ratings) / len(ratings) for epoch, ratings in preferences.items() if ratings
-    }

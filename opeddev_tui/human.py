@@ -134,3 +134,14 @@ def counted(state: RunState) -> dict[int, list[Preference]]:
         for epoch in epochs
         if complete(state, epoch)
     }
+
+
+def scores(state: RunState, confidence: float = 0.95) -> dict[int, Score]:
+    """Return the score of each epoch whose round is complete: every place that shows or weighs one asks here."""
+    found = {epoch: score(preferences, confidence) for epoch, preferences in counted(state).items()}
+    return {epoch: item for epoch, item in found.items() if item is not None}
+
+
+def shares(state: RunState) -> dict[int, float]:
+    """Return the values of ``scores``: the share of preferred generations by epoch, 0 to 1."""
+    return {epoch: item.value for epoch, item in scores(state).items()}

@@ -51,7 +51,7 @@ def _metrics(state: RunState, epoch: int) -> list[str]:
             f"grades: parsed {grades.parsed:.0%}, exact {grades.exact:.0%} (always the commonest "
             f"{grades.majority_exact:.0%}), within one {grades.within_one:.0%}{kappa}"
         )
-    rated = human.score(item.preferred for item in human.ratings_of(state, epoch).values())
+    rated = human.scores(state).get(epoch)
     if rated is not None:
         low, high = rated.interval
         told.append(f"human evaluation: {rated.value:.2f} ({low:.2f} to {high:.2f}, {rated.rated} rated)")

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from opeddev_tui import decision, series
+from opeddev_tui import series
 from opeddev_tui.history import RunRecord
+from opeddev_tui.human import scores
 from opeddev_tui.settings import Settings
 from opeddev_tui.state import RunState
 from opeddev_tui.text import clean_line
@@ -104,22 +105,13 @@ def decisions(chosen: Sequence[RunRecord]) -> Table:
     return Table(("step", "epoch", "verdict", "decision", "by", "reasons", "note"), rows, words=7)
 
 
-def human_preferences(state: RunState) -> dict[int, list[str]]:
-    """Return the preferences of each rated epoch."""
-    found: dict[int, list[str]] = {}
-    for (epoch, _), rating in sorted(state.ratings.items()):
-        found.setdefault(epoch, []).append(rating.preferred)
-    return found
-
-
 def human(chosen: Sequence[RunRecord]) -> Table:
-    """Return the human scores of rated epochs."""
+    """Return the human scores of epochs whose blind round is complete."""
     rows = []
     for record in chosen:
-        preferences = human_preferences(record.state)
-        for epoch, score in sorted(decision.human_scores(preferences).items()):
-            counts = [str(preferences[epoch].count(name)) for name in ("now", "before", "tie", "both bad")]
-            rows.append((str(record.step), str(epoch), f"{score:.2f}", *counts))
+        for epoch, score in sorted(scores(record.state).items()):
+            counts = (str(count) for count in (score.wins, score.losses, score.ties, score.both_bad))
+            rows.append((str(record.step), str(epoch), f"{score.value:.2f}", *counts))
     return Table(("step", "epoch", "score", "now better", "before better", "tie", "both bad"), rows, words=0)
 
 

@@ -215,7 +215,7 @@ class Session:
         )
 
     def _human_scores(self) -> dict[int, float]:
-        return decision.human_scores(human.counted(self._bus.state))
+        return human.shares(self._bus.state)
 
     # --- checkpoints ----------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from opeddev_tui.decision import Limits, human_scores, judge, paired_difference
+from opeddev_tui.decision import Limits, judge, paired_difference
 from opeddev_tui.events import HoldoutEvaluated
 
 LIMITS = Limits(planned_epochs=3, max_extra_epochs=2)
@@ -113,7 +113,3 @@ def test_difference_counts_and_names_the_worst() -> None:
     assert (difference.better, difference.worse) == (1, 2)
     assert difference.worst == (3, 1)
     assert difference.mean == pytest.approx(2 / 31)
-
-
-def test_human_scores_count_ties_half() -> None:
-    assert human_scores({1: ["now", "now", "tie", "before"], 2: ["both bad"], 3: []}) == {1: 0.625, 2: 0.5}

@@ -1,11 +1,14 @@
 """Blind evaluation: a uniform shuffle, the right names, scores with intervals that hold what they promise."""
 
 import random
+from pathlib import Path
 
+import journal_samples as js
 import pytest
 
+from opeddev_tui import catalog, checkpoints, human, observations, report_tables
 from opeddev_tui import events as ev
-from opeddev_tui import human
+from opeddev_tui.history import list_runs
 from opeddev_tui.state import RunState, reduce
 
 
@@ -110,6 +113,27 @@ def test_only_a_complete_round_counts() -> None:
     assert human.counted(whole) == {1: ["now", "tie", "before"]}
     undone = state_of(rated(0, "now"), rated(1, "tie"), rated(2, "before"), ev.RatingUndone(epoch=1, prompt=2))
     assert human.counted(undone) == {}
+
+
+def test_every_place_that_shows_a_score_counts_only_complete_rounds(tmp_path: Path) -> None:
+    ratings = [
+        ev.Rated(epoch=epoch, prompt=prompt, left="now", right="before", preferred=preferred, round_seed=1)
+        for epoch, prompt, preferred in ((1, 0, "now"), (1, 1, "tie"), (2, 0, "now"))
+    ]
+    workspace = js.make_workspace(tmp_path, [[*js.run_events(0, [4.0, 2.0, 1.5]), *ratings]])
+    for epoch in (1, 2):
+        manifest = checkpoints.Manifest(run="run-0", step=0, global_step=epoch, epoch=epoch, parent="", files={})
+        folder = checkpoints.folder_for(workspace.checkpoints("run-0"), epoch)
+        folder.mkdir(parents=True)
+        checkpoints.publish(folder, manifest)
+    record = list_runs(workspace)[0]
+    assert human.shares(record.state) == {1: 0.75}
+    assert {entry.epoch: entry.human for entry in catalog.list_entries(workspace)} == {1: 0.75, 2: None}
+    assert report_tables.human([record]).rows == [("0", "1", "0.75", "1", "0", "1", "0")]
+    for epoch, told in ((1, True), (2, False)):
+        observations.annotate(workspace, "run-0", "words", epoch)
+        text = workspace.path(workspace.paths.observations).read_text()
+        assert ("human evaluation" in text.rpartition("## Step")[2]) is told
 
 
 def test_ratings_of_texts_that_are_generated_again_are_forgotten() -> None:

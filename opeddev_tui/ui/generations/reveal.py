@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from textual.content import Content
 
-from opeddev_tui import decision, human
+from opeddev_tui import human
 from opeddev_tui.events import Preference
 from opeddev_tui.human import Pair, Score
 from opeddev_tui.state import RunState
@@ -43,7 +43,7 @@ def _counts(score: Score, epoch: int) -> Content:
 
 
 def _meaning(state: RunState, epoch: int, score: Score) -> str:
-    earlier = decision.human_scores(human.counted(state))
+    earlier = human.shares(state)
     best = max([0.5, *(value for at, value in earlier.items() if at < epoch)])
     better = "better than" if score.value > best else "not better than"
     doubt = "" if score.interval[0] > 0.5 or score.interval[1] < 0.5 else " Within chance: the interval holds 0.50."
