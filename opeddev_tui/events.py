@@ -87,7 +87,11 @@ class TokensCounted(Event, frozen=True):
 
 
 class MemoryEstimated(Event, frozen=True):
-    """What the training needs, in bytes, before anything large is read; ``verdict``: fits, tight or will not fit."""
+    """What the training needs, in bytes, before anything large is read; ``verdict``: fits, tight or will not fit.
+
+    ``total`` is that of the largest phase, ``peak``: training, evaluation or generation. ``evaluation`` and
+    ``generation`` are what these take besides weights and optimizer, as gradients and activations do in training.
+    """
 
     total: int
     free: int
@@ -99,6 +103,9 @@ class MemoryEstimated(Event, frozen=True):
     checkpoint: int
     verdict: str
     advice: tuple[str, ...] = ()
+    evaluation: int = 0
+    generation: int = 0
+    peak: str = ""
 
 
 class PhaseChanged(Event, frozen=True):

@@ -1,9 +1,12 @@
-"""Owns the estimate of memory before a model is loaded: weights, gradients, optimizer, activations.
+"""Owns the estimate of memory before a model is loaded: weights, gradients, optimizer, activations, evaluation.
 
 Sizes come from the model's configuration alone (its parameters are counted on the meta device), so nothing large is
-read. Activations are an estimate for a decoder with memory-efficient attention, after Korthikanti et al. 2022
-(about 34 bytes a token and hidden unit in a layer at 16 bits, a quarter more in float32 here for the MLP's width).
+read. A run is as large as its largest phase: training, scoring the hold-out, or generating; weights and the
+optimizer's state are there in each. What a layer keeps is counted for a decoder with a gated MLP and
+memory-efficient attention, tensor by tensor; ``benchmarks/memory.py`` compares it with what processes really take.
 """
+
+from typing import Any
 
 from msgspec import Struct
 
@@ -15,18 +18,34 @@ _MASTER_BYTES = 4
 # what the allocator, kernels and fragmentation take besides
 _OVERHEAD = 1.1
 _TIGHT = 0.9
+# tensors of the size of the logits that a loss holds at once, float32: in training the logits, their log-softmax and
+# the gradients of both; in evaluation the logits, a copy with the vocabulary in the middle, its log-softmax
+_TRAINING_LOGITS = 4
+_SCORING_LOGITS = 3
 
 
 class Sizes(Struct, frozen=True):
-    """What of a model matters for memory."""
+    """What of a model matters for memory. Widths are elements a token: of the residual stream, the MLP, all attention
+    heads together, all key-value heads together; ``linear_inputs`` is the sum of the inputs of all linear layers.
+    """
 
     parameters: int
-    linear_parameters: int
     lora_per_rank: int
+    linear_inputs: int
     hidden: int
     intermediate: int
+    attention: int
+    key_value: int
     layers: int
     vocabulary: int
+
+
+class Rows(Struct, frozen=True):
+    """What of a set matters: how many rows, the tokens of the longest one and of the longest completion."""
+
+    count: int
+    longest: int
+    completion: int
 
 
 def model_sizes(source: str, model: st.Model) -> Sizes:
@@ -47,15 +66,25 @@ def model_sizes(source: str, model: st.Model) -> Sizes:
         for name, module in empty.named_modules()
         if isinstance(module, torch.nn.Linear) and not name.endswith("lm_head")
     ]
+    attention, key_value = _widths(config)
     return Sizes(
         parameters=sum(parameter.numel() for parameter in empty.parameters()),
-        linear_parameters=sum(module.weight.numel() for module in linear),
         lora_per_rank=sum(module.in_features + module.out_features for module in linear),
+        linear_inputs=sum(module.in_features for module in linear),
         hidden=config.hidden_size,
         intermediate=getattr(config, "intermediate_size", 4 * config.hidden_size),
+        attention=attention,
+        key_value=key_value,
         layers=config.num_hidden_layers,
         vocabulary=config.vocab_size,
     )
+
+
+def _widths(config: Any) -> tuple[int, int]:
+    """Return the elements a token of all attention heads and of all key-value heads."""
+    heads = getattr(config, "num_attention_heads", 1)
+    head = getattr(config, "head_dim", None) or config.hidden_size // heads
+    return heads * head, (getattr(config, "num_key_value_heads", None) or heads) * head
 
 
 def free_memory() -> int:
@@ -69,18 +98,26 @@ def free_memory() -> int:
 
 
 def estimate(
-    sizes: Sizes, settings: st.Settings, *, sixteen_bit: bool, longest: int, completion: int, free: int
+    sizes: Sizes, settings: st.Settings, *, sixteen_bit: bool, train: Rows, holdout: Rows, free: int
 ) -> MemoryEstimated:
-    """Return the memory a training with ``settings`` needs, and what would make it smaller where it is tight.
+    """Return the memory a training with ``settings`` needs, in bytes, and what would make it smaller where it is tight.
 
-    ``longest`` and ``completion`` are the longest row and the longest completion in tokens.
+    ``sixteen_bit`` says that autocast runs in 16 bits, ``free`` how many bytes there are.
     """
     trainable = settings.lora.r * sizes.lora_per_rank if settings.lora.enabled else sizes.parameters
     weights = _MASTER_BYTES * (sizes.parameters + (trainable if settings.lora.enabled else 0))
+    # autocast makes a 16-bit copy of every weight that it multiplies with
+    weights += 2 * sizes.parameters if sixteen_bit else 0
     gradients, optimizer = _MASTER_BYTES * trainable, _ADAM_BYTES * trainable
-    activations = _activations(sizes, settings, sixteen_bit, longest, completion)
-    total = int((weights + gradients + optimizer + activations) * _OVERHEAD)
-    verdict = "will not fit" if total > free else "tight" if total > _TIGHT * free else "fits"
+    activations = _activations(sizes, settings, sixteen_bit, train)
+    work = {
+        "training": gradients + activations,
+        "evaluation": _scoring(sizes, settings, sixteen_bit, holdout),
+        "generation": _generating(sizes, settings, sixteen_bit, holdout),
+    }
+    phases = {name: int((weights + optimizer + size) * _OVERHEAD) for name, size in work.items()}
+    peak = max(phases, key=lambda name: phases[name])
+    total = phases[peak]
     return MemoryEstimated(
         total=total,
         free=free,
@@ -90,26 +127,97 @@ def estimate(
         activations=activations,
         trainable=trainable,
         checkpoint=(_MASTER_BYTES + _ADAM_BYTES) * trainable,
-        verdict=verdict,
-        advice=tuple(_advice(sizes, settings)) if verdict != "fits" else (),
+        verdict="will not fit" if total > free else "tight" if total > _TIGHT * free else "fits",
+        advice=tuple(_advice(sizes, settings, phases, _TIGHT * free)),
+        evaluation=work["evaluation"],
+        generation=work["generation"],
+        peak=peak,
     )
 
 
-def _activations(sizes: Sizes, settings: st.Settings, sixteen_bit: bool, longest: int, completion: int) -> int:
-    width = 2 if sixteen_bit else 4
-    batch = settings.training.per_device_train_batch_size
-    tokens = batch * longest
-    # attention and norms keep about 10 hidden-sized tensors a layer, the gated MLP 4 of its own width
-    per_layer = tokens * (10 * sizes.hidden + 4 * sizes.intermediate) * width
-    layers = 1 if settings.training.activation_checkpointing else sizes.layers
-    kept = tokens * sizes.hidden * width * sizes.layers if settings.training.activation_checkpointing else 0
-    # logits of the completion's columns in float32, their gradient and the softmax
-    head = batch * (completion + 1) * sizes.vocabulary * 4 * 3
-    return per_layer * layers + kept + head
+def _activations(sizes: Sizes, settings: st.Settings, sixteen_bit: bool, rows: Rows) -> int:
+    """Return the bytes of one forward and backward pass over a training batch."""
+    batch = min(settings.training.per_device_train_batch_size, rows.count)
+    tokens = batch * rows.longest
+    a_layer = tokens * (_kept_lora if settings.lora.enabled else _kept_full)(sizes, settings, sixteen_bit)
+    if settings.training.activation_checkpointing:
+        # the stream between the layers is kept, one layer at a time is computed again
+        layers = a_layer + tokens * sizes.hidden * _MASTER_BYTES * sizes.layers
+    else:
+        layers = a_layer * sizes.layers
+    head = batch * (rows.completion + 1) * sizes.vocabulary * _MASTER_BYTES * _TRAINING_LOGITS
+    return layers + head
 
 
-def _advice(sizes: Sizes, settings: st.Settings) -> list[str]:
-    advice = []
+def _kept_full(sizes: Sizes, settings: st.Settings, sixteen_bit: bool) -> int:  # noqa: ARG001 - as _kept_lora
+    """Return the bytes a token and layer that a backward pass over all weights needs.
+
+    The stream twice, both norms before and after their weight; queries, keys, values and what attention gives (again
+    as the output's input); the MLP's gate before and after its curve, the other branch, and their product.
+    """
+    if not sixteen_bit:
+        return 4 * (6 * sizes.hidden + 5 * sizes.attention + 4 * sizes.intermediate)
+    # norms stay in float32; every linear layer keeps its own 16-bit copy of its input
+    return 4 * 4 * sizes.hidden + 2 * (5 * sizes.hidden + 5 * sizes.attention + 4 * sizes.intermediate)
+
+
+def _kept_lora(sizes: Sizes, settings: st.Settings, sixteen_bit: bool) -> int:
+    """Return the bytes a token and layer that a backward pass to adapters needs.
+
+    Frozen layers need no inputs, but every adapter keeps its own: with dropout a thinned copy and what was dropped.
+    """
+    copies = 2 if settings.lora.lora_dropout else 1
+    inputs = copies * sizes.linear_inputs // sizes.layers
+    if not sixteen_bit:
+        return 4 * (2 * sizes.hidden + 4 * sizes.attention + 3 * sizes.intermediate + inputs)
+    return 4 * (2 * sizes.hidden + inputs) + 2 * (4 * sizes.attention + 3 * sizes.intermediate)
+
+
+def _scoring(sizes: Sizes, settings: st.Settings, sixteen_bit: bool, rows: Rows) -> int:
+    """Return the bytes of one forward pass over a hold-out batch and its losses."""
+    batch = min(settings.training.per_device_eval_batch_size, rows.count)
+    head = batch * (rows.completion + 1) * sizes.vocabulary * _MASTER_BYTES * _SCORING_LOGITS
+    # under autocast the head's own logits are there besides their float32 copy
+    own = batch * (rows.completion + 1) * sizes.vocabulary * 2 if sixteen_bit else 0
+    return max(head + own, _passing(sizes, batch * rows.longest))
+
+
+def _passing(sizes: Sizes, tokens: int) -> int:
+    """Return the bytes of ``tokens`` on their way through a layer that keeps nothing: attention or MLP, the larger."""
+    return tokens * _MASTER_BYTES * (2 * sizes.hidden + max(4 * sizes.attention, 3 * sizes.intermediate))
+
+
+def _generating(sizes: Sizes, settings: st.Settings, sixteen_bit: bool, rows: Rows) -> int:
+    """Return the bytes of the largest generation: keys and values of all layers, and the prompts on their way."""
+    batch = min(generation_batch(settings), max(rows.count, len(settings.generation.prompts)))
+    new = max(settings.generation.max_new_tokens, settings.grading.max_new_tokens if settings.grading.evaluate else 0)
+    # a layer's keys and values are there twice while a token is added to them
+    cached = 2 * sizes.key_value * (sizes.layers + 1) * (2 if sixteen_bit else _MASTER_BYTES)
+    next_token = batch * sizes.vocabulary * _MASTER_BYTES * 2
+    return batch * (rows.longest + new) * cached + _passing(sizes, batch * rows.longest) + next_token
+
+
+def generation_batch(settings: st.Settings, eval_batch: int = 0) -> int:
+    """Return how many prompts are generated together; ``eval_batch`` (0: the setting's) bounds it."""
+    batch = eval_batch or settings.training.per_device_eval_batch_size
+    return max(batch, min(settings.generation.batch_size, batch * 2))
+
+
+def _advice(sizes: Sizes, settings: st.Settings, phases: dict[str, int], room: float) -> list[str]:
+    """Return what would help each phase that is larger than ``room`` bytes, the largest phase first."""
+    advice: list[str] = []
+    for name in sorted((name for name in phases if phases[name] > room), key=lambda name: -phases[name]):
+        advice += _training_advice(sizes, settings) if name == "training" else _looking_advice(settings, name)
+        if not settings.lora.enabled:
+            share = settings.lora.r * sizes.lora_per_rank / sizes.parameters
+            advice.append(f"lora.enabled = true trains {share:.1%} of the parameters")
+        if settings.data.max_length > 256:
+            advice.append(f"data.max_length below {settings.data.max_length}")
+    return list(dict.fromkeys(advice))
+
+
+def _training_advice(sizes: Sizes, settings: st.Settings) -> list[str]:
+    advice: list[str] = []
     if not settings.lora.enabled:
         share = settings.lora.r * sizes.lora_per_rank / sizes.parameters
         advice.append(f"lora.enabled = true trains {share:.1%} of the parameters")
@@ -117,6 +225,12 @@ def _advice(sizes: Sizes, settings: st.Settings) -> list[str]:
         advice.append("training.activation_checkpointing = true keeps one layer's activations")
     if settings.training.per_device_train_batch_size > 1:
         advice.append("training.per_device_train_batch_size = 1, with more gradient_accumulation_steps")
-    if settings.data.max_length > 256:
-        advice.append(f"data.max_length below {settings.data.max_length}")
+    return advice
+
+
+def _looking_advice(settings: st.Settings, phase: str) -> list[str]:
+    batch = settings.training.per_device_eval_batch_size
+    advice = [f"training.per_device_eval_batch_size = {max(1, batch // 4)} instead of {batch}"] if batch > 1 else []
+    if phase == "generation" and settings.generation.max_new_tokens > 64:
+        advice.append(f"generation.max_new_tokens below {settings.generation.max_new_tokens}")
     return advice

@@ -12,7 +12,7 @@ from opeddev_tui import catalog, manifest, memory, models
 from opeddev_tui import events as ev
 from opeddev_tui import settings as st
 from opeddev_tui.batches import LoadedBatch, load_step
-from opeddev_tui.chat import ChatEncoder, EncodedRows
+from opeddev_tui.chat import ChatEncoder, EncodedRows, TokenRow
 from opeddev_tui.errors import DataProblem, SettingsProblem, StorageProblem, TrainingProblem
 from opeddev_tui.generation import choose_probes
 from opeddev_tui.history import RunRecord
@@ -187,13 +187,12 @@ def _stats(data: StepInput, train: EncodedRows) -> tuple[ev.TokenStats, ...]:
 
 def check_room(workspace: Workspace, settings: st.Settings, source: str, tokens: StepTokens) -> ev.MemoryEstimated:
     """Return the memory the step needs; raise ``StorageProblem`` if the disk has no room for its checkpoints."""
-    rows = tokens.train.rows
     found = memory.estimate(
         memory.model_sizes(models.full_source(source), settings.model),
         settings,
         sixteen_bit=models.resolve_precision(settings.model.precision).dtype is not None,
-        longest=max(row.length for row in rows),
-        completion=max(len(row.completion) for row in rows),
+        train=_extent(tokens.train.rows),
+        holdout=_extent(tokens.holdout.rows),
         free=memory.free_memory(),
     )
     epochs = settings.training.num_train_epochs + settings.early_stop.max_extra_epochs
@@ -208,6 +207,10 @@ def check_room(workspace: Workspace, settings: st.Settings, source: str, tokens:
             "or lora.enabled = true.",
         )
     return found
+
+
+def _extent(rows: Sequence[TokenRow]) -> memory.Rows:
+    return memory.Rows(len(rows), max(row.length for row in rows), max(len(row.completion) for row in rows))
 
 
 def refuse_changes(workspace: Workspace, record: RunRecord, now: dict[str, Any]) -> None:

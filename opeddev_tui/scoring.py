@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from msgspec import Struct
 
-from opeddev_tui import evaluation, generation, models
+from opeddev_tui import evaluation, generation, memory, models
 from opeddev_tui import events as ev
 from opeddev_tui import settings as st
 from opeddev_tui.bus import Bus
@@ -115,7 +115,7 @@ class Scorer:
                 [prompt[-room:] for prompt in prompts],
                 pad_id=self._loaded.tokenizer.pad_token_id,
                 max_new_tokens=max_new_tokens,
-                batch_size=max(batch, min(self._settings.generation.batch_size, batch * 2)),
+                batch_size=memory.generation_batch(self._settings, batch),
                 sampling=self._settings.generation,
                 on_batch=on_batch,
                 on_tokens=on_tokens,

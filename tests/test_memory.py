@@ -1,0 +1,135 @@
+"""The estimate before loading: the largest phase counts, and the advice is about what is too large."""
+
+from pathlib import Path
+
+import engine_helpers as helpers
+import msgspec
+import pytest
+
+from opeddev_tui import config, memory, models
+from opeddev_tui import events as ev
+from opeddev_tui import settings as st
+from opeddev_tui.memory import Rows, Sizes
+
+GB = 10**9
+# SmolLM2-135M, from its configuration
+SMOLLM = Sizes(
+    parameters=134_515_008,
+    lora_per_rank=30 * (4 * 576 + 2 * 576 + 2 * 192 + 3 * (576 + 1536)),
+    linear_inputs=30 * (6 * 576 + 1536),
+    hidden=576,
+    intermediate=1536,
+    attention=576,
+    key_value=192,
+    layers=30,
+    vocabulary=49_152,
+)
+
+
+def settings_of(**tables: dict[str, object]) -> st.Settings:
+    return config.resolve([config.Layer("test", dict(tables))]).settings
+
+
+def estimated(
+    settings: st.Settings,
+    *,
+    sizes: Sizes = SMOLLM,
+    free: int = 100 * GB,
+    train: Rows = Rows(100, 512, 150),  # noqa: B008 - immutable
+    holdout: Rows = Rows(100, 512, 150),  # noqa: B008
+    sixteen_bit: bool = False,
+) -> ev.MemoryEstimated:
+    return memory.estimate(sizes, settings, sixteen_bit=sixteen_bit, train=train, holdout=holdout, free=free)
+
+
+def lora(train: int, evaluated: int) -> st.Settings:
+    return settings_of(
+        lora={"enabled": True},
+        training={"per_device_train_batch_size": train, "per_device_eval_batch_size": evaluated},
+    )
+
+
+def test_adapters_of_a_real_model_need_what_was_measured() -> None:
+    """A process that trained this reached 7.4 GB, about 0.7 GB of them before the model was loaded."""
+    assert estimated(lora(4, 8)).total == pytest.approx(6.7 * GB, rel=0.3)
+
+
+def test_the_largest_phase_is_the_total() -> None:
+    trains, scores = estimated(lora(4, 8)), estimated(lora(1, 64))
+    assert (trains.peak, scores.peak) == ("training", "evaluation")
+    for found in (trains, scores):
+        phases = (found.gradients + found.activations, found.evaluation, found.generation)
+        assert found.total == int((found.weights + found.optimizer + max(phases)) * 1.1)
+
+
+def test_the_logits_of_a_hold_out_batch_count_and_never_more_rows_than_there_are() -> None:
+    one, many = estimated(lora(1, 1)), estimated(lora(1, 64))
+    assert many.evaluation == 64 * one.evaluation
+    assert many.evaluation >= 64 * 151 * 49_152 * 4 * 3
+    assert estimated(lora(1, 64), holdout=Rows(5, 512, 150)).evaluation == 5 * one.evaluation
+
+
+def test_generation_keeps_keys_and_values_of_every_layer() -> None:
+    short = estimated(settings_of(generation={"max_new_tokens": 100}))
+    long = estimated(settings_of(generation={"max_new_tokens": 1100}))
+    # two prompts an evaluation row, up to generation.batch_size
+    assert memory.generation_batch(settings_of()) == 8
+    assert long.generation - short.generation == 8 * 1000 * 2 * 192 * 31 * 4
+
+
+@pytest.mark.parametrize(
+    ("train", "evaluated", "first"),
+    [
+        (16, 1, "training.activation_checkpointing"),
+        (1, 64, "training.per_device_eval_batch_size = 16 instead of 64"),
+    ],
+)
+def test_the_advice_is_about_the_phase_that_is_too_large(train: int, evaluated: int, first: str) -> None:
+    wanted = lora(train, evaluated)
+    whole = estimated(wanted)
+    assert (whole.verdict, whole.advice) == ("fits", ())
+    tight = estimated(wanted, free=int(whole.total * 1.05))
+    assert tight.verdict == "tight"
+    none = estimated(wanted, free=whole.total - 1)
+    assert none.verdict == "will not fit"
+    assert none.advice[0].startswith(first)
+    # what is small already is not advised
+    assert not any("lora.enabled" in line for line in none.advice)
+    assert any("eval_batch" in line for line in none.advice) is (evaluated > 1)
+    assert any("train_batch" in line for line in none.advice) is (train > 1)
+
+
+def test_what_is_advised_makes_it_smaller() -> None:
+    whole = estimated(lora(1, 64))
+    advised = estimated(lora(1, 16), free=whole.total - 1)
+    assert advised.total < whole.total / 2
+    assert advised.verdict == "fits"
+
+
+def test_recomputing_and_adapters_and_sixteen_bits_need_less() -> None:
+    full = settings_of(training={"per_device_train_batch_size": 8})
+    again = settings_of(training={"per_device_train_batch_size": 8, "activation_checkpointing": True})
+    assert estimated(again).activations < estimated(full).activations / 2
+    assert estimated(full, sixteen_bit=True).activations < estimated(full).activations
+    assert estimated(lora(8, 4)).optimizer < estimated(full).optimizer / 20
+
+
+def test_sizes_are_those_of_the_model(tiny_model: Path) -> None:
+    sizes = memory.model_sizes(str(tiny_model), st.Model())
+    model = models.load_model(str(tiny_model), st.Model())
+    assert sizes.parameters == models.parameter_counts(model)[0]
+    wide = [item for item in model.modules() if type(item).__name__ == "Linear" and item is not model.lm_head]
+    assert sizes.linear_inputs == sum(item.in_features for item in wide)
+    attention = model.model.layers[0].self_attn
+    assert (sizes.attention, sizes.key_value) == (attention.q_proj.out_features, attention.k_proj.out_features)
+
+
+def test_a_run_records_the_estimate_and_old_journals_have_none_of_the_new_fields(trained_workspace: Path) -> None:
+    found = helpers.states(trained_workspace)[0].memory
+    assert found is not None
+    assert found.peak in ("training", "evaluation", "generation")
+    assert min(found.evaluation, found.generation, found.activations) > 0
+    old = msgspec.to_builtins(found)
+    for name in ("evaluation", "generation", "peak"):
+        del old[name]
+    assert msgspec.convert(old, ev.MemoryEstimated).peak == ""
