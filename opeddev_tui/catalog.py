@@ -1,4 +1,4 @@
-"""Owns the view over all checkpoints of a workspace: what each is, its marks and lineage, names for people, pruning.
+"""Owns the view over all checkpoints of a workspace: what each is, its marks and lineage, names for people.
 
 What a checkpoint says of itself comes from its manifest, how it did from its run's journal; pins and notes are kept
 in one small file of the workspace.
@@ -6,7 +6,7 @@ in one small file of the workspace.
 
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ def _entry(record: RunRecord, folder: Path) -> Entry:
     if manifest is None:
         created = folder.stat().st_mtime
         return Entry(
-            folder, record.id, record.step, 0.0, step, "", "", 0, _size(folder), created, lora=False, published=False
+            folder, record.id, record.step, 0.0, step, "", "", 0, size_of(folder), created, lora=False, published=False
         )
     epoch = round(manifest.epoch) if float(manifest.epoch).is_integer() else None
     state = record.state
@@ -109,7 +109,8 @@ def _gain(record: RunRecord, epoch: int | None) -> tuple[float | None, tuple[flo
     return difference.mean, difference.interval
 
 
-def _size(folder: Path) -> int:
+def size_of(folder: Path) -> int:
+    """Return the bytes of all files below ``folder``."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
@@ -210,42 +211,7 @@ def pinned_folders(workspace: Workspace, run: str) -> list[Path]:
     return [folder for folder in folders if notes.get(f"{run}/{folder.name}", {}).get("pinned")]
 
 
-# --- deleting
-
-
-class Removal(Struct, frozen=True):
-    """What a deletion would do: what goes, and what stays with the reason."""
-
-    goes: list[Entry]
-    stays: list[tuple[Entry, str]]
-
-    @property
-    def freed(self) -> int:
-        """Bytes that would be freed."""
-        return sum(entry.size for entry in self.goes)
-
-
-def plan_removal(entries: Sequence[Entry], wanted: Iterable[Entry] | None = None) -> Removal:
-    """Return what deleting ``wanted`` (None: everything that nothing needs) would remove; nothing is touched.
-
-    Never goes: latest, best, chosen, pinned, a step's start, the base of adapters, and what was never published.
-    """
-    chosen = list(entries) if wanted is None else list(wanted)
-    goes, stays = [], []
-    for entry in chosen:
-        if not entry.published:
-            stays.append((entry, "not finished or not of this app"))
-        elif entry.marks:
-            stays.append((entry, ", ".join(entry.marks)))
-        else:
-            goes.append(entry)
-    return Removal(goes, stays)
-
-
-def carry_out(removal: Removal) -> None:
-    """Delete what ``removal`` says goes."""
-    for entry in removal.goes:
-        checkpoints.remove(entry.folder)
+# --- room and differences
 
 
 def disk_budget(store: Path, checkpoint_size: int, kept: int) -> str | None:

@@ -20,6 +20,8 @@ from opeddev_tui.storage import sync_folder, told_clearly, write_atomic
 
 MANIFEST = "MANIFEST.json"
 _NAME = re.compile(r"checkpoint-(\d+)")
+# a time in nanoseconds has 19 digits until the year 2286
+_ASIDE = re.compile(r"damaged-checkpoint-\d+-\d{19}")
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors")
 # without any one of these a resumed training would silently be another training
 RESUME_FILES = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
@@ -205,8 +207,18 @@ def set_aside(folder: Path) -> Path:
     return aside
 
 
+def is_aside(folder: Path) -> bool:
+    """True for a folder that ``set_aside`` made: its name to the digit, and neither a link nor a file."""
+    return _ASIDE.fullmatch(folder.name) is not None and folder.is_dir() and not folder.is_symlink()
+
+
+def list_aside(run_folder: Path) -> list[Path]:
+    """Return the damaged checkpoints in ``run_folder`` that were put aside, by name."""
+    return sorted(path for path in run_folder.iterdir() if is_aside(path)) if run_folder.is_dir() else []
+
+
 def remove(folder: Path) -> None:
-    """Delete a published checkpoint: its manifest first, so that a crash cannot leave half of one that looks whole."""
+    """Delete a checkpoint: its manifest first, so that a crash cannot leave half of one that looks whole."""
     with told_clearly(folder):
         (folder / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(folder)

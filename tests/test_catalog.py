@@ -6,6 +6,7 @@ from pathlib import Path
 import engine_helpers as helpers
 import pytest
 
+from opeddev_tui import checkpoints
 from opeddev_tui.catalog import list_entries
 from opeddev_tui.cli import main
 
@@ -86,6 +87,42 @@ def test_pruning_shows_first_and_keeps_what_is_needed(root: Path, capsys: pytest
     assert len([entry for entry in left if entry.published]) < 6
     helpers.train(root, "1", new=True)  # what is left is enough to go on
     assert helpers.states(root)[-1].status == "finished"
+
+
+def test_damaged_checkpoints_put_aside_are_pruned_and_nothing_that_only_looks_like_them(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace = helpers.workspace_of(root)
+    entry = list_entries(workspace)[1]
+    run = workspace.checkpoints(entry.run)
+    size = entry.size + (entry.folder / checkpoints.MANIFEST).stat().st_size
+    aside = checkpoints.set_aside(entry.folder)
+    digits = "1700000000000000000"
+    names = ("damaged-checkpoint-5", f"damaged-checkpoint-5-{digits}0", f"damaged-checkpoint-x-{digits}",
+             f"my-damaged-checkpoint-5-{digits}", f"damaged-checkpoint-5-{digits}.bak")  # fmt: skip
+    decoys = [run / name for name in names]
+    # right in name, but in no run of this workspace
+    decoys += [workspace.store / aside.name, workspace.checkpoints("not-a-run") / aside.name]
+    for decoy in decoys:
+        decoy.mkdir(parents=True)
+        (decoy / "mine.txt").write_text("x")
+    (tmp_path / "elsewhere").mkdir()
+    link, file = run / f"damaged-checkpoint-6-{digits}", run / f"damaged-checkpoint-7-{digits}"
+    link.symlink_to(tmp_path / "elsewhere")
+    file.write_text("x")
+    assert call(root, "prune") == 0
+    shown = capsys.readouterr().out
+    assert f"would go: {entry.run}/{aside.name} ({size / 1e6:.1f} MB, damaged and put aside)" in shown
+    assert shown.count("damaged") == 2
+    assert aside.is_dir()
+    assert call(root, "prune", "step0:1", "--yes") == 0  # named checkpoints only
+    assert aside.is_dir()
+    assert call(root, "prune", "--yes") == 0
+    assert not aside.exists()
+    assert all((decoy / "mine.txt").exists() for decoy in decoys)
+    assert link.is_symlink()
+    assert file.exists()
+    assert (tmp_path / "elsewhere").is_dir()
 
 
 def test_a_difference_names_what_differs(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

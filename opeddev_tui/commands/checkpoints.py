@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from opeddev_tui import catalog, checkpoints
+from opeddev_tui import catalog, checkpoints, pruning
 from opeddev_tui.commands.options import add_workspace, load_settings
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.errors import StorageProblem
@@ -186,16 +186,20 @@ def _note(context: Context) -> int:
 
 def _prune(context: Context) -> int:
     wanted = [context.find(name) for name in context.options.checkpoint] or None
-    removal = catalog.plan_removal(context.entries, wanted)
+    aside = pruning.list_aside(context.workspace) if wanted is None else []
+    removal = pruning.plan_removal(context.entries, wanted, aside)
     verb = "goes" if context.options.yes else "would go"
     for entry, reason in removal.stays:
         context.console.print(Text(f"stays: {entry.name} ({reason})"))
     for entry in removal.goes:
         context.console.print(Text(f"{verb}: {entry.name} ({entry.size / 1e6:.1f} MB)"))
+    for item in removal.aside:
+        words = f"{verb}: {item.name} ({item.size / 1e6:.1f} MB, damaged and put aside)"
+        context.console.print(Text(clean_line(words)), soft_wrap=True)
     if context.options.yes:
-        catalog.carry_out(removal)
+        pruning.carry_out(removal)
         context.console.print(Text(f"{removal.freed / 1e6:.1f} MB freed."))
-    elif removal.goes:
+    elif removal.count:
         context.console.print(Text(f"Nothing was deleted. Add --yes to free {removal.freed / 1e6:.1f} MB."))
     return 0
 
@@ -259,7 +263,7 @@ _ACTIONS: dict[str, tuple[Callable[[Context], int], str, list[tuple[tuple[str, .
     "note": (_note, "write a note on a checkpoint", [_ONE, (("text",), {})]),
     "prune": (
         _prune,
-        "delete what nothing needs (default: all of it); shows it first",
+        "delete what nothing needs, damaged ones put aside too (default: all of it); shows it first",
         [_SOME, (("--yes",), {"action": "store_true", "help": "delete, instead of showing what would go"})],
     ),
     "export": (

@@ -15,6 +15,7 @@ from typing import Any
 from opeddev_tui import catalog
 from opeddev_tui.catalog import Entry
 from opeddev_tui.history import list_runs
+from opeddev_tui.pruning import Removal
 from opeddev_tui.settings import Settings
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.columns import fit
@@ -252,9 +253,11 @@ def _text(value: Any) -> str:
     return "–" if value is None or value == "" else clean_line(str(value), max_chars=200)
 
 
-def removal_words(removal: catalog.Removal, room: int) -> str:
+def removal_words(removal: Removal, room: int) -> str:
     """Return what a deletion would do in about ``room`` lines: what goes first, then what stays and why."""
     goes = [f"✗ goes: {short(entry)} of …{entry.run[-12:]} ({size(entry.size)})" for entry in removal.goes]
+    goes += [f"✗ goes: {item.folder.name} of …{item.run[-12:]} ({size(item.size)}), put aside as damaged"
+             for item in removal.aside]  # fmt: skip
     stays = [f"  stays: {short(entry)} ({reason})" for entry, reason in removal.stays]
     most = max(2, room - min(len(stays), room // 3))
     shown = [*goes[:most], *([f"  … and {len(goes) - most} more go"] if len(goes) > most else [])]

@@ -10,7 +10,9 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from opeddev_tui import catalog, checkpoints
+from msgspec.structs import replace
+
+from opeddev_tui import catalog, checkpoints, pruning
 from opeddev_tui.catalog import Entry
 from opeddev_tui.errors import Problem
 from opeddev_tui.settings import Settings
@@ -93,7 +95,7 @@ class ShelfWork:
 
         self._go(work(), "annotate")
 
-    def plan(self, wanted: Sequence[Entry] | None, done: Callable[[catalog.Removal], None]) -> None:
+    def plan(self, wanted: Sequence[Entry] | None, done: Callable[[pruning.Removal], None]) -> None:
         """Find out what a deletion would do, on the disk as it is now; None means everything that nothing needs."""
 
         async def work() -> None:
@@ -101,12 +103,14 @@ class ShelfWork:
 
         self._go(work(), "plan", exclusive=True)
 
-    def _plan(self, wanted: Sequence[Entry] | None) -> catalog.Removal:
+    def _plan(self, wanted: Sequence[Entry] | None) -> pruning.Removal:
         entries = catalog.list_entries(self.workspace)
         folders = None if wanted is None else {entry.folder for entry in wanted}
-        return catalog.plan_removal(entries, None if folders is None else [e for e in entries if e.folder in folders])
+        if folders is None:
+            return pruning.plan_removal(entries, None, pruning.list_aside(self.workspace))
+        return pruning.plan_removal(entries, [entry for entry in entries if entry.folder in folders])
 
-    def remove(self, shown: catalog.Removal, done: Callable[[int], None]) -> None:
+    def remove(self, shown: pruning.Removal, done: Callable[[int], None]) -> None:
         """Delete what was shown and still may go; ``done`` learns how many bytes were freed."""
 
         async def work() -> None:
@@ -114,10 +118,11 @@ class ShelfWork:
 
         self._go(work(), "remove")
 
-    def _remove(self, shown: catalog.Removal) -> int:
+    def _remove(self, shown: pruning.Removal) -> int:
         # a training may have made one of them a parent or the best since it was shown
-        still = self._plan(shown.goes)
-        catalog.carry_out(still)
+        left = pruning.still_aside(shown.aside)
+        still = replace(self._plan(shown.goes), aside=[item for item in shown.aside if item.folder in left])
+        pruning.carry_out(still)
         return still.freed
 
     def export(self, entry: Entry, target: Path, done: Callable[[Path], None]) -> None:

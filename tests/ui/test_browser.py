@@ -147,6 +147,24 @@ async def test_delete_shows_first_and_keeps_what_is_needed(tmp_path: Path) -> No
         assert len(left) == 6
 
 
+async def test_damaged_ones_put_aside_go_with_the_unneeded(tmp_path: Path) -> None:
+    async with opened(tmp_path, LARGE) as (app, pilot, screen):
+        run, shown = folders(app)[0].parent, screen.shelf
+        aside, decoy = run / "damaged-checkpoint-25-1700000000000000000", run / "damaged-checkpoint-25"
+        for folder in (aside, decoy):
+            folder.mkdir()
+            (folder / "model.safetensors").write_bytes(b"x" * 1000)
+        await pilot.press("D")
+        await until(pilot, lambda: isinstance(app.screen, AskScreen))
+        await pilot.pause()
+        assert f"goes: {aside.name} of" in text_of(app)
+        assert "put aside as damaged" in text_of(app)
+        await pilot.press("y")
+        await until(pilot, lambda: screen.shelf is not shown)
+        assert not aside.exists()
+        assert (decoy / "model.safetensors").exists()
+
+
 async def test_a_protected_one_is_not_deleted(tmp_path: Path) -> None:
     async with opened(tmp_path) as (app, pilot, screen):
         screen.query_one(Grid).move_cursor(row=3)

@@ -15,7 +15,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from opeddev_tui.catalog import Entry, Removal
+from opeddev_tui.catalog import Entry
+from opeddev_tui.pruning import Removal
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.format import number, size
 from opeddev_tui.ui.live import Start
@@ -253,8 +254,8 @@ class CheckpointActions:
             if answer == "yes":
                 self._here().work.remove(removal, self._removed)
 
-        verb: Answer = ("y", "yes", f"Delete {len(removal.goes)} and free {size(removal.freed)}")
-        answers = (verb, CANCEL) if removal.goes else (CANCEL,)
+        verb: Answer = ("y", "yes", f"Delete {removal.count} and free {size(removal.freed)}")
+        answers = (verb, CANCEL) if removal.count else (CANCEL,)
         room = max(4, self._here().size.height - 14)
         self._here().boss.push_screen(
             AskScreen("What would be deleted", removal_words(removal, room), answers), answered
