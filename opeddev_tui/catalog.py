@@ -56,7 +56,7 @@ def list_entries(workspace: Workspace, records: Sequence[RunRecord] | None = Non
     runs = list(records) if records is not None else list_runs(workspace)
     notes = _read_notes(workspace)
     entries = [
-        _entry(record, folder)
+        _entry(workspace, record, folder)
         for record in runs
         for folder in checkpoints.list_folders(workspace.checkpoints(record.id))
     ]
@@ -67,7 +67,7 @@ def list_entries(workspace: Workspace, records: Sequence[RunRecord] | None = Non
     ]
 
 
-def _entry(record: RunRecord, folder: Path) -> Entry:
+def _entry(workspace: Workspace, record: RunRecord, folder: Path) -> Entry:
     manifest = checkpoints.read_manifest(folder)
     step = checkpoints.step_of(folder) or 0
     if manifest is None:
@@ -85,8 +85,8 @@ def _entry(record: RunRecord, folder: Path) -> Entry:
         step=manifest.step,
         epoch=manifest.epoch,
         global_step=manifest.global_step,
-        parent=manifest.parent,
-        base=manifest.base,
+        parent=workspace.located(manifest.parent),
+        base=workspace.located(manifest.base),
         rows=manifest.rows,
         size=manifest.size,
         created=manifest.created,

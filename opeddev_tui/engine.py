@@ -24,8 +24,8 @@ from opeddev_tui.control import Control
 from opeddev_tui.deciders import Decider
 from opeddev_tui.errors import Problem
 from opeddev_tui.events import Sink
-from opeddev_tui.history import list_runs
-from opeddev_tui.journal import Journal, read
+from opeddev_tui.history import list_runs, read_events
+from opeddev_tui.journal import Journal
 from opeddev_tui.run import Ending, Run, RunParts
 from opeddev_tui.steps import StepPlan, StepRequest, plan_step
 from opeddev_tui.storage import write_atomic
@@ -59,7 +59,9 @@ class Engine(Struct, frozen=True):
         training.check_arguments(settings)
         memory = prepare.check_room(self.workspace, settings, source, tokens)
         model = models.load_model(source, settings.model)
-        self.workspace.link_store()
+        told = self.workspace.link_store()
+        if told:
+            data = msgspec.structs.replace(data, warnings=(*data.warnings, told))
         prepare.record_holdout(self.workspace, data)
         return run_id, self._run(plan, RunParts(run_id, source, data, tokens, memory, model), record)
 
@@ -87,7 +89,7 @@ class Engine(Struct, frozen=True):
             write_atomic(self.workspace.run_manifest(parts.id), content)
         write_atomic(self.workspace.last_run_args, content)
         self.control.open_mailbox(folder)
-        past = read(folder)
+        past = read_events(self.workspace, parts.id)
         journal = Journal(folder)
         bus = Bus(journal, [self.sink, logs.EventLog()], past)
         for event in past:
@@ -174,6 +176,7 @@ def run_steps(
     engine = Engine(workspace, loaded, Guarded(sink), control, decider)
     runs: list[str] = []
     with RunLock(workspace):
+        workspace.adopt()
         while True:
             plan = _next_plan(engine, request, runs)
             if plan is None:

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from opeddev_tui import settings as st
 from opeddev_tui.checkpoints import Manifest, read_manifest
 from opeddev_tui.errors import ModelProblem
+from opeddev_tui.stores import located
 
 # elements of a tensor hashed at a time, to keep the extra memory small
 _CHUNK = 1 << 22
@@ -156,7 +157,7 @@ def load_model(source: str, model: st.Model) -> Any:
 def _merged_adapter(folder: Path, manifest: Manifest, model: st.Model) -> Any:
     from peft import PeftModel
 
-    base = load_model(manifest.base, model)
+    base = load_model(_base_of(folder, manifest), model)
     try:
         merged = PeftModel.from_pretrained(base, str(folder)).merge_and_unload()
     except _LOADING as error:
@@ -168,7 +169,12 @@ def _merged_adapter(folder: Path, manifest: Manifest, model: st.Model) -> Any:
 def full_source(source: str) -> str:
     """Return the model that ``source`` is, or that its adapters sit on, following the lineage."""
     manifest = read_manifest(Path(source)) if Path(source).is_dir() else None
-    return full_source(manifest.base) if manifest is not None and manifest.lora else source
+    return full_source(_base_of(Path(source), manifest)) if manifest is not None and manifest.lora else source
+
+
+def _base_of(folder: Path, manifest: Manifest) -> str:
+    """Return what the adapters in ``folder`` sit on, where it is now; the folder's run lies in the workspace's own."""
+    return located(folder.parent.parent, manifest.base)
 
 
 def with_adapters(model: Any, lora: st.Lora, trained: Path | None = None) -> Any:

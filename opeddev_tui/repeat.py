@@ -92,7 +92,7 @@ def plan_repeat(workspace: Workspace, loaded: LoadedSettings, run: str) -> Repet
     if revision:
         # the commit, not the branch: the branch may have moved
         settings = _with(settings, "model", revision=revision)
-    parent = before.get("parent") or ""
+    parent = workspace.located(before.get("parent") or "")
     now = _present(workspace, settings, before, parent, revision)
     state = reduce(read(workspace.run_folder(run)))
     _told_environment(before, now, told)

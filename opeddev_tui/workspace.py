@@ -5,7 +5,6 @@ No other module joins path parts of a workspace.
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import platform
 import secrets
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from opeddev_tui import stores
 from opeddev_tui.errors import BusyProblem, StorageProblem
 from opeddev_tui.settings import Paths
 from opeddev_tui.storage import told_clearly
@@ -61,10 +61,25 @@ class Workspace:
     def store(self) -> Path:
         """Where this workspace's checkpoints are: its own folder inside the model store.
 
-        Several workspaces may share one store, so the folder carries the workspace's name and a digest of its path.
+        Several workspaces may share one store; a workspace that was moved keeps its folder, a copy gets its own.
         """
-        digest = hashlib.sha256(str(self.root).encode()).hexdigest()[:8]
-        return self.path(self.paths.model_store) / f"{self.root.name}-{digest}"
+        return stores.folder_of(self.root, self.path(self.paths.model_store))
+
+    @property
+    def copy_words(self) -> str:
+        """The line for a person that a copy of a workspace has checkpoints of its own; empty for any other."""
+        return stores.copy_words(self.root, self.path(self.paths.model_store))
+
+    def located(self, recorded: str) -> str:
+        """Return where a checkpoint or model folder that was ``recorded`` by its absolute path is now."""
+        return stores.located(self.store, recorded, self.root)
+
+    def adopt(self) -> None:
+        """Write down where this workspace is now, if it has checkpoints; raises ``StorageProblem``.
+
+        Adapters name the model below them by its place, so this comes before anything loads one.
+        """
+        stores.adopt(self.root, self.path(self.paths.model_store))
 
     def checkpoints(self, run: str) -> Path:
         """The folder of one run's checkpoints."""
@@ -109,8 +124,11 @@ class Workspace:
         """What the training process last said about its terminal."""
         return self.root / SPECS / "screen.json"
 
-    def link_store(self) -> None:
-        """Make the model store and its link in the workspace; raise ``StorageProblem`` if that cannot be."""
+    def link_store(self) -> str:
+        """Make the model store, the workspace's own folder in it, and the link in the workspace.
+
+        Returns ``copy_words``, for the last time; raises ``StorageProblem`` if that cannot be.
+        """
         store, link = self.path(self.paths.model_store), self.path(self.paths.model_link)
         is_store = link.exists() and store.exists() and link.samefile(store)
         if link.exists() and not link.is_symlink() and not is_store:
@@ -119,14 +137,14 @@ class Workspace:
                 where=str(link),
                 cure="Move it away, or set paths.model_link to another name.",
             )
-        with told_clearly(store):
-            self.store.mkdir(parents=True, exist_ok=True)
+        words = stores.claim(self.root, store)
         with told_clearly(link):
             link.parent.mkdir(parents=True, exist_ok=True)
             if link.is_symlink() and link.readlink() != store:
                 link.unlink()
             if not link.is_symlink() and not is_store:
                 link.symlink_to(store)
+        return words
 
     def relative(self, path: Path) -> str:
         """Return ``path`` as text, short where it lies in the workspace."""

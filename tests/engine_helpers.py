@@ -157,6 +157,7 @@ def copy_workspace(source: Path, target: Path) -> Path:
     old, new = workspace_of(source).store, workspace_of(target).store
     os.rename(target / old.relative_to(source), new)
     (target / "models/qwen3_webdev").unlink()
+    workspace_of(target).adopt()
     for journal in target.glob(f"logs/runs/*/{JOURNAL_NAME}"):
         journal.write_text(journal.read_text().replace(str(old), str(new)))
     return target

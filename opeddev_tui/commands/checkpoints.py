@@ -76,6 +76,8 @@ def _list(context: Context) -> int:
     for run in dict.fromkeys(entry.run for entry in context.entries):
         mine = [entry for entry in context.entries if entry.run == run]
         context.console.print(_run_table(run, mine))
+    if words := context.workspace.copy_words:
+        context.console.print(Text(clean_line(f"{words[0].upper()}{words[1:]}")), soft_wrap=True)
     if not context.entries:
         context.console.print("No checkpoint yet. Train a step first: opeddev-tui train.")
     return 0
@@ -207,6 +209,7 @@ def _prune(context: Context) -> int:
 def _export(context: Context) -> int:
     from opeddev_tui.export import export
 
+    context.workspace.adopt()
     entry = context.find(context.options.checkpoint)
     record = read_run(context.workspace, entry.run)
     target = context.options.target.expanduser().absolute()
@@ -219,6 +222,7 @@ def _export(context: Context) -> int:
 def _generate(context: Context) -> int:
     from opeddev_tui.tryout import Tryout
 
+    context.workspace.adopt()
     settings = context.loaded.settings
     for reference in [context.options.checkpoint, *context.options.against]:
         entry = context.find(reference)
@@ -234,6 +238,7 @@ def _generate(context: Context) -> int:
 def _evaluate(context: Context) -> int:
     from opeddev_tui.tryout import Tryout
 
+    context.workspace.adopt()
     entry = context.find(context.options.checkpoint)
     with context.console.status(f"scoring {entry.name} on the hold-out"):
         loss = Tryout(str(entry.folder), context.loaded.settings).holdout_loss(context.workspace)

@@ -71,6 +71,8 @@ class ShelfWork:
         """Read the shelf; a newer call replaces an older one."""
 
         async def work() -> None:
+            if not self._app.session.read_only:
+                await asyncio.to_thread(self.workspace.adopt)
             done(await asyncio.to_thread(read_shelf, self.workspace, self.settings))
 
         self._go(work(), "shelf", exclusive=True)

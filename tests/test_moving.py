@@ -1,0 +1,213 @@
+"""A workspace that is moved keeps its checkpoints, a copy gets a folder of its own, a store may move as well."""
+
+import json
+import shutil
+from pathlib import Path
+
+import engine_helpers as eh
+import pytest
+
+from opeddev_tui import checkpoints, stores
+from opeddev_tui import events as ev
+from opeddev_tui.catalog import list_entries
+from opeddev_tui.cli import main
+from opeddev_tui.stores import OWNER, RECORD, claim, copied_from, folder_of, located
+
+ONE_EPOCH = {"training.num_train_epochs": 1}
+
+
+@pytest.fixture
+def shared(tiny_model: Path, tmp_path: Path) -> Path:
+    """A workspace with one trained step, its model inside, its checkpoints in a store outside."""
+    root = tmp_path / "first"
+    settings = {**ONE_EPOCH, "paths.model_store": str(tmp_path / "models"), "model.name": "model"}
+    eh.make_workspace(root, tiny_model, batches=(20, 20), settings=settings)
+    shutil.copytree(tiny_model, root / "model")
+    eh.train(root, overrides=["lora.enabled=true"])
+    return root
+
+
+def started(root: Path) -> ev.RunStarted:
+    found = eh.states(root)[-1].started
+    assert found is not None
+    return found
+
+
+def test_a_moved_workspace_goes_on_from_its_checkpoint(shared: Path, tmp_path: Path) -> None:
+    store = eh.workspace_of(shared).store
+    before = list_entries(eh.workspace_of(shared))
+    moved = shared.rename(tmp_path / "second")
+    workspace = eh.workspace_of(moved)
+    assert workspace.store == store
+    assert [(entry.name, entry.marks) for entry in list_entries(workspace)] == [
+        (entry.name, entry.marks) for entry in before
+    ]
+    # adapters sit on the model inside the workspace, which is elsewhere now
+    assert list_entries(workspace)[0].base == str(moved / "model")
+    eh.train(moved)
+    assert Path(started(moved).parent) == before[-1].folder
+    assert workspace.checkpoints(started(moved).run).parent == store
+    assert [path.name for path in (tmp_path / "models").iterdir()] == [store.name]
+    assert [entry.step for entry in list_entries(workspace)] == [0, 1]
+    assert not [line for state in eh.states(moved) for line in state.warnings if "copy" in line]
+
+
+def test_an_interrupted_run_is_resumed_after_a_move_and_protects_its_best(
+    trained_workspace: Path, tmp_path: Path
+) -> None:
+    root = eh.copy_workspace(trained_workspace, tmp_path / "copy")
+    journal = eh.last_run(root) / "events.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(line for line in lines if b'"type":"RunFinished"' not in line))
+    moved = root.rename(tmp_path / "moved")
+    seen = eh.Seen()
+    eh.train(moved, sink=seen)
+    assert seen.of(ev.Resumed)[-1].checkpoint.startswith(str(moved))
+    state = eh.states(moved)[-1]
+    assert state.finished is not None
+    assert state.finished.best_checkpoint.startswith(str(moved))
+    assert all(Path(row.checkpoint).is_dir() for epoch, row in state.epochs.items() if epoch)
+
+
+def test_a_copy_gets_a_folder_of_its_own_and_is_told_once(
+    shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(shared, copy, symlinks=True)
+    original = eh.workspace_of(shared).store
+    before = eh.tree(original)
+    assert eh.workspace_of(copy).store != original
+    # a copy must not even be able to delete what is the original's
+    assert main(["checkpoints", "prune", "--yes", "-w", str(copy)]) == 0
+    assert main(["checkpoints", "list", "-w", str(copy)]) == 0
+    assert f"This workspace is a copy of {shared}" in capsys.readouterr().out.replace("\n", " ")
+    eh.train(copy)
+    assert eh.tree(original) == before
+    assert started(copy).parent.startswith(str(original))
+    told = [line for line in eh.states(copy)[-1].warnings if "is a copy of" in line]
+    assert len(told) == 1
+    assert "\n" not in told[0]
+    eh.train(copy)
+    assert not [line for line in eh.states(copy)[-1].warnings if "is a copy of" in line]
+    eh.train(shared)
+    assert eh.workspace_of(shared).store == original
+    assert {path.parent for path in original.glob("*/checkpoint-*")} == {
+        original / run for run in eh.workspace_of(shared).run_ids()
+    }
+
+
+def test_a_moved_store_is_found_by_its_setting(shared: Path, tmp_path: Path) -> None:
+    (tmp_path / "models").rename(tmp_path / "elsewhere")
+    config = shared / "config.toml"
+    config.write_text(config.read_text().replace(str(tmp_path / "models"), str(tmp_path / "elsewhere")))
+    first = list_entries(eh.workspace_of(shared))
+    assert first[-1].folder.is_relative_to(tmp_path / "elsewhere")
+    eh.train(shared)
+    assert started(shared).parent == str(first[-1].folder)
+    entries = list_entries(eh.workspace_of(shared))
+    assert "start of step 1" in entries[0].marks
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_workspace_from_before_there_were_records_keeps_its_folder(shared: Path, tmp_path: Path) -> None:
+    store = eh.workspace_of(shared).store
+    (shared / RECORD).unlink()
+    (store / OWNER).unlink()
+    assert eh.workspace_of(shared).store == store
+    eh.train(shared)
+    assert json.loads((shared / RECORD).read_text())["folder"] == store.name
+    moved = shared.rename(tmp_path / "second")
+    assert eh.workspace_of(moved).store == store
+
+
+# --- whose folder it is
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> tuple[Path, Path]:
+    """A claimed workspace and its store."""
+    root, store = tmp_path / "one", tmp_path / "store"
+    root.mkdir()
+    assert claim(root, store) == ""
+    return root, store
+
+
+def test_a_crash_between_the_two_files_changes_nothing(places: tuple[Path, Path]) -> None:
+    root, store = places
+    folder = folder_of(root, store)
+    for path in (root / RECORD, folder / OWNER):
+        content = path.read_bytes()
+        path.unlink()
+        assert folder_of(root, store) == folder
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"folder": 3}', b'{"folder": "../two"}',
+                                     b'{"folder": ".."}', b'{"folder": "/etc"}', b'{"folder": ""}'])  # fmt: skip
+def test_a_record_that_is_no_name_is_none(places: tuple[Path, Path], content: bytes) -> None:
+    root, store = places
+    folder = folder_of(root, store)
+    (root / RECORD).write_bytes(content)
+    assert folder_of(root, store) == folder
+
+
+def test_a_new_workspace_where_a_moved_one_was_does_not_get_its_folder(places: tuple[Path, Path]) -> None:
+    root, store = places
+    folder = folder_of(root, store)
+    moved = root.rename(root.with_name("moved"))
+    assert claim(moved, store) == ""
+    root.mkdir()
+    assert folder_of(root, store) == folder.with_name(f"{folder.name}-2")
+    assert claim(root, store) == ""
+    assert folder_of(moved, store) == folder
+
+
+def test_a_copy_over_the_place_of_a_moved_one_and_a_copy_of_a_copy(places: tuple[Path, Path]) -> None:
+    root, store = places
+    moved = root.rename(root.with_name("moved"))
+    claim(moved, store)
+    shutil.copytree(moved, root)
+    shutil.copytree(moved, root.with_name("third"))
+    assert copied_from(root, store) == str(moved)
+    assert f"copy of {moved}" in claim(root, store)
+    assert copied_from(root, store) == ""
+    claim(root.with_name("third"), store)
+    folders = {folder_of(place, store) for place in (root, moved, root.with_name("third"))}
+    assert len(folders) == 3
+
+
+def test_a_copy_whose_original_is_gone_takes_its_place(places: tuple[Path, Path]) -> None:
+    root, store = places
+    folder = folder_of(root, store)
+    copy = root.with_name("copy")
+    shutil.copytree(root, copy)
+    assert folder_of(copy, store) != folder
+    shutil.rmtree(root)
+    assert folder_of(copy, store) == folder
+
+
+def test_the_same_workspace_by_another_name_is_no_copy(places: tuple[Path, Path]) -> None:
+    root, store = places
+    link = root.with_name("link")
+    link.symlink_to(root)
+    assert folder_of(link, store) == folder_of(root, store)
+    assert copied_from(link, store) == ""
+
+
+def test_what_was_recorded_is_found_where_it_is(places: tuple[Path, Path]) -> None:
+    root, store = places
+    (root / "model").mkdir()
+    moved = root.rename(root.with_name("moved"))
+    claim(moved, store)
+    folder = folder_of(moved, store)
+    inside = checkpoints.folder_for(folder / "run", 5)
+    inside.mkdir(parents=True)
+    assert located(folder, "/gone/store/other/run/checkpoint-5") == str(inside)
+    assert located(folder, str(root / "model")) == str(moved / "model")
+    # before it is written down that it moved again, the workspace itself knows where it is
+    again = moved.rename(root.with_name("again"))
+    assert located(folder, str(root / "model"), again) == located(folder, str(moved / "model"), again)
+    assert located(folder, str(root / "model"), again) == str(again / "model")
+    for unknown in ("", "Qwen/Qwen3-0.6B", "/gone/run/checkpoint-6", str(root / "nothing")):
+        assert located(folder, unknown) == unknown
+    assert stores.record_of(again) is not None
