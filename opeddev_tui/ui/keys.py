@@ -93,6 +93,7 @@ GENERATIONS: tuple[Key, ...] = (
     Key("m", "grades", "Grades", "Grades of the whole hold-out: confusion matrix and flips.", footer=True),
     Key("o", "observe", "Observation", "Write an observation on this run."),
     Key("a", "own_prompt", "Own prompt", "Add a prompt of your own to the probe prompts."),
+    Key("f", "pin", "Pin", "Fix this prompt among the probe prompts of the next steps; again: no longer."),
     Key("d", "marks", "Marks", "Mark the differences between the sides, or not."),
     Key("tab", "app.focus_next", "Next text", "Go to the next of the four texts."),
     Key("enter", "grow", "Grow", "Grow the focused text, or both sides, to the full screen; again: back."),

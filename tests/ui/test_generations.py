@@ -10,6 +10,7 @@ from evidence import awaiting, finished, make, samples, showing
 from scenes import HOSTILE, opening
 from test_app import text_of
 
+from opeddev_tui import config
 from opeddev_tui import events as ev
 from opeddev_tui.state import reduce
 from opeddev_tui.ui.generations.panes import TextPane
@@ -198,3 +199,53 @@ async def test_an_observation_and_an_own_prompt_are_written(tmp_path: Path) -> N
         await pilot.press("o", "x", "escape")
         await pilot.pause()
         assert "x" not in (tmp_path / "logs/observations.md").read_text().rsplit("good")[-1]
+
+
+async def test_a_prompt_is_pinned_for_the_next_steps_and_unpinned(tmp_path: Path) -> None:
+    app = make(tmp_path, awaiting)
+
+    async def pressed(*keys: str) -> str:
+        await pilot.press(*keys)
+        await app.workers.wait_for_complete([worker for worker in app.workers if worker.group == "save"])
+        await pilot.pause()
+        return text_of(app)
+
+    def saved() -> list[str]:
+        # as the next training reads it
+        return config.load(tmp_path, environment={}).settings.generation.probes
+
+    async with showing(app, SMALL) as pilot:
+        assert "pinned" not in text_of(app)
+        assert "Prompt 1 of 5 · pinned" in await pressed("f")
+        assert saved() == ["holdout-000"]
+        assert "Prompt 2 of 5 · pinned" in await pressed("j", "f")
+        assert saved() == ["holdout-000", "holdout-001"]
+        assert "Prompt 3 of 5 · hold-out" in await pressed("j")
+        assert "Prompt 1 of 5 · pinned" in await pressed("k", "k")
+        assert "Prompt 1 of 5 · hold-out" in await pressed("f")
+        assert saved() == ["holdout-001"]
+        # a person's own prompt is there anyway
+        assert "your own" in await pressed("k", "f")
+        assert "always generated" in " ".join(item.message for item in app._notifications)
+        assert saved() == ["holdout-001"]
+
+
+async def test_a_pin_that_another_source_overrules_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPEDDEV_GENERATION__PROBES", '["holdout-003"]')
+    app = make(tmp_path, awaiting)
+    async with showing(app, SMALL) as pilot:
+        await pilot.press("f")
+        await app.workers.wait_for_complete([worker for worker in app.workers if worker.group == "save"])
+        await pilot.pause()
+        assert app.loaded.settings.generation.probes == ["holdout-003"]
+        assert "environment OPEDDEV_GENERATION__PROBES" in " ".join(item.message for item in app._notifications)
+
+
+async def test_nothing_is_pinned_where_nothing_can_be_saved(tmp_path: Path) -> None:
+    app = make(tmp_path, awaiting)
+    async with showing(app, SMALL) as pilot:
+        app.session.read_only = True
+        await pilot.press("f")
+        await pilot.pause()
+        assert not (tmp_path / config.SAVED_NAME).exists()
+        assert "read only" in " ".join(item.message for item in app._notifications)

@@ -107,6 +107,8 @@ class GenerationsScreen(Place):
         parts = [head, Content(loss)]
         if asked.own:
             parts.insert(1, Content("your own"))
+        elif asked.id in self.boss.loaded.settings.generation.probes:
+            parts.insert(1, Content.styled("pinned", "bold $success"))
         if not self._marks:
             parts.append(Content("differences not marked"))
         self.query_one("#which", Static).update(Content.styled(" · ", "$muted").join(parts))
@@ -222,6 +224,40 @@ class GenerationsScreen(Place):
 
         if self.boss.session.has_workspace and not self.boss.session.read_only:
             ask_prompt(self.boss, take)
+
+    def action_pin(self) -> None:
+        """Pin the shown prompt among the probe prompts of the next steps, or take the pin away."""
+        session = self.boss.session
+        shown = self._points[self._chosen()[1]].samples if self._points and not self.has_class("-empty") else ()
+        if not shown:
+            return
+        asked = shown[self._prompt % len(shown)]
+        if session.read_only or not session.has_workspace:
+            self.boss.tell("Settings are saved in a workspace; there is none (or it is read only).", severity="warning")
+        elif asked.own:
+            self.boss.tell("A prompt of your own is always generated: it needs no pin.")
+        elif not asked.id:
+            self.boss.tell("This row has no id. Pin it by its number: generation.probes takes #3 for the third row.")
+        else:
+            self._save_pin(asked.id)
+
+    def _save_pin(self, name: str) -> None:
+        known = self.boss.loaded.settings.generation.probes
+        wanted = [item for item in known if item != name] if name in known else [*known, name]
+
+        def saved() -> None:
+            loaded = self.boss.loaded
+            if loaded.settings.generation.probes == wanted:
+                done = "Pinned" if name in wanted else "No longer pinned"
+                self.boss.tell(f"{done}: {clean_line(name)}. It counts from the next start of a training on.")
+            else:
+                origin = clean_line(loaded.origin("generation.probes"))
+                self.boss.tell(
+                    f"Saved, but generation.probes is set by {origin}, which goes first.", severity="warning"
+                )
+            self.boss.show_now()
+
+        self.boss.disk.save_settings({"generation.probes": wanted}, saved=saved)
 
     def text_to_copy(self) -> str:
         """Return the focused text."""
