@@ -115,6 +115,10 @@ class PhaseChanged(Event, frozen=True):
     detail: str = ""
 
 
+# the phase after the training has let go of the workspace: plots and notices are left
+AFTERWARDS = "afterwards"
+
+
 class Resumed(Event, frozen=True):
     """An interrupted run goes on from a verified checkpoint (empty: from its beginning)."""
 

@@ -26,7 +26,7 @@ class Notices:
     """Follows one run after the other and says what is to be told. Events before ``since`` are known already."""
 
     def __init__(self, settings: Notify, since: float = 0.0) -> None:
-        self._settings = settings
+        self.settings = settings
         self._since = since
         self._told: set[tuple[str, int]] = set()
         self.state = RunState()
@@ -37,13 +37,13 @@ class Notices:
             self.state = RunState()
         self.state.apply(event)
         notice = self._notice(event)
-        if notice is None or event.at < self._since or not getattr(self._settings, notice.kind):
+        if notice is None or event.at < self._since or not getattr(self.settings, notice.kind):
             return None
         return notice
 
     def stalled(self, seconds: float) -> Notice | None:
         """Return the notice that nothing has happened for ``seconds``; None where nothing should."""
-        if self.state.over or self.state.status in ("awaiting", "paused") or not self._settings.run_failed:
+        if self.state.over or self.state.status in ("awaiting", "paused") or not self.settings.run_failed:
             return None
         phase = clean_line(f"{self.state.phase} {self.state.phase_detail}".strip()) or "starting"
         return Notice("run_failed", f"{self._where()}: stalled", f"Nothing for {seconds:.0f} s; last: {phase}.")
@@ -82,7 +82,7 @@ class Notices:
         asks = started is not None and started.policy == "ask" and not question.verdict.limit_reached
         lines = [*self._metrics(epoch), f"Verdict: {question.verdict.choice} ({'; '.join(question.verdict.reasons)})."]
         body = clean("\n".join([*lines, *self._generation(epoch)]), max_chars=2000)
-        if asks and self._settings.decision_awaited:
+        if asks and self.settings.decision_awaited:
             return Notice("decision_awaited", f"{self._where()}: epoch {epoch} waits for your decision", body)
         return Notice("epoch_finished", f"{self._where()}: epoch {epoch} finished", body)
 

@@ -1,8 +1,8 @@
 """Owns the sending of notices: background threads with short queues, to a terminal and to services.
 
 Training never waits for any of it: ``emit`` only puts into a queue that drops its oldest. A notice that cannot be
-delivered is a warning in the log. Addresses of services are secrets: they are read from the environment or a private
-file and appear nowhere else.
+delivered is a warning in the log, the first one of each service also on the screen. Addresses of services are
+secrets: they are read from the environment or a private file and appear nowhere else.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from opeddev_tui import events as ev
+from opeddev_tui.bus import Guarded
 from opeddev_tui.errors import Problem, SettingsProblem
 from opeddev_tui.events import Sink
 from opeddev_tui.notices import Notice, Notices
@@ -49,11 +50,13 @@ class Lane:
             self._changed.notify_all()
 
     def close(self, seconds: float) -> None:
-        """Send what waits, for at most ``seconds``."""
+        """Send what waits, for at most ``seconds``; what has not left by then is a failure."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
         self._thread.join(max(0.0, seconds))
+        if self._thread.is_alive():
+            self._on_failure(f"the last notices to {self.name} are given up: it did not answer in time")
 
     def _work(self) -> None:
         while True:
@@ -165,15 +168,33 @@ def _log_failure(message: str) -> None:
     _LOG.warning("%s", message)
 
 
-class _Both:
-    """Two sinks as one."""
+class _Together:
+    """Several sinks as one, for threads that take turns: lanes and plots tell their warnings between the training."""
 
-    def __init__(self, first: Sink, second: Sink) -> None:
-        self._sinks = (first, second)
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        self._sinks = tuple(sinks)
+        self._turn = threading.RLock()
 
     def emit(self, event: ev.AnyEvent) -> None:
-        for sink in self._sinks:
-            sink.emit(event)
+        with self._turn:
+            for sink in self._sinks:
+                sink.emit(event)
+
+
+def _first_is_shown(sink: Sink, on_failure: Callable[[str], None]) -> Callable[[str], None]:
+    """Return what takes one lane's failures: each to ``on_failure``, the first also to ``sink``."""
+    shown = threading.Event()
+    # a view that fails is no reason for a lane to end
+    guarded = Guarded(sink)
+
+    def failed(message: str) -> None:
+        on_failure(message)
+        if not shown.is_set():
+            shown.set()
+            text = f"{message[:1].upper()}{message[1:]}. The training goes on; further ones are only in train.log."
+            guarded.emit(ev.Warned(message=text))
+
+    return failed
 
 
 @contextlib.contextmanager
@@ -198,11 +219,12 @@ def with_notices(
     except Problem as problem:
         on_failure(str(problem))
         sink.emit(ev.Warned(message=str(problem)))
+    told = _Together([sink])
     if not ways:
-        yield sink
+        yield told
         return
-    notifier = Notifier(settings, [Lane(name, way, on_failure) for name, way in ways])
+    notifier = Notifier(settings, [Lane(name, way, _first_is_shown(told, on_failure)) for name, way in ways])
     try:
-        yield _Both(sink, notifier)
+        yield _Together([told, notifier])
     finally:
         notifier.close()

@@ -1,24 +1,27 @@
-"""Owns notices in a terminal: the bell, and the sequence that makes a desktop notification where one is understood.
+"""Owns notices in a terminal: the bell, the sequence for a desktop notification where one is understood, the title.
 
 Only text that passed ``clean_line`` is written, and only to a real terminal.
 """
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from opeddev_tui.notices import Notice
 from opeddev_tui.text import clean_line
 
 _BELL = "\a"
 _NO_SEQUENCES = ("linux", "dumb", "vt")
+_TELLING = ("TERM", "TMUX", "VTE_VERSION")
 
 
 def sequence(notice: Notice, environment: Mapping[str, str]) -> str:
     """Return what to write: a bell, and OSC 777 or OSC 9 by the kind of terminal (unknown ones ignore it)."""
-    term = environment.get("TERM", "")
-    if not term or term.startswith(_NO_SEQUENCES):
+    if not _understands(environment):
         return _BELL
+    term = environment["TERM"]
     title = clean_line(notice.title, max_chars=120)
     body = clean_line(notice.body, max_chars=240)
     if term.startswith(("rxvt", "foot")) or "VTE_VERSION" in environment:
@@ -31,6 +34,25 @@ def sequence(notice: Notice, environment: Mapping[str, str]) -> str:
         doubled = told.replace("\x1b", "\x1b\x1b")
         told = f"\x1bPtmux;{doubled}\x1b\\"
     return told + _BELL
+
+
+def title_sequence(title: str, environment: Mapping[str, str]) -> str:
+    """Return what makes ``title`` the window's title (tmux: the pane's), empty where it would be printed instead."""
+    return f"\x1b]2;{clean_line(title, max_chars=120)}\x1b\\" if _understands(environment) else ""
+
+
+def _understands(environment: Mapping[str, str]) -> bool:
+    term = environment.get("TERM", "")
+    return bool(term) and not term.startswith(_NO_SEQUENCES)
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    """Return what tells the kind of terminal that the process ``pid`` of this user runs in; empty if unknown."""
+    with contextlib.suppress(OSError):
+        words = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0")
+        known = dict(word.partition("=")[::2] for word in words)
+        return {name: known[name] for name in _TELLING if name in known}
+    return {}
 
 
 def terminal(

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from opeddev_tui.commands.options import add_workspace, load_settings
 from opeddev_tui.history import list_runs
-from opeddev_tui.plots import write_plots
+from opeddev_tui.plots import alone, write_plots
 from opeddev_tui.workspace import Workspace
 
 
@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
     root, loaded = load_settings(options)
     workspace = Workspace(root, loaded.settings.paths)
     console = Console()
-    with console.status("drawing"):
+    with console.status("drawing"), alone(workspace):
         written = write_plots(workspace, list_runs(workspace))
     for path in written:
         console.print(str(path), markup=False, highlight=False, soft_wrap=True)

@@ -1,34 +1,105 @@
-"""Owns what the app tells of an event besides drawing it: a notice, a bell, a question for an observation."""
+"""Owns what the app tells besides drawing: notices and the window's title for who does not look, short messages.
+
+All of it is written by the app's driver on the UI thread: nothing crosses a picture, and a lost terminal gets nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from opeddev_tui import events as ev
+from opeddev_tui.notices import Notice, Notices
+from opeddev_tui.notify_terminal import sequence, title_sequence
+from opeddev_tui.text import clean_line
+from opeddev_tui.ui.situation import Kind, kind_of
+from opeddev_tui.ui.view import View
 
 if TYPE_CHECKING:
     from opeddev_tui.ui.app import OpeddevApp
 
+# worth no notice, and too many to be followed twice
+_MEASURES = (ev.Progress, ev.HardwareSampled, ev.SamplesStreaming)
+_TITLES: Mapping[str, str] = {
+    "starting": "starting",
+    "training": "training",
+    "paused": "paused",
+    "stalled": "stalled",
+    "awaiting": "waits for your decision",
+    "interrupted": "stopped",
+    "failed": "failed",
+    "finished": "done",
+}
 
-def announce(app: OpeddevApp, event: ev.AnyEvent) -> None:
-    """Tell ``event`` if it is one that a person should notice."""
-    tell = _TELLS.get(type(event))
-    if tell is not None:
-        tell(app, event)
+
+class Announcer:
+    """Follows the training of this process and tells what a person should notice."""
+
+    def __init__(self, app: OpeddevApp) -> None:
+        self._app = app
+        self._notices = Notices(app.loaded.settings.notify)
+        self._title = ""
+        self._kind: Kind = "reading"
+
+    def tell(self, events: Iterable[ev.AnyEvent]) -> None:
+        """Tell those of ``events`` that a person should notice."""
+        session = self._app.session
+        self._notices.settings = session.loaded.settings.notify
+        for event in events:
+            notice = None if isinstance(event, _MEASURES) else self._notices.take(event)
+            if event.at < session.started_at:
+                continue  # a resumed run tells its past first
+            if notice is not None:
+                self._send(notice)
+            tell = _TELLS.get(type(event))
+            if tell is not None:
+                tell(self._app, event)
+
+    def look(self, view: View) -> None:
+        """Give the window its title; send a notice when the training of this process stalls."""
+        kind = kind_of(view)
+        if kind == "stalled" != self._kind and view.whose == "mine":
+            notice = self._notices.stalled(view.now - view.state.last_event_at)
+            if notice is not None:
+                self._send(notice)
+        self._kind = kind
+        title = title_of(view, kind)
+        # a view that only reads has Textual's own driver, which would not restore the title
+        if title != self._title and not view.read_only and self._app.session.loaded.settings.notify.terminal:
+            self._title = title
+            self._write(title_sequence(title, self._environment))
+
+    def forget(self) -> None:
+        """The terminal is another one: its window has no title from here."""
+        self._title = ""
+
+    @property
+    def _environment(self) -> Mapping[str, str]:
+        """What tells the kind of the terminal in use, which need not be the one this process was started in."""
+        known: Mapping[str, str] = getattr(self._app._driver, "environment", os.environ)
+        return known
+
+    def _send(self, notice: Notice) -> None:
+        if self._app.session.loaded.settings.notify.terminal:
+            self._write(sequence(notice, self._environment))
+
+    def _write(self, text: str) -> None:
+        # a crashed screen has no driver
+        if self._app._driver is not None and text:
+            self._app._driver.write(text)
 
 
-def _ring(app: OpeddevApp, wanted: bool) -> None:
-    if wanted and app.session.loaded.settings.notify.terminal:
-        app.bell()
+def title_of(view: View, kind: Kind) -> str:
+    """Return the window's title: what is the case, in a few words."""
+    started, words = view.state.started, _TITLES.get(kind)
+    if started is None or words is None:
+        return "opeddev-tui"
+    return f"opeddev step {started.step} ({clean_line(started.batch, max_chars=40)}): {words}"
 
 
 def _saved(app: OpeddevApp, event: ev.CheckpointSaved) -> None:
     app.tell(f"Saved and verified: optimizer step {event.global_step}.")
-
-
-def _awaited(app: OpeddevApp, event: ev.DecisionAwaited) -> None:  # noqa: ARG001 - same shape as the others
-    _ring(app, app.session.loaded.settings.notify.decision_awaited)
 
 
 def _decided(app: OpeddevApp, event: ev.Decided) -> None:
@@ -39,21 +110,23 @@ def _decided(app: OpeddevApp, event: ev.Decided) -> None:
         ask_note(app, app.session.current_run, app.session.current, stopped=True)
 
 
+def _warned(app: OpeddevApp, event: ev.Warned) -> None:
+    app.tell(event.message, severity="warning")
+
+
 def _failed(app: OpeddevApp, event: ev.RunFailed) -> None:
-    _ring(app, app.session.loaded.settings.notify.run_failed)
     app.tell(event.message, severity="error")
     app.disk.refresh()
 
 
-def _finished(app: OpeddevApp, event: ev.RunFinished) -> None:  # noqa: ARG001
-    _ring(app, app.session.loaded.settings.notify.run_finished)
+def _finished(app: OpeddevApp, event: ev.RunFinished) -> None:  # noqa: ARG001 - same shape as the others
     app.disk.refresh()
 
 
 _TELLS: dict[type, Callable[[OpeddevApp, Any], None]] = {
     ev.CheckpointSaved: _saved,
-    ev.DecisionAwaited: _awaited,
     ev.Decided: _decided,
+    ev.Warned: _warned,
     ev.RunFailed: _failed,
     ev.RunFinished: _finished,
 }

@@ -22,7 +22,7 @@ from textual.screen import Screen
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.events import AnyEvent, Choice
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.announce import announce
+from opeddev_tui.ui.announce import Announcer
 from opeddev_tui.ui.cells import ShownCells
 from opeddev_tui.ui.charset import ascii_only
 from opeddev_tui.ui.disk import DiskWork
@@ -86,15 +86,13 @@ class OpeddevApp(App[str]):
         self.disk = DiskWork(self)
         self.provider = Provider(root or Path.cwd(), loaded)
         self.session = Session(root, loaded, self.live, self.disk.send, read_only=read_only)
+        self.announcer = Announcer(self)
         self._open_run = run
         self._start_at_once = start
         self._leaving = False
         self._ticks = 0
         self._undrawn = 0
-        self._load_themes(root)
-
-    def _load_themes(self, root: Path | None) -> None:
-        self._remembered_theme = self.loaded.settings.ui.theme
+        self._remembered_theme = loaded.settings.ui.theme
         self.failed_themes, self.missing_theme = put_in_place(self, root, self._remembered_theme)
         self._refresh_truecolor_filter(self.ansi_theme)
 
@@ -112,9 +110,14 @@ class OpeddevApp(App[str]):
         """A terminal that changed its size shows nobody knows what."""
         self.shown_cells.forget()
 
+    def forget_terminal(self) -> None:
+        """Know nothing of what the terminal shows: it is another one, or did not take everything."""
+        self.shown_cells.forget()
+        self.announcer.forget()
+
     def action_redraw(self) -> None:
         """Draw everything again, for a terminal that something else wrote to."""
-        self.shown_cells.forget()
+        self.forget_terminal()
         self.screen.refresh(layout=True)
 
     def on_mount(self) -> None:
@@ -143,7 +146,7 @@ class OpeddevApp(App[str]):
             return  # the last ticks come while the screens are taken down
         session = self.session
         events = session.drain()
-        self._announce(events)
+        self.announcer.tell(events)
         error = session.settle()
         if error is not None:
             self.disk.log_failure(error)
@@ -166,16 +169,11 @@ class OpeddevApp(App[str]):
         if not self.is_running:
             return
         view = self.session.view()
+        self.announcer.look(view)
         for screen in self.screen_stack:
             show = getattr(screen, "show", None)
             if show is not None and screen.is_mounted and screen.is_running:
                 show(view)
-
-    def _announce(self, events: Iterable[AnyEvent]) -> None:
-        for event in events:
-            if event.at < self.session.started_at:
-                continue  # a resumed run tells its past first
-            announce(self, event)
 
     def tell(self, text: str, *, severity: str = "information") -> None:
         """Show a notice; its text may come from anywhere."""
@@ -256,10 +254,9 @@ class OpeddevApp(App[str]):
         if not self.live.running:
             self.exit("quit")
             return
-        if self.session.current.finished is not None and not self._leaving:
-            # the step is trained; what is left is a plot or two
+        if self.session.afterwards:
             self._leaving = True
-            self.tell("Writing the plots, then leaving …")
+            self.tell(f"Leaving; {self.session.afterwards} first …")
             return
         from opeddev_tui.ui.screens.quit import QuitScreen
 

@@ -148,7 +148,9 @@ class DiskWork:
         session.current, session.current_run, session.starting = state, run, False
         while self._app.live.running and self._app.live.queue is queue:
             await asyncio.sleep(FOLLOW_EVERY)
-            session.apply(await asyncio.to_thread(reader.read_new))
+            events = await asyncio.to_thread(reader.read_new)
+            session.apply(events)
+            self._app.announcer.tell(events)
         session.apply(await asyncio.to_thread(reader.read_new))
         self._following = False
 

@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 from codecs import getincrementaldecoder
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, ClassVar
@@ -23,6 +23,7 @@ from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Size
 
+from opeddev_tui.notify_terminal import environment_of
 from opeddev_tui.ui.handover import Client, Listener
 from opeddev_tui.ui.lending import run_on
 from opeddev_tui.ui.terminal_link import FAREWELL, Tty, first_terminal, size_of
@@ -55,6 +56,8 @@ class DetachableDriver(LinuxDriver):
         self._descriptor: int | None = None
         self._listener: Listener | None = None
         self._thread = threading.get_ident()
+        # what tells the kind of the terminal in use
+        self.environment: Mapping[str, str] = os.environ
         first = None if self.detached else first_terminal()
         # a copy of its own: the first terminal may come back after it stalled
         self._home = os.dup(first) if first is not None else None
@@ -181,6 +184,7 @@ class DetachableDriver(LinuxDriver):
         self._leave_home_alone()
         self._draw_again()
         self._client, self._at_home = client, client is None
+        self.environment = os.environ if client is None else environment_of(client.pid)
         self._tty = terminal = Tty(descriptor, on_input=self._input, on_lost=self._lost, on_caught_up=self._repaint)
         terminal.take(mouse=self._mouse)
         if client is not None:
@@ -277,9 +281,7 @@ class DetachableDriver(LinuxDriver):
 
     def _repaint(self) -> None:
         """Draw everything again; what the terminal shows is unknown."""
-        shown = getattr(self._app, "shown_cells", None)
-        if shown is not None:
-            shown.forget()
+        getattr(self._app, "forget_terminal", bool)()
 
         def draw() -> None:
             if self._app.screen_stack:

@@ -74,7 +74,8 @@ class Live:
 
     def take_outcome(self) -> BaseException | bool | None:
         """Return once how the training ended: its exception, or True; None while there is nothing to tell."""
-        if self._future is None or not self._future.done():
+        # what it told last is taken from the queue first, so nothing of it stays untold
+        if self._future is None or not self._future.done() or len(self.queue):
             return None
         self.error = self._future.exception()
         self._future = None

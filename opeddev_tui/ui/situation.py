@@ -58,11 +58,15 @@ class Situation(Struct, frozen=True):
 def situation(view: View) -> Situation:
     """Return what is the case and what can be done."""
     found = _SITUATIONS[kind_of(view)](view)
-    offers = _viewing_offers(view) if view.read_only else found.offers
+    offers, lines = _viewing_offers(view) if view.read_only else found.offers, found.lines
+    busy = view.whose == "mine" and found.kind in ("interrupted", "failed", "finished")
+    if busy:
+        # the training thread is not done yet: what it would refuse is not offered
+        offers, lines = (), (f"One moment: {view.afterwards or 'getting ready for what comes next'} …", *found.lines)
     if view.replay:
         offers = (Offer("back_to_live", "r", "Return", "to the newest run"),)
-    question = (found.kind, view.run, view.state.question.epoch if view.state.question else None, view.replay)
-    return Situation(found.kind, found.headline, found.lines, offers, question)
+    epoch = view.state.question.epoch if view.state.question else None
+    return Situation(found.kind, found.headline, lines, offers, (found.kind, view.run, epoch, view.replay, busy))
 
 
 def _viewing_offers(view: View) -> tuple[Offer, ...]:

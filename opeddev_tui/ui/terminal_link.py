@@ -25,8 +25,8 @@ _MOMENT_MILLISECONDS = 4
 # how long a terminal that still answers may take to swallow the last bytes
 _FAREWELL_SECONDS = 2.0
 
-# alternate screen, hidden cursor, focus reports, bracketed paste, no line wrap
-_ENTER = "\x1b[?1049h\x1b[?25l\x1b[?1004h\x1b[?2004h\x1b[?7l"
+# the window's title put on its stack, alternate screen, hidden cursor, focus reports, bracketed paste, no line wrap
+_ENTER = "\x1b[22;2t\x1b[?1049h\x1b[?25l\x1b[?1004h\x1b[?2004h\x1b[?7l"
 _MOUSE = "\x1b[?1000h\x1b[?1003h\x1b[?1015h\x1b[?1006h"
 # keys that tell Ctrl+I from Tab
 _KITTY_KEYS = "\x1b[>25u"
@@ -34,7 +34,7 @@ _KITTY_KEYS = "\x1b[>25u"
 _QUESTIONS = "\x1b[?2026$p\x1b[?2048$p"
 LEAVE = (
     "\x1b[?2026l\x1b[?2048l\x1b[?2004l\x1b[?7h\x1b[?1016l\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l"
-    "\x1b[0m\x1b[<u\x1b[?1049l\x1b[?25h\x1b[?1004l"
+    "\x1b[0m\x1b[<u\x1b[?1049l\x1b[?25h\x1b[?1004l\x1b[23;2t"
 )
 FAREWELL = (
     "\r\nopeddev-tui goes on without this terminal (process {pid}). "

@@ -48,6 +48,8 @@ class View(Struct, frozen=True):
     whose: Whose = "none"
     starting: bool = False
     preparing: str = ""
+    # what this process still does after the end of the training, in words
+    afterwards: str = ""
     replay: bool = False
     read_only: bool = False
     # read only because another process had the screen of the training when this one was opened
