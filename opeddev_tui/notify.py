@@ -6,12 +6,14 @@ secrets: they are read from the environment or a private file and appear nowhere
 """
 
 import contextlib
+import importlib
 import importlib.util
 import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from opeddev_tui import events as ev
 from opeddev_tui.bus import Guarded
@@ -132,19 +134,34 @@ def service(address: str) -> Deliver:
         import apprise
 
         _keep_addresses_out_of_logs()
-        way = apprise.Apprise()
-        if not way.add(address):
+        way = apprise.Apprise.instantiate(address)
+        if way is None:
             return "the address is not one that Apprise understands"
         kind = apprise.NotifyType.FAILURE if notice.kind == "run_failed" else apprise.NotifyType.INFO
         try:
-            done = way.notify(
-                body=notice.body, title=notice.title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT
-            )
+            # not by Apprise.notify: its threads are waited for at the end of a process, for as long as a service hangs
+            title, body, target = _as_understood(way, notice)
+            done = way.notify(body=body, title=title, notify_type=kind, body_format=target)
         except Exception as error:  # noqa: BLE001 - any of a hundred services' code; told, without its words: they may hold the address
             return type(error).__name__
         return None if done else "the service did not take it"
 
     return deliver
+
+
+def _as_understood(way: Any, notice: Notice) -> tuple[str, str, Any]:
+    """Return title, body and the service's own format: plain text from a model must not become its markup."""
+    import apprise
+
+    # by name: without types
+    convert: Any = importlib.import_module("apprise.conversion").convert_between
+    text = apprise.NotifyFormat.TEXT
+    # newer releases know services with several formats
+    resolve = getattr(way, "resolve_format", None)
+    target = resolve(text) if resolve is not None else way.notify_format
+    # where a service knows no titles, the title becomes a part of the body
+    title = convert(text, target, content=notice.title) if way.title_maxlen <= 0 else notice.title
+    return title, convert(text, target, content=notice.body), target
 
 
 def _keep_addresses_out_of_logs() -> None:

@@ -37,11 +37,11 @@ def wrapped(text: str, width: int, lines: int) -> list[str]:
 
 
 def grade_words(sample: Sample) -> str:
-    """Return the grade read from a generation, beside the right one."""
+    """Return the grade read from a generation, beside that of the reference."""
     if sample.reference_grade is None:
         return ""
     found = "no grade" if sample.grade is None else f"grade {sample.grade}"
-    return f" ({found}, right {sample.reference_grade})"
+    return f" ({found}, reference {sample.reference_grade})"
 
 
 def examples_figure(pairs: Sequence[tuple[Sample, Sample]], moments: tuple[str, str]) -> Figure:

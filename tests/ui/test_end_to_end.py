@@ -44,7 +44,7 @@ def _train_by_keys(root: Path) -> Terminal:
         for key, words in (("2", "rompt 1"), ("3", "checkpoint"), ("4", "train.log"), ("6", "Enter shows a run")):
             terminal.press(key)
             until(lambda words=words: terminal.shows(words), 20, f"screen {key}")
-        # the plots of the step are drawn before the training thread is done
+        # the run's lock is free at once; whatever is still drawn is waited for, without a question
         until(lambda: lock_holder(workspace_of(root)) is None, 60, "the training has let go")
         terminal.press("q")
         assert process.wait(60) == 0
@@ -62,11 +62,21 @@ def _decide(terminal: Terminal, key: str, words: str) -> None:
 def test_two_epochs_by_keys(tmp_path: Path, tiny_model: Path) -> None:
     root = make_workspace(tmp_path / "workspace", tiny_model, rows=16, holdout=4, settings=SETTINGS)
     terminal = _train_by_keys(root)
+    _check_what_the_terminal_was_told(bytes(terminal.received))
     terminal.close()
     workspace = workspace_of(root)
     run = _check_journal(workspace)
     _check_files(root, workspace, run)
     assert states(root)[-1].finished is not None
+
+
+def _check_what_the_terminal_was_told(received: bytes) -> None:
+    """Notices and the window's title arrived; the title that was there before came back at the very end."""
+    for notice in (b"epoch 1 waits for your decision: ", b"epoch 2 waits for your decision: ", b"done: 2 epochs"):
+        assert received.count(b"\x1b]9;opeddev step 0 (base): " + notice) == 1
+    assert b"\x1b]2;opeddev step 0 (base): training\x1b\\" in received
+    kept, last_title, restored = (received.rfind(word) for word in (b"\x1b[22;2t", b"\x1b]2;", b"\x1b[23;2t"))
+    assert 0 <= kept < last_title < restored
 
 
 def _check_journal(workspace: Workspace) -> str:

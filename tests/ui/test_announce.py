@@ -1,0 +1,194 @@
+"""What the app tells somebody who does not look: notices, the window's title, warnings. Written by its driver only."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from engine import ScriptedEngine
+from scenes import HOSTILE, opened, until
+from textual.pilot import Pilot
+
+from opeddev_tui import config
+from opeddev_tui import events as ev
+from opeddev_tui.config import LoadedSettings
+from opeddev_tui.control import Control, Decide
+from opeddev_tui.events import Sink
+from opeddev_tui.notify_terminal import environment_of, title_sequence
+from opeddev_tui.ui.app import OpeddevApp
+from opeddev_tui.ui.live import Runner, Start
+from opeddev_tui.ui.screens.quit import QuitScreen
+
+BEL, ST = "\a", "\x1b\\"
+
+
+@asynccontextmanager
+async def recorded(
+    folder: Path,
+    runner: Runner,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    term: dict[str, str] | None = None,
+    **notify: bool,
+) -> AsyncIterator[tuple[OpeddevApp, Pilot[str], list[tuple[str, int]]]]:
+    """An app that trains with ``runner``, and what its driver was given, with the thread that gave it."""
+    for name in ("TMUX", "VTE_VERSION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in (term or {"TERM": "xterm-256color"}).items():
+        monkeypatch.setenv(name, value)
+    loaded = config.resolve([config.Layer("test", {"ui": {"guard_ms": 0, "undo_seconds": 0.0}, "notify": notify})])
+    (folder / "config.toml").touch()
+    app = OpeddevApp(folder, loaded, runner=runner)
+    written: list[tuple[str, int]] = []
+    async with app.run_test(size=(100, 30)) as pilot:
+        await opened(pilot)
+        monkeypatch.setattr(app._driver, "write", lambda text: written.append((text, threading.get_ident())))
+        app.start_training()
+        yield app, pilot, written
+        app.live.stop("the test is over")
+        await until(pilot, lambda: not app.live.running)
+
+
+def text_of(written: list[tuple[str, int]]) -> str:
+    return "".join(text for text, _ in written)
+
+
+async def test_notices_and_title_from_inside_the_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question and the end of a run: a notice each, a bell each, the title; all on the thread of the screen."""
+    async with recorded(tmp_path, ScriptedEngine(), monkeypatch) as (app, pilot, written):
+        await until(pilot, lambda: "waits for your decision" in app.announcer._title)
+        assert text_of(written).count("\x1b]9;opeddev step 1 (batch_100_01): epoch 1 waits for your decision: ") == 1
+        assert f"\x1b]2;opeddev step 1 (batch_100_01): waits for your decision{ST}" in text_of(written)
+        app.live.request(Decide(epoch=1, choice="stop"))
+        await until(pilot, lambda: "]2;opeddev step 1 (batch_100_01): done" in text_of(written))
+        assert text_of(written).count("\x1b]9;opeddev step 1 (batch_100_01): done: 1 epochs") == 1
+        assert {thread for _, thread in written} == {threading.get_ident()}
+        # another terminal: its window gets the title too
+        written.clear()
+        app.forget_terminal()
+        app.show_now()
+        assert "]2;opeddev step 1 (batch_100_01): done" in text_of(written)
+
+
+@pytest.mark.parametrize("switch", ["decision_awaited", "terminal"])
+async def test_switches_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, switch: str) -> None:
+    """Without its kind a question is an epoch's end; without both, or without the terminal, nothing is written."""
+    off = {switch: False, "epoch_finished": False}
+    async with recorded(tmp_path, ScriptedEngine(), monkeypatch, **off) as (app, pilot, written):
+        await until(pilot, lambda: app.session.current.question is not None)
+        await until(pilot, lambda: app.announcer._kind == "awaiting")
+        assert "]9;" not in text_of(written)
+        assert ("]2;" in text_of(written)) == (switch != "terminal")
+
+
+async def test_tmux_gets_it_passed_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    term = {"TERM": "tmux-256color", "TMUX": "/tmp/tmux-0/default,1,0"}
+    async with recorded(tmp_path, ScriptedEngine(), monkeypatch, term=term) as (_app, pilot, written):
+        await until(pilot, lambda: "waits for your decision" in text_of(written))
+        assert "\x1bPtmux;\x1b\x1b]9;opeddev step 1" in text_of(written)
+        # the title is tmux's own business: its pane's
+        assert "\x1b]2;opeddev step 1" in text_of(written)
+
+
+async def test_a_console_gets_a_bell_and_no_sequence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with recorded(tmp_path, ScriptedEngine(), monkeypatch, term={"TERM": "linux"}) as (_app, pilot, written):
+        await until(pilot, lambda: BEL in text_of(written))
+        assert text_of(written).replace(BEL, "") == ""
+
+
+async def test_hostile_text_cannot_break_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch's name and a failure's words arrive in the terminal without a control character of their own."""
+
+    def fails(root: Path, loaded: LoadedSettings, start: Start, sink: Sink, control: Control) -> object:  # noqa: ARG001
+        at = time.time() + 1
+        sink.emit(_started(HOSTILE, at))
+        sink.emit(ev.RunFailed(at=at, kind="bug", message=f"{HOSTILE}\x1b\\\x9c\x9d0;x\x07"))
+        return []
+
+    async with recorded(tmp_path, fails, monkeypatch) as (_app, pilot, written):
+        await until(pilot, lambda: "]9;" in text_of(written) and ": failed" in text_of(written))
+        for text, _ in written:
+            if text.startswith("\x1b]9;"):
+                assert text.endswith(BEL * 2)
+                inner = text[4:-2]
+            else:
+                assert text.startswith("\x1b]2;")
+                assert text.endswith(ST)
+                inner = text[4:-2]
+            assert not [char for char in inner if ord(char) < 32 or 127 <= ord(char) < 160]
+
+
+def _started(batch: str, at: float) -> ev.RunStarted:
+    return ev.RunStarted(
+        at=at, run="r", step=1, batch=batch, rows=1, holdout_rows=1, holdout_fingerprint="", planned_epochs=1,
+        max_epochs=1, seed=1, model="m", policy="ask", pid=1,
+    )  # fmt: skip
+
+
+class Lingering:
+    """A training that is over and lets go, while something is left to be drawn."""
+
+    def __init__(self) -> None:
+        self.may_end = threading.Event()
+
+    def __call__(self, root: Path, loaded: LoadedSettings, start: Start, sink: Sink, control: Control) -> object:  # noqa: ARG002
+        at = time.time() + 1
+        sink.emit(_started("batch", at))
+        sink.emit(ev.RunFinished(at=at, epochs=1, last_checkpoint="c", best_checkpoint="c", best_epoch=1, val_loss=1.0))
+        sink.emit(ev.PhaseChanged(at=at, phase=ev.AFTERWARDS, detail="drawing the plots"))
+        self.may_end.wait(30)
+        sink.emit(ev.Warned(at=at, message="a notice could not be sent to json://***"))
+        return []
+
+
+async def test_while_plots_are_drawn_the_step_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bar says what is done, offers nothing that would be refused, and q leaves without a question."""
+    runner = Lingering()
+    async with recorded(tmp_path, runner, monkeypatch) as (app, pilot, _written):
+        await until(pilot, lambda: app.session.afterwards)
+        found = app.session.situation()
+        assert found.kind == "finished"
+        assert found.lines[0] == "One moment: drawing the plots …"
+        assert found.offers == ()
+        await pilot.press("q")
+        assert not isinstance(app.screen, QuitScreen)
+        assert app.is_running
+        runner.may_end.set()
+        await until(pilot, lambda: not app.is_running)
+    assert app.return_value == "quit"
+
+
+async def test_what_is_told_last_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warning on the last moment of the training's thread is neither lost nor shown twice."""
+    runner, told = Lingering(), []
+    monkeypatch.setattr(OpeddevApp, "tell", lambda _self, text, **_: told.append(text))
+    async with recorded(tmp_path, runner, monkeypatch) as (app, pilot, _written):
+        runner.may_end.set()
+        await until(pilot, lambda: app.session.whose == "none" and not app.live.running)
+        assert told.count("a notice could not be sent to json://***") == 1
+        assert app.session.afterwards == ""
+        assert "One moment" not in " ".join(app.session.situation().lines)
+
+
+def test_the_kind_of_another_terminal_is_read_from_its_process() -> None:
+    """A terminal that was handed over is not the one this process was started in."""
+    code = "print(flush=True); input()"
+    env = {**os.environ, "TERM": "foot", "SECRET": "x"}
+    env.pop("TMUX", None)
+    env.pop("VTE_VERSION", None)
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        assert environment_of(other.pid) == {"TERM": "foot"}
+        other.communicate(b"\n")
+    assert environment_of(2**22 + 1) == {}
+    assert title_sequence("x", {}) == ""
