@@ -2,7 +2,7 @@
 
 import select
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -11,8 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from opeddev_tui import events as ev
-from opeddev_tui.control import Control, Stop
-from opeddev_tui.deciders import StopRequested
+from opeddev_tui.control import MAILBOX_POLL, AnyCommand, Control, Decide
+from opeddev_tui.deciders import ControlDecider, StopRequested
 from opeddev_tui.state import RunState
 from opeddev_tui.text import clean, clean_line
 
@@ -160,45 +160,60 @@ _TELL: dict[type, Callable[[ConsoleView, Any], None]] = {
 }
 
 
-class TerminalDecider:
-    """Asks at the terminal: Enter takes the verdict, c continues, s stops."""
+class TerminalDecider(ControlDecider):
+    """Asks at the terminal: Enter takes the verdict, c continues, s stops. Other processes may answer as well."""
 
     def __init__(self, view: ConsoleView, control: Control) -> None:
+        super().__init__(control)
         self._view = view
-        self._control = control
+        self._asked: ev.DecisionAwaited | None = None
+        self._at_prompt = False
 
     def decide(self, pending: Callable[[], ev.DecisionAwaited]) -> ev.Decided:
-        """Return the person's answer; a stop signal leaves the question open."""
-        question = pending()
-        verdict = question.verdict
+        """Return a person's answer, given here or elsewhere; a stop signal leaves the question open."""
+        self._asked = None
         self._view.pause()
         try:
-            self._view.say(f"    verdict: {verdict.choice} ({'; '.join(verdict.reasons)})")
-            choice = self._answer(f"    [c]ontinue or [s]top? (Enter: {verdict.choice}) ", verdict.choice)
+            return super().decide(pending)
         finally:
+            self._leave_prompt()
             self._view.resume()
-        return ev.Decided(epoch=question.epoch, choice=choice, by="person", verdict=verdict)
 
-    def _answer(self, prompt: str, default: ev.Choice) -> ev.Choice:
-        answers: dict[str, ev.Choice] = {
-            "": default,
-            "c": "continue",
-            "continue": "continue",
-            "s": "stop",
-            "stop": "stop",
-        }
-        while True:
-            print(prompt, end="", flush=True)
-            word = self._line().strip().lower()
-            if word in answers:
-                return answers[word]
+    def next_commands(self, question: ev.DecisionAwaited, left: float | None) -> Sequence[AnyCommand]:
+        """Wait for a typed answer or a command from elsewhere."""
+        self._show(question)
+        wait = MAILBOX_POLL if left is None else min(MAILBOX_POLL, left)
+        if select.select([sys.stdin], [], [], wait)[0]:
+            return self._typed(question)
+        commands = self._control.take()
+        if commands:
+            # what they do may be told: on a line of its own, and the prompt comes again below it
+            self._leave_prompt()
+        return commands
 
-    def _line(self) -> str:
-        while not select.select([sys.stdin], [], [], 0.2)[0]:
-            for command in self._control.take():
-                if isinstance(command, Stop):
-                    raise StopRequested(command.reason)
+    def _show(self, question: ev.DecisionAwaited) -> None:
+        verdict = question.verdict
+        if question != self._asked:
+            self._leave_prompt()
+            self._asked = question
+            self._view.say(f"    verdict: {verdict.choice} ({'; '.join(verdict.reasons)})")
+        if not self._at_prompt:
+            print(f"    [c]ontinue or [s]top? (Enter: {verdict.choice}) ", end="", flush=True)
+            self._at_prompt = True
+
+    def _typed(self, question: ev.DecisionAwaited) -> Sequence[AnyCommand]:
         line = sys.stdin.readline()
         if not line:
             raise StopRequested("the terminal is gone")
-        return line
+        self._at_prompt = False  # the terminal has echoed the end of the line
+        word = line.strip().lower()
+        choice = _ANSWERS.get(word, question.verdict.choice if not word else None)
+        return [] if choice is None else [Decide(epoch=question.epoch, choice=choice)]
+
+    def _leave_prompt(self) -> None:
+        if self._at_prompt:
+            print(flush=True)
+        self._at_prompt = False
+
+
+_ANSWERS: dict[str, ev.Choice] = {"c": "continue", "continue": "continue", "s": "stop", "stop": "stop"}

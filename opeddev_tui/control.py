@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -120,6 +121,11 @@ class Control:
         with self._arrived:
             self._queue.append(command)
             self._arrived.notify_all()
+
+    def put_back(self, commands: Sequence[AnyCommand]) -> None:
+        """Return commands that were taken and not carried out; they come first again."""
+        with self._arrived:
+            self._queue.extendleft(reversed(commands))
 
     def take(self) -> list[AnyCommand]:
         """Return the commands that have arrived, oldest first."""

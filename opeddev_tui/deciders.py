@@ -1,7 +1,7 @@
 """Owns who answers after an epoch: the rule, or a person through the run's control."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from opeddev_tui.control import AnyCommand, Control, Decide, Stop
@@ -35,9 +35,10 @@ class RuleDecider:
 class ControlDecider:
     """A person decides through ``control``; after the question's deadline, the rule."""
 
-    def __init__(self, control: Control, on_command: Callable[[AnyCommand], None]) -> None:
+    def __init__(self, control: Control, on_command: Callable[[AnyCommand], None] | None = None) -> None:
         self._control = control
-        self._on_command = on_command
+        # carries out what is no answer; the run sets it where it was not given
+        self.on_command = on_command or (lambda _: None)
 
     def decide(self, pending: Callable[[], DecisionAwaited]) -> Decided:
         """Wait for the answer to the open question; other commands are handed on meanwhile."""
@@ -47,12 +48,25 @@ class ControlDecider:
             if left is not None and left <= 0:
                 verdict = question.verdict
                 return Decided(epoch=question.epoch, choice=verdict.choice, by="timeout", verdict=verdict)
-            for command in self._control.wait(left):
-                match command:
-                    case Decide(epoch=epoch, choice=choice, by=by, note=note) if epoch == question.epoch:
-                        verdict = pending().verdict
-                        return Decided(epoch=epoch, choice=choice, by=by, verdict=verdict, note=note)
-                    case Stop(reason=reason):
-                        raise StopRequested(reason)
-                    case _:
-                        self._on_command(command)
+            commands = self.next_commands(question, left)
+            for number, command in enumerate(commands, 1):
+                answer = self._carry_out(command, pending, question.epoch)
+                if answer is not None:
+                    # what came with the answer is for the training, a stop above all
+                    self._control.put_back(commands[number:])
+                    return answer
+
+    def next_commands(self, question: DecisionAwaited, left: float | None) -> Sequence[AnyCommand]:
+        """Wait at most ``left`` seconds for commands."""
+        del question  # for those who show it
+        return self._control.wait(left)
+
+    def _carry_out(self, command: AnyCommand, pending: Callable[[], DecisionAwaited], asked: int) -> Decided | None:
+        match command:
+            case Decide(epoch=epoch, choice=choice, by=by, note=note) if epoch == asked:
+                return Decided(epoch=epoch, choice=choice, by=by, verdict=pending().verdict, note=note)
+            case Stop(reason=reason):
+                raise StopRequested(reason)
+            case _:
+                self.on_command(command)
+                return None

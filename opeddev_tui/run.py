@@ -159,13 +159,15 @@ class Run:
         session = Session(
             settings=self._settings, bus=self._bus, control=self._control, files=self._files, scorer=scorer
         )
-        session.decider = self._decider or self._default_decider(session)
+        session.decider = self._decider or self._default_decider()
+        if isinstance(session.decider, ControlDecider):
+            session.decider.on_command = session.on_command
         return session
 
-    def _default_decider(self, session: Session) -> Decider:
+    def _default_decider(self) -> Decider:
         if self._settings.early_stop.policy == "rule":
             return RuleDecider()
-        return ControlDecider(self._control, session.on_command)
+        return ControlDecider(self._control)
 
     def _goes_on(self, session: Session, resume: Path) -> bool:
         """Finish what the interruption left of the checkpoint's epoch; True if there is more to train."""

@@ -1,6 +1,5 @@
 """The open question survives every crash: it is asked again, and not one optimizer step runs before the answer."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 
 from opeddev_tui import events as ev
 from opeddev_tui import human
-from opeddev_tui.control import Control, Decide, Rate, UndoRating, send
+from opeddev_tui.control import Annotate, Control, Decide, Rate, UndoRating, send
 from opeddev_tui.journal import read
 
 Make = Callable[..., Path]
@@ -28,6 +27,13 @@ def steps_of(events: list[ev.AnyEvent]) -> list[int]:
     return [event.global_step for event in events if isinstance(event, ev.Progress)]
 
 
+def still_waiting(root: Path, process: eh.Command, follower: eh.Follower) -> None:
+    """Have two notes recorded one after the other: by an open question, or at the ends of two optimizer steps."""
+    for note in ("first", "second"):
+        send(eh.last_run(root), Annotate(epoch=1, note=note))
+        follower.wait(lambda event, note=note: isinstance(event, ev.Annotated) and event.note == note, process)  # type: ignore[misc]
+
+
 def test_killed_at_the_question_it_is_asked_again_and_nothing_is_trained(workspace_factory: Make) -> None:
     root = workspace_factory(rows=8)
     process = eh.start_training(root, *ASK)
@@ -39,9 +45,8 @@ def test_killed_at_the_question_it_is_asked_again_and_nothing_is_trained(workspa
         process = eh.start_training(root, *ASK)
         follower = eh.Follower(root).follow(eh.last_run(root))
         follower.wait(asked(1), process)
-        time.sleep(0.3)
+        still_waiting(root, process, follower)
         assert steps_of(eh.journal_of(root)) == before
-        assert process.exitcode is None
     answer(root, 1, "stop")
     assert process.code() == 0, process.text()
     state = eh.states(root)[-1]

@@ -56,6 +56,14 @@ def test_only_the_open_question_is_answered() -> None:
     assert other == [ctl.Decide(epoch=1, choice="stop"), ctl.SampleNow()]
 
 
+def test_what_came_with_the_answer_is_left_for_the_training() -> None:
+    control = ctl.Control()
+    for command in (ctl.Decide(epoch=2, choice="continue"), ctl.SampleNow(), ctl.Stop("SIGTERM")):
+        control.request(command)
+    assert ControlDecider(control, lambda _: None).decide(question).choice == "continue"
+    assert control.take() == [ctl.SampleNow(), ctl.Stop("SIGTERM")]
+
+
 def test_after_the_deadline_the_rule_decides() -> None:
     decided = ControlDecider(ctl.Control(), lambda _: None).decide(lambda: question(deadline=0.0))
     assert (decided.choice, decided.by) == ("continue", "timeout")
