@@ -1,4 +1,4 @@
-"""Measures what a lost terminal costs the real app: python benchmarks/reliability/app_terminal_loss.py [REPETITIONS]
+"""Measures what a lost terminal costs the real app: … app_terminal_loss.py [REPETITIONS] [--only FAULT …]
 
 The app trains a tiny model on a real pty; the terminal is taken away in a different way in each row; then somebody
 attaches from a new terminal of another size. The pause is the longest time between two logged optimizer steps, beside
@@ -75,7 +75,7 @@ class Case:
         return terminal
 
 
-def _close(case: Case) -> None:
+def close_terminal(case: Case) -> None:
     case.terminal.close()
 
 
@@ -98,7 +98,7 @@ def _kill_tmux(case: Case) -> None:
 
 
 @contextlib.contextmanager
-def _started(model: Path, in_tmux: bool) -> Iterator[Case]:
+def started(model: Path, in_tmux: bool) -> Iterator[Case]:
     folder = Path(tempfile.mkdtemp(prefix="loss-"))
     root = helpers.make_workspace(folder / "workspace", model, rows=400, holdout=4, settings=SETTINGS)
     case = Case(root, Terminal(80, 24))
@@ -135,18 +135,18 @@ class Row:
     back: list[float] = field(default_factory=list)
 
 
-def _headless(case: Case) -> bool:
+def headless(case: Case) -> bool:
     found = reach(helpers.workspace_of(case.root))
     return found is not None and not found.terminal
 
 
 def _repeat(row: Row, model: Path, fault: Callable[[Case], None], in_tmux: bool) -> None:
-    with _started(model, in_tmux) as case:
+    with started(model, in_tmux) as case:
         pid = case.pid
         case.moves_on(100)
         at, begin = time.time(), time.monotonic()
         fault(case)
-        until(lambda: _headless(case), 30, "headless")
+        until(lambda: headless(case), 30, "headless")
         row.away.append(time.monotonic() - begin)
         case.moves_on(150)
         begin = time.monotonic()
@@ -159,39 +159,55 @@ def _repeat(row: Row, model: Path, fault: Callable[[Case], None], in_tmux: bool)
         terminal.close()
 
 
-def main() -> None:
-    """Run every fault and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("repetitions", type=int, nargs="?", default=10)
-    repetitions: int = parser.parse_args().repetitions
-    home = tempfile.mkdtemp(prefix="home-")
-    os.environ.update(HOME=home, HF_HUB_OFFLINE="1")
-    model = helpers.build_model(Path(home) / "tiny")
+def _faults() -> list[tuple[str, Callable[[Case], None], bool]]:
+    """Return every fault with its name, and whether it needs a tmux."""
     faults: list[tuple[str, Callable[[Case], None], bool]] = [
-        ("terminal closed", _close, False),
+        ("terminal closed", close_terminal, False),
         ("hang-up signal", _hang_up, False),
         ("attached client killed", _kill_client, False),
         ("terminal stops reading", _stall, False),
     ]
     if shutil.which("tmux"):
         faults.append(("tmux server killed", _kill_tmux, True))
+    return faults
+
+
+def _measured(name: str, fault: Callable[[Case], None], in_tmux: bool, model: Path, repetitions: int) -> Row:
+    row = Row()
+    for _ in range(repetitions):
+        try:
+            _repeat(row, model, fault, in_tmux)
+            row.done += 1
+        except AssertionError as error:
+            print(f"  {name}: {error}", file=sys.stderr)
+    return row
+
+
+def main() -> int:
+    """Run every fault, print the table and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("repetitions", type=int, nargs="?", default=10)
+    parser.add_argument("--only", nargs="*", metavar="FAULT", help="words of the faults to do, 'closed' for example")
+    options = parser.parse_args()
+    home = tempfile.mkdtemp(prefix="home-")
+    os.environ.update(HOME=home, HF_HUB_OFFLINE="1")
+    model = helpers.build_model(Path(home) / "tiny")
+    failed = 0
     print("| fault | attached again, same process | longest pause before / after | noticed | attached in |")
     print("| --- | --- | --- | --- | --- |")
-    for name, fault, in_tmux in faults:
-        row = Row()
-        for _ in range(repetitions):
-            try:
-                _repeat(row, model, fault, in_tmux)
-                row.done += 1
-            except AssertionError as error:
-                print(f"  {name}: {error}", file=sys.stderr)
+    for name, fault, in_tmux in _faults():
+        if options.only and not any(word in name for word in options.only):
+            continue
+        row = _measured(name, fault, in_tmux, model, options.repetitions)
+        failed += options.repetitions - row.done
         print(
-            f"| {name} | {row.done} of {repetitions} | {row.before:.2f} / {row.after:.2f} s "
+            f"| {name} | {row.done} of {options.repetitions} | {row.before:.2f} / {row.after:.2f} s "
             f"| {max(row.away, default=0):.1f} s | {max(row.back, default=0):.1f} s |",
             flush=True,
         )
     shutil.rmtree(home, ignore_errors=True)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

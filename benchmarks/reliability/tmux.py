@@ -1,0 +1,55 @@
+"""Owns a real tmux for the reliability scripts: a server of its own, one window, what it shows and knows."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from pathlib import Path
+from types import TracebackType
+
+
+class Tmux:
+    """A tmux server that ends with the block."""
+
+    def __init__(self, folder: Path) -> None:
+        self._server = ["tmux", "-S", str(folder / "tmux.sock"), "-f", "/dev/null"]
+
+    def __enter__(self) -> Tmux:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.call("kill-server", check=False)
+
+    def start(self, shell: str, *, columns: int = 100, lines: int = 30, **environment: str) -> None:
+        """Run a shell command in a new session that no client shows."""
+        size = ["-x", str(columns), "-y", str(lines)]
+        variables = [word for name, value in environment.items() for word in ("-e", f"{name}={value}")]
+        self.call("new-session", "-d", *size, *variables, f"sh -c {shlex.quote(shell)}")
+
+    def call(self, *words: str, check: bool = True) -> str:
+        """Give a command to the server and return what it prints."""
+        done = subprocess.run([*self._server, *words], capture_output=True, text=True, check=check, timeout=20)
+        return done.stdout
+
+    def attach_words(self) -> list[str]:
+        """Return the command line of a client."""
+        return [*self._server, "attach-session"]
+
+    def screen(self) -> str:
+        """Return what the pane shows."""
+        return self.call("capture-pane", "-p")
+
+    def shows(self, text: str) -> bool:
+        """Return whether ``text`` is on the pane."""
+        return text in self.screen()
+
+    def value(self, *names: str) -> list[str]:
+        """Return format variables of the pane."""
+        joined = "\t".join(f"#{{{name}}}" for name in names)
+        return self.call("display-message", "-p", joined).rstrip("\n").split("\t")
+
+    def press(self, *keys: str) -> None:
+        """Type."""
+        self.call("send-keys", *keys)
