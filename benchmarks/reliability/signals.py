@@ -23,7 +23,7 @@ from pathlib import Path
 from common import REPOSITORY
 from engine_helpers import build_model, journal_of, make_workspace, saving, states, workspace_of
 from pty_tools import PYTHON, Terminal, end, until
-from tmux import Tmux
+from tmux_tools import Tmux
 
 from opeddev_tui import checkpoints
 from opeddev_tui import events as ev

@@ -1,4 +1,4 @@
-"""Owns a real tmux for the reliability scripts: a server of its own, one window, what it shows and knows."""
+"""Owns a real tmux for tests and reliability scripts: a server of its own, one window, what it shows and knows."""
 
 from __future__ import annotations
 
