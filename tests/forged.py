@@ -1,20 +1,18 @@
-"""Owns text that would press keys if a terminal saw it as it is, and two programs for a tmux pane that show it.
+"""Owns text that would press keys if a terminal saw it as it is, and programs for a tmux pane that show it.
 
 ``ForgedApp`` is the real app with a decision question open whose every text is such a payload; what it is told by the
-terminal and what is decided is written down. ``answered_raw`` prints the payloads without a filter into another pane of
-the same tmux and returns what the terminal then typed.
+terminal and what is decided is written down. ``answered_raw`` prints the payloads without a filter into a pane of such
+a tmux and returns what the terminal then typed.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pty_tools import PYTHON, Terminal, until
-from tmux_tools import Tmux
+from tmux_tools import Tmux, window
 
 from opeddev_tui.control import Annotate, send
 
@@ -98,28 +96,40 @@ json.dump(found, open(sys.argv[2] + ".new", "w"))
 os.rename(sys.argv[2] + ".new", sys.argv[2])
 """
 
-# the app with a training that shows one payload after the other and waits at its question each time
-APP = r"""
+# the app, its training made by ``train``; every key, paste and mouse message that reaches it is written down
+_HOOKED = r"""
 import json, logging, sys, time
 from pathlib import Path
 root, folder = Path(sys.argv[1]), Path(sys.argv[2])
 sys.path[:0] = sys.argv[3:]
 from textual import events
-from hostile import asked, hostile_events
-from opeddev_tui import config, control as ctl
-from opeddev_tui.deciders import ControlDecider, StopRequested
+from opeddev_tui import config
 from opeddev_tui.ui.driver import DetachableDriver
+from opeddev_tui.ui.live import engine_runner
 from opeddev_tui.ui.run import run_app
-from opeddev_tui.workspace import Workspace, reserved
 payloads = list(json.loads((folder / "payloads").read_text()).values())
 loaded = config.load(root)
-inputs, commands = (open(folder / name, "a", buffering=1) for name in ("inputs", "commands"))
+inputs = open(folder / "inputs", "a", buffering=1)
 plain = DetachableDriver.process_message
 
 def noted(driver, message):
     if isinstance(message, (events.Key, events.Paste, events.MouseEvent)):
         inputs.write(f"{message!r}\n")
     plain(driver, message)
+
+DetachableDriver.process_message = noted
+"""
+_RUN = "\nsys.exit(run_app(root, loaded, start=True, runner=train))"
+
+# a scripted training that shows one payload after the other and waits at its question each time
+SCRIPTED = (
+    _HOOKED
+    + r"""
+from hostile import asked, hostile_events
+from opeddev_tui import control as ctl
+from opeddev_tui.deciders import ControlDecider, StopRequested
+from opeddev_tui.workspace import Workspace, reserved
+commands = open(folder / "commands", "a", buffering=1)
 
 class Next(Exception):
     pass
@@ -150,49 +160,25 @@ def train(root, loaded, start, sink, control):
                 continue
             except StopRequested as stop:
                 commands.write(f"{stop!r}\n")
-
-DetachableDriver.process_message = noted
-sys.exit(run_app(root, loaded, start=True, runner=train))
 """
+    + _RUN
+)
+
+# the real training on data that has the payloads in every column; its model generates and its libraries print them
+REAL = (
+    _HOOKED
+    + r"""
+def train(*arguments):
+    from opeddev_tui.chat import ChatEncoder
+    text = " ".join(f"P{number:02} {payload} Q{number:02}" for number, payload in enumerate(payloads))
+    ChatEncoder.decode = lambda encoder, ids: text
+    print("\nPRINTED " + text + "\nEND OF IT", flush=True)
+    return engine_runner(*arguments)
+"""
+    + _RUN
+)
 # no time in which keys do not count, none for undoing: only the filter is left between a payload and a decision
 SETTINGS = "[ui]\nguard_ms = 0\nundo_seconds = 0\n"
-
-
-@contextlib.contextmanager
-def permissive_tmux(folder: Path) -> Iterator[tuple[Tmux, Terminal]]:
-    """A tmux that lets programs do all it can be told to, with a client in a terminal; ``folder`` is for its files."""
-    folder.mkdir(exist_ok=True)
-    with Tmux(folder) as tmux:
-        tmux.start("cat", columns=120, lines=40)
-        for words in (
-            ("set-option", "-g", "set-clipboard", "on"),
-            ("set-option", "-g", "allow-passthrough", "on"),
-            ("set-option", "-g", "allow-rename", "on"),
-            ("set-option", "-g", "automatic-rename", "off"),
-            ("set-option", "-g", "set-titles", "on"),
-            ("set-option", "-g", "mouse", "on"),
-            ("set-option", "-s", "extended-keys", "on"),
-            ("set-option", "-g", "status", "off"),
-        ):
-            tmux.call(*words, check=False)
-        terminal = Terminal(120, 40)
-        client = terminal.spawn(tmux.attach_words())
-        try:
-            until(lambda: tmux.call("list-clients"), 10, "the client")
-            yield tmux, terminal
-        finally:
-            tmux.call("kill-server", check=False)
-            client.wait(10)
-            terminal.close()
-
-
-def window(tmux: Tmux, folder: Path, *words: str) -> None:
-    """Run a program in a new window that is shown."""
-    variables = [
-        f"{name}={os.environ[name]}" for name in ("HOME", "PYTHONPATH", "HF_HUB_OFFLINE") if name in os.environ
-    ]
-    options = [word for variable in variables for word in ("-e", variable)]
-    tmux.call("new-window", "-n", "shown", "-c", str(folder), *options, *words)
 
 
 def left_behind(tmux: Tmux, terminal: Terminal) -> list[str]:
@@ -216,58 +202,70 @@ def answered_raw(
     return found, left_behind(tmux, terminal)
 
 
-class ForgedApp:
-    """The app in a tmux pane, its question open, showing one payload after the other."""
+class PaneApp:
+    """The app in a new window of a tmux; what it is told by the terminal is known."""
+
+    def __init__(self, tmux: Tmux, folder: Path, program: str, payloads: Mapping[str, str]) -> None:
+        self.tmux, self.folder = tmux, folder
+        self._pressed: list[str] = []
+        tests = Path(__file__).parent
+        (folder / "payloads").write_text(json.dumps(payloads))
+        words = [str(folder / "workspace"), str(folder), str(tests), str(tests / "ui")]
+        window(tmux, folder, PYTHON, "-c", program, *words)
+
+    def press(self, key: str) -> None:
+        """Press a key as a person; it must arrive, and with it all that came before."""
+        self._pressed.append(key)
+        self.tmux.press(key)
+        until(lambda: f"key='{key}'" in "".join(self.lines("inputs")[len(self._pressed) - 1 :]), 10, f"key {key}")
+
+    def shows(self, *texts: str, what: str, seconds: float = 30) -> None:
+        """Wait until all of it is on the screen."""
+        until(lambda: all(self.tmux.shows(text) for text in texts), seconds, what)
+
+    def lines(self, name: str) -> list[str]:
+        """Return what is written down in a file."""
+        return (self.folder / name).read_text().splitlines()
+
+    def forged(self) -> list[str]:
+        """Return every key, paste and mouse message that nobody gave."""
+        left = self.lines("inputs")
+        for key in self._pressed:
+            left.remove(next(line for line in left if f"key='{key}'" in line))
+        return left
+
+
+class ForgedApp(PaneApp):
+    """The app with an open question, showing one payload after the other."""
 
     def __init__(self, tmux: Tmux, folder: Path, payloads: Mapping[str, str]) -> None:
-        self._tmux, self._folder = tmux, folder
+        (folder / "workspace").mkdir()
+        (folder / "workspace" / "config.toml").write_text(SETTINGS)
         self._payloads = len(payloads)
-        self._pressed: list[str] = []
-        root, tests = folder / "workspace", Path(__file__).parent
-        root.mkdir()
-        (root / "config.toml").write_text(SETTINGS)
-        (folder / "payloads").write_text(json.dumps(payloads))
-        words = [str(root), str(folder), str(tests), str(tests / "ui")]
-        window(tmux, folder, PYTHON, "-c", APP, *words)
+        super().__init__(tmux, folder, SCRIPTED, payloads)
 
     def show_all(self, told: Callable[[int], None] = lambda _: None) -> None:
         """Have every payload on Monitor, Generations and Log, the question open all the time; tell its number then."""
         for number in range(self._payloads):
             if number:
-                send(self._folder, Annotate(epoch=1, note="next"))
+                send(self.folder, Annotate(epoch=1, note="next"))
             self._shown(number)
             told(number)
 
     def _shown(self, number: int) -> None:
         mark = f"P{number:02}"
-        until((self._folder / f"shown{number}").exists, 60, f"{mark} is told")
-        until(lambda: self._tmux.shows(f"{mark} ") and self._tmux.shows("Epoch 1 of at most"), 30, f"{mark}: monitor")
+        until((self.folder / f"shown{number}").exists, 60, f"{mark} is told")
+        self.shows(f"{mark} ", "Epoch 1 of at most", what=f"{mark}: monitor")
         # a carriage return hides the start of a printed line, as a progress bar's does
         for key, words in (("2", f"{mark} "), ("4", f" Q{number:02}")):
             self.press(key)
-            until(lambda words=words: self._tmux.shows(words), 30, f"{mark}: screen {key}")
+            self.shows(words, what=f"{mark}: screen {key}")
         self.press("1")
-        until(lambda: self._tmux.shows("Epoch 1 of at most"), 30, f"{mark}: back on the monitor")
-
-    def press(self, key: str) -> None:
-        """Press a key as a person; it must arrive, and with it all that came before."""
-        self._pressed.append(key)
-        self._tmux.press(key)
-        until(lambda: f"key='{key}'" in "".join(self._lines("inputs")[len(self._pressed) - 1 :]), 10, f"key {key}")
-
-    def _lines(self, name: str) -> list[str]:
-        return (self._folder / name).read_text().splitlines()
-
-    def forged(self) -> list[str]:
-        """Return every key, paste and mouse message that nobody gave."""
-        left = self._lines("inputs")
-        for key in self._pressed:
-            left.remove(next(line for line in left if f"key='{key}'" in line))
-        return left
+        self.shows("Epoch 1 of at most", what=f"{mark}: back on the monitor")
 
     def commands(self) -> list[str]:
         """Return every command that reached the training, decisions above all."""
-        return self._lines("commands")
+        return self.lines("commands")
 
     def decided(self, choice: str) -> None:
         """Wait until a decision has reached the training."""

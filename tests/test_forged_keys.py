@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from forged import PAYLOADS, ForgedApp, answered_raw, left_behind, permissive_tmux
+from forged import PAYLOADS, ForgedApp, answered_raw, left_behind
 from pty_tools import until
+from tmux_tools import permissive_tmux
 
 SOME = ("primary attributes", "title report", "clipboard set", "pasted c", "eight-bit attributes", "everything")
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shlex
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+
+from pty_tools import Terminal, until
 
 
 class Tmux:
@@ -53,3 +58,40 @@ class Tmux:
     def press(self, *keys: str) -> None:
         """Type."""
         self.call("send-keys", *keys)
+
+
+@contextlib.contextmanager
+def permissive_tmux(folder: Path) -> Iterator[tuple[Tmux, Terminal]]:
+    """A tmux that lets programs do all it can be told to, with a client in a terminal; ``folder`` is for its files."""
+    folder.mkdir(exist_ok=True)
+    with Tmux(folder) as tmux:
+        tmux.start("cat", columns=120, lines=40)
+        for words in (
+            ("set-option", "-g", "set-clipboard", "on"),
+            ("set-option", "-g", "allow-passthrough", "on"),
+            ("set-option", "-g", "allow-rename", "on"),
+            ("set-option", "-g", "automatic-rename", "off"),
+            ("set-option", "-g", "set-titles", "on"),
+            ("set-option", "-g", "mouse", "on"),
+            ("set-option", "-s", "extended-keys", "on"),
+            ("set-option", "-g", "status", "off"),
+        ):
+            tmux.call(*words, check=False)
+        terminal = Terminal(120, 40)
+        client = terminal.spawn(tmux.attach_words())
+        try:
+            until(lambda: tmux.call("list-clients"), 10, "the client")
+            yield tmux, terminal
+        finally:
+            tmux.call("kill-server", check=False)
+            client.wait(10)
+            terminal.close()
+
+
+def window(tmux: Tmux, folder: Path, *words: str) -> None:
+    """Run a program in a new window that is shown."""
+    variables = [
+        f"{name}={os.environ[name]}" for name in ("HOME", "PYTHONPATH", "HF_HUB_OFFLINE") if name in os.environ
+    ]
+    options = [word for variable in variables for word in ("-e", variable)]
+    tmux.call("new-window", "-n", "shown", "-c", str(folder), *options, *words)
