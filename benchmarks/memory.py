@@ -44,7 +44,7 @@ CASES = (
     Case("full, 12 layers of 512", hidden=512, layers=12),
     Case("LoRA, 12 layers of 512", lora=True, hidden=512, layers=12),
     Case("full, recomputing, 12 layers", layers=12, checkpointing=True),
-    Case("LoRA, short rows, eval 32", lora=True, batch=2, eval_batch=32, length=160),
+    Case("LoRA, short rows, eval 32", lora=True, batch=2, eval_batch=32, length=160, completion=30),
 )
 
 

@@ -50,8 +50,8 @@ def lora(train: int, evaluated: int) -> st.Settings:
 
 
 def test_adapters_of_a_real_model_need_what_was_measured() -> None:
-    """A process that trained this reached 7.4 GB, about 0.7 GB of them before the model was loaded."""
-    assert estimated(lora(4, 8)).total == pytest.approx(6.7 * GB, rel=0.3)
+    """A process that trained this reached 7.4 GB, 0.5 GB of them libraries."""
+    assert estimated(lora(4, 8)).total == pytest.approx(6.9 * GB, rel=0.3)
 
 
 def test_the_largest_phase_is_the_total() -> None:
