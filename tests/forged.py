@@ -7,9 +7,14 @@ a tmux and returns what the terminal then typed.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from pty_tools import PYTHON, Terminal, until
 from tmux_tools import Tmux, window
@@ -98,9 +103,10 @@ os.rename(sys.argv[2] + ".new", sys.argv[2])
 
 # the app, its training made by ``train``; every key, paste and mouse message that reaches it is written down
 _HOOKED = r"""
-import json, logging, sys, time
+import json, logging, os, sys, time
 from pathlib import Path
 root, folder = Path(sys.argv[1]), Path(sys.argv[2])
+(folder / "pid").write_text(str(os.getpid()))
 sys.path[:0] = sys.argv[3:]
 from textual import events
 from opeddev_tui import config
@@ -203,7 +209,7 @@ def answered_raw(
 
 
 class PaneApp:
-    """The app in a new window of a tmux; what it is told by the terminal is known."""
+    """The app in a new window of a tmux; what it is told by the terminal is known. It ends with the block."""
 
     def __init__(self, tmux: Tmux, folder: Path, program: str, payloads: Mapping[str, str]) -> None:
         self.tmux, self.folder = tmux, folder
@@ -212,6 +218,16 @@ class PaneApp:
         (folder / "payloads").write_text(json.dumps(payloads))
         words = [str(folder / "workspace"), str(folder), str(tests), str(tests / "ui")]
         window(tmux, folder, PYTHON, "-c", program, *words)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # it outlives its tmux: that is what it is made for
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(int((self.folder / "pid").read_text()), signal.SIGKILL)
 
     def press(self, key: str) -> None:
         """Press a key as a person; it must arrive, and with it all that came before."""

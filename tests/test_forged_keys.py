@@ -21,8 +21,10 @@ def test_no_text_presses_a_key(tmp_path: Path) -> None:
         typed, _ = answered_raw(tmux, terminal, tmp_path / "raw", some)
         until(lambda: {"clipboard of tmux", "clipboard of the terminal"} <= set(left_behind(tmux, terminal)), 10)
     assert {"primary attributes", "everything"} <= {name for name, answer in typed.items() if answer}
-    with permissive_tmux(tmp_path / "app") as (tmux, terminal):
-        app = ForgedApp(tmux, tmp_path / "app", some)
+    with (
+        permissive_tmux(tmp_path / "app") as (tmux, terminal),
+        ForgedApp(tmux, tmp_path / "app", some) as app,
+    ):
         app.show_all()
         # a person's key does decide: what is counted would have been seen, and nothing is on its way any more
         app.press("c")

@@ -48,8 +48,7 @@ def without_filter(folder: Path) -> tuple[int, list[str]]:
 def in_the_app(folder: Path) -> Found:
     """Return forged keys, commands and what was left behind with the app between the payloads and the terminal."""
     names = list(PAYLOADS)
-    with permissive_tmux(folder) as (tmux, terminal):
-        app = ForgedApp(tmux, folder, PAYLOADS)
+    with permissive_tmux(folder) as (tmux, terminal), ForgedApp(tmux, folder, PAYLOADS) as app:
         app.show_all(lambda number: print(f"app: {names[number]}: shown", file=sys.stderr, flush=True))
         behind, commands = left_behind(tmux, terminal), app.commands()
         # a key that does decide comes after everything that was typed before
@@ -70,9 +69,9 @@ def hostile_workspace(folder: Path) -> Path:
 
 def in_a_training(folder: Path) -> Found:
     """The same as ``in_the_app`` for one real training at its question."""
-    with permissive_tmux(folder) as (tmux, terminal):
-        root = hostile_workspace(folder)
-        app = PaneApp(tmux, folder, REAL, PAYLOADS)
+    folder.mkdir()
+    root = hostile_workspace(folder)
+    with permissive_tmux(folder) as (tmux, terminal), PaneApp(tmux, folder, REAL, PAYLOADS) as app:
         app.shows("Epoch 1 of at most", what="the question", seconds=180)
         app.press("2")
         app.shows("P00 ", what="the generated text")

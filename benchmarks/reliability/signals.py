@@ -167,7 +167,15 @@ def once(model: Path, name: str, run: Callable[[Path, Moment], list[str]]) -> li
     except AssertionError as error:
         return [str(error) or "a check failed"]
     finally:
+        _end_what_is_left(folder / "workspace")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_what_is_left(root: Path) -> None:
+    """End an app that was not ended by its signal: it outlives its terminal."""
+    found = reach(workspace_of(root))
+    if found is not None:
+        os.kill(found.pid, signal.SIGKILL)
 
 
 def main() -> int:
