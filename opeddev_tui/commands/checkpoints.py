@@ -75,7 +75,7 @@ def _list(context: Context) -> int:
         return 0
     for run in dict.fromkeys(entry.run for entry in context.entries):
         mine = [entry for entry in context.entries if entry.run == run]
-        context.console.print(_run_table(run, mine))
+        context.console.print(_run_table(run, mine), "")
     if words := context.workspace.copy_words:
         context.console.print(Text(clean_line(f"{words[0].upper()}{words[1:]}")), soft_wrap=True)
     if not context.entries:
@@ -86,7 +86,11 @@ def _list(context: Context) -> int:
 def _run_table(run: str, entries: list[catalog.Entry]) -> Table:
     parent = entries[-1].parent
     origin = f"{Path(parent).parent.name}/{Path(parent).name}" if parent else "the base model"
-    table = Table("checkpoint", "epoch", "hold-out", "gain in the step (95 %)", "exact", "size", "age", "marks")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    # the name is what other commands ask for: never cut, whatever the width
+    for name in ("checkpoint", "epoch", "hold-out", "gain in the step (95 %)", "exact", "size", "age"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("marks")
     table.title = Text(clean_line(f"step {entries[-1].step}, {entries[-1].rows} rows: {run}, grown from {origin}"))
     table.title_justify = "left"
     for entry in entries:
