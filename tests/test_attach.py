@@ -120,7 +120,10 @@ def test_closed_terminal_attach_decide_finish(place: Place) -> None:
     until(lambda: place.count(ev.RunFinished) == 1, 20)
     until(lambda: second.shows("Observation"), 10)
     second.press("\x1b")
+    # an escape and a letter at once would be another key
+    until(lambda: not second.shows("Observation"), 10)
     until(lambda: second.shows("Step 0 is trained") and reach(place.workspace) is None, 10)
+    # the plots are still being drawn: q waits for them, without a question
     second.press("q")
     assert client.wait(60) == 0
     assert process.wait(60) == 0
@@ -239,6 +242,9 @@ def test_failed_screen_leaves_the_training_alive(place: Place) -> None:
     second, client = place.terminal("attach", str(place.root))
     until(lambda: second.shows("The rule says"), 10)
     second.press("s")
+    until(lambda: second.shows("Observation"), 20)
+    second.press("\x1b")
+    until(lambda: not second.shows("Observation"), 10)
     until(lambda: second.shows("is trained") and reach(place.workspace) is None, 10)
     second.press("q")
     assert client.wait(60) == 0

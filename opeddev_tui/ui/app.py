@@ -254,9 +254,9 @@ class OpeddevApp(App[str]):
         if not self.live.running:
             self.exit("quit")
             return
-        if self.session.afterwards:
+        if not self.session.starting and self.live.ends_with(self.session.current):
             self._leaving = True
-            self.tell(f"Leaving; {self.session.afterwards} first …")
+            self.tell(f"Leaving; {self.live.afterwards or 'drawing the plots'} first …")
             return
         from opeddev_tui.ui.screens.quit import QuitScreen
 

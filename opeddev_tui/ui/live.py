@@ -16,6 +16,7 @@ from opeddev_tui.config import LoadedSettings
 from opeddev_tui.control import AnyCommand, Control, Stop
 from opeddev_tui.errors import Problem
 from opeddev_tui.events import Sink
+from opeddev_tui.state import RunState
 from opeddev_tui.ui.queue import EventQueue
 from opeddev_tui.workspace import Workspace, reserved
 
@@ -53,6 +54,7 @@ class Live:
         self._future: Future[object] | None = None
         self.queue = EventQueue()
         self.control = Control()
+        self._all_steps = False
         # what the last training raised
         self.error: BaseException | None = None
 
@@ -61,12 +63,22 @@ class Live:
         if self.running:
             return
         self.queue, self.control = EventQueue(), Control()
+        self._all_steps = start.which == "all"
         self._future = self._executor.submit(self._runner, root, loaded, start, self.queue, self.control)
 
     @property
     def running(self) -> bool:
         """True while the training thread is busy."""
         return self._future is not None and not self._future.done()
+
+    @property
+    def afterwards(self) -> str:
+        """What is left to do after the training has let go of the workspace, in words."""
+        return self.queue.afterwards if self.running else ""
+
+    def ends_with(self, state: RunState) -> bool:
+        """True where nothing is trained any more after the run of ``state``: at most plots and notices are left."""
+        return bool(self.afterwards) or (state.over and state.started is not None and not self._all_steps)
 
     def request(self, command: AnyCommand) -> None:
         """Hand a command to the training and return at once."""

@@ -7,7 +7,7 @@ queue empties itself and says so; the journal has everything, and the screen rea
 import threading
 from collections import deque
 
-from opeddev_tui.events import AnyEvent, HardwareSampled
+from opeddev_tui.events import AFTERWARDS, AnyEvent, HardwareSampled, PhaseChanged
 
 # about a minute of a fast training that the screen did not look at
 LIMIT = 4096
@@ -21,9 +21,14 @@ class EventQueue:
         self._limit = limit
         self._lock = threading.Lock()
         self._overflowed = False
+        # what is left after the training has let go of the workspace; not in the journal, so kept beside the events
+        self.afterwards = ""
 
     def emit(self, event: AnyEvent) -> None:
         """Take one event and return at once."""
+        if isinstance(event, PhaseChanged) and event.phase == AFTERWARDS:
+            self.afterwards = event.detail
+            return
         with self._lock:
             if self._overflowed:
                 return

@@ -42,8 +42,6 @@ class Session:
         self.old: RunRow | None = None
         self.starting = False
         self.preparing = ""
-        # what is left to do after the training has let go of the workspace
-        self.afterwards = ""
         self.trouble = ""
         self.rows: tuple[RunRow, ...] = ()
         self.scan: Scan | None = None
@@ -64,9 +62,6 @@ class Session:
     def apply(self, events: Sequence[ev.AnyEvent]) -> None:
         """Take events of the live run into account."""
         for event in events:
-            if isinstance(event, ev.PhaseChanged) and event.phase == ev.AFTERWARDS:
-                self.afterwards = event.detail
-                continue
             if isinstance(event, ev.RunStarted):
                 self.current, self.current_run, self.starting = RunState(), event.run, False
             if self.starting:
@@ -96,7 +91,7 @@ class Session:
         outcome = self.live.take_outcome()
         if outcome is None:
             return None
-        self.starting, self.whose, self.afterwards = False, "none", ""
+        self.starting, self.whose = False, "none"
         self.requested.clear()
         if isinstance(outcome, BaseException):
             self.trouble = in_words(outcome)
@@ -107,7 +102,7 @@ class Session:
         """Begin to train in this process; False where that means nothing."""
         if self.root is None or self.live.running or self.read_only:
             return False
-        self.trouble, self.preparing, self.afterwards, self.starting, self.old = "", "", "", True, None
+        self.trouble, self.preparing, self.starting, self.old = "", "", True, None
         self.started_at = time.time()
         self.live.start(self.root, self.loaded, start)
         self.whose = "mine"
@@ -124,7 +119,7 @@ class Session:
             whose=self.whose,
             starting=self.starting,
             preparing=self.preparing,
-            afterwards=self.afterwards,
+            afterwards=self.live.afterwards,
             replay=self.old is not None,
             read_only=self.read_only,
             viewing=self.viewing,

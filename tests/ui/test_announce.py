@@ -15,6 +15,7 @@ import pytest
 from engine import ScriptedEngine
 from scenes import HOSTILE, opened, until
 from textual.pilot import Pilot
+from textual.widgets import TextArea
 
 from opeddev_tui import config
 from opeddev_tui import events as ev
@@ -36,6 +37,7 @@ async def recorded(
     monkeypatch: pytest.MonkeyPatch,
     *,
     term: dict[str, str] | None = None,
+    start: Start | None = None,
     **notify: bool,
 ) -> AsyncIterator[tuple[OpeddevApp, Pilot[str], list[tuple[str, int]]]]:
     """An app that trains with ``runner``, and what its driver was given, with the thread that gave it."""
@@ -50,7 +52,7 @@ async def recorded(
     async with app.run_test(size=(100, 30)) as pilot:
         await opened(pilot)
         monkeypatch.setattr(app._driver, "write", lambda text: written.append((text, threading.get_ident())))
-        app.start_training()
+        app.start_training(start)
         yield app, pilot, written
         app.live.stop("the test is over")
         await until(pilot, lambda: not app.live.running)
@@ -70,6 +72,8 @@ async def test_notices_and_title_from_inside_the_app(tmp_path: Path, monkeypatch
         await until(pilot, lambda: "]2;opeddev step 1 (batch_100_01): done" in text_of(written))
         assert text_of(written).count("\x1b]9;opeddev step 1 (batch_100_01): done: 1 epochs") == 1
         assert {thread for _, thread in written} == {threading.get_ident()}
+        # the stop asks for an observation: its screen is whole before the test goes
+        await until(pilot, lambda: app.screen.is_mounted and app.screen.query(TextArea))
         # another terminal: its window gets the title too
         written.clear()
         app.forget_terminal()
@@ -152,7 +156,7 @@ async def test_while_plots_are_drawn_the_step_is_over(tmp_path: Path, monkeypatc
     """The bar says what is done, offers nothing that would be refused, and q leaves without a question."""
     runner = Lingering()
     async with recorded(tmp_path, runner, monkeypatch) as (app, pilot, _written):
-        await until(pilot, lambda: app.session.afterwards)
+        await until(pilot, lambda: app.live.afterwards and app.session.current.finished)
         found = app.session.situation()
         assert found.kind == "finished"
         assert found.lines[0] == "One moment: drawing the plots …"
@@ -165,6 +169,37 @@ async def test_while_plots_are_drawn_the_step_is_over(tmp_path: Path, monkeypatc
     assert app.return_value == "quit"
 
 
+async def test_a_fresh_screen_knows_that_the_training_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a screen failed, the next one has only the journal; what is left besides is known all the same."""
+    runner = Lingering()
+    async with recorded(tmp_path, runner, monkeypatch) as (app, pilot, _written):
+        app.live.queue.abandon()
+        await until(pilot, lambda: app.live.afterwards == "drawing the plots")
+        app.session.starting = False
+        await pilot.press("q")
+        assert not isinstance(app.screen, QuitScreen)
+        runner.may_end.set()
+        await until(pilot, lambda: not app.is_running)
+
+
+async def test_between_two_steps_q_still_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that is over is not the end where all steps were asked for."""
+    go_on = threading.Event()
+
+    def two_steps(root: Path, loaded: LoadedSettings, start: Start, sink: Sink, control: Control) -> object:  # noqa: ARG001
+        at = time.time() + 1
+        sink.emit(_started("batch", at))
+        sink.emit(ev.RunFinished(at=at, epochs=1, last_checkpoint="c", best_checkpoint="c", best_epoch=1, val_loss=1.0))
+        go_on.wait(30)
+        return []
+
+    async with recorded(tmp_path, two_steps, monkeypatch, start=Start(which="all")) as (app, pilot, _written):
+        await until(pilot, lambda: app.session.current.finished)
+        await pilot.press("q")
+        assert isinstance(app.screen, QuitScreen)
+        go_on.set()
+
+
 async def test_what_is_told_last_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A warning on the last moment of the training's thread is neither lost nor shown twice."""
     runner, told = Lingering(), []
@@ -173,7 +208,7 @@ async def test_what_is_told_last_is_shown(tmp_path: Path, monkeypatch: pytest.Mo
         runner.may_end.set()
         await until(pilot, lambda: app.session.whose == "none" and not app.live.running)
         assert told.count("a notice could not be sent to json://***") == 1
-        assert app.session.afterwards == ""
+        assert app.live.afterwards == ""
         assert "One moment" not in " ".join(app.session.situation().lines)
 
 
