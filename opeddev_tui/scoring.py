@@ -18,6 +18,9 @@ from opeddev_tui.bus import Bus
 from opeddev_tui.chat import ChatEncoder, LeftPadCollator, TokenRow
 from opeddev_tui.rows import Example, parse_grade
 
+# how often a long scoring says how far it is: silence would be taken for a stall
+PULSE_SECONDS = 10.0
+
 
 class Holdout(Struct, frozen=True):
     """The fixed validation set: examples, their tokens, and which of them are the probe prompts.
@@ -67,9 +70,12 @@ class Scorer:
         """Return the hold-out losses after ``epoch``; recording them is the caller's."""
         self._tell("evaluating", f"{len(self._holdout.rows)} hold-out rows")
         collate = LeftPadCollator(self._loaded.tokenizer.pad_token_id)
+        pulse = self._now_and_then("evaluating", "hold-out rows")
         began = time.perf_counter()
         sums, tokens = self._within_memory(
-            lambda batch: evaluation.example_losses(self._loaded.model, self._holdout.rows, collate, batch_size=batch)
+            lambda batch: evaluation.example_losses(
+                self._loaded.model, self._holdout.rows, collate, batch_size=batch, on_batch=pulse
+            )
         )
         return ev.HoldoutEvaluated(
             epoch=epoch,
@@ -127,13 +133,15 @@ class Scorer:
         """Generate a grade for every hold-out row and compare; recording it is the caller's."""
         grading = self._settings.grading
         self._tell("generating", f"grades of {len(self._holdout.examples)} hold-out rows")
+        pulse = self._now_and_then("generating", "grades of hold-out rows")
         began = time.perf_counter()
         predicted = [
             parse_grade(text, self._settings.grading)
             for text in self._texts(
                 self._holdout.examples,
                 grading.max_new_tokens,
-                on_batch=lambda done, total: self._tell("generating", f"grades: {done} of {total} hold-out rows"),
+                on_batch=pulse,
+                on_tokens=lambda texts, finished: pulse(finished, len(texts)),
             )
         ]
         reference = [example.grade for example in self._holdout.examples if example.grade is not None]
@@ -220,6 +228,18 @@ class Scorer:
                 finished=finished,
             )
         )
+
+    def _now_and_then(self, phase: str, words: str) -> Callable[[int, int], None]:
+        """Return what tells "so many of so many ``words``", at most every ``PULSE_SECONDS``."""
+        told_at = time.monotonic()
+
+        def pulse(done: int, total: int) -> None:
+            nonlocal told_at
+            if time.monotonic() - told_at >= PULSE_SECONDS:
+                told_at = time.monotonic()
+                self._tell(phase, f"{done} of {total} {words}")
+
+        return pulse
 
     def _tell(self, phase: str, detail: str) -> None:
         self._bus.emit(ev.PhaseChanged(phase=phase, detail=detail))

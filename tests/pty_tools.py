@@ -237,13 +237,14 @@ class A(App):
     def action_ask_soon(self):
         self.set_timer(1.0, lambda: self.push_screen(Question()))
     def action_lend(self):
-        self.run_worker(self._driver.lend(["sh", str(folder / "editor.sh")]))
+        self.run_worker(self._driver.lend([sys.executable, str(folder / "editor.py")]))
     def on_resize(self, event):
         self.query_one("#size", Static).update(f"size {event.size.width}x{event.size.height}")
     def show(self, i):
         self.query_one("#s", Static).update(f"step {i} " + "x" * 30)
         self.query_one(RichLog).write(f"line {i} " + "y" * 40)
     def on_input_submitted(self, event):
+        news.write(f"submitted: {event.value!r}\n")
         self.exit(return_code=int(event.value) if event.value.isdigit() else 0)
     def train(self):
         fd = os.open(folder / "state", os.O_RDWR | os.O_CREAT, 0o600)

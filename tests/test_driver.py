@@ -76,14 +76,14 @@ def test_closed_terminal_then_attach_at_another_size(lab: Lab) -> None:
     assert terminal.shows("typed")
     assert process.poll() is None
     terminal.resize(70, 20)
-    until(lambda: terminal.shows("size 70x20"))
+    until(lambda: terminal.shows("size 70x20") and terminal.shows("typed"))
     # Ctrl+C is a key there, not a signal to the client
     terminal.press("\x03\x05")
     # one key for the whole line: five backspaces may be seen half done
     terminal.press("\x15")
     until(lambda: not terminal.shows("typed"))
     terminal.press("7\r")
-    assert process.wait(60) == 7
+    assert process.wait(60) == 7, lab.news()
     assert client.wait(60) == 7
     assert not lab.socket.exists()
 
@@ -228,14 +228,16 @@ def test_attach_says_what_is_missing(tmp_path: Path) -> None:
 
 
 EDITOR = """
-trap 'echo INTERRUPTED' INT
-echo "EDITOR HERE"
-while read -r line && [ "$line" != done ]; do echo "read $line"; done
+import signal
+signal.signal(signal.SIGINT, lambda *_: print("INTERRUPTED", flush=True))
+print("EDITOR HERE", flush=True)
+while (line := input()) != "done":
+    print("read", line, flush=True)
 """
 
 
 def _lent(lab: Lab, terminal: Terminal) -> None:
-    (lab.folder / "editor.sh").write_text(EDITOR)
+    (lab.folder / "editor.py").write_text(EDITOR)
     terminal.press("\x1bOR")
     until(lambda: terminal.shows("EDITOR HERE"))
 

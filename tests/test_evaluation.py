@@ -1,11 +1,15 @@
 """Agreement measures against scikit-learn, and generation that leaves the random state alone."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+import engine_helpers as eh
 import pytest
 import torch
 from sklearn.metrics import cohen_kappa_score
 
+from opeddev_tui import events as ev
+from opeddev_tui import scoring
 from opeddev_tui import settings as st
 from opeddev_tui.chat import ChatEncoder
 from opeddev_tui.evaluation import agreement, classifier_exact
@@ -97,3 +101,13 @@ def test_a_cpu_trains_in_float32_whatever_is_wanted() -> None:
         if not torch.cuda.is_available():
             assert (precision.name, precision.dtype) == ("fp32", None)
         assert precision.reason
+
+
+def test_a_long_scoring_says_how_far_it_is(
+    workspace_factory: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "PULSE_SECONDS", 0.0)
+    root = workspace_factory(rows=8)
+    eh.train(root)
+    told = [event.detail for event in eh.journal_of(root) if isinstance(event, ev.PhaseChanged)]
+    assert any(detail.endswith("hold-out rows") and " of " in detail for detail in told), told

@@ -141,9 +141,9 @@ async def test_notices_and_questions(tmp_path: Path) -> None:
             await pilot.pause()
 
 
-# what the app itself writes: cursor, colours, modes, questions about them
+# what the app itself writes: cursor, colours, modes, questions about them, the window's title
 _ALLOWED = re.compile(
-    rb"\x1b\[[0-9;]*[Hm]|\x1b\]22;[a-z-]*\x07"
+    rb"\x1b\[[0-9;]*[Hm]|\x1b\]22;[a-z-]*\x07|\x1b\[2[23];2t|\x1b\]2;[^\x00-\x1f\x7f]*\x1b\\"
     rb"|\x1b\[\?[0-9;]+[hl]|\x1b\[[<>]\d*u|\x1b\[\?(?:2026|2048)\$p|\x1b\[0?J"
 )
 
