@@ -4,6 +4,7 @@ A command is a module in ``opeddev_tui.commands`` with ``add(parser)`` and ``run
 """
 
 import argparse
+import gc
 import importlib
 import os
 import sys
@@ -86,6 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = _with_command(sys.argv[1:] if arguments is None else arguments)
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    if words[0] == "open":
+        # looking through what is being imported finds nothing; the app switches it on after its first frame
+        gc.disable()
     options = build_parser(words[0]).parse_args(words)
     try:
         module = importlib.import_module(f"opeddev_tui.commands.{options.module}")
@@ -99,6 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # the reader of our output has gone (`| head`): nothing to tell and nobody to tell it to
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    finally:
+        gc.enable()
 
 
 if __name__ == "__main__":

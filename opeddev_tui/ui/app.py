@@ -27,7 +27,7 @@ from opeddev_tui.ui.cells import ShownCells
 from opeddev_tui.ui.charset import ascii_only
 from opeddev_tui.ui.disk import DiskWork
 from opeddev_tui.ui.keys import GLOBAL, PLACES, bindings
-from opeddev_tui.ui.live import Live, Runner, Start, engine_runner
+from opeddev_tui.ui.live import Live, Runner, Start, collect_again, engine_runner
 from opeddev_tui.ui.provider import Provider
 from opeddev_tui.ui.session import Session
 from opeddev_tui.ui.themes import put_in_place
@@ -130,6 +130,7 @@ class OpeddevApp(App[str]):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
+        collect_again()
         for failed in self.failed_themes:
             self.tell(f"Theme {failed.path}: {failed.reason}", severity="warning")
         if self.missing_theme:

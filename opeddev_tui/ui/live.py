@@ -62,6 +62,12 @@ def _load_training_stack() -> None:
         _open_torch()
         importlib.import_module("opeddev_tui.engine")
     finally:
+        collect_again()
+
+
+def collect_again() -> None:
+    """Let a garbage collector that was switched off work again, on what comes from now on."""
+    if not gc.isenabled():
         gc.freeze()
         gc.enable()
 
