@@ -15,7 +15,7 @@ from store import browser, make_store
 
 from opeddev_tui.ui.app import OpeddevApp
 
-FOLDER = Path(__file__).with_name("snapshots")
+FOLDER = Path(__file__).with_name("snapshots") / "browser"
 SIZES = ((80, 24), (120, 40))
 # sizes follow the length of this machine's paths; the free space is that of its disk
 _SIZE = re.compile(r"\d+(?:\.\d+)? (?:B|KiB|MiB|GiB|TiB)\b")
@@ -46,4 +46,8 @@ async def test_the_browser_looks_as_it_did(tmp_path: Path, size: tuple[int, int]
         app.clear_notifications()
         await until(pilot, lambda: not app.screen.query("Toast"))
         await pilot.pause()
-        _check(f"browser-{size[0]}x{size[1]}", _lines(app))
+        _check(f"{size[0]}x{size[1]}", _lines(app))
+
+
+def test_every_picture_belongs_to_a_size() -> None:
+    assert {path.name for path in FOLDER.iterdir()} == {f"{width}x{height}.txt" for width, height in SIZES}
