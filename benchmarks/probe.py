@@ -1,5 +1,8 @@
 # ruff: noqa: E501 - tables of events read better in one line
-"""The app with a probe in its event loop: ``probe.py training|memory WORKSPACE OUT``. Started by ``ui.py``."""
+"""The app as ``ui.py`` measures it: ``probe.py training|late|memory WORKSPACE OUT``.
+
+"late" puts a probe into the event loop; "memory" lets a script tell the events; "training" is the app as it is.
+"""
 
 from __future__ import annotations
 
@@ -67,8 +70,9 @@ def scripted(_root: Path, _loaded: config.LoadedSettings, _start: Start, sink: e
 def main() -> None:
     """Run the app to the end of the training."""
     what, root, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    run.LastingApp = ProbedApp  # type: ignore[misc]  # the house makes its app by this name
-    runner = engine_runner if what == "training" else scripted
+    if what == "late":
+        run.LastingApp = ProbedApp  # type: ignore[misc]  # the house makes its app by this name
+    runner = scripted if what == "memory" else engine_runner
     if what == "memory":
         (root / "config.toml").touch()
     for name, value in ENVIRONMENT.items():

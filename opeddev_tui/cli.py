@@ -48,6 +48,8 @@ ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TEXTUAL_FPS": "120",  # a key waits for the next picture; without a change there is none
+    "TEXTUAL_ANIMATIONS": "none",  # a slow line carries where something is, not its way there
 }
 
 

@@ -449,6 +449,11 @@ def decode(line: bytes | memoryview) -> AnyEvent:
     return _DECODER.decode(line)
 
 
+def decode_lines(lines: bytes) -> list[AnyEvent]:
+    """Return the events of many JSON lines at once; raises ``msgspec.DecodeError`` if any is none."""
+    return _DECODER.decode_lines(lines)
+
+
 def finite(value: float | None) -> float | None:
     """Return ``value``, or None where it is not a finite number."""
     return value if value is not None and math.isfinite(value) else None

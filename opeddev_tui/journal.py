@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from opeddev_tui.events import DURABLE, AnyEvent, decode, encode
+from opeddev_tui.events import DURABLE, AnyEvent, decode, decode_lines, encode
 from opeddev_tui.storage import told_clearly
 
 JOURNAL_NAME = "events.jsonl"
@@ -60,6 +60,11 @@ class JournalReader:
         self.skipped = 0
         self._offset = 0
 
+    @property
+    def size(self) -> int:
+        """How many bytes have been read."""
+        return self._offset
+
     def read_new(self) -> list[AnyEvent]:
         """Return the events appended since the last call; a line still being written waits for the next one."""
         try:
@@ -70,9 +75,13 @@ class JournalReader:
             return []
         end = content.rfind(b"\n") + 1
         self._offset += end
-        return list(self._decoded(content[:end]))
+        try:
+            return decode_lines(content[:end])
+        except msgspec.DecodeError:
+            return list(self._decoded(content[:end]))
 
     def _decoded(self, content: bytes) -> Iterator[AnyEvent]:
+        """Read line by line, without those that a crash cut short."""
         for line in content.split(b"\n"):
             if not line:
                 continue

@@ -31,9 +31,12 @@ class Curves:
         while self.global_step and self.global_step[-1] >= point.global_step:
             for column in self.columns():
                 column.pop()
-        values = (point.global_step, point.epoch, point.loss, point.grad_norm, point.learning_rate)
-        for column, value in zip(self.columns(), values, strict=True):
-            column.append(_NAN if value is None else value)
+        # written out: a run of 100,000 points is read before it is shown
+        self.global_step.append(point.global_step)
+        self.epoch.append(point.epoch)
+        self.loss.append(_NAN if point.loss is None else point.loss)
+        self.grad_norm.append(_NAN if point.grad_norm is None else point.grad_norm)
+        self.learning_rate.append(_NAN if point.learning_rate is None else point.learning_rate)
 
     def columns(self) -> tuple[array[float], ...]:
         """Return all columns, in the order of the fields."""

@@ -6,6 +6,7 @@ drawn, not before: the first frame of the app has none.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Sequence
@@ -245,8 +246,9 @@ def _to_text(picture: str, height: int) -> Text:
     return text
 
 
+@functools.lru_cache(maxsize=128)
 def _style(code: str, before: Style) -> Style:
-    """Return the style after one colour code."""
+    """Return the style after one colour code; a picture has hundreds of the same few."""
     numbers = [int(number) for number in code.split(";") if number]
     if numbers[:2] == [38, 2] and len(numbers) >= 5:
         return before + Style.from_color(Color.from_rgb(*numbers[2:5]))

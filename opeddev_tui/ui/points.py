@@ -5,6 +5,7 @@ numpy is imported when the first point arrives, not before: the first frame of t
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -68,6 +69,15 @@ def reduce_points(xs: Numbers, ys: Numbers, columns: int) -> tuple[Column, Colum
     return x[indices], y[indices]
 
 
+@functools.lru_cache(maxsize=8)
+def _kernel(weight: float) -> Column:
+    """Return what each value of a block (columns) gives to each mean of it (rows); kept, as every picture needs it."""
+    import numpy as np
+
+    ages = np.arange(_BLOCK)[:, None] - np.arange(_BLOCK)[None, :]
+    return np.where(ages >= 0, (1 - weight) * weight ** np.maximum(ages, 0), 0.0)
+
+
 def smooth(ys: Numbers, weight: float) -> Column:
     """Return the exponential mean of ``ys`` with its start corrected; a NaN stays one and is not counted.
 
@@ -81,9 +91,7 @@ def smooth(ys: Numbers, weight: float) -> Column:
         return smoothed
     values = np.zeros(-(-len(known) // _BLOCK) * _BLOCK)
     values[: len(known)] = smoothed[known]
-    ages = np.arange(_BLOCK)[:, None] - np.arange(_BLOCK)[None, :]
-    kernel = np.where(ages >= 0, (1 - weight) * weight ** np.maximum(ages, 0), 0.0)
-    blocks = values.reshape(-1, _BLOCK) @ kernel.T
+    blocks = values.reshape(-1, _BLOCK) @ _kernel(weight).T
     fading = weight ** np.arange(1, _BLOCK + 1)
     carried = 0.0
     for block in blocks:

@@ -17,7 +17,7 @@ from opeddev_tui.config import LoadedSettings
 from opeddev_tui.control import AnyCommand, send
 from opeddev_tui.errors import Problem
 from opeddev_tui.events import RunStarted, TokenStats
-from opeddev_tui.journal import JournalReader
+from opeddev_tui.journal import JOURNAL_NAME, JournalReader
 from opeddev_tui.state import RunState
 from opeddev_tui.ui.view import BatchRow, RunRow, Whose
 from opeddev_tui.workspace import Workspace, lock_holder
@@ -32,6 +32,8 @@ class Provider:
         self.root = root
         self.loaded = loaded
         self.workspace = Workspace(root, loaded.settings.paths)
+        # what each journal told when it was this many bytes long
+        self._told: dict[str, tuple[int, RunState]] = {}
 
     def exists(self) -> bool:
         """True where the folder is a workspace or could be trained in as it is."""
@@ -55,7 +57,15 @@ class Provider:
         state = RunState()
         for event in reader.read_new():
             state.apply(event)
+        self._told[run] = reader.size, state
         return state, reader
+
+    def _state_of(self, run: str) -> RunState:
+        """Return a run's state now, read again only if its journal has grown."""
+        size, state = self._told.get(run, (-1, RunState()))
+        path = self.workspace.run_folder(run) / JOURNAL_NAME
+        unchanged = path.is_file() and path.stat().st_size == size
+        return state if unchanged else self.open_run(run)[0]
 
     def trained_by(self, state: RunState) -> Whose:
         """Return whether this process, another one or none trains the run of ``state``."""
@@ -75,7 +85,7 @@ class Provider:
         busy = lock_holder(self.workspace) is not None
         rows: list[RunRow] = []
         for run in reversed(self.workspace.run_ids()):
-            state, _ = self.open_run(run)
+            state = self._state_of(run)
             alive = busy and not rows
             rows.append(RunRow(run, state, state.status if state.over or alive else "interrupted"))
         return rows
