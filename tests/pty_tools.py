@@ -95,6 +95,12 @@ class Terminal:
         with self._lock:
             return list(self.screen.display)
 
+    def cells(self) -> list[tuple[object, ...]]:
+        """Return every cell of the screen, with its style."""
+        with self._lock:
+            columns, lines = range(self.screen.columns), range(self.screen.lines)
+            return [tuple(self.screen.buffer[line][column] for column in columns) for line in lines]
+
     def reversed_cells(self) -> list[int]:
         """Return how many cells of each line are shown reversed."""
         with self._lock:

@@ -10,48 +10,20 @@ from pathlib import Path
 
 import pytest
 from pty_tools import PYTHON, Terminal, end, until
+from stray_writers import LIGHT, PREAMBLE
 
-# each writes GARBLE-<name> from the training thread; the last one is the Trainer with its bars and loggers
-WRITERS = (
-    "print", "stderr", "dunder", "fd1", "fd2", "c_puts", "child", "warning", "logger_before", "logger_after", "tqdm",
-    "faulthandler", "fork_worker", "hf_logging", "trainer",
-)  # fmt: skip
+# the last one is the Trainer with its bars and loggers
+NAMES = (*LIGHT, "hf_logging", "trainer")
 
-APP = r"""
-import logging, sys
+APP = (
+    PREAMBLE
+    + r"""
+import time
 from pathlib import Path
-logging.basicConfig(level="WARNING")
-before = logging.getLogger("before")
-import ctypes, faulthandler, multiprocessing, os, subprocess, time, warnings
 from opeddev_tui import config
 from opeddev_tui import events as ev
 from opeddev_tui.ui.run import run_app
 root, model, names = Path(sys.argv[1]), sys.argv[2], sys.argv[3].split(",")
-
-def say(stream, word):
-    stream.write(f"\x1b[5;5HGARBLE-{word}\n"); stream.flush()
-
-def c_puts():
-    library = ctypes.CDLL(None); library.puts(b"\x1b[5;5HGARBLE-c_puts"); library.fflush(None)
-
-def logger_after():
-    logger = logging.getLogger("after"); logger.addHandler(logging.StreamHandler())
-    logger.warning("GARBLE-logger_after")
-
-def bar():
-    from tqdm import tqdm
-    for _ in tqdm(range(10), desc="GARBLE-tqdm"): time.sleep(0.005)
-
-def dump():
-    faulthandler.enable(); faulthandler.dump_traceback(); os.write(2, b"GARBLE-faulthandler\n")
-
-def forked():
-    process = multiprocessing.get_context("fork").Process(target=lambda: os.write(2, b"GARBLE-fork_worker\n"))
-    process.start(); process.join()
-
-def hf():
-    from transformers.utils import logging as hf
-    hf.set_verbosity_info(); hf.get_logger("transformers.t").warning("GARBLE-hf_logging")
 
 def trainer():
     import torch
@@ -63,15 +35,7 @@ def trainer():
     Trainer(AutoModelForCausalLM.from_pretrained(model), arguments, train_dataset=rows).train()
     print("GARBLE-trainer")
 
-WRITERS = {
-    "print": lambda: print("\x1b[5;5HGARBLE-print"), "stderr": lambda: say(sys.stderr, "stderr"),
-    "dunder": lambda: say(sys.__stderr__, "dunder"), "fd1": lambda: os.write(1, b"\x1b[5;5HGARBLE-fd1\n"),
-    "fd2": lambda: os.write(2, b"\x1b[5;5HGARBLE-fd2\n"), "c_puts": c_puts,
-    "child": lambda: subprocess.run(["sh", "-c", "echo GARBLE-child; echo GARBLE-child2 >&2"]),
-    "warning": lambda: warnings.warn("GARBLE-warning"), "logger_before": lambda: before.warning("GARBLE-logger_before"),
-    "logger_after": logger_after, "tqdm": bar, "faulthandler": dump, "fork_worker": forked, "hf_logging": hf,
-    "trainer": trainer,
-}
+WRITERS["trainer"] = trainer
 
 def runner(root, loaded, start, sink, control):
     sink.emit(ev.RunStarted(at=time.time() + 9e8, run="r", step=0, batch="base", rows=1, holdout_rows=1,
@@ -86,28 +50,24 @@ def runner(root, loaded, start, sink, control):
 run_app(root, config.load(root), start=True, runner=runner)
 print("back on the terminal")
 """
-
-
-def _cells(terminal: Terminal) -> list[tuple[object, ...]]:
-    screen = terminal.screen
-    return [tuple(screen.buffer[line][column] for column in range(screen.columns)) for line in range(screen.lines)]
+)
 
 
 @pytest.mark.parametrize("size", [(80, 24)])
 def test_the_screen_stays_cell_for_cell(tmp_path: Path, tiny_model: Path, size: tuple[int, int]) -> None:
     (tmp_path / "config.toml").touch()
     terminal = Terminal(*size)
-    process = terminal.spawn([PYTHON, "-c", APP, str(tmp_path), str(tiny_model), ",".join(WRITERS)])
+    process = terminal.spawn([PYTHON, "-c", APP, str(tmp_path), str(tiny_model), ",".join(NAMES)])
     log = tmp_path / "logs" / "train.log"
     try:
         until(lambda: terminal.shows("step 0 base"), 30, "the run is on the screen")
         until(lambda: terminal.shows("q Quit"), 10)
-        for name in WRITERS:
-            cells, received = _cells(terminal), len(terminal.received)
+        for name in NAMES:
+            cells, received = terminal.cells(), len(terminal.received)
             (tmp_path / f"go-{name}").touch()
             until((tmp_path / f"done-{name}").exists, 60, name)
             until(lambda name=name: f"GARBLE-{name}" in log.read_text(errors="replace"), 5, f"{name} in the log")
-            assert _cells(terminal) == cells, name
+            assert terminal.cells() == cells, name
             assert b"GARBLE" not in terminal.received[received:], name
         assert not (tmp_path / "problem").exists(), (tmp_path / "problem").read_text()
         (tmp_path / "leave").touch()
