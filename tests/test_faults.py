@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import moments
 import pytest
 import torch
 from engine_helpers import (
@@ -457,33 +458,17 @@ def test_a_lock_dies_with_its_process(workspace_factory: Make) -> None:
     assert states(root)[-1].status == "finished"
 
 
-def _a_step(event: ev.AnyEvent) -> bool:
-    return isinstance(event, ev.Progress) and event.global_step == 6
-
-
-def _an_evaluation(event: ev.AnyEvent) -> bool:
-    return isinstance(event, ev.HoldoutEvaluated) and event.epoch == 2
-
-
-def _a_save(event: ev.AnyEvent) -> bool:
-    return isinstance(event, ev.PhaseChanged) and event.detail == "checking checkpoint-10"
-
-
-def _an_epoch_0(event: ev.AnyEvent) -> bool:
-    return isinstance(event, ev.PhaseChanged) and event.phase == "evaluating"
-
-
 @pytest.mark.parametrize(
     ("moment", "number", "code"),
     [
-        (_a_step, signal.SIGTERM, 143),
-        (_an_evaluation, signal.SIGTERM, 143),
-        (_a_save, signal.SIGINT, 130),
-        (_an_epoch_0, signal.SIGTERM, 143),
+        (moments.a_step, signal.SIGTERM, 143),
+        (moments.an_evaluation, signal.SIGTERM, 143),
+        (moments.a_save, signal.SIGINT, 130),
+        (moments.an_epoch_0, signal.SIGTERM, 143),
     ],
 )
 def test_a_signal_saves_and_ends_the_run(
-    workspace_factory: Make, moment: Callable[[ev.AnyEvent], bool], number: signal.Signals, code: int
+    workspace_factory: Make, moment: moments.Moment, number: signal.Signals, code: int
 ) -> None:
     # steps that take a while, so that the signal comes before the run is over
     root = workspace_factory(rows=40, **{"training.per_device_train_batch_size": 8, "data.max_length": 96})
@@ -496,7 +481,7 @@ def test_a_signal_saves_and_ends_the_run(
     assert state.interrupted is not None
     assert state.interrupted.reason == number.name
     saved = state.interrupted.checkpoint
-    assert checkpoints.problems_of(Path(saved), for_resume=True) == [] if saved else moment is _an_epoch_0
+    assert checkpoints.problems_of(Path(saved), for_resume=True) == [] if saved else moment is moments.an_epoch_0
     assert saving(root) == []
     train(root)
     undisturbed = workspace_factory(rows=40, **{"training.per_device_train_batch_size": 8, "data.max_length": 96})

@@ -13,19 +13,18 @@ import contextlib
 import itertools
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 import engine_helpers as helpers
-from pty_tools import PYTHON, Terminal, end, until
+import losses
+from pty_tools import PYTHON, Terminal, until
 
 from opeddev_tui.events import EpochFinished, Progress
 from opeddev_tui.journal import JournalReader
@@ -36,18 +35,21 @@ SETTINGS = {"training.per_device_train_batch_size": 1, "early_stop.policy": "rul
 
 
 @dataclass
-class Case:
+class Case(losses.Started):
     """One repetition: the app in its first terminal, training."""
 
-    root: Path
-    terminal: Terminal
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     epoch_ends: list[float] = field(default_factory=list)
     reader: JournalReader | None = None
 
     @property
+    def root(self) -> Path:
+        """The workspace."""
+        return self.folder / "workspace"
+
+    @property
     def pid(self) -> int | None:
+        """The process that trains."""
         found = reach(helpers.workspace_of(self.root))
         return found.pid if found is not None else None
 
@@ -75,59 +77,25 @@ class Case:
         return max((b - a for a, b in pairs if not any(a <= end <= b for end in self.epoch_ends)), default=0.0)
 
     def attach(self, columns: int, lines: int) -> Terminal:
+        """Attach from a new terminal."""
         terminal = Terminal(columns, lines)
         self.processes.append(terminal.spawn([PYTHON, "-m", "opeddev_tui", "attach", str(self.root)]))
         until(lambda: terminal.shows("training") and terminal.shows("1 Monitor"), 20, "attached")
         return terminal
 
 
-def close_terminal(case: Case) -> None:
-    case.terminal.close()
-
-
-def _hang_up(case: Case) -> None:
-    assert case.pid is not None
-    os.kill(case.pid, signal.SIGHUP)
-
-
-def _stall(case: Case) -> None:
-    case.terminal.stop_reading()
-
-
-def _kill_client(case: Case) -> None:
-    case.terminal = case.attach(100, 30)
-    case.processes[-1].kill()
-
-
-def _kill_tmux(case: Case) -> None:
-    subprocess.run(["tmux", "-L", case.root.parent.name, "kill-server"], check=True, capture_output=True)
-
-
 @contextlib.contextmanager
 def started(model: Path, in_tmux: bool) -> Iterator[Case]:
     folder = Path(tempfile.mkdtemp(prefix="loss-"))
-    root = helpers.make_workspace(folder / "workspace", model, rows=400, holdout=4, settings=SETTINGS)
-    case = Case(root, Terminal(80, 24))
-    argv = [PYTHON, "-m", "opeddev_tui", str(root)]
-    if in_tmux:
-        argv = ["tmux", "-L", folder.name, "-f", "/dev/null", "new-session", *argv]
-    case.processes.append(case.terminal.spawn(argv))
-    pid = None
-    try:
+    case = Case(folder, Terminal(80, 24))
+    helpers.make_workspace(case.root, model, rows=400, holdout=4, settings=SETTINGS)
+    with losses.cleaned_up(case):
+        losses.start(case, [PYTHON, "-m", "opeddev_tui", str(case.root)], in_tmux)
         until(lambda: case.terminal.shows("Ready"), 30, "up")
         time.sleep(0.5)
         case.terminal.press("t")
         until(lambda: case.steps() >= 20, 90, "training")
-        pid = case.pid
         yield case
-    finally:
-        if pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        for process in case.processes:
-            end(process)
-        case.terminal.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass
@@ -146,7 +114,7 @@ def headless(case: Case) -> bool:
     return found is not None and not found.terminal
 
 
-def _repeat(row: Row, model: Path, fault: Callable[[Case], None], in_tmux: bool) -> None:
+def _repeat(row: Row, model: Path, fault: losses.Fault, in_tmux: bool) -> None:
     with started(model, in_tmux) as case:
         pid = case.pid
         case.moves_on(100)
@@ -165,20 +133,7 @@ def _repeat(row: Row, model: Path, fault: Callable[[Case], None], in_tmux: bool)
         terminal.close()
 
 
-def _faults() -> list[tuple[str, Callable[[Case], None], bool]]:
-    """Return every fault with its name, and whether it needs a tmux."""
-    faults: list[tuple[str, Callable[[Case], None], bool]] = [
-        ("terminal closed", close_terminal, False),
-        ("hang-up signal", _hang_up, False),
-        ("attached client killed", _kill_client, False),
-        ("terminal stops reading", _stall, False),
-    ]
-    if shutil.which("tmux"):
-        faults.append(("tmux server killed", _kill_tmux, True))
-    return faults
-
-
-def _measured(name: str, fault: Callable[[Case], None], in_tmux: bool, model: Path, repetitions: int) -> Row:
+def _measured(name: str, fault: losses.Fault, in_tmux: bool, model: Path, repetitions: int) -> Row:
     row = Row()
     for _ in range(repetitions):
         try:
@@ -195,7 +150,7 @@ def main() -> int:
     parser.add_argument("repetitions", type=int, nargs="?", default=10)
     parser.add_argument("--only", nargs="*", metavar="FAULT", help="words of the faults to do, 'closed' for example")
     options = parser.parse_args()
-    faults = [fault for fault in _faults() if not options.only or any(word in fault[0] for word in options.only)]
+    faults = [fault for fault in losses.faults() if not options.only or any(word in fault[0] for word in options.only)]
     if not faults:
         parser.error(f"no fault has one of these words: {' '.join(options.only)}")
     home = tempfile.mkdtemp(prefix="home-")

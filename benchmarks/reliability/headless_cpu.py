@@ -16,7 +16,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from app_terminal_loss import Case, close_terminal, headless, helpers, started, until
+from app_terminal_loss import Case, headless, helpers, started, until
+from losses import close_terminal
 
 # of one core
 MOST = 0.05

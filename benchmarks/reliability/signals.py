@@ -20,7 +20,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from common import REPOSITORY
+import common
+import moments
 from engine_helpers import build_model, journal_of, make_workspace, saving, states, workspace_of
 from pty_tools import PYTHON, Terminal, end, until
 from tmux_tools import Tmux
@@ -30,38 +31,20 @@ from opeddev_tui import events as ev
 from opeddev_tui.journal import JournalReader
 from opeddev_tui.ui.presence import reach
 
-Moment = Callable[[ev.AnyEvent], bool]
 # modes that must be off at the end (mouse in all its forms, focus, bracketed paste, alternate screen), and the cursor
 OFF = ("1000", "1002", "1003", "1004", "1006", "1049", "2004")
 COLUMNS, LINES = 100, 30
 
 
-def _a_step(event: ev.AnyEvent) -> bool:
-    return isinstance(event, ev.Progress) and event.global_step == 7
-
-
-def _an_evaluation(event: ev.AnyEvent) -> bool:
-    # the hold-out is scored, its grades and the probe texts come next
-    return isinstance(event, ev.HoldoutEvaluated) and event.epoch == 2
-
-
-def _a_save(event: ev.AnyEvent) -> bool:
-    return isinstance(event, ev.PhaseChanged) and event.detail == "checking checkpoint-10"
-
-
-def _a_question(event: ev.AnyEvent) -> bool:
-    return isinstance(event, ev.PhaseChanged) and event.phase == "waiting"
-
-
-MOMENTS: dict[str, Moment] = {
-    "step": _a_step,
-    "evaluation": _an_evaluation,
-    "save": _a_save,
-    "question": _a_question,
+MOMENTS: dict[str, moments.Moment] = {
+    "step": moments.a_step,
+    "evaluation": moments.an_evaluation,
+    "save": moments.a_save,
+    "question": moments.a_question,
 }
 
 
-def wait_for(root: Path, wanted: Moment, seconds: float = 120) -> None:
+def wait_for(root: Path, wanted: moments.Moment, seconds: float = 120) -> None:
     """Follow the journal closely until ``wanted`` is told."""
     workspace, end_at = workspace_of(root), time.monotonic() + seconds
     reader: JournalReader | None = None
@@ -74,7 +57,7 @@ def wait_for(root: Path, wanted: Moment, seconds: float = 120) -> None:
     raise AssertionError("the moment did not come")
 
 
-def interrupt(root: Path, moment: Moment) -> None:
+def interrupt(root: Path, moment: moments.Moment) -> None:
     """Send SIGTERM to the process that trains, at the moment."""
     wait_for(root, moment)
     found = reach(workspace_of(root))
@@ -108,7 +91,7 @@ def _last_off(written: bytes, mode: str) -> int:
     return written.rfind(b"\x1b[?%bl" % mode.encode())
 
 
-def in_terminal(root: Path, moment: Moment) -> list[str]:
+def in_terminal(root: Path, moment: moments.Moment) -> list[str]:
     """One run on a pseudo-terminal; return what is wrong."""
     terminal = Terminal(COLUMNS, LINES)
     before = terminal.attributes()
@@ -126,7 +109,7 @@ def in_terminal(root: Path, moment: Moment) -> list[str]:
         terminal.close()
 
 
-def in_tmux(root: Path, moment: Moment) -> list[str]:
+def in_tmux(root: Path, moment: moments.Moment) -> list[str]:
     """One run inside tmux, whose own record of the pane's modes is asked; return what is wrong."""
     folder = root.parent
     app = f"{PYTHON} -m opeddev_tui {root}"
@@ -149,7 +132,7 @@ def in_tmux(root: Path, moment: Moment) -> list[str]:
     return problems + ([] if same else ["other terminal attributes"])
 
 
-def once(model: Path, name: str, run: Callable[[Path, Moment], list[str]]) -> list[str]:
+def once(model: Path, name: str, run: Callable[[Path, moments.Moment], list[str]]) -> list[str]:
     """Train, interrupt, return what is wrong."""
     folder = Path(tempfile.mkdtemp(prefix="signals-"))
     policy = "ask" if name == "question" else "rule"
@@ -183,7 +166,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=20, help="runs (default: 20)")
     options = parser.parse_args()
-    os.environ["PYTHONPATH"] = os.environ.get("PYTHONPATH", str(REPOSITORY))
+    os.environ["PYTHONPATH"] = os.environ.get("PYTHONPATH", str(common.REPOSITORY))
     home = Path(tempfile.mkdtemp(prefix="signals-model-"))
     model = build_model(home / "model")
     done: Counter[tuple[str, str]] = Counter()

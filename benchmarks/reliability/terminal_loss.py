@@ -6,64 +6,38 @@ from a new terminal of another size. Prints a table in Markdown.
 
 import argparse
 import contextlib
-import os
-import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
+import losses
 import psutil
-from pty_tools import CLIENT, PYTHON, TRAINING_APP, Counter, Terminal, end, until
+from pty_tools import CLIENT, PYTHON, TRAINING_APP, Counter, Terminal, until
 
 CPU_SECONDS = 2.0
 
 
-@dataclass
-class Case:
-    """One repetition: an app in its first terminal."""
-
-    folder: Path
-    terminal: Terminal
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+class Case(losses.Started):
+    """One repetition: a small app in its first terminal."""
 
     @property
     def pid(self) -> int:
+        """The process that trains."""
         return int((self.folder / "pid").read_text())
 
     def attach(self, columns: int, lines: int) -> Terminal:
+        """Attach from a new terminal."""
         terminal = Terminal(columns, lines)
         self.processes.append(terminal.spawn([PYTHON, "-c", CLIENT, str(self.folder / "attach.sock")]))
         until(lambda: terminal.shows(f"size {columns}x{lines}"), 15, "attached")
+        # what it said so far is about an earlier terminal
+        (self.folder / "news").write_text("")
         return terminal
-
-
-def _close(case: Case) -> None:
-    case.terminal.close()
-
-
-def _hang_up(case: Case) -> None:
-    os.kill(case.pid, signal.SIGHUP)
-
-
-def _stall(case: Case) -> None:
-    case.terminal.stop_reading()
-
-
-def _kill_client(case: Case) -> None:
-    case.terminal = case.attach(100, 30)
-    (case.folder / "news").write_text("")
-    case.processes[-1].kill()
-
-
-def _kill_tmux(case: Case) -> None:
-    subprocess.run(["tmux", "-L", case.folder.name, "kill-server"], check=True, capture_output=True)
 
 
 @contextlib.contextmanager
@@ -72,19 +46,10 @@ def _started(in_tmux: bool, *arguments: str) -> Iterator[Case]:
     (folder / "app.py").write_text(TRAINING_APP)
     case = Case(folder, Terminal(80, 24))
     argv = [PYTHON, str(folder / "app.py"), str(folder), *arguments]
-    if in_tmux:
-        argv = ["tmux", "-L", folder.name, "-f", "/dev/null", "new-session", *argv]
-    case.processes.append(case.terminal.spawn(argv))
-    try:
+    with losses.cleaned_up(case):
+        losses.start(case, argv, in_tmux)
         until(lambda: case.terminal.shows("step ") and Counter(folder / "state").steps, 20, "up")
         yield case
-    finally:
-        with contextlib.suppress(OSError, ValueError):
-            os.kill(case.pid, signal.SIGKILL)
-        for process in case.processes:
-            end(process)
-        case.terminal.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass
@@ -98,7 +63,7 @@ class Row:
     away: list[float] = field(default_factory=list)
 
 
-def _repeat(row: Row, fault: Callable[[Case], None], in_tmux: bool, arguments: tuple[str, ...]) -> None:
+def _repeat(row: Row, fault: losses.Fault, in_tmux: bool, arguments: tuple[str, ...]) -> None:
     with _started(in_tmux, *arguments) as case:
         counter, pid = Counter(case.folder / "state"), case.pid
         begin = time.monotonic()
@@ -121,17 +86,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("repetitions", type=int, nargs="?", default=10)
     repetitions: int = parser.parse_args().repetitions
-    faults: list[tuple[str, Callable[[Case], None], bool, tuple[str, ...]]] = [
-        ("terminal closed", _close, False, ()),
-        ("hang-up signal", _hang_up, False, ()),
-        ("attached client killed", _kill_client, False, ()),
-        ("terminal stops reading", _stall, False, ("loud",)),
-    ]
-    if shutil.which("tmux"):
-        faults.append(("tmux server killed", _kill_tmux, True, ()))
     print("| fault | attached again, same process | longest training pause | CPU beyond training (worst) | noticed |")
     print("| --- | --- | --- | --- | --- |")
-    for name, fault, in_tmux, arguments in faults:
+    for name, fault, in_tmux in losses.faults():
+        # a screen that writes a lot fills the terminal that is not read
+        arguments = ("loud",) if fault is losses.stall else ()
         row = Row()
         for _ in range(repetitions):
             try:
