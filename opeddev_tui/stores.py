@@ -51,10 +51,18 @@ def record_of(root: Path) -> Record | None:
     return found if plain else None
 
 
-def folder_of(root: Path, store: Path) -> Path:
-    """Return the folder in ``store`` that belongs to the workspace at ``root``; nothing is made or written.
+class Home(Struct, frozen=True):
+    """A workspace's own folder in a store; ``original`` is whose copy it is, until the copy has a folder recorded."""
 
-    Without a record it is named after the workspace and a digest of its path, as all were before there were records.
+    folder: Path
+    original: str = ""
+
+
+def home_of(root: Path, store: Path) -> Home:
+    """Return where the workspace at ``root`` keeps its checkpoints in ``store``; nothing is made or written.
+
+    Without a record the folder is named after the workspace and a digest of its path, as all were before there were
+    records.
     """
     digest = hashlib.sha256(str(root).encode()).hexdigest()[:8]
     first = f"{root.name}-{digest}"
@@ -62,7 +70,16 @@ def folder_of(root: Path, store: Path) -> Path:
     names = itertools.chain(
         [known.folder] if known is not None else [], [first], (f"{first}-{number}" for number in itertools.count(2))
     )
-    return next(store / name for name in names if not _of_another(root, store / name))
+    folder = next(store / name for name in names if not _of_another(root, store / name))
+    if known is None or folder.name == known.folder:
+        return Home(folder)
+    owner = _read(store / known.folder / OWNER, Owner)
+    return Home(folder, owner.root if owner is not None else "")
+
+
+def folder_of(root: Path, store: Path) -> Path:
+    """Return the folder in ``store`` that belongs to the workspace at ``root``."""
+    return home_of(root, store).folder
 
 
 def _of_another(root: Path, folder: Path) -> bool:
@@ -84,23 +101,17 @@ def _same(one: Path, two: Path) -> bool:
         return False
 
 
-def copied_from(root: Path, store: Path) -> str:
-    """Return which workspace the one at ``root`` is a copy of, as long as it still goes by the original's record."""
-    known = record_of(root)
-    if known is None or folder_of(root, store).name == known.folder:
-        return ""
-    owner = _read(store / known.folder / OWNER, Owner)
-    return owner.root if owner is not None else ""
-
-
 def copy_words(root: Path, store: Path) -> str:
     """Return the line for a person that a copy has checkpoints of its own; empty where there is nothing to tell."""
-    original = copied_from(root, store)
-    if not original:
+    return _words(home_of(root, store))
+
+
+def _words(home: Home) -> str:
+    if not home.original:
         return ""
     return (
-        f"this workspace is a copy of {original}, which keeps its checkpoints; those of this one go to "
-        f"{folder_of(root, store)}."
+        f"this workspace is a copy of {home.original}, which keeps its checkpoints; those of this one go to "
+        f"{home.folder}."
     )
 
 
@@ -109,18 +120,23 @@ def claim(root: Path, store: Path) -> str:
 
     Returns what ``copy_words`` says, for the last time; raises ``StorageProblem`` if the disk does not take it.
     """
-    words, original, folder = copy_words(root, store), copied_from(root, store), folder_of(root, store)
+    home = home_of(root, store)
+    folder = home.folder
     with told_clearly(folder):
         folder.mkdir(parents=True, exist_ok=True)
     owner = _read(folder / OWNER, Owner)
-    past = [*(owner.before if owner else ()), *([owner.root] if owner else []), *([original] if original else [])]
+    past = [
+        *(owner.before if owner else ()),
+        *([owner.root] if owner else []),
+        *([home.original] if home.original else []),
+    ]
     now = Owner(str(root), tuple(dict.fromkeys(path for path in past if path != str(root))))
     if now != owner:
         write_atomic(folder / OWNER, msgspec.json.encode(now))
     record = Record(folder.name, str(folder))
     if record != record_of(root):
         write_atomic(root / RECORD, msgspec.json.encode(record))
-    return words
+    return _words(home)
 
 
 def adopt(root: Path, store: Path) -> None:
@@ -128,8 +144,8 @@ def adopt(root: Path, store: Path) -> None:
 
     Raises ``StorageProblem`` if the disk does not take it.
     """
-    folder = folder_of(root, store)
-    if folder.is_dir() and not copied_from(root, store):
+    home = home_of(root, store)
+    if home.folder.is_dir() and not home.original:
         claim(root, store)
 
 

@@ -11,7 +11,7 @@ from opeddev_tui import checkpoints, stores
 from opeddev_tui import events as ev
 from opeddev_tui.catalog import list_entries
 from opeddev_tui.cli import main
-from opeddev_tui.stores import OWNER, RECORD, claim, copied_from, folder_of, located
+from opeddev_tui.stores import OWNER, RECORD, claim, folder_of, home_of, located
 
 ONE_EPOCH = {"training.num_train_epochs": 1}
 
@@ -168,9 +168,9 @@ def test_a_copy_over_the_place_of_a_moved_one_and_a_copy_of_a_copy(places: tuple
     claim(moved, store)
     shutil.copytree(moved, root)
     shutil.copytree(moved, root.with_name("third"))
-    assert copied_from(root, store) == str(moved)
+    assert home_of(root, store).original == str(moved)
     assert f"copy of {moved}" in claim(root, store)
-    assert copied_from(root, store) == ""
+    assert home_of(root, store).original == ""
     claim(root.with_name("third"), store)
     folders = {folder_of(place, store) for place in (root, moved, root.with_name("third"))}
     assert len(folders) == 3
@@ -191,7 +191,7 @@ def test_the_same_workspace_by_another_name_is_no_copy(places: tuple[Path, Path]
     link = root.with_name("link")
     link.symlink_to(root)
     assert folder_of(link, store) == folder_of(root, store)
-    assert copied_from(link, store) == ""
+    assert home_of(link, store).original == ""
 
 
 def test_what_was_recorded_is_found_where_it_is(places: tuple[Path, Path]) -> None:
