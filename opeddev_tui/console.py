@@ -2,6 +2,7 @@
 
 import select
 import sys
+import termios
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
@@ -173,6 +174,7 @@ class TerminalDecider(ControlDecider):
         """Return a person's answer, given here or elsewhere; a stop signal leaves the question open."""
         self._asked = None
         self._view.pause()
+        _forget_typed()
         try:
             return super().decide(pending)
         finally:
@@ -214,6 +216,12 @@ class TerminalDecider(ControlDecider):
         if self._at_prompt:
             print(flush=True)
         self._at_prompt = False
+
+
+def _forget_typed() -> None:
+    """Drop what was typed before the question: it cannot be its answer. A pipe keeps everything."""
+    if sys.stdin.isatty():
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
 _ANSWERS: dict[str, ev.Choice] = {"c": "continue", "continue": "continue", "s": "stop", "stop": "stop"}

@@ -76,3 +76,13 @@ def test_nobody_answers_until_the_deadline(workspace_factory: Callable[..., Path
     with training(root):
         pass
     assert [(item.epoch, item.by) for item in states(root)[-1].decisions] == [(1, "timeout"), (2, "limit")]
+
+
+def test_what_was_typed_before_the_question_is_no_answer(workspace_factory: Callable[..., Path]) -> None:
+    root = workspace_factory(rows=8, **SETTINGS)
+    with training(root) as terminal:
+        until(lambda: terminal.shows("step 0"), 60, "the run has begun")
+        terminal.press("c\r\rc\r")
+        asked(root, terminal, 1)
+        terminal.press("s\r")
+    assert [(item.epoch, item.choice) for item in states(root)[-1].decisions] == [(1, "stop")]

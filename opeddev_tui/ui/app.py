@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -35,7 +34,6 @@ from opeddev_tui.ui.themes import put_in_place
 # seconds between two looks into the queue, and between two drawings where nothing but time has passed
 TICK = 0.08
 IDLE_DRAW = 0.5
-LOCK_SECONDS = 0.0005
 SWITCH_SECONDS = 0.01
 # ticks between two drawings while there is only progress: few bytes on a slow line
 PROGRESS_TICKS = 3
@@ -124,8 +122,6 @@ class OpeddevApp(App[str]):
         """Begin to look at the training and to read the workspace, after the first frame."""
         if self._on_ready is not None:
             self._on_ready()
-        # the training holds Python's lock for this long at a time; a repaint asks for it some twenty times
-        sys.setswitchinterval(LOCK_SECONDS)
         self.set_interval(TICK, self._tick)
         self.call_after_refresh(self._begin)
 

@@ -6,6 +6,7 @@ without one (``driver``); an app that fails is replaced by a fresh one that wait
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from opeddev_tui.ui.presence import Presence, reach
 from opeddev_tui.ui.signals import Received, received
 from opeddev_tui.ui.terminal import OutputGuard, output_guard
 from opeddev_tui.ui.terminal_link import first_terminal
+from opeddev_tui.ui.turns import new_event_loop
 from opeddev_tui.workspace import Workspace
 
 _LOG = logging.getLogger(__name__)
@@ -156,7 +158,8 @@ class House:
                 driver_class=self._driver(detached),
                 on_ready=guard.redirect_python_output,
             )
-            result = self._app.run()
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                result = runner.run(self._app.run_async())
             failure = self._app.failure
             if failure is not None:
                 self._note(failure, guard)
