@@ -44,6 +44,8 @@ class Entry(Struct, frozen=True):
     precision: str = ""
     marks: tuple[str, ...] = ()
     note: str = ""
+    # the run that its run repeats
+    repeats: str = ""
 
     @property
     def name(self) -> str:
@@ -98,6 +100,7 @@ def _entry(workspace: Workspace, record: RunRecord, folder: Path) -> Entry:
         human=human.shares(state).get(epoch) if epoch is not None else None,
         exact=grades.exact if grades else None,
         precision=state.model.precision if state.model else "",
+        repeats=state.repeats,
     )
 
 
@@ -154,10 +157,12 @@ def find_entry(entries: Sequence[Entry], reference: str) -> Entry:
         for entry in entries
         if reference in (entry.name, str(entry.folder)) or Path(reference).expanduser().absolute() == entry.folder
     ]
+    # a repetition's are meant only where they are named in full
+    own = [entry for entry in whole if not entry.repeats]
     if not matches and reference in ("latest", "best"):
-        matches = [entry for entry in whole if reference in entry.marks]
+        matches = [entry for entry in own if reference in entry.marks]
     if not matches and reference.startswith("step"):
-        matches = _by_step(whole, reference.removeprefix("step"))
+        matches = _by_step(own, reference.removeprefix("step"))
     if not matches:
         names = ", ".join(dict.fromkeys(entry.name for entry in entries[-3:]))
         raise StorageProblem(

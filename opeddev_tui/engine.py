@@ -125,6 +125,7 @@ class Engine(Struct, frozen=True):
             lora=settings.lora.enabled,
             pid=os.getpid(),
             host=platform.node(),
+            repeats=plan.repeats,
         )
 
 

@@ -41,6 +41,8 @@ class RunStarted(Event, frozen=True):
     lora: bool = False
     pid: int = 0
     host: str = ""
+    # the run that this one repeats, to compare the weights: it is no run of the step's series
+    repeats: str = ""
 
 
 class ModelLoaded(Event, frozen=True):

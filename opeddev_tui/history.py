@@ -64,5 +64,5 @@ def list_runs(workspace: Workspace) -> list[RunRecord]:
 
 
 def finished_steps(records: list[RunRecord]) -> dict[int, RunRecord]:
-    """Return the newest finished run of each step."""
-    return {record.step: record for record in records if record.state.status == "finished"}
+    """Return the newest finished run of each step; a repetition stands beside the run that it repeats."""
+    return {record.step: record for record in records if record.state.status == "finished" and not record.state.repeats}

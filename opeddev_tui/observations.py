@@ -170,7 +170,7 @@ def annotate(workspace: Workspace, run: str, note: str, epoch: int | None = None
 def whats_next(state: RunState, settings: Settings) -> str:
     """Return which checkpoint the next step starts from, and how to choose another one. Empty for an unfinished run."""
     finished = state.finished
-    if finished is None:
+    if finished is None or state.repeats:
         return ""
     last, best = finished.epochs, finished.best_epoch
     wants_best = settings.training.start_from == "best"

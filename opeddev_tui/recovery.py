@@ -35,8 +35,8 @@ class Recovery(Struct, frozen=True):
 
 def crashed(state: RunState, *, alive: bool) -> bool:
     """True for a run that died without a word or of something that is no plain problem."""
-    if alive or state.started is None:
-        return False
+    if alive or state.started is None or state.repeats:
+        return False  # nothing goes on from a repetition: it is begun again
     return not state.over or (state.failure is not None and state.status == "failed" and state.failure.kind == "bug")
 
 

@@ -101,7 +101,7 @@ def plan_repeat(workspace: Workspace, loaded: LoadedSettings, run: str) -> Repet
     return Repetition(
         run=run,
         loaded=settings,
-        request=StepRequest(which=str(before["step"]), new=True, start_from=parent),
+        request=StepRequest(which=str(before["step"]), new=True, start_from=parent, repeats=run),
         decisions={item.epoch: item for item in state.decisions},
         differences=told,
     )

@@ -217,4 +217,6 @@ def others(records: Sequence[RunRecord], chosen: Sequence[RunRecord]) -> Table:
 def _why(state: RunState) -> str:
     if state.failure is not None:
         return state.failure.message
+    if state.repeats:
+        return f"repeats {state.repeats}"
     return state.interrupted.reason if state.interrupted is not None else ""

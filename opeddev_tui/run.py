@@ -59,7 +59,7 @@ class Run:
         self._precision = models.resolve_precision(settings.model.precision)
         self._files = RunFiles(
             checkpoints=workspace.checkpoints(parts.id),
-            metrics_csv=workspace.metrics_csv(self._started.batch),
+            metrics_csv=_metrics_csv(workspace, self._started),
             observations=workspace.path(workspace.paths.observations),
             pinned=lambda: catalog.pinned_folders(workspace, parts.id),
         )
@@ -260,3 +260,10 @@ class Run:
 
     def _phase(self, phase: str, detail: str = "") -> None:
         self._bus.emit(ev.PhaseChanged(phase=phase, detail=detail))
+
+
+def _metrics_csv(workspace: Workspace, started: ev.RunStarted) -> Path:
+    """Return where the run's table goes: a repetition does not replace the step's."""
+    if started.repeats:
+        return workspace.run_folder(started.run) / "metrics.csv"
+    return workspace.metrics_csv(started.batch)

@@ -43,12 +43,15 @@ class StepPoint(Struct, frozen=True):
 
 
 def steps_of(records: Sequence[RunRecord]) -> list[RunRecord]:
-    """Return one run a step, in order: the newest finished one, or the newest that trained an epoch."""
+    """Return one run a step, in order: the newest finished one, or the newest that trained an epoch.
+
+    Repetitions are left out: they are there to be compared.
+    """
     chosen: dict[int, RunRecord] = {}
     for record in records:
         known = chosen.get(record.step)
         finished = record.state.status == "finished"
-        if record.state.best_epoch() is None:
+        if record.state.best_epoch() is None or record.state.repeats:
             continue
         if finished or known is None or known.state.status != "finished":
             chosen[record.step] = record

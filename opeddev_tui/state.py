@@ -104,6 +104,11 @@ class RunState:
         """True when nothing more will happen unless somebody starts it."""
         return self.status in ("interrupted", "failed", "finished", "empty")
 
+    @property
+    def repeats(self) -> str:
+        """The run that this one repeats; empty for a run of its own."""
+        return self.started.repeats if self.started is not None else ""
+
     def decided(self, epoch: int) -> ev.Decided | None:
         """Return the decision taken after ``epoch``, if there is one."""
         return next((item for item in reversed(self.decisions) if item.epoch == epoch), None)

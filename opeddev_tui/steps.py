@@ -17,6 +17,8 @@ class StepRequest(Struct, frozen=True):
     which: str = "next"
     new: bool = False
     start_from: str = ""
+    # the run whose repetition this is
+    repeats: str = ""
 
 
 class StepPlan(Struct, frozen=True):
@@ -27,6 +29,7 @@ class StepPlan(Struct, frozen=True):
     parent: Path | None
     resume: RunRecord | None
     warnings: tuple[str, ...] = ()
+    repeats: str = ""
 
 
 def plan_step(
@@ -45,7 +48,7 @@ def plan_step(
     if unfinished is not None and not request.new and not request.start_from:
         return StepPlan(step, batch, _recorded_parent(unfinished), unfinished)
     parent, warnings = _parent(workspace, request.start_from or start_from, step, done)
-    return StepPlan(step, batch, parent, None, tuple(warnings))
+    return StepPlan(step, batch, parent, None, tuple(warnings), request.repeats)
 
 
 def _number(request: StepRequest, batches: list[Batch], done: dict[int, RunRecord]) -> int | None:
@@ -65,7 +68,7 @@ def _number(request: StepRequest, batches: list[Batch], done: dict[int, RunRecor
 
 def _unfinished(records: list[RunRecord], step: int) -> RunRecord | None:
     """Return the newest run of ``step`` if it can be taken up again."""
-    newest = next((record for record in reversed(records) if record.step == step), None)
+    newest = next((record for record in reversed(records) if record.step == step and not record.state.repeats), None)
     if newest is None or newest.state.status == "finished":
         return None
     failure = newest.state.failure

@@ -7,12 +7,13 @@ from pathlib import Path
 import engine_helpers as eh
 import pytest
 
+from opeddev_tui import catalog, series
 from opeddev_tui import events as ev
 from opeddev_tui.cli import main
 from opeddev_tui.config import load
 from opeddev_tui.control import Control
 from opeddev_tui.errors import Problem, TrainingProblem
-from opeddev_tui.history import list_runs
+from opeddev_tui.history import finished_steps, list_runs
 
 Factory = Callable[..., Path]
 
@@ -46,14 +47,16 @@ def test_weights_are_bit_equal(workspace_factory: Factory, capsys: pytest.Captur
     """A person's early stop is repeated too; settings of today do not matter, harmless ones of the record do."""
     root = workspace_factory(rows=12)
     (run,) = eh.train(root, decider=Stubborn(), overrides=["training.learning_rate=1e-3"])
-    before = eh.final_weights(root)
+    before, table = eh.final_weights(root), eh.workspace_of(root).metrics_csv("base").read_bytes()
     assert main(["repeat", run, "-w", str(root)]) == 0
+    assert eh.workspace_of(root).metrics_csv("base").read_bytes() == table
     output = capsys.readouterr().out
     assert "nothing differs in the environment" in output
     assert "Bit-equal weights at every one of 2 checkpoints" in output
     assert len(list_runs(eh.workspace_of(root))) == 2
     assert eh.final_weights(root) == before
     state = eh.states(root)[-1]
+    assert state.repeats == run
     assert [(item.epoch, item.choice, item.by) for item in state.decisions] == [
         (1, "continue", "person"),
         (2, "stop", "person"),
@@ -79,6 +82,21 @@ def test_second_step_from_its_parent(trained_workspace: Path, tmp_path: Path) ->
     assert outcome is not None
     assert outcome.same
     assert len(outcome.equal) == 3
+    only_compared(root, run, outcome.run)
+
+
+def only_compared(root: Path, run: str, repetition: str) -> None:
+    """Check that ``run`` stays the run of its step, for everything that goes by steps."""
+    workspace = eh.workspace_of(root)
+    records = list_runs(workspace)
+    assert [record.id for record in records if record.state.repeats] == [repetition]
+    assert finished_steps(records)[1].id == run
+    assert [record.id for record in series.steps_of(records)][-1] == run
+    entries = catalog.list_entries(workspace)
+    for name in ("latest", "best", "step1", "step1:1"):
+        assert catalog.find_entry(entries, name).run == run, name
+    named = next(entry for entry in entries if entry.run == repetition)
+    assert catalog.find_entry(entries, named.name) is named
 
 
 def test_refused_where_something_differs(trained_workspace: Path, tmp_path: Path) -> None:

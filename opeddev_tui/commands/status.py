@@ -92,6 +92,7 @@ def _run(record: RunRecord, *, alive: bool) -> dict[str, Any]:
         "awaiting_decision_after_epoch": state.question.epoch if state.question else None,
         "last_event": state.last_event_at,
         "failure": state.failure.message if state.failure else None,
+        "repeats": state.repeats or None,
     }
 
 
@@ -146,9 +147,9 @@ def _words(report: dict[str, Any]) -> list[str]:
         lines += _alive(report)
     if newest and newest["status"] != "finished":
         ago = time.time() - newest["last_event"]
+        what = f"Run {newest['run']}" + (f", which repeats {newest['repeats']}" if newest["repeats"] else "")
         lines.append(
-            f"Run {newest['run']}: {newest['status']}, optimizer step {newest['optimizer_step']}, "
-            f"last event {ago:.0f} s ago."
+            f"{what}: {newest['status']}, optimizer step {newest['optimizer_step']}, last event {ago:.0f} s ago."
         )
         if newest["awaiting_decision_after_epoch"]:
             lines.append(f"A decision is awaited after epoch {newest['awaiting_decision_after_epoch']}.")

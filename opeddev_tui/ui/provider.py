@@ -165,6 +165,7 @@ def inventory(rows: Sequence[BatchRow], states: Sequence[RunState]) -> tuple[Bat
 def trained_steps(states: Sequence[RunState]) -> dict[str, int]:
     """Return the step in which each batch was trained, by the batch's name."""
     starts: list[RunStarted] = [state.started for state in states if state.finished and state.started]
+    starts = [started for started in starts if not started.repeats]
     return {started.batch: started.step for started in starts}
 
 

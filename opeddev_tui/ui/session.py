@@ -16,9 +16,10 @@ from opeddev_tui.observations import whats_next
 from opeddev_tui.state import RunState
 from opeddev_tui.ui.guard import Guard
 from opeddev_tui.ui.live import Live, Start, in_words
+from opeddev_tui.ui.offers import Situation
 from opeddev_tui.ui.provider import inventory
 from opeddev_tui.ui.scan import Scan
-from opeddev_tui.ui.situation import Situation, situation
+from opeddev_tui.ui.situation import situation
 from opeddev_tui.ui.view import RunRow, View, Whose
 
 Send = Callable[[str, AnyCommand], None]
@@ -151,7 +152,7 @@ class Session:
         newest: dict[int, RunState] = {}
         for row in reversed(self.rows):
             other = row.state.started
-            if other is not None and other.step < started.step and row.state.epochs:
+            if other is not None and other.step < started.step and row.state.epochs and not other.repeats:
                 newest[other.step] = row.state
         return tuple(newest[step] for step in sorted(newest))
 

@@ -122,7 +122,8 @@ def _run_cells(shelf: Shelf, mine: Sequence[Entry]) -> tuple[Cell, ...]:
     origin = shelf.find(entry.parent)
     grown = short(origin) if origin is not None else Path(entry.parent).name if entry.parent else "the base model"
     rows = f"{entry.rows} rows " if entry.rows else ""
-    head = fit(f"step {entry.step} {clean_line(shelf.batches.get(entry.run, ''))}", _WIDEST).rstrip()
+    what = "repeat of step" if entry.repeats else "step"
+    head = fit(f"{what} {entry.step} {clean_line(shelf.batches.get(entry.run, ''))}", _WIDEST).rstrip()
     return ((head, "bold"), "", f"{rows}← {grown}", *("",) * (len(TITLES) - 3))
 
 

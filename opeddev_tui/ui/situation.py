@@ -6,58 +6,19 @@ Pure: a function of the view. Whether a key means something is decided here and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
-
-from msgspec import Struct
 
 from opeddev_tui.events import Verdict
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.format import duration, number, plural
+from opeddev_tui.ui.offers import Kind, Offer, Situation
 from opeddev_tui.ui.view import View
-
-Kind = Literal[
-    "no workspace", "reading", "problem", "empty", "ready", "starting", "training", "paused", "stalled",
-    "awaiting", "interrupted", "failed", "finished",
-]  # fmt: skip
-
-MARKS: dict[str, str] = {
-    "no workspace": "○", "reading": "◌", "problem": "✗", "empty": "○", "ready": "○", "starting": "…",
-    "training": "▶", "paused": "‖", "stalled": "!", "awaiting": "?", "interrupted": "■", "failed": "✗",
-    "finished": "✓",
-}  # fmt: skip
-
-
-class Offer(Struct, frozen=True):
-    """Something a key does now."""
-
-    action: str
-    key: str
-    label: str
-    effect: str = ""
-
-
-class Situation(Struct, frozen=True):
-    """What the bar shows. ``question`` identifies it: a new one makes keys wait."""
-
-    kind: Kind
-    headline: str
-    lines: tuple[str, ...] = ()
-    offers: tuple[Offer, ...] = ()
-    question: tuple[object, ...] = ()
-
-    @property
-    def mark(self) -> str:
-        """A symbol, so that no meaning hangs on colour."""
-        return MARKS[self.kind]
-
-    def offers_action(self, action: str) -> bool:
-        """True where ``action`` means something now."""
-        return any(offer.action == action for offer in self.offers)
 
 
 def situation(view: View) -> Situation:
     """Return what is the case and what can be done."""
     found = _SITUATIONS[kind_of(view)](view)
+    if view.state.repeats and found.kind in _REPEATED and not view.trouble:
+        found = _of_repetition(found, view)
     offers, lines = _viewing_offers(view) if view.read_only else found.offers, found.lines
     busy = view.whose == "mine" and found.kind in ("interrupted", "failed", "finished")
     if busy:
@@ -67,6 +28,23 @@ def situation(view: View) -> Situation:
         offers = (Offer("back_to_live", "r", "Return", "to the newest run"),)
     epoch = view.state.question.epoch if view.state.question else None
     return Situation(found.kind, found.headline, lines, offers, (found.kind, view.run, epoch, view.replay, busy))
+
+
+_REPEATED: dict[Kind, str] = {
+    "interrupted": "The repetition was interrupted",
+    "failed": "The repetition failed",
+    "finished": "The repetition is done",
+}
+
+
+def _of_repetition(found: Situation, view: View) -> Situation:
+    """Return what is said once a repetition is over: nothing goes on from it, it is there to be compared."""
+    run = clean_line(view.state.repeats)
+    line = f"To begin it again: opeddev-tui repeat {run}"
+    if found.kind == "finished":
+        line = f"It repeats run {run}; the next step goes by that one's checkpoints."
+    lines = (*found.lines[:1], line)
+    return Situation(found.kind, _REPEATED[found.kind], lines, _start_offer(view, "Next step"))
 
 
 def _viewing_offers(view: View) -> tuple[Offer, ...]:

@@ -12,9 +12,9 @@ from textual.widgets import DataTable, Static
 
 from opeddev_tui.ui.format import moment, number, signed
 from opeddev_tui.ui.keys import RUNS, Key, bindings
+from opeddev_tui.ui.offers import MARKS
 from opeddev_tui.ui.screens.grid import Cell, Grid
 from opeddev_tui.ui.screens.place import Place
-from opeddev_tui.ui.situation import MARKS
 from opeddev_tui.ui.view import RunRow, View
 
 
@@ -69,8 +69,9 @@ def _cells(row: RunRow) -> tuple[Cell, ...]:
     first = state.holdout[0].loss if 0 in state.holdout else None
     change = signed(loss - first, 4) if loss is not None and first is not None and last else "–"
     best = state.best_epoch()
+    status = f"{MARKS.get(row.status, ' ')} {row.status}" + (", a repeat" if state.repeats else "")
     return (
-        moment(started.at), str(started.step), started.batch, f"{MARKS.get(row.status, ' ')} {row.status}",
+        moment(started.at), str(started.step), started.batch, status,
         str(max(state.epochs, default=0)), number(loss, 4), change,
         f"epoch {best}" if best is not None else "–", row.run,
     )  # fmt: skip
