@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 
 import pytest
+from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
@@ -202,6 +203,60 @@ async def test_drawn_only_when_changed_and_not_too_often(monkeypatch: pytest.Mon
             await pilot.pause()
         assert "train 2.0" in view.plain_text(), "the last picture is drawn, too"
         assert 1 <= view.pictures - before <= (time.monotonic() - begin) / 0.2 + 2
+
+
+def shown(view: CurvesView) -> str:
+    """Return what the terminal shows of the pane."""
+    return "\n".join(strip.text for strip in view.screen._compositor.render_strips())
+
+
+def noted(view: CurvesView) -> list[str]:
+    """Return the list to which everything that is rendered from now on is added."""
+    rendered: list[str] = []
+    real = view.render
+
+    def render() -> Text:
+        rendered.append(real().plain)
+        return real()
+
+    view.render = render  # type: ignore[method-assign]
+    return rendered
+
+
+async def test_a_pane_out_of_sight_draws_nothing_and_begins_with_its_last_picture() -> None:
+    state = run(1, 1.0)
+    async with Curves(state, []).run_test(size=(60, 20)) as pilot:
+        view = view_of(pilot)
+        await pilot.pause()
+        before, picture = view.pictures, view.plain_text()
+        view.display = False
+        await pilot.pause()
+        state.apply(ev.HoldoutEvaluated(epoch=2, loss=0.123, sums=(), tokens=()))
+        view._drawn_at = float("-inf")
+        view.update_state(state)
+        await pilot.pause()
+        assert (view.pictures, view.plain_text()) == (before, picture)
+        rendered = noted(view)
+        view.display = True
+        while "0.123" not in shown(view):
+            await pilot.pause()
+        assert rendered[0] == picture
+        assert view.pictures == before + 1
+
+
+async def test_another_run_never_begins_with_the_picture_of_this_one() -> None:
+    async with Curves(run(1, 1.0), []).run_test(size=(60, 20)) as pilot:
+        view = view_of(pilot)
+        await pilot.pause()
+        picture = view.plain_text()
+        view.display = False
+        await pilot.pause()
+        view.update_state(run(2, 2.0, start=9.0))
+        rendered = noted(view)
+        view.display = True
+        while not rendered:
+            await pilot.pause()
+        assert picture not in rendered
 
 
 async def test_theme_change_is_followed() -> None:

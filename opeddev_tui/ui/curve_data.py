@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
+from rich.text import Text
 from textual.color import Color, ColorParseError
 
 from opeddev_tui.state import RunState
@@ -20,6 +21,9 @@ from opeddev_tui.ui.points import column, smooth
 
 if TYPE_CHECKING:
     from opeddev_tui.ui.points import Column
+
+
+_LEGEND_TO_ASCII = str.maketrans("─●○⠒·", "-oo..")
 
 
 class Look(Struct, frozen=True):
@@ -92,6 +96,14 @@ class SizePoint(Struct, frozen=True):
     best_epoch: int
     last: float
     last_epoch: int
+
+
+def signature(state: RunState) -> tuple[object, ...]:
+    """Return what tells whether the curves of a run look different, without reading them."""
+    curves = state.curves
+    newest = (curves.global_step[-1], curves.loss[-1]) if len(curves.loss) else ()
+    losses = tuple((epoch, measured.loss) for epoch, measured in state.holdout.items())
+    return id(state), len(curves.loss), newest, losses, len(state.epochs), state.started, state.data
 
 
 def train_columns(state: RunState, by_step: bool) -> tuple[Column, Column]:
@@ -207,6 +219,20 @@ def loss_legend(state: RunState, previous: Sequence[RunState], look: Look, palet
     if len(losses) > 2 and look.smoothing > 0:
         entries.append(Entry("··", palette.raw, f"raw {number(losses[-1])}"))
     return entries
+
+
+def legend_text(entries: Sequence[Entry], width: int, ascii_only: bool) -> Text:
+    """Return as many legend entries as fit, the first ones first."""
+    legend = Text(no_wrap=True, end="")
+    for entry in entries:
+        mark = entry.mark.translate(_LEGEND_TO_ASCII) if ascii_only else entry.mark
+        words = f"{mark} {entry.text}".strip()
+        gap = "  " if legend else ""
+        if legend.cell_len + len(gap) + len(words) > width:
+            break
+        legend.append(gap)
+        legend.append(words, entry.colour)
+    return legend
 
 
 def size_legend(points: Sequence[SizePoint], palette: Palette) -> list[Entry]:

@@ -15,9 +15,10 @@ from textual.widget import Widget
 from opeddev_tui.state import RunState
 from opeddev_tui.ui import curve_data as data
 from opeddev_tui.ui.charset import ascii_only
-from opeddev_tui.ui.curve_data import Entry, Look, Palette, palette_of
+from opeddev_tui.ui.curve_data import Look, Palette, palette_of
 from opeddev_tui.ui.keys import Key, bindings
 from opeddev_tui.ui.plotting import Colours, Series, render
+from opeddev_tui.ui.points import within
 
 if TYPE_CHECKING:
     from opeddev_tui.ui.points import Column
@@ -59,18 +60,22 @@ class CurvesView(Widget, can_focus=True):
         self._seen: tuple[object, ...] = ()
         self._series: tuple[tuple[object, ...], list[Series]] = ((), [])
         self._picture: tuple[tuple[int, int], Text] | None = None
+        # something happened since the picture, while nobody could see it
+        self._stale = False
         self._told: tuple[list[data.SizePoint], str | None] | None = None
         self._drawn_at = float("-inf")
         self._due: Timer | None = None
 
     def on_mount(self) -> None:
         """Follow the theme."""
-        self.app.theme_changed_signal.subscribe(self, lambda _theme: self._draw_now())
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self._draw_anew())
 
     def update_state(self, state: RunState, previous: Sequence[RunState] = ()) -> None:
         """Show ``state``; drawn only if its curves changed, and not more often than ``DRAW_SECONDS``."""
+        if state is not self._state:
+            self._picture = None  # that was another run
         self._state, self._previous = state, tuple(previous)
-        seen = (_signature(state), *(_signature(run) for run in previous))
+        seen = (data.signature(state), *(data.signature(run) for run in previous))
         if seen == self._seen:
             return
         self._seen = seen
@@ -87,10 +92,16 @@ class CurvesView(Widget, can_focus=True):
         return self._picture[1].plain if self._picture is not None else ""
 
     def render(self) -> Text:
-        """Return the picture, drawn again only when it must be."""
+        """Return the picture, drawn again only when it must be.
+
+        Who comes to this pane sees the picture of the last visit at once, and the new one right after it.
+        """
         size = self.content_size.width, self.content_size.height
         if self._picture is None or self._picture[0] != size:
-            self._picture = size, self._draw(*size)
+            self._picture, self._stale = (size, self._draw(*size)), False
+        elif self._stale:
+            self._stale = False
+            self.call_after_refresh(self._draw_now)
         return self._picture[1]
 
     def _draw_now(self) -> None:
@@ -98,8 +109,18 @@ class CurvesView(Widget, can_focus=True):
             self._due.stop()
             self._due = None
         self._drawn_at = time.monotonic()
-        self._picture = None
+        self._stale = self._picture is not None and not self._seen_by_somebody()
+        if not self._stale:
+            self._picture = None
         self.refresh()
+
+    def _draw_anew(self) -> None:
+        """Draw, and do not show the last picture again."""
+        self._picture = None
+        self._draw_now()
+
+    def _seen_by_somebody(self) -> bool:
+        return self.display and self.screen is self.app.screen
 
     def _draw(self, width: int, height: int) -> Text:
         """Return legend, plot and, where the cursor is on, its values."""
@@ -155,7 +176,7 @@ class CurvesView(Widget, can_focus=True):
         else:
             entries = data.loss_legend(self._state, self._previous, self.look, palette)
         for flags in self._flags(bool(entries)):
-            legend = _fitting(entries, width - len(flags) - 2 if flags else width, self.ascii_only)
+            legend = data.legend_text(entries, width - len(flags) - 2 if flags else width, self.ascii_only)
             if legend.plain.count("  ") >= len(entries) - 1:
                 break
         if flags:
@@ -226,14 +247,14 @@ class CurvesView(Widget, can_focus=True):
         if wide >= high - low:
             self._change(replace(self.look, window=None))
         else:
-            self._change(replace(self.look, window=_within(centre - wide / 2, wide, low, high)))
+            self._change(replace(self.look, window=within(centre - wide / 2, wide, low, high)))
 
     def action_pan(self, direction: int) -> None:
         """Move the window by a fifth of its width."""
         if self.look.window is not None:
             left, right = self.look.window
             wide = right - left
-            moved = _within(left + direction * wide / 5, wide, *self._whole())
+            moved = within(left + direction * wide / 5, wide, *self._whole())
             self._change(replace(self.look, window=moved))
 
     def action_cursor(self) -> None:
@@ -266,37 +287,10 @@ class CurvesView(Widget, can_focus=True):
         if self.look.window is None or self.look.window[0] <= x <= self.look.window[1]:
             return self.look.window
         wide = self.look.window[1] - self.look.window[0]
-        return _within(x - wide / 2, wide, *self._whole())
+        return within(x - wide / 2, wide, *self._whole())
 
     def _places(self) -> Column:
         return data.places(self._state, data.size_points((*self._previous, self._state)), self.look)
-
-
-def _within(left: float, wide: float, low: float, high: float) -> tuple[float, float]:
-    left = min(max(left, low), high - wide)
-    return left, left + wide
-
-
-def _signature(state: RunState) -> tuple[object, ...]:
-    """Return what tells whether the curves of a run look different, without reading them."""
-    curves = state.curves
-    newest = (curves.global_step[-1], curves.loss[-1]) if len(curves.loss) else ()
-    losses = tuple((epoch, measured.loss) for epoch, measured in state.holdout.items())
-    return id(state), len(curves.loss), newest, losses, len(state.epochs), state.started, state.data
-
-
-def _fitting(entries: Sequence[Entry], width: int, ascii_only: bool) -> Text:
-    """Return as many legend entries as fit, the first ones first."""
-    legend = Text(no_wrap=True, end="")
-    for entry in entries:
-        mark = entry.mark.translate(str.maketrans("─●○⠒·", "-oo..")) if ascii_only else entry.mark
-        words = f"{mark} {entry.text}".strip()
-        gap = "  " if legend else ""
-        if legend.cell_len + len(gap) + len(words) > width:
-            break
-        legend.append(gap)
-        legend.append(words, entry.colour)
-    return legend
 
 
 def _cut(text: str, width: int) -> str:

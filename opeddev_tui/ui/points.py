@@ -123,6 +123,12 @@ def inside(x: Column, y: Column, x_range: tuple[float, float] | None) -> tuple[C
     return kept_x, kept_y
 
 
+def within(left: float, wide: float, low: float, high: float) -> tuple[float, float]:
+    """Return a window of width ``wide`` that begins at ``left``, moved so far that it lies between the ends."""
+    left = min(max(left, low), high - wide)
+    return left, left + wide
+
+
 def limits(columns: Sequence[Column], margin: float) -> tuple[float, float]:
     """Return the range of all columns, a little wider; never empty."""
     import numpy as np
