@@ -1,4 +1,4 @@
-# ruff: noqa: E501 - tables of events read better in one line
+# ruff: noqa: E402, E501 - the environment comes before what reads it; tables of events read better in one line
 """The app as ``ui.py`` measures it: ``probe.py training|late|memory WORKSPACE OUT``.
 
 "late" puts a probe into the event loop; "memory" lets a script tell the events; "training" is the app as it is.
@@ -16,9 +16,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from opeddev_tui.cli import ENVIRONMENT
+
+# as the command line does it, before the libraries look
+for name, value in ENVIRONMENT.items():
+    os.environ.setdefault(name, value)
+
 from opeddev_tui import config
 from opeddev_tui import events as ev
-from opeddev_tui.cli import ENVIRONMENT
 from opeddev_tui.control import Control
 from opeddev_tui.ui import run
 from opeddev_tui.ui.live import Start, engine_runner
@@ -75,8 +80,6 @@ def main() -> None:
     runner = scripted if what == "memory" else engine_runner
     if what == "memory":
         (root / "config.toml").touch()
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
     loaded = config.load(root)
 
     def watched(*arguments: Any) -> object:
