@@ -33,10 +33,10 @@ from opeddev_tui.ui.themes import put_in_place
 
 # seconds between two looks into the queue, and between two drawings where nothing but time has passed
 TICK = 0.08
-IDLE_DRAW = 0.5
+IDLE_DRAW = 1.0
 SWITCH_SECONDS = 0.01
-# ticks between two drawings while there is only progress: few bytes on a slow line
-PROGRESS_TICKS = 3
+# ticks between two drawings while there is only progress: few bytes on a slow line, and the training is not held up
+PROGRESS_TICKS = 8
 
 
 def _screen(mode: str, title: str) -> Callable[[], Screen[Any]]:

@@ -14,7 +14,7 @@ import sys
 
 # seconds: what the screen waits before it asks for its turn, and how long it is left in peace then
 ASKS_AFTER = 0.0002
-DRAWS_FOR = 0.005
+DRAWS_FOR = 0.002
 
 
 class _Turns(selectors.DefaultSelector):
