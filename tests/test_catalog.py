@@ -143,3 +143,13 @@ def test_a_prompt_is_answered_and_compared(root: Path, capsys: pytest.CaptureFix
     shown = capsys.readouterr().out
     names = [entry.name for entry in list_entries(helpers.workspace_of(root)) if "chosen" in entry.marks]
     assert all(name in shown.replace("\n", "") for name in names)
+
+
+def test_status_names_runs_whole_on_a_narrow_terminal(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["status", "-w", str(root)]) == 0
+    rows = [line.split("│") for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    told = "".join(row[-2].strip() for row in rows)
+    assert told == "".join(helpers.workspace_of(root).run_ids())

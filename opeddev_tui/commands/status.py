@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from opeddev_tui.batches import find_batches
@@ -99,7 +99,7 @@ def _run(record: RunRecord, *, alive: bool) -> dict[str, Any]:
 def _print(report: dict[str, Any]) -> None:
     console = Console()
     console.print(Text(f"Workspace {report['workspace']}"))
-    table = Table("step", "batch", "state", "epochs", "hold-out loss", "run")
+    table = Table("step", "batch", "state", "epochs", "hold-out loss", Column("run", overflow="fold"))
     for step in report["steps"]:
         loss = f"{step['val_loss']:.4f}" if step["val_loss"] is not None else ""
         state = "trained" if step["trained"] else "next" if _is_next(report, step) else "waiting"
