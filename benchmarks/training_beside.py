@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import engine_helpers
@@ -52,9 +53,17 @@ class Found:
         self.speeds: dict[str, list[float]] = {"seen": [], "pressed": [], "alone": []}
 
 
-def in_app(what: str, root: Path, out: Path) -> Wire:
-    """Start the app on a training; ``what`` is "training", or "late" with a probe in the event loop."""
-    return Wire([sys.executable, str(HERE / "probe.py"), what, str(root), str(out)], SIZE)
+def in_app(folder: Path, name: str, model: Path, what: str, use: Callable[[Wire, Path], None]) -> tuple[Path, Path]:
+    """Train in the app and ``use`` it meanwhile; return the workspace and what a probe has written.
+
+    ``what`` is "training", or "late" with a probe in the event loop.
+    """
+    root, out = workspace(folder, name, model), folder / f"{name}.json"
+    with Wire([sys.executable, str(HERE / "probe.py"), what, str(root), str(out)], SIZE) as wire:
+        wire.seen(b"samples/s", 90)
+        use(wire, out)
+        wire.until_exit(120)
+    return root, out
 
 
 def press_keys(wire: Wire, out: Path, found: Found) -> None:
@@ -79,8 +88,7 @@ def pause(wire: Wire) -> None:
 
 
 def look_only(wire: Wire, out: Path, found: Found) -> None:
-    """Look at the training for a while and count the bytes."""
-    wire.seen(b"samples/s", 90)
+    """Look at the training and count the bytes."""
     since, begun = len(wire.received), time.perf_counter()
     while not out.exists() and wire.process.poll() is None:
         wire.read(0.2)
@@ -98,23 +106,12 @@ def one_round(folder: Path, model: Path, number: int, found: Found) -> None:
     The probe wakes the event loop a hundred times a second and slows the training by some percent; keys are answered
     by the processor that trains. So each has a training of its own.
     """
-    root, out = workspace(folder, f"late{number}", model), folder / f"late{number}.json"
-    with in_app("late", root, out) as wire:
-        wire.seen(b"samples/s", 90)
-        press_keys(wire, out, Found())
-        wire.until_exit(120)
+    _, out = in_app(folder, f"late{number}", model, "late", lambda wire, out: press_keys(wire, out, Found()))
     for name, values in json.loads(out.read_text()).items():
         found.late[name] += values
-    root, out = workspace(folder, f"pressed{number}", model), folder / f"pressed{number}.json"
-    with in_app("training", root, out) as wire:
-        wire.seen(b"samples/s", 90)
-        press_keys(wire, out, found)
-        wire.until_exit(120)
+    root, _ = in_app(folder, f"pressed{number}", model, "training", lambda wire, out: press_keys(wire, out, found))
     found.speeds["pressed"].append(speed(root))
-    root, out = workspace(folder, f"seen{number}", model), folder / f"seen{number}.json"
-    with in_app("training", root, out) as wire:
-        look_only(wire, out, found)
-        wire.until_exit(120)
+    root, _ = in_app(folder, f"seen{number}", model, "training", lambda wire, out: look_only(wire, out, found))
     found.speeds["seen"].append(speed(root))
     root = workspace(folder, f"alone{number}", model)
     without(root)

@@ -91,6 +91,12 @@ class JournalReader:
                 self.skipped += 1
 
 
+def length(folder: Path) -> int:
+    """Return how many bytes the journal in ``folder`` has, 0 where there is none."""
+    path = folder / JOURNAL_NAME
+    return path.stat().st_size if path.is_file() else 0
+
+
 def read(folder: Path) -> list[AnyEvent]:
     """Return all events of the run in ``folder`` (empty if it has none)."""
     return JournalReader(folder).read_new()

@@ -35,7 +35,7 @@ SETTINGS = {"training.per_device_train_batch_size": 1, "early_stop.policy": "rul
 
 
 @dataclass
-class Case(losses.Started):
+class Case(losses.Case):
     """One repetition: the app in its first terminal, training."""
 
     times: list[float] = field(default_factory=list)

@@ -8,27 +8,30 @@ import shutil
 import signal
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from pty_tools import Terminal, end
 
 
-class Case(Protocol):
+@dataclass
+class Case(ABC):
     """One repetition: an app in its first terminal, and whatever else was started for it."""
 
     folder: Path
     terminal: Terminal
-    processes: list[subprocess.Popen[bytes]]
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
+    @abstractmethod
     def pid(self) -> int | None:
         """The process that trains."""
 
+    @abstractmethod
     def attach(self, columns: int, lines: int) -> Terminal:
         """Attach from a new terminal."""
 
@@ -95,12 +98,3 @@ def cleaned_up(case: Case) -> Iterator[None]:
             end(process)
         case.terminal.close()
         shutil.rmtree(case.folder, ignore_errors=True)
-
-
-@dataclass
-class Started:
-    """What every case has."""
-
-    folder: Path
-    terminal: Terminal
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)

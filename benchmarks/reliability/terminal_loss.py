@@ -22,7 +22,7 @@ from pty_tools import CLIENT, PYTHON, TRAINING_APP, Counter, Terminal, until
 CPU_SECONDS = 2.0
 
 
-class Case(losses.Started):
+class Case(losses.Case):
     """One repetition: a small app in its first terminal."""
 
     @property

@@ -17,8 +17,8 @@ from opeddev_tui.config import LoadedSettings
 from opeddev_tui.control import AnyCommand, send
 from opeddev_tui.errors import Problem
 from opeddev_tui.events import RunStarted, TokenStats
-from opeddev_tui.journal import JOURNAL_NAME, JournalReader
-from opeddev_tui.state import RunState
+from opeddev_tui.journal import JournalReader, length
+from opeddev_tui.state import RunState, reduce
 from opeddev_tui.ui.view import BatchRow, RunRow, Whose
 from opeddev_tui.workspace import Workspace, lock_holder
 
@@ -54,18 +54,16 @@ class Provider:
     def open_run(self, run: str) -> tuple[RunState, JournalReader]:
         """Return a run's state now and the reader that goes on from there."""
         reader = JournalReader(self.workspace.run_folder(run))
-        state = RunState()
-        for event in reader.read_new():
-            state.apply(event)
+        state = reduce(reader.read_new())
         self._told[run] = reader.size, state
         return state, reader
 
     def _state_of(self, run: str) -> RunState:
         """Return a run's state now, read again only if its journal has grown."""
-        size, state = self._told.get(run, (-1, RunState()))
-        path = self.workspace.run_folder(run) / JOURNAL_NAME
-        unchanged = path.is_file() and path.stat().st_size == size
-        return state if unchanged else self.open_run(run)[0]
+        known = self._told.get(run)
+        if known is not None and known[0] == length(self.workspace.run_folder(run)):
+            return known[1]
+        return self.open_run(run)[0]
 
     def trained_by(self, state: RunState) -> Whose:
         """Return whether this process, another one or none trains the run of ``state``."""
@@ -164,8 +162,9 @@ def inventory(rows: Sequence[BatchRow], states: Sequence[RunState]) -> tuple[Bat
 
 def trained_steps(states: Sequence[RunState]) -> dict[str, int]:
     """Return the step in which each batch was trained, by the batch's name."""
-    starts: list[RunStarted] = [state.started for state in states if state.finished and state.started]
-    starts = [started for started in starts if not started.repeats]
+    starts: list[RunStarted] = [
+        state.started for state in states if state.finished and state.started and not state.repeats
+    ]
     return {started.batch: started.step for started in starts}
 
 

@@ -3,7 +3,7 @@
 One thread at a time runs Python. A thread that waits for its turn asks the other one to let go after the *switch
 interval*, one number for both. Before the screen waits for something to do the number is small, so that it gets its
 turn soon afterwards; while it draws the number is large, so that the training does not interrupt a picture every
-moment. The training loses nothing by it: a picture takes as long either way, and most of a training is not Python.
+moment. What the training waits for is the length of a picture, a few milliseconds.
 """
 
 from __future__ import annotations
