@@ -57,7 +57,7 @@ def make_model(layers: int) -> Any:
 def one_side(options: argparse.Namespace) -> dict[str, Any]:
     """Train ``options.steps`` optimizer steps and return losses, seconds and memory."""
     import torch
-    from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+    from transformers import PrinterCallback, Trainer, TrainerCallback
 
     from opeddev_tui.chat import LeftPadCollator, TokenRow
     from opeddev_tui.sampler import LikeLengthSampler
@@ -96,23 +96,7 @@ def one_side(options: argparse.Namespace) -> dict[str, Any]:
     ]
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
-        arguments = TrainingArguments(
-            output_dir=folder,
-            per_device_train_batch_size=options.batch,
-            max_steps=options.steps,
-            learning_rate=1e-4,
-            lr_scheduler_type="constant",
-            logging_steps=1,
-            logging_nan_inf_filter=False,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            seed=1,
-            use_cpu=not torch.cuda.is_available(),
-            dataloader_pin_memory=False,
-            remove_unused_columns=False,
-            bf16=torch.cuda.is_available(),
-        )
+        arguments = arguments_of(options, folder)
         trainer = InOrder(
             make_model(options.layers), arguments, train_dataset=dataset, data_collator=collate, callbacks=[clock]
         )
@@ -125,6 +109,30 @@ def one_side(options: argparse.Namespace) -> dict[str, Any]:
     if torch.cuda.is_available():
         peak = torch.cuda.max_memory_allocated()
     return {"tokens_per_second": speed, "peak_bytes": peak, "losses": clock.losses}
+
+
+def arguments_of(options: argparse.Namespace, folder: str) -> Any:
+    """Return the TrainingArguments of both sides."""
+    import torch
+    from transformers import TrainingArguments
+
+    return TrainingArguments(
+        output_dir=folder,
+        per_device_train_batch_size=options.batch,
+        max_steps=options.steps,
+        learning_rate=1e-4,
+        lr_scheduler_type="constant",
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        seed=1,
+        use_cpu=not torch.cuda.is_available(),
+        dataloader_pin_memory=False,
+        remove_unused_columns=False,
+        bf16=torch.cuda.is_available(),
+    )
 
 
 def plain_collate(rows: list[dict[str, list[int]]]) -> dict[str, Any]:
