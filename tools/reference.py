@@ -1,0 +1,123 @@
+"""Write the references of commands and settings from the code: docs/commands.md, docs/settings.md, the README's table.
+
+python tools/reference.py          writes them
+python tools/reference.py --check  changes nothing; exit code 1 and the names of the files that are out of date
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import fields
+
+from opeddev_tui import config
+from opeddev_tui.cli import COMMANDS, EXIT_CODES, build_parser
+from opeddev_tui.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTICE = "<!-- Written by tools/reference.py from the code. Change the code, then run: just reference -->"
+_MARKED = re.compile(r"(<!-- commands -->\n).*?(<!-- end of commands -->)", re.DOTALL)
+# argparse wraps at the width of the terminal; a reference must not depend on it
+_WIDTH = 100
+
+
+def command_parsers() -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """Yield (name, parser) of every command, in the order of the help."""
+    parser = build_parser()
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            yield from action.choices.items()
+
+
+def _help(parser: argparse.ArgumentParser) -> str:
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser.formatter_class = lambda prog: formatter(prog, max_help_position=32, width=_WIDTH)  # type: ignore[assignment]
+    return parser.format_help().strip()
+
+
+def _nested(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """Yield a command's parser, then those of its own subcommands (``checkpoints list`` and so on)."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for child in action.choices.values():
+                yield from _nested(child)
+
+
+def commands_page() -> str:
+    """Return docs/commands.md: the help of every command and subcommand."""
+    parts = [
+        "# Commands",
+        NOTICE,
+        "Without a command, `opeddev-tui [WORKSPACE]` opens the app. Every option is also shown by `--help`.",
+    ]
+    for name, parser in command_parsers():
+        parts.append(f"## {name}")
+        parts += [f"```text\n{_help(each)}\n```" for each in _nested(parser)]
+    parts.append(f"## Exit codes\n\n```text\n{EXIT_CODES.strip()}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def settings_page() -> str:
+    """Return docs/settings.md: one table per section of config.toml."""
+    parts = [
+        "# Settings",
+        NOTICE,
+        "Set them in a workspace's `config.toml`, in the app, with `--set section.key=value`, or as "
+        "`OPEDDEV_SECTION__KEY`. Later ones win: defaults < `config.toml` < saved by the app < environment < `--set`.",
+    ]
+    defaults = msgspec.to_builtins(Settings())
+    for section, kind in config.sections().items():
+        parts.append(f"## {section}\n\n{(kind.__doc__ or '').strip()}")
+        rows = ["| setting | default | values | what it does |", "| --- | --- | --- | --- |"]
+        for item in fields(kind):
+            text, values = config.describe(section, item.name)
+            default = config.toml_value(defaults[section][item.name])
+            rows.append(f"| `{item.name}` | `{_cell(default)}` | {_cell(values)} | {_cell(text)} |")
+        parts.append("\n".join(rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def readme_page(text: str) -> str:
+    """Return the README with its table of commands renewed."""
+    rows = [f"| `{name}` | {_cell(summary)} |" for name, (_, summary) in COMMANDS.items()]
+    table = "\n".join(["| command | |", "| --- | --- |", *rows])
+    return _MARKED.sub(lambda found: f"{found[1]}{table}\n{found[2]}", text)
+
+
+def pages() -> dict[Path, str]:
+    """Return every generated file with the text that it should have."""
+    readme = ROOT / "README.md"
+    return {
+        ROOT / "docs" / "commands.md": commands_page(),
+        ROOT / "docs" / "settings.md": settings_page(),
+        readme: readme_page(readme.read_text(encoding="utf-8")),
+    }
+
+
+def outdated() -> list[Path]:
+    """Return the generated files that differ from what the code says."""
+    return [path for path, text in pages().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+
+
+def main() -> int:
+    """Write the files, or check them."""
+    if "--check" in sys.argv[1:]:
+        stale = [str(path.relative_to(ROOT)) for path in outdated()]
+        if stale:
+            print(f"out of date: {', '.join(stale)}. Run: python tools/reference.py")
+        return 1 if stale else 0
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
