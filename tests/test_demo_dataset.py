@@ -176,7 +176,10 @@ def test_the_rows_are_those_of_every_earlier_version() -> None:
     """Workspaces made by ``demo`` are compared across versions: an edited snippet would change their figures."""
     rows = build_rows()
     content = json.dumps([*training_rows(rows), *rows.holdout], ensure_ascii=False)
-    assert hashlib.sha256(content.encode()).hexdigest() == "b08ea5a51629b69285ad36d608cfb629252bff675a49af6c0338b6d129da269d"
+    assert (
+        hashlib.sha256(content.encode()).hexdigest()
+        == "b08ea5a51629b69285ad36d608cfb629252bff675a49af6c0338b6d129da269d"
+    )
 
 
 def test_pools_hold_no_text_twice() -> None:

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from opeddev_tui.ui.points import Column
 
 
-_LEGEND_TO_ASCII = str.maketrans("─●○⠒·", "-oo..")
-
-
 class Look(Struct, frozen=True):
     """How the person wants to see the curves. ``window`` and ``cursor`` are in units of the x axis."""
 
@@ -221,12 +218,11 @@ def loss_legend(state: RunState, previous: Sequence[RunState], look: Look, palet
     return entries
 
 
-def legend_text(entries: Sequence[Entry], width: int, ascii_only: bool) -> Text:
+def legend_text(entries: Sequence[Entry], width: int) -> Text:
     """Return as many legend entries as fit, the first ones first."""
     legend = Text(no_wrap=True, end="")
     for entry in entries:
-        mark = entry.mark.translate(_LEGEND_TO_ASCII) if ascii_only else entry.mark
-        words = f"{mark} {entry.text}".strip()
+        words = f"{entry.mark} {entry.text}".strip()
         gap = "  " if legend else ""
         if legend.cell_len + len(gap) + len(words) > width:
             break
