@@ -22,8 +22,8 @@ from opeddev_tui.config import LoadedSettings
 from opeddev_tui.events import AnyEvent, Choice
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.announce import Announcer
-from opeddev_tui.ui.cells import ShownCells
 from opeddev_tui.ui.ascii_fallback import ascii_only
+from opeddev_tui.ui.cells import ShownCells
 from opeddev_tui.ui.disk import DiskWork
 from opeddev_tui.ui.keys import GLOBAL, PLACES, bindings
 from opeddev_tui.ui.live import Live, Runner, Start, collect_again, engine_runner

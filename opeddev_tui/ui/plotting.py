@@ -17,7 +17,7 @@ from rich.color import Color
 from rich.style import Style
 from rich.text import Text
 
-from opeddev_tui.ui.points import column, inside, limits, log_ticks, reduce_points, smooth, tick_labels, ticks
+from opeddev_tui.ui.points import column, inside, limits, log_ticks, reduce_points, tick_labels, ticks
 
 if TYPE_CHECKING:
     from opeddev_tui.ui.points import Column, Numbers
