@@ -5,7 +5,6 @@ in one small file of the workspace.
 """
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,9 @@ from msgspec.structs import replace
 from opeddev_tui import checkpoints, decision, human
 from opeddev_tui.errors import Problem, StorageProblem
 from opeddev_tui.events import GradesMeasured
+from opeddev_tui.format import size
 from opeddev_tui.history import RunRecord, finished_steps, list_runs
-from opeddev_tui.storage import write_atomic
+from opeddev_tui.storage import folder_size, free_space, write_atomic
 from opeddev_tui.workspace import Workspace
 
 
@@ -75,7 +75,18 @@ def _entry(workspace: Workspace, record: RunRecord, folder: Path) -> Entry:
     if manifest is None:
         created = folder.stat().st_mtime
         return Entry(
-            folder, record.id, record.step, 0.0, step, "", "", 0, size_of(folder), created, lora=False, published=False
+            folder,
+            record.id,
+            record.step,
+            0.0,
+            step,
+            "",
+            "",
+            0,
+            folder_size(folder),
+            created,
+            lora=False,
+            published=False,
         )
     epoch = round(manifest.epoch) if float(manifest.epoch).is_integer() else None
     state = record.state
@@ -110,11 +121,6 @@ def _gain(record: RunRecord, epoch: int | None) -> tuple[float | None, tuple[flo
         return None, None
     difference = decision.paired_difference(before, after)
     return difference.mean, difference.interval
-
-
-def size_of(folder: Path) -> int:
-    """Return the bytes of all files below ``folder``."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _marks(runs: Sequence[RunRecord], entries: Sequence[Entry], notes: dict[str, Any]) -> dict[Path, list[str]]:
@@ -221,11 +227,10 @@ def pinned_folders(workspace: Workspace, run: str) -> list[Path]:
 
 def disk_budget(store: Path, checkpoint_size: int, kept: int) -> str | None:
     """Return what is wrong when ``kept`` checkpoints of ``checkpoint_size`` bytes do not fit, None if they do."""
-    existing = next(folder for folder in (store, *store.parents) if folder.exists())
-    free = shutil.disk_usage(existing).free
+    free = free_space(store)
     if checkpoint_size * kept <= free:
         return None
-    return f"{kept} checkpoints of {checkpoint_size / 1e9:.1f} GB are kept, {free / 1e9:.1f} GB are free"
+    return f"{kept} checkpoints of {size(checkpoint_size)} are kept, {size(free)} are free"
 
 
 def difference(one: dict[str, Any], two: dict[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:

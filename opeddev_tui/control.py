@@ -172,7 +172,9 @@ class Control:
         return commands
 
 
-def send(run_folder: Path, command: AnyCommand) -> None:
-    """Leave ``command`` for the process that trains in ``run_folder``."""
+def send(run_folder: Path, command: AnyCommand) -> Path:
+    """Leave ``command`` for the process that trains in ``run_folder``; return its file, which goes when it is taken."""
     name = f"{time.time_ns():020d}-{os.getpid()}.json"
-    write_atomic(run_folder / MAILBOX_NAME / name, msgspec.json.encode(command), mode=0o600)
+    path = run_folder / MAILBOX_NAME / name
+    write_atomic(path, msgspec.json.encode(command), mode=0o600)
+    return path

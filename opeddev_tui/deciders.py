@@ -1,7 +1,7 @@
-"""Owns who answers after an epoch: the rule, or a person through the run's control."""
+"""Answer the question after an epoch: by the rule, or by a person through the run's control."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 from opeddev_tui.control import AnyCommand, Control, Decide, Stop
@@ -48,18 +48,13 @@ class ControlDecider:
             if left is not None and left <= 0:
                 verdict = question.verdict
                 return Decided(epoch=question.epoch, choice=verdict.choice, by="timeout", verdict=verdict)
-            commands = self.next_commands(question, left)
+            commands = self._control.wait(left)
             for number, command in enumerate(commands, 1):
                 answer = self._carry_out(command, pending, question.epoch)
                 if answer is not None:
                     # what came with the answer is for the training, a stop above all
                     self._control.put_back(commands[number:])
                     return answer
-
-    def next_commands(self, question: DecisionAwaited, left: float | None) -> Sequence[AnyCommand]:
-        """Wait at most ``left`` seconds for commands."""
-        del question  # for those who show it
-        return self._control.wait(left)
 
     def _carry_out(self, command: AnyCommand, pending: Callable[[], DecisionAwaited], asked: int) -> Decided | None:
         match command:

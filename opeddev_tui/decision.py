@@ -4,6 +4,7 @@ The rule: after the planned epochs, go on while the hold-out loss or the human e
 step's best so far, up to a maximum of extra epochs; otherwise stop.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -87,7 +88,7 @@ def _interval(
 
 def best_before(history: Mapping[int, HoldoutEvaluated], epoch: int) -> int | None:
     """Return the epoch before ``epoch`` with the lowest finite loss (0 included), the earliest among equals."""
-    earlier = [(item.loss, number) for number, item in history.items() if number < epoch and item.loss == item.loss]
+    earlier = [(item.loss, number) for number, item in history.items() if number < epoch and not math.isnan(item.loss)]
     return min(earlier)[1] if earlier else None
 
 

@@ -4,6 +4,7 @@ Agreement alone misleads on a small hold-out, so the majority class, the middle 
 always stand beside it.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -100,7 +101,7 @@ def _kappa(pairs: Sequence[tuple[int, int]], grades: Sequence[int]) -> float | N
     value = float(
         cohen_kappa_score([p for p, _ in pairs], [r for _, r in pairs], labels=list(grades), weights="quadratic")
     )
-    return value if value == value else None
+    return None if math.isnan(value) else value
 
 
 def _kappa_interval(

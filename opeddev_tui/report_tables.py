@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from opeddev_tui import series
+from opeddev_tui.format import interval, number, share, size
 from opeddev_tui.history import RunRecord
 from opeddev_tui.human import scores
 from opeddev_tui.settings import Settings
@@ -23,19 +24,6 @@ class Table(Struct, frozen=True):
     head: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
     words: int = 1
-
-
-def _number(value: float | None, digits: int = 4) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.0%}"
-
-
-def _interval(value: tuple[float, float] | None, digits: int = 3) -> str:
-    # adding 0.0 turns a negative zero into zero
-    return "" if value is None else " to ".join(f"{round(bound, digits) + 0.0:.{digits}f}" for bound in value)
 
 
 def steps(chosen: Sequence[RunRecord]) -> Table:
@@ -53,11 +41,11 @@ def steps(chosen: Sequence[RunRecord]) -> Table:
                 state.status,
                 str(started.rows),
                 str(max(state.epochs)),
-                _number(state.epochs[0].val_loss if 0 in state.epochs else None),
-                _number(state.epochs[best].val_loss),
-                _interval(series.loss_interval(state.holdout[best])) if best in state.holdout else "",
+                number(state.epochs[0].val_loss if 0 in state.epochs else None, 4),
+                number(state.epochs[best].val_loss, 4),
+                interval(series.loss_interval(state.holdout[best]) if best in state.holdout else None),
                 str(best),
-                _number(state.epochs[max(state.epochs)].val_loss),
+                number(state.epochs[max(state.epochs)].val_loss, 4),
             )
         )
     head = ("step", "batch", "state", "rows", "epochs", "before", "best", "95% interval", "at epoch", "last")
@@ -74,10 +62,10 @@ def epochs(chosen: Sequence[RunRecord]) -> Table:
                 (
                     str(record.step),
                     str(epoch),
-                    _number(row.train_loss),
-                    _number(row.val_loss),
-                    _interval(series.loss_interval(evaluated)) if evaluated else "",
-                    _number(row.samples_per_second, 2),
+                    number(row.train_loss, 4),
+                    number(row.val_loss, 4),
+                    interval(series.loss_interval(evaluated) if evaluated else None),
+                    number(row.samples_per_second, 2),
                     "best" if epoch == record.state.best_epoch() else "",
                 )
             )
@@ -124,16 +112,16 @@ def grades(chosen: Sequence[RunRecord]) -> Table:
                 (
                     str(record.step),
                     str(epoch),
-                    _share(item.parsed),
-                    _share(item.exact),
-                    " to ".join(map(_share, series.share_interval(item.exact, len(item.reference)))),
-                    _share(item.majority_exact),
-                    _share(item.classifier_exact),
-                    _share(item.within_one),
-                    _share(item.middle_within_one),
-                    _number(item.mean_absolute_error, 2),
+                    share(item.parsed),
+                    share(item.exact),
+                    " to ".join(map(share, series.share_interval(item.exact, len(item.reference)))),
+                    share(item.majority_exact),
+                    share(item.classifier_exact),
+                    share(item.within_one),
+                    share(item.middle_within_one),
+                    number(item.mean_absolute_error, 2),
                     "" if item.kappa is None else f"{item.kappa + 0.0:.2f}",
-                    _interval(item.kappa_interval, 2),
+                    interval(item.kappa_interval, 2),
                 )
             )
     head = (
@@ -197,7 +185,7 @@ def environment(record: RunRecord, manifest: Mapping[str, Any]) -> Table:
     for name, value in hardware.items():
         shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
         if name == "ram" and isinstance(value, int):
-            shown = f"{value / 2**30:.1f} GiB"
+            shown = size(value)
         rows.append((name.replace("_", " "), shown or "none"))
     rows.append(("seed", str(manifest.get("seed", ""))))
     return Table(("what", "value"), [(name, clean_line(value)) for name, value in rows], words=2)

@@ -4,7 +4,6 @@ No other module joins path parts of a workspace.
 """
 
 import contextlib
-import fcntl
 import os
 import platform
 import secrets
@@ -16,6 +15,7 @@ from msgspec import Struct
 
 from opeddev_tui import stores
 from opeddev_tui.errors import BusyProblem, StorageProblem
+from opeddev_tui.lock import FileLock, described_holder
 from opeddev_tui.settings import Paths
 from opeddev_tui.storage import told_clearly
 
@@ -159,7 +159,7 @@ def new_run_id(step: int, batch: str) -> str:
 
 
 # locks taken ahead of the training: the next ``RunLock`` of this process takes them over
-_reserved: dict[Path, int] = {}
+_reserved: dict[Path, FileLock] = {}
 
 
 class RunLock:
@@ -167,19 +167,17 @@ class RunLock:
 
     def __init__(self, workspace: Workspace) -> None:
         self._path = workspace.lock
-        self._descriptor: int | None = None
+        self._lock: FileLock | None = None
 
-    def acquire(self) -> None:
-        """Take the lock; raise ``BusyProblem`` naming the process that holds it."""
-        self._descriptor = _reserved.pop(self._path, None)
-        if self._descriptor is None:
-            self._descriptor = _take(self._path)
+    def acquire(self, patience: float = 0.0) -> None:
+        """Take the lock, waiting at most ``patience`` seconds; raise ``BusyProblem`` naming the process that has it."""
+        self._lock = _reserved.pop(self._path, None) or _take(self._path, patience)
 
     def release(self) -> None:
         """Give the lock back."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def __enter__(self) -> "RunLock":
         self.acquire()
@@ -189,24 +187,17 @@ class RunLock:
         self.release()
 
 
-def _take(path: Path) -> int:
-    with told_clearly(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = _read_holder(descriptor)
-        os.close(descriptor)
+def _take(path: Path, patience: float = 0.0) -> FileLock:
+    lock = FileLock(path)
+    if not lock.acquire(patience):
+        holder = _holder_of(described_holder(path) or "")
         raise BusyProblem(
             f"a training is already running here (process {holder.pid if holder.pid > 0 else 'unknown'}).",
             where=str(path.parent.parent),
             cure="Take its screen with: opeddev-tui attach; or look at: opeddev-tui status.",
-        ) from None
-    with told_clearly(path):
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n{platform.node()}\n{time.time():.3f}\n".encode(), 0)
-    return descriptor
+        )
+    lock.describe(f"{os.getpid()}\n{platform.node()}\n{time.time():.3f}\n")
+    return lock
 
 
 @contextlib.contextmanager
@@ -221,9 +212,9 @@ def reserved(workspace: Workspace) -> Iterator[None]:
     try:
         yield
     finally:
-        descriptor = _reserved.pop(path, None)
-        if descriptor is not None:
-            os.close(descriptor)
+        lock = _reserved.pop(path, None)
+        if lock is not None:
+            lock.release()
 
 
 class Holder(Struct, frozen=True):
@@ -234,25 +225,16 @@ class Holder(Struct, frozen=True):
     since: float = 0.0
 
 
-def _read_holder(descriptor: int) -> Holder:
-    lines = [*os.pread(descriptor, 300, 0).decode(errors="replace").splitlines(), "", "", ""]
+def _holder_of(text: str) -> Holder:
+    lines = [*text.splitlines(), "", "", ""]
     since = float(lines[2]) if lines[2].replace(".", "", 1).isdecimal() else 0.0
     return Holder(int(lines[0]) if lines[0].isdecimal() else -1, lines[1], since)
 
 
 def who_trains(workspace: Workspace) -> Holder | None:
     """Return who trains in ``workspace``, None if nobody does."""
-    try:
-        descriptor = os.open(workspace.lock, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _read_holder(descriptor)
-    finally:
-        os.close(descriptor)
-    return None
+    text = described_holder(workspace.lock)
+    return None if text is None else _holder_of(text)
 
 
 def lock_holder(workspace: Workspace) -> int | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import tomli_w
 
@@ -380,8 +380,3 @@ def saving(root: Path) -> list[Path]:
 def state_of(run: Path) -> RunState:
     """Return the state of the run in the folder ``run``."""
     return reduce(read(run))
-
-
-def any_of(items: Sequence[Any], **wanted: Any) -> bool:
-    """True if one of ``items`` has all the ``wanted`` attributes."""
-    return any(all(getattr(item, name) == value for name, value in wanted.items()) for item in items)

@@ -16,6 +16,7 @@ from opeddev_tui import catalog, checkpoints, pruning
 from opeddev_tui.commands.options import add_workspace, load_settings
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.errors import StorageProblem
+from opeddev_tui.format import duration, number, share, size
 from opeddev_tui.history import read_run
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.workspace import Workspace
@@ -106,21 +107,13 @@ def _row(entry: catalog.Entry) -> list[str]:
     return [
         clean_line(entry.folder.name),
         f"{entry.epoch:g}{' LoRA' if entry.lora else ''}",
-        "" if entry.val_loss is None else f"{entry.val_loss:.4f}",
+        number(entry.val_loss, 4),
         gain,
-        "" if entry.exact is None else f"{entry.exact:.0%}",
-        f"{entry.size / 1e6:.0f} MB",
-        _age(entry.created),
+        share(entry.exact),
+        size(entry.size),
+        duration(max(0.0, time.time() - entry.created)),
         marks,
     ]
-
-
-def _age(created: float) -> str:
-    seconds = max(0.0, time.time() - created)
-    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= unit:
-            return f"{seconds / unit:.0f} {name}"
-    return f"{seconds:.0f} s"
 
 
 def _show(context: Context) -> int:
@@ -198,15 +191,15 @@ def _prune(context: Context) -> int:
     for entry, reason in removal.stays:
         context.console.print(Text(f"stays: {entry.name} ({reason})"))
     for entry in removal.goes:
-        context.console.print(Text(f"{verb}: {entry.name} ({entry.size / 1e6:.1f} MB)"))
+        context.console.print(Text(f"{verb}: {entry.name} ({size(entry.size)})"))
     for item in removal.aside:
-        words = f"{verb}: {item.name} ({item.size / 1e6:.1f} MB, damaged and put aside)"
+        words = f"{verb}: {item.name} ({size(item.size)}, damaged and put aside)"
         context.console.print(Text(clean_line(words)), soft_wrap=True)
     if context.options.yes:
         pruning.carry_out(removal)
-        context.console.print(Text(f"{removal.freed / 1e6:.1f} MB freed."))
+        context.console.print(Text(f"{size(removal.freed)} freed."))
     elif removal.count:
-        context.console.print(Text(f"Nothing was deleted. Add --yes to free {removal.freed / 1e6:.1f} MB."))
+        context.console.print(Text(f"Nothing was deleted. Add --yes to free {size(removal.freed)}."))
     return 0
 
 

@@ -22,8 +22,8 @@ from opeddev_tui.config import LoadedSettings
 from opeddev_tui.events import AnyEvent, Choice
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.announce import Announcer
+from opeddev_tui.ui.ascii_fallback import ascii_only
 from opeddev_tui.ui.cells import ShownCells
-from opeddev_tui.ui.charset import ascii_only
 from opeddev_tui.ui.disk import DiskWork
 from opeddev_tui.ui.keys import GLOBAL, PLACES, bindings
 from opeddev_tui.ui.live import Live, Runner, Start, collect_again, engine_runner
@@ -75,7 +75,7 @@ class OpeddevApp(App[str]):
         on_ready: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(driver_class=driver_class)
-        self.shown_cells = ShownCells(plain=ascii_only())
+        self.shown_cells = ShownCells(ascii_only=ascii_only())
         self.set_class("NO_COLOR" in os.environ, "-no-colour", update=False)
         self._on_ready = on_ready
         self.loaded = loaded

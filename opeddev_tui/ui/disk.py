@@ -243,6 +243,3 @@ class DiskWork:
         session.root, session.has_workspace = root, True
         self._app.tell(f"Made a workspace in {root}.")
         await self._open(None, False)
-
-
-__all__ = ["DiskWork", "Start"]

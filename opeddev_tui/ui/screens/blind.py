@@ -230,12 +230,3 @@ def open_blind(boss: OpeddevApp, epoch: int | None = None) -> bool:
         )  # fmt: skip
         return True
     return False
-
-
-def rounds_in_words(state: RunState) -> str:
-    """Return how far the round of the newest epoch is, for a line of the decision bar. Empty without one."""
-    epoch = max((at for at, _ in state.ratings), default=None)
-    if epoch is None or human.complete(state, epoch):
-        return ""
-    asked, given = len(human.pairs(state, epoch, 0)), len(human.ratings_of(state, epoch))
-    return f"Blind round of epoch {epoch}: {given} of {asked} rated; it counts when all are."
