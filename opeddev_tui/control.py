@@ -22,6 +22,16 @@ MAILBOX_NAME = "control"
 MAILBOX_POLL = 0.2
 
 
+class StepRequest(Struct, frozen=True):
+    """What is asked for: ``which`` is next, all, or a number; ``start_from`` is latest, best or a checkpoint folder."""
+
+    which: str = "next"
+    new: bool = False
+    start_from: str = ""
+    # the run whose repetition this is
+    repeats: str = ""
+
+
 class Command(Struct, frozen=True, tag=True, tag_field="command"):
     """Something a person asks of the training."""
 

@@ -1,7 +1,7 @@
 """Owns who answers after an epoch: the rule, or a person through the run's control."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from opeddev_tui.control import AnyCommand, Control, Decide, Stop
@@ -70,3 +70,25 @@ class ControlDecider:
             case _:
                 self.on_command(command)
                 return None
+
+
+class RecordedDecider:
+    """Decides as it was decided; after the last recorded decision the rule does."""
+
+    def __init__(self, run: str, decisions: Mapping[int, Decided]) -> None:
+        self._run = run
+        self._decisions = decisions
+
+    def decide(self, pending: Callable[[], DecisionAwaited]) -> Decided:
+        """Return the recorded decision with today's verdict beside it."""
+        question = pending()
+        recorded = self._decisions.get(question.epoch)
+        if recorded is None:
+            return RuleDecider().decide(pending)
+        return Decided(
+            epoch=question.epoch,
+            choice=recorded.choice,
+            by=recorded.by,
+            verdict=question.verdict,
+            note=recorded.note or f"as in run {self._run}",
+        )

@@ -20,16 +20,18 @@ from opeddev_tui import hardware, logs, manifest, models, prepare, training
 from opeddev_tui.batches import find_batches
 from opeddev_tui.bus import Bus, Guarded
 from opeddev_tui.config import LoadedSettings
-from opeddev_tui.control import Control
+from opeddev_tui.control import Control, StepRequest
 from opeddev_tui.deciders import Decider
 from opeddev_tui.errors import Problem
 from opeddev_tui.events import Sink
+from opeddev_tui.fingerprint import file_hashes
 from opeddev_tui.history import list_runs, read_events
 from opeddev_tui.journal import Journal
+from opeddev_tui.lock import RunLock
 from opeddev_tui.run import Ending, Run, RunParts
-from opeddev_tui.steps import StepPlan, StepRequest, plan_step
+from opeddev_tui.steps import StepPlan, plan_step
 from opeddev_tui.storage import write_atomic
-from opeddev_tui.workspace import RunLock, Workspace, new_run_id
+from opeddev_tui.workspace import Workspace, new_run_id
 
 _LOG = logging.getLogger(__name__)
 
@@ -74,7 +76,7 @@ class Engine(Struct, frozen=True):
             model={
                 "name": self.loaded.settings.model.name,
                 "source": source,
-                "files": models.file_hashes(source),
+                "files": file_hashes(source),
                 "revision": models.commit_of(source, self.loaded.settings.model),
             },
             parent=str(plan.parent) if plan.parent else None,
@@ -172,7 +174,7 @@ def run_steps(
     Blocking; meant for a worker thread. With ``decider`` None, ``early_stop.policy`` says whether the rule decides
     or a person through ``control``. Raises ``Problem`` for everything that a person can mend.
     """
-    logs.quiet_libraries()
+    models.quiet_libraries()
     workspace = Workspace(root, loaded.settings.paths)
     engine = Engine(workspace, loaded, Guarded(sink), control, decider)
     runs: list[str] = []

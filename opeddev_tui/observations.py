@@ -16,11 +16,12 @@ from opeddev_tui import human
 from opeddev_tui.control import Annotate, send
 from opeddev_tui.errors import BusyProblem, TrainingProblem
 from opeddev_tui.journal import Journal, read
+from opeddev_tui.lock import RunLock, lock_holder
 from opeddev_tui.settings import Settings
 from opeddev_tui.state import RunState, reduce
 from opeddev_tui.storage import told_clearly
 from opeddev_tui.text import clean, clean_line
-from opeddev_tui.workspace import RunLock, Workspace, lock_holder
+from opeddev_tui.workspace import Workspace
 
 TITLE = "# Observations\n"
 # a training of this process may still be giving its lock back

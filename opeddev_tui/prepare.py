@@ -16,6 +16,7 @@ from opeddev_tui.chat import ChatEncoder, EncodedRows, TokenRow
 from opeddev_tui.errors import DataProblem, SettingsProblem, StorageProblem, TrainingProblem
 from opeddev_tui.generation import choose_probes
 from opeddev_tui.history import RunRecord
+from opeddev_tui.precision import resolve_precision
 from opeddev_tui.rows import Example, Message
 from opeddev_tui.scoring import Holdout
 from opeddev_tui.steps import StepPlan
@@ -190,7 +191,7 @@ def check_room(workspace: Workspace, settings: st.Settings, source: str, tokens:
     found = memory.estimate(
         memory.model_sizes(models.full_source(source), settings.model),
         settings,
-        sixteen_bit=models.resolve_precision(settings.model.precision).dtype is not None,
+        sixteen_bit=resolve_precision(settings.model.precision).dtype is not None,
         train=_extent(tokens.train.rows),
         holdout=_extent(tokens.holdout.rows),
         free=memory.free_memory(),

@@ -6,7 +6,7 @@ from must be the same to the byte, or there is no repetition.
 
 import difflib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,14 +17,15 @@ from opeddev_tui import checkpoints, manifest, models, prepare
 from opeddev_tui import events as ev
 from opeddev_tui.batches import find_batches
 from opeddev_tui.config import Layer, LoadedSettings, resolve
-from opeddev_tui.control import Control
-from opeddev_tui.deciders import RuleDecider
+from opeddev_tui.control import Control, StepRequest
+from opeddev_tui.deciders import RecordedDecider
 from opeddev_tui.engine import run_steps
 from opeddev_tui.errors import TrainingProblem
+from opeddev_tui.fingerprint import file_hashes
 from opeddev_tui.journal import read
 from opeddev_tui.settings import Settings
 from opeddev_tui.state import reduce
-from opeddev_tui.steps import StepPlan, StepRequest
+from opeddev_tui.steps import StepPlan
 from opeddev_tui.workspace import Workspace
 
 # sections that change no weights: those of today are used
@@ -52,28 +53,6 @@ class Outcome(Struct, frozen=True):
     def same(self) -> bool:
         """True when all checkpoints that both runs saved, one at least, hold the same weights to the bit."""
         return bool(self.equal) and not self.unequal
-
-
-class RecordedDecider:
-    """Decides as it was decided; after the last recorded decision the rule does."""
-
-    def __init__(self, run: str, decisions: Mapping[int, ev.Decided]) -> None:
-        self._run = run
-        self._decisions = decisions
-
-    def decide(self, pending: Callable[[], ev.DecisionAwaited]) -> ev.Decided:
-        """Return the recorded decision with today's verdict beside it."""
-        question = pending()
-        recorded = self._decisions.get(question.epoch)
-        if recorded is None:
-            return RuleDecider().decide(pending)
-        return ev.Decided(
-            epoch=question.epoch,
-            choice=recorded.choice,
-            by=recorded.by,
-            verdict=question.verdict,
-            note=recorded.note or f"as in run {self._run}",
-        )
 
 
 def plan_repeat(workspace: Workspace, loaded: LoadedSettings, run: str) -> Repetition:
@@ -196,7 +175,7 @@ def _present(
     if step >= len(batches):
         raise TrainingProblem(f"step {step} has no data any more.", cure=f"Steps 0 to {len(batches) - 1} have data.")
     data = prepare.read_step(workspace, loaded.settings, StepPlan(step, batches[step], None, None))
-    model = {"source": source, "files": models.file_hashes(source), "revision": revision}
+    model = {"source": source, "files": file_hashes(source), "revision": revision}
     now = manifest.build(loaded, data=data.describe(workspace), model=model)
     # settings are the recorded ones by construction; what is new since then is told, not refused
     recorded = {**before, "settings": now["settings"], "model": {"revision": "", **before.get("model", {})}}

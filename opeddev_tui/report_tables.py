@@ -12,6 +12,7 @@ from msgspec import Struct
 from opeddev_tui import series
 from opeddev_tui.history import RunRecord
 from opeddev_tui.human import scores
+from opeddev_tui.intervals import wilson
 from opeddev_tui.settings import Settings
 from opeddev_tui.state import RunState
 from opeddev_tui.text import clean_line
@@ -126,7 +127,7 @@ def grades(chosen: Sequence[RunRecord]) -> Table:
                     str(epoch),
                     _share(item.parsed),
                     _share(item.exact),
-                    " to ".join(map(_share, series.share_interval(item.exact, len(item.reference)))),
+                    " to ".join(map(_share, wilson(item.exact * len(item.reference), len(item.reference)))),
                     _share(item.majority_exact),
                     _share(item.classifier_exact),
                     _share(item.within_one),

@@ -15,6 +15,8 @@ from opeddev_tui.bus import Bus
 from opeddev_tui.control import Control
 from opeddev_tui.deciders import ControlDecider, Decider, RuleDecider, StopRequested
 from opeddev_tui.errors import ModelProblem
+from opeddev_tui.fingerprint import parameter_counts
+from opeddev_tui.precision import device_name, resolve_precision
 from opeddev_tui.prepare import StepInput, StepTokens
 from opeddev_tui.scoring import Loaded, Scorer
 from opeddev_tui.session import RunFiles, Session
@@ -56,7 +58,7 @@ class Run:
         self._control = control
         self._decider = decider
         self._parts = parts
-        self._precision = models.resolve_precision(settings.model.precision)
+        self._precision = resolve_precision(settings.model.precision)
         self._files = RunFiles(
             checkpoints=workspace.checkpoints(parts.id),
             metrics_csv=_metrics_csv(workspace, self._started),
@@ -178,10 +180,10 @@ class Run:
         return session.close_epoch(round(manifest.epoch), manifest.global_step, None)
 
     def _tell_start(self, loaded: Loaded) -> None:
-        parameters, trainable = models.parameter_counts(loaded.model)
+        parameters, trainable = parameter_counts(loaded.model)
         self._bus.emit(
             ev.ModelLoaded(
-                device=models.device_name(),
+                device=device_name(),
                 precision=self._precision.name,
                 reason=self._precision.reason,
                 parameters=parameters,

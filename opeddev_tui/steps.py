@@ -6,19 +6,10 @@ from msgspec import Struct
 
 from opeddev_tui import checkpoints
 from opeddev_tui.batches import Batch
+from opeddev_tui.control import StepRequest
 from opeddev_tui.errors import StorageProblem, TrainingProblem
 from opeddev_tui.history import RunRecord, finished_steps
 from opeddev_tui.workspace import Workspace
-
-
-class StepRequest(Struct, frozen=True):
-    """What is asked for: ``which`` is next, all, or a number; ``start_from`` is latest, best or a checkpoint folder."""
-
-    which: str = "next"
-    new: bool = False
-    start_from: str = ""
-    # the run whose repetition this is
-    repeats: str = ""
 
 
 class StepPlan(Struct, frozen=True):

@@ -201,8 +201,8 @@ def train(
     overrides: Sequence[str] = (),
 ) -> list[str]:
     """Train in this process with the real engine; return the ids of the runs."""
+    from opeddev_tui.control import StepRequest
     from opeddev_tui.engine import run_steps
-    from opeddev_tui.steps import StepRequest
 
     return run_steps(
         root,

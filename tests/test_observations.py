@@ -13,9 +13,10 @@ from opeddev_tui.cli import main
 from opeddev_tui.control import Annotate, Control, Decide
 from opeddev_tui.errors import BusyProblem, StorageProblem
 from opeddev_tui.journal import read
+from opeddev_tui.lock import RunLock
 from opeddev_tui.settings import Settings, Training
 from opeddev_tui.state import reduce
-from opeddev_tui.workspace import RunLock, Workspace
+from opeddev_tui.workspace import Workspace
 
 
 @pytest.fixture

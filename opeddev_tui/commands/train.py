@@ -17,7 +17,8 @@ from opeddev_tui.commands.options import add_workspace, load_settings
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.console import ConsoleView, TerminalDecider
 from opeddev_tui.control import Control, Stop
-from opeddev_tui.workspace import Workspace, reserved
+from opeddev_tui.lock import reserved
+from opeddev_tui.workspace import Workspace
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -121,8 +122,8 @@ def train_here(
 
 def _train(root: Path, loaded: LoadedSettings, *, which: str, new: bool, start_from: str, console: Console) -> int:
     with console.status("loading the training stack"):
+        from opeddev_tui.control import StepRequest
         from opeddev_tui.engine import run_steps
-        from opeddev_tui.steps import StepRequest
 
     control = Control()
     asks = loaded.settings.early_stop.policy == "ask" and sys.stdin.isatty()

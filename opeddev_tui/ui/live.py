@@ -21,9 +21,10 @@ from opeddev_tui.config import LoadedSettings
 from opeddev_tui.control import AnyCommand, Control, Stop
 from opeddev_tui.errors import Problem
 from opeddev_tui.events import Sink
+from opeddev_tui.lock import reserved
 from opeddev_tui.state import RunState
 from opeddev_tui.ui.queue import EventQueue
-from opeddev_tui.workspace import Workspace, reserved
+from opeddev_tui.workspace import Workspace
 
 
 class Start(Struct, frozen=True):
@@ -43,8 +44,8 @@ def engine_runner(root: Path, loaded: LoadedSettings, start: Start, sink: Sink, 
     with reserved(Workspace(root, loaded.settings.paths)):
         _load_training_stack()
         from opeddev_tui.afterwards import attended
+        from opeddev_tui.control import StepRequest
         from opeddev_tui.engine import run_steps
-        from opeddev_tui.steps import StepRequest
 
         request = StepRequest(which=start.which, new=start.new, start_from=start.start_from)
         with attended(root, loaded.settings, sink) as told:
