@@ -13,7 +13,7 @@ from rich.text import Text
 
 from opeddev_tui import events as ev
 from opeddev_tui.control import MAILBOX_POLL, AnyCommand, Control, Decide
-from opeddev_tui.deciders import ControlDecider, StopRequested
+from opeddev_tui.deciders import ControlDecider, OnCommand, Pending, StopRequested
 from opeddev_tui.state import RunState
 from opeddev_tui.text import clean, clean_line
 
@@ -170,13 +170,13 @@ class TerminalDecider(ControlDecider):
         self._asked: ev.DecisionAwaited | None = None
         self._at_prompt = False
 
-    def decide(self, pending: Callable[[], ev.DecisionAwaited]) -> ev.Decided:
+    def decide(self, pending: Pending, on_command: OnCommand) -> ev.Decided:
         """Return a person's answer, given here or elsewhere; a stop signal leaves the question open."""
         self._asked = None
         self._view.pause()
         _forget_typed()
         try:
-            return super().decide(pending)
+            return super().decide(pending, on_command)
         finally:
             self._leave_prompt()
             self._view.resume()

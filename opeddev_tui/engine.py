@@ -17,11 +17,11 @@ from msgspec import Struct
 
 from opeddev_tui import events as ev
 from opeddev_tui import hardware, logs, manifest, models, prepare, training
-from opeddev_tui.batches import find_batches
+from opeddev_tui.batches import StepData, find_batches
 from opeddev_tui.bus import Bus, Guarded
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.control import Control, StepRequest
-from opeddev_tui.deciders import Decider
+from opeddev_tui.deciders import ControlDecider, Decider, RuleDecider
 from opeddev_tui.errors import Problem
 from opeddev_tui.events import Sink
 from opeddev_tui.fingerprint import file_hashes
@@ -43,7 +43,7 @@ class Engine(Struct, frozen=True):
     loaded: LoadedSettings
     sink: Sink
     control: Control
-    decider: Decider | None
+    decider: Decider
 
     def step(self, plan: StepPlan) -> tuple[str, bool]:
         """Train or resume one step; return (run id, whether it is finished)."""
@@ -63,11 +63,11 @@ class Engine(Struct, frozen=True):
         model = models.load_model(source, settings.model)
         told = self.workspace.link_store()
         if told:
-            data = msgspec.structs.replace(data, warnings=(*data.warnings, told))
+            data = msgspec.structs.replace(data, warnings=[*data.warnings, told])
         prepare.record_holdout(self.workspace, data)
         return run_id, self._run(plan, RunParts(run_id, source, data, tokens, memory, model), record)
 
-    def _record(self, plan: StepPlan, data: prepare.StepInput, source: str, run_id: str) -> dict[str, Any]:
+    def _record(self, plan: StepPlan, data: StepData, source: str, run_id: str) -> dict[str, Any]:
         return manifest.build(
             self.loaded,
             run=run_id,
@@ -176,7 +176,8 @@ def run_steps(
     """
     models.quiet_libraries()
     workspace = Workspace(root, loaded.settings.paths)
-    engine = Engine(workspace, loaded, Guarded(sink), control, decider)
+    answers = decider or _decider(loaded.settings.early_stop.policy, control)
+    engine = Engine(workspace, loaded, Guarded(sink), control, answers)
     runs: list[str] = []
     with RunLock(workspace):
         workspace.adopt()
@@ -191,6 +192,10 @@ def run_steps(
                 torch.cuda.empty_cache()
             if not finished or request.which != "all":
                 return runs
+
+
+def _decider(policy: str, control: Control) -> Decider:
+    return RuleDecider() if policy == "rule" else ControlDecider(control)
 
 
 def _next_plan(engine: Engine, request: StepRequest, runs: Sequence[str]) -> StepPlan | None:

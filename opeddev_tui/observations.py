@@ -13,7 +13,7 @@ from pathlib import Path
 
 from opeddev_tui import events as ev
 from opeddev_tui import human
-from opeddev_tui.control import Annotate, send
+from opeddev_tui.control import Record, send
 from opeddev_tui.errors import BusyProblem, TrainingProblem
 from opeddev_tui.journal import Journal, read
 from opeddev_tui.lock import RunLock, lock_holder
@@ -158,10 +158,11 @@ def annotate(workspace: Workspace, run: str, note: str, epoch: int | None = None
     if epoch is None and state.epochs:
         epoch = max(state.epochs)
     newest = next(iter(reversed(workspace.run_ids())), "")
+    said = ev.Annotated(epoch=epoch, note=note)
     if not state.over and run == newest and lock_holder(workspace) is not None:
-        send(workspace.run_folder(run), Annotate(epoch=epoch, note=note))
+        send(workspace.run_folder(run), Record(said))
         return "handed to the running training, which keeps it at its next optimizer step"
-    record(workspace, run, [ev.Annotated(epoch=epoch, note=note)])
+    record(workspace, run, [said])
     return f"kept in {workspace.relative(workspace.path(workspace.paths.observations))} and in the journal"
 
 

@@ -11,13 +11,14 @@ from msgspec.structs import replace
 from opeddev_tui import catalog, checkpoints, models, training
 from opeddev_tui import events as ev
 from opeddev_tui import settings as st
+from opeddev_tui.batches import StepData
 from opeddev_tui.bus import Bus
 from opeddev_tui.control import Control
-from opeddev_tui.deciders import ControlDecider, Decider, RuleDecider, StopRequested
+from opeddev_tui.deciders import Decider, StopRequested
 from opeddev_tui.errors import ModelProblem
 from opeddev_tui.fingerprint import parameter_counts
 from opeddev_tui.precision import device_name, resolve_precision
-from opeddev_tui.prepare import StepInput, StepTokens
+from opeddev_tui.prepare import StepTokens
 from opeddev_tui.scoring import Loaded, Scorer
 from opeddev_tui.session import RunFiles, Session
 from opeddev_tui.workspace import Workspace
@@ -35,7 +36,7 @@ class RunParts(Struct):
 
     id: str
     source: str
-    data: StepInput
+    data: StepData
     tokens: StepTokens
     memory: ev.MemoryEstimated
     model: Any
@@ -50,7 +51,7 @@ class Run:
         settings: st.Settings,
         bus: Bus,
         control: Control,
-        decider: Decider | None,
+        decider: Decider,
         parts: RunParts,
     ) -> None:
         self._settings = settings
@@ -158,18 +159,14 @@ class Run:
 
     def _session(self, loaded: Loaded) -> Session:
         scorer = Scorer(self._settings, self._bus, loaded, self._parts.tokens.holdout, self._parts.data.train_texts)
-        session = Session(
-            settings=self._settings, bus=self._bus, control=self._control, files=self._files, scorer=scorer
+        return Session(
+            settings=self._settings,
+            bus=self._bus,
+            control=self._control,
+            files=self._files,
+            scorer=scorer,
+            decider=self._decider,
         )
-        session.decider = self._decider or self._default_decider()
-        if isinstance(session.decider, ControlDecider):
-            session.decider.on_command = session.on_command
-        return session
-
-    def _default_decider(self) -> Decider:
-        if self._settings.early_stop.policy == "rule":
-            return RuleDecider()
-        return ControlDecider(self._control)
 
     def _goes_on(self, session: Session, resume: Path) -> bool:
         """Finish what the interruption left of the checkpoint's epoch; True if there is more to train."""

@@ -22,6 +22,7 @@ from opeddev_tui import checkpoints
 from opeddev_tui import control as ctl
 from opeddev_tui import events as ev
 from opeddev_tui.control import Control, Stop
+from opeddev_tui.deciders import OnCommand, Pending
 
 Make = Callable[..., Path]
 COLUMNS = "step,epoch,train_loss,val_loss,samples_per_second,timestamp"
@@ -40,7 +41,7 @@ class Says:
     def __init__(self, **answers: ev.Choice) -> None:
         self._answers = {int(name.removeprefix("epoch")): choice for name, choice in answers.items()}
 
-    def decide(self, pending: Callable[[], ev.DecisionAwaited]) -> ev.Decided:
+    def decide(self, pending: Pending, on_command: OnCommand) -> ev.Decided:  # noqa: ARG002 - a decider
         question = pending()
         choice = self._answers.get(question.epoch, "continue")
         return ev.Decided(epoch=question.epoch, choice=choice, by="person", verdict=question.verdict)

@@ -12,6 +12,7 @@ from opeddev_tui import events as ev
 from opeddev_tui.cli import main
 from opeddev_tui.config import load
 from opeddev_tui.control import Control
+from opeddev_tui.deciders import OnCommand, Pending
 from opeddev_tui.errors import Problem, TrainingProblem
 from opeddev_tui.history import finished_steps, list_runs
 
@@ -21,7 +22,7 @@ Factory = Callable[..., Path]
 class Stubborn:
     """Decides against the rule."""
 
-    def decide(self, pending: Callable[[], ev.DecisionAwaited]) -> ev.Decided:
+    def decide(self, pending: Pending, on_command: OnCommand) -> ev.Decided:  # noqa: ARG002 - a decider
         """Stop after the second epoch, whatever the verdict is."""
         question = pending()
         choice: ev.Choice = "stop" if question.epoch == 2 else "continue"

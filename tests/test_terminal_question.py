@@ -10,7 +10,7 @@ from engine_helpers import journal_of, last_run, states
 from pty_tools import PYTHON, Terminal, end, until
 
 from opeddev_tui import events as ev
-from opeddev_tui.control import Annotate, Decide, SampleNow, send
+from opeddev_tui.control import Decide, Record, SampleNow, send
 
 PROMPT = "[c]ontinue or [s]top?"
 SETTINGS = {"early_stop.policy": "ask", "early_stop.max_extra_epochs": 1}
@@ -50,7 +50,7 @@ def test_another_process_answers_and_its_other_commands_are_carried_out(
     root = workspace_factory(rows=8, **SETTINGS)
     with training(root) as terminal:
         asked(root, terminal, 1)
-        send(last_run(root), Annotate(epoch=1, note="said elsewhere"))
+        send(last_run(root), Record(ev.Annotated(epoch=1, note="said elsewhere")))
         send(last_run(root), SampleNow())
         until(lambda: made_on_demand(root) == 1, 30, "samples asked for elsewhere")
         asked(root, terminal, 1)
