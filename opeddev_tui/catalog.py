@@ -216,7 +216,7 @@ def pinned_folders(workspace: Workspace, run: str) -> list[Path]:
     return [folder for folder in folders if notes.get(f"{run}/{folder.name}", {}).get("pinned")]
 
 
-# --- room and differences
+# --- room
 
 
 def disk_budget(store: Path, checkpoint_size: int, kept: int) -> str | None:
@@ -226,15 +226,3 @@ def disk_budget(store: Path, checkpoint_size: int, kept: int) -> str | None:
     if checkpoint_size * kept <= free:
         return None
     return f"{kept} checkpoints of {checkpoint_size / 1e9:.1f} GB are kept, {free / 1e9:.1f} GB are free"
-
-
-def difference(one: dict[str, Any], two: dict[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
-    """Return (name, value in ``one``, value in ``two``) of everything that differs, tables flattened with dots."""
-    found: list[tuple[str, Any, Any]] = []
-    for key in dict.fromkeys([*one, *two]):
-        a, b = one.get(key), two.get(key)
-        if isinstance(a, dict) and isinstance(b, dict):
-            found += difference(a, b, f"{prefix}{key}.")
-        elif a != b:
-            found.append((f"{prefix}{key}", a, b))
-    return found

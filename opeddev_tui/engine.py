@@ -9,7 +9,6 @@ import os
 import platform
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import torch
@@ -67,7 +66,7 @@ class Engine(Struct, frozen=True):
         prepare.record_holdout(self.workspace, data)
         return run_id, self._run(plan, RunParts(run_id, source, data, tokens, memory, model), record)
 
-    def _record(self, plan: StepPlan, data: StepData, source: str, run_id: str) -> dict[str, Any]:
+    def _record(self, plan: StepPlan, data: StepData, source: str, run_id: str) -> manifest.RunManifest:
         return manifest.build(
             self.loaded,
             run=run_id,
@@ -83,7 +82,7 @@ class Engine(Struct, frozen=True):
             data=data.describe(self.workspace),
         )
 
-    def _run(self, plan: StepPlan, parts: RunParts, record: dict[str, Any]) -> bool:
+    def _run(self, plan: StepPlan, parts: RunParts, record: manifest.RunManifest) -> bool:
         folder = self.workspace.run_folder(parts.id)
         content = manifest.encode(record)
         # a resumed run keeps the manifest it began with

@@ -172,17 +172,16 @@ def _extent(rows: Sequence[TokenRow]) -> memory.Rows:
     return memory.Rows(len(rows), max(row.length for row in rows), max(len(row.completion) for row in rows))
 
 
-def refuse_changes(workspace: Workspace, record: RunRecord, now: dict[str, Any]) -> None:
+def refuse_changes(workspace: Workspace, record: RunRecord, now: manifest.RunManifest) -> None:
     """Raise ``TrainingProblem`` if resuming ``record`` would train something else than it began."""
     path = workspace.run_manifest(record.id)
-    try:
-        before = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
+    before = manifest.read(path)
+    if before is None:
         raise TrainingProblem(
             f"the unfinished run {record.id} has no manifest, so it cannot be resumed exactly.",
             where=str(path),
             cure="Start a new run: train --new.",
-        ) from None
+        )
     changes = manifest.differences(before, now)
     if changes:
         raise TrainingProblem(

@@ -7,7 +7,7 @@ from pathlib import Path
 import engine_helpers as eh
 import pytest
 
-from opeddev_tui import catalog, series
+from opeddev_tui import catalog, manifest, series
 from opeddev_tui import events as ev
 from opeddev_tui.cli import main
 from opeddev_tui.config import load
@@ -150,3 +150,18 @@ def test_other_ends_are_not_the_same() -> None:
     assert compare("r", saved("a", "b"), saved("a", "c")).unequal == [2]
     assert not compare("r", saved("a", "b"), saved("a")).same
     assert not compare("r", saved("a"), []).same
+
+
+def test_manifests_of_other_versions_are_read(tmp_path: Path) -> None:
+    """Fields that are missing have their default, those that are new are left alone, and what is no manifest is none."""
+    path = tmp_path / "manifest.json"
+    path.write_text('{"format": 9, "step": 2, "new": [1], "data": {"batches": [{"name": "base", "size": 3}]}}')
+    found = manifest.read(path)
+    assert found is not None
+    assert (found.step, found.run, found.model.files, found.data.holdout) == (2, "", {}, None)
+    assert found.data.batches == [manifest.DataSet(name="base")]
+    for broken in (b"", b"[]", b"\xff", b'{"step": "two"}', b'{"settings": []}', b'{"model": null}'):
+        path.write_bytes(broken)
+        assert manifest.read(path) is None, broken
+        assert manifest.settings_of(path) == {}
+    assert manifest.read(tmp_path) is None
