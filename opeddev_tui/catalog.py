@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from opeddev_tui import checkpoints, decision, human
 from opeddev_tui.errors import Problem, StorageProblem
-from opeddev_tui.events import GradesMeasured
+from opeddev_tui.events import GradesMeasured, checkpoint_name
 from opeddev_tui.history import RunRecord, finished_steps, list_runs
 from opeddev_tui.storage import write_atomic
 from opeddev_tui.workspace import Workspace
@@ -50,7 +50,7 @@ class Entry(Struct, frozen=True):
     @property
     def name(self) -> str:
         """How people name it: run/checkpoint-75."""
-        return f"{self.run}/{self.folder.name}"
+        return checkpoint_name(self.folder)
 
 
 def list_entries(workspace: Workspace, records: Sequence[RunRecord] | None = None) -> list[Entry]:
@@ -62,7 +62,7 @@ def list_entries(workspace: Workspace, records: Sequence[RunRecord] | None = Non
         for record in runs
         for folder in checkpoints.list_folders(workspace.checkpoints(record.id))
     ]
-    marks = _marks(runs, entries, notes)
+    marks = _marks(workspace, runs, entries, notes)
     return [
         replace(entry, marks=tuple(marks[entry.folder]), note=notes.get(entry.name, {}).get("note", ""))
         for entry in entries
@@ -117,12 +117,15 @@ def size_of(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _marks(runs: Sequence[RunRecord], entries: Sequence[Entry], notes: dict[str, Any]) -> dict[Path, list[str]]:
+def _marks(
+    workspace: Workspace, runs: Sequence[RunRecord], entries: Sequence[Entry], notes: dict[str, Any]
+) -> dict[Path, list[str]]:
     marks: dict[Path, list[str]] = {entry.folder: [] for entry in entries}
 
-    def mark(path: str | Path, word: str) -> None:
-        if path and Path(path) in marks:
-            marks[Path(path)].append(word)
+    def mark(place: str | Path, word: str) -> None:
+        folder = place if isinstance(place, Path) else Path(workspace.located(place))
+        if folder in marks:
+            marks[folder].append(word)
 
     finished = finished_steps(list(runs))
     for record in runs:

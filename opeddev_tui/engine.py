@@ -24,8 +24,8 @@ from opeddev_tui.deciders import ControlDecider, Decider, RuleDecider
 from opeddev_tui.errors import Problem
 from opeddev_tui.events import Sink
 from opeddev_tui.fingerprint import file_hashes
-from opeddev_tui.history import list_runs, read_events
-from opeddev_tui.journal import Journal
+from opeddev_tui.history import list_runs
+from opeddev_tui.journal import Journal, read
 from opeddev_tui.lock import RunLock
 from opeddev_tui.run import Ending, Run, RunParts
 from opeddev_tui.steps import StepPlan, plan_step
@@ -74,11 +74,11 @@ class Engine(Struct, frozen=True):
             seed=self.loaded.settings.training.seed,
             model={
                 "name": self.loaded.settings.model.name,
-                "source": source,
+                "source": self.workspace.named(source),
                 "files": file_hashes(source),
                 "revision": models.commit_of(source, self.loaded.settings.model),
             },
-            parent=str(plan.parent) if plan.parent else None,
+            parent=self.workspace.named(str(plan.parent)) if plan.parent else None,
             data=data.describe(self.workspace),
         )
 
@@ -90,7 +90,7 @@ class Engine(Struct, frozen=True):
             write_atomic(self.workspace.run_manifest(parts.id), content)
         write_atomic(self.workspace.last_run_args, content)
         self.control.open_mailbox(folder)
-        past = read_events(self.workspace, parts.id)
+        past = read(folder)
         journal = Journal(folder)
         bus = Bus(journal, [self.sink, logs.EventLog()], past)
         for event in past:
@@ -119,8 +119,8 @@ class Engine(Struct, frozen=True):
             max_epochs=settings.training.num_train_epochs + settings.early_stop.max_extra_epochs,
             seed=settings.training.seed,
             model=settings.model.name,
-            parent=str(plan.parent) if plan.parent else "",
-            source=parts.source,
+            parent=self.workspace.named(str(plan.parent)) if plan.parent else "",
+            source=self.workspace.named(parts.source),
             data_fingerprint=parts.data.fingerprint,
             policy=settings.early_stop.policy,
             lora=settings.lora.enabled,

@@ -129,7 +129,7 @@ class Run:
         """Return the newest checkpoint of this run that can be trusted; say what cannot, and put it aside."""
         found = checkpoints.newest_verified(self._files.checkpoints, for_resume=True)
         for folder, problem in found.rejected:
-            self._bus.emit(ev.CheckpointRejected(path=str(folder), problem=problem))
+            self._bus.emit(ev.CheckpointRejected(path=ev.checkpoint_name(folder), problem=problem))
             checkpoints.set_aside(folder)
         if found.folder is None:
             if self._bus.state.progress is not None or self._bus.state.epochs:
@@ -137,8 +137,9 @@ class Run:
             return None
         manifest = checkpoints.read_manifest(found.folder)
         assert manifest is not None
-        self._bus.emit(ev.Resumed(checkpoint=str(found.folder), global_step=manifest.global_step, epoch=manifest.epoch))
-        if str(found.folder) not in self._bus.state.checkpoints:
+        name = ev.checkpoint_name(found.folder)
+        self._bus.emit(ev.Resumed(checkpoint=name, global_step=manifest.global_step, epoch=manifest.epoch))
+        if name not in self._bus.state.checkpoints:
             # killed between the disk and the journal
             self._bus.emit(checkpoints.saved_event(found.folder, manifest))
         return found.folder
@@ -231,9 +232,10 @@ class Run:
         )
 
     def _interrupted(self, reason: str) -> Ending:
-        found = checkpoints.newest_verified(self._files.checkpoints, for_resume=True)
-        step = checkpoints.step_of(found.folder) if found.folder else 0
-        self._bus.emit(ev.Interrupted(reason=reason, checkpoint=str(found.folder or ""), global_step=step or 0))
+        folder = checkpoints.newest_verified(self._files.checkpoints, for_resume=True).folder
+        step = checkpoints.step_of(folder) if folder else 0
+        name = ev.checkpoint_name(folder) if folder else ""
+        self._bus.emit(ev.Interrupted(reason=reason, checkpoint=name, global_step=step or 0))
         return Ending.INTERRUPTED
 
     def _halve(self, message: str) -> None:
@@ -248,11 +250,12 @@ class Run:
         self._plan = replace(self._plan, batch_size=smaller[-1], accumulation=effective // smaller[-1])
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+        folder = checkpoints.newest_verified(self._files.checkpoints, for_resume=True).folder
         self._bus.emit(
             ev.MemoryRetried(
                 batch_size=self._plan.batch_size,
                 accumulation=self._plan.accumulation,
-                checkpoint=str(checkpoints.newest_verified(self._files.checkpoints, for_resume=True).folder or ""),
+                checkpoint=ev.checkpoint_name(folder) if folder else "",
                 message=message,
             )
         )

@@ -239,7 +239,7 @@ class Session:
     def _rotate(self) -> None:
         state = self._bus.state
         best = state.best_epoch()
-        kept = [Path(state.epochs[best].checkpoint)] if best is not None else []
+        kept = [self._files.checkpoints / Path(state.epochs[best].checkpoint).name] if best is not None else []
         # the epoch just saved has no row yet but may be the best
         removed = checkpoints.rotate(
             self._files.checkpoints,
@@ -247,11 +247,11 @@ class Session:
             protected=[*kept, *self._files.pinned()],
         )
         for folder in removed:
-            self._bus.emit(ev.CheckpointRemoved(path=str(folder), reason="older than the newest kept"))
+            self._bus.emit(ev.CheckpointRemoved(path=ev.checkpoint_name(folder), reason="older than the newest kept"))
 
     def _checkpoint_at(self, global_step: int) -> str:
-        folder = checkpoints.folder_for(self._files.checkpoints, global_step)
-        return str(folder) if str(folder) in self._bus.state.checkpoints else ""
+        name = ev.checkpoint_name(checkpoints.folder_for(self._files.checkpoints, global_step))
+        return name if name in self._bus.state.checkpoints else ""
 
     # --- small things ---------------------------------------------------------------------------------------
 

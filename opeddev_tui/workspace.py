@@ -64,8 +64,12 @@ class Workspace:
         return stores.copy_words(self.root, self.path(self.paths.model_store))
 
     def located(self, recorded: str) -> str:
-        """Return where a checkpoint or model folder that was ``recorded`` by its absolute path is now."""
+        """Return where a checkpoint or model that a journal or manifest names is now."""
         return stores.located(self.store, recorded, self.root)
+
+    def named(self, place: str) -> str:
+        """Return how a checkpoint or model at ``place`` is recorded: a name that a move does not change."""
+        return stores.named(self.store, place, self.root)
 
     def adopt(self) -> None:
         """Write down where this workspace is now, if it has checkpoints; raises ``StorageProblem``.

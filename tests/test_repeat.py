@@ -153,7 +153,7 @@ def test_other_ends_are_not_the_same() -> None:
 
 
 def test_manifests_of_other_versions_are_read(tmp_path: Path) -> None:
-    """Fields that are missing have their default, those that are new are left alone, and what is no manifest is none."""
+    """Missing fields have their default, new ones are left alone, and what is no manifest is none."""
     path = tmp_path / "manifest.json"
     path.write_text('{"format": 9, "step": 2, "new": [1], "data": {"batches": [{"name": "base", "size": 3}]}}')
     found = manifest.read(path)
