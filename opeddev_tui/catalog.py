@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from opeddev_tui import checkpoints, decision, human
 from opeddev_tui.errors import Problem, StorageProblem
-from opeddev_tui.events import GradesMeasured
+from opeddev_tui.events import GradesMeasured, checkpoint_name
 from opeddev_tui.format import size
 from opeddev_tui.history import RunRecord, finished_steps, list_runs
 from opeddev_tui.storage import folder_size, free_space, write_atomic
@@ -50,7 +50,7 @@ class Entry(Struct, frozen=True):
     @property
     def name(self) -> str:
         """How people name it: run/checkpoint-75."""
-        return f"{self.run}/{self.folder.name}"
+        return checkpoint_name(self.folder)
 
 
 def list_entries(workspace: Workspace, records: Sequence[RunRecord] | None = None) -> list[Entry]:
@@ -62,7 +62,7 @@ def list_entries(workspace: Workspace, records: Sequence[RunRecord] | None = Non
         for record in runs
         for folder in checkpoints.list_folders(workspace.checkpoints(record.id))
     ]
-    marks = _marks(runs, entries, notes)
+    marks = _marks(workspace, runs, entries, notes)
     return [
         replace(entry, marks=tuple(marks[entry.folder]), note=notes.get(entry.name, {}).get("note", ""))
         for entry in entries
@@ -123,12 +123,15 @@ def _gain(record: RunRecord, epoch: int | None) -> tuple[float | None, tuple[flo
     return difference.mean, difference.interval
 
 
-def _marks(runs: Sequence[RunRecord], entries: Sequence[Entry], notes: dict[str, Any]) -> dict[Path, list[str]]:
+def _marks(
+    workspace: Workspace, runs: Sequence[RunRecord], entries: Sequence[Entry], notes: dict[str, Any]
+) -> dict[Path, list[str]]:
     marks: dict[Path, list[str]] = {entry.folder: [] for entry in entries}
 
-    def mark(path: str | Path, word: str) -> None:
-        if path and Path(path) in marks:
-            marks[Path(path)].append(word)
+    def mark(place: str | Path, word: str) -> None:
+        folder = place if isinstance(place, Path) else Path(workspace.located(place))
+        if folder in marks:
+            marks[folder].append(word)
 
     finished = finished_steps(list(runs))
     for record in runs:
@@ -222,7 +225,7 @@ def pinned_folders(workspace: Workspace, run: str) -> list[Path]:
     return [folder for folder in folders if notes.get(f"{run}/{folder.name}", {}).get("pinned")]
 
 
-# --- room and differences
+# --- room
 
 
 def disk_budget(store: Path, checkpoint_size: int, kept: int) -> str | None:
@@ -231,15 +234,3 @@ def disk_budget(store: Path, checkpoint_size: int, kept: int) -> str | None:
     if checkpoint_size * kept <= free:
         return None
     return f"{kept} checkpoints of {size(checkpoint_size)} are kept, {size(free)} are free"
-
-
-def difference(one: dict[str, Any], two: dict[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
-    """Return (name, value in ``one``, value in ``two``) of everything that differs, tables flattened with dots."""
-    found: list[tuple[str, Any, Any]] = []
-    for key in dict.fromkeys([*one, *two]):
-        a, b = one.get(key), two.get(key)
-        if isinstance(a, dict) and isinstance(b, dict):
-            found += difference(a, b, f"{prefix}{key}.")
-        elif a != b:
-            found.append((f"{prefix}{key}", a, b))
-    return found

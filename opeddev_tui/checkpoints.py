@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from opeddev_tui.events import CheckpointSaved
+from opeddev_tui.events import CheckpointSaved, checkpoint_name
 from opeddev_tui.storage import sync_folder, told_clearly, write_atomic
 
 MANIFEST = "MANIFEST.json"
@@ -128,7 +128,7 @@ def _seal(content: bytes) -> str:
 def saved_event(folder: Path, manifest: Manifest) -> CheckpointSaved:
     """Return the event that tells of a published checkpoint."""
     return CheckpointSaved(
-        path=str(folder),
+        path=checkpoint_name(folder),
         global_step=manifest.global_step,
         epoch=manifest.epoch,
         size=manifest.size,

@@ -5,11 +5,12 @@ step's best so far, up to a maximum of extra epochs; otherwise stop.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from msgspec import Struct
 
 from opeddev_tui.events import HoldoutEvaluated, Verdict
+from opeddev_tui.intervals import percentile_interval, resampled_sums
 
 
 class Limits(Struct, frozen=True):
@@ -59,31 +60,15 @@ def paired_difference(
     mean = sum(gains) / total if total else 0.0
     indices = range(len(gains))
     per_token = [gain / count for gain, count in zip(gains, tokens, strict=True)]
+    sums, weights = resampled_sums([gains, tokens], samples, seed)
     worst = sorted((i for i in indices if per_token[i] < 0), key=lambda i: per_token[i])[:5]
     return Difference(
         mean=mean,
-        interval=_interval(gains, tokens, confidence, samples, seed),
+        interval=percentile_interval(sums / weights, confidence),
         better=sum(gain > 0 for gain in gains),
         worse=sum(gain < 0 for gain in gains),
         worst=tuple(worst),
     )
-
-
-def _interval(
-    gains: Sequence[float], tokens: Sequence[int], confidence: float, samples: int, seed: int
-) -> tuple[float, float]:
-    import numpy as np
-
-    count = len(gains)
-    generator = np.random.default_rng(seed)
-    pairs = np.array([gains, tokens], dtype=float)
-    # a resample is how often each example was drawn; a few hundred at a time keep the memory small
-    parts = [samples // 10] * 10
-    resampled = [pairs @ generator.multinomial(count, np.full(count, 1 / count), size=part).T for part in parts]
-    sums, weights = np.concatenate(resampled, axis=1)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(sums / weights, [tail, 1 - tail])
-    return float(low), float(high)
 
 
 def best_before(history: Mapping[int, HoldoutEvaluated], epoch: int) -> int | None:

@@ -12,15 +12,16 @@ from pathlib import Path
 
 from opeddev_tui import events as ev
 from opeddev_tui import human
-from opeddev_tui.control import Annotate, send
+from opeddev_tui.control import Record, send
 from opeddev_tui.errors import TrainingProblem
 from opeddev_tui.format import moment
 from opeddev_tui.journal import Journal, read
+from opeddev_tui.lock import RunLock, lock_holder
 from opeddev_tui.settings import Settings
 from opeddev_tui.state import RunState, reduce
 from opeddev_tui.storage import told_clearly
 from opeddev_tui.text import clean, clean_line
-from opeddev_tui.workspace import RunLock, Workspace, lock_holder
+from opeddev_tui.workspace import Workspace
 
 TITLE = "# Observations\n"
 # a training of this process may still be giving its lock back
@@ -144,10 +145,11 @@ def annotate(workspace: Workspace, run: str, note: str, epoch: int | None = None
     if epoch is None and state.epochs:
         epoch = max(state.epochs)
     newest = next(iter(reversed(workspace.run_ids())), "")
+    said = ev.Annotated(epoch=epoch, note=note)
     if not state.over and run == newest and lock_holder(workspace) is not None:
-        send(workspace.run_folder(run), Annotate(epoch=epoch, note=note))
+        send(workspace.run_folder(run), Record(said))
         return "handed to the running training, which keeps it at its next optimizer step"
-    record(workspace, run, [ev.Annotated(epoch=epoch, note=note)])
+    record(workspace, run, [said])
     return f"kept in {workspace.relative(workspace.path(workspace.paths.observations))} and in the journal"
 
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from opeddev_tui.forecast import Fit, Forecast
-from opeddev_tui.series import StepPoint, loss_interval, share_interval
+from opeddev_tui.intervals import wilson
+from opeddev_tui.series import StepPoint, loss_interval
 from opeddev_tui.state import RunState
 from opeddev_tui.text import clean_line
 
@@ -248,7 +249,7 @@ def _grades_over_size(axes: Axes, series: Sequence[StepPoint]) -> None:
     rows = [point.rows for point in series]
     measured = [point.grades for point in series if point.grades is not None]
     exact = [100 * item.exact for item in measured]
-    intervals = [share_interval(item.exact, len(item.reference)) for item in measured]
+    intervals = [wilson(item.exact * len(item.reference), len(item.reference)) for item in measured]
     shares = [(100 * low, 100 * high) for low, high in intervals]
     axes.errorbar(rows, exact, yerr=_bars(exact, shares), color=BLUE, marker="o", label="model, 95% interval", zorder=3)
     baselines = [("always the majority class", [100 * item.majority_exact for item in measured], ORANGE, "v", "--")]

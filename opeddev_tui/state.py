@@ -74,6 +74,7 @@ class RunState:
     samples: list[ev.SamplesGenerated] = field(default_factory=list)
     streaming: ev.SamplesStreaming | None = None
     epochs: dict[int, ev.EpochFinished] = field(default_factory=dict)
+    # by name (run/checkpoint-75), also where version 0.1 recorded a path
     checkpoints: dict[str, ev.CheckpointSaved] = field(default_factory=dict)
     rejected: list[ev.CheckpointRejected] = field(default_factory=list)
     rows_trained: dict[int, list[int]] = field(default_factory=dict)
@@ -197,13 +198,17 @@ def _decided(state: RunState, event: ev.Decided) -> None:
         state.status = "training"
 
 
+def _saved(state: RunState, event: ev.CheckpointSaved) -> None:
+    state.checkpoints[ev.checkpoint_name(event.path)] = event
+
+
 def _removed(state: RunState, event: ev.CheckpointRemoved) -> None:
-    state.checkpoints.pop(event.path, None)
+    state.checkpoints.pop(ev.checkpoint_name(event.path), None)
 
 
 def _rejected(state: RunState, event: ev.CheckpointRejected) -> None:
     state.rejected.append(event)
-    state.checkpoints.pop(event.path, None)
+    state.checkpoints.pop(ev.checkpoint_name(event.path), None)
 
 
 def _rated(state: RunState, event: ev.Rated) -> None:
@@ -263,7 +268,7 @@ _HANDLERS: dict[type, Callable[[RunState, Any], None]] = {
     ev.HoldoutEvaluated: _keep("holdout", "epoch"),
     ev.GradesMeasured: _keep("grades", "epoch"),
     ev.SamplesGenerated: _samples,
-    ev.CheckpointSaved: _keep("checkpoints", "path"),
+    ev.CheckpointSaved: _saved,
     ev.CheckpointRejected: _rejected,
     ev.CheckpointRemoved: _removed,
     ev.RowsTrained: _rows,

@@ -23,7 +23,7 @@ from opeddev_tui import settings as st
 from opeddev_tui.chat import LeftPadCollator, TokenRow
 from opeddev_tui.errors import SettingsProblem, TrainingProblem
 from opeddev_tui.events import Progress, finite
-from opeddev_tui.models import Precision, resolve_precision
+from opeddev_tui.precision import Precision, resolve_precision
 from opeddev_tui.sampler import LikeLengthSampler
 from opeddev_tui.storage import told_clearly, unwritable
 

@@ -18,6 +18,7 @@ from opeddev_tui.config import LoadedSettings
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.format import duration, number, share, size
 from opeddev_tui.history import read_run
+from opeddev_tui.manifest import difference, settings_of
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.workspace import Workspace
 
@@ -119,7 +120,7 @@ def _row(entry: catalog.Entry) -> list[str]:
 def _show(context: Context) -> int:
     entry = context.find(context.options.checkpoint)
     problems = checkpoints.problems_of(entry.folder)
-    settings = _run_manifest(context.workspace, entry).get("settings", {})
+    settings = settings_of(context.workspace.run_manifest(entry.run))
     if context.options.json:
         _print_json({**as_json(entry), "problems": problems, "settings": settings})
         return 0
@@ -141,21 +142,13 @@ def _verify(context: Context) -> int:
     return StorageProblem.exit_code if any(problems for _, problems in found) else 0
 
 
-def _run_manifest(workspace: Workspace, entry: catalog.Entry) -> dict[str, Any]:
-    try:
-        manifest: dict[str, Any] = json.loads(workspace.run_manifest(entry.run).read_text())
-    except (OSError, ValueError):
-        return {}
-    return manifest
-
-
 def _diff(context: Context) -> int:
     one, two = context.find(context.options.one), context.find(context.options.two)
     pairs = [
-        *catalog.difference(as_json(one), as_json(two)),
-        *catalog.difference(
-            _run_manifest(context.workspace, one).get("settings", {}),
-            _run_manifest(context.workspace, two).get("settings", {}),
+        *difference(as_json(one), as_json(two)),
+        *difference(
+            settings_of(context.workspace.run_manifest(one.run)),
+            settings_of(context.workspace.run_manifest(two.run)),
             "settings.",
         ),
     ]

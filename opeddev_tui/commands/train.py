@@ -16,8 +16,9 @@ from opeddev_tui.background import start_detached
 from opeddev_tui.commands.options import add_workspace, load_settings
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.console import ConsoleView
-from opeddev_tui.control import Control, Stop
-from opeddev_tui.workspace import Workspace, reserved
+from opeddev_tui.control import Control, StepRequest, Stop
+from opeddev_tui.lock import reserved
+from opeddev_tui.workspace import Workspace
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _detach(root: Path, loaded: LoadedSettings, options: argparse.Namespace) -> int:
-    """Start the training in a process of its own and say how to get to it."""
+    """StepRequest the training in a process of its own and say how to get to it."""
     words = ["train", "--in-background", "-w", str(root), "--step", options.step]
     words += ["--policy", options.policy] if options.policy else []
     words += ["--new"] if options.new else []
@@ -73,10 +74,9 @@ def _detach(root: Path, loaded: LoadedSettings, options: argparse.Namespace) -> 
 def _in_background(root: Path, loaded: LoadedSettings, options: argparse.Namespace) -> int:
     """Be the process that ``--detach`` starts: the app without a terminal, until somebody attaches."""
     with reserved(Workspace(root, loaded.settings.paths)):
-        from opeddev_tui.ui.live import Start
         from opeddev_tui.ui.run import run_app
 
-        start = Start(which=options.step, new=options.new, start_from=options.start_from)
+        start = StepRequest(which=options.step, new=options.new, start_from=options.start_from)
         return run_app(root, loaded, start=start, detached=True)
 
 
@@ -133,7 +133,6 @@ def how_to_answer(root: Path) -> str:
 def _train(root: Path, loaded: LoadedSettings, *, which: str, new: bool, start_from: str, console: Console) -> int:
     with console.status("loading the training stack"):
         from opeddev_tui.engine import run_steps
-        from opeddev_tui.steps import StepRequest
 
     control = Control()
     answer_with = how_to_answer(root) if loaded.settings.early_stop.policy == "ask" else ""

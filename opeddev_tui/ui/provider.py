@@ -17,9 +17,10 @@ from opeddev_tui.config import LoadedSettings
 from opeddev_tui.control import AnyCommand, send
 from opeddev_tui.events import RunStarted, TokenStats
 from opeddev_tui.journal import JournalReader, length
+from opeddev_tui.lock import lock_holder
 from opeddev_tui.state import RunState, reduce
 from opeddev_tui.ui.view import BatchRow, RunRow, Whose
-from opeddev_tui.workspace import Workspace, lock_holder
+from opeddev_tui.workspace import Workspace
 
 LOG_BYTES = 300_000
 

@@ -5,7 +5,6 @@ Pure but for ``read_shelf``, which reads the disk: call that in a thread.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from opeddev_tui import catalog
 from opeddev_tui.catalog import Entry
 from opeddev_tui.format import duration, number, share, signed, size
 from opeddev_tui.history import list_runs
+from opeddev_tui.manifest import difference, settings_of
 from opeddev_tui.pruning import Removal
 from opeddev_tui.settings import Settings
 from opeddev_tui.storage import free_space
@@ -67,19 +67,10 @@ def read_shelf(workspace: Workspace, settings: Settings) -> Shelf:
     return Shelf(
         tuple(entries),
         {record.id: record.state.started.batch for record in records if record.state.started},
-        {run: _settings_of(workspace, run) for run in {entry.run for entry in entries}},
+        {run: settings_of(workspace.run_manifest(run)) for run in {entry.run for entry in entries}},
         free_space(workspace.store),
         catalog.disk_budget(workspace.store, newest, kept) or "",
     )
-
-
-def _settings_of(workspace: Workspace, run: str) -> dict[str, Any]:
-    try:
-        found = json.loads(workspace.run_manifest(run).read_text())
-    except (OSError, ValueError):
-        return {}
-    settings = found.get("settings", {}) if isinstance(found, dict) else {}
-    return settings if isinstance(settings, dict) else {}
 
 
 # --- lines of the table
@@ -243,8 +234,8 @@ def differences(shelf: Shelf, one: Entry, two: Entry) -> list[tuple[str, str, st
             "kind": kind(entry), "grew from": lineage(shelf, entry)[0], "note": entry.note,
         }  # fmt: skip
 
-    pairs = catalog.difference(facts(one), facts(two))
-    pairs += catalog.difference(shelf.settings.get(one.run, {}), shelf.settings.get(two.run, {}))
+    pairs = difference(facts(one), facts(two))
+    pairs += difference(shelf.settings.get(one.run, {}), shelf.settings.get(two.run, {}))
     return [(clean_line(name), _text(a), _text(b)) for name, a, b in pairs]
 
 
