@@ -4,6 +4,7 @@ The rule: after the planned epochs, go on while the hold-out loss or the human e
 step's best so far, up to a maximum of extra epochs; otherwise stop.
 """
 
+import math
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -72,7 +73,7 @@ def paired_difference(
 
 def best_before(history: Mapping[int, HoldoutEvaluated], epoch: int) -> int | None:
     """Return the epoch before ``epoch`` with the lowest finite loss (0 included), the earliest among equals."""
-    earlier = [(item.loss, number) for number, item in history.items() if number < epoch and item.loss == item.loss]
+    earlier = [(item.loss, number) for number, item in history.items() if number < epoch and not math.isnan(item.loss)]
     return min(earlier)[1] if earlier else None
 
 
@@ -118,7 +119,7 @@ def judge(
 def _difference(
     epoch: int, compared: int | None, history: Mapping[int, HoldoutEvaluated], limits: Limits
 ) -> Difference | None:
-    if compared is None or epoch not in history or history[epoch].loss != history[epoch].loss:
+    if compared is None or epoch not in history or math.isnan(history[epoch].loss):
         return None
     return paired_difference(history[compared], history[epoch], confidence=limits.confidence)
 

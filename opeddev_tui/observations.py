@@ -7,8 +7,8 @@ a run that is over.
 import fcntl
 import os
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from opeddev_tui import events as ev
@@ -125,31 +125,26 @@ def record(workspace: Workspace, run: str, events: Sequence[ev.AnyEvent]) -> Non
                 keep_note(workspace.path(workspace.paths.observations), state, note)
 
 
-def _sole_writer(workspace: Workspace, folder: Path) -> AbstractContextManager[object]:
+@contextmanager
+def _sole_writer(workspace: Workspace, folder: Path) -> Iterator[None]:
     """Hold the workspace's lock; a finished run needs none, since no training writes its journal ever again."""
     if reduce(read(folder)).status == "finished":
-        return nullcontext()
+        yield
+        return
     lock = RunLock(workspace)
     end = time.monotonic() + _LOCK_SECONDS
     while True:
         try:
             lock.acquire()
-            return closing(_Held(lock))
+            break
         except BusyProblem:
             if time.monotonic() >= end:
                 raise
             time.sleep(0.05)
-
-
-class _Held:
-    """A lock that is held until it is closed."""
-
-    def __init__(self, lock: RunLock) -> None:
-        self._lock = lock
-
-    def close(self) -> None:
-        """Give it back."""
-        self._lock.release()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def annotate(workspace: Workspace, run: str, note: str, epoch: int | None = None) -> str:

@@ -5,6 +5,7 @@ The state belongs to whoever applies the events (each thread its own); curves ar
 
 from __future__ import annotations  # array[float] is only subscriptable from Python 3.12
 
+import math
 from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -48,7 +49,7 @@ class Curves:
         for at, loss in zip(reversed(self.epoch), reversed(self.loss), strict=True):
             if at <= epoch - 1 + 1e-9:
                 break
-            if at <= epoch + 1e-9 and loss == loss:
+            if at <= epoch + 1e-9 and not math.isnan(loss):
                 total, count = total + loss, count + 1
         return total / count if count else None
 
@@ -104,6 +105,13 @@ class RunState:
     def over(self) -> bool:
         """True when nothing more will happen unless somebody starts it."""
         return self.status in ("interrupted", "failed", "finished", "empty")
+
+    @property
+    def begun(self) -> ev.RunStarted:
+        """How the run began; raises ``ValueError`` for a state without a beginning, which recorded runs never are."""
+        if self.started is None:
+            raise ValueError("the run has not begun")
+        return self.started
 
     @property
     def repeats(self) -> str:
