@@ -119,7 +119,7 @@ def judge(
 def _difference(
     epoch: int, compared: int | None, history: Mapping[int, HoldoutEvaluated], limits: Limits
 ) -> Difference | None:
-    if compared is None or epoch not in history or history[epoch].loss != history[epoch].loss:
+    if compared is None or epoch not in history or math.isnan(history[epoch].loss):
         return None
     return paired_difference(history[compared], history[epoch], confidence=limits.confidence)
 

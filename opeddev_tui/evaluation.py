@@ -6,11 +6,12 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
+from opeddev_tui.causal_lm import CausalLM
 from opeddev_tui.chat import IGNORED, LeftPadCollator, TokenRow
 
 
 def example_losses(
-    model: Any,
+    model: CausalLM,
     rows: Sequence[TokenRow],
     collate: LeftPadCollator,
     *,
@@ -40,7 +41,7 @@ def example_losses(
 
 
 @torch.no_grad()
-def _batch_losses(model: Any, batch: dict[str, Any]) -> tuple[list[float], list[int]]:
+def _batch_losses(model: CausalLM, batch: dict[str, Any]) -> tuple[list[float], list[int]]:
     device = next(model.parameters()).device
     labels = batch.pop("labels").to(device)
     batch.pop("rows", None)

@@ -88,7 +88,6 @@ def collect(workspace: Workspace, records: Sequence[RunRecord]) -> Findings:
 def summary(chosen: Sequence[RunRecord]) -> str:
     """Return what came out, in a sentence or two."""
     first, last = chosen[0].state, chosen[-1].state
-    assert last.started is not None
     best = last.best_epoch()
     assert best is not None
     low, high = series.loss_interval(last.holdout[best]) if best in last.holdout else (last.epochs[best].val_loss,) * 2
@@ -96,9 +95,9 @@ def summary(chosen: Sequence[RunRecord]) -> str:
     count = "One step" if len(chosen) == 1 else f"{len(chosen)} steps"
     since = f" from {start.val_loss:.3f}" if start else ""
     text = (
-        f"{count} on {last.started.rows} rows took the hold-out loss{since} to {last.epochs[best].val_loss:.3f} nats "
-        f"a token (step {last.started.step}, epoch {best}; 95% interval {low:.3f} to {high:.3f}; "
-        f"{last.started.holdout_rows} hold-out rows)."
+        f"{count} on {last.begun.rows} rows took the hold-out loss{since} to {last.epochs[best].val_loss:.3f} nats "
+        f"a token (step {last.begun.step}, epoch {best}; 95% interval {low:.3f} to {high:.3f}; "
+        f"{last.begun.holdout_rows} hold-out rows)."
     )
     grades = last.grades.get(best)
     if grades is None:

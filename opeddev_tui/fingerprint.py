@@ -2,21 +2,22 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import torch
+
+from opeddev_tui.causal_lm import CausalLM
 
 # elements of a tensor hashed at a time, to keep the extra memory small
 _CHUNK = 1 << 22
 
 
-def parameter_counts(model: Any) -> tuple[int, int]:
+def parameter_counts(model: CausalLM) -> tuple[int, int]:
     """Return (all, trainable) parameters."""
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
     return sum(size for size, _ in sizes), sum(size for size, trains in sizes if trains)
 
 
-def fingerprint(model: Any) -> str:
+def fingerprint(model: CausalLM) -> str:
     """Return 16 hex digits that tell one set of weights from another.
 
     Two exact integer checksums a tensor (sum of the bits; sum weighted by position) computed where the tensor is,

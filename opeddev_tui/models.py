@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError
 
 from opeddev_tui import settings as st
+from opeddev_tui.causal_lm import CausalLM
 from opeddev_tui.checkpoints import Manifest, read_manifest
 from opeddev_tui.errors import ModelProblem
 from opeddev_tui.stores import located
@@ -78,11 +79,12 @@ def load_tokenizer(source: str, model: st.Model) -> Any:
     return tokenizer
 
 
-def _load_plain(source: str, model: st.Model) -> Any:
+def _load_plain(source: str, model: st.Model) -> CausalLM:
     from transformers import AutoModelForCausalLM
 
     placement: dict[str, Any] = {"device_map": model.device_map} if torch.cuda.is_available() else {}
     loader: Any = AutoModelForCausalLM  # its types do not know output_loading_info
+    loaded: CausalLM
     try:
         loaded, found = loader.from_pretrained(
             source,
@@ -101,7 +103,7 @@ def _load_plain(source: str, model: st.Model) -> Any:
     return loaded
 
 
-def load_model(source: str, model: st.Model) -> Any:
+def load_model(source: str, model: st.Model) -> CausalLM:
     """Return the model at ``source`` in float32: a hub name, a model folder, or a checkpoint of ours.
 
     An adapter checkpoint is merged into the model it grew from, following its lineage.
@@ -112,16 +114,17 @@ def load_model(source: str, model: st.Model) -> Any:
     return _merged_adapter(Path(source), manifest, model)
 
 
-def _merged_adapter(folder: Path, manifest: Manifest, model: st.Model) -> Any:
+def _merged_adapter(folder: Path, manifest: Manifest, model: st.Model) -> CausalLM:
     from peft import PeftModel
 
     base = load_model(_base_of(folder, manifest), model)
     try:
-        merged = PeftModel.from_pretrained(base, str(folder)).merge_and_unload()
+        merged: Any = PeftModel.from_pretrained(base, str(folder)).merge_and_unload()
     except _LOADING as error:
         raise loading_problem(str(folder), "adapter", error) from error
     # PEFT froze the base; merged, it is an ordinary model again that a full step can train
-    return merged.requires_grad_(True)
+    trainable: CausalLM = merged.requires_grad_(True)
+    return trainable
 
 
 def full_source(source: str) -> str:
@@ -135,15 +138,17 @@ def _base_of(folder: Path, manifest: Manifest) -> str:
     return located(folder.parent.parent, manifest.base)
 
 
-def with_adapters(model: Any, lora: st.Lora, trained: Path | None = None) -> Any:
+def with_adapters(model: CausalLM, lora: st.Lora, trained: Path | None = None) -> CausalLM:
     """Return ``model`` with trainable LoRA adapters, fresh or those of the checkpoint ``trained``.
 
     The model's own weights are frozen.
     """
     from peft import LoraConfig, PeftModel, get_peft_model
 
+    adapted: CausalLM
     if trained is not None:
-        return PeftModel.from_pretrained(model, str(trained), is_trainable=True)
+        adapted = PeftModel.from_pretrained(model, str(trained), is_trainable=True)
+        return adapted
     targets = lora.target_modules if lora.target_modules == "all-linear" else lora.target_modules.split(",")
     config = LoraConfig(
         r=lora.r,
@@ -152,4 +157,5 @@ def with_adapters(model: Any, lora: st.Lora, trained: Path | None = None) -> Any
         target_modules=targets,
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(model, config)
+    adapted = get_peft_model(model, config)
+    return adapted

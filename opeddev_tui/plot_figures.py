@@ -71,7 +71,6 @@ def new_figure(height: float, width: float = _WIDTH) -> Figure:
 
 def loss_figure(state: RunState) -> Figure:
     """Return train and hold-out loss over the epochs of one step, with its best epoch and its decisions."""
-    assert state.started is not None
     with drawing():
         figure = new_figure(3.9)
         axes = figure.add_subplot()
@@ -85,7 +84,7 @@ def loss_figure(state: RunState) -> Figure:
         axes.set_xlabel("epoch (0: before the step)")
         axes.set_ylabel("loss (nats per token)")
         axes.set_title(
-            f"Step {state.started.step}: {clean_line(state.started.batch, max_chars=40)}, {state.started.rows} rows",
+            f"Step {state.begun.step}: {clean_line(state.begun.batch, max_chars=40)}, {state.begun.rows} rows",
             pad=18,
         )
         _legend(axes, below=-0.17, first="hold-out")

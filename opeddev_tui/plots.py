@@ -81,11 +81,9 @@ def figures(records: Sequence[RunRecord], *, step: int | None = None) -> Iterato
     """
     chosen = series.steps_of(records)
     for record in chosen:
-        started = record.state.started
-        assert started is not None
         if step not in (None, record.step):
             continue
-        name = file_name(started.batch)
+        name = file_name(record.state.begun.batch)
         yield f"loss_step_{name}", loss_figure(record.state)
         pairs = before_and_after([record])
         if pairs:

@@ -32,9 +32,8 @@ def steps(chosen: Sequence[RunRecord]) -> Table:
     """Return one row a step: sizes and hold-out losses."""
     rows = []
     for record in chosen:
-        state, started = record.state, record.state.started
+        state, started = record.state, record.state.begun
         best = state.best_epoch()
-        assert started is not None
         assert best is not None
         rows.append(
             (

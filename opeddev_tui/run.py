@@ -2,7 +2,6 @@
 
 import enum
 from pathlib import Path
-from typing import Any
 
 import torch
 from msgspec import Struct
@@ -13,6 +12,7 @@ from opeddev_tui import events as ev
 from opeddev_tui import settings as st
 from opeddev_tui.batches import StepData
 from opeddev_tui.bus import Bus
+from opeddev_tui.causal_lm import CausalLM
 from opeddev_tui.control import Control
 from opeddev_tui.deciders import Decider, StopRequested
 from opeddev_tui.errors import ModelProblem
@@ -39,7 +39,7 @@ class RunParts(Struct):
     data: StepData
     tokens: StepTokens
     memory: ev.MemoryEstimated
-    model: Any
+    model: CausalLM | None
 
 
 class Run:
@@ -70,8 +70,7 @@ class Run:
 
     @property
     def _started(self) -> ev.RunStarted:
-        assert self._bus.state.started is not None
-        return self._bus.state.started
+        return self._bus.state.begun
 
     def _first_plan(self) -> training.Plan:
         training_settings, lora = self._settings.training, self._settings.lora
@@ -135,8 +134,7 @@ class Run:
             if self._bus.state.progress is not None or self._bus.state.epochs:
                 self._bus.emit(ev.Resumed(checkpoint="", global_step=0, epoch=0.0))
             return None
-        manifest = checkpoints.read_manifest(found.folder)
-        assert manifest is not None
+        manifest = checkpoints.manifest_of(found.folder)
         name = ev.checkpoint_name(found.folder)
         self._bus.emit(ev.Resumed(checkpoint=name, global_step=manifest.global_step, epoch=manifest.epoch))
         if name not in self._bus.state.checkpoints:
@@ -171,8 +169,7 @@ class Run:
 
     def _goes_on(self, session: Session, resume: Path) -> bool:
         """Finish what the interruption left of the checkpoint's epoch; True if there is more to train."""
-        manifest = checkpoints.read_manifest(resume)
-        assert manifest is not None
+        manifest = checkpoints.manifest_of(resume)
         if manifest.global_step % self._steps_per_epoch:
             return True
         return session.close_epoch(round(manifest.epoch), manifest.global_step, None)

@@ -16,6 +16,7 @@ from opeddev_tui import events as ev
 from opeddev_tui import settings as st
 from opeddev_tui.agreement import agreement, classifier_exact
 from opeddev_tui.bus import Bus
+from opeddev_tui.causal_lm import CausalLM, Tokenizer
 from opeddev_tui.chat import ChatEncoder, LeftPadCollator, TokenRow
 from opeddev_tui.fingerprint import fingerprint
 from opeddev_tui.precision import Precision, autocast
@@ -40,15 +41,15 @@ class Holdout(Struct, frozen=True):
 class Loaded(Struct, frozen=True):
     """A model in memory with all that belongs to it."""
 
-    model: Any
-    tokenizer: Any
+    model: CausalLM
+    tokenizer: Tokenizer
     encoder: ChatEncoder
     precision: Precision
 
     @property
     def device(self) -> torch.device:
         """Where the model's weights are."""
-        return next(self.model.parameters()).device  # type: ignore[no-any-return]
+        return next(self.model.parameters()).device
 
 
 class Scorer:

@@ -220,8 +220,7 @@ class Session:
     # --- checkpoints ----------------------------------------------------------------------------------------
 
     def _manifest(self, global_step: int, epoch: float) -> checkpoints.Manifest:
-        started = self._bus.state.started
-        assert started is not None
+        started = self._bus.state.begun
         evaluated = self._bus.state.holdout.get(round(epoch)) if float(epoch).is_integer() else None
         return checkpoints.Manifest(
             run=started.run,

@@ -107,6 +107,13 @@ class RunState:
         return self.status in ("interrupted", "failed", "finished", "empty")
 
     @property
+    def begun(self) -> ev.RunStarted:
+        """How the run began; raises ``ValueError`` for a state without a beginning, which recorded runs never are."""
+        if self.started is None:
+            raise ValueError("the run has not begun")
+        return self.started
+
+    @property
     def repeats(self) -> str:
         """The run that this one repeats; empty for a run of its own."""
         return self.started.repeats if self.started is not None else ""

@@ -37,7 +37,7 @@ class Tryout:
 
     @property
     def _device(self) -> torch.device:
-        return next(self._model.parameters()).device  # type: ignore[no-any-return]
+        return next(self._model.parameters()).device
 
     def stream(self, prompt: str, history: Sequence[Message] = ()) -> Iterator[str]:
         """Yield pieces of the answer to ``prompt`` as they are generated; the system prompt is the settings' own."""

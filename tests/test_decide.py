@@ -15,7 +15,7 @@ from opeddev_tui.commands import decide
 from opeddev_tui.control import MAILBOX_NAME, Annotate, Control, Decide, SampleNow, send
 from opeddev_tui.errors import TrainingProblem
 from opeddev_tui.journal import Journal
-from opeddev_tui.workspace import RunLock
+from opeddev_tui.lock import RunLock
 
 Make = Callable[..., Path]
 ASK = ("--policy", "ask")
