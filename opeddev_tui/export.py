@@ -49,7 +49,7 @@ def _write_model(entry: Entry, settings: st.Settings, folder: Path, *, adapter: 
         for path in [*entry.folder.glob("adapter_*"), *entry.folder.glob("*.jinja")]:
             shutil.copy2(path, folder)
     else:
-        models.load_model(str(entry.folder), settings.model).save_pretrained(folder, safe_serialization=True)
+        models.load_model(str(entry.folder), settings.model).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 

@@ -12,7 +12,7 @@ import pytest
 from opeddev_tui import events as ev
 from opeddev_tui.cli import main
 from opeddev_tui.commands import decide
-from opeddev_tui.control import MAILBOX_NAME, Annotate, Control, Decide, SampleNow, send
+from opeddev_tui.control import MAILBOX_NAME, Control, Decide, Record, SampleNow, send
 from opeddev_tui.errors import TrainingProblem
 from opeddev_tui.journal import Journal
 from opeddev_tui.lock import RunLock
@@ -37,7 +37,7 @@ def test_a_training_in_a_plain_terminal_is_answered_by_the_command(
     follower = eh.Follower(root)
     follower.wait(asked(1), process)
     # other commands are carried out meanwhile, and the question stays open
-    send(eh.last_run(root), Annotate(epoch=1, note="said elsewhere"))
+    send(eh.last_run(root), Record(ev.Annotated(epoch=1, note="said elsewhere")))
     send(eh.last_run(root), SampleNow())
     follower.wait(lambda event: isinstance(event, ev.SamplesGenerated) and event.on_demand, process)
     assert main(["decide", "continue", "-w", str(root), "--note", "from afar"]) == 0
