@@ -32,7 +32,7 @@ class CausalLM(Protocol):
     def state_dict(self) -> Mapping[str, torch.Tensor]:
         """Return all weights and buffers by name; shared ones under each of their names."""
 
-    def save_pretrained(self, folder: str | Path) -> None:
+    def save_pretrained(self, folder: str | Path, **options: Any) -> None:
         """Write an ordinary model folder, or the adapters alone."""
 
     def train(self, mode: bool = True) -> Self:

@@ -210,15 +210,23 @@ def located(folder: Path, recorded: str, root: Path | None = None) -> str:
     if _CHECKPOINT.fullmatch(path.name):
         name = f"{path.parent.name}/{path.name}"
         places = [*(one / name for one in _places(folder, present)), (present or folder) / path]
-        return str(next((place for place in places if place.is_dir()), path if path.is_absolute() else folder / name))
-    if not recorded or present is None or (path.is_absolute() and path.exists()):
+        return str(next((place for place in places if _is_there(place)), path if path.is_absolute() else folder / name))
+    if not recorded or present is None or (path.is_absolute() and _is_there(path)):
         return recorded
     inside = [path]
     if path.is_absolute():
         # version 0.1 recorded where it was when the workspace was elsewhere
         roots = (owner.root, *owner.before) if owner is not None else ()
         inside = [path.relative_to(old) for old in roots if path.is_relative_to(old)]
-    return next((str(present / part) for part in inside if (present / part).exists()), recorded)
+    return next((str(present / part) for part in inside if _is_there(present / part)), recorded)
+
+
+def _is_there(path: Path) -> bool:
+    """True where something is at ``path``; what may not be looked at, or is no possible name, is not there."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _places(folder: Path, root: Path | None) -> list[Path]:

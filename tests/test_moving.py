@@ -210,7 +210,7 @@ def test_what_was_recorded_is_found_where_it_is(places: tuple[Path, Path]) -> No
     # before it is written down that it moved again, the workspace itself knows where it is
     again = moved.rename(root.with_name("again"))
     assert located(folder, "model", again) == str(again / "model")
-    for unknown in ("", "Qwen/Qwen3-0.6B", "/gone/run/checkpoint-6", str(root / "nothing")):
+    for unknown in ("", "Qwen/Qwen3-0.6B", "/gone/run/checkpoint-6", str(root / "nothing"), "n" * 5000, "/\x00/x"):
         assert located(folder, unknown) == unknown
         assert named(folder, unknown, again) == unknown
     assert located(folder, "gone/checkpoint-6") == str(folder / "gone/checkpoint-6")
