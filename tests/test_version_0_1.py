@@ -105,7 +105,9 @@ def test_checkpoints_are_the_same_and_whole(old: Path) -> None:
 def test_the_report_tells_the_same(old: Path) -> None:
     workspace = eh.workspace_of(old)
     written = write_report(workspace, list_runs(workspace))
-    text = next(path for path in written if path.suffix == ".md").read_text()
+    # a figure that was not measured is a dash today and was an empty cell then
+    text = next(path for path in written if path.suffix == ".md").read_text().replace("| – |", "|  |")
+    text = text.replace("| – |", "|  |")
     for section, lines in EXPECTED["report"].items():
         for line in lines:
             assert line in text.splitlines(), section
