@@ -9,7 +9,6 @@ import os
 import platform
 import secrets
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec import Struct
@@ -20,6 +19,8 @@ from opeddev_tui.settings import Paths
 from opeddev_tui.storage import told_clearly
 
 SPECS = ".specs"
+# how often a lock is tried for before it counts as held
+_TRIES = 3
 
 
 def expand(workspace: Path, text: str) -> Path:
@@ -115,14 +116,9 @@ class Workspace:
         return self.root / SPECS / "run.lock"
 
     @property
-    def socket(self) -> Path:
-        """Where the app of this workspace takes terminals (``attach``)."""
-        return self.root / SPECS / "attach.sock"
-
-    @property
-    def screen_record(self) -> Path:
-        """What the training process last said about its terminal."""
-        return self.root / SPECS / "screen.json"
+    def live_file(self) -> Path:
+        """The newest that the training process says beside its journal."""
+        return self.root / SPECS / "training.json"
 
     def link_store(self) -> str:
         """Make the model store, the workspace's own folder in it, and the link in the workspace.
@@ -158,10 +154,6 @@ def new_run_id(step: int, batch: str) -> str:
     return f"{stamp}-step{step}-{safe}-{secrets.token_hex(2)}"
 
 
-# locks taken ahead of the training: the next ``RunLock`` of this process takes them over
-_reserved: dict[Path, int] = {}
-
-
 class RunLock:
     """One training at a time in a workspace. The lock dies with its process, so it cannot go stale."""
 
@@ -170,8 +162,7 @@ class RunLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock; raise ``BusyProblem`` naming the process that holds it."""
-        self._descriptor = _reserved.pop(self._path, None)
+        """Take the lock unless it is taken already; raise ``BusyProblem`` naming the process that holds it."""
         if self._descriptor is None:
             self._descriptor = _take(self._path)
 
@@ -193,37 +184,33 @@ def _take(path: Path) -> int:
     with told_clearly(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not _locked(descriptor):
         holder = _read_holder(descriptor)
         os.close(descriptor)
-        raise BusyProblem(
-            f"a training is already running here (process {holder.pid if holder.pid > 0 else 'unknown'}).",
-            where=str(path.parent.parent),
-            cure="Take its screen with: opeddev-tui attach; or look at: opeddev-tui status.",
-        ) from None
+        raise busy(holder.pid, path.parent.parent)
     with told_clearly(path):
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n{platform.node()}\n{time.time():.3f}\n".encode(), 0)
     return descriptor
 
 
-@contextlib.contextmanager
-def reserved(workspace: Workspace) -> Iterator[None]:
-    """Hold the lock before the training stack is loaded; the next ``RunLock`` of this process takes it over.
+def _locked(descriptor: int) -> bool:
+    """Lock the file; one that only looks who trains holds it for a moment, so a second try counts."""
+    for _ in range(_TRIES):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(0.01)
+    return False
 
-    Raises ``BusyProblem`` at once where another process trains.
-    """
-    path = workspace.lock
-    if path not in _reserved:
-        _reserved[path] = _take(path)
-    try:
-        yield
-    finally:
-        descriptor = _reserved.pop(path, None)
-        if descriptor is not None:
-            os.close(descriptor)
+
+def busy(pid: int, root: Path) -> BusyProblem:
+    """Return the clear sentence for a workspace in which process ``pid`` trains (unknown where it is not positive)."""
+    return BusyProblem(
+        f"a training is already running here (process {pid if pid > 0 else 'unknown'}).",
+        where=str(root),
+        cure="Watch it with: opeddev-tui; or look at: opeddev-tui status.",
+    )
 
 
 class Holder(Struct, frozen=True):

@@ -201,10 +201,10 @@ def train(
     overrides: Sequence[str] = (),
 ) -> list[str]:
     """Train in this process with the real engine; return the ids of the runs."""
-    from opeddev_tui.engine import run_steps
+    from opeddev_tui.engine import train_steps
     from opeddev_tui.steps import StepRequest
 
-    return run_steps(
+    return train_steps(
         root,
         config.load(root, environment={}, overrides=overrides),
         StepRequest(which=which, new=new, start_from=start_from),

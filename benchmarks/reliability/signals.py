@@ -23,13 +23,13 @@ from pathlib import Path
 import common
 import moments
 from engine_helpers import build_model, journal_of, make_workspace, saving, states, workspace_of
+from opeddev_tui.ui.presence import reach
 from pty_tools import PYTHON, Terminal, end, until
 from tmux_tools import Tmux
 
 from opeddev_tui import checkpoints
 from opeddev_tui import events as ev
 from opeddev_tui.journal import JournalReader
-from opeddev_tui.ui.presence import reach
 
 # modes that must be off at the end (mouse in all its forms, focus, bracketed paste, alternate screen), and the cursor
 OFF = ("1000", "1002", "1003", "1004", "1006", "1049", "2004")

@@ -18,11 +18,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 import engine_helpers as helpers
+from opeddev_tui.ui.presence import reach
 from pty_tools import PYTHON, until
 
 from opeddev_tui.events import RunStarted
 from opeddev_tui.journal import read
-from opeddev_tui.ui.presence import reach
 
 PAIRS = {
     "train, train": (["train"], ["train"]),
