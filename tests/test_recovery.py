@@ -16,10 +16,10 @@ from store import publish, settings_of
 
 from opeddev_tui import checkpoints
 from opeddev_tui import events as ev
+from opeddev_tui.launch import Start
 from opeddev_tui.recovery import crashed, examine, in_words
 from opeddev_tui.state import reduce
 from opeddev_tui.ui.app import OpeddevApp
-from opeddev_tui.ui.live import Start
 from opeddev_tui.ui.scan import Scan
 from opeddev_tui.ui.screens.recovery import RecoveryScreen
 from opeddev_tui.workspace import Workspace

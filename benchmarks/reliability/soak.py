@@ -24,7 +24,8 @@ from common import new_workspace
 from engine_helpers import batch_file, build_model, make_rows, states, write_rows
 
 from opeddev_tui import config
-from opeddev_tui.ui.live import Live, Start
+from opeddev_tui.launch import Start
+from opeddev_tui.ui.live import Live
 
 # rows that each step adds; and the step from which on nothing may grow
 ADDED = 4

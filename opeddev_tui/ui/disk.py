@@ -13,7 +13,8 @@ from opeddev_tui.control import AnyCommand
 from opeddev_tui.errors import Problem
 from opeddev_tui.events import AnyEvent
 from opeddev_tui.journal import JournalReader
-from opeddev_tui.ui.live import Start, in_words, traceback_text
+from opeddev_tui.launch import Start
+from opeddev_tui.ui.live import in_words, traceback_text
 from opeddev_tui.ui.provider import Provider
 from opeddev_tui.ui.scan import scan_data
 from opeddev_tui.ui.view import RunRow, Watched

@@ -13,8 +13,7 @@ from opeddev_tui import launch
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.control import AnyCommand, Control, Stop
 from opeddev_tui.errors import Problem
-from opeddev_tui.launch import Runner
-from opeddev_tui.launch import Start as Start
+from opeddev_tui.launch import Runner, Start
 from opeddev_tui.state import RunState
 from opeddev_tui.ui.queue import EventQueue
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from opeddev_tui import events as ev
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.control import AnyCommand, Decide, Pause, Resume, SampleNow, SaveNow, Stop
+from opeddev_tui.launch import Start
 from opeddev_tui.observations import whats_next
 from opeddev_tui.state import RunState
 from opeddev_tui.ui.guard import Guard
-from opeddev_tui.ui.live import Live, Start, in_words
+from opeddev_tui.ui.live import Live, in_words
 from opeddev_tui.ui.offers import Situation
 from opeddev_tui.ui.provider import inventory
 from opeddev_tui.ui.scan import Scan

@@ -13,7 +13,7 @@ from opeddev_tui.config import LoadedSettings
 from opeddev_tui.control import AnyCommand, Control, Decide, Pause, Resume, SampleNow, SaveNow, Stop
 from opeddev_tui.events import Sink
 from opeddev_tui.journal import Journal
-from opeddev_tui.ui.live import Start
+from opeddev_tui.launch import Start
 from opeddev_tui.workspace import Workspace
 
 
@@ -35,7 +35,9 @@ class ScriptedEngine:
             raise self.error
         first, *rest = opening(1, now)
         assert isinstance(first, ev.RunStarted)
-        self._journal = Journal(Workspace(root, loaded.settings.paths).run_folder(first.run))
+        folder = Workspace(root, loaded.settings.paths).run_folder(first.run)
+        self._journal = Journal(folder)
+        control.open_mailbox(folder)
         self._sink = sink
         for event in (first, *rest, *epoch_events(1, now), question(1, now)):
             self._emit(event)

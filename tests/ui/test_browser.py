@@ -14,9 +14,10 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from opeddev_tui import checkpoints
+from opeddev_tui.launch import Start
 from opeddev_tui.ui import shelf_work
 from opeddev_tui.ui.app import OpeddevApp
-from opeddev_tui.ui.live import Live, Start
+from opeddev_tui.ui.live import Live
 from opeddev_tui.ui.screens.checkpoints import CheckpointsScreen
 from opeddev_tui.ui.screens.grid import Grid
 from opeddev_tui.ui.screens.quit import AskScreen

@@ -16,10 +16,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from opeddev_tui.catalog import Entry
+from opeddev_tui.launch import Start
 from opeddev_tui.pruning import Removal
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.format import number, size
-from opeddev_tui.ui.live import Start
 from opeddev_tui.ui.screens.quit import Answer, AskScreen
 from opeddev_tui.ui.shelf import removal_words, short
 

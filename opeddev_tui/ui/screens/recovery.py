@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from opeddev_tui.launch import Start
 from opeddev_tui.recovery import Recovery, in_words
-from opeddev_tui.ui.live import Start
 from opeddev_tui.ui.screens.quit import Answer, AskScreen
 
 if TYPE_CHECKING:
