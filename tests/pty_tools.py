@@ -17,7 +17,7 @@ from collections.abc import Callable
 import pyte
 
 # pyte would print the ends of these instead of ignoring them
-_UNKNOWN_TO_PYTE = re.compile(rb"\x1b\[(?:>\d+u|<u|\?\d+\$p|>4;\d+m)")
+_UNKNOWN_TO_PYTE = re.compile(rb"\x1b\[(?:>\d+u|<u|\?\d+\$p|>4;\d+m|\?\d+m|>c)")
 
 
 # how much longer than on an idle machine a test waits before it fails: others may use the cores
