@@ -126,7 +126,7 @@ def one_case(root: Path) -> dict[str, Any]:
     from opeddev_tui import config
     from opeddev_tui import events as ev
     from opeddev_tui.control import Control, StepRequest
-    from opeddev_tui.engine import run_steps
+    from opeddev_tui.engine import train_steps
 
     found: dict[str, Any] = {"phases": {}}
     phase = ""
@@ -146,7 +146,7 @@ def one_case(root: Path) -> dict[str, Any]:
                 phase = event.phase if isinstance(event, ev.PhaseChanged) else ""
 
     before = resident("VmRSS")
-    run_steps(root, config.load(root, environment={}), StepRequest(), sink=Watch(), control=Control())
+    train_steps(root, config.load(root, environment={}), StepRequest(), sink=Watch(), control=Control())
     found["measured"] = max(found["phases"].values())
     return found
 

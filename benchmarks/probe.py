@@ -22,11 +22,10 @@ from opeddev_tui.cli import ENVIRONMENT
 for name, value in ENVIRONMENT.items():
     os.environ.setdefault(name, value)
 
-from opeddev_tui import config
+from opeddev_tui import config, launch
 from opeddev_tui import events as ev
 from opeddev_tui.control import Control, StepRequest
 from opeddev_tui.ui import run
-from opeddev_tui.ui.live import engine_runner
 
 STEP = 0.01
 figures: dict[str, Any] = {"importing": [], "training": []}
@@ -79,7 +78,7 @@ def main() -> None:
     what, root, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     if what == "late":
         run.LastingApp = ProbedApp  # type: ignore[misc]  # the house makes its app by this name
-    runner = scripted if what == "memory" else engine_runner
+    runner = scripted if what == "memory" else launch.train
     if what == "memory":
         (root / "config.toml").touch()
     loaded = config.load(root)

@@ -21,7 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "make a workspace"),
     "check": ("check", "read every batch and the hold-out, print an inventory and every problem"),
     "train": ("train", "train a step without the app"),
-    "attach": ("attach", "bring the app of a running training into this terminal, or look at it (--view)"),
+    "attach": ("open", "follow and control a running training: the same as open; --view only looks"),
     "decide": ("decide", "answer the question of a training that waits: continue or stop"),
     "checkpoints": ("checkpoints", "list, show, verify, compare, pin, prune, export and try checkpoints"),
     "status": ("status", "what is trained, what is running, what comes next"),
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = _with_command(sys.argv[1:] if arguments is None else arguments)
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    if words[0] == "open":
+    if words[0] in ("open", "attach"):
         # looking through what is being imported finds nothing; the app switches it on after its first frame
         gc.disable()
     options = build_parser(words[0]).parse_args(words)

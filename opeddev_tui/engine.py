@@ -159,7 +159,7 @@ def _record_failure(bus: Bus, kind: str, message: str, *, resumable: bool) -> No
         bus.show_only(event)
 
 
-def run_steps(
+def train_steps(
     root: Path,
     loaded: LoadedSettings,
     request: StepRequest,
@@ -167,18 +167,20 @@ def run_steps(
     sink: Sink,
     control: Control,
     decider: Decider | None = None,
+    lock: RunLock | None = None,
 ) -> list[str]:
     """Train the steps of ``request`` in the workspace at ``root``; return the ids of the runs.
 
-    Blocking; meant for a worker thread. With ``decider`` None, ``early_stop.policy`` says whether the rule decides
-    or a person through ``control``. Raises ``Problem`` for everything that a person can mend.
+    Blocking; meant for a worker thread. ``lock`` may be held already; it is released at the end. With ``decider`` None,
+    ``early_stop.policy`` says whether the rule decides or a person through ``control``. Raises ``Problem`` for
+    everything that a person can mend.
     """
     models.quiet_libraries()
     workspace = Workspace(root, loaded.settings.paths)
     answers = decider or _decider(loaded.settings.early_stop.policy, control)
     engine = Engine(workspace, loaded, Guarded(sink), control, answers)
     runs: list[str] = []
-    with RunLock(workspace):
+    with lock or RunLock(workspace):
         workspace.adopt()
         while True:
             plan = _next_plan(engine, request, runs)

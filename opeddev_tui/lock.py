@@ -3,12 +3,10 @@
 A lock ends with its process, so it cannot be left behind.
 """
 
-import contextlib
 import fcntl
 import os
 import platform
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec import Struct
@@ -79,10 +77,6 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
-# locks taken ahead of the training: the next ``RunLock`` of this process takes them over
-_reserved: dict[Path, FileLock] = {}
-
-
 class RunLock:
     """One training at a time in a workspace. The lock dies with its process, so it cannot go stale."""
 
@@ -92,7 +86,7 @@ class RunLock:
 
     def acquire(self, patience: float = 0.0) -> None:
         """Take the lock, waiting at most ``patience`` seconds; raise ``BusyProblem`` naming the process that has it."""
-        self._lock = _reserved.pop(self._path, None) or _take(self._path, patience)
+        self._lock = self._lock or _take(self._path, patience)
 
     def release(self) -> None:
         """Give the lock back."""
@@ -110,32 +104,20 @@ class RunLock:
 
 def _take(path: Path, patience: float = 0.0) -> FileLock:
     lock = FileLock(path)
-    if not lock.acquire(patience):
-        holder = _holder_of(described_holder(path) or "")
-        raise BusyProblem(
-            f"a training is already running here (process {holder.pid if holder.pid > 0 else 'unknown'}).",
-            where=str(path.parent.parent),
-            cure="Take its screen with: opeddev-tui attach; or look at: opeddev-tui status.",
-        )
+    # a process that only looks who trains holds the lock for a moment
+    if not lock.acquire(max(patience, 2 * _LOOK_SECONDS)):
+        raise busy(_holder_of(described_holder(path) or "").pid, path.parent.parent)
     lock.describe(f"{os.getpid()}\n{platform.node()}\n{time.time():.3f}\n")
     return lock
 
 
-@contextlib.contextmanager
-def reserved(workspace: Workspace) -> Iterator[None]:
-    """Hold the lock before the training stack is loaded; the next ``RunLock`` of this process takes it over.
-
-    Raises ``BusyProblem`` at once where another process trains.
-    """
-    path = workspace.lock
-    if path not in _reserved:
-        _reserved[path] = _take(path)
-    try:
-        yield
-    finally:
-        lock = _reserved.pop(path, None)
-        if lock is not None:
-            lock.release()
+def busy(pid: int, root: Path) -> BusyProblem:
+    """Return the clear sentence for a workspace in which process ``pid`` trains (unknown where it is not positive)."""
+    return BusyProblem(
+        f"a training is already running here (process {pid if pid > 0 else 'unknown'}).",
+        where=str(root),
+        cure="Watch it with: opeddev-tui; or look at: opeddev-tui status.",
+    )
 
 
 class Holder(Struct, frozen=True):

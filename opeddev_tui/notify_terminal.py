@@ -3,18 +3,15 @@
 Only text that passed ``clean_line`` is written, and only to a real terminal.
 """
 
-import contextlib
 import os
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from opeddev_tui.notices import Notice
 from opeddev_tui.text import clean_line
 
 _BELL = "\a"
 _NO_SEQUENCES = ("linux", "dumb", "vt")
-_TELLING = ("TERM", "TMUX", "VTE_VERSION")
 
 
 def sequence(notice: Notice, environment: Mapping[str, str]) -> str:
@@ -44,15 +41,6 @@ def title_sequence(title: str, environment: Mapping[str, str]) -> str:
 def _understands(environment: Mapping[str, str]) -> bool:
     term = environment.get("TERM", "")
     return bool(term) and not term.startswith(_NO_SEQUENCES)
-
-
-def environment_of(pid: int) -> dict[str, str]:
-    """Return what tells the kind of terminal that the process ``pid`` of this user runs in; empty if unknown."""
-    with contextlib.suppress(OSError):
-        words = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0")
-        known = dict(word.partition("=")[::2] for word in words)
-        return {name: known[name] for name in _TELLING if name in known}
-    return {}
 
 
 def terminal(

@@ -18,7 +18,7 @@ from opeddev_tui.batches import find_batches
 from opeddev_tui.config import Layer, LoadedSettings, resolve
 from opeddev_tui.control import Control, StepRequest
 from opeddev_tui.deciders import RecordedDecider
-from opeddev_tui.engine import run_steps
+from opeddev_tui.engine import train_steps
 from opeddev_tui.errors import TrainingProblem
 from opeddev_tui.fingerprint import file_hashes
 from opeddev_tui.journal import read
@@ -88,7 +88,7 @@ def plan_repeat(workspace: Workspace, loaded: LoadedSettings, run: str) -> Repet
 def repeat(workspace: Workspace, plan: Repetition, *, sink: ev.Sink, control: Control) -> Outcome | None:
     """Train ``plan`` as a new run and compare the weights; None if it was stopped before its end."""
     decider = RecordedDecider(plan.run, plan.decisions)
-    (run,) = run_steps(workspace.root, plan.loaded, plan.request, sink=sink, control=control, decider=decider)
+    (run,) = train_steps(workspace.root, plan.loaded, plan.request, sink=sink, control=control, decider=decider)
     events = read(workspace.run_folder(run))
     if reduce(events).finished is None:
         return None

@@ -13,6 +13,8 @@ from opeddev_tui.settings import Paths
 from opeddev_tui.storage import told_clearly
 
 SPECS = ".specs"
+# how often a lock is tried for before it counts as held
+_TRIES = 3
 
 
 def expand(workspace: Path, text: str) -> Path:
@@ -112,14 +114,9 @@ class Workspace:
         return self.root / SPECS / "run.lock"
 
     @property
-    def socket(self) -> Path:
-        """Where the app of this workspace takes terminals (``attach``)."""
-        return self.root / SPECS / "attach.sock"
-
-    @property
-    def screen_record(self) -> Path:
-        """What the training process last said about its terminal."""
-        return self.root / SPECS / "screen.json"
+    def live_file(self) -> Path:
+        """The newest that the training process says beside its journal."""
+        return self.root / SPECS / "training.json"
 
     def link_store(self) -> str:
         """Make the model store, the workspace's own folder in it, and the link in the workspace.

@@ -200,9 +200,9 @@ def train(
 ) -> list[str]:
     """Train in this process with the real engine; return the ids of the runs."""
     from opeddev_tui.control import StepRequest
-    from opeddev_tui.engine import run_steps
+    from opeddev_tui.engine import train_steps
 
-    return run_steps(
+    return train_steps(
         root,
         config.load(root, environment={}, overrides=overrides),
         StepRequest(which=which, new=new, start_from=start_from),

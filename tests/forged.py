@@ -111,20 +111,20 @@ root, folder = Path(sys.argv[1]), Path(sys.argv[2])
 sys.path[:0] = sys.argv[3:]
 from textual import events
 from opeddev_tui import config
-from opeddev_tui.ui.driver import DetachableDriver
-from opeddev_tui.ui.live import engine_runner
+from opeddev_tui.launch import train as really_train
+from opeddev_tui.ui.hangup import HangupDriver
 from opeddev_tui.ui.run import run_app
 payloads = list(json.loads((folder / "payloads").read_text()).values())
 loaded = config.load(root)
 inputs = open(folder / "inputs", "a", buffering=1)
-plain = DetachableDriver.process_message
+plain = HangupDriver.process_message
 
 def noted(driver, message):
     if isinstance(message, (events.Key, events.Paste, events.MouseEvent)):
         inputs.write(f"{message!r}\n")
     plain(driver, message)
 
-DetachableDriver.process_message = noted
+HangupDriver.process_message = noted
 """
 _RUN = "\nsys.exit(run_app(root, loaded, start=True, runner=train))"
 
@@ -135,7 +135,7 @@ SCRIPTED = (
 from hostile import asked, hostile_events
 from opeddev_tui import control as ctl
 from opeddev_tui.deciders import ControlDecider, StopRequested
-from opeddev_tui.lock import reserved
+from opeddev_tui.lock import RunLock
 from opeddev_tui.workspace import Workspace
 commands = open(folder / "commands", "a", buffering=1)
 
@@ -156,7 +156,7 @@ def show(number, payload, sink):
     return asked(text, now)
 
 def train(root, loaded, start, sink, control):
-    with reserved(Workspace(root, loaded.settings.paths)):
+    with RunLock(Workspace(root, loaded.settings.paths)):
         control.open_mailbox(folder)
         for number, payload in enumerate(payloads):
             question = show(number, payload, sink)
@@ -181,7 +181,7 @@ def train(*arguments):
     text = " ".join(f"P{number:02} {payload} Q{number:02}" for number, payload in enumerate(payloads))
     ChatEncoder.decode = lambda encoder, ids: text
     print("\nPRINTED " + text + "\nEND OF IT", flush=True)
-    return engine_runner(*arguments)
+    return really_train(*arguments)
 """
     + _RUN
 )

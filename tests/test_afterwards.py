@@ -10,8 +10,8 @@ from engine_helpers import Seen, make_workspace, train, workspace_of
 
 from opeddev_tui import events as ev
 from opeddev_tui import plots
-from opeddev_tui.afterwards import attended
 from opeddev_tui.errors import BusyProblem
+from opeddev_tui.launch import attended
 from opeddev_tui.lock import RunLock
 from opeddev_tui.plots import alone, plots_after_step
 from opeddev_tui.settings import Settings

@@ -18,7 +18,7 @@ APP = (
 from pathlib import Path
 from textual.app import App
 from textual.widgets import Static
-from opeddev_tui.ui.driver import make_driver
+from opeddev_tui.ui.hangup import HangupDriver
 from opeddev_tui.ui.terminal import output_guard
 folder, names, stock = Path(sys.argv[1]), sys.argv[2].split(","), "stock" in sys.argv
 
@@ -37,7 +37,7 @@ class A(App):
         except BaseException as error: (folder / "problem").write_text(f"{name}: {error!r}")
         (folder / name).touch()
 
-driver = {} if stock else {"driver_class": make_driver(folder / "attach.sock", lambda text: None)}
+driver = {} if stock else {"driver_class": HangupDriver}
 with output_guard(folder / "train.log") as guard:
     A(**driver).run()
 print("back on the terminal")

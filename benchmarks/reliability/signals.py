@@ -29,7 +29,7 @@ from tmux_tools import Tmux
 from opeddev_tui import checkpoints
 from opeddev_tui import events as ev
 from opeddev_tui.journal import JournalReader
-from opeddev_tui.ui.presence import reach
+from opeddev_tui.lock import who_trains
 
 # modes that must be off at the end (mouse in all its forms, focus, bracketed paste, alternate screen), and the cursor
 OFF = ("1000", "1002", "1003", "1004", "1006", "1049", "2004")
@@ -60,7 +60,7 @@ def wait_for(root: Path, wanted: moments.Moment, seconds: float = 120) -> None:
 def interrupt(root: Path, moment: moments.Moment) -> None:
     """Send SIGTERM to the process that trains, at the moment."""
     wait_for(root, moment)
-    found = reach(workspace_of(root))
+    found = who_trains(workspace_of(root))
     assert found is not None, "nobody trains"
     os.kill(found.pid, signal.SIGTERM)
 
@@ -156,7 +156,7 @@ def once(model: Path, name: str, run: Callable[[Path, moments.Moment], list[str]
 
 def _end_what_is_left(root: Path) -> None:
     """End an app that was not ended by its signal: it outlives its terminal."""
-    found = reach(workspace_of(root))
+    found = who_trains(workspace_of(root))
     if found is not None:
         os.kill(found.pid, signal.SIGKILL)
 

@@ -22,7 +22,7 @@ from pty_tools import PYTHON, until
 
 from opeddev_tui.events import RunStarted
 from opeddev_tui.journal import read
-from opeddev_tui.ui.presence import reach
+from opeddev_tui.lock import lock_holder
 
 PAIRS = {
     "train, train": (["train"], ["train"]),
@@ -52,7 +52,7 @@ def once(folder: Path, model: Path, pair: tuple[list[str], list[str]]) -> float:
         assert refused or not over, [process.returncode for process in processes]
         time.sleep(0.01)
     told = [process.communicate(timeout=120)[1] for process in processes]
-    until(lambda: reach(workspace) is None, 120, "the training ends")
+    until(lambda: lock_holder(workspace) is None, 120, "the training ends")
     codes = [process.returncode for process in processes]
     assert sorted(codes) == [0, 7], codes
     assert "already running" in told[codes.index(7)], told

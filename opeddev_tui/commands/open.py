@@ -1,21 +1,30 @@
-"""``open``: the app on a workspace."""
+"""``open`` and ``attach``: the app on a workspace, also on one whose training runs in another process."""
 
 import argparse
 
 from opeddev_tui.commands.options import add_workspace, find_workspace, is_workspace
 from opeddev_tui.config import load
+from opeddev_tui.ui.own_session import split
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_workspace(parser, positional=True)
     parser.add_argument("--run", metavar="ID", default=None, help="replay this run")
+    parser.add_argument("--view", action="store_true", help="only look: no key reaches the training or writes anything")
 
 
 def run(options: argparse.Namespace) -> int:
     """Open the app at the latest run, or at the offer to make a workspace."""
-    from opeddev_tui.ui.run import run_app
-
     root = find_workspace(options)
     loaded = load(root, overrides=options.overrides)
-    return run_app(root if is_workspace(root) or options.workspace else None, loaded, run=options.run)
+    owner = split()
+    from opeddev_tui.ui.run import DEMO, run_app
+
+    known = root if is_workspace(root) or options.workspace else None
+    result = run_app(known, loaded, owner, run=options.run, read_only=options.view)
+    if result != DEMO:
+        return int(result)
+    from opeddev_tui.commands.demo import DEFAULT_FOLDER, show
+
+    return show(DEFAULT_FOLDER, owner)

@@ -7,10 +7,10 @@ from rich.text import Text
 
 from opeddev_tui import logs
 from opeddev_tui.commands.options import add_workspace, load_settings
-from opeddev_tui.commands.train import stop_on_signals
 from opeddev_tui.console import ConsoleView
-from opeddev_tui.control import Control
+from opeddev_tui.control import Control, Stop
 from opeddev_tui.text import clean
+from opeddev_tui.ui.signals import received
 from opeddev_tui.workspace import Workspace
 
 
@@ -40,10 +40,10 @@ def run(options: argparse.Namespace) -> int:
     if options.check:
         return 0
     control = Control()
-    with stop_on_signals(control) as signals, ConsoleView(console) as view:
+    with received(lambda name: control.request(Stop(reason=name))) as signals, ConsoleView(console) as view:
         outcome = repeat(workspace, plan, sink=view, control=control)
     if outcome is None:
-        return 128 + signals.received if signals.received is not None else 1
+        return signals.exit_code or 1
     if outcome.same:
         console.print(Text(f"Bit-equal weights at every one of {len(outcome.equal)} checkpoints: run {outcome.run}."))
         return 0

@@ -14,8 +14,8 @@ from opeddev_tui.batches import find_batches
 from opeddev_tui.commands.options import add_workspace, load_settings
 from opeddev_tui.errors import Problem
 from opeddev_tui.history import RunRecord, finished_steps, list_runs
+from opeddev_tui.lock import who_trains
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.presence import reach
 from opeddev_tui.workspace import Workspace
 
 
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
 def status(workspace: Workspace) -> dict[str, Any]:
     """Return the status of ``workspace`` as plain values (documented in docs/json.md)."""
     records = list_runs(workspace)
-    trains = reach(workspace)
+    trains = who_trains(workspace)
     holder = trains.pid if trains is not None else None
     done = finished_steps(records)
     try:
@@ -55,9 +55,6 @@ def status(workspace: Workspace) -> dict[str, Any]:
         "host": trains.host if trains is not None else None,
         "since": trains.since if trains is not None else None,
         "last_event": records[-1].state.last_event_at if records else None,
-        "attachable": trains is not None and trains.attachable,
-        "terminal": (trains.terminal or None) if trains is not None else None,
-        "screen_failure": (trains.failure or None) if trains is not None else None,
         "steps": [_step(workspace, batch.number, batch.name, done.get(batch.number)) for batch in batches],
         "next_step": None if upcoming is None else {"step": upcoming.number, "batch": upcoming.name},
         "runs": [_run(record, alive=holder is not None and record is records[-1]) for record in records],
@@ -123,20 +120,10 @@ def _is_next(report: dict[str, Any], step: dict[str, Any]) -> bool:
 
 
 def _alive(report: dict[str, Any]) -> list[str]:
-    """Say where the training runs and whether its screen can be had."""
+    """Say where the training runs and how to see it."""
     since = time.strftime("%Y-%m-%d %H:%M", time.localtime(report["since"])) if report["since"] else "unknown"
-    lines = [f"A training runs in process {report['training_process']} on {report['host']} since {since}."]
-    if report["terminal"]:
-        lines.append(f"Its screen is attached ({report['terminal']}); opeddev-tui attach brings it here.")
-    elif report["attachable"]:
-        lines.append("It has no terminal at the moment: opeddev-tui attach brings its screen here.")
-    else:
-        lines.append("It has no app, so there is no screen to take: opeddev-tui attach --view looks at it.")
-    if report["screen_failure"]:
-        lines.append(
-            f"Its screen failed ({report['screen_failure']}); the traceback is in the log, the training goes on."
-        )
-    return [clean_line(line) for line in lines]
+    line = f"A training runs in process {report['training_process']} on {report['host']} since {since}."
+    return [clean_line(line), "Watch it and decide with: opeddev-tui."]
 
 
 def _words(report: dict[str, Any]) -> list[str]:

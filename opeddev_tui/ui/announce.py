@@ -35,7 +35,7 @@ _TITLES: Mapping[str, str] = {
 
 
 class Announcer:
-    """Follows the training of this process and tells what a person should notice."""
+    """Follows the training and tells what a person should notice."""
 
     def __init__(self, app: OpeddevApp) -> None:
         self._app = app
@@ -60,30 +60,23 @@ class Announcer:
     def look(self, view: View) -> None:
         """Give the window its title; send a notice when the training of this process stalls."""
         kind = kind_of(view)
-        if kind == "stalled" != self._kind and view.whose == "mine":
+        if kind == "stalled" != self._kind and view.whose != "none":
             notice = self._notices.stalled(view.now - view.state.last_event_at)
             if notice is not None:
                 self._send(notice)
         self._kind = kind
         title = title_of(view, kind)
-        # a view that only reads has Textual's own driver, which would not restore the title
-        if title != self._title and not view.read_only and self._app.session.loaded.settings.notify.terminal:
+        if title != self._title and self._app.session.loaded.settings.notify.terminal:
             self._title = title
-            self._write(title_sequence(title, self._environment))
+            self._write(title_sequence(title, os.environ))
 
     def forget(self) -> None:
-        """The terminal is another one: its window has no title from here."""
+        """The terminal shows nobody knows what: its window gets its title again."""
         self._title = ""
-
-    @property
-    def _environment(self) -> Mapping[str, str]:
-        """What tells the kind of the terminal in use, which need not be the one this process was started in."""
-        known: Mapping[str, str] = getattr(self._app._driver, "environment", os.environ)
-        return known
 
     def _send(self, notice: Notice) -> None:
         if self._app.session.loaded.settings.notify.terminal:
-            self._write(sequence(notice, self._environment))
+            self._write(sequence(notice, os.environ))
 
     def _write(self, text: str) -> None:
         # a crashed screen has no driver
@@ -104,8 +97,9 @@ def _saved(app: OpeddevApp, event: ev.CheckpointSaved) -> None:
 
 
 def _decided(app: OpeddevApp, event: ev.Decided) -> None:
-    """After a stop that a person saw, ask what was seen."""
-    if event.choice == "stop" and event.by in ("person", "limit"):
+    """After a stop that the person at this screen saw, ask what was seen."""
+    here = app.session.answered == event.epoch if event.by == "person" else app.session.whose == "mine"
+    if event.choice == "stop" and event.by in ("person", "limit") and here:
         from opeddev_tui.ui.screens.note import ask_note
 
         ask_note(app, app.session.current_run, app.session.current, stopped=True)

@@ -7,6 +7,7 @@ training stack is imported here: the first frame comes first.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,20 +19,24 @@ from textual.binding import BindingType
 from textual.driver import Driver
 from textual.screen import Screen
 
+from opeddev_tui import launch
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.control import StepRequest
 from opeddev_tui.events import AnyEvent, Choice
+from opeddev_tui.launch import Runner
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.announce import Announcer
 from opeddev_tui.ui.ascii_fallback import ascii_only
 from opeddev_tui.ui.cells import ShownCells
 from opeddev_tui.ui.disk import DiskWork
+from opeddev_tui.ui.hangup import TerminalLost, TerminalUnknown
 from opeddev_tui.ui.keys import GLOBAL, PLACES, bindings
-from opeddev_tui.ui.live import Live, Runner, collect_again, engine_runner
+from opeddev_tui.ui.live import Live
 from opeddev_tui.ui.provider import Provider
 from opeddev_tui.ui.session import Session
 from opeddev_tui.ui.themes import put_in_place
 
+_LOG = logging.getLogger(__name__)
 # seconds between two looks into the queue, and between two drawings where nothing but time has passed
 TICK = 0.08
 IDLE_DRAW = 1.0
@@ -51,7 +56,7 @@ def _screen(mode: str, title: str) -> Callable[[], Screen[Any]]:
 
 
 class OpeddevApp(App[str]):
-    """The app. Its result says how it was left: "quit", "detach" (training goes on), "attach", "reopen", "demo"."""
+    """The app. Its result says how it was left: "quit", "detach" (training goes on), "lost" (no terminal), "demo"."""
 
     TITLE = "opeddev-tui"
     CSS_PATH = Path(__file__).with_name("app.tcss")
@@ -70,7 +75,7 @@ class OpeddevApp(App[str]):
         run: str | None = None,
         start: bool | StepRequest = False,
         read_only: bool = False,
-        runner: Runner = engine_runner,
+        runner: Runner = launch.train,
         live: Live | None = None,
         driver_class: type[Driver] | None = None,
         on_ready: Callable[[], None] | None = None,
@@ -80,7 +85,6 @@ class OpeddevApp(App[str]):
         self.set_class("NO_COLOR" in os.environ, "-no-colour", update=False)
         self._on_ready = on_ready
         self.loaded = loaded
-        # a fresh app may take over the training of one whose screen failed
         self.live = live or Live(runner)
         self.disk = DiskWork(self)
         self.provider = Provider(root or Path.cwd(), loaded)
@@ -109,14 +113,19 @@ class OpeddevApp(App[str]):
         """A terminal that changed its size shows nobody knows what."""
         self.shown_cells.forget()
 
-    def forget_terminal(self) -> None:
-        """Know nothing of what the terminal shows: it is another one, or did not take everything."""
-        self.shown_cells.forget()
-        self.announcer.forget()
+    def on_terminal_unknown(self, _message: TerminalUnknown) -> None:
+        """The terminal did not take everything that was sent."""
+        self.action_redraw()
+
+    def on_terminal_lost(self, message: TerminalLost) -> None:
+        """Close the screen: there is nobody to see it. A training goes on."""
+        _LOG.info("the terminal is lost: %s", message.reason)
+        self.exit("lost")
 
     def action_redraw(self) -> None:
         """Draw everything again, for a terminal that something else wrote to."""
-        self.forget_terminal()
+        self.shown_cells.forget()
+        self.announcer.forget()
         self.screen.refresh(layout=True)
 
     def on_mount(self) -> None:
@@ -127,7 +136,7 @@ class OpeddevApp(App[str]):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
-        collect_again()
+        launch.collect_again()
         for failed in self.failed_themes:
             self.tell(f"Theme {failed.path}: {failed.reason}", severity="warning")
         if self.missing_theme:
@@ -266,20 +275,15 @@ class OpeddevApp(App[str]):
 
     def _leave(self, answer: str | None) -> None:
         if answer == "detach":
-            if not self.let_go():
-                self.exit("detach")
+            self.exit("detach")
         elif answer == "stop":
             self._leaving = True
             self.live.stop("stopped by the person on quitting")
             self.tell("Saving, then leaving …")
 
-    def let_go(self) -> bool:
-        """Leave the terminal and stay without one; False where this kind of terminal cannot be left."""
+    async def lend_terminal(self, command: list[str]) -> bool:  # noqa: ARG002 - for those who have one to lend
+        """Have ``command`` run in the terminal; False where that cannot be."""
         return False
-
-    def attach(self) -> None:
-        """Leave this view for the screen of the process that trains, or open the workspace where none does."""
-        self.exit("attach" if self.session.whose == "other" else "reopen")
 
     def _remember_theme(self, name: str) -> None:
         if name != self._remembered_theme and self.session.has_workspace and not self.session.read_only:

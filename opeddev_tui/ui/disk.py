@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from opeddev_tui import config
 from opeddev_tui.control import AnyCommand, StepRequest
 from opeddev_tui.errors import Problem
+from opeddev_tui.events import AnyEvent
 from opeddev_tui.journal import JournalReader
 from opeddev_tui.ui.live import in_words, traceback_text
 from opeddev_tui.ui.provider import Provider
 from opeddev_tui.ui.scan import scan_data
-from opeddev_tui.ui.view import RunRow
+from opeddev_tui.ui.view import RunRow, Watched
 
 if TYPE_CHECKING:
     from opeddev_tui.recovery import Recovery
@@ -66,8 +67,7 @@ class DiskWork:
                 self._app.show_now()
                 return
         latest = await asyncio.to_thread(provider.latest_run)
-        if latest:
-            await self._open_latest(latest)
+        await self._open_latest(latest)
         if run and run != latest:
             await self._show_old(run)
         self._app.show_now()
@@ -95,10 +95,14 @@ class DiskWork:
         return cast("Recovery", found)
 
     async def _open_latest(self, run: str) -> None:
+        """Show the newest run (empty: there is none yet), and follow whoever else trains it or is about to."""
         session = self._app.session
         state, reader = await asyncio.to_thread(self._provider.open_run, run)
+        found = await asyncio.to_thread(self._provider.watched, state)
+        if self._app.live.running:
+            return  # a training was started here meanwhile: it is the one on show
         session.current, session.current_run = state, run
-        session.whose = await asyncio.to_thread(self._provider.trained_by, state)
+        session.watch(found)
         if session.whose == "other":
             self._go(self._follow(reader), "follow")
 
@@ -119,19 +123,33 @@ class DiskWork:
     # --- following
 
     async def _follow(self, reader: JournalReader) -> None:
-        """Take the events of a run in another process, as long as it is on show as the newest."""
+        """Take what a training in another process tells, as long as its run is the newest."""
         session = self._app.session
         while not self._app.live.running:
-            events = await asyncio.to_thread(reader.read_new)
-            if events:
-                session.apply(events)
-                self._app.show_now()
-            session.whose = await asyncio.to_thread(self._provider.trained_by, session.current)
+            # before the journal: what grows is over when the journal says so
+            found = await asyncio.to_thread(self._provider.watched, session.current)
+            self._take(found, await asyncio.to_thread(reader.read_new))
             if session.whose != "other":
-                session.apply(await asyncio.to_thread(reader.read_new))
+                self._take(found, await asyncio.to_thread(reader.read_new))
                 self.refresh()
                 return
+            if session.starting:
+                latest = await asyncio.to_thread(self._provider.latest_run)
+                if latest != session.current_run:
+                    self._go(self._begin_run(latest), "follow")
+                    return
             await asyncio.sleep(FOLLOW_EVERY)
+
+    def _take(self, found: Watched, events: list[AnyEvent]) -> None:
+        if self._app.session.watch(found, events):
+            self._app.announcer.tell(events)
+            self._app.show_now()
+
+    async def _begin_run(self, run: str) -> None:
+        """Follow a run that another process has just begun."""
+        await self._open_latest(run)
+        self._app.show_now()
+        self.refresh()
 
     def follow_instead_of_queue(self) -> None:
         """The queue dropped events: read the run from its journal from now on, where nothing is missing."""
@@ -163,9 +181,9 @@ class DiskWork:
             if self._app.live.running or session.whose == "other":
                 continue
             latest = await asyncio.to_thread(self._provider.latest_run)
-            if latest and latest != session.current_run:
-                await self._open_latest(latest)
-                self.refresh()
+            found = await asyncio.to_thread(self._provider.watched, session.current)
+            if latest != session.current_run or found.whose == "other":
+                await self._begin_run(latest)
 
     # --- reading
 

@@ -61,7 +61,6 @@ MONITOR: tuple[Key, ...] = (
     Key("p", "pause", "Pause", "Pause at the next optimizer step; again: go on."),
     Key("g", "sample", "Sample now", "Generate the probe prompts now."),
     Key("w", "save", "Save now", "Save a checkpoint now; said to be saved once it is verified."),
-    Key("a", "attach", "Attach", "Take the screen of the training that another process runs here."),
     Key("o", "note", "Observation", "Write an observation on this run; it is kept in its journal and in a file."),
     Key("n", "make_workspace", "New workspace", "Make a workspace here, where there is none."),
     Key("d", "demo", "Demo", "Try everything with a tiny model, where there is no workspace."),

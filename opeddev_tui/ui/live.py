@@ -5,79 +5,23 @@ The engine is imported on the training thread, so the screen is painted before t
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import importlib
-import importlib.util
-import os
 import traceback
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from opeddev_tui import launch
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.control import AnyCommand, Control, StepRequest, Stop
 from opeddev_tui.errors import Problem
-from opeddev_tui.events import Sink
-from opeddev_tui.lock import reserved
+from opeddev_tui.launch import Runner
 from opeddev_tui.state import RunState
 from opeddev_tui.ui.queue import EventQueue
-from opeddev_tui.workspace import Workspace
-
-Runner = Callable[[Path, LoadedSettings, StepRequest, Sink, Control], object]
-
-
-def engine_runner(root: Path, loaded: LoadedSettings, start: StepRequest, sink: Sink, control: Control) -> object:
-    """Train with the real engine."""
-    # before the training stack is loaded, which takes seconds: a second start learns of it at once
-    with reserved(Workspace(root, loaded.settings.paths)):
-        _load_training_stack()
-        from opeddev_tui.afterwards import attended
-        from opeddev_tui.engine import run_steps
-
-        with attended(root, loaded.settings, sink) as told:
-            return run_steps(root, loaded, start, sink=told, control=control)
-
-
-def _load_training_stack() -> None:
-    """Import what trains, and hide what that leaves from the garbage collector.
-
-    A full collection looks at every object of the libraries and holds Python's lock for 0.3 s meanwhile: no key is
-    answered. There were nine while they are imported, and one now and then during the training.
-    """
-    gc.disable()
-    try:
-        _open_torch()
-        importlib.import_module("opeddev_tui.engine")
-    finally:
-        collect_again()
-
-
-def collect_again() -> None:
-    """Let a garbage collector that was switched off work again, on what comes from now on."""
-    if not gc.isenabled():
-        gc.freeze()
-        gc.enable()
-
-
-def _open_torch() -> None:
-    """Let the linker open torch's largest library; Python would hold its lock for the 0.3 s that takes.
-
-    Where it cannot be opened so, importing torch does it, as always.
-    """
-    found = importlib.util.find_spec("torch")
-    if found is None or found.origin is None:
-        return
-    # a foreign call, unlike ``CDLL(path)``, is made without Python's lock
-    dlopen = ctypes.CDLL(None).dlopen
-    dlopen.restype, dlopen.argtypes = ctypes.c_void_p, [ctypes.c_char_p, ctypes.c_int]
-    dlopen(str(Path(found.origin).parent / "lib" / "libtorch_cpu.so").encode(), os.RTLD_LAZY)
 
 
 class Live:
     """At most one training at a time in this process."""
 
-    def __init__(self, runner: Runner = engine_runner) -> None:
+    def __init__(self, runner: Runner = launch.train) -> None:
         self._runner = runner
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="training")
         self._future: Future[object] | None = None

@@ -6,6 +6,7 @@ Every method may touch a slow disk: call them in a thread, never on the event lo
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from opeddev_tui.config import LoadedSettings
 from opeddev_tui.control import AnyCommand, send
 from opeddev_tui.events import RunStarted, TokenStats
 from opeddev_tui.journal import JournalReader, length
-from opeddev_tui.lock import lock_holder
+from opeddev_tui.live_file import read_live
+from opeddev_tui.lock import lock_holder, who_trains
 from opeddev_tui.state import RunState, reduce
-from opeddev_tui.ui.view import BatchRow, RunRow, Whose
+from opeddev_tui.ui.view import BatchRow, RunRow, Watched
 from opeddev_tui.workspace import Workspace
 
 LOG_BYTES = 300_000
@@ -65,14 +67,24 @@ class Provider:
             return known[1]
         return self.open_run(run)[0]
 
-    def trained_by(self, state: RunState) -> Whose:
-        """Return whether this process, another one or none trains the run of ``state``."""
-        holder = lock_holder(self.workspace)
-        if holder is None or state.over or state.started is None:
-            return "none"
-        if holder == os.getpid():
-            return "mine"
-        return "other"
+    def watched(self, state: RunState) -> Watched:
+        """Return who trains, and what that process says beside the journal of the newest run, whose state this is."""
+        holder = who_trains(self.workspace)
+        if holder is None:
+            return Watched()
+        if (holder.pid, holder.host) == (os.getpid(), platform.node()):
+            return Watched("none" if state.over or state.started is None else "mine")
+        said = read_live(self.workspace, holder)
+        told_at = said.phase.at if said.phase is not None else holder.since
+        if state.last_event_at < holder.since or (state.over and told_at > state.last_event_at):
+            phase = f"{said.phase.phase} {said.phase.detail}" if said.phase is not None else ""
+            return Watched("other", starting=True, preparing=phase)
+        if state.over or state.started is None:
+            return Watched()
+        streaming = said.streaming if said.run == state.started.run else None
+        if streaming is not None and state.samples and state.samples[-1].at >= streaming.at:
+            streaming = None  # the whole texts are known already
+        return Watched("other", streaming=streaming)
 
     def send(self, run: str, command: AnyCommand) -> None:
         """Leave a command for the process that trains ``run``."""

@@ -1,84 +1,73 @@
-"""Owns the app's process from the command line: its terminal, its log, its signals, what goes on without a screen.
+"""The app's process: its terminal, its log, its signals, and the training that goes on when the screen is closed.
 
-The training is one thread of the process; screens come and go around it. A terminal that is lost leaves the app
-without one (``driver``); an app that fails is replaced by a fresh one that waits for ``attach``.
+The training is one thread of the process. A screen that is left, lost or fails is closed for good: whoever wants to
+see the training again opens another app, which follows the journal and sends its commands through the mailbox.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
-from textual.driver import Driver
-
-from opeddev_tui import logs
+from opeddev_tui import launch, logs
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.control import StepRequest
 from opeddev_tui.errors import Problem
+from opeddev_tui.launch import Runner
 from opeddev_tui.ui.app import OpeddevApp
-from opeddev_tui.ui.driver import DetachableDriver, make_driver
-from opeddev_tui.ui.live import Live, Runner, engine_runner, traceback_text
-from opeddev_tui.ui.presence import Presence, reach
+from opeddev_tui.ui.hangup import HangupDriver, TerminalLost
+from opeddev_tui.ui.live import Live, traceback_text
+from opeddev_tui.ui.own_session import Owner, first_terminal
 from opeddev_tui.ui.signals import Received, received
 from opeddev_tui.ui.terminal import OutputGuard, output_guard
-from opeddev_tui.ui.terminal_link import first_terminal
 from opeddev_tui.ui.turns import new_event_loop
 from opeddev_tui.workspace import Workspace
 
 _LOG = logging.getLogger(__name__)
-# seconds between two looks at whether anything is left to stay for
+# how the app was left for the demo
+DEMO = "demo"
+# seconds between two looks at whether a signal arrived and the training has ended since
 _LOOK = 0.25
-# a screen that fails this often is given up; the training goes on without
-_MOST_FAILURES = 5
+_HUNG_UP = 128 + signal.SIGHUP
 
 
 def run_app(
     root: Path | None,
     loaded: LoadedSettings,
+    owner: Owner | None = None,
     *,
     run: str | None = None,
     start: bool | StepRequest = False,
     read_only: bool = False,
-    detached: bool = False,
-    runner: Runner = engine_runner,
-) -> int:
-    """Show the app until it is left and nothing is trained any more; return the exit code.
+    runner: Runner = launch.train,
+) -> int | str:
+    """Show the app until it is left and nothing is trained here any more; return the exit code, or ``DEMO``.
 
-    ``detached`` begins without a terminal and ends by itself with the training, unless somebody attached.
+    ``owner`` is the process that owns the terminal; None where this one does.
     """
-    if not detached and first_terminal() is None:
+    if first_terminal() is None:
         raise Problem(
             "the app needs a terminal.", cure="Without one: opeddev-tui train, or opeddev-tui train --detach."
         )
     if root is None:
-        alone = OpeddevApp(None, loaded)
-        return _run_demo() if alone.run() == "demo" else alone.return_code or 0
-    workspace = Workspace(root, loaded.settings.paths)
-    other = reach(workspace)
-    viewing = other is not None and other.attachable
-    house = House(workspace, loaded, Live(runner), read_only=read_only, viewing=viewing)
-    result = house.run(run=run, start=start, detached=detached)
-    if result == "demo":
-        return _run_demo()
-    if result == "attach":
-        from opeddev_tui.ui.attach import attach
-
-        return attach(workspace.socket)
-    if result == "reopen":
-        return run_app(root, loaded)
-    return house.exit_code(detached)
+        alone = OpeddevApp(None, loaded, driver_class=HangupDriver)
+        result = alone.run()
+        return DEMO if result == "demo" else alone.return_code or 0
+    house = House(Workspace(root, loaded.settings.paths), loaded, Live(runner), owner)
+    return house.run(run=run, start=start, read_only=read_only)
 
 
 class LastingApp(OpeddevApp):
-    """The app that stays while there is something to stay for."""
+    """The app with what its process knows: signals, and the owner of the terminal."""
 
     def __init__(self, house: House, **arguments: Any) -> None:
-        super().__init__(house.workspace.root, house.loaded, live=house.live, **arguments)
+        super().__init__(house.workspace.root, house.loaded, live=house.live, driver_class=HangupDriver, **arguments)
         self._house = house
-        self._signal_told = self._told = False
-        self.session.viewing = house.viewing
+        self._signal_told = False
 
     @property
     def failure(self) -> Exception | None:
@@ -86,40 +75,38 @@ class LastingApp(OpeddevApp):
         return self._exception
 
     def on_mount(self) -> None:
-        """Look now and then whether to stay."""
+        """Look now and then whether a signal came; without the terminal's owner there is no terminal."""
         self.set_interval(_LOOK, self._look)
-        if self._house.presence.record.failure:
-            self.call_after_refresh(
-                self.tell, f"The screen failed before: {self._house.presence.record.failure}", severity="error"
-            )
+        if self._house.owner is not None:
+            self._house.owner.listen(lambda: self.on_terminal_lost(TerminalLost("its owner has died")))
 
     def _look(self) -> None:
-        house = self._house
-        if house.live.running and not self._told:
-            self._told = True
-            house.presence.tell()
-        if house.live.running:
-            if house.signals is not None and house.signals.number is not None and not self._signal_told:
-                self._signal_told = True
-                self.tell(f"{house.signals.name}: saving, then leaving; a second one leaves at once.")
+        received = self._house.signals
+        if received is None or received.number is None:
             return
-        signalled = house.signals is not None and house.signals.number is not None
-        alone = not house.read_only and self.disk.opened and not house.presence.attached
-        if signalled or alone:
+        if not self._house.live.running:
             self.exit("quit")
-
-    def let_go(self) -> bool:
-        """Leave the terminal and go on without one."""
-        driver = self._driver
-        if not isinstance(driver, DetachableDriver):
-            return False
-        driver.let_go()
-        return True
+        elif not self._signal_told:
+            self._signal_told = True
+            self.tell(f"{received.name}: saving, then leaving; a second one leaves at once.")
 
     def give_terminal_back(self) -> None:
         """Restore the terminal now, from a signal handler."""
         if self._driver is not None:
             self._driver.stop_application_mode()
+
+    async def lend_terminal(self, command: list[str]) -> bool:
+        """Have ``command`` run in the terminal by its owner, the screen away meanwhile; False where there is none."""
+        driver, owner = self._driver, self._house.owner
+        if owner is None or not isinstance(driver, HangupDriver):
+            return False
+        driver.suspend_application_mode()
+        try:
+            await owner.edit(command)
+        finally:
+            driver.resume_application_mode()
+            self.action_redraw()
+        return True
 
     def _fatal_error(self) -> None:
         # Textual would print all local variables; the plain traceback goes to the log
@@ -127,85 +114,44 @@ class LastingApp(OpeddevApp):
 
 
 class House:
-    """One process on one workspace: its training, and the apps around it one after the other."""
+    """One process on one workspace: its training, and the screen for as long as there is one."""
 
-    def __init__(
-        self, workspace: Workspace, loaded: LoadedSettings, live: Live, *, read_only: bool, viewing: bool
-    ) -> None:
-        self.workspace, self.loaded, self.live = workspace, loaded, live
-        self.read_only, self.viewing = read_only or viewing, viewing
-        self.presence = Presence(workspace, silent=self.read_only)
+    def __init__(self, workspace: Workspace, loaded: LoadedSettings, live: Live, owner: Owner | None) -> None:
+        self.workspace, self.loaded, self.live, self.owner = workspace, loaded, live, owner
         self.signals: Received | None = None
         self._app: LastingApp | None = None
-        self._failures = 0
 
-    def run(self, *, run: str | None, start: bool | StepRequest, detached: bool) -> str | None:
-        """Run apps until one is left and the training has ended."""
+    def run(self, *, run: str | None, start: bool | StepRequest, read_only: bool) -> int | str:
+        """Run the app, then the training to its end; return the exit code, or ``DEMO``."""
         with output_guard(self.workspace.log) as guard:
             logs.to_file(self.workspace.log)
-            try:
-                with received(self.live, self._restore) as self.signals:
-                    return self._run_apps(guard, run=run, start=start, detached=detached)
-            finally:
-                self.presence.close()
+            with received(self.live.stop, self._restore) as self.signals:
+                self._app = LastingApp(
+                    self, run=run, start=start, read_only=read_only, on_ready=guard.redirect_python_output
+                )
+                with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                    code = runner.run(self._show(self._app, guard))
+                self.live.wait()
+                return code if self.signals.exit_code is None else self.signals.exit_code
 
-    def _run_apps(
-        self, guard: OutputGuard, *, run: str | None, start: bool | StepRequest, detached: bool
-    ) -> str | None:
-        while True:
-            self._app = LastingApp(
-                self,
-                run=run,
-                start=start,
-                read_only=self.read_only,
-                driver_class=self._driver(detached),
-                on_ready=guard.redirect_python_output,
-            )
-            with asyncio.Runner(loop_factory=new_event_loop) as runner:
-                result = runner.run(self._app.run_async())
-            failure = self._app.failure
-            if failure is not None:
-                self._note(failure, guard)
-            if failure is None or not self.live.running or self._failures >= _MOST_FAILURES:
-                break
+    async def _show(self, app: LastingApp, guard: OutputGuard) -> int | str:
+        """Run the app; once it is left, let go of the terminal at once if the training goes on."""
+        result = await app.run_async()
+        goes_on = self.live.running
+        code = 1 if app.failure is not None else _HUNG_UP if result == "lost" else app.return_code or 0
+        if app.failure is not None:
+            _LOG.error("the screen failed\n%s", traceback_text(app.failure))
+            told = " The training goes on: opeddev-tui." if goes_on else ""
+            guard.tell(f"The screen failed; the traceback is in {self.workspace.log}.{told}\n")
+        elif goes_on:
+            guard.tell(f"The training goes on in process {os.getpid()}. See it again with: opeddev-tui.\n")
+        if goes_on:
             self.live.queue.abandon()
-            start, detached = False, True
-        self.live.wait()
-        return "failed" if failure is not None else result
-
-    def _driver(self, detached: bool) -> type[Driver] | None:
-        """Return the driver of an app that may train; a view ends with its terminal, as any program."""
-        if self.read_only:
-            return None
-        return make_driver(self.workspace.socket, self.presence.changed, detached=detached)
-
-    def _note(self, failure: Exception, guard: OutputGuard) -> None:
-        """Write the traceback down and tell the terminal in one sentence."""
-        self._failures += 1
-        _LOG.error("the screen failed\n%s", traceback_text(failure))
-        words = f"{type(failure).__name__}: {failure}"[:300]
-        self.presence.failed(words)
-        goes_on = " The training goes on; see it with: opeddev-tui attach." if self.live.running else ""
-        guard.tell(f"The screen failed; the traceback is in {self.workspace.log}.{goes_on}\n")
+            guard.leave_terminal()
+            if self.owner is not None:
+                self.owner.let_go(code)
+        return DEMO if result == "demo" else code
 
     def _restore(self) -> None:
         if self._app is not None:
             self._app.give_terminal_back()
-
-    def exit_code(self, detached: bool) -> int:
-        """Return that of the signal, else of what failed."""
-        if self.signals is not None and self.signals.exit_code is not None:
-            return self.signals.exit_code
-        if self._app is not None and self._app.failure is not None:
-            return 1
-        error = self.live.error if detached else None
-        if error is not None:
-            return error.exit_code if isinstance(error, Problem) else 1
-        return (self._app.return_code or 0) if self._app is not None else 0
-
-
-def _run_demo() -> int:
-    """Make the demo's workspace and open it."""
-    from opeddev_tui.cli import main
-
-    return main(["demo"])

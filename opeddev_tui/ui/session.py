@@ -20,7 +20,7 @@ from opeddev_tui.ui.offers import Situation
 from opeddev_tui.ui.provider import inventory
 from opeddev_tui.ui.scan import Scan
 from opeddev_tui.ui.situation import situation
-from opeddev_tui.ui.view import RunRow, View, Whose
+from opeddev_tui.ui.view import RunRow, View, Watched, Whose
 
 Send = Callable[[str, AnyCommand], None]
 
@@ -33,8 +33,6 @@ class Session:
         self.loaded = loaded
         self.live = live
         self.read_only = read_only
-        # read only because another process has the screen of the training here
-        self.viewing = False
         self.has_workspace = root is not None
         self.guard = Guard(loaded.settings.ui.guard_ms / 1000, loaded.settings.ui.undo_seconds)
         self.current = RunState()
@@ -48,7 +46,11 @@ class Session:
         self.scan: Scan | None = None
         self.requested: dict[str, str] = {}
         self.started_at = 0.0
+        # the epoch whose question was answered here last
+        self.answered: int | None = None
         self._send = send
+        # commands for a training in another process whose run, and with it the mailbox, does not exist yet
+        self._held: list[AnyCommand] = []
 
     @property
     def state(self) -> RunState:
@@ -78,6 +80,26 @@ class Session:
     def _prepare(self, event: ev.AnyEvent) -> None:
         if isinstance(event, ev.PhaseChanged):
             self.preparing = f"{event.phase} {event.detail}"
+
+    def watch(self, found: Watched, events: Sequence[ev.AnyEvent] = ()) -> bool:
+        """Take note of a training in another process and of what its journal told since; False if nothing is new."""
+        starting = found.starting and not events
+        changed = bool(events) or (self.whose, self.starting, self.preparing) != (
+            found.whose,
+            starting,
+            found.preparing,
+        )
+        self.whose, self.starting, self.preparing = found.whose, starting, found.preparing
+        if found.streaming is not None and found.streaming != self.current.streaming:
+            self.current.apply(found.streaming)
+            changed = True
+        # after the streaming texts: the journal may have told what became of them
+        self.apply(events)
+        if not starting:
+            held, self._held = self._held, []
+            for command in held:
+                self.request(command)
+        return changed
 
     def drain(self) -> list[ev.AnyEvent]:
         """Apply what the training of this process has told and return it."""
@@ -123,7 +145,6 @@ class Session:
             afterwards=self.live.afterwards,
             replay=self.old is not None,
             read_only=self.read_only,
-            viewing=self.viewing,
             trouble=self.trouble if self.old is None else "",
             previous=self._previous(),
             batches=inventory(scan.rows, [row.state for row in reversed(self.rows) if row.run != self.current_run]
@@ -183,6 +204,7 @@ class Session:
         """Hand over a choice whose time has come; return it."""
         command = self.guard.take_due(time.monotonic())
         if command is not None:
+            self.answered = command.epoch if isinstance(command, Decide) else self.answered
             self.request(command)
         return command
 
@@ -201,7 +223,9 @@ class Session:
 
     def request(self, command: AnyCommand) -> None:
         """Hand a command to whoever trains."""
-        if self.whose == "other":
+        if self.whose == "other" and self.starting:
+            self._held.append(command)
+        elif self.whose == "other":
             self._send(self.current_run, command)
         else:
             self.live.request(command)

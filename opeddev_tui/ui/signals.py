@@ -1,4 +1,4 @@
-"""Owns SIGTERM and SIGINT while the app's process lives: save and leave at the first, leave at once at the second."""
+"""SIGTERM and SIGINT of a process that trains: save and leave at the first, leave at once at the second."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ import signal
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from opeddev_tui.ui.live import Live
-
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Received:
-    """Which signal came first. The app looks at it and leaves once the training has ended."""
+    """Which signal came first."""
 
-    def __init__(self, live: Live, restore: Callable[[], None]) -> None:
-        self._live, self._restore = live, restore
+    def __init__(self, stop: Callable[[str], object], restore: Callable[[], object]) -> None:
+        self._stop, self._restore = stop, restore
         self._owner = os.getpid()
         self.number: int | None = None
 
@@ -37,7 +35,7 @@ class Received:
             _end_by(number)  # a process forked from here: none of this is its business
         if self.number is None:
             self.number = number
-            self._live.stop(signal.Signals(number).name)
+            self._stop(signal.Signals(number).name)
             return
         try:
             self._restore()
@@ -50,10 +48,19 @@ def _end_by(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
+def _nothing() -> None:
+    """There is no screen to give back."""
+
+
 @contextlib.contextmanager
-def received(live: Live, restore: Callable[[], None]) -> Iterator[Received]:
-    """Take the signals for as long as the block lasts; ``restore`` gives the terminal back."""
-    found = Received(live, restore)
+def received(stop: Callable[[str], object], restore: Callable[[], object] = _nothing) -> Iterator[Received]:
+    """Take the signals for as long as the block lasts.
+
+    Args:
+        stop: asks the training to save and end; it is given the signal's name.
+        restore: gives the terminal back before a second signal ends the process.
+    """
+    found = Received(stop, restore)
     before = {number: signal.signal(number, found.handle) for number in NUMBERS}
     try:
         yield found

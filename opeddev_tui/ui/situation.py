@@ -19,7 +19,7 @@ def situation(view: View) -> Situation:
     found = _SITUATIONS[kind_of(view)](view)
     if view.state.repeats and found.kind in _REPEATED and not view.trouble:
         found = _of_repetition(found, view)
-    offers, lines = _viewing_offers(view) if view.read_only else found.offers, found.lines
+    offers, lines = () if view.read_only else found.offers, found.lines
     busy = view.whose == "mine" and found.kind in ("interrupted", "failed", "finished")
     if busy:
         # the training thread is not done yet: what it would refuse is not offered
@@ -45,15 +45,6 @@ def _of_repetition(found: Situation, view: View) -> Situation:
         line = f"It repeats run {run}; the next step goes by that one's checkpoints."
     lines = (*found.lines[:1], line)
     return Situation(found.kind, _REPEATED[found.kind], lines, _start_offer(view, "Next step"))
-
-
-def _viewing_offers(view: View) -> tuple[Offer, ...]:
-    """Return what a read-only view can do: go to where the keys count."""
-    if not view.viewing:
-        return ()
-    if view.whose == "other":
-        return (Offer("attach", "a", "Attach", "this only looks; take the screen of the training process"),)
-    return (Offer("attach", "a", "Open", "that process trains no more; open the workspace to train in it"),)
 
 
 def kind_of(view: View) -> Kind:

@@ -6,6 +6,7 @@ app began. So it is file descriptors 1 and 2 that are turned to the log, and the
 
 import contextlib
 import os
+import signal
 import sys
 import termios
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from opeddev_tui.storage import told_clearly
+from opeddev_tui.ui.own_session import write_now
 
 
 class OutputGuard:
@@ -45,10 +47,21 @@ class OutputGuard:
             setattr(sys, name, self.log)
 
     def tell(self, text: str) -> None:
-        """Write a sentence to the terminal between two apps; one that has gone hears nothing."""
-        with contextlib.suppress(OSError, ValueError):
-            self.terminal.write(text)
-            self.terminal.flush()
+        """Write a sentence to the terminal when the app has left it; one that has gone or stalled hears nothing."""
+        if self.terminal.isatty():
+            write_now(self.terminal.fileno(), text)
+
+    def leave_terminal(self) -> None:
+        """Use the terminal no more, however long this process lives: what waits for it to be closed can go on."""
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with contextlib.suppress(OSError):
+            self.terminal.close()
+        for saved in self._saved.values():
+            os.close(saved)
+        self._saved.clear()
+        nothing = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nothing, 0)
+        os.close(nothing)
 
     def restore(self) -> None:
         """Give fds 1 and 2 and the streams back. A terminal that has gone stays replaced by the log."""

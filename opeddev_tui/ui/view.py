@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from opeddev_tui.events import SamplesStreaming
 from opeddev_tui.state import RunState
 from opeddev_tui.ui.guard import Chosen
 
@@ -38,6 +39,16 @@ class RunRow(Struct, frozen=True):
     status: str
 
 
+class Watched(Struct, frozen=True):
+    """What is known of a training from outside: who trains; what its journal does not say (yet)."""
+
+    whose: Whose = "none"
+    # it holds the lock, and its run has not told anything so far
+    starting: bool = False
+    preparing: str = ""
+    streaming: SamplesStreaming | None = None
+
+
 class View(Struct, frozen=True):
     """Everything the screens show. ``state`` belongs to the UI thread; ``clock`` is monotonic, ``now`` wall time."""
 
@@ -52,8 +63,6 @@ class View(Struct, frozen=True):
     afterwards: str = ""
     replay: bool = False
     read_only: bool = False
-    # read only because another process had the screen of the training when this one was opened
-    viewing: bool = False
     trouble: str = ""
     previous: tuple[RunState, ...] = ()
     batches: tuple[BatchRow, ...] = ()

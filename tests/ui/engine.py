@@ -34,7 +34,9 @@ class ScriptedEngine:
             raise self.error
         first, *rest = opening(1, now)
         assert isinstance(first, ev.RunStarted)
-        self._journal = Journal(Workspace(root, loaded.settings.paths).run_folder(first.run))
+        folder = Workspace(root, loaded.settings.paths).run_folder(first.run)
+        self._journal = Journal(folder)
+        control.open_mailbox(folder)
         self._sink = sink
         for event in (first, *rest, *epoch_events(1, now), question(1, now)):
             self._emit(event)

@@ -196,10 +196,6 @@ class MonitorScreen(Place):
         """Run the demo."""
         self.boss.offered("demo", self.boss.run_demo)
 
-    def action_attach(self) -> None:
-        """Take the screen of the training in another process."""
-        self.boss.offered("attach", self.boss.attach)
-
     def action_back_to_live(self) -> None:
         """Back to the newest run."""
         self.boss.back_to_live()

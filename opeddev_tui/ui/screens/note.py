@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -17,13 +17,10 @@ from opeddev_tui.errors import Problem
 from opeddev_tui.events import Annotated
 from opeddev_tui.state import RunState
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.driver import DetachableDriver
 from opeddev_tui.ui.keys import NOTE, bindings
 from opeddev_tui.ui.recording import Recorder
 
-_NOT_HERE = (
-    "An editor opens only in the terminal that the app was started in. Write here, or in another one: opeddev-tui note"
-)
+_NOT_HERE = "No editor can be opened from here. Write here, or in another terminal: opeddev-tui note"
 
 if TYPE_CHECKING:
     from opeddev_tui.ui.app import OpeddevApp
@@ -66,15 +63,15 @@ class NoteScreen(ModalScreen[str]):
         self.dismiss("")
 
     def action_editor(self) -> None:
-        """Write in $EDITOR, with the terminal lent to it; the app and the training go on meanwhile."""
+        """Write in $EDITOR, with the terminal lent to it; the training goes on meanwhile."""
         self.run_worker(self._edit(), exclusive=True, exit_on_error=False)
 
     async def _edit(self) -> None:
         area = self.query_one(TextArea)
-        driver = self.app._driver
+        boss = cast("OpeddevApp", self.app)
         try:
             with being_edited(area.text) as path:
-                if isinstance(driver, DetachableDriver) and await driver.lend(editor_command(path)):
+                if await boss.lend_terminal(editor_command(path)):
                     area.text = written(path).rstrip("\n")
                     area.move_cursor(area.document.end)
                 else:

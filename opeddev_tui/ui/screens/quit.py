@@ -16,7 +16,7 @@ from opeddev_tui.text import clean, clean_line
 Answer = tuple[str, str, str]  # key, result, words
 
 QUIT_ANSWERS: tuple[Answer, ...] = (
-    ("k", "detach", "Keep training without the screen; Enter here, or opeddev-tui attach anywhere, brings it back"),
+    ("k", "detach", "Keep training without the screen; opeddev-tui shows it again, here or anywhere"),
     ("s", "stop", "Stop and save: the run can be resumed"),
     ("c", "", "Cancel: stay here"),
 )
