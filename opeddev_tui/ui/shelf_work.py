@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 
@@ -17,10 +17,8 @@ from opeddev_tui.catalog import Entry
 from opeddev_tui.errors import Problem
 from opeddev_tui.settings import Settings
 from opeddev_tui.ui.shelf import Shelf, read_shelf
+from opeddev_tui.ui.shell import Shell
 from opeddev_tui.workspace import Workspace
-
-if TYPE_CHECKING:
-    from opeddev_tui.ui.app import OpeddevApp
 
 
 class Model(Protocol):
@@ -43,35 +41,35 @@ def load_model(source: str, settings: Settings) -> Model:
 class ShelfWork:
     """What the browser does in threads; results are handed over on the event loop, problems are told."""
 
-    def __init__(self, app: OpeddevApp) -> None:
-        self._app = app
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
 
     @property
     def workspace(self) -> Workspace:
         """The paths of the workspace on show."""
-        return self._app.provider.workspace
+        return self._shell.provider.workspace
 
     @property
     def settings(self) -> Settings:
         """The settings as they are now."""
-        return self._app.loaded.settings
+        return self._shell.loaded.settings
 
     def _go(self, work: Coroutine[Any, Any, None], group: str, *, exclusive: bool = False) -> None:
-        self._app.run_worker(self._guarded(work), group=group, exclusive=exclusive)
+        self._shell.run_worker(self._guarded(work), group=group, exclusive=exclusive)
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
         except Problem as problem:
-            self._app.tell(str(problem), severity="error")
+            self._shell.tell(str(problem), severity="error")
         except OSError as error:
-            self._app.tell(f"{error.filename or 'A file'}: {error.strerror or error}", severity="error")
+            self._shell.tell(f"{error.filename or 'A file'}: {error.strerror or error}", severity="error")
 
     def read(self, done: Callable[[Shelf], None]) -> None:
         """Read the shelf; a newer call replaces an older one."""
 
         async def work() -> None:
-            if not self._app.session.read_only:
+            if not self._shell.session.read_only:
                 await asyncio.to_thread(self.workspace.adopt)
             done(await asyncio.to_thread(read_shelf, self.workspace, self.settings))
 

@@ -17,10 +17,10 @@ from opeddev_tui import checkpoints
 from opeddev_tui.control import StepRequest
 from opeddev_tui.ui import shelf_work
 from opeddev_tui.ui.app import OpeddevApp
+from opeddev_tui.ui.dialogs import AskScreen
 from opeddev_tui.ui.live import Live
 from opeddev_tui.ui.screens.checkpoints import CheckpointsScreen
 from opeddev_tui.ui.screens.grid import Grid
-from opeddev_tui.ui.screens.quit import AskScreen
 
 MIDDLE, LARGE = (120, 40), (200, 60)
 Opened = tuple[OpeddevApp, Pilot[str], CheckpointsScreen]

@@ -29,7 +29,7 @@ from opeddev_tui.ui.view import View
 _BESIDE = 230
 
 
-class CheckpointsScreen(CheckpointActions, Place):
+class CheckpointsScreen(Place):
     """Every checkpoint of the workspace as a tree of steps, runs and epochs, explained below or beside."""
 
     mode: ClassVar[str] = "checkpoints"
@@ -55,11 +55,8 @@ class CheckpointsScreen(CheckpointActions, Place):
         self._order, self._wanted = "tree", ""
         self._seen: tuple[object, ...] = ()
         self._memory = ""
-
-    @property
-    def work(self) -> ShelfWork:
-        """What happens in threads."""
-        return ShelfWork(self.boss)
+        self._work = ShelfWork(self.boss)
+        self._actions = CheckpointActions(self.boss, self)
 
     def compose_body(self) -> Iterable[Widget]:
         """Make the summary, the filter, the table and the details."""
@@ -87,7 +84,7 @@ class CheckpointsScreen(CheckpointActions, Place):
     def reload(self) -> None:
         """Read what is on disk."""
         if self.boss.session.root is not None:
-            self.work.read(self._read)
+            self._work.read(self._read)
 
     def _read(self, found: sh.Shelf) -> None:
         self.shelf = found
@@ -211,6 +208,48 @@ class CheckpointsScreen(CheckpointActions, Place):
         box.remove_class("-open")
         self.query_one(Grid).focus()
         self.fill()
+
+    # --- what keys do, see CheckpointActions
+
+    def action_resume_from(self) -> None:
+        """Ask, then train the next step or a branch from the selected checkpoint."""
+        self._actions.resume_from()
+
+    def action_verify(self) -> None:
+        """Read every byte of the chosen ones."""
+        self._actions.verify()
+
+    def action_verify_all(self) -> None:
+        """Read every byte of all."""
+        self._actions.verify_all()
+
+    def action_pin(self) -> None:
+        """Pin the chosen ones, or take the pins away."""
+        self._actions.pin()
+
+    def action_note(self) -> None:
+        """Write a note."""
+        self._actions.note()
+
+    def action_try_it(self) -> None:
+        """Answer prompts with the chosen ones."""
+        self._actions.try_it()
+
+    def action_score(self) -> None:
+        """Score the selected one on the hold-out."""
+        self._actions.score()
+
+    def action_export(self) -> None:
+        """Write a model folder."""
+        self._actions.export()
+
+    def action_remove(self) -> None:
+        """Show what deleting the chosen ones would do, then ask."""
+        self._actions.remove()
+
+    def action_prune(self) -> None:
+        """Show what deleting everything unneeded would do, then ask."""
+        self._actions.prune()
 
     def text_to_copy(self) -> str:
         """Return the path of the selected one."""

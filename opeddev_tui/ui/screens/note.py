@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -20,13 +20,11 @@ from opeddev_tui.text import clean_line
 from opeddev_tui.ui.driver import DetachableDriver
 from opeddev_tui.ui.keys import NOTE, bindings
 from opeddev_tui.ui.recording import Recorder
+from opeddev_tui.ui.shell import Shell
 
 _NOT_HERE = (
     "An editor opens only in the terminal that the app was started in. Write here, or in another one: opeddev-tui note"
 )
-
-if TYPE_CHECKING:
-    from opeddev_tui.ui.app import OpeddevApp
 
 
 class NoteScreen(ModalScreen[str]):
@@ -83,7 +81,7 @@ class NoteScreen(ModalScreen[str]):
             self.notify(str(problem), markup=False, severity="error")
 
 
-def ask_note(boss: OpeddevApp, run: str, state: RunState, *, stopped: bool = False) -> None:
+def ask_note(boss: Shell, run: str, state: RunState, *, stopped: bool = False) -> None:
     """Ask for an observation on the newest epoch of ``run`` and keep it."""
     started = state.started
     if started is None or boss.session.read_only:
@@ -101,7 +99,7 @@ def ask_note(boss: OpeddevApp, run: str, state: RunState, *, stopped: bool = Fal
     boss.push_screen(NoteScreen(f"Observation · step {started.step}, epoch {epoch}", question), take)
 
 
-def ask_prompt(boss: OpeddevApp, done: Callable[[str], None]) -> None:
+def ask_prompt(boss: Shell, done: Callable[[str], None]) -> None:
     """Ask for a prompt of one's own."""
     question = "Generated beside the probe prompts from the next start of a training on; it has no reference."
     boss.push_screen(NoteScreen("A prompt of your own", question), lambda words: done(words) if words else None)

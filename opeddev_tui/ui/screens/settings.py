@@ -22,6 +22,7 @@ from opeddev_tui.ui.keys import SETTINGS, Key, bindings
 from opeddev_tui.ui.provider import toml_value
 from opeddev_tui.ui.screens.grid import Cell, Grid
 from opeddev_tui.ui.screens.place import Place
+from opeddev_tui.ui.shell import Disk
 from opeddev_tui.ui.view import View
 
 
@@ -98,7 +99,7 @@ class SettingsScreen(Place):
         name = self.query_one(Grid).selected
         if not name or self._locked():
             return
-        self.app.push_screen(EditScreen(name, self.value_text(name)), lambda _: self._fill())
+        self.app.push_screen(EditScreen(self.boss.disk, name, self.value_text(name)), lambda _: self._fill())
 
     def action_reset(self) -> None:
         """Forget what the app saved."""
@@ -146,9 +147,9 @@ class EditScreen(ModalScreen[bool]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(False)", "Cancel")]
 
-    def __init__(self, name: str, value: str) -> None:
+    def __init__(self, disk: Disk, name: str, value: str) -> None:
         super().__init__()
-        self._setting, self._value = name, value
+        self._disk, self._setting, self._value = disk, name, value
 
     def compose(self) -> ComposeResult:
         """Make the input."""
@@ -163,12 +164,8 @@ class EditScreen(ModalScreen[bool]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Save, if it is allowed."""
-        from opeddev_tui.ui.app import OpeddevApp
-
         event.stop()
-        app = self.app
-        assert isinstance(app, OpeddevApp)
-        app.disk.save_settings({self._setting: parsed(event.value)}, failed=self._wrong, saved=self._saved)
+        self._disk.save_settings({self._setting: parsed(event.value)}, failed=self._wrong, saved=self._saved)
 
     def _saved(self) -> None:
         self.app.notify(f"Saved {self._setting}. It counts from the next run on.", markup=False)
