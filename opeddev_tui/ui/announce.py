@@ -13,9 +13,8 @@ from opeddev_tui import events as ev
 from opeddev_tui.notices import Notice, Notices
 from opeddev_tui.notify_terminal import sequence, title_sequence
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.offers import Kind
+from opeddev_tui.ui.offers import Kind, kind_of
 from opeddev_tui.ui.shell import Shell
-from opeddev_tui.ui.situation import kind_of
 from opeddev_tui.ui.view import View
 
 # worth no notice, and too many to be followed twice

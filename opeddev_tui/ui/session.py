@@ -12,14 +12,13 @@ from pathlib import Path
 from opeddev_tui import events as ev
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.control import AnyCommand, Decide, Pause, Resume, SampleNow, SaveNow, StepRequest, Stop
-from opeddev_tui.observations import whats_next
 from opeddev_tui.state import RunState
 from opeddev_tui.ui.guard import Guard
+from opeddev_tui.ui.inventory_data import inventory
 from opeddev_tui.ui.live import Live, in_words
 from opeddev_tui.ui.offers import Situation
-from opeddev_tui.ui.provider import inventory
 from opeddev_tui.ui.scan import Scan
-from opeddev_tui.ui.situation import situation
+from opeddev_tui.ui.situation import situation, whats_next
 from opeddev_tui.ui.view import RunRow, View, Whose
 
 Send = Callable[[str, AnyCommand], None]

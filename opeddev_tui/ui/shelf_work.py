@@ -13,10 +13,9 @@ from typing import Any, Protocol
 from msgspec.structs import replace
 
 from opeddev_tui import catalog, checkpoints, pruning
-from opeddev_tui.catalog import Entry
+from opeddev_tui.catalog import Entry, Shelf, read_shelf
 from opeddev_tui.errors import Problem
 from opeddev_tui.settings import Settings
-from opeddev_tui.ui.shelf import Shelf, read_shelf
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.workspace import Workspace
 

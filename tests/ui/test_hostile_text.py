@@ -15,11 +15,10 @@ from textual.pilot import Pilot
 
 from opeddev_tui import config
 from opeddev_tui import events as ev
-from opeddev_tui.catalog import Entry
+from opeddev_tui.catalog import Entry, Shelf
 from opeddev_tui.state import RunState, reduce
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.scan import Scan
-from opeddev_tui.ui.shelf import Shelf
 from opeddev_tui.ui.view import BatchRow, RunRow
 from opeddev_tui.workspace import Workspace
 

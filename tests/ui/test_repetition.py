@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from opeddev_tui import events as ev
 from opeddev_tui.recovery import crashed
 from opeddev_tui.state import RunState, reduce
+from opeddev_tui.ui.inventory_data import inventory
 from opeddev_tui.ui.offers import Situation
-from opeddev_tui.ui.provider import inventory
 from opeddev_tui.ui.situation import situation
 from opeddev_tui.ui.view import BatchRow, View
 

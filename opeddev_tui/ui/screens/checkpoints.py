@@ -13,7 +13,7 @@ from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import DataTable, Input, Static
 
-from opeddev_tui.catalog import Entry
+from opeddev_tui.catalog import Entry, Shelf
 from opeddev_tui.format import plural, size
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui import shelf as sh
@@ -49,7 +49,7 @@ class CheckpointsScreen(Place):
 
     def __init__(self) -> None:
         super().__init__()
-        self.shelf: sh.Shelf | None = None
+        self.shelf: Shelf | None = None
         self.verified: dict[str, list[str]] = {}
         self.marked: list[str] = []
         self._order, self._wanted = "tree", ""
@@ -86,7 +86,7 @@ class CheckpointsScreen(Place):
         if self.boss.session.root is not None:
             self._work.read(self._read)
 
-    def _read(self, found: sh.Shelf) -> None:
+    def _read(self, found: Shelf) -> None:
         self.shelf = found
         known = {str(entry.folder) for entry in found.entries}
         self.marked = [key for key in self.marked if key in known]
@@ -150,7 +150,7 @@ class CheckpointsScreen(Place):
             content = Content("No checkpoints yet: one is saved after every epoch, and with w on the monitor.")
         self.query_one("#detail", Static).update(content)
 
-    def _difference(self, shelf: sh.Shelf, one: Entry, two: Entry) -> Content:
+    def _difference(self, shelf: Shelf, one: Entry, two: Entry) -> Content:
         pairs = sh.differences(shelf, one, two)
         room = max(40, self.query_one("#about").size.width - 4)
         widest = max(12, (room - 20) // 2)

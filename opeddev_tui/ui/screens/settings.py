@@ -19,7 +19,6 @@ from textual.widgets import DataTable, Input, Static
 from opeddev_tui import config
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.ui.keys import SETTINGS, Key, bindings
-from opeddev_tui.ui.provider import toml_value
 from opeddev_tui.ui.screens.grid import Cell, Grid
 from opeddev_tui.ui.screens.place import Place
 from opeddev_tui.ui.shell import Disk
@@ -57,7 +56,7 @@ class SettingsScreen(Place):
             if self._wanted not in f"{name} {config.describe(section, key)[0]}".lower():
                 continue
             origin = loaded.origin(name)
-            shown = _short(toml_value(values[section][key]), 44)
+            shown = _short(config.toml_value(values[section][key]), 44)
             changed = origin != "default"
             rows.append(
                 (name, (name, f"{'● ' if changed else '  '}{_origin(origin)}", (shown, "bold" if changed else "")))
@@ -87,7 +86,7 @@ class SettingsScreen(Place):
     def value_text(self, name: str) -> str:
         """Return a setting's value as TOML."""
         section, _, key = name.partition(".")
-        return escaped(toml_value(msgspec.to_builtins(self.boss.loaded.settings)[section][key]))
+        return escaped(config.toml_value(msgspec.to_builtins(self.boss.loaded.settings)[section][key]))
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """Enter on a row."""
