@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import screen_text
 
 sys.path.insert(0, str(Path(__file__).parent / "ui"))
 
@@ -86,7 +87,7 @@ async def test_the_app_asks_before_it_does_anything(tmp_path: Path, key: str, st
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, RecoveryScreen))
         await pilot.pause()
-        shown = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+        shown = screen_text.text_of(app.screen)
         assert "Safe: checkpoint-50" in shown
         assert "Resume this run" in shown
         assert engine.starts == []

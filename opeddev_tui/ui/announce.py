@@ -13,7 +13,7 @@ from opeddev_tui import events as ev
 from opeddev_tui.notices import Notice, Notices
 from opeddev_tui.notify_terminal import sequence, title_sequence
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.offers import Kind, kind_of
+from opeddev_tui.ui.offers import Kind
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.view import View
 
@@ -56,7 +56,7 @@ class Announcer:
 
     def look(self, view: View) -> None:
         """Give the window its title; send a notice when the training of this process stalls."""
-        kind = kind_of(view)
+        kind = view.situation.kind
         if kind == "stalled" != self._kind and view.whose == "mine":
             notice = self._notices.stalled(view.now - view.state.last_event_at)
             if notice is not None:

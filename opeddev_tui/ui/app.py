@@ -162,6 +162,7 @@ class OpeddevApp(App[str]):
         if not self.is_running:
             return
         view = self.session.view()
+        self.session.seen(view)
         self.announcer.look(view)
         for screen in self.screen_stack:
             show = getattr(screen, "show", None)
@@ -192,8 +193,7 @@ class OpeddevApp(App[str]):
 
     def offered(self, action: str, do: Callable[[], None]) -> None:
         """Do what the bar offers, if it offers it and has been visible long enough."""
-        found = self.session.situation()
-        if found.offers_action(action) and self.session.guard.accepts(time.monotonic()):
+        if self.session.shown.situation.offers_action(action) and self.session.guard.accepts(time.monotonic()):
             do()
             self.show_now()
 

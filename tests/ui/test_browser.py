@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import screen_text
 from engine import ScriptedEngine
 from scenes import until
 from store import LORA_RUN, browser, make_store
@@ -34,7 +35,7 @@ async def opened(folder: Path, size: tuple[int, int] = MIDDLE) -> AsyncIterator[
 
 
 def text_of(app: OpeddevApp) -> str:
-    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+    return screen_text.text_of(app.screen)
 
 
 def detail(screen: CheckpointsScreen) -> str:

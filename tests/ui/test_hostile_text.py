@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import screen_text
 from hostile import PAYLOADS, asked, harm_in, hostile_events
 from pty_tools import PYTHON, Terminal, end, until
 from scenes import ALIVE, make, opened, run_id, settle, started, write
@@ -50,7 +51,7 @@ async def shown(folder: Path, mode: str) -> AsyncIterator[tuple[OpeddevApp, Pilo
 async def unharmed(app: OpeddevApp, pilot: Pilot[str], name: str) -> None:
     app.show_now()
     await pilot.pause()
-    assert harm_in(app.screen._compositor.render_strips()) == set(), name
+    assert harm_in(screen_text.strips_of(app.screen)) == set(), name
     for widget in app.screen.query("*"):
         for title in (widget.border_title, widget.border_subtitle, widget.tooltip):
             assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", str(title or "")), (name, widget)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+import screen_text
 from msgspec.structs import replace
 from rich.style import Style
 from scenes import make, opened, settle
@@ -55,7 +56,7 @@ async def _picture(pilot: Pilot[str], size: tuple[int, int], theme: str) -> list
             curves.update_state(app.session.state, app.session.view().previous)
             curves._draw_now()
         await pilot.pause(0.03)
-        cells = [cells_of(strip) for strip in app.screen._compositor.render_strips()]
+        cells = [cells_of(strip) for strip in screen_text.strips_of(app.screen)]
         same = same + 1 if cells == before else 0
         if same == 3:
             return cells

@@ -104,7 +104,7 @@ class CheckpointActions:
 
     def _ways(self, entry: Entry) -> tuple[Answer, ...]:
         """Return the steps that could be trained from ``entry``: the next one, and the one after its own again."""
-        view = self._shell.session.view()
+        view = self._shell.session.shown
         following = view.next_batch
         answers: list[Answer] = []
         if following is not None:
