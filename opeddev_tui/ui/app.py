@@ -184,7 +184,7 @@ class OpeddevApp(App[str]):
         self.announcer.tell(events)
 
     def on_crash_found(self, message: CrashFound) -> None:
-        """Ask what to do about a run that ended without a word."""
+        """Ask what to do about a run that ended unexpectedly."""
         from opeddev_tui.ui.screens.recovery import ask
 
         ask(self, message.found)

@@ -13,6 +13,7 @@ from textual.message import Message
 from opeddev_tui import config
 from opeddev_tui.control import AnyCommand, StepRequest
 from opeddev_tui.errors import Problem
+from opeddev_tui.history import status_of
 from opeddev_tui.journal import JournalReader
 from opeddev_tui.ui.live import in_words, traceback_text
 from opeddev_tui.ui.provider import Provider
@@ -30,7 +31,7 @@ WATCH_EVERY = 3.0
 
 
 class CrashFound(Message):
-    """The newest run ended without a word: the app asks what to do about it."""
+    """The newest run ended unexpectedly: the app asks what to do about it."""
 
     def __init__(self, found: Recovery) -> None:
         super().__init__()
@@ -81,7 +82,7 @@ class DiskWork:
         if run and run != latest:
             await self._show_old(run)
         self._shell.show_now()
-        found = None if isinstance(start, StepRequest) or self._shell.live.running else await self._find_crash()
+        found = None if isinstance(start, StepRequest) or self._shell.live.running else await self._find_interrupted()
         if found is not None:
             self._shell.post_message(CrashFound(found))
         elif start and not self._shell.live.running:
@@ -89,13 +90,13 @@ class DiskWork:
         self.refresh()
         self._go(self._watch(), "watch")
 
-    async def _find_crash(self) -> Recovery | None:
-        """Look what a run that ended without a word left behind; reads every byte of its newest checkpoint."""
+    async def _find_interrupted(self) -> Recovery | None:
+        """Look what a run that ended unexpectedly left behind; reads every byte of its newest checkpoint."""
         session = self._shell.session
         if session.read_only or session.current.started is None:
             return None
         recovery = await asyncio.to_thread(importlib.import_module, "opeddev_tui.recovery")
-        if not recovery.crashed(session.current, alive=session.whose != "none"):
+        if not recovery.needs_recovery(session.current, alive=session.whose != "none"):
             return None
         self._shell.tell("The last run did not end well: reading its newest checkpoint …", severity="warning")
         workspace = self._provider.workspace
@@ -115,7 +116,7 @@ class DiskWork:
             self._shell.tell(f"There is no run {run} here.", severity="error")
             return
         state, _ = await asyncio.to_thread(self._provider.open_run, run)
-        self._shell.session.old = RunRow(run, state, state.status)
+        self._shell.session.old = RunRow(run, state, status_of(state, alive=False))
 
     def show_run(self, row: RunRow) -> None:
         """Show a run in the monitor: the newest one live, another one as it was."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from opeddev_tui.history import status_of
+
 if TYPE_CHECKING:
     from opeddev_tui.ui.view import View
 
@@ -54,7 +56,6 @@ class Situation(Struct, frozen=True):
 
 def kind_of(view: View) -> Kind:
     """Return the name of the situation."""
-    status = view.state.status
     if not view.has_workspace:
         return "no workspace"
     if view.starting:
@@ -63,11 +64,9 @@ def kind_of(view: View) -> Kind:
         return "failed"
     if view.alive and not view.state.over:
         return _alive(view)
-    if status == "empty":
+    if view.state.status == "empty":
         return _without_run(view)
-    if status in ("failed", "finished", "interrupted"):
-        return status
-    return "interrupted"
+    return status_of(view.state, alive=False)
 
 
 def _alive(view: View) -> Kind:

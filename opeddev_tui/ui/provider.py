@@ -13,6 +13,7 @@ from typing import Any
 from opeddev_tui import config
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.control import AnyCommand, send
+from opeddev_tui.history import status_of
 from opeddev_tui.journal import JournalReader, length
 from opeddev_tui.lock import lock_holder
 from opeddev_tui.setup import make_workspace
@@ -81,7 +82,7 @@ class Provider:
         for run in reversed(self.workspace.run_ids()):
             state = self._state_of(run)
             alive = busy and not rows
-            rows.append(RunRow(run, state, state.status if state.over or alive else "interrupted"))
+            rows.append(RunRow(run, state, status_of(state, alive=alive)))
         return rows
 
     def log_tail(self) -> list[str]:

@@ -192,7 +192,7 @@ def _interrupted(view: View) -> Situation:
     elif view.state.question is not None:
         line = f"The process ended while the decision after epoch {view.state.question.epoch} was open."
     else:
-        line = "The process ended without a word: a crash, a kill or a reboot."
+        line = "The process ended unexpectedly (crash, kill or reboot)."
     cure = "It goes on from the last verified checkpoint; nothing before it is trained again."
     resume = (Offer("start", "t", "Resume", "take up this run"),)
     return Situation("interrupted", "Interrupted", (line, cure), resume)
