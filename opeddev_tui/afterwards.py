@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from opeddev_tui import events as ev
+from opeddev_tui.bus import FanOut
 from opeddev_tui.events import AFTERWARDS, Sink
 from opeddev_tui.notify import Deliver, with_notices
 from opeddev_tui.settings import Settings
@@ -19,7 +20,7 @@ _LOG = logging.getLogger(__name__)
 class StepPlots:
     """A sink that draws the plots of every trained step, on a thread of its own: no training waits for a picture.
 
-    A failed drawing is a note, never a failure.
+    A failed drawing is a warning to ``sink``, never a failure.
     """
 
     def __init__(self, sink: Sink, workspace: Workspace) -> None:
@@ -30,8 +31,7 @@ class StepPlots:
         self._step = 0
 
     def emit(self, event: ev.AnyEvent) -> None:
-        """Show ``event``; have the plots drawn after the end of a step."""
-        self._sink.emit(event)
+        """Have the plots drawn after the end of a step."""
         if isinstance(event, ev.RunStarted):
             self._step = event.step
         elif isinstance(event, ev.RunFinished):
@@ -67,7 +67,7 @@ def attended(root: Path, settings: Settings, sink: Sink, *, terminal: Deliver | 
     with with_notices(sink, settings, terminal=terminal) as told:
         plots = StepPlots(told, Workspace(root, settings.paths))
         try:
-            yield plots
+            yield FanOut([told, plots])
         finally:
             plots.close()
             told.emit(ev.PhaseChanged(phase=AFTERWARDS, detail="sending the last notices"))
