@@ -26,7 +26,7 @@ from opeddev_tui.ui.announce import Announcer
 from opeddev_tui.ui.ascii_fallback import ascii_only
 from opeddev_tui.ui.cells import ShownCells
 from opeddev_tui.ui.disk import CrashFound, DiskWork
-from opeddev_tui.ui.keys import GLOBAL, PLACES, bindings
+from opeddev_tui.ui.keys import GLOBAL, bindings
 from opeddev_tui.ui.live import Live, Runner, collect_again, engine_runner
 from opeddev_tui.ui.provider import Provider
 from opeddev_tui.ui.screens.modes import SCREENS

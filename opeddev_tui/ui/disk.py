@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -19,6 +19,7 @@ from opeddev_tui.ui.live import in_words, traceback_text
 from opeddev_tui.ui.provider import Provider
 from opeddev_tui.ui.scan import scan_data
 from opeddev_tui.ui.shell import Shell
+from opeddev_tui.ui.task_base import TaskBase
 from opeddev_tui.ui.view import RunRow
 
 if TYPE_CHECKING:
@@ -38,11 +39,11 @@ class CrashFound(Message):
         self.found = found
 
 
-class DiskWork:
+class DiskWork(TaskBase):
     """What the app does in threads. All assignments to the session happen on the event loop."""
 
     def __init__(self, shell: Shell) -> None:
-        self._shell = shell
+        super().__init__(shell)
         self._following = False
         self.opened = False
 
@@ -50,23 +51,11 @@ class DiskWork:
     def _provider(self) -> Provider:
         return self._shell.provider
 
-    def _go(self, work: Coroutine[Any, Any, None], group: str) -> None:
-        self._shell.run_worker(self._guarded(work), group=group, exclusive=group != "send")
-
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        """Tell a problem with the disk instead of ending the app."""
-        try:
-            await work
-        except Problem as problem:
-            self._shell.tell(str(problem), severity="error")
-        except OSError as error:
-            self._shell.tell(f"{error.filename or 'A file'}: {error.strerror or error}", severity="error")
-
     # --- opening
 
     def open(self, run: str | None, start: bool | StepRequest) -> None:
         """Read the workspace: the run on show first, then everything else; then start if asked to."""
-        self._go(self._open(run, start), "open")
+        self._go(self._open(run, start), "open", exclusive=True)
 
     async def _open(self, run: str | None, start: bool | StepRequest) -> None:
         session, provider = self._shell.session, self._provider
@@ -88,7 +77,7 @@ class DiskWork:
         elif start and not self._shell.live.running:
             self._shell.start_training(start if isinstance(start, StepRequest) else None)
         self.refresh()
-        self._go(self._watch(), "watch")
+        self._go(self._watch(), "watch", exclusive=True)
 
     async def _find_interrupted(self) -> Recovery | None:
         """Look what a run that ended unexpectedly left behind; reads every byte of its newest checkpoint."""
@@ -109,7 +98,7 @@ class DiskWork:
         session.current, session.current_run = state, run
         session.whose = await asyncio.to_thread(self._provider.trained_by, state)
         if session.whose == "other":
-            self._go(self._follow(reader), "follow")
+            self._go(self._follow(reader), "follow", exclusive=True)
 
     async def _show_old(self, run: str) -> None:
         if not (await asyncio.to_thread(self._provider.workspace.run_folder(run).is_dir)):
@@ -146,7 +135,7 @@ class DiskWork:
         """The queue dropped events: read the run from its journal from now on, where nothing is missing."""
         if not self._following:
             self._following = True
-            self._go(self._follow_own(), "follow")
+            self._go(self._follow_own(), "follow", exclusive=True)
 
     async def _follow_own(self) -> None:
         session, queue = self._shell.session, self._shell.live.queue
@@ -180,7 +169,7 @@ class DiskWork:
 
     def refresh(self) -> None:
         """Read the list of runs and the data folders again."""
-        self._go(self._refresh(), "refresh")
+        self._go(self._refresh(), "refresh", exclusive=True)
 
     async def _refresh(self) -> None:
         await self._scan()
@@ -198,7 +187,7 @@ class DiskWork:
 
     def read_log(self, done: Callable[[list[str]], None]) -> None:
         """Hand the last lines of the log to ``done``."""
-        self._go(self._hand(self._provider.log_tail, done), "log")
+        self._go(self._hand(self._provider.log_tail, done), "log", exclusive=True)
 
     async def _hand(self, read: Callable[[], T], done: Callable[[T], None]) -> None:
         done(await asyncio.to_thread(read))
@@ -207,7 +196,7 @@ class DiskWork:
 
     def send(self, run: str, command: AnyCommand) -> None:
         """Leave a command for a training in another process."""
-        self._go(self._call(self._provider.send, run, command), "send")
+        self._go(self._call(self._provider.send, run, command), "send", exclusive=False)
 
     async def _call(self, do: Callable[..., object], *arguments: object) -> None:
         await asyncio.to_thread(do, *arguments)
@@ -215,13 +204,13 @@ class DiskWork:
     def log_failure(self, error: BaseException) -> None:
         """Put a failed training's traceback into the log; the cause is on the screen."""
         self._shell.tell(in_words(error), severity="error")
-        self._go(self._call(self._provider.append_log, traceback_text(error)), "send")
+        self._go(self._call(self._provider.append_log, traceback_text(error)), "send", exclusive=False)
         self.refresh()
 
     def save_settings(self, changes: Mapping[str, Any], failed: Callable[[str], None] | None = None,
                       saved: Callable[[], None] | None = None) -> None:  # fmt: skip
         """Save settings to the app's own file; a value that is not allowed is told by ``failed``."""
-        self._go(self._save(changes, failed or self._tell_error, saved), "save")
+        self._go(self._save(changes, failed or self._tell_error, saved), "save", exclusive=True)
 
     def _tell_error(self, text: str) -> None:
         self._shell.tell(text, severity="error")
@@ -240,7 +229,7 @@ class DiskWork:
 
     def make_workspace(self) -> None:
         """Make a workspace where the app was started, and open it."""
-        self._go(self._make_workspace(), "open")
+        self._go(self._make_workspace(), "open", exclusive=True)
 
     async def _make_workspace(self) -> None:
         root: Path = self._provider.root

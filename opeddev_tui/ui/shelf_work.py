@@ -6,17 +6,16 @@ Models are loaded here only, when a person asks for it, and never on the event l
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from msgspec.structs import replace
 
 from opeddev_tui import catalog, checkpoints, pruning
 from opeddev_tui.catalog import Entry, Shelf, read_shelf
-from opeddev_tui.errors import Problem
 from opeddev_tui.settings import Settings
-from opeddev_tui.ui.shell import Shell
+from opeddev_tui.ui.task_base import TaskBase
 from opeddev_tui.workspace import Workspace
 
 
@@ -37,11 +36,8 @@ def load_model(source: str, settings: Settings) -> Model:
     return Tryout(source, settings)
 
 
-class ShelfWork:
+class ShelfWork(TaskBase):
     """What the browser does in threads; results are handed over on the event loop, problems are told."""
-
-    def __init__(self, shell: Shell) -> None:
-        self._shell = shell
 
     @property
     def workspace(self) -> Workspace:
@@ -52,17 +48,6 @@ class ShelfWork:
     def settings(self) -> Settings:
         """The settings as they are now."""
         return self._shell.loaded.settings
-
-    def _go(self, work: Coroutine[Any, Any, None], group: str, *, exclusive: bool = False) -> None:
-        self._shell.run_worker(self._guarded(work), group=group, exclusive=exclusive)
-
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except Problem as problem:
-            self._shell.tell(str(problem), severity="error")
-        except OSError as error:
-            self._shell.tell(f"{error.filename or 'A file'}: {error.strerror or error}", severity="error")
 
     def read(self, done: Callable[[Shelf], None]) -> None:
         """Read the shelf; a newer call replaces an older one."""
@@ -81,7 +66,7 @@ class ShelfWork:
             for entry in entries:
                 found(entry, await asyncio.to_thread(checkpoints.problems_of, entry.folder))
 
-        self._go(work(), "verify")
+        self._go(work(), "verify", exclusive=False)
 
     def annotate(
         self, entry: Entry, done: Callable[[], None], *, pinned: bool | None = None, note: str | None = None
@@ -92,7 +77,7 @@ class ShelfWork:
             await asyncio.to_thread(catalog.annotate, self.workspace, entry, pinned=pinned, note=note)
             done()
 
-        self._go(work(), "annotate")
+        self._go(work(), "annotate", exclusive=False)
 
     def plan(self, wanted: Sequence[Entry] | None, done: Callable[[pruning.Removal], None]) -> None:
         """Find out what a deletion would do, on the disk as it is now; None means everything that nothing needs."""
@@ -115,7 +100,7 @@ class ShelfWork:
         async def work() -> None:
             done(await asyncio.to_thread(self._remove, shown))
 
-        self._go(work(), "remove")
+        self._go(work(), "remove", exclusive=False)
 
     def _remove(self, shown: pruning.Removal) -> int:
         # a training may have made one of them a parent or the best since it was shown
@@ -130,7 +115,7 @@ class ShelfWork:
         async def work() -> None:
             done(await asyncio.to_thread(self._export, entry, target))
 
-        self._go(work(), "model")
+        self._go(work(), "model", exclusive=False)
 
     def _export(self, entry: Entry, target: Path) -> Path:
         from opeddev_tui.export import export
@@ -144,7 +129,7 @@ class ShelfWork:
         async def work() -> None:
             done(await asyncio.to_thread(self._score, entry))
 
-        self._go(work(), "model")
+        self._go(work(), "model", exclusive=False)
 
     def _score(self, entry: Entry) -> float:
         return load_model(str(entry.folder), self.settings).holdout_loss(self.workspace)

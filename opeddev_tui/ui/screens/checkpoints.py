@@ -18,6 +18,7 @@ from opeddev_tui.format import plural, size
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui import shelf as sh
 from opeddev_tui.ui.columns import Column, table
+from opeddev_tui.ui.filter_box import FilterBox
 from opeddev_tui.ui.keys import CHECKPOINTS, Key, bindings
 from opeddev_tui.ui.screens.checkpoint_actions import CheckpointActions
 from opeddev_tui.ui.screens.grid import Grid
@@ -61,7 +62,7 @@ class CheckpointsScreen(Place):
     def compose_body(self) -> Iterable[Widget]:
         """Make the summary, the filter, the table and the details."""
         yield Static(markup=False, id="summary", classes="hint")
-        yield Input(placeholder="filter: best, lora, step 2, a note; Enter keeps it, Esc drops it", id="filter")
+        yield FilterBox("best, lora, step 2, a note", "#checkpoints")
         with Container(id="shelf"):
             yield Grid(sh.TITLES, id="checkpoints")
             with VerticalScroll(id="about", can_focus=True):
@@ -186,27 +187,17 @@ class CheckpointsScreen(Place):
 
     def action_filter(self) -> None:
         """Type a filter."""
-        box = self.query_one(Input)
-        box.add_class("-open")
-        box.focus()
+        self.query_one(FilterBox).open()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while typing."""
         self._wanted = event.value
         self.fill()
 
-    def on_input_submitted(self) -> None:
-        """Keep the filter and go back to the table."""
-        self.query_one(Grid).focus()
-
     def action_clear_filter(self) -> None:
         """Drop the filter, then the marks."""
-        box = self.query_one(Input)
-        if not box.value and not box.has_class("-open"):
+        if not self.query_one(FilterBox).drop():
             self.marked = []
-        box.value = ""
-        box.remove_class("-open")
-        self.query_one(Grid).focus()
         self.fill()
 
     # --- what keys do, see CheckpointActions

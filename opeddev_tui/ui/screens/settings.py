@@ -18,6 +18,7 @@ from textual.widgets import DataTable, Input, Static
 
 from opeddev_tui import config
 from opeddev_tui.text import clean, clean_line
+from opeddev_tui.ui.filter_box import FilterBox
 from opeddev_tui.ui.keys import SETTINGS, Key, bindings
 from opeddev_tui.ui.screens.grid import Cell, Grid
 from opeddev_tui.ui.screens.place import Place
@@ -39,7 +40,7 @@ class SettingsScreen(Place):
 
     def compose_body(self) -> Iterable[Widget]:
         """Make the filter, the table and the explanation."""
-        yield Input(placeholder="filter: part of a name or of the help; Enter keeps it, Esc drops it", id="filter")
+        yield FilterBox("part of a name or of the help", "#settings")
         yield Grid(("setting", "from", "value"), id="settings")
         yield Static(markup=False, id="detail", classes="detail")
 
@@ -118,22 +119,13 @@ class SettingsScreen(Place):
         self._wanted = event.value.lower()
         self._fill()
 
-    def on_input_submitted(self) -> None:
-        """Keep the filter and go back to the table."""
-        self.query_one(Grid).focus()
-
     def action_filter(self) -> None:
         """Type a filter."""
-        box = self.query_one(Input)
-        box.add_class("-open")
-        box.focus()
+        self.query_one(FilterBox).open()
 
     def action_clear_filter(self) -> None:
         """Drop the filter."""
-        box = self.query_one(Input)
-        box.value = ""
-        box.remove_class("-open")
-        self.query_one(Grid).focus()
+        self.query_one(FilterBox).drop()
 
     def text_to_copy(self) -> str:
         """Return the selected setting as TOML."""
