@@ -48,7 +48,7 @@ class OpeddevApp(App[str]):
 
     TITLE = "opeddev-tui"
     CSS_PATH = Path(__file__).with_name("app.tcss")
-    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {mode: SCREENS[mode] for _, mode, _ in PLACES}
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = dict(SCREENS)
     DEFAULT_MODE = "monitor"
     BINDINGS: ClassVar[list[BindingType]] = bindings(GLOBAL)
     ENABLE_COMMAND_PALETTE = True
@@ -145,11 +145,8 @@ class OpeddevApp(App[str]):
         sent = session.send_due()
         self._ticks += 1
         self._undrawn += any(True for _ in events)
-        urgent = (
-            sent is not None
-            or error is not None
-            or any(not isinstance(event, Progress | HardwareSampled) for event in events)
-        )
+        happened = any(not isinstance(event, _MEASURES) for event in events)
+        urgent = sent is not None or error is not None or happened
         due = self._ticks * TICK >= IDLE_DRAW or (self._undrawn and self._ticks >= PROGRESS_TICKS)
         if urgent or due or chosen:
             self.show_now()
