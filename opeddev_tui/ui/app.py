@@ -134,6 +134,7 @@ class OpeddevApp(App[str]):
         if not self.is_running:
             return  # the last ticks come while the screens are taken down
         session = self.session
+        trained_by = session.whose
         events = session.drain()
         self.announcer.tell(events)
         error = session.settle()
@@ -146,7 +147,7 @@ class OpeddevApp(App[str]):
         self._ticks += 1
         self._undrawn += any(True for _ in events)
         happened = any(not isinstance(event, _MEASURES) for event in events)
-        urgent = sent is not None or error is not None or happened
+        urgent = sent is not None or error is not None or happened or session.whose != trained_by
         due = self._ticks * TICK >= IDLE_DRAW or (self._undrawn and self._ticks >= PROGRESS_TICKS)
         if urgent or due or chosen:
             self.show_now()

@@ -144,11 +144,15 @@ class DiskWork(TaskBase):
             return
         state, reader = await asyncio.to_thread(self._provider.open_run, run)
         session.current, session.current_run, session.starting = state, run, False
+        self._shell.show_now()
         while self._shell.live.running and self._shell.live.queue is queue:
             await asyncio.sleep(FOLLOW_EVERY)
             events = await asyncio.to_thread(reader.read_new)
-            session.apply(events)
-            self._shell.announce(events)
+            if events:
+                session.apply(events)
+                self._shell.announce(events)
+                # keys count for what is shown
+                self._shell.show_now()
         session.apply(await asyncio.to_thread(reader.read_new))
         self._following = False
 

@@ -21,6 +21,7 @@ from textual.pilot import Pilot
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.cells import cells_of
 from opeddev_tui.ui.curves import CurvesView
+from opeddev_tui.ui.situation import situation
 from opeddev_tui.ui.view import View
 
 FOLDER = Path(__file__).with_name("snapshots")
@@ -36,7 +37,8 @@ def _still(app: OpeddevApp) -> None:
 
     def view() -> View:
         shown = real()
-        return replace(shown, workspace="/home/ada/my-grader", now=shown.state.last_event_at)
+        shown = replace(shown, workspace="/home/ada/my-grader", now=shown.state.last_event_at)
+        return replace(shown, situation=situation(shown))
 
     session.view = view  # type: ignore[method-assign]
 
