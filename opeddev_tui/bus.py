@@ -1,4 +1,4 @@
-"""Owns the way out of a training: journal first, then the run's own state, then whoever listens."""
+"""The events of a training on their way out: into the journal first, then into the run's state, then to every sink."""
 
 import logging
 import threading
@@ -28,12 +28,26 @@ class Guarded:
             _LOG.exception("a view of the training failed; the training goes on without it")
 
 
+class FanOut:
+    """Several sinks as one: all get the same events in the same order, also where several threads emit."""
+
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        self._sinks = tuple(sinks)
+        self._turn = threading.RLock()
+
+    def emit(self, event: AnyEvent) -> None:
+        """Show ``event`` to every sink, in their order."""
+        with self._turn:
+            for sink in self._sinks:
+                sink.emit(event)
+
+
 class Bus:
     """Takes events from the training; safe to use from any thread."""
 
     def __init__(self, journal: Journal, sinks: Sequence[Sink], past: Sequence[AnyEvent] = ()) -> None:
         self._journal = journal
-        self._sinks = tuple(sinks)
+        self._listeners = FanOut(sinks)
         self._lock = threading.RLock()
         self.state = RunState()
         for event in past:
@@ -44,12 +58,10 @@ class Bus:
         with self._lock:
             self._journal.emit(event)
             self.state.apply(event)
-            for sink in self._sinks:
-                sink.emit(event)
+            self._listeners.emit(event)
 
     def show_only(self, event: AnyEvent) -> None:
         """Show ``event`` without recording it: a transient one, or a failure that is itself a full disk."""
         with self._lock:
             self.state.apply(event)
-            for sink in self._sinks:
-                sink.emit(event)
+            self._listeners.emit(event)

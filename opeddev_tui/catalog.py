@@ -5,11 +5,11 @@ in one small file of the workspace.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from opeddev_tui import checkpoints, decision, human
@@ -17,6 +17,8 @@ from opeddev_tui.errors import Problem, StorageProblem
 from opeddev_tui.events import GradesMeasured, checkpoint_name
 from opeddev_tui.format import size
 from opeddev_tui.history import RunRecord, finished_steps, list_runs
+from opeddev_tui.manifest import settings_of
+from opeddev_tui.settings import Settings
 from opeddev_tui.storage import folder_size, free_space, write_atomic
 from opeddev_tui.workspace import Workspace
 
@@ -223,6 +225,38 @@ def pinned_folders(workspace: Workspace, run: str) -> list[Path]:
     except Problem:
         return folders
     return [folder for folder in folders if notes.get(f"{run}/{folder.name}", {}).get("pinned")]
+
+
+# --- everything at once
+
+
+class Shelf(Struct, frozen=True):
+    """Everything on disk, with each run's batch and settings (by the run's id). ``free`` is in bytes."""
+
+    entries: tuple[Entry, ...] = ()
+    batches: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    free: int = 0
+    budget: str = ""
+
+    def find(self, key: str) -> Entry | None:
+        """Return the entry with this folder."""
+        return next((entry for entry in self.entries if str(entry.folder) == key), None)
+
+
+def read_shelf(workspace: Workspace, settings: Settings) -> Shelf:
+    """Read all of it from disk."""
+    records = list_runs(workspace)
+    entries = list_entries(workspace, records)
+    newest = next((entry.size for entry in reversed(entries) if entry.published), 0)
+    kept = settings.training.save_total_limit + 1
+    return Shelf(
+        tuple(entries),
+        {record.id: record.state.started.batch for record in records if record.state.started},
+        {run: settings_of(workspace.run_manifest(run)) for run in {entry.run for entry in entries}},
+        free_space(workspace.store),
+        disk_budget(workspace.store, newest, kept) or "",
+    )
 
 
 # --- room

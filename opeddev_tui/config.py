@@ -265,6 +265,14 @@ def save(workspace: Path, changes: Mapping[str, Any]) -> Path:
     return path
 
 
+def toml_value(value: Any) -> str:
+    """Return ``value`` as it is written in TOML."""
+    if isinstance(value, dict):
+        inner = ", ".join(f"{key} = {toml_value(item)}" for key, item in value.items())
+        return f"{{{inner}}}"
+    return tomli_w.dumps({"v": value}).removeprefix("v = ").strip()
+
+
 def render_default(*, commented_out: bool = False) -> str:
     """Return the complete, commented default configuration as TOML.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from opeddev_tui.journal import read
-from opeddev_tui.state import RunState, reduce
+from opeddev_tui.state import RunState, Status, reduce
 from opeddev_tui.workspace import Workspace
 
 
@@ -35,6 +35,14 @@ def list_runs(workspace: Workspace) -> list[RunRecord]:
         (record for record in records if record.state.started),
         key=lambda record: record.state.started.at if record.state.started else 0.0,
     )
+
+
+def status_of(state: RunState, *, alive: bool) -> Status:
+    """Return what a run is now; ``alive`` says whether a process trains it.
+
+    A run whose process ended without recording an end is interrupted, whatever its journal recorded last.
+    """
+    return state.status if state.over or alive else "interrupted"
 
 
 def finished_steps(records: list[RunRecord]) -> dict[int, RunRecord]:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opeddev_tui import events as ev
+from opeddev_tui.bus import FanOut
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.control import Control, StepRequest
 from opeddev_tui.errors import BusyProblem, TrainingProblem
@@ -121,7 +122,7 @@ def _open_torch() -> None:
 class StepPlots:
     """A sink that draws the plots of every trained step, on a thread of its own: no training waits for a picture.
 
-    A failed drawing is a note, never a failure.
+    A failed drawing is a warning to ``sink``, never a failure.
     """
 
     def __init__(self, sink: Sink, workspace: Workspace) -> None:
@@ -132,8 +133,7 @@ class StepPlots:
         self._step = 0
 
     def emit(self, event: ev.AnyEvent) -> None:
-        """Show ``event``; have the plots drawn after the end of a step."""
-        self._sink.emit(event)
+        """Have the plots drawn after the end of a step."""
         if isinstance(event, ev.RunStarted):
             self._step = event.step
         elif isinstance(event, ev.RunFinished):
@@ -171,7 +171,7 @@ def attended(root: Path, settings: Settings, sink: Sink, *, terminal: Deliver | 
     with with_notices(sink, settings, terminal=terminal) as told:
         plots = StepPlots(told, Workspace(root, settings.paths))
         try:
-            yield plots
+            yield FanOut([told, plots])
         finally:
             plots.close()
             told.emit(ev.PhaseChanged(phase=AFTERWARDS, detail="sending the last notices"))

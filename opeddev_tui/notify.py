@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from opeddev_tui import events as ev
-from opeddev_tui.bus import Guarded
+from opeddev_tui.bus import FanOut, Guarded
 from opeddev_tui.errors import Problem, SettingsProblem
 from opeddev_tui.events import Sink
 from opeddev_tui.notices import Notice, Notices
@@ -185,19 +185,6 @@ def _log_failure(message: str) -> None:
     _LOG.warning("%s", message)
 
 
-class _Together:
-    """Several sinks as one, for threads that take turns: lanes and plots tell their warnings between the training."""
-
-    def __init__(self, sinks: Sequence[Sink]) -> None:
-        self._sinks = tuple(sinks)
-        self._turn = threading.RLock()
-
-    def emit(self, event: ev.AnyEvent) -> None:
-        with self._turn:
-            for sink in self._sinks:
-                sink.emit(event)
-
-
 def _first_is_shown(sink: Sink, on_failure: Callable[[str], None]) -> Callable[[str], None]:
     """Return what takes one lane's failures: each to ``on_failure``, the first also to ``sink``."""
     shown = threading.Event()
@@ -236,12 +223,12 @@ def with_notices(
     except Problem as problem:
         on_failure(str(problem))
         sink.emit(ev.Warned(message=str(problem)))
-    told = _Together([sink])
+    told = FanOut([sink])
     if not ways:
         yield told
         return
     notifier = Notifier(settings, [Lane(name, way, _first_is_shown(told, on_failure)) for name, way in ways])
     try:
-        yield _Together([told, notifier])
+        yield FanOut([told, notifier])
     finally:
         notifier.close()

@@ -1,4 +1,4 @@
-"""Owns a person's notes on runs: ``observations.md``, their way into the journal, and what comes after a step.
+"""Owns a person's notes on runs: ``observations.md``, and their way into the journal.
 
 Whoever writes an ``Annotated`` into a journal also keeps it in the file: the training while it runs, this module for
 a run that is over.
@@ -17,7 +17,6 @@ from opeddev_tui.errors import TrainingProblem
 from opeddev_tui.format import moment
 from opeddev_tui.journal import Journal, read
 from opeddev_tui.lock import RunLock, lock_holder
-from opeddev_tui.settings import Settings
 from opeddev_tui.state import RunState, reduce
 from opeddev_tui.storage import told_clearly
 from opeddev_tui.text import clean, clean_line
@@ -151,31 +150,3 @@ def annotate(workspace: Workspace, run: str, note: str, epoch: int | None = None
         return "handed to the running training, which keeps it at its next optimizer step"
     record(workspace, run, [said])
     return f"kept in {workspace.relative(workspace.path(workspace.paths.observations))} and in the journal"
-
-
-# --- what comes next
-
-
-def whats_next(state: RunState, settings: Settings) -> str:
-    """Return which checkpoint the next step starts from, and how to choose another one. Empty for an unfinished run."""
-    finished = state.finished
-    if finished is None or state.repeats:
-        return ""
-    last, best = finished.epochs, finished.best_epoch
-    wants_best = settings.training.start_from == "best"
-    start = best if wants_best else last
-    path = finished.best_checkpoint if wants_best else finished.last_checkpoint
-    name = clean_line(Path(path).name) or "its checkpoint"
-    if best == last:
-        return f"The next step starts from {name}: epoch {last}, the latest and the best."
-    losses = {epoch: f" ({row.val_loss:.4f})" for epoch, row in state.epochs.items()}
-    words = f"The next step starts from {name}: epoch {start}{losses.get(start, '')}, the "
-    if wants_best:
-        return (
-            f"{words}best; the latest is epoch {last}{losses.get(last, '')}. "
-            'To start from that: training.start_from = "latest", or opeddev-tui train --from latest.'
-        )
-    return (
-        f"{words}latest. Epoch {best}{losses.get(best, '')} was better: "
-        'to start from that, training.start_from = "best", or opeddev-tui train --from best.'
-    )

@@ -9,6 +9,7 @@ import psutil
 from msgspec import Struct
 
 from opeddev_tui import checkpoints
+from opeddev_tui.history import status_of
 from opeddev_tui.state import RunState
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace import Workspace
@@ -21,7 +22,7 @@ class Recovery(Struct, frozen=True):
     step: int
     optimizer_step: int
     last_event_at: float
-    # what the run said before it ended; empty: it died without a word
+    # what the run said before it ended; empty: it was interrupted without one
     failure: str = ""
     resumable: bool = True
     # the machine was started after the run's last event
@@ -33,11 +34,13 @@ class Recovery(Struct, frozen=True):
     rejected: tuple[tuple[str, str], ...] = ()
 
 
-def crashed(state: RunState, *, alive: bool) -> bool:
-    """True for a run that died without a word or of something that is no plain problem."""
+def needs_recovery(state: RunState, *, alive: bool) -> bool:
+    """True for a run that was interrupted without recording why, or that failed of something that is no problem."""
     if alive or state.started is None or state.repeats:
         return False  # nothing goes on from a repetition: it is begun again
-    return not state.over or (state.failure is not None and state.status == "failed" and state.failure.kind == "bug")
+    status = status_of(state, alive=alive)
+    unrecorded = status == "interrupted" and state.interrupted is None
+    return unrecorded or (status == "failed" and state.failure is not None and state.failure.kind == "bug")
 
 
 def examine(workspace: Workspace, run: str, state: RunState) -> Recovery:
@@ -73,7 +76,7 @@ def _happened(found: Recovery, now: float) -> str:
     if found.failure:
         return f"Run {found.run} (step {found.step}) ended {at}, {ago} ago, with an error: {found.failure}"
     cause = "the machine was restarted since" if found.restarted else "a crash or a kill"
-    return f"Run {found.run} (step {found.step}) died {at}: {cause}. Its last event was {ago} ago."
+    return f"Run {found.run} (step {found.step}) was interrupted {at}: {cause}. Its last event was {ago} ago."
 
 
 def _safe(found: Recovery) -> list[str]:

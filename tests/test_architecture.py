@@ -1,9 +1,11 @@
-"""The dependency direction, held by a real import in a fresh process."""
+"""The direction of dependencies: no import circle, and the training stack is loaded only by who trains."""
 
 import subprocess
 import sys
+from collections.abc import Mapping, Set
 from pathlib import Path
 
+import grimp
 import pytest
 
 HEAVY = ("torch", "transformers", "datasets", "peft", "accelerate", "sklearn", "matplotlib")
@@ -22,3 +24,45 @@ def test_every_module_says_what_it_owns() -> None:
     package = Path(__file__).parent.parent / "opeddev_tui"
     silent = [str(path) for path in package.rglob("*.py") if not path.read_text().lstrip().startswith('"""')]
     assert silent == []
+
+
+def import_circles(imports: Mapping[str, Set[str]]) -> list[list[str]]:
+    """Return the groups of modules that import each other, directly or through others (``{importer: imported}``)."""
+
+    def reached(start: str) -> set[str]:
+        found: set[str] = set()
+        waiting = [start]
+        while waiting:
+            new = imports.get(waiting.pop(), frozenset()) - found
+            found |= new
+            waiting += new
+        return found
+
+    reach = {module: reached(module) for module in imports}
+    circles = {
+        tuple(sorted(other for other in reach[module] if module in reach.get(other, ())))
+        for module in imports
+        if module in reach[module]
+    }
+    return [list(circle) for circle in sorted(circles)]
+
+
+@pytest.mark.parametrize(
+    ("imports", "circles"),
+    [
+        ({"a": {"b", "c"}, "b": {"c"}, "c": set()}, []),
+        ({"a": {"b"}, "b": {"a"}, "c": {"a"}}, [["a", "b"]]),
+        ({"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"outside"}}, [["a", "b", "c"]]),
+        ({"a": {"a"}}, [["a"]]),
+        ({"a": {"b"}, "b": {"a", "c"}, "c": {"d"}, "d": {"c"}}, [["a", "b"], ["c", "d"]]),
+    ],
+)
+def test_a_made_up_circle_is_found(imports: dict[str, set[str]], circles: list[list[str]]) -> None:
+    assert import_circles(imports) == circles
+
+
+def test_no_import_circle() -> None:
+    graph = grimp.build_graph("opeddev_tui", exclude_type_checking_imports=True, cache_dir=None)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    assert "opeddev_tui.ui.app" in imports
+    assert import_circles(imports) == []

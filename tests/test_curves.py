@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 
 import pytest
+import screen_text
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
@@ -207,7 +208,7 @@ async def test_drawn_only_when_changed_and_not_too_often(monkeypatch: pytest.Mon
 
 def shown(view: CurvesView) -> str:
     """Return what the terminal shows of the pane."""
-    return "\n".join(strip.text for strip in view.screen._compositor.render_strips())
+    return screen_text.text_of(view.screen)
 
 
 def noted(view: CurvesView) -> list[str]:

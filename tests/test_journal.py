@@ -1,12 +1,13 @@
 """The journal: what is written comes back, a cut line is survived, a reader follows."""
 
 import math
+import threading
 from pathlib import Path
 
 import pytest
 
 from opeddev_tui import events as ev
-from opeddev_tui.bus import Bus, Guarded
+from opeddev_tui.bus import Bus, FanOut, Guarded
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.journal import JOURNAL_NAME, Journal, JournalReader, read
 from opeddev_tui.state import reduce
@@ -96,6 +97,31 @@ def test_a_view_that_fails_does_not_stop_the_training(tmp_path: Path) -> None:
     for event in EVENTS:
         bus.emit(event)
     assert read(tmp_path) == EVENTS
+
+
+def test_every_sink_gets_the_events_of_all_threads_in_one_order() -> None:
+    class Kept:
+        def __init__(self) -> None:
+            self.events: list[ev.AnyEvent] = []
+
+        def emit(self, event: ev.AnyEvent) -> None:
+            self.events.append(event)
+
+    sinks = [Kept(), Kept()]
+    together, begin = FanOut(sinks), threading.Barrier(4)
+
+    def emit(first: int) -> None:
+        begin.wait(30)
+        for step in range(first, first + 200):
+            together.emit(progress(step, 1.0))
+
+    threads = [threading.Thread(target=emit, args=(first,)) for first in (0, 1000, 2000, 3000)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(sinks[0].events) == 800
+    assert sinks[0].events == sinks[1].events
 
 
 def progress(step: int, loss: float) -> ev.Progress:

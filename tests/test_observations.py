@@ -16,6 +16,7 @@ from opeddev_tui.journal import read
 from opeddev_tui.lock import RunLock
 from opeddev_tui.settings import Settings, Training
 from opeddev_tui.state import reduce
+from opeddev_tui.ui.situation import whats_next
 from opeddev_tui.workspace import Workspace
 
 
@@ -132,7 +133,7 @@ def test_a_living_training_keeps_notes_and_the_words_of_a_decision(tiny_model: P
 def test_what_comes_next_is_said(losses: list[float], start_from: str, words: tuple[str, ...]) -> None:
     settings = Settings(training=Training(start_from=start_from))  # type: ignore[arg-type]
     state = reduce(js.run_events(0, losses))
-    told = observations.whats_next(state, settings)
+    told = whats_next(state, settings)
     for part in words:
         assert part in told
-    assert observations.whats_next(reduce(js.run_events(0, losses, finished=False)), settings) == ""
+    assert whats_next(reduce(js.run_events(0, losses, finished=False)), settings) == ""

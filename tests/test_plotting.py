@@ -8,7 +8,7 @@ import pytest
 
 from opeddev_tui.ui.ascii_fallback import as_ascii
 from opeddev_tui.ui.plotting import Series, render
-from opeddev_tui.ui.points import reduce_points, smooth, tick_labels, ticks
+from opeddev_tui.ui.points import newest_smoothed, reduce_points, smooth, tick_labels, ticks
 
 NAN = math.nan
 BRAILLE = [chr(code) for code in range(0x2801, 0x2900)]
@@ -156,6 +156,17 @@ def test_smooth_is_the_corrected_exponential_mean() -> None:
     assert list(smooth([1.0, 2.0], 0)) == [1.0, 2.0]
     assert np.isnan(smooth([NAN, math.inf], 0.9)).all()
     assert len(smooth([], 0.5)) == 0
+
+
+def test_the_newest_smoothed_loss_is_where_the_curve_ends() -> None:
+    losses = array("d", [3.0, 2.5, 2.2, 2.1, 1.5])
+    expected = (0.4096 * 3.0 + 0.512 * 2.5 + 0.64 * 2.2 + 0.8 * 2.1 + 1.5) / (0.4096 + 0.512 + 0.64 + 0.8 + 1)
+    assert newest_smoothed(losses, 0.8) == pytest.approx(expected, abs=1e-12)
+    assert newest_smoothed(losses, 0.8) == smooth(losses, 0.8)[-1]
+    assert newest_smoothed(losses, 0) == 1.5
+    assert newest_smoothed([*losses, NAN, math.inf], 0.8) == newest_smoothed(losses, 0.8)
+    assert newest_smoothed([NAN], 0.8) is None
+    assert newest_smoothed([], 0.8) is None
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import screen_text
 
 sys.path.insert(0, str(Path(__file__).parent / "ui"))
 
@@ -16,12 +17,17 @@ from store import publish, settings_of
 
 from opeddev_tui import checkpoints
 from opeddev_tui import events as ev
+from opeddev_tui.commands.status import status
 from opeddev_tui.control import StepRequest
-from opeddev_tui.recovery import crashed, examine, in_words
+from opeddev_tui.history import status_of
+from opeddev_tui.recovery import examine, in_words, needs_recovery
 from opeddev_tui.state import reduce
 from opeddev_tui.ui.app import OpeddevApp
+from opeddev_tui.ui.offers import kind_of
+from opeddev_tui.ui.provider import Provider
 from opeddev_tui.ui.scan import Scan
 from opeddev_tui.ui.screens.recovery import RecoveryScreen
+from opeddev_tui.ui.view import View
 from opeddev_tui.workspace import Workspace
 
 
@@ -45,11 +51,11 @@ def test_the_newest_whole_checkpoint_is_named_and_the_damaged_one_too(tmp_path: 
     broken = checkpoints.folder_for(workspace.checkpoints(run_id(1)), 3 * PER_EPOCH) / "optimizer.pt"
     broken.write_bytes(b"")
     state = reduce(events)
-    assert crashed(state, alive=False)
-    assert not crashed(state, alive=True)
+    assert needs_recovery(state, alive=False)
+    assert not needs_recovery(state, alive=True)
     found = examine(workspace, run_id(1), state)
     words = " ".join(in_words(found, now))
-    assert f"died at optimizer step {3 * PER_EPOCH}" in words
+    assert f"was interrupted at optimizer step {3 * PER_EPOCH}" in words
     assert "10 min ago" in words
     assert "checkpoint-150 cannot be trusted: optimizer.pt is empty" in words
     assert "Safe: checkpoint-100 (optimizer step 100, epoch 2), every byte verified just now." in words
@@ -66,7 +72,7 @@ def test_the_newest_whole_checkpoint_is_named_and_the_damaged_one_too(tmp_path: 
     ],
 )
 def test_an_end_with_a_word_needs_no_question(end: ev.AnyEvent) -> None:
-    assert not crashed(reduce([*training(time.time()), end]), alive=False)
+    assert not needs_recovery(reduce([*training(time.time()), end]), alive=False)
 
 
 def test_a_bug_is_told_with_its_message(tmp_path: Path) -> None:
@@ -86,7 +92,7 @@ async def test_the_app_asks_before_it_does_anything(tmp_path: Path, key: str, st
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, RecoveryScreen))
         await pilot.pause()
-        shown = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+        shown = screen_text.text_of(app.screen)
         assert "Safe: checkpoint-50" in shown
         assert "Resume this run" in shown
         assert engine.starts == []
@@ -97,3 +103,23 @@ async def test_the_app_asks_before_it_does_anything(tmp_path: Path, key: str, st
         assert not isinstance(app.screen, RecoveryScreen)
         app.live.stop("the test is over")
         await until(pilot, lambda: not app.live.running)
+
+
+def test_a_run_without_an_end_is_interrupted_in_every_place(tmp_path: Path) -> None:
+    """One word wherever it is named: in status, in its JSON, in the list of runs, on the monitor, after a crash."""
+    events = training(time.time() - 300)
+    workspace = died(tmp_path, events)
+    state = reduce(events)
+    assert status_of(state, alive=True) == "training"
+    assert status_of(state, alive=False) == "interrupted"
+    assert status(workspace)["runs"][-1]["status"] == "interrupted"
+    assert Provider(tmp_path, settings_of(tmp_path)).runs()[0].status == "interrupted"
+    assert kind_of(View(state=state)) == "interrupted"
+    assert "was interrupted" in in_words(examine(workspace, run_id(1), state))[0]
+
+
+@pytest.mark.parametrize("end", [None, ev.Interrupted(reason="SIGTERM", checkpoint="c", global_step=5)])
+def test_scripts_learn_why_a_run_was_interrupted(tmp_path: Path, end: ev.AnyEvent | None) -> None:
+    workspace = died(tmp_path, [*training(time.time() - 300), *([end] if end is not None else [])])
+    run = status(workspace)["runs"][-1]
+    assert (run["status"], run["interruption"]) == ("interrupted", "SIGTERM" if end is not None else None)

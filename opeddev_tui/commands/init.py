@@ -5,33 +5,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from opeddev_tui.config import CONFIG_NAME, load, render_default
-from opeddev_tui.storage import told_clearly, write_atomic
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.config import load
+from opeddev_tui.setup import make_workspace
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="default: this folder")
-
-
-def make_workspace(root: Path) -> list[Path]:
-    """Make the folders and a commented config.toml; return what was made. Nothing that exists is changed."""
-    made: list[Path] = []
-    with told_clearly(root):
-        root.mkdir(parents=True, exist_ok=True)
-    if not (root / CONFIG_NAME).exists():
-        write_atomic(root / CONFIG_NAME, render_default(commented_out=True).encode())
-        made.append(root / CONFIG_NAME)
-    paths = load(root).settings.paths
-    workspace = Workspace(root, paths)
-    for name in (paths.base, paths.increments, paths.holdout, paths.logs):
-        folder = workspace.path(name)
-        if not folder.exists():
-            with told_clearly(folder):
-                folder.mkdir(parents=True)
-            made.append(folder)
-    return made
 
 
 def run(options: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from rich.text import Text
 from opeddev_tui.batches import find_batches
 from opeddev_tui.commands.options import add_workspace, load_settings
 from opeddev_tui.errors import Problem
-from opeddev_tui.history import RunRecord, finished_steps, list_runs
+from opeddev_tui.history import RunRecord, finished_steps, list_runs, status_of
 from opeddev_tui.lock import who_trains
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace import Workspace
@@ -78,12 +78,12 @@ def _step(workspace: Workspace, number: int, batch: str, record: RunRecord | Non
 
 def _run(record: RunRecord, *, alive: bool) -> dict[str, Any]:
     state = record.state
-    name = state.status if state.over or alive else "died"
     return {
         "run": record.id,
         "step": record.step,
-        "status": name,
+        "status": status_of(state, alive=alive),
         "alive": alive and not state.over,
+        "interruption": state.interrupted.reason if state.interrupted else None,
         "epochs": max(state.epochs, default=None),
         "optimizer_step": state.progress.global_step if state.progress else 0,
         "awaiting_decision_after_epoch": state.question.epoch if state.question else None,

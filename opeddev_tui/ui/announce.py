@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opeddev_tui import events as ev
 from opeddev_tui.notices import Notice, Notices
 from opeddev_tui.notify_terminal import sequence, title_sequence
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.offers import Kind
-from opeddev_tui.ui.situation import kind_of
+from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.view import View
-
-if TYPE_CHECKING:
-    from opeddev_tui.ui.app import OpeddevApp
 
 # worth no notice, and too many to be followed twice
 _MEASURES = (ev.Progress, ev.HardwareSampled, ev.SamplesStreaming)
@@ -37,15 +34,15 @@ _TITLES: Mapping[str, str] = {
 class Announcer:
     """Follows the training and tells what a person should notice."""
 
-    def __init__(self, app: OpeddevApp) -> None:
-        self._app = app
-        self._notices = Notices(app.loaded.settings.notify)
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._notices = Notices(shell.loaded.settings.notify)
         self._title = ""
         self._kind: Kind = "reading"
 
     def tell(self, events: Iterable[ev.AnyEvent]) -> None:
         """Tell those of ``events`` that a person should notice."""
-        session = self._app.session
+        session = self._shell.session
         self._notices.settings = session.loaded.settings.notify
         for event in events:
             notice = None if isinstance(event, _MEASURES) else self._notices.take(event)
@@ -55,18 +52,18 @@ class Announcer:
                 self._send(notice)
             tell = _TELLS.get(type(event))
             if tell is not None:
-                tell(self._app, event)
+                tell(self._shell, event)
 
     def look(self, view: View) -> None:
         """Give the window its title; send a notice when the training of this process stalls."""
-        kind = kind_of(view)
+        kind = view.situation.kind
         if kind == "stalled" != self._kind and view.whose != "none":
             notice = self._notices.stalled(view.now - view.state.last_event_at)
             if notice is not None:
                 self._send(notice)
         self._kind = kind
         title = title_of(view, kind)
-        if title != self._title and self._app.session.loaded.settings.notify.terminal:
+        if title != self._title and self._shell.session.loaded.settings.notify.terminal:
             self._title = title
             self._write(title_sequence(title, os.environ))
 
@@ -75,13 +72,14 @@ class Announcer:
         self._title = ""
 
     def _send(self, notice: Notice) -> None:
-        if self._app.session.loaded.settings.notify.terminal:
+        if self._shell.session.loaded.settings.notify.terminal:
             self._write(sequence(notice, os.environ))
 
     def _write(self, text: str) -> None:
         # a crashed screen has no driver
-        if self._app._driver is not None and text:
-            self._app._driver.write(text)
+        terminal = self._shell.terminal
+        if terminal is not None and text:
+            terminal.write(text)
 
 
 def title_of(view: View, kind: Kind) -> str:
@@ -92,33 +90,33 @@ def title_of(view: View, kind: Kind) -> str:
     return f"opeddev step {started.step} ({clean_line(started.batch, max_chars=40)}): {words}"
 
 
-def _saved(app: OpeddevApp, event: ev.CheckpointSaved) -> None:
-    app.tell(f"Saved and verified: optimizer step {event.global_step}.")
+def _saved(shell: Shell, event: ev.CheckpointSaved) -> None:
+    shell.tell(f"Saved and verified: optimizer step {event.global_step}.")
 
 
-def _decided(app: OpeddevApp, event: ev.Decided) -> None:
+def _decided(shell: Shell, event: ev.Decided) -> None:
     """After a stop that the person at this screen saw, ask what was seen."""
-    here = app.session.answered == event.epoch if event.by == "person" else app.session.whose == "mine"
+    here = shell.session.answered == event.epoch if event.by == "person" else shell.session.whose == "mine"
     if event.choice == "stop" and event.by in ("person", "limit") and here:
         from opeddev_tui.ui.screens.note import ask_note
 
-        ask_note(app, app.session.current_run, app.session.current, stopped=True)
+        ask_note(shell, shell.session.current_run, shell.session.current, stopped=True)
 
 
-def _warned(app: OpeddevApp, event: ev.Warned) -> None:
-    app.tell(event.message, severity="warning")
+def _warned(shell: Shell, event: ev.Warned) -> None:
+    shell.tell(event.message, severity="warning")
 
 
-def _failed(app: OpeddevApp, event: ev.RunFailed) -> None:
-    app.tell(event.message, severity="error")
-    app.disk.refresh()
+def _failed(shell: Shell, event: ev.RunFailed) -> None:
+    shell.tell(event.message, severity="error")
+    shell.disk.refresh()
 
 
-def _finished(app: OpeddevApp, event: ev.RunFinished) -> None:  # noqa: ARG001 - same shape as the others
-    app.disk.refresh()
+def _finished(shell: Shell, event: ev.RunFinished) -> None:  # noqa: ARG001 - same shape as the others
+    shell.disk.refresh()
 
 
-_TELLS: dict[type, Callable[[OpeddevApp, Any], None]] = {
+_TELLS: dict[type, Callable[[Shell, Any], None]] = {
     ev.CheckpointSaved: _saved,
     ev.Decided: _decided,
     ev.Warned: _warned,

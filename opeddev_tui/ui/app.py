@@ -6,9 +6,9 @@ training stack is imported here: the first frame comes first.
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -22,17 +22,18 @@ from textual.screen import Screen
 from opeddev_tui import launch
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.control import StepRequest
-from opeddev_tui.events import AnyEvent, Choice
+from opeddev_tui.events import AnyEvent, Choice, HardwareSampled, Progress
 from opeddev_tui.launch import Runner
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.announce import Announcer
 from opeddev_tui.ui.ascii_fallback import ascii_only
 from opeddev_tui.ui.cells import ShownCells
-from opeddev_tui.ui.disk import DiskWork
+from opeddev_tui.ui.disk import CrashFound, DiskWork
 from opeddev_tui.ui.hangup import TerminalLost, TerminalUnknown
-from opeddev_tui.ui.keys import GLOBAL, PLACES, bindings
+from opeddev_tui.ui.keys import GLOBAL, bindings
 from opeddev_tui.ui.live import Live
 from opeddev_tui.ui.provider import Provider
+from opeddev_tui.ui.screens.modes import SCREENS
 from opeddev_tui.ui.session import Session
 from opeddev_tui.ui.themes import put_in_place
 
@@ -43,16 +44,8 @@ IDLE_DRAW = 1.0
 SWITCH_SECONDS = 0.01
 # ticks between two drawings while there is only progress: few bytes on a slow line, and the training is not held up
 PROGRESS_TICKS = 8
-
-
-def _screen(mode: str, title: str) -> Callable[[], Screen[Any]]:
-    """Return what makes a screen; its module is imported when it is first shown."""
-
-    def make() -> Screen[Any]:
-        module = importlib.import_module(f"opeddev_tui.ui.screens.{mode}")
-        return cast("Screen[Any]", getattr(module, f"{title}Screen")())
-
-    return make
+# events that are drawn with the next picture: they come several times a second
+_MEASURES = (Progress, HardwareSampled)
 
 
 class OpeddevApp(App[str]):
@@ -60,9 +53,7 @@ class OpeddevApp(App[str]):
 
     TITLE = "opeddev-tui"
     CSS_PATH = Path(__file__).with_name("app.tcss")
-    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
-        mode: _screen(mode, title) for _, mode, title in PLACES
-    }
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = dict(SCREENS)
     DEFAULT_MODE = "monitor"
     BINDINGS: ClassVar[list[BindingType]] = bindings(GLOBAL)
     ENABLE_COMMAND_PALETTE = True
@@ -152,6 +143,7 @@ class OpeddevApp(App[str]):
         if not self.is_running:
             return  # the last ticks come while the screens are taken down
         session = self.session
+        trained_by = session.whose
         events = session.drain()
         self.announcer.tell(events)
         error = session.settle()
@@ -163,7 +155,8 @@ class OpeddevApp(App[str]):
         sent = session.send_due()
         self._ticks += 1
         self._undrawn += any(True for _ in events)
-        urgent = sent is not None or error is not None or any(not _is_measure(event) for event in events)
+        happened = any(not isinstance(event, _MEASURES) for event in events)
+        urgent = sent is not None or error is not None or happened or session.whose != trained_by
         due = self._ticks * TICK >= IDLE_DRAW or (self._undrawn and self._ticks >= PROGRESS_TICKS)
         if urgent or due or chosen:
             self.show_now()
@@ -176,6 +169,7 @@ class OpeddevApp(App[str]):
         if not self.is_running:
             return
         view = self.session.view()
+        self.session.seen(view)
         self.announcer.look(view)
         for screen in self.screen_stack:
             show = getattr(screen, "show", None)
@@ -187,14 +181,26 @@ class OpeddevApp(App[str]):
         level = cast("Any", severity)
         self.notify(clean_line(text, max_chars=300), severity=level, markup=False, timeout=6)
 
+    @property
+    def terminal(self) -> Driver | None:
+        """What writes to the terminal; None after the screen has failed."""
+        return self._driver
+
+    def announce(self, events: Iterable[AnyEvent]) -> None:
+        """Notify a person of those of ``events`` that are worth it."""
+        self.announcer.tell(events)
+
+    def on_crash_found(self, message: CrashFound) -> None:
+        """Ask what to do about a run that ended unexpectedly."""
+        from opeddev_tui.ui.screens.recovery import ask
+
+        ask(self, message.found)
+
     # --- what keys ask for
 
     def offered(self, action: str, do: Callable[[], None]) -> None:
         """Do what the bar offers, if it offers it and has been visible long enough."""
-        import time
-
-        found = self.session.situation()
-        if found.offers_action(action) and self.session.guard.accepts(time.monotonic()):
+        if self.session.shown.situation.offers_action(action) and self.session.guard.accepts(time.monotonic()):
             do()
             self.show_now()
 
@@ -295,7 +301,3 @@ class OpeddevApp(App[str]):
         from opeddev_tui.ui.palette import commands
 
         return commands(self, screen)
-
-
-def _is_measure(event: AnyEvent) -> bool:
-    return type(event).__name__ in ("Progress", "HardwareSampled")

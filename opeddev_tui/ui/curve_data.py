@@ -18,7 +18,7 @@ from textual.color import Color, ColorParseError
 from opeddev_tui.format import number
 from opeddev_tui.state import RunState
 from opeddev_tui.ui.plotting import Series
-from opeddev_tui.ui.points import column, smooth
+from opeddev_tui.ui.points import column, newest_smoothed, smooth
 
 if TYPE_CHECKING:
     from opeddev_tui.ui.points import Column
@@ -199,7 +199,7 @@ def loss_legend(state: RunState, previous: Sequence[RunState], look: Look, palet
     entries: list[Entry] = []
     losses = state.curves.loss
     if len(losses) and look.smoothing > 0 and len(losses) > 2:
-        newest = float(smooth(losses[-2000:], look.smoothing)[-1])
+        newest = newest_smoothed(losses, look.smoothing)
         entries.append(Entry("──", palette.train, f"train {number(newest)}"))
     elif len(losses):
         entries.append(Entry("⠒⠒", palette.train, f"train {number(losses[-1])}"))
@@ -274,7 +274,7 @@ def loss_reading(state: RunState, previous: Sequence[RunState], look: Look, x: f
         nearest = int(np.nanargmin(np.abs(xs - x)))
         parts.append(f"train {number(float(losses[nearest]))}")
         if look.smoothing > 0 and len(losses) > 2:
-            parts.append(f"smoothed {number(float(smooth(losses[: nearest + 1], look.smoothing)[-1]))}")
+            parts.append(f"smoothed {number(newest_smoothed(losses[: nearest + 1], look.smoothing))}")
     for run, name in ((state, "hold-out"), *((earlier, f"step {step_number(earlier)}") for earlier in previous)):
         places, values = holdout_points(run, look.by_step)
         before = [value for place, value in zip(places, values, strict=True) if place <= x + 1e-9]

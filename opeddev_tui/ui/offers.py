@@ -1,10 +1,18 @@
-"""Owns the kinds of situations the decision bar tells: their names, their marks, and what can be offered in one."""
+"""The kinds of situations that the decision bar shows: which one is the case, its mark, what can be offered in it.
+
+No text of the screen: that is made in ``situation``.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+
+from opeddev_tui.history import status_of
+
+if TYPE_CHECKING:
+    from opeddev_tui.ui.view import View
 
 Kind = Literal[
     "no workspace", "reading", "problem", "empty", "ready", "starting", "training", "paused", "stalled",
@@ -44,3 +52,37 @@ class Situation(Struct, frozen=True):
     def offers_action(self, action: str) -> bool:
         """True where ``action`` means something now."""
         return any(offer.action == action for offer in self.offers)
+
+
+def kind_of(view: View) -> Kind:
+    """Return the name of the situation."""
+    if not view.has_workspace:
+        return "no workspace"
+    if view.starting:
+        return "starting"
+    if view.trouble and not view.alive:
+        return "failed"
+    if view.alive and not view.state.over:
+        return _alive(view)
+    if view.state.status == "empty":
+        return _without_run(view)
+    return status_of(view.state, alive=False)
+
+
+def _alive(view: View) -> Kind:
+    status = view.state.status
+    if status == "awaiting":
+        return "awaiting"
+    if status == "paused":
+        return "paused"
+    if view.now - view.state.last_event_at > view.stall_seconds:
+        return "stalled"
+    return "starting" if status == "starting" else "training"
+
+
+def _without_run(view: View) -> Kind:
+    if not view.scanned:
+        return "reading"
+    if view.problems:
+        return "problem"
+    return "ready" if view.batches else "empty"

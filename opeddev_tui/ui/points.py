@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     Numbers = Sequence[float] | Column
 
 _BLOCK = 256
+# the newest smoothed value is made of this many points at most: older ones weigh nothing
+_NEWEST = 2000
 
 
 def column(values: Numbers) -> Column:
@@ -100,6 +103,20 @@ def smooth(ys: Numbers, weight: float) -> Column:
     counts = np.arange(1, len(known) + 1)
     smoothed[known] = blocks.reshape(-1)[: len(known)] / (1 - weight**counts)
     return smoothed
+
+
+def newest_smoothed(ys: Numbers, weight: float) -> float | None:
+    """Return the last number of ``smooth(ys, weight)``; None where no value is finite."""
+    import numpy as np
+
+    smoothed = smooth(ys[-_NEWEST:], weight)
+    known = smoothed[~np.isnan(smoothed)]
+    return float(known[-1]) if len(known) else None
+
+
+def numpy_is_loaded() -> bool:
+    """True where smoothing costs no import: that takes longer than a key may wait."""
+    return "numpy" in sys.modules
 
 
 def inside(x: Column, y: Column, x_range: tuple[float, float] | None) -> tuple[Column, Column]:

@@ -11,17 +11,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from msgspec.structs import replace
-
 from opeddev_tui import config
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.control import AnyCommand, send
-from opeddev_tui.events import RunStarted, TokenStats
+from opeddev_tui.history import status_of
 from opeddev_tui.journal import JournalReader, length
 from opeddev_tui.live_file import read_live
 from opeddev_tui.lock import lock_holder, who_trains
+from opeddev_tui.setup import make_workspace
 from opeddev_tui.state import RunState, reduce
-from opeddev_tui.ui.view import BatchRow, RunRow, Watched
+from opeddev_tui.ui.view import RunRow, Watched
 from opeddev_tui.workspace import Workspace
 
 LOG_BYTES = 300_000
@@ -45,8 +44,6 @@ class Provider:
 
     def make_workspace(self) -> None:
         """Make the folders and a commented configuration."""
-        from opeddev_tui.commands.init import make_workspace
-
         make_workspace(self.root)
 
     def latest_run(self) -> str:
@@ -97,7 +94,7 @@ class Provider:
         for run in reversed(self.workspace.run_ids()):
             state = self._state_of(run)
             alive = busy and not rows
-            rows.append(RunRow(run, state, state.status if state.over or alive else "interrupted"))
+            rows.append(RunRow(run, state, status_of(state, alive=alive)))
         return rows
 
     def log_tail(self) -> list[str]:
@@ -134,63 +131,4 @@ class Provider:
 
         tables = msgspec.to_builtins(self.loaded.settings)
         named = [name.partition(".") for name, origin in self.loaded.origins.items() if origin == "--set"]
-        return [f"{section}.{key}={toml_value(tables[section][key])}" for section, _, key in named]
-
-
-def toml_value(value: Any) -> str:
-    """Return ``value`` as it is written in TOML."""
-    import tomli_w
-
-    if isinstance(value, dict):
-        inner = ", ".join(f"{key} = {toml_value(item)}" for key, item in value.items())
-        return f"{{{inner}}}"
-    return tomli_w.dumps({"v": value}).removeprefix("v = ").strip()
-
-
-def inventory(rows: Sequence[BatchRow], states: Sequence[RunState]) -> tuple[BatchRow, ...]:
-    """Return the batches in order with their state, token lengths and cumulative size."""
-    trained = trained_steps(states)
-    stats: dict[str, TokenStats] = {}
-    for state in states:
-        stats.update({item.name: item for item in state.token_stats})
-    busy = {state.started.batch for state in states if state.started is not None and not state.over}
-    result: list[BatchRow] = []
-    total, next_seen = 0, False
-    for row in rows:
-        total += row.rows or 0
-        word = _word(row, trained, busy, next_seen)
-        next_seen = next_seen or word in ("next", "problem")
-        result.append(_with_stats(replace(row, state=word, cumulative=total or None), stats.get(row.name)))
-    return tuple(result)
-
-
-def trained_steps(states: Sequence[RunState]) -> dict[str, int]:
-    """Return the step in which each batch was trained, by the batch's name."""
-    starts: list[RunStarted] = [
-        state.started for state in states if state.finished and state.started and not state.repeats
-    ]
-    return {started.batch: started.step for started in starts}
-
-
-def _word(row: BatchRow, trained: Mapping[str, int], busy: set[str], next_seen: bool) -> str:
-    if row.problem:
-        return "problem"
-    if row.name in trained:
-        return f"step {trained[row.name]}"
-    if row.name in busy:
-        return "training"
-    return "waiting" if next_seen else "next"
-
-
-def _with_stats(row: BatchRow, stats: TokenStats | None) -> BatchRow:
-    if stats is None:
-        return row
-    return replace(
-        row,
-        rows=row.rows if row.rows is not None else stats.rows,
-        tokens=stats.tokens,
-        loss_tokens=stats.loss_tokens,
-        median=stats.median,
-        percentile_95=stats.percentile_95,
-        longest=stats.longest,
-    )
+        return [f"{section}.{key}={config.toml_value(tables[section][key])}" for section, _, key in named]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from opeddev_tui import observations
 from opeddev_tui.control import Record
@@ -12,9 +11,7 @@ from opeddev_tui.errors import Problem
 from opeddev_tui.events import Annotated, Rated, RatingUndone
 from opeddev_tui.journal import read
 from opeddev_tui.state import RunState, reduce
-
-if TYPE_CHECKING:
-    from opeddev_tui.ui.app import OpeddevApp
+from opeddev_tui.ui.shell import Shell
 
 Fact = Rated | RatingUndone | Annotated
 # seconds between two looks whether the training has taken what was said
@@ -24,25 +21,25 @@ LOOK_EVERY = 0.05
 class Recorder:
     """Hands over one thing after another, each only when the one before is in the journal."""
 
-    def __init__(self, boss: OpeddevApp) -> None:
-        self._boss = boss
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
         self._turn = asyncio.Lock()
 
     def say(self, run: str, fact: Fact, *, failed: Callable[[], None] | None = None) -> None:
         """Record ``fact`` with ``run``; the screen goes on. A problem is told, then ``failed`` is called."""
-        self._boss.run_worker(self._guarded(run, fact, failed), group="record", exit_on_error=True)
+        self._shell.run_worker(self._guarded(run, fact, failed), group="record", exit_on_error=True)
 
     async def _guarded(self, run: str, fact: Fact, failed: Callable[[], None] | None) -> None:
         async with self._turn:
             try:
                 await self._deliver(run, fact)
             except Problem as problem:
-                self._boss.tell(str(problem), severity="error")
+                self._shell.tell(str(problem), severity="error")
                 if failed is not None:
                     failed()
 
     async def _deliver(self, run: str, fact: Fact) -> None:
-        session = self._boss.session
+        session = self._shell.session
         if self._lives(run):
             before = len(session.current.notes)
             session.request(Record(fact))
@@ -53,15 +50,15 @@ class Recorder:
         # over, or ended before it took this: then its journal lacks it
         if await asyncio.to_thread(self._write, run, fact) and session.run == run:
             session.state.apply(fact)
-        self._boss.show_now()
+        self._shell.show_now()
 
     def _lives(self, run: str) -> bool:
-        session = self._boss.session
+        session = self._shell.session
         return session.current_run == run and session.whose != "none" and not session.current.over
 
     def _write(self, run: str, fact: Fact) -> bool:
         """Write the fact into the journal; False if it is there already."""
-        workspace = self._boss.provider.workspace
+        workspace = self._shell.provider.workspace
         state = reduce(read(workspace.run_folder(run)))
         known = isinstance(fact, Annotated) and any(
             (note.epoch, note.note) == (fact.epoch, fact.note) for note in state.notes

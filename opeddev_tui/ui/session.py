@@ -9,17 +9,17 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from opeddev_tui import events as ev
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.control import AnyCommand, Decide, Pause, Resume, SampleNow, SaveNow, StepRequest, Stop
-from opeddev_tui.observations import whats_next
 from opeddev_tui.state import RunState
 from opeddev_tui.ui.guard import Guard
+from opeddev_tui.ui.inventory_data import inventory
 from opeddev_tui.ui.live import Live, in_words
-from opeddev_tui.ui.offers import Situation
-from opeddev_tui.ui.provider import inventory
 from opeddev_tui.ui.scan import Scan
-from opeddev_tui.ui.situation import situation
+from opeddev_tui.ui.situation import situation, whats_next
 from opeddev_tui.ui.view import RunRow, View, Watched, Whose
 
 Send = Callable[[str, AnyCommand], None]
@@ -48,6 +48,8 @@ class Session:
         self.started_at = 0.0
         # the epoch whose question was answered here last
         self.answered: int | None = None
+        # the view that was drawn last
+        self.shown = View()
         self._send = send
         # commands for a training in another process whose run, and with it the mailbox, does not exist yet
         self._held: list[AnyCommand] = []
@@ -132,7 +134,7 @@ class Session:
         return True
 
     def view(self) -> View:
-        """Return what the screens show now, and take note of what the bar asks."""
+        """Return what the screens show now, with what the bar says of it."""
         scan = self.scan or Scan()
         view = View(
             state=self.state,
@@ -162,8 +164,12 @@ class Session:
             now=time.time(),
             clock=time.monotonic(),
         )  # fmt: skip
-        self.guard.see(situation(view).question, view.clock)
-        return view
+        return replace(view, situation=situation(view))
+
+    def seen(self, view: View) -> None:
+        """Take note of the view that is drawn: keys are meant for what its bar offers."""
+        self.shown = view
+        self.guard.see(view.situation.question, view.clock)
 
     def _previous(self) -> tuple[RunState, ...]:
         """Return the newest finished run of every earlier step."""
@@ -177,13 +183,9 @@ class Session:
                 newest[other.step] = row.state
         return tuple(newest[step] for step in sorted(newest))
 
-    def situation(self) -> Situation:
-        """Return what the bar says now."""
-        return situation(self.view())
-
     def decide(self, choice: ev.Choice) -> bool:
         """Hold an answer to the open question; False where the key does not count."""
-        found, question = self.situation(), self.current.question
+        found, question = self.shown.situation, self.current.question
         if not found.offers_action(f"decide('{choice}')") or question is None:
             return False
         offer = next(item for item in found.offers if item.action == f"decide('{choice}')")
@@ -192,7 +194,7 @@ class Session:
 
     def stop_now(self) -> bool:
         """Hold a stop of the running training; False where the key does not count."""
-        if not self.situation().offers_action("stop_now"):
+        if not self.shown.situation.offers_action("stop_now"):
             return False
         return self.guard.choose(Stop(), "Stop: save and end, resumable", time.monotonic())
 
@@ -210,7 +212,7 @@ class Session:
 
     def ask(self, action: str) -> bool:
         """Pause, sample or save now; False where the key does not count."""
-        if not self.situation().offers_action(action) or not self.guard.accepts(time.monotonic()):
+        if not self.shown.situation.offers_action(action) or not self.guard.accepts(time.monotonic()):
             return False
         if action == "pause":
             self.request(Resume() if self.current.status == "paused" else Pause())

@@ -1,27 +1,21 @@
 """Owns what the checkpoint browser shows: entries as lines of a tree or a sorted list, details, differences.
 
-Pure but for ``read_shelf``, which reads the disk: call that in a thread.
+Pure: what is on disk is read by ``catalog.read_shelf``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opeddev_tui import catalog
-from opeddev_tui.catalog import Entry
+from opeddev_tui.catalog import Entry, Shelf
 from opeddev_tui.format import duration, number, share, signed, size
-from opeddev_tui.history import list_runs
-from opeddev_tui.manifest import difference, settings_of
+from opeddev_tui.manifest import difference
 from opeddev_tui.pruning import Removal
-from opeddev_tui.settings import Settings
-from opeddev_tui.storage import free_space
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.columns import fit
 from opeddev_tui.ui.screens.grid import Cell
-from opeddev_tui.workspace import Workspace
 
 # what was found by reading every byte: an empty list is a whole checkpoint
 Verified = Mapping[str, list[str]]
@@ -41,36 +35,6 @@ TITLES = (
 RUN = "run "
 # the first column leaves room for the others on 80 columns
 _WIDEST = 24
-
-
-@dataclass(frozen=True)
-class Shelf:
-    """Everything on disk, with each run's batch and settings."""
-
-    entries: tuple[Entry, ...] = ()
-    batches: Mapping[str, str] = field(default_factory=dict)
-    settings: Mapping[str, dict[str, Any]] = field(default_factory=dict)
-    free: int = 0
-    budget: str = ""
-
-    def find(self, key: str) -> Entry | None:
-        """Return the entry with this folder."""
-        return next((entry for entry in self.entries if str(entry.folder) == key), None)
-
-
-def read_shelf(workspace: Workspace, settings: Settings) -> Shelf:
-    """Read all of it from disk."""
-    records = list_runs(workspace)
-    entries = catalog.list_entries(workspace, records)
-    newest = next((entry.size for entry in reversed(entries) if entry.published), 0)
-    kept = settings.training.save_total_limit + 1
-    return Shelf(
-        tuple(entries),
-        {record.id: record.state.started.batch for record in records if record.state.started},
-        {run: settings_of(workspace.run_manifest(run)) for run in {entry.run for entry in entries}},
-        free_space(workspace.store),
-        catalog.disk_budget(workspace.store, newest, kept) or "",
-    )
 
 
 # --- lines of the table

@@ -6,21 +6,17 @@ Models are loaded here only, when a person asks for it, and never on the event l
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
 from msgspec.structs import replace
 
 from opeddev_tui import catalog, checkpoints, pruning
-from opeddev_tui.catalog import Entry
-from opeddev_tui.errors import Problem
+from opeddev_tui.catalog import Entry, Shelf, read_shelf
 from opeddev_tui.settings import Settings
-from opeddev_tui.ui.shelf import Shelf, read_shelf
+from opeddev_tui.ui.task_base import TaskBase
 from opeddev_tui.workspace import Workspace
-
-if TYPE_CHECKING:
-    from opeddev_tui.ui.app import OpeddevApp
 
 
 class Model(Protocol):
@@ -40,38 +36,24 @@ def load_model(source: str, settings: Settings) -> Model:
     return Tryout(source, settings)
 
 
-class ShelfWork:
+class ShelfWork(TaskBase):
     """What the browser does in threads; results are handed over on the event loop, problems are told."""
-
-    def __init__(self, app: OpeddevApp) -> None:
-        self._app = app
 
     @property
     def workspace(self) -> Workspace:
         """The paths of the workspace on show."""
-        return self._app.provider.workspace
+        return self._shell.provider.workspace
 
     @property
     def settings(self) -> Settings:
         """The settings as they are now."""
-        return self._app.loaded.settings
-
-    def _go(self, work: Coroutine[Any, Any, None], group: str, *, exclusive: bool = False) -> None:
-        self._app.run_worker(self._guarded(work), group=group, exclusive=exclusive)
-
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except Problem as problem:
-            self._app.tell(str(problem), severity="error")
-        except OSError as error:
-            self._app.tell(f"{error.filename or 'A file'}: {error.strerror or error}", severity="error")
+        return self._shell.loaded.settings
 
     def read(self, done: Callable[[Shelf], None]) -> None:
         """Read the shelf; a newer call replaces an older one."""
 
         async def work() -> None:
-            if not self._app.session.read_only:
+            if not self._shell.session.read_only:
                 await asyncio.to_thread(self.workspace.adopt)
             done(await asyncio.to_thread(read_shelf, self.workspace, self.settings))
 
@@ -84,7 +66,7 @@ class ShelfWork:
             for entry in entries:
                 found(entry, await asyncio.to_thread(checkpoints.problems_of, entry.folder))
 
-        self._go(work(), "verify")
+        self._go(work(), "verify", exclusive=False)
 
     def annotate(
         self, entry: Entry, done: Callable[[], None], *, pinned: bool | None = None, note: str | None = None
@@ -95,7 +77,7 @@ class ShelfWork:
             await asyncio.to_thread(catalog.annotate, self.workspace, entry, pinned=pinned, note=note)
             done()
 
-        self._go(work(), "annotate")
+        self._go(work(), "annotate", exclusive=False)
 
     def plan(self, wanted: Sequence[Entry] | None, done: Callable[[pruning.Removal], None]) -> None:
         """Find out what a deletion would do, on the disk as it is now; None means everything that nothing needs."""
@@ -118,7 +100,7 @@ class ShelfWork:
         async def work() -> None:
             done(await asyncio.to_thread(self._remove, shown))
 
-        self._go(work(), "remove")
+        self._go(work(), "remove", exclusive=False)
 
     def _remove(self, shown: pruning.Removal) -> int:
         # a training may have made one of them a parent or the best since it was shown
@@ -133,7 +115,7 @@ class ShelfWork:
         async def work() -> None:
             done(await asyncio.to_thread(self._export, entry, target))
 
-        self._go(work(), "model")
+        self._go(work(), "model", exclusive=False)
 
     def _export(self, entry: Entry, target: Path) -> Path:
         from opeddev_tui.export import export
@@ -147,7 +129,7 @@ class ShelfWork:
         async def work() -> None:
             done(await asyncio.to_thread(self._score, entry))
 
-        self._go(work(), "model")
+        self._go(work(), "model", exclusive=False)
 
     def _score(self, entry: Entry) -> float:
         return load_model(str(entry.folder), self.settings).holdout_loss(self.workspace)

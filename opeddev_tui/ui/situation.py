@@ -6,11 +6,14 @@ Pure: a function of the view. Whether a key means something is decided here and 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from opeddev_tui.events import Verdict
 from opeddev_tui.format import duration, number, plural
+from opeddev_tui.settings import Settings
+from opeddev_tui.state import RunState
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.offers import Kind, Offer, Situation
+from opeddev_tui.ui.offers import Kind, Offer, Situation, kind_of
 from opeddev_tui.ui.view import View
 
 
@@ -45,43 +48,6 @@ def _of_repetition(found: Situation, view: View) -> Situation:
         line = f"It repeats run {run}; the next step goes by that one's checkpoints."
     lines = (*found.lines[:1], line)
     return Situation(found.kind, _REPEATED[found.kind], lines, _start_offer(view, "Next step"))
-
-
-def kind_of(view: View) -> Kind:
-    """Return the name of the situation."""
-    status = view.state.status
-    if not view.has_workspace:
-        return "no workspace"
-    if view.starting:
-        return "starting"
-    if view.trouble and not view.alive:
-        return "failed"
-    if view.alive and not view.state.over:
-        return _alive(view)
-    if status == "empty":
-        return _without_run(view)
-    if status in ("failed", "finished", "interrupted"):
-        return status
-    return "interrupted"
-
-
-def _alive(view: View) -> Kind:
-    status = view.state.status
-    if status == "awaiting":
-        return "awaiting"
-    if status == "paused":
-        return "paused"
-    if view.now - view.state.last_event_at > view.stall_seconds:
-        return "stalled"
-    return "starting" if status == "starting" else "training"
-
-
-def _without_run(view: View) -> Kind:
-    if not view.scanned:
-        return "reading"
-    if view.problems:
-        return "problem"
-    return "ready" if view.batches else "empty"
 
 
 def _no_workspace(view: View) -> Situation:
@@ -217,7 +183,7 @@ def _interrupted(view: View) -> Situation:
     elif view.state.question is not None:
         line = f"The process ended while the decision after epoch {view.state.question.epoch} was open."
     else:
-        line = "The process ended without a word: a crash, a kill or a reboot."
+        line = "The process ended unexpectedly (crash, kill or reboot)."
     cure = "It goes on from the last verified checkpoint; nothing before it is trained again."
     resume = (Offer("start", "t", "Resume", "take up this run"),)
     return Situation("interrupted", "Interrupted", (line, cure), resume)
@@ -247,6 +213,31 @@ def _finished(view: View) -> Situation:
     started = view.state.started
     step = f"Step {started.step}" if started else "The step"
     return Situation("finished", f"{step} is trained", lines, offers)
+
+
+def whats_next(state: RunState, settings: Settings) -> str:
+    """Return which checkpoint the next step starts from, and how to choose another one. Empty for an unfinished run."""
+    finished = state.finished
+    if finished is None or state.repeats:
+        return ""
+    last, best = finished.epochs, finished.best_epoch
+    wants_best = settings.training.start_from == "best"
+    start = best if wants_best else last
+    path = finished.best_checkpoint if wants_best else finished.last_checkpoint
+    name = clean_line(Path(path).name) or "its checkpoint"
+    if best == last:
+        return f"The next step starts from {name}: epoch {last}, the latest and the best."
+    losses = {epoch: f" ({row.val_loss:.4f})" for epoch, row in state.epochs.items()}
+    words = f"The next step starts from {name}: epoch {start}{losses.get(start, '')}, the "
+    if wants_best:
+        return (
+            f"{words}best; the latest is epoch {last}{losses.get(last, '')}. "
+            'To start from that: training.start_from = "latest", or opeddev-tui train --from latest.'
+        )
+    return (
+        f"{words}latest. Epoch {best}{losses.get(best, '')} was better: "
+        'to start from that, training.start_from = "best", or opeddev-tui train --from best.'
+    )
 
 
 _SITUATIONS: dict[Kind, Callable[[View], Situation]] = {

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from opeddev_tui.events import SamplesStreaming
 from opeddev_tui.state import RunState
 from opeddev_tui.ui.guard import Chosen
+from opeddev_tui.ui.offers import Situation
 
 Whose = Literal["none", "mine", "other"]
 
@@ -53,6 +54,8 @@ class View(Struct, frozen=True):
     """Everything the screens show. ``state`` belongs to the UI thread; ``clock`` is monotonic, ``now`` wall time."""
 
     state: RunState = field(default_factory=RunState)
+    # what the bar says of all this; ``Session.view`` fills it in
+    situation: Situation = Situation("reading", "Reading the workspace")
     run: str = ""
     workspace: str = ""
     has_workspace: bool = True

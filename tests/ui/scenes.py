@@ -272,7 +272,7 @@ async def settle(app: OpeddevApp, name: str) -> None:
     if name in ALIVE:
         session.whose = "mine"
     if name == "chosen":
-        session.view()
+        app.show_now()
         session.decide("continue")
     app.show_now()
 

@@ -154,7 +154,7 @@ async def test_while_plots_are_drawn_the_step_is_over(tmp_path: Path, monkeypatc
     runner = Lingering()
     async with recorded(tmp_path, runner, monkeypatch) as (app, pilot, _written):
         await until(pilot, lambda: app.live.afterwards and app.session.current.finished)
-        found = app.session.situation()
+        found = app.session.view().situation
         assert found.kind == "finished"
         assert found.lines[0] == "One moment: drawing the plots …"
         assert found.offers == ()
@@ -206,7 +206,7 @@ async def test_what_is_told_last_is_shown(tmp_path: Path, monkeypatch: pytest.Mo
         await until(pilot, lambda: app.session.whose == "none" and not app.live.running)
         assert told.count("a notice could not be sent to json://***") == 1
         assert app.live.afterwards == ""
-        assert "One moment" not in " ".join(app.session.situation().lines)
+        assert "One moment" not in " ".join(app.session.view().situation.lines)
 
 
 def test_a_terminal_of_no_known_kind_gets_no_title() -> None:

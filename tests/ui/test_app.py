@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import screen_text
 from engine import ScriptedEngine
 from scenes import ALIVE, BATCHES, HOSTILE, SCENES, make, opened, run_id, settle, until
 from textual.pilot import Pilot
@@ -18,10 +19,14 @@ from textual.widgets import Input
 from opeddev_tui import config
 from opeddev_tui.control import Decide, Pause, Resume, SampleNow, SaveNow, Stop
 from opeddev_tui.errors import StorageProblem
+from opeddev_tui.ui import situation
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.keys import GLOBAL, PLACES, SCREEN_KEYS
+from opeddev_tui.ui.offers import Situation
 from opeddev_tui.ui.scan import Scan
 from opeddev_tui.ui.screens.quit import QuitScreen
+from opeddev_tui.ui.session import Session
+from opeddev_tui.ui.view import View
 
 SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 60)
 
@@ -59,8 +64,7 @@ async def live(
 
 def text_of(app: OpeddevApp) -> str:
     """Return the screen as text."""
-    lines = app.screen._compositor.render_strips()
-    return "\n".join(strip.text for strip in lines)
+    return screen_text.text_of(app.screen)
 
 
 # --- keys
@@ -182,6 +186,29 @@ async def test_one_key_decides(tmp_path: Path, key: str, choice: str) -> None:
         await pilot.press(key)
         await until(pilot, lambda: engine.commands)
         assert engine.commands == [Decide(epoch=1, choice=choice)]  # type: ignore[arg-type]
+
+
+async def test_a_key_press_makes_one_view_and_one_situation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bars, the window's title and the key itself read what was computed once."""
+    made: list[str] = []
+    real_view, real_situation = Session.view, situation.situation
+
+    def view(session: Session) -> View:
+        made.append("view")
+        return real_view(session)
+
+    def counted(shown: View) -> Situation:
+        made.append("situation")
+        return real_situation(shown)
+
+    monkeypatch.setattr("opeddev_tui.ui.app.TICK", 3600)  # only the key draws
+    async with scene(tmp_path, "awaiting") as (app, pilot):
+        monkeypatch.setattr(Session, "view", view)
+        monkeypatch.setattr("opeddev_tui.ui.session.situation", counted)
+        await pilot.press("c")
+        await pilot.pause()
+        assert app.session.guard.chosen is not None
+    assert made == ["view", "situation"]
 
 
 async def test_a_key_right_after_the_question_appears_is_ignored(tmp_path: Path) -> None:

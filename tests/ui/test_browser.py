@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import screen_text
 from engine import ScriptedEngine
 from scenes import until
 from store import LORA_RUN, browser, make_store
@@ -17,10 +18,10 @@ from opeddev_tui import checkpoints
 from opeddev_tui.control import StepRequest
 from opeddev_tui.ui import shelf_work
 from opeddev_tui.ui.app import OpeddevApp
+from opeddev_tui.ui.dialogs import AskScreen
 from opeddev_tui.ui.live import Live
 from opeddev_tui.ui.screens.checkpoints import CheckpointsScreen
 from opeddev_tui.ui.screens.grid import Grid
-from opeddev_tui.ui.screens.quit import AskScreen
 
 MIDDLE, LARGE = (120, 40), (200, 60)
 Opened = tuple[OpeddevApp, Pilot[str], CheckpointsScreen]
@@ -34,7 +35,7 @@ async def opened(folder: Path, size: tuple[int, int] = MIDDLE) -> AsyncIterator[
 
 
 def text_of(app: OpeddevApp) -> str:
-    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+    return screen_text.text_of(app.screen)
 
 
 def detail(screen: CheckpointsScreen) -> str:

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 import pytest
+import screen_text
 from scenes import until
 from store import browser, make_store
 
@@ -23,7 +24,7 @@ _SIZE = re.compile(r"\d+(?:\.\d+)? (?:B|KiB|MiB|GiB|TiB)\b")
 
 def _lines(app: OpeddevApp) -> list[str]:
     """Return the picture down to the detail pane, which shows paths and ages."""
-    shown = [strip.text.rstrip() for strip in app.screen._compositor.render_strips()]
+    shown = [strip.text.rstrip() for strip in screen_text.strips_of(app.screen)]
     detail = next((number for number, line in enumerate(shown) if line.startswith("──")), len(shown))
     return [_SIZE.sub("# B", line).rstrip() for line in shown[:detail]]
 

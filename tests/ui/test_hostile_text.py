@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import screen_text
 from hostile import PAYLOADS, asked, harm_in, hostile_events
 from pty_tools import PYTHON, Terminal, end, until
 from scenes import ALIVE, make, opened, run_id, settle, started, write
@@ -15,11 +16,10 @@ from textual.pilot import Pilot
 
 from opeddev_tui import config
 from opeddev_tui import events as ev
-from opeddev_tui.catalog import Entry
+from opeddev_tui.catalog import Entry, Shelf
 from opeddev_tui.state import RunState, reduce
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.scan import Scan
-from opeddev_tui.ui.shelf import Shelf
 from opeddev_tui.ui.view import BatchRow, RunRow
 from opeddev_tui.workspace import Workspace
 
@@ -51,7 +51,7 @@ async def shown(folder: Path, mode: str) -> AsyncIterator[tuple[OpeddevApp, Pilo
 async def unharmed(app: OpeddevApp, pilot: Pilot[str], name: str) -> None:
     app.show_now()
     await pilot.pause()
-    assert harm_in(app.screen._compositor.render_strips()) == set(), name
+    assert harm_in(screen_text.strips_of(app.screen)) == set(), name
     for widget in app.screen.query("*"):
         for title in (widget.border_title, widget.border_subtitle, widget.tooltip):
             assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", str(title or "")), (name, widget)
@@ -127,7 +127,7 @@ async def test_the_settings_and_their_editor(tmp_path: Path) -> None:
 
 
 async def test_notices_and_questions(tmp_path: Path) -> None:
-    from opeddev_tui.ui.screens.quit import AskScreen
+    from opeddev_tui.ui.dialogs import AskScreen
 
     async with shown(tmp_path, "monitor") as (app, pilot):
         for name, payload in PAYLOADS.items():

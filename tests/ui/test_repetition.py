@@ -7,10 +7,10 @@ from journal_samples import run_events
 from msgspec.structs import replace
 
 from opeddev_tui import events as ev
-from opeddev_tui.recovery import crashed
+from opeddev_tui.recovery import needs_recovery
 from opeddev_tui.state import RunState, reduce
+from opeddev_tui.ui.inventory_data import inventory
 from opeddev_tui.ui.offers import Situation
-from opeddev_tui.ui.provider import inventory
 from opeddev_tui.ui.situation import situation
 from opeddev_tui.ui.view import BatchRow, View
 
@@ -53,5 +53,5 @@ def test_nothing_resumes_one_that_did_not_end_well(end: tuple[ev.AnyEvent, ...],
     assert found.headline == headline
     assert found.lines[-1] == f"To begin it again: opeddev-tui repeat {ORIGINAL}"
     assert [offer.label for offer in found.offers] == ["Next step"]
-    assert not crashed(state, alive=False)
-    assert crashed(reduce(run_events(0, [2.0, 1.5], finished=False)), alive=False)
+    assert not needs_recovery(state, alive=False)
+    assert needs_recovery(reduce(run_events(0, [2.0, 1.5], finished=False)), alive=False)

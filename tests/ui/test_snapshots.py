@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+import screen_text
 from msgspec.structs import replace
 from rich.style import Style
 from scenes import make, opened, settle
@@ -20,6 +21,7 @@ from textual.pilot import Pilot
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.cells import cells_of
 from opeddev_tui.ui.curves import CurvesView
+from opeddev_tui.ui.situation import situation
 from opeddev_tui.ui.view import View
 
 FOLDER = Path(__file__).with_name("snapshots")
@@ -35,7 +37,8 @@ def _still(app: OpeddevApp) -> None:
 
     def view() -> View:
         shown = real()
-        return replace(shown, workspace="/home/ada/my-grader", now=shown.state.last_event_at)
+        shown = replace(shown, workspace="/home/ada/my-grader", now=shown.state.last_event_at)
+        return replace(shown, situation=situation(shown))
 
     session.view = view  # type: ignore[method-assign]
 
@@ -55,7 +58,7 @@ async def _picture(pilot: Pilot[str], size: tuple[int, int], theme: str) -> list
             curves.update_state(app.session.state, app.session.view().previous)
             curves._draw_now()
         await pilot.pause(0.03)
-        cells = [cells_of(strip) for strip in app.screen._compositor.render_strips()]
+        cells = [cells_of(strip) for strip in screen_text.strips_of(app.screen)]
         same = same + 1 if cells == before else 0
         if same == 3:
             return cells

@@ -13,7 +13,6 @@ from opeddev_tui.format import duration
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.columns import fit
 from opeddev_tui.ui.keys import PLACES, Key
-from opeddev_tui.ui.situation import situation
 from opeddev_tui.ui.view import View
 
 KIND_STYLES = {
@@ -82,7 +81,7 @@ class StatusLine(Static):
 
     def show(self, view: View) -> None:
         """Draw the line; what matters least goes first where the width is short."""
-        found = situation(view)
+        found = view.situation
         style = KIND_STYLES.get(found.kind, "bold")
         word = {"awaiting": "your decision", "stalled": "stalled"}.get(found.kind, found.kind)
         parts = [Content.styled(f" {found.mark} {word}", style)]

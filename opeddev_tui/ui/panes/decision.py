@@ -12,7 +12,6 @@ from textual.widgets import Static
 from opeddev_tui.format import bar
 from opeddev_tui.ui.offers import Offer, Situation
 from opeddev_tui.ui.panes.bars import KIND_STYLES, ClickBar
-from opeddev_tui.ui.situation import situation
 from opeddev_tui.ui.view import View
 
 
@@ -34,7 +33,7 @@ class DecisionBar(Vertical):
 
     def show(self, view: View) -> None:
         """Draw the bar, if it looks different from what is shown."""
-        found = situation(view)
+        found = view.situation
         left = math.ceil(view.chosen.left(view.clock)) if view.chosen is not None else 0
         drawn = (found, view.chosen, left, view.requested, self.size.width)
         if drawn == self._drawn:

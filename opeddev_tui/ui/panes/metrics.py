@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.content import Content
@@ -14,11 +13,10 @@ from opeddev_tui.state import RunState
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.columns import fit
 from opeddev_tui.ui.panes.pane import Pane, lines
+from opeddev_tui.ui.points import newest_smoothed, numpy_is_loaded
 from opeddev_tui.ui.view import View
 
 LABEL = 11
-# how many of the last points the smoothed loss looks at: older ones weigh nothing
-_WINDOW = 200
 
 Part = tuple[str, str]
 
@@ -108,19 +106,11 @@ def _eta(view: View, left: int) -> str:
     return f" · {duration(left * a_step)} left"
 
 
-def smoothed(values: Sequence[float], weight: float) -> float | None:
-    """Return the exponential mean of the last finite values; ``weight`` 0 is the last one."""
-    mean: float | None = None
-    for value in values[-_WINDOW:]:
-        if math.isfinite(value):
-            mean = value if mean is None else weight * mean + (1 - weight) * value
-    return mean
-
-
 def _losses(view: View) -> list[Content]:
     state = view.state
     raw = state.progress.loss if state.progress is not None else None
-    mean = smoothed(state.curves.loss, view.smoothing)
+    # the monitor loads numpy in a thread when the first loss arrives, then draws again
+    mean = newest_smoothed(state.curves.loss, view.smoothing) if numpy_is_loaded() else None
     rows = [_row("train loss", (number(mean, 4), "bold $plot-train"), (f"  raw {number(raw, 4)}", "$muted"))]
     rows += _holdout(state)
     progress = state.progress

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar, cast
 
 from textual.binding import BindingType
 from textual.containers import Horizontal
@@ -25,9 +25,7 @@ from opeddev_tui.ui.generations.texts import coloured, compared
 from opeddev_tui.ui.keys import BLIND, Key, bindings
 from opeddev_tui.ui.panes.bars import ClickBar
 from opeddev_tui.ui.recording import Recorder
-
-if TYPE_CHECKING:
-    from opeddev_tui.ui.app import OpeddevApp
+from opeddev_tui.ui.shell import Shell
 
 
 class BlindScreen(ModalScreen[None]):
@@ -50,9 +48,9 @@ class BlindScreen(ModalScreen[None]):
         self._shown_at = float("inf")
 
     @property
-    def boss(self) -> OpeddevApp:
-        """The app, with its type."""
-        return cast("OpeddevApp", self.app)
+    def boss(self) -> Shell:
+        """The app, as far as a screen knows it."""
+        return cast("Shell", self.app)
 
     def compose(self) -> Iterable[Widget]:
         """Make the heading, the question, the two sides, the keys."""
@@ -203,7 +201,7 @@ class BlindScreen(ModalScreen[None]):
         self.dismiss()
 
 
-def open_blind(boss: OpeddevApp, epoch: int | None = None) -> bool:
+def open_blind(boss: Shell, epoch: int | None = None) -> bool:
     """Begin a round on ``epoch`` (default: the newest) or go on with it; say why where there is none."""
     session = boss.session
     state = session.state

@@ -13,11 +13,12 @@ from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import DataTable, Input, Static
 
-from opeddev_tui.catalog import Entry
+from opeddev_tui.catalog import Entry, Shelf
 from opeddev_tui.format import plural, size
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui import shelf as sh
 from opeddev_tui.ui.columns import Column, table
+from opeddev_tui.ui.filter_box import FilterBox
 from opeddev_tui.ui.keys import CHECKPOINTS, Key, bindings
 from opeddev_tui.ui.screens.checkpoint_actions import CheckpointActions
 from opeddev_tui.ui.screens.grid import Grid
@@ -29,7 +30,7 @@ from opeddev_tui.ui.view import View
 _BESIDE = 230
 
 
-class CheckpointsScreen(CheckpointActions, Place):
+class CheckpointsScreen(Place):
     """Every checkpoint of the workspace as a tree of steps, runs and epochs, explained below or beside."""
 
     mode: ClassVar[str] = "checkpoints"
@@ -49,22 +50,19 @@ class CheckpointsScreen(CheckpointActions, Place):
 
     def __init__(self) -> None:
         super().__init__()
-        self.shelf: sh.Shelf | None = None
+        self.shelf: Shelf | None = None
         self.verified: dict[str, list[str]] = {}
         self.marked: list[str] = []
         self._order, self._wanted = "tree", ""
         self._seen: tuple[object, ...] = ()
         self._memory = ""
-
-    @property
-    def work(self) -> ShelfWork:
-        """What happens in threads."""
-        return ShelfWork(self.boss)
+        self._work = ShelfWork(self.boss)
+        self._actions = CheckpointActions(self.boss, self)
 
     def compose_body(self) -> Iterable[Widget]:
         """Make the summary, the filter, the table and the details."""
         yield Static(markup=False, id="summary", classes="hint")
-        yield Input(placeholder="filter: best, lora, step 2, a note; Enter keeps it, Esc drops it", id="filter")
+        yield FilterBox("best, lora, step 2, a note", "#checkpoints")
         with Container(id="shelf"):
             yield Grid(sh.TITLES, id="checkpoints")
             with VerticalScroll(id="about", can_focus=True):
@@ -87,9 +85,9 @@ class CheckpointsScreen(CheckpointActions, Place):
     def reload(self) -> None:
         """Read what is on disk."""
         if self.boss.session.root is not None:
-            self.work.read(self._read)
+            self._work.read(self._read)
 
-    def _read(self, found: sh.Shelf) -> None:
+    def _read(self, found: Shelf) -> None:
         self.shelf = found
         known = {str(entry.folder) for entry in found.entries}
         self.marked = [key for key in self.marked if key in known]
@@ -153,7 +151,7 @@ class CheckpointsScreen(CheckpointActions, Place):
             content = Content("No checkpoints yet: one is saved after every epoch, and with w on the monitor.")
         self.query_one("#detail", Static).update(content)
 
-    def _difference(self, shelf: sh.Shelf, one: Entry, two: Entry) -> Content:
+    def _difference(self, shelf: Shelf, one: Entry, two: Entry) -> Content:
         pairs = sh.differences(shelf, one, two)
         room = max(40, self.query_one("#about").size.width - 4)
         widest = max(12, (room - 20) // 2)
@@ -189,28 +187,60 @@ class CheckpointsScreen(CheckpointActions, Place):
 
     def action_filter(self) -> None:
         """Type a filter."""
-        box = self.query_one(Input)
-        box.add_class("-open")
-        box.focus()
+        self.query_one(FilterBox).open()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while typing."""
         self._wanted = event.value
         self.fill()
 
-    def on_input_submitted(self) -> None:
-        """Keep the filter and go back to the table."""
-        self.query_one(Grid).focus()
-
     def action_clear_filter(self) -> None:
         """Drop the filter, then the marks."""
-        box = self.query_one(Input)
-        if not box.value and not box.has_class("-open"):
+        if not self.query_one(FilterBox).drop():
             self.marked = []
-        box.value = ""
-        box.remove_class("-open")
-        self.query_one(Grid).focus()
         self.fill()
+
+    # --- what keys do, see CheckpointActions
+
+    def action_resume_from(self) -> None:
+        """Ask, then train the next step or a branch from the selected checkpoint."""
+        self._actions.resume_from()
+
+    def action_verify(self) -> None:
+        """Read every byte of the chosen ones."""
+        self._actions.verify()
+
+    def action_verify_all(self) -> None:
+        """Read every byte of all."""
+        self._actions.verify_all()
+
+    def action_pin(self) -> None:
+        """Pin the chosen ones, or take the pins away."""
+        self._actions.pin()
+
+    def action_note(self) -> None:
+        """Write a note."""
+        self._actions.note()
+
+    def action_try_it(self) -> None:
+        """Answer prompts with the chosen ones."""
+        self._actions.try_it()
+
+    def action_score(self) -> None:
+        """Score the selected one on the hold-out."""
+        self._actions.score()
+
+    def action_export(self) -> None:
+        """Write a model folder."""
+        self._actions.export()
+
+    def action_remove(self) -> None:
+        """Show what deleting the chosen ones would do, then ask."""
+        self._actions.remove()
+
+    def action_prune(self) -> None:
+        """Show what deleting everything unneeded would do, then ask."""
+        self._actions.prune()
 
     def text_to_copy(self) -> str:
         """Return the path of the selected one."""

@@ -13,6 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Input, RichLog, Static
 
 from opeddev_tui.text import clean_line
+from opeddev_tui.ui.filter_box import FilterBox
 from opeddev_tui.ui.keys import LOG, Key, bindings
 from opeddev_tui.ui.screens.place import Place
 from opeddev_tui.ui.view import View
@@ -41,7 +42,7 @@ class LogScreen(Place):
     def compose_body(self) -> Iterable[Widget]:
         """Make the heading, the filter and the lines."""
         yield Static(markup=False, id="which", classes="hint")
-        yield Input(placeholder="filter: text in the line; Enter keeps it, Esc drops it", id="filter")
+        yield FilterBox("text in the line", "#log")
         log = RichLog(id="log", markup=False, highlight=False, wrap=True, max_lines=MOST_LINES, auto_scroll=True)
         log.add_class("pane")
         log.border_title = "train.log"
@@ -93,22 +94,13 @@ class LogScreen(Place):
         self._wanted = event.value
         self._draw()
 
-    def on_input_submitted(self) -> None:
-        """Keep the filter and go back to the lines."""
-        self.query_one(RichLog).focus()
-
     def action_filter(self) -> None:
         """Type a filter."""
-        box = self.query_one(Input)
-        box.add_class("-open")
-        box.focus()
+        self.query_one(FilterBox).open()
 
     def action_clear_filter(self) -> None:
         """Drop the filter."""
-        box = self.query_one(Input)
-        box.value = ""
-        box.remove_class("-open")
-        self.query_one(RichLog).focus()
+        self.query_one(FilterBox).drop()
 
     def action_errors_first(self) -> None:
         """Errors before everything else, or in order again."""

@@ -41,6 +41,7 @@ TABS: tuple[tuple[str, str], ...] = (
 )
 
 
+# what the curves and the smoothed loss are made with
 _PLOTTING = ("numpy", "plotext")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -19,11 +19,9 @@ from opeddev_tui.state import RunState
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import NOTE, bindings
 from opeddev_tui.ui.recording import Recorder
+from opeddev_tui.ui.shell import Shell
 
 _NOT_HERE = "No editor can be opened from here. Write here, or in another terminal: opeddev-tui note"
-
-if TYPE_CHECKING:
-    from opeddev_tui.ui.app import OpeddevApp
 
 
 class NoteScreen(ModalScreen[str]):
@@ -68,10 +66,10 @@ class NoteScreen(ModalScreen[str]):
 
     async def _edit(self) -> None:
         area = self.query_one(TextArea)
-        boss = cast("OpeddevApp", self.app)
+        shell = cast("Shell", self.app)
         try:
             with being_edited(area.text) as path:
-                if await boss.lend_terminal(editor_command(path)):
+                if await shell.lend_terminal(editor_command(path)):
                     area.text = written(path).rstrip("\n")
                     area.move_cursor(area.document.end)
                 else:
@@ -80,7 +78,7 @@ class NoteScreen(ModalScreen[str]):
             self.notify(str(problem), markup=False, severity="error")
 
 
-def ask_note(boss: OpeddevApp, run: str, state: RunState, *, stopped: bool = False) -> None:
+def ask_note(boss: Shell, run: str, state: RunState, *, stopped: bool = False) -> None:
     """Ask for an observation on the newest epoch of ``run`` and keep it."""
     started = state.started
     if started is None or boss.session.read_only:
@@ -98,7 +96,7 @@ def ask_note(boss: OpeddevApp, run: str, state: RunState, *, stopped: bool = Fal
     boss.push_screen(NoteScreen(f"Observation · step {started.step}, epoch {epoch}", question), take)
 
 
-def ask_prompt(boss: OpeddevApp, done: Callable[[str], None]) -> None:
+def ask_prompt(boss: Shell, done: Callable[[str], None]) -> None:
     """Ask for a prompt of one's own."""
     question = "Generated beside the probe prompts from the next start of a training on; it has no reference."
     boss.push_screen(NoteScreen("A prompt of your own", question), lambda words: done(words) if words else None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.reactive import Reactive
@@ -12,10 +12,8 @@ from textual.widget import Widget
 
 from opeddev_tui.ui.keys import GLOBAL, Key, help_of
 from opeddev_tui.ui.panes.bars import KeyLine, Places, StatusLine
+from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.view import View
-
-if TYPE_CHECKING:
-    from opeddev_tui.ui.app import OpeddevApp
 
 
 class Place(Screen[None]):
@@ -32,9 +30,9 @@ class Place(Screen[None]):
         self._css_update_count = self.app._css_update_count
 
     @property
-    def boss(self) -> OpeddevApp:
-        """The app, with its type."""
-        return cast("OpeddevApp", self.app)
+    def boss(self) -> Shell:
+        """The app, as far as a screen knows it."""
+        return cast("Shell", self.app)
 
     def compose(self) -> ComposeResult:
         """Make the lines and what stands between them."""

@@ -18,10 +18,11 @@ from textual.widgets import DataTable, Input, Static
 
 from opeddev_tui import config
 from opeddev_tui.text import clean, clean_line
+from opeddev_tui.ui.filter_box import FilterBox
 from opeddev_tui.ui.keys import SETTINGS, Key, bindings
-from opeddev_tui.ui.provider import toml_value
 from opeddev_tui.ui.screens.grid import Cell, Grid
 from opeddev_tui.ui.screens.place import Place
+from opeddev_tui.ui.shell import Disk
 from opeddev_tui.ui.view import View
 
 
@@ -39,7 +40,7 @@ class SettingsScreen(Place):
 
     def compose_body(self) -> Iterable[Widget]:
         """Make the filter, the table and the explanation."""
-        yield Input(placeholder="filter: part of a name or of the help; Enter keeps it, Esc drops it", id="filter")
+        yield FilterBox("part of a name or of the help", "#settings")
         yield Grid(("setting", "from", "value"), id="settings")
         yield Static(markup=False, id="detail", classes="detail")
 
@@ -56,7 +57,7 @@ class SettingsScreen(Place):
             if self._wanted not in f"{name} {config.describe(section, key)[0]}".lower():
                 continue
             origin = loaded.origin(name)
-            shown = _short(toml_value(values[section][key]), 44)
+            shown = _short(config.toml_value(values[section][key]), 44)
             changed = origin != "default"
             rows.append(
                 (name, (name, f"{'● ' if changed else '  '}{_origin(origin)}", (shown, "bold" if changed else "")))
@@ -86,7 +87,7 @@ class SettingsScreen(Place):
     def value_text(self, name: str) -> str:
         """Return a setting's value as TOML."""
         section, _, key = name.partition(".")
-        return escaped(toml_value(msgspec.to_builtins(self.boss.loaded.settings)[section][key]))
+        return escaped(config.toml_value(msgspec.to_builtins(self.boss.loaded.settings)[section][key]))
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """Enter on a row."""
@@ -98,7 +99,7 @@ class SettingsScreen(Place):
         name = self.query_one(Grid).selected
         if not name or self._locked():
             return
-        self.app.push_screen(EditScreen(name, self.value_text(name)), lambda _: self._fill())
+        self.app.push_screen(EditScreen(self.boss.disk, name, self.value_text(name)), lambda _: self._fill())
 
     def action_reset(self) -> None:
         """Forget what the app saved."""
@@ -118,22 +119,13 @@ class SettingsScreen(Place):
         self._wanted = event.value.lower()
         self._fill()
 
-    def on_input_submitted(self) -> None:
-        """Keep the filter and go back to the table."""
-        self.query_one(Grid).focus()
-
     def action_filter(self) -> None:
         """Type a filter."""
-        box = self.query_one(Input)
-        box.add_class("-open")
-        box.focus()
+        self.query_one(FilterBox).open()
 
     def action_clear_filter(self) -> None:
         """Drop the filter."""
-        box = self.query_one(Input)
-        box.value = ""
-        box.remove_class("-open")
-        self.query_one(Grid).focus()
+        self.query_one(FilterBox).drop()
 
     def text_to_copy(self) -> str:
         """Return the selected setting as TOML."""
@@ -146,9 +138,9 @@ class EditScreen(ModalScreen[bool]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(False)", "Cancel")]
 
-    def __init__(self, name: str, value: str) -> None:
+    def __init__(self, disk: Disk, name: str, value: str) -> None:
         super().__init__()
-        self._setting, self._value = name, value
+        self._disk, self._setting, self._value = disk, name, value
 
     def compose(self) -> ComposeResult:
         """Make the input."""
@@ -163,12 +155,8 @@ class EditScreen(ModalScreen[bool]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Save, if it is allowed."""
-        from opeddev_tui.ui.app import OpeddevApp
-
         event.stop()
-        app = self.app
-        assert isinstance(app, OpeddevApp)
-        app.disk.save_settings({self._setting: parsed(event.value)}, failed=self._wrong, saved=self._saved)
+        self._disk.save_settings({self._setting: parsed(event.value)}, failed=self._wrong, saved=self._saved)
 
     def _saved(self) -> None:
         self.app.notify(f"Saved {self._setting}. It counts from the next run on.", markup=False)

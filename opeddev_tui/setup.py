@@ -1,0 +1,29 @@
+"""Make a workspace: its folders and a commented configuration.
+
+Nothing that exists is changed, and nothing is printed: the commands and the app say what was made.
+"""
+
+from pathlib import Path
+
+from opeddev_tui.config import CONFIG_NAME, load, render_default
+from opeddev_tui.storage import told_clearly, write_atomic
+from opeddev_tui.workspace import Workspace
+
+
+def make_workspace(root: Path) -> list[Path]:
+    """Make the folders and a commented config.toml; return what was made. Nothing that exists is changed."""
+    made: list[Path] = []
+    with told_clearly(root):
+        root.mkdir(parents=True, exist_ok=True)
+    if not (root / CONFIG_NAME).exists():
+        write_atomic(root / CONFIG_NAME, render_default(commented_out=True).encode())
+        made.append(root / CONFIG_NAME)
+    paths = load(root).settings.paths
+    workspace = Workspace(root, paths)
+    for name in (paths.base, paths.increments, paths.holdout, paths.logs):
+        folder = workspace.path(name)
+        if not folder.exists():
+            with told_clearly(folder):
+                folder.mkdir(parents=True)
+            made.append(folder)
+    return made
