@@ -18,6 +18,7 @@ import psutil
 
 from opeddev_tui import __version__
 from opeddev_tui.config import LoadedSettings
+from opeddev_tui.settings import Settings
 
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "peft", "tokenizers", "textual", "numpy", "safetensors")
 # settings that change no weights: a run may be resumed with others
@@ -111,10 +112,12 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return, in words, every difference that forbids resuming ``before`` as ``now``."""
     found = []
     old, new = before.get("settings", {}), now["settings"]
+    # a setting that an older version did not have was at its default
+    defaults = msgspec.to_builtins(Settings())
     names = [f"{section}.{key}" for section in _GUARDED_SECTIONS for key in new[section]]
     for name in [*(name for name in names if name not in _HARMLESS), *_GUARDED_EXTRA]:
         section, key = name.split(".")
-        was, is_now = old.get(section, {}).get(key), new[section][key]
+        was, is_now = old.get(section, {}).get(key, defaults[section][key]), new[section][key]
         if was != is_now:
             found.append(f"{name} was {was!r} and is {is_now!r}")
     found += _data_differences(before.get("data", {}), now["data"])
