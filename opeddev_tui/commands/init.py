@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from opeddev_tui.config import CONFIG_NAME, load, render_default
+from opeddev_tui.hub_source import is_hub
 from opeddev_tui.storage import told_clearly, write_atomic
 from opeddev_tui.workspace import Workspace
 
@@ -26,6 +27,8 @@ def make_workspace(root: Path) -> list[Path]:
     paths = load(root).settings.paths
     workspace = Workspace(root, paths)
     for name in (paths.base, paths.increments, paths.holdout, paths.logs):
+        if is_hub(name):
+            continue
         folder = workspace.path(name)
         if not folder.exists():
             with told_clearly(folder):
