@@ -48,7 +48,9 @@ def find(train: Iterable[Example], holdout: Sequence[Example], near_duplicate: f
             leaks.exact.append(DataProblem(message, where=example.where, cure=cure))
         elif near := near_copies.of(number):
             share, other = near
-            leaks.near.append(f"{example.where} is {share:.0%} like the hold-out row {other.where}.")
+            # 100 % is said of equal ones only
+            percent = round(100 * share) if share == 1 else min(99, round(100 * share))
+            leaks.near.append(f"{example.where} is {percent}% like the hold-out row {other.where}.")
         earlier = first.setdefault(_whole_key(example), example)
         if earlier is not example:
             leaks.repeated.append(f"{example.where} is the same training row as {earlier.where}.")

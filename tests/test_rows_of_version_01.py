@@ -13,6 +13,7 @@ from opeddev_tui.settings import Data, Grading, Settings
 GRADED = {"id": "a", "kind": "css", "task": "Style é\u2028it", "rubric": "r", "feedback": "f: {x}", "extra": 1}
 CHAT = [{"role": "system", "content": "s"}, {"role": "user", "content": "u {grade}"}]
 ANSWER = {"role": "assistant", "content": "Grade: 4\nFeedback: fine"}
+GRADES = (1, 5.0, "3", " 4 ", "+2", "4.")
 ROWS: dict[str, list[dict[str, Any]]] = {
     "grading": [
         *(
