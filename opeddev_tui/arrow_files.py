@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from opeddev_tui import settings
-from opeddev_tui.decoding import bad
+from opeddev_tui.decoding import bad, refuse_other_files
 from opeddev_tui.grade_scale import LabelName
 from opeddev_tui.raw_rows import FileRows, RawRow
 from opeddev_tui.text import clean_line
@@ -19,6 +19,7 @@ def read_parquet(path: Path, _: settings.Data) -> FileRows:
     cure = "It may be half written: write or copy it again."
     if path.stat().st_size == 0:
         return FileRows()
+    refuse_other_files(path, b"PAR1")
     try:
         table = parquet.ParquetFile(path).read()
         fields = table.to_pylist()

@@ -15,7 +15,7 @@ from opeddev_tui.raw_rows import RawRow
 _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "submission": (
         *("submission", "code", "student_code", "source_code", "solution", "student_answer", "answer", "essay"),
-        *("student_response", "response", "work", "snippet", "html", "content", "abgabe"),
+        *("student_response", "full_text", "response", "work", "snippet", "html", "content", "abgabe", "text"),
     ),
     "grade": (
         *("grade", "score", "rating", "mark", "marks", "points", "label", "stars", "rank", "note", "overall_score"),

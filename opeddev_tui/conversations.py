@@ -25,6 +25,7 @@ _TOOL_ROLES = frozenset({"tool", "function", "ipython", "observation", "function
 _TOOL_KEYS = ("tool_calls", "function_call", "tool_call_id")
 _REASONING_KEYS = ("reasoning_content", "reasoning", "thinking")
 _UNREADABLE_PARTS = ("image", "image_url", "input_image", "audio", "input_audio", "video", "video_url", "file")
+SYSTEM_COLUMNS = ("system", "system_prompt", "system_message")
 NO_TOOLS = "Rows with tool calls cannot be kept whole: leave them out, or write the calls and answers as plain text."
 NO_MEDIA = "Only text is trained on: leave the row out, or describe the picture, sound or film in words."
 
@@ -141,9 +142,10 @@ def ending_with_what_is_trained(row: RawRow, turns: Sequence[Turn], name: str, c
 
 
 def system_first(row: RawRow, prompt: list[Message]) -> list[Message]:
-    """Return ``prompt`` after the text of the row's own ``system`` column, where it has one."""
-    system = row.fields.get("system")
-    if not isinstance(system, str) or not system.strip() or any(message.role == "system" for message in prompt):
+    """Return ``prompt`` after the text of the row's own system column, where it has one."""
+    texts = (row.fields.get(name) for name in SYSTEM_COLUMNS)
+    system = next((text for text in texts if isinstance(text, str) and text.strip()), "")
+    if not system or any(message.role == "system" for message in prompt):
         return prompt
     return [Message("system", system), *prompt]
 

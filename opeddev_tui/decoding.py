@@ -1,11 +1,13 @@
 """Bytes of a data file as text: gzip unpacked under a limit, UTF-16 read, everything else told with its cure."""
 
 import io
+import re
 import zlib
 from pathlib import Path
 from typing import BinaryIO
 
 from opeddev_tui.errors import DataProblem
+from opeddev_tui.text import clean_line
 
 BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
@@ -15,6 +17,22 @@ _WIDE = (
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
 )
+# what files that are no text of rows begin with, what they are, and what to do
+_NO_ROWS: tuple[tuple[bytes, str, str], ...] = (
+    (b"version https://git-lfs", "is only a pointer to the data, left by Git LFS", "Fetch the data: git lfs pull."),
+    (b"PK\x03\x04", "is a ZIP or Excel file by its content", "Unpack it, or save the sheet as CSV UTF-8."),
+    (b"\xd0\xcf\x11\xe0", "is an old Excel file by its content", "Save the sheet as CSV UTF-8."),
+    (b"PAR1", "is a Parquet file by its content", "Name it .parquet."),
+    (b"ARROW1", "is an Arrow file by its content", "Save it as Parquet."),
+    (b"BZh", "is packed with bzip2", "Unpack it."),
+    (b"\xfd7zXZ", "is packed with xz", "Unpack it."),
+    (b"\x28\xb5\x2f\xfd", "is packed with zstd", "Unpack it."),
+    (b"SQLite format", "is a database by its content", "Write its rows as .jsonl or .csv."),
+)
+_WEB_PAGE = re.compile(rb"\s*<(?:!doctype html|html)\b", re.IGNORECASE)
+_FIRST_BYTES = 256
+# bytes shown on each side of one that is not UTF-8
+_AROUND = 12
 _CHUNK = 1 << 20
 # rows are kept in memory: more than this is a mistake or a trap, in bytes
 MOST_UNPACKED = 1 << 30
@@ -32,15 +50,36 @@ def open_data(path: Path) -> BinaryIO:
 
     What the file holds counts, not its name. Raises ``DataProblem``, or ``OSError`` where it cannot be opened.
     """
-    file = path.open("rb")
-    start = file.read(4)
+    file: BinaryIO = path.open("rb")
+    start = file.read(_FIRST_BYTES)
     file.seek(0)
     if start.startswith(_GZIP):
         with file:
             content = _unpacked(path, file)
-        start, packed = content[:4], io.BytesIO(content)
-        return _as_utf8(path, start, packed)
-    return _as_utf8(path, start, file)
+        start, file = content[:_FIRST_BYTES], io.BytesIO(content)
+    try:
+        _refuse_by_start(path, start)
+        return _as_utf8(path, start, file)
+    except DataProblem:
+        file.close()
+        raise
+
+
+def refuse_other_files(path: Path, expected: bytes) -> None:
+    """Raise ``DataProblem`` if ``path`` begins as another known kind of file does, not with ``expected``."""
+    with path.open("rb") as file:
+        start = file.read(_FIRST_BYTES)
+    if not start.startswith(expected):
+        _refuse_by_start(path, start)
+
+
+def _refuse_by_start(path: Path, start: bytes) -> None:
+    for mark, words, cure in _NO_ROWS:
+        if start.startswith(mark):
+            raise bad(path, f"{words}.", cure)
+    if _WEB_PAGE.match(start):
+        cure = "Download the file itself (its raw address), not the page that shows it."
+        raise bad(path, "is a web page, not data.", cure)
 
 
 def _as_utf8(path: Path, start: bytes, file: BinaryIO) -> BinaryIO:
@@ -94,18 +133,20 @@ def decode(raw: bytes, path: Path, line: int = 1, offset: int = 0) -> str:
             return raw[start:].decode("utf-8")
         except UnicodeDecodeError as error:
             position = start + error.start
-            message, cure = f"byte 0x{raw[position]:02x}, not UTF-8,", _encoding_cure(raw[position], path)
+            message, cure = f"byte 0x{raw[position]:02x}, not UTF-8,", _encoding_cure(raw, position, path)
     place = line + raw.count(b"\n", 0, position)
     raise bad(f"{path}:{place}", f"{message} at byte offset {offset + position}.", cure)
 
 
-def _encoding_cure(byte: int, path: Path) -> str:
-    """Name the encoding that is likeliest, and what the byte is there; Windows' own differs from Latin-1."""
+def _encoding_cure(raw: bytes, position: int, path: Path) -> str:
+    """Name the likeliest encoding and show what the place reads in it, for a person to judge."""
+    around = raw[max(0, position - _AROUND) : position + _AROUND]
     try:
-        character = bytes([byte]).decode("cp1252")
+        raw[position : position + 1].decode("cp1252")
     except UnicodeDecodeError:
         return "Save it as UTF-8; if you know its encoding: iconv -f ENCODING -t utf-8."
+    shown = clean_line(around.decode("cp1252", "replace")).strip()
     return (
-        f"In Windows-1252, which Excel writes, it is {character}: convert it with "
-        f"iconv -f cp1252 -t utf-8 {path.name} > new-{path.name}, or save it as CSV UTF-8 or JSON in UTF-8."
+        f"In Windows-1252, which Excel writes, the place reads: {shown} If that is right, convert it with "
+        f"iconv -f cp1252 -t utf-8 {path.name} > new-{path.name} (else name its encoding), or save it as CSV UTF-8."
     )

@@ -16,13 +16,14 @@ from opeddev_tui.parsing import parse_json_text
 from opeddev_tui.raw_rows import RawRow
 from opeddev_tui.rows import Example, RowContext, bad_row, label, shown
 
+OPTIONAL = ("weight", "grades", "rater", "criteria", "group")
 _PASSED = {"pass": True, "passed": True, "yes": True, "true": True, "fail": False, "failed": False, "no": False}
 _PASSED["false"] = False
 
 
 def with_optional_fields(example: Example, row: RawRow, context: RowContext) -> Example:
     """Return ``example`` with what the row has of the optional fields; raise ``DataProblem`` for a wrong one."""
-    if not any(row.fields.get(name) is not None for name in ("weight", "grades", "rater", "criteria", "group")):
+    if not any(row.fields.get(name) is not None for name in OPTIONAL):
         return example
     grades = read_grades(row, context)
     return replace(

@@ -151,6 +151,8 @@ def _rest_of_line(raw: bytes, file: BinaryIO, size: int) -> int:
 
 def _row_of_line(text: str, path: Path, line: int, max_depth: int) -> RawRow | None:
     where = f"{path}:{line}"
+    # files that begin with a mark were put together
+    text = text.removeprefix("\ufeff")
     if not _limited(text, path, line, max_depth).strip():
         return None
     fields, end = _parse(text, _after_space(text, 0), path, line)

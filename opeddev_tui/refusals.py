@@ -1,6 +1,6 @@
 """Rows that are known and cannot be trained on as they are: refused by name, with what to do."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from opeddev_tui.conversations import NO_MEDIA, NO_TOOLS
@@ -43,7 +43,7 @@ def _is_label_studio(fields: Mapping[str, Any]) -> bool:
     return isinstance(fields.get("data"), dict) and ("annotations" in fields or "predictions" in fields)
 
 
-_KINDS: tuple[_Kind, ...] = (
+_PREFERENCES: tuple[_Kind, ...] = (
     (
         _is_preference,
         "is a preference row (chosen and rejected)",
@@ -54,6 +54,9 @@ _KINDS: tuple[_Kind, ...] = (
         "is a rated answer (completion with label true or false)",
         "Keep the rows with label true, and leave the column out.",
     ),
+)
+# refused where the row has none of the forms that are read as they are
+_OTHER_FORMS: tuple[_Kind, ...] = (
     (_is_listed("contents", "parts"), "has contents, the form of Gemini", "Write messages of role and content."),
     (_is_listed("segments", "text"), "has segments, a form of Axolotl", "Write messages, or prompt and completion."),
     (_is_label_studio, "is a task of Label Studio", "Export it as CSV or JSON-MIN: one column per field."),
@@ -73,6 +76,26 @@ _KINDS: tuple[_Kind, ...] = (
         "Write one row per question: question, context and answer.",
     ),
     (
+        lambda fields: isinstance(fields.get("answers"), dict) and "text" in fields["answers"],
+        "has answers with their places in the context, as SQuAD has them",
+        "Write the answer that counts as a column answer, beside question and context.",
+    ),
+    (
+        lambda fields: any(isinstance(fields.get(name), list) and fields[name] for name in ("choices", "options")),
+        "is a question of multiple choice",
+        "Write the choices into the question, and the right one as the answer, as texts.",
+    ),
+    (
+        _is_listed("instances", "output"),
+        "is a seed task with several instances",
+        "Write one row per instance: instruction, input and output.",
+    ),
+    (
+        lambda fields: isinstance(fields.get("completions"), list) and "instruction" in fields,
+        "has several completions to choose from",
+        "Write the one that is to be learnt as output.",
+    ),
+    (
         lambda fields: isinstance(fields.get("input_ids"), list) and not fields.get("text"),
         "holds token numbers, not text",
         "Use the rows as they were before they were made into tokens.",
@@ -80,17 +103,17 @@ _KINDS: tuple[_Kind, ...] = (
 )
 
 
-def refuse_known(row: RawRow, context: RowContext) -> None:
-    """Raise ``DataProblem`` if ``row`` is of a known kind that cannot be trained on."""
-    if (problem := _problem(row)) is not None:
+def refuse_known(row: RawRow, context: RowContext, *, is_read: bool) -> None:
+    """Raise ``DataProblem`` if ``row`` is of a known kind that cannot be trained on; ``is_read`` as it stands."""
+    if (problem := _problem(row, _PREFERENCES if is_read else (*_PREFERENCES, *_OTHER_FORMS))) is not None:
         raise problem
     for name in _MEDIA:
         if _filled(row.fields, name) and isinstance(row.fields[name], str):
             context.note(row, f"{name} is not used: only text is trained on.")
 
 
-def _problem(row: RawRow) -> DataProblem | None:
-    for is_kind, words, cure in _KINDS:
+def _problem(row: RawRow, kinds: Iterable[_Kind]) -> DataProblem | None:
+    for is_kind, words, cure in kinds:
         if is_kind(row.fields):
             return bad_row(row, f"the row {words}.", cure)
     for name in _TOOLS:

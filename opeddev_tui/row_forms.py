@@ -6,8 +6,15 @@ The forms that version 0.1 read come first and give the same examples as then.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from opeddev_tui.conversations import ending_with_what_is_trained, history_turns, read_turns, system_first
+from opeddev_tui.conversations import (
+    SYSTEM_COLUMNS,
+    ending_with_what_is_trained,
+    history_turns,
+    read_turns,
+    system_first,
+)
 from opeddev_tui.grading_rows import from_grading
+from opeddev_tui.optional_fields import OPTIONAL
 from opeddev_tui.raw_rows import RawRow
 from opeddev_tui.rows import (
     Example,
@@ -18,6 +25,7 @@ from opeddev_tui.rows import (
     optional_text,
     parse_grade,
     required_text,
+    shown,
 )
 
 GRADING, MESSAGES, PAIR, INSTRUCTION, TEXT = "grading", "messages", "prompt/completion", "instruction/output", "text"
@@ -124,6 +132,8 @@ def _from_pair(row: RawRow, names: Sequence[str], context: RowContext) -> Exampl
     if isinstance(row.fields[answer], str):
         completion = required_text(row, answer)
     else:
+        if not isinstance(row.fields[answer], list | dict):
+            raise bad_row(row, f"{answer} is {shown(row.fields[answer])}, not a text.", f"Make {answer} a text.")
         turns = read_turns(row, answer, context)
         if len(turns) > 1:
             raise bad_row(row, f"{answer} has several messages.", "Put all but the last one into prompt.")
@@ -142,6 +152,13 @@ def _messages(row: RawRow, name: str, role: str, context: RowContext) -> list[Me
         return [turn.message for turn in read_turns(row, name, context)]
     asked = "\n\n".join([required_text(row, name), *_beside(row, _BESIDE.get(name, ()))])
     return [*history_turns(row), Message(role, asked)]
+
+
+def used_columns(schema: str) -> frozenset[str]:
+    """Return every column that a row of ``schema`` is made of."""
+    needed = NEEDED[schema]
+    beside = _BESIDE.get(needed[0], ()) if schema != INSTRUCTION else _BESIDE_OF_INSTRUCTION
+    return frozenset({*needed, *beside, *SYSTEM_COLUMNS, "history", "id", "kind", *OPTIONAL})
 
 
 def _beside(row: RawRow, names: Iterable[str]) -> list[str]:

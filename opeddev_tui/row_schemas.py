@@ -1,6 +1,6 @@
 """Rows of a file to examples: the form is recognized, columns are mapped, every row that is wrong is told."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -11,6 +11,7 @@ from opeddev_tui.raw_rows import RawRow
 from opeddev_tui.refusals import refuse_known
 from opeddev_tui.row_forms import GRADING, NEEDED, detect_schema
 from opeddev_tui.rows import Example, RowContext, bad_row, capped, column_names
+from opeddev_tui.text import clean_line
 
 _CURE = (
     "Rows have messages or conversations; prompt and completion, or another pair such as question and answer; "
@@ -41,7 +42,7 @@ def read_examples(rows: Sequence[RawRow], settings: settings.Settings) -> ReadEx
     notes = [f"{rows[0].where}: {words}" for words in columns.unknown_columns(rows, mapping)]
     rows = columns.renamed(rows, mapping)
     try:
-        schema, rows = _recognized(rows, tuple(mapping), context)
+        schema, rows = _recognized(rows, mapping, context)
     except DataProblem as problem:
         return ReadExamples("", [], [problem], notes)
     examples: list[Example] = []
@@ -72,7 +73,7 @@ def _other_scale(rows: Sequence[RawRow], grading: settings.Grading) -> list[str]
 
 def to_example(row: RawRow, schema: str, context: RowContext) -> Example | None:
     """Return the example that ``row`` stands for, ``None`` for one of weight 0; raise ``DataProblem``."""
-    refuse_known(row, context)
+    refuse_known(row, context, is_read=schema in row_forms.FIRST_FORMS)
     lacking = [name for name in NEEDED[schema] if row.fields.get(name) is None]
     if schema == GRADING and row_forms.has_grades(row.fields):
         lacking = [name for name in lacking if name != "grade"]
@@ -90,24 +91,38 @@ def to_example(row: RawRow, schema: str, context: RowContext) -> Example | None:
     return example
 
 
-def _recognized(rows: Sequence[RawRow], mapped: Sequence[str], context: RowContext) -> tuple[str, Sequence[RawRow]]:
+def _recognized(
+    rows: Sequence[RawRow], mapping: Mapping[str, str], context: RowContext
+) -> tuple[str, Sequence[RawRow]]:
     """Return the form of the rows and the rows with their columns named as it needs them; raise ``DataProblem``."""
     first = rows[0]
-    schema = detect_schema(first.fields, mapped)
+    schema = detect_schema(first.fields, mapping)
     known = {name for needed in NEEDED.values() for name in needed} | {*_TEMPLATE_FIELDS, "kind", "id"}
     wanted = sorted(known) if not schema else list(_TEMPLATE_FIELDS) if schema == GRADING else []
     if implied := columns.implied(first.fields, wanted):
         rows = columns.renamed(rows, implied)
-        schema = detect_schema(rows[0].fields, mapped)
+        schema = detect_schema(rows[0].fields, mapping)
         if schema:
             words = ", ".join(f"{column} as {field}" for field, column in implied.items())
             context.note(first, f"columns are read by their names: {words}.")
     if not schema:
-        refuse_known(first, context)
+        refuse_known(first, context, is_read=False)
         cure = _proposal(first) or _CURE
         raise bad_row(first, f"the row has no known fields, but {column_names(first.fields)}.", cure)
-    _mind_grades(rows[0], schema, mapped, context)
+    _mind_grades(rows[0], schema, mapping, context)
+    _note_unused(rows[0], schema, {*mapping, *mapping.values(), *implied.values()}, context)
     return schema, rows
+
+
+def _note_unused(row: RawRow, schema: str, read: set[str], context: RowContext) -> None:
+    """Name the columns that no example is made of; a grading row may have any, for the templates."""
+    if schema == GRADING:
+        return
+    read |= row_forms.used_columns(schema)
+    unused = [name for name, value in row.fields.items() if name not in read and value not in (None, "", [], {})]
+    unused = [name for name in unused if columns.plain(name) not in _GRADE_LIKE]
+    if unused:
+        context.note(row, f"columns that are not used: {clean_line(', '.join(unused), max_chars=120)}.")
 
 
 def _proposal(row: RawRow) -> str:
@@ -126,10 +141,10 @@ def _templates(row: RawRow, found: dict[str, str]) -> str:
     return f" Take {parts}." if parts else ""
 
 
-def _mind_grades(row: RawRow, schema: str, mapped: Sequence[str], context: RowContext) -> None:
+def _mind_grades(row: RawRow, schema: str, mapping: Mapping[str, str], context: RowContext) -> None:
     """Tell that a column of grades is not used; refuse to guess where the answers may be what is graded."""
     named = [name for name, value in row.fields.items() if columns.plain(name) in _GRADE_LIKE and value is not None]
-    if schema == GRADING or not named or set(mapped) & set(NEEDED[schema]):
+    if schema == GRADING or not named or set(mapping) & set(NEEDED[schema]):
         return
     proposal = _proposal(row)
     if schema in row_forms.FIRST_FORMS or not proposal:

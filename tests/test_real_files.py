@@ -76,7 +76,9 @@ CASES = [
     Case("units in the header", {"base/train.csv": table(ROWS, names=["Task", "Submission", "Rubric", "Grade (1-5)", "Feedback"])}, notes=("Grade (1-5) as grade",)),
     Case("line break in the header", {"base/train.csv": table(ROWS, names=["Task", "Submission", "Rubric", "Grade\n[1-5]", "Feedback"])}, notes=("as grade",)),
     Case("a column without a name that holds text", {"base/train.csv": table([{**row, "": "x"} for row in ROWS])}, notes=("column 6 has no name",)),
-    Case("Windows-1252", {"base/train.csv": table(graded_rows(1, feedback="naïve “quotes”")).encode("cp1252")}, 0, problems=("iconv -f cp1252 -t utf-8 train.csv", "it is ï")),
+    Case("Windows-1252", {"base/train.csv": table(graded_rows(1, feedback="naïve “quotes”")).encode("cp1252")}, 0, problems=("iconv -f cp1252 -t utf-8 train.csv", "the place reads: ","naïve")),
+    Case("a code page of DOS", {"base/train.csv": table(graded_rows(1, feedback="café")).encode("cp850")}, 0, problems=("the place reads", "caf‚", "else name its encoding")),
+    Case("two marks at the beginning", {"base/train.csv": "\ufeff\ufeff" + table(ROWS)}, notes=("as task",)),
     Case("commas for points", {"base/train.csv": table([{**row, "grade": "3,0"} for row in ROWS], ";")}),
     Case("no header", {"base/train.csv": "4,good\n5,better\n"}, 0, problems=("has no header of column names",)),
     # splits
@@ -94,7 +96,16 @@ CASES = [
     Case("files that are no data", {"base/train.jsonl": LINES, "base/rows.xlsx": b"PK", "base/old.zip": b"PK", "base/LICENSE": "", "base/notes": "", "base/train.jsonl.bak": "", "base/w.pkl": b""}, notes=("rows.xlsx: is not read (.xlsx). Save the sheet as CSV UTF-8", "old.zip", "notes: is not read (no extension)", "train.jsonl.bak", "w.pkl: is not read (.pkl). It is never loaded")),
     Case("increments that are no data", {"base/train.jsonl": LINES, "more/batch_100_01.xlsx": b"PK"}, notes=("batch_100_01.xlsx: is not read",)),
     Case("a folder beside the data", {"base/train.jsonl": LINES, "base/archive/older.jsonl": jsonl(MORE)}, notes=("archive: its 1 data files are not read",)),
+    # files that are something else
+    Case("a pointer of Git LFS", {"base/train.jsonl": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"}, 0, problems=("only a pointer to the data", "git lfs pull")),
+    Case("a pointer in place of Parquet", {"base/train.parquet": "version https://git-lfs.github.com/spec/v1\n"}, 0, problems=("only a pointer to the data",)),
+    Case("a web page", {"base/train.jsonl": "\n<!DOCTYPE html><html><body>raw</body></html>"}, 0, problems=("is a web page", "raw address")),
+    Case("a workbook named .csv", {"base/train.csv": b"PK\x03\x04rest"}, 0, problems=("is a ZIP or Excel file", "CSV UTF-8")),
+    Case("Parquet named .json", {"base/train.json": _parquet(ROWS)}, 0, problems=("is a Parquet file by its content", "Name it .parquet")),
+    Case("zstd named .jsonl", {"base/train.jsonl": b"\x28\xb5\x2f\xfdrest"}, 0, problems=("packed with zstd", "Unpack it")),
+    Case("files put together with their marks", {"base/train.jsonl": ("\ufeff" + LINES.decode() + "\ufeff" + jsonl(MORE).decode())}, 7),
     # documents of JSON
+    Case("a comma after the last row", {"base/train.json": json.dumps(ROWS)[:-1] + ",]"}, 4, problems=("is not valid JSON",)),
     Case("wrapper", {"base/train.json": json.dumps({"version": 2, "data": ROWS})}),
     Case("wrapper over many lines", {"base/train.json": json.dumps({"meta": {"by": "me"}, "examples": ROWS}, indent=2)}),
     Case("pages of a rows service", {"base/train.json": json.dumps({"features": [], "rows": [{"row_idx": n, "row": row} for n, row in enumerate(ROWS)]})}),

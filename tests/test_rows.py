@@ -166,7 +166,7 @@ BAD_ROWS: list[tuple[str, dict[str, Any], str, str]] = [
     ("messages", {"text": "x"}, "lacks messages (it looks like text", "A messages row has messages"),
     ("prompt/completion", {"prompt": " ", "completion": "b"}, "prompt is empty", "Write prompt"),
     ("prompt/completion", {"prompt": "a", "completion": ""}, "completion is empty", "Write completion"),
-    ("prompt/completion", {"prompt": "a", "completion": 3}, "completion is 3, not a list", "role ("),
+    ("prompt/completion", {"prompt": "a", "completion": 3}, "completion is 3, not a text", "Make completion"),
     ("prompt/completion", {"prompt": "a"}, "lacks completion", "this one has prompt"),
     ("prompt/completion", {"prompt": "a", "completion": [USER, ASSISTANT]}, "several messages", "into prompt"),
     ("prompt/completion", {"prompt": [], "completion": "b"}, "the prompt is empty", "user message"),
