@@ -246,11 +246,11 @@ def _not_trained_on(
     notes: list[str] = []
     if batches:
         notes += increments(folder_of_increments(workspace, paths))[1]
-    places = {loaded.batch.path: "" for loaded in batches}
-    if holdout is not None:
-        places[holdout.batch.path] = holdout.batch.split or ""
-    for path, scored in places.items():
-        notes += data_warnings.files_not_trained_on(path, scored)
+    used: dict[Path, list[str]] = {}
+    for loaded in [*batches, holdout] if holdout else batches:
+        used.setdefault(loaded.batch.path, []).append(loaded.batch.split or split_names.TRAIN)
+    for path, splits in used.items():
+        notes += data_warnings.not_used(path, splits)
     return notes
 
 

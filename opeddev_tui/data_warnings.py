@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from opeddev_tui import folder_files, formats, grade_scale, rows, settings
+from opeddev_tui import folder_files, formats, grade_scale, rows, settings, split_names
 from opeddev_tui.errors import DataProblem, Problem, SettingsProblem
 from opeddev_tui.rows import Example
 from opeddev_tui.text import clean_line
@@ -80,15 +80,16 @@ def scale_note(examples: Iterable[Example], grading: settings.Grading) -> list[s
     return [f"grading.system_prompt still says from 1 to 5, a grade is {words}: say so there."]
 
 
-def files_not_trained_on(path: Path, used_split: str | None) -> list[str]:
-    """Return a sentence for all that lies at ``path`` and is not trained on; ``used_split`` is scored on."""
+def not_used(path: Path, used: Sequence[str]) -> list[str]:
+    """Return a sentence for all that lies at ``path`` beside the ``used`` splits."""
     try:
         notes = folder_files.passed_over(path) if path.is_dir() and formats.detect_kind(path)[:5] != "saved" else []
-        held_out = formats.held_out_files(path)
+        splits = formats.split_files(path)
     except DataProblem:
         return []  # told as a problem of the set
-    for split, names in held_out.items():
-        if split != used_split:
-            shown = clean_line(", ".join(names[:_PLACES]), max_chars=200) + (", …" if len(names) > _PLACES else "")
-            notes.append(f"{path}: its {split} split is not trained on ({shown}).")
+    others = {split: names for split, names in splits.items() if split not in used} if len(splits) > 1 else {}
+    for split, names in others.items():
+        shown = clean_line(", ".join(names[:_PLACES]), max_chars=200) + (", …" if len(names) > _PLACES else "")
+        verb = "trained on" if split_names.TRAIN in used else "used"
+        notes.append(f"{path}: its {split} split is not {verb} ({shown}).")
     return notes

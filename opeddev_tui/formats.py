@@ -64,9 +64,9 @@ def splits(path: Path) -> list[str]:
     return list(found) if len(found) > 1 or named else []
 
 
-def held_out_files(path: Path) -> dict[str, list[str]]:
-    """Return the names of the files or folders of every held-out split at ``path``."""
-    return {split: names for split, (_, names) in _sources(path).items() if split in split_names.HELD_OUT}
+def split_files(path: Path) -> dict[str, list[str]]:
+    """Return the names of the files or folders of every split at ``path``."""
+    return {split: names for split, (_, names) in _sources(path).items()}
 
 
 def _sources(path: Path) -> dict[str, tuple[list[Path], list[str]]]:

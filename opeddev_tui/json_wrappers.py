@@ -7,12 +7,16 @@ from opeddev_tui.decoding import bad
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.raw_rows import RawRow
 
+# an object with one of these is a row, whatever else it holds
+_OF_ROWS = frozenset({"messages", "conversations", "prompt", "instruction", "question", "input", "text", "submission"})
 _ROW_LISTS = ("data", "rows", "examples", "items", "records", "instances", "samples", "entries", "train")
 
 
 def unwrapped(row: RawRow, path: Path) -> list[RawRow]:
     """Return the rows inside the only object of a file, or the object itself where it is a row."""
     fields = row.fields
+    if any(isinstance(fields.get(name), str | list) for name in _OF_ROWS):
+        return [row]
     if _is_pandas_split(fields):
         names = fields["columns"]
         listed: list[Any] = [dict(zip(names, values, strict=True)) for values in fields["data"]]

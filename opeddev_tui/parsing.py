@@ -124,6 +124,8 @@ def read_jsonl(path: Path, settings: settings.Data) -> FileRows:
         first, more = undecoded[0], len(undecoded) - 1
         words = f" {more} more lines are like this." if more else ""
         found.problems.insert(0, bad(first.where, f"{first.message}{words}", first.cure))
+    if line == 1 and len(found.rows) == 1:
+        found.rows = unwrapped(found.rows[0], path)
     return found
 
 

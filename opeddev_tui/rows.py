@@ -92,11 +92,14 @@ def parse_grade(text: str, grading: settings.Grading) -> int | None:
 
 
 def fingerprint(examples: Sequence[Example]) -> str:
-    """Return the SHA-256 of every prompt and completion, in order."""
+    """Return the SHA-256 of every prompt and completion, in order, and of every weight that is not 1."""
     digest = hashlib.sha256()
     for example in examples:
         turns = [[message.role, message.content] for message in example.prompt]
-        digest.update(json.dumps([turns, example.completion], separators=(",", ":")).encode("ascii") + b"\n")
+        content: list[object] = [turns, example.completion]
+        if example.weight != 1:
+            content.append(example.weight)
+        digest.update(json.dumps(content, separators=(",", ":")).encode("ascii") + b"\n")
     return digest.hexdigest()
 
 

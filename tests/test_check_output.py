@@ -92,7 +92,10 @@ def test_wrong_scales_and_mappings_are_settings_problems(
 def test_an_older_run_minds_new_settings_only_where_they_differ_from_their_defaults(folder: Path) -> None:
     (folder / "config.toml").write_text("")
     loaded = load(folder, environment={})
-    facts = {"data": {"batches": [], "holdout": {"fingerprint": ""}}, "model": {"source": "", "files": {}, "revision": ""}}
+    facts = {
+        "data": {"batches": [], "holdout": {"fingerprint": ""}},
+        "model": {"source": "", "files": {}, "revision": ""},
+    }
     now = manifest.build(loaded, **facts)
     before = json.loads(manifest.encode(now))
     del before["settings"]["grading"]["grades"]

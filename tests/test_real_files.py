@@ -91,6 +91,7 @@ CASES = [
     Case("layout of the hub", {"base/data/train-00000-of-00002.parquet": _parquet(ROWS[:2]), "base/data/train-00001-of-00002.parquet": _parquet(ROWS[2:]), "base/data/validation-00000-of-00001.parquet": _parquet(MORE), "base/README.md": "card"}, notes=("validation split is not trained on",)),
     Case("a test increment", {"base/a.jsonl": LINES, "more/batch_100_01.jsonl": jsonl(MORE), "more/batch_100_test.jsonl": jsonl(graded_rows(2, 40))}, 7, notes=("is a test split by its name",)),
     Case("kinds of published sets", {"base/train_sft.jsonl": LINES, "base/train_gen.jsonl": jsonl(MORE), "base/test_sft.jsonl": jsonl(graded_rows(2, 40))}, notes=("no set to fine-tune on", "test split is not trained on")),
+    Case("training rows beside the hold-out", {"base/rows.jsonl": LINES, "held/train.jsonl": jsonl(MORE)}, notes=("held: its train split is not used (train.jsonl)",)),
     Case("only a test split", {"base/test.jsonl": LINES}, 0, problems=("Their rows are not trained on",)),
     # passed over
     Case("files that are no data", {"base/train.jsonl": LINES, "base/rows.xlsx": b"PK", "base/old.zip": b"PK", "base/LICENSE": "", "base/notes": "", "base/train.jsonl.bak": "", "base/w.pkl": b""}, notes=("rows.xlsx: is not read (.xlsx). Save the sheet as CSV UTF-8", "old.zip", "notes: is not read (no extension)", "train.jsonl.bak", "w.pkl: is not read (.pkl). It is never loaded")),
@@ -107,6 +108,7 @@ CASES = [
     # documents of JSON
     Case("a comma after the last row", {"base/train.json": json.dumps(ROWS)[:-1] + ",]"}, 4, problems=("is not valid JSON",)),
     Case("wrapper", {"base/train.json": json.dumps({"version": 2, "data": ROWS})}),
+    Case("wrapper in one line named lines", {"base/train.jsonl": json.dumps({"data": ROWS})}),
     Case("wrapper over many lines", {"base/train.json": json.dumps({"meta": {"by": "me"}, "examples": ROWS}, indent=2)}),
     Case("pages of a rows service", {"base/train.json": json.dumps({"features": [], "rows": [{"row_idx": n, "row": row} for n, row in enumerate(ROWS)]})}),
     Case("a pandas table by rows", {"base/train.json": _pandas_split()}),

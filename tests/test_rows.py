@@ -290,6 +290,8 @@ def test_the_fingerprint_follows_content_and_order_only() -> None:
     moved = msgspec.structs.replace(examples[0], completion="", prompt=(*examples[0].prompt, Message("x", "y")))
     assert fingerprint([examples[0]]) != fingerprint([moved])
     assert len({fingerprint([]), fingerprint(examples)}) == 2
+    weighed = msgspec.structs.replace(examples[0], weight=0.5)
+    assert fingerprint([weighed]) != fingerprint(examples[:1])
     assert len(fingerprint([])) == 64
 
 
