@@ -122,11 +122,14 @@ def _frame(every: Sequence[frozenset[str]]) -> frozenset[str]:
     """Return the shingles that most rows have."""
     if len(every) < _FRAME_ROWS:
         return frozenset()
-    counts = Counter(shingle for shingles in every for shingle in shingles)
+    counts: Counter[str] = Counter()
+    for shingles in every:
+        counts.update(shingles)
     return frozenset(shingle for shingle, count in counts.items() if count > _FRAME_PART * len(every))
 
 
 def _shingles(text: str) -> frozenset[str]:
     words = _WORD.findall(text)
-    last = max(1, len(words) - _SHINGLE + 1)
-    return frozenset(" ".join(words[start : start + _SHINGLE]) for start in range(last)) if words else frozenset()
+    if len(words) < _SHINGLE:
+        return frozenset([" ".join(words)]) if words else frozenset()
+    return frozenset(map(" ".join, zip(*(words[start:] for start in range(_SHINGLE)), strict=False)))
