@@ -115,8 +115,11 @@ def _in_cache(source: HubSource, commit: str) -> Path | None:
 def _download(workspace: Path, source: HubSource) -> None:
     """Fetch the data files at one commit and write the commit down; raise ``DataProblem``."""
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
+    # the errors of the HTTP library that the hub's client is built on, whichever that is, are no OSErrors
+    bases = tuple(kind for kind in HfHubHTTPError.__bases__ if issubclass(kind, Exception))
+    failures: tuple[type[Exception], ...] = (*bases, OSError, RuntimeError, ValueError, HFValidationError)
     record = _recorded(workspace)
     wanted = record.get(source.key, {}).get("commit", source.revision)
     try:
@@ -126,8 +129,7 @@ def _download(workspace: Path, source: HubSource) -> None:
         snapshot_download(
             source.repository, repo_type="dataset", revision=info.sha, allow_patterns=source.patterns, max_workers=4
         )
-    # requests' and httpx' errors are OSErrors or RuntimeErrors, those of the hub ValueErrors too
-    except (OSError, RuntimeError, ValueError, HFValidationError) as error:
+    except failures as error:
         lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         cure = (
             "Check the name and the network; a closed data set needs hf auth login. Without a network only what was "

@@ -1,9 +1,13 @@
 """Data sets of the hub: named, read from the cache at a recorded commit, and one clear sentence without a network."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from hub_server import COMMIT, serving
 from real_files import graded_rows, jsonl
 
 from opeddev_tui import hub_source
@@ -12,7 +16,7 @@ from opeddev_tui.commands.init import make_workspace
 from opeddev_tui.errors import DataProblem, SettingsProblem
 from opeddev_tui.settings import Paths, Settings
 
-COMMIT, OTHER = "1" * 40, "2" * 40
+OTHER = "2" * 40
 
 
 @pytest.fixture
@@ -139,67 +143,58 @@ def test_a_new_workspace_makes_no_folder_of_that_name(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("hub*"))
 
 
-class _Download:
-    """Stands for the two calls that need a network; puts the files into the cache as the real ones do."""
-
-    def __init__(self, hub: Path, files: dict[str, bytes], size: int = 10) -> None:
-        self.hub, self.files, self.size = hub, files, size
-        self.asked: list[str] = []
-
-    def dataset_info(self, repository: str, *, revision: str, files_metadata: bool) -> object:
-        from types import SimpleNamespace
-
-        assert (repository, files_metadata) == ("someone/webdev", True)
-        self.asked.append(revision)
-        siblings = [SimpleNamespace(rfilename=name, size=self.size) for name in [*self.files, "README.md", "load.py"]]
-        return SimpleNamespace(sha=COMMIT, siblings=siblings)
-
-    def snapshot_download(self, repository: str, *, revision: str, local_files_only: bool = False, **_: object) -> str:
-        from huggingface_hub.errors import LocalEntryNotFoundError
-
-        folder = self.hub / "datasets--someone--webdev/snapshots" / revision
-        if not local_files_only:
-            put(self.hub, self.files, revision)
-        elif not folder.is_dir():
-            raise LocalEntryNotFoundError(repository)
-        return str(folder)
-
-
-def _downloads(patch: pytest.MonkeyPatch, download: _Download) -> None:
-    import huggingface_hub
-
-    patch.setattr(
-        huggingface_hub.HfApi, "dataset_info", lambda _, *words, **more: download.dataset_info(*words, **more)
+def checked(root: Path, address: str) -> str:
+    """Return what reading the workspace in a process of its own says, with the hub at ``address``."""
+    program = (
+        "from pathlib import Path; from opeddev_tui import batches, settings;"
+        "paths = settings.Paths(base='hub:someone/webdev', holdout='held');"
+        f"report = batches.check_data(Path({str(root)!r}), settings.Settings(paths=paths));"
+        "print(*report.problems, *(len(batch.examples) for batch in report.batches))"
     )
-    patch.setattr(huggingface_hub, "snapshot_download", download.snapshot_download)
+    network = {
+        "HF_HUB_OFFLINE": "0",
+        "HF_ENDPOINT": address,
+        "HF_HUB_CACHE": str(root / "hub"),
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "NO_PROXY": "127.0.0.1",
+    }
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, env={**os.environ, **network}, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
-def test_a_fetch_writes_its_commit_down_and_is_done_once(
-    hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    download = _Download(hub, SPLITS)
-    _downloads(monkeypatch, download)
-    root = tmp_path / "ws"
-    for _ in range(2):
-        report = check_data(root, workspace(root))
-        assert report.problems == []
-        assert len(report.batches[0].examples) == 4
-    assert download.asked == ["main"]
-    recorded = json.loads((root / ".specs/hub.json").read_text())
-    assert recorded == {"someone/webdev@main": {"commit": COMMIT, "files": dict.fromkeys(SPLITS, 10)}}
+def test_a_network_that_refuses_is_one_sentence_too(tmp_path: Path) -> None:
+    # a port that nobody listens on
+    told = checked(tmp_path, "http://127.0.0.1:9")
+    assert told.startswith("hub:someone/webdev@main: cannot be fetched: ")
+    assert len(told.splitlines()) == 1
 
 
-def test_a_huge_data_set_is_not_fetched(hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _downloads(monkeypatch, _Download(hub, SPLITS, size=4 << 30))
-    root = tmp_path / "ws"
-    (problem, *_) = check_data(root, workspace(root)).problems
-    assert "holds 8 GiB of data files" in problem.message
-    assert "hub:someone/webdev/data" in problem.cure
-    assert not hub.exists()
+def test_a_fetch_writes_its_commit_down_and_is_done_once(tmp_path: Path) -> None:
+    with serving(SPLITS) as hub:
+        assert checked(tmp_path, hub.address) == "4"
+        files = {path.rpartition("/")[2] for path in hub.asked if "/resolve/" in path}
+        assert files == {name.rpartition("/")[2] for name in SPLITS}
+        hub.asked.clear()
+        assert checked(tmp_path, hub.address) == "4"
+        assert [path for path in hub.asked if "datasets" in path] == []
+    # and without the hub
+    assert checked(tmp_path, hub.address) == "4"
+    recorded = json.loads((tmp_path / ".specs/hub.json").read_text())
+    sizes = {name: len(content) for name, content in SPLITS.items()}
+    assert recorded == {"someone/webdev@main": {"commit": COMMIT, "files": sizes}}
 
 
-def test_a_data_set_without_data_files_is_told(hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _downloads(monkeypatch, _Download(hub, {}))
-    root = tmp_path / "ws"
-    (problem, *_) = check_data(root, workspace(root)).problems
-    assert (problem.message, "scripts are never run" in problem.cure) == ("has no data file.", True)
+def test_a_huge_data_set_is_not_fetched(tmp_path: Path) -> None:
+    with serving(SPLITS, size=4 << 30) as hub:
+        told = checked(tmp_path, hub.address)
+        assert "holds 8 GiB of data files. Name one of its folders: hub:someone/webdev/data." in told
+        assert not [path for path in hub.asked if "/resolve/" in path]
+
+
+def test_a_data_set_without_data_files_is_told(tmp_path: Path) -> None:
+    with serving({}) as hub:
+        told = checked(tmp_path, hub.address)
+    assert "has no data file." in told
+    assert "scripts are never run" in told
