@@ -35,7 +35,6 @@ class Turn(Struct, frozen=True):
 
     message: Message
     trained: bool
-    reasoning: bool
 
 
 def read_turns(row: RawRow, name: str, context: RowContext) -> list[Turn]:
@@ -72,8 +71,7 @@ def _turn(row: RawRow, turn: Any, place: str, context: RowContext) -> Turn:
     unknown = sorted(key for key in turn if turn[key] not in (None, "", [], {}) and key not in _KNOWN_KEYS)
     if unknown:
         context.note(row, f"messages have {', '.join(unknown)[:80]}, which is not used.")
-    reasoning = any(turn.get(key) for key in _REASONING_KEYS)
-    return Turn(Message(role, content), _trained(row, turn, place), reasoning)
+    return Turn(Message(role, content, _reasoning(row, turn, role, place)), _trained(row, turn, place))
 
 
 _KNOWN_KEYS = frozenset({*_ROLE_KEYS, *_CONTENT_KEYS, *_TOOL_KEYS, *_REASONING_KEYS, "weight", "train", "name"})
@@ -109,6 +107,20 @@ def _part(row: RawRow, part: dict[str, Any], place: str) -> str:
     return text
 
 
+def _reasoning(row: RawRow, turn: dict[str, Any], role: str, place: str) -> str:
+    """Return the thought that an answer keeps apart, or an empty text."""
+    for key in _REASONING_KEYS:
+        if (thought := turn.get(key)) in (None, ""):
+            continue
+        if not isinstance(thought, str):
+            raise bad_row(row, f"the {key} of {place} is {shown(thought)}, not a text.", _TURNS)
+        if role != "assistant":
+            cure = f"Only an answer has a {key}; remove it."
+            raise bad_row(row, f"{place} has a {key}, but its role is {role}.", cure)
+        return thought
+    return ""
+
+
 def _trained(row: RawRow, turn: dict[str, Any], place: str) -> bool:
     for key in ("weight", "train"):
         if (value := turn.get(key)) is None:
@@ -132,13 +144,7 @@ def ending_with_what_is_trained(row: RawRow, turns: Sequence[Turn], name: str, c
         return []
     if answers[-1] + 1 < len(turns):
         context.note(row, "the last answer has weight 0; the row ends before it.")
-    kept = list(turns[: answers[-1] + 1])
-    if kept[-1].reasoning:
-        cure = "Write it into content as your model does (<think>…</think> before the answer), or remove it."
-        raise bad_row(row, "the answer's reasoning stands in a field of its own, which is not trained on.", cure)
-    if any(turn.reasoning for turn in kept):
-        context.note(row, "the reasoning of earlier answers is not used.")
-    return kept
+    return list(turns[: answers[-1] + 1])
 
 
 def system_first(row: RawRow, prompt: list[Message]) -> list[Message]:

@@ -97,7 +97,9 @@ def build(row: RawRow, schema: str, context: RowContext) -> Example | None:
     return _from_chat(row, schema, context) if schema in _CHATS else _from_pair(row, NEEDED[schema], context)
 
 
-def _example(row: RawRow, prompt: Sequence[Message], completion: str, context: RowContext) -> Example:
+def _example(
+    row: RawRow, prompt: Sequence[Message], completion: str, context: RowContext, reasoning: str = ""
+) -> Example:
     asked = [message.content for message in prompt if message.role == "user"]
     return Example(
         prompt=tuple(prompt),
@@ -107,6 +109,7 @@ def _example(row: RawRow, prompt: Sequence[Message], completion: str, context: R
         where=row.where,
         id=label(row, "id"),
         submission=asked[-1] if asked else completion,
+        reasoning=reasoning,
     )
 
 
@@ -123,27 +126,32 @@ def _from_chat(row: RawRow, name: str, context: RowContext) -> Example | None:
     *before, last = [turn.message for turn in turns]
     if not last.content.strip():
         raise bad_row(row, "the completion is empty.", "Write the last message, or remove the row.")
-    return _example(row, system_first(row, _asked(row, before)), last.content, context)
+    return _example(row, system_first(row, _asked(row, before)), last.content, context, last.reasoning)
 
 
 def _from_pair(row: RawRow, names: Sequence[str], context: RowContext) -> Example | None:
     question, answer = names
     prompt = _messages(row, question, "user", context)
     if isinstance(row.fields[answer], str):
-        completion = required_text(row, answer)
+        written = Message("assistant", required_text(row, answer))
+    elif (last := _last_message(row, answer, context)) is not None:
+        written = last
     else:
-        if not isinstance(row.fields[answer], list | dict):
-            raise bad_row(row, f"{answer} is {shown(row.fields[answer])}, not a text.", f"Make {answer} a text.")
-        turns = read_turns(row, answer, context)
-        if len(turns) > 1:
-            raise bad_row(row, f"{answer} has several messages.", "Put all but the last one into prompt.")
-        turns = ending_with_what_is_trained(row, turns, answer, context)
-        if not turns:
-            return None
-        completion = turns[0].message.content
-        if not completion.strip():
-            raise bad_row(row, "the completion is empty.", "Write the last message, or remove the row.")
-    return _example(row, system_first(row, _asked(row, prompt)), completion, context)
+        return None
+    return _example(row, system_first(row, _asked(row, prompt)), written.content, context, written.reasoning)
+
+
+def _last_message(row: RawRow, name: str, context: RowContext) -> Message | None:
+    """Return the one message of an answer that is a list of messages, ``None`` for one of weight 0."""
+    if not isinstance(row.fields[name], list | dict):
+        raise bad_row(row, f"{name} is {shown(row.fields[name])}, not a text.", f"Make {name} a text.")
+    turns = read_turns(row, name, context)
+    if len(turns) > 1:
+        raise bad_row(row, f"{name} has several messages.", "Put all but the last one into prompt.")
+    turns = ending_with_what_is_trained(row, turns, name, context)
+    if turns and not turns[0].message.content.strip():
+        raise bad_row(row, "the completion is empty.", "Write the last message, or remove the row.")
+    return turns[0].message if turns else None
 
 
 def _messages(row: RawRow, name: str, role: str, context: RowContext) -> list[Message]:

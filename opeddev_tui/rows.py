@@ -21,16 +21,18 @@ ROLES = ("system", "user", "assistant")
 
 
 class Message(Struct, frozen=True):
-    """One turn of a chat."""
+    """One turn of a chat; ``reasoning`` is the thought before an answer, where the row keeps it apart."""
 
     role: str
     content: str
+    reasoning: str = ""
 
 
 class Example(Struct, frozen=True):
     """One row as training sees it; ``submission`` is what is judged, for finding copies.
 
-    ``weight`` multiplies the row's loss; ``grades`` are all grades that people gave, ``grade`` the one that is
+    ``weight`` multiplies the row's loss in training; ``reasoning`` is the thought before the completion, where the row
+    keeps it apart. ``grades`` are all grades that people gave, ``grade`` the one that is
     trained on; ``criteria`` are grades, or passed and failed, per area of the rubric; ``group`` is what related
     rows share (author, repository, task).
     """
@@ -43,6 +45,7 @@ class Example(Struct, frozen=True):
     id: str
     submission: str
     weight: float = 1.0
+    reasoning: str = ""
     grades: tuple[int, ...] = ()
     rater: str = ""
     criteria: dict[str, int | bool] = field(default_factory=dict)
@@ -92,14 +95,14 @@ def parse_grade(text: str, grading: settings.Grading) -> int | None:
 
 
 def fingerprint(examples: Sequence[Example]) -> str:
-    """Return the SHA-256 of every prompt and completion, in order, and of every weight that is not 1."""
+    """Return the SHA-256 of every row in order: prompt, completion, a thought kept apart, a weight that is not 1."""
     digest = hashlib.sha256()
     for example in examples:
-        turns = [[message.role, message.content] for message in example.prompt]
-        content: list[object] = [turns, example.completion]
+        turns = [[item.role, item.content, *([item.reasoning] if item.reasoning else [])] for item in example.prompt]
+        row: list[object] = [turns, example.completion, *([example.reasoning] if example.reasoning else [])]
         if example.weight != 1:
-            content.append(example.weight)
-        digest.update(json.dumps(content, separators=(",", ":")).encode("ascii") + b"\n")
+            row.append(example.weight)
+        digest.update(json.dumps(row, separators=(",", ":")).encode("ascii") + b"\n")
     return digest.hexdigest()
 
 

@@ -70,7 +70,7 @@ FORMS = [
     Form("the last answer has weight 0", {"messages": [*chat(1, weight=1), *chat(2, weight=0)]}, notes=("the row ends before it",)),
     Form("an earlier answer has weight 0", {"messages": [*chat(2, weight=0), *chat(1)]}, [("user", asked(2)[0]), ("assistant", asked(2)[1]), *TALK]),
     Form("train as false", {"messages": [*chat(1), *chat(2, train=False)]}, notes=("the row ends before it",)),
-    Form("reasoning of an earlier answer", {"messages": [*chat(2, reasoning_content="hm"), *chat(1)]}, [("user", asked(2)[0]), ("assistant", asked(2)[1]), *TALK], ("reasoning of earlier answers is not used",)),
+    Form("reasoning of an earlier answer", {"messages": [*chat(2, reasoning_content="hm"), *chat(1)]}, [("user", asked(2)[0]), ("assistant", asked(2)[1]), *TALK]),
     Form("messages with more fields", {"messages": chat(1, timestamp="today")}, notes=("messages have timestamp",)),
     Form("a column of grades beside a chat", {"messages": chat(1), "score": 4}, notes=("the column score is not used",)),
 ]  # fmt: skip
@@ -124,7 +124,8 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("several completions", {"instruction": "i", "completions": [{"response": "a"}]}, "several completions", "to be learnt"),
     ("an answer that is a number", {"question": "q", "answer": 3}, "answer is 3, not a text", "Make answer a text"),
     ("tokens", {"input_ids": [1, 2], "labels": [1, 2]}, "token numbers", "before they were made into tokens"),
-    ("the answer's reasoning apart", {"messages": chat(1, reasoning_content="hm")}, "reasoning stands in a field", "<think>"),
+    ("a question with reasoning", {"messages": [{"role": "user", "content": "q", "reasoning_content": "hm"}, *chat(1)]}, "its role is user", "remove it"),
+    ("reasoning that is no text", {"messages": chat(1, reasoning_content=["hm"])}, "reasoning_content of message 2 of messages is a list", "content (a text)"),
     ("half a weight", {"messages": chat(1, weight=0.5)}, "the weight of message 2", "the row's own weight"),
     ("Python's text of messages", {"messages": "[{'role': 'user'}]"}, "not valid JSON", "json.dumps"),
     ("graded answers", {"question": "q", "answer": "a", "score": 4}, "also score", 'submission = "answer"'),
@@ -144,6 +145,16 @@ def test_what_cannot_be_kept_is_refused_by_name(
     assert cure in first.cure
     assert first.where.endswith("train.jsonl:1")
     assert report.batches[0].examples == []
+
+
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning", "thinking"])
+def test_reasoning_that_stands_apart_is_kept_apart(key: str, tmp_path: Path) -> None:
+    rows = [{"messages": [*chat(2, **{key: "earlier"}), *chat(1, **{key: "now"})]}]
+    example = _only(check(tmp_path, {**HELD_CHAT, "base/train.jsonl": jsonl(rows)}))
+    assert [message.reasoning for message in example.prompt] == ["", "earlier", ""]
+    assert (example.completion, example.reasoning) == (ANSWER, "now")
+    plain = check(tmp_path / "plain", {**HELD_CHAT, "base/train.jsonl": jsonl([{"messages": [*chat(2), *chat(1)]}])})
+    assert _only(plain).reasoning == ""
 
 
 # --- weights
