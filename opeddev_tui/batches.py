@@ -1,42 +1,55 @@
-"""Owns the data of a workspace: finding, reading and describing batches and the hold-out."""
+"""The data of a workspace: finding, reading and describing batches and the hold-out.
+
+Every row is read here; what a tokenizer makes of it is not known here.
+"""
 
 import hashlib
-import re
 import statistics
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
-from opeddev_tui import firewall, formats, rows, settings
-from opeddev_tui.errors import DataProblem, Problem, Problems, SettingsProblem
+from opeddev_tui import data_warnings, firewall, formats, rows, settings, split_names
+from opeddev_tui.batch_paths import batch_name, folder_of_increments, increments, natural, source_of
+from opeddev_tui.batch_paths import resolve as resolve
+from opeddev_tui.errors import DataProblem, Problem, Problems
 from opeddev_tui.firewall import Leaks
+from opeddev_tui.row_forms import family
+from opeddev_tui.row_schemas import read_examples
 from opeddev_tui.rows import Example
 from opeddev_tui.text import clean_line
-from opeddev_tui.workspace import Workspace, expand
+from opeddev_tui.workspace import Workspace
 
 HOLDOUT = "hold-out"
-_HELD_OUT_SPLITS = ("validation", "test", "holdout")
 
 
 class Batch(Struct, frozen=True):
-    """One set of rows: 0 is the base set, 1 and up the increments in natural order, -1 the hold-out."""
+    """One set of rows: 0 is the base set, 1 and up the increments in natural order, -1 the hold-out.
+
+    ``split`` is set where a source names one (hub:owner/name:train).
+    """
 
     name: str
     number: int
     path: Path
+    split: str | None = None
 
 
 class LoadedBatch(Struct, frozen=True):
-    """A batch that was read; ``examples`` are its good rows, ``problems`` what is wrong with the others."""
+    """A batch that was read; ``examples`` are its good rows, ``problems`` what is wrong with the others.
+
+    ``notes`` say what was read in another way than it stands there, or not at all.
+    """
 
     batch: Batch
     schema: str
     examples: list[Example]
     fingerprint: str
     problems: list[Problem]
+    notes: tuple[str, ...] = ()
 
 
 class BatchSummary(Struct, frozen=True):
@@ -105,64 +118,43 @@ def _described(workspace: Workspace, batch: LoadedBatch) -> dict[str, Any]:
 # --- finding
 
 
-def resolve(workspace: Path, text_path: str) -> Path:
-    """Return the place a setting names: relative to the workspace, absolute, or from the home folder."""
-    try:
-        return expand(workspace, text_path)
-    except RuntimeError:
-        cure = "Write the path without ~."
-        raise SettingsProblem(f"{text_path}: there is no such home folder.", cure=cure) from None
+def find_batches(workspace: Path, paths: settings.Paths, *, fetch: bool = True) -> list[Batch]:
+    """Return the base set and the increments in natural order (batch_100_2 before batch_100_10).
 
-
-def find_batches(workspace: Path, paths: settings.Paths) -> list[Batch]:
-    """Return the base set and the increments in natural order (batch_100_2 before batch_100_10)."""
-    base, increments = resolve(workspace, paths.base), resolve(workspace, paths.increments)
+    A base set on the hub is fetched if it is not in the cache, unless ``fetch`` is off.
+    """
+    base, split = source_of(workspace, paths.base, fetch=fetch)
     if not base.exists():
         cure = f"Put the first training set at {base}, or run opeddev-tui demo."
         raise DataProblem("the base set does not exist.", where=str(base), cure=cure)
-    found = sorted(_increments(increments), key=lambda path: (_natural(path.name), path.name))
+    folder = folder_of_increments(workspace, paths)
+    found = sorted(increments(folder)[0], key=lambda path: (natural(path.name), path.name))
     seen: dict[str, Path] = {}
     for path in found:
-        name = _batch_name(path)
+        name = batch_name(path)
         if name in seen:
             message = f"{seen[name].name} and {path.name} are both the batch {clean_line(name)}."
-            raise DataProblem(message, where=str(increments), cure="Rename or remove one of the two.")
+            raise DataProblem(message, where=str(folder), cure="Rename or remove one of the two.")
         seen[name] = path
     numbered = enumerate(seen.items(), 1)
-    return [Batch("base", 0, base), *(Batch(name, number, path) for number, (name, path) in numbered)]
-
-
-def _increments(folder: Path) -> Iterator[Path]:
-    try:
-        if not folder.exists():
-            return
-        for path in folder.iterdir():
-            if not path.name.startswith(".") and (path.is_dir() or path.suffix.lower() in formats.EXTENSIONS):
-                yield path
-    except OSError as error:
-        cure = "paths.increments must be a folder that you may read."
-        raise DataProblem(f"cannot be listed: {error.strerror}.", where=str(folder), cure=cure) from error
-
-
-def _batch_name(path: Path) -> str:
-    return path.stem if path.suffix.lower() in formats.EXTENSIONS and not path.is_dir() else path.name
-
-
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    parts = re.findall(r"[0-9]+|[^0-9]+", name)
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
+    return [Batch("base", 0, base, split), *(Batch(name, number, path) for number, (name, path) in numbered)]
 
 
 def find_holdout(workspace: Path, paths: settings.Paths) -> tuple[Path, str | None]:
     """Return where the hold-out is and which split of it: its own place, else a split of the base set."""
-    holdout, base = resolve(workspace, paths.holdout), resolve(workspace, paths.base)
+    holdout, wanted = source_of(workspace, paths.holdout, fetch=True)
+    if wanted is not None:
+        return holdout, wanted
+    base, _ = source_of(workspace, paths.base, fetch=True)
+    names: list[str] = []
     for place in (holdout, base):
         # a link that leads nowhere is told, not passed over in silence
         names = formats.splits(place) if place.exists() or place.is_symlink() else []
-        held_out = next((name for name in _HELD_OUT_SPLITS if name in names), None)
+        held_out = next((name for name in split_names.HELD_OUT if name in names), None)
         if held_out or (place == holdout and holdout.exists()):
             return place, held_out
-    cure = f"Put rows that are never trained on at {holdout}, or give the base set a validation split."
+    has = f" (it has: {clean_line(', '.join(names))})" if names else ""
+    cure = f"Put rows that are never trained on at {holdout}, or give the base set a validation split{has}."
     raise DataProblem("there is no hold-out.", where=str(holdout), cure=cure)
 
 
@@ -171,20 +163,24 @@ def find_holdout(workspace: Path, paths: settings.Paths) -> tuple[Path, str | No
 
 def load_batch(batch: Batch, settings: settings.Settings, *, split: str | None = None) -> LoadedBatch:
     """Read a batch; what is wrong with it is in its ``problems``, never raised."""
-    schema, examples, problems = "", list[Example](), list[Problem]()
+    schema, examples, problems, notes = "", list[Example](), list[Problem](), list[str]()
     try:
-        raw = formats.read_rows(batch.path, settings.data, split=split)
-        schema, examples, wrong = rows.read_examples(raw, settings.grading)
-        problems.extend(wrong)
+        found = formats.read_split(batch.path, settings.data, split=split or batch.split)
+        problems, notes = list(found.problems), list(found.notes)
+        if found.rows:
+            read = read_examples(found.rows, settings)
+            schema, examples = read.schema, read.examples
+            problems, notes = [*problems, *read.problems], [*notes, *read.notes]
     except Problem as problem:
         problems.append(problem)
-    return LoadedBatch(batch, schema, examples, rows.fingerprint(examples), problems)
+    notes += data_warnings.grade_notes(batch.name, examples, settings.grading)
+    return LoadedBatch(batch, schema, examples, rows.fingerprint(examples), problems, tuple(notes))
 
 
 def load_holdout(workspace: Path, settings: settings.Settings) -> LoadedBatch:
     """Read the hold-out; raises ``DataProblem`` only where there is none."""
     path, split = find_holdout(workspace, settings.paths)
-    return load_batch(Batch(HOLDOUT, -1, path), settings, split=split)
+    return load_batch(Batch(HOLDOUT, -1, path, split), settings)
 
 
 def check_agreement(batches: Sequence[LoadedBatch]) -> list[DataProblem]:
@@ -197,7 +193,7 @@ def check_agreement(batches: Sequence[LoadedBatch]) -> list[DataProblem]:
             cure=f"Bring all sets into one form, that of {readable[0].batch.path}.",
         )
         for loaded in readable[1:]
-        if loaded.schema != readable[0].schema
+        if family(loaded.schema) != family(readable[0].schema)
     ]
 
 
@@ -237,20 +233,6 @@ def find_leaks(train: Sequence[LoadedBatch], holdout: LoadedBatch, near_duplicat
     return firewall.find((row for loaded in train for row in loaded.examples), holdout.examples, near_duplicate)
 
 
-def _unreadable_grades(every: Sequence[LoadedBatch], grading: settings.Grading) -> list[Problem]:
-    """A grade that is written in a way the pattern does not read would be scored as never given."""
-    graded = next((row for loaded in every for row in loaded.examples if row.grade is not None), None)
-    if graded is None or rows.parse_grade(graded.completion, grading) == graded.grade:
-        return []
-    return [
-        SettingsProblem(
-            "grading.pattern does not read the grade that grading.completion_template writes.",
-            where=graded.where,
-            cure="Change one of the two so that they agree.",
-        )
-    ]
-
-
 def check_data(workspace: Path, settings: settings.Settings) -> DataReport:
     """Read everything there is and return all that is wrong with it; bad data is never raised."""
     return _read_all(workspace, settings, None)
@@ -278,15 +260,34 @@ def _read_all(workspace: Path, settings: settings.Settings, step: int | None) ->
     except Problem as problem:
         problems.append(problem)
     every = [*batches, holdout] if holdout else batches
+    examples = [row for loaded in every for row in loaded.examples]
     problems += [problem for loaded in every for problem in loaded.problems]
     problems += check_agreement(every)
-    problems += _unreadable_grades(every, settings.grading)
+    problems += data_warnings.unread_grades(examples, settings.grading)
     # a wrong template is found in every set, and is one problem
     problems = list({str(problem): problem for problem in problems}.values())
+    warnings = [note for loaded in every for note in loaded.notes]
+    warnings += data_warnings.scale_note(examples, settings.grading)
+    warnings += _not_trained_on(workspace, settings.paths, batches, holdout)
     if holdout is None:
-        return DataReport(batches, holdout, problems, [])
+        return DataReport(batches, holdout, problems, warnings)
     leaks = find_leaks(batches, holdout, settings.data.near_duplicate)
-    return DataReport(batches, holdout, [*problems, *leaks.exact], [*leaks.near, *leaks.repeated])
+    warnings = [*leaks.near, *leaks.repeated, *leaks.groups, *warnings]
+    return DataReport(batches, holdout, [*problems, *leaks.exact], warnings)
+
+
+def _not_trained_on(
+    workspace: Path, paths: settings.Paths, batches: Sequence[LoadedBatch], holdout: LoadedBatch | None
+) -> list[str]:
+    notes: list[str] = []
+    if batches:
+        notes += increments(folder_of_increments(workspace, paths))[1]
+    used: dict[Path, list[str]] = {}
+    for loaded in [*batches, holdout] if holdout else batches:
+        used.setdefault(loaded.batch.path, []).append(loaded.batch.split or split_names.TRAIN)
+    for path, splits in used.items():
+        notes += data_warnings.not_used(path, splits)
+    return notes
 
 
 def _up_to(found: list[Batch], step: int | None) -> list[Batch]:

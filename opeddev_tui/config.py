@@ -18,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 from opeddev_tui.errors import Problem, Problems, SettingsProblem
-from opeddev_tui.owned_arguments import OWNED_ARGUMENTS
+from opeddev_tui.setting_rules import semantic_problem
 from opeddev_tui.settings import Settings
 
 ENVIRONMENT_PREFIX = "OPEDDEV_"
@@ -131,11 +131,17 @@ def _checked_table(origin: str, section: str, table: Any, problems: list[Problem
         except msgspec.ValidationError:
             problems.append(_wrong_value(origin, section, key, value))
             continue
-        problem = _semantic_problem(origin, section, key, value)
+        problem = _wrong_meaning(origin, section, key, value)
         if problem is not None:
             problems.append(problem)
             continue
         yield key, value
+
+
+def _wrong_meaning(origin: str, section: str, key: str, value: Any) -> Problem | None:
+    if isinstance(value, float) and math.isnan(value):
+        return _wrong_value(origin, section, key, value)
+    return semantic_problem(origin, section, key, value)
 
 
 def _unknown(origin: str, shown: str, name: str, valid: list[str]) -> Problem:
@@ -150,45 +156,6 @@ def _unknown(origin: str, shown: str, name: str, valid: list[str]) -> Problem:
 def _wrong_value(origin: str, section: str, key: str, value: Any) -> Problem:
     _, allowed = describe(section, key)
     return SettingsProblem(f"{section}.{key} = {value!r} is not allowed.", where=origin, cure=f"It takes {allowed}.")
-
-
-def _semantic_problem(origin: str, section: str, key: str, value: Any) -> Problem | None:
-    """Return what a type cannot say: owned training arguments, a pattern that does not compile."""
-    if (section, key) == ("training", "arguments"):
-        for name in value:
-            if name in OWNED_ARGUMENTS:
-                return SettingsProblem(
-                    f"training.arguments.{name} is owned by the app.",
-                    where=origin,
-                    cure=f"The reason: {OWNED_ARGUMENTS[name]}.",
-                )
-            if name in get_type_hints(sections()["training"]):
-                return SettingsProblem(
-                    f"training.arguments.{name} has a setting of its own.",
-                    where=origin,
-                    cure=f"Set training.{name} instead.",
-                )
-    if (section, key) == ("grading", "pattern"):
-        return _pattern_problem(origin, value)
-    if isinstance(value, float) and math.isnan(value):
-        return _wrong_value(origin, section, key, value)
-    return None
-
-
-def _pattern_problem(origin: str, value: str) -> Problem | None:
-    import re
-
-    try:
-        groups = re.compile(value).groups
-    except re.error as error:
-        return SettingsProblem(f"grading.pattern is not a regular expression: {error}.", where=origin)
-    if groups < 1:
-        return SettingsProblem(
-            "grading.pattern has no group.",
-            where=origin,
-            cure="Put the grade in parentheses: Grade: ([0-9]+).",
-        )
-    return None
 
 
 def _file_layer(path: Path, problems: list[Problem]) -> Layer:
@@ -232,6 +199,8 @@ def _single(origin: str, section: str, key: str, raw: str) -> Layer:
     value: Any
     if section == "training" and key.startswith("arguments."):
         key, raw = "arguments", f"{{{key.removeprefix('arguments.')} = {raw}}}"
+    if section == "data" and key.startswith("columns."):
+        return Layer(origin, {section: {"columns": {key.removeprefix("columns."): raw.strip("\"'")}}})
     if hints.get(key) is str:
         value = raw.strip("\"'") if raw[:1] in "\"'" and raw[:1] == raw[-1:] else raw
     else:

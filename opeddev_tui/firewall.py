@@ -1,5 +1,10 @@
-"""Owns the firewall between what is trained on and what is scored on: copies, near copies, repeated rows."""
+"""The firewall between what is trained on and what is scored on: copies, near copies, repeated rows, shared groups.
 
+Rows are compared by what they are about: what most rows share (a template, a rubric, boilerplate) is left out.
+"""
+
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
@@ -9,6 +14,14 @@ from opeddev_tui.errors import DataProblem
 from opeddev_tui.rows import MOST_SHOWN, Example
 
 _SHINGLE = 4
+# scripts without blanks between words: each character is a word (CJK, kana, Thai, Lao, Khmer, Burmese)
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+# words, single signs, single characters of unspaced scripts: a minified file is many words too
+_WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])\w)+|[^\w\s]")
+# a frame is what more than this part of all rows share, where there are rows enough to say so
+_FRAME_PART, _FRAME_ROWS = 0.5, 5
 
 
 class Leaks(Struct, frozen=True):
@@ -17,29 +30,31 @@ class Leaks(Struct, frozen=True):
     exact: list[DataProblem]
     near: list[str]
     repeated: list[str]
+    groups: list[str]
 
 
 def find(train: Iterable[Example], holdout: Sequence[Example], near_duplicate: float) -> Leaks:
     """Compare every training row with the hold-out, and with the training rows before it."""
+    trained = list(train)
     held = {_key(example): example for example in reversed(holdout)}
-    held_shingles = [(example, _shingles(example.submission)) for example in holdout]
-    leaks = Leaks([], [], [])
+    near_copies = _NearCopies(trained, holdout, near_duplicate)
+    leaks = Leaks([], [], [], _shared_groups(trained, holdout))
     first: dict[str, Example] = {}
-    for example in train:
+    for number, example in enumerate(trained):
         same = held.get(_key(example))
         if same is not None:
             cure = "Remove it from one of the two: a row that was trained on measures nothing."
             message = f"the hold-out row {same.where} is trained on here."
             leaks.exact.append(DataProblem(message, where=example.where, cure=cure))
-        else:
-            share, other = _nearest(_shingles(example.submission), held_shingles)
-            # a share equal to the threshold counts, whatever its last binary digit
-            if other is not None and share >= near_duplicate - 1e-9:
-                leaks.near.append(f"{example.where} is {share:.0%} like the hold-out row {other.where}.")
+        elif near := near_copies.of(number):
+            share, other = near
+            # 100 % is said of equal ones only
+            percent = round(100 * share) if share == 1 else min(99, round(100 * share))
+            leaks.near.append(f"{example.where} is {percent}% like the hold-out row {other.where}.")
         earlier = first.setdefault(_whole_key(example), example)
         if earlier is not example:
             leaks.repeated.append(f"{example.where} is the same training row as {earlier.where}.")
-    return Leaks(rows.capped(leaks.exact), _capped(leaks.near), _capped(leaks.repeated))
+    return Leaks(rows.capped(leaks.exact), _capped(leaks.near), _capped(leaks.repeated), leaks.groups)
 
 
 def _capped(warnings: list[str]) -> list[str]:
@@ -64,18 +79,57 @@ def _whole_key(example: Example) -> str:
     return "\0".join([*turns, _normal(example.completion)])
 
 
-def _nearest(own: frozenset[str], holdout: Sequence[tuple[Example, frozenset[str]]]) -> tuple[float, Example | None]:
-    """Return the largest share of 4-word shingles in common with a hold-out row, and that row."""
-    best: tuple[float, Example | None] = (0.0, None)
-    for other, shingles in holdout:
-        common = len(own & shingles)
-        share = common / (len(own) + len(shingles) - common) if common else 0.0
-        if share > best[0]:
-            best = share, other
-    return best
+def _shared_groups(train: Sequence[Example], holdout: Sequence[Example]) -> list[str]:
+    trained, held = (Counter(row.group for row in side if row.group) for side in (train, holdout))
+    both = sorted(trained.keys() & held.keys())
+    if not both:
+        return []
+    named = ", ".join(f"{group} ({trained[group]} and {held[group]})" for group in both[:10])
+    more = f" and {len(both) - 10} more" if len(both) > 10 else ""
+    return [
+        f"groups with rows in training and in the hold-out: {named}{more}. "
+        "Grades of such rows are easier than those of new groups; keep whole groups on one side."
+    ]
+
+
+class _NearCopies:
+    """Finds the hold-out row that shares most 4-word shingles with a training row, without the frame of both."""
+
+    def __init__(self, train: Sequence[Example], holdout: Sequence[Example], threshold: float) -> None:
+        # a share equal to the threshold counts, whatever its last binary digit
+        self._threshold = threshold - 1e-9
+        self._train = [_shingles(example.submission) for example in train]
+        self._holdout = holdout
+        self._held = [_shingles(example.submission) for example in holdout]
+        frame = _frame([*self._train, *self._held])
+        self._held = [shingles - frame for shingles in self._held]
+        self._train = [shingles - frame for shingles in self._train]
+        self._holders: dict[str, list[int]] = defaultdict(list)
+        for number, shingles in enumerate(self._held):
+            for shingle in shingles:
+                self._holders[shingle].append(number)
+
+    def of(self, number: int) -> tuple[float, Example] | None:
+        """Return the share in common and the row, for the likest row that reaches the threshold."""
+        own = self._train[number]
+        common = Counter(holder for shingle in own for holder in self._holders.get(shingle, ()))
+        shares = [(count / (len(own) + len(self._held[holder]) - count), -holder) for holder, count in common.items()]
+        share, place = max(shares, default=(0.0, 0))
+        return (share, self._holdout[-place]) if share >= self._threshold else None
+
+
+def _frame(every: Sequence[frozenset[str]]) -> frozenset[str]:
+    """Return the shingles that most rows have."""
+    if len(every) < _FRAME_ROWS:
+        return frozenset()
+    counts: Counter[str] = Counter()
+    for shingles in every:
+        counts.update(shingles)
+    return frozenset(shingle for shingle, count in counts.items() if count > _FRAME_PART * len(every))
 
 
 def _shingles(text: str) -> frozenset[str]:
-    words = text.split()
-    last = max(1, len(words) - _SHINGLE + 1)
-    return frozenset(" ".join(words[start : start + _SHINGLE]) for start in range(last)) if words else frozenset()
+    words = _WORD.findall(text)
+    if len(words) < _SHINGLE:
+        return frozenset([" ".join(words)]) if words else frozenset()
+    return frozenset(map(" ".join, zip(*(words[start:] for start in range(_SHINGLE)), strict=False)))

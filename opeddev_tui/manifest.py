@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from opeddev_tui import __version__
 from opeddev_tui.config import LoadedSettings
+from opeddev_tui.settings import Settings
 
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "peft", "tokenizers", "textual", "numpy", "safetensors")
 # settings that change no weights: a run may be resumed with others
@@ -175,10 +176,13 @@ def encode(manifest: RunManifest) -> bytes:
 def differences(before: RunManifest, now: RunManifest) -> list[str]:
     """Return, in words, every difference that forbids resuming ``before`` as ``now``."""
     found = []
+    # a setting that an older version did not have was at its default
+    defaults = msgspec.to_builtins(Settings())
     names = [f"{section}.{key}" for section in _GUARDED_SECTIONS for key in now.settings[section]]
     for name in [*(name for name in names if name not in _HARMLESS), *_GUARDED_EXTRA]:
         section, key = name.split(".")
-        was, is_now = before.settings.get(section, {}).get(key), now.settings[section][key]
+        was = before.settings.get(section, {}).get(key, defaults[section][key])
+        is_now = now.settings[section][key]
         if was != is_now:
             found.append(f"{name} was {was!r} and is {is_now!r}")
     found += _data_differences(before.data, now.data)

@@ -1,56 +1,27 @@
-"""Owns text files of rows: JSONL, JSON arrays and CSV, parsed by the standard library under limits.
+"""Rows of JSON files: one object per line, arrays, objects one after the other, and the usual wrappers.
 
-One hostile row (20,000 brackets) crashes the fast parsers and the training with them, so depth, line length,
-numbers and duplicate keys are checked here. Nothing here writes.
+Parsed by the standard library under limits: one hostile row (20,000 brackets) crashes the fast parsers and the
+training with them, so depth, line length, numbers and duplicate keys are checked here. Nothing here writes.
 """
 
-import csv
-import io
 import json
 import math
 import re
 from pathlib import Path
-from typing import Any
-
-from msgspec import Struct
+from typing import Any, BinaryIO
 
 from opeddev_tui import settings
+from opeddev_tui.decoding import BOM, bad, decode, open_data
 from opeddev_tui.errors import DataProblem
+from opeddev_tui.json_wrappers import unwrapped
+from opeddev_tui.raw_rows import FileRows, RawRow
 from opeddev_tui.text import clean_line
 
 # an unclosed string runs to the end, so the scan stays linear on any input
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.?)*+(?:"|\Z)|[\[{]|[\]}]', re.DOTALL)
 _SPACE = re.compile(r"[ \t\r\n]*")
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
-BOM = b"\xef\xbb\xbf"
-_ONE_A_LINE = "Write one JSON object a line (.jsonl), or one array of objects (.json)."
-
-
-class RawRow(Struct, frozen=True):
-    """One row as it stands in a file; ``where`` is file:line, or file and row number."""
-
-    fields: dict[str, Any]
-    where: str
-
-
-def bad(where: Path | str, message: str, cure: str) -> DataProblem:
-    return DataProblem(message, where=str(where), cure=cure)
-
-
-def _decode(raw: bytes, path: Path, line: int = 1, offset: int = 0) -> str:
-    """Return ``raw``, which begins at ``line`` and byte ``offset`` of the file, as text."""
-    start = len(BOM) if offset == 0 and raw.startswith(BOM) else 0
-    if offset == 0 and raw.startswith(_UTF16):
-        raise bad(f"{path}:1", "is UTF-16 text.", "Save it as UTF-8: iconv -f utf-16 -t utf-8.")
-    message, cure = "NUL byte", "Save the file as UTF-8 text (it may be UTF-16 or damaged)."
-    if (position := raw.find(0)) < 0:
-        try:
-            return raw[start:].decode("utf-8")
-        except UnicodeDecodeError as error:
-            position = start + error.start
-            message, cure = f"byte 0x{raw[position]:02x}, not UTF-8,", "Convert it: iconv -f latin1 -t utf-8."
-    place = line + raw.count(b"\n", 0, position)
-    raise bad(f"{path}:{place}", f"{message} at byte offset {offset + position}.", cure)
+_ONE_PER_LINE = "Write one JSON object per line (.jsonl), or one array of objects (.json)."
+_TEXT_DEPTH = 32
 
 
 class _RefusedError(ValueError):
@@ -101,14 +72,14 @@ def _parse(text: str, index: int, path: Path, line: int) -> tuple[dict[str, Any]
             raise bad(where, message, "Finish the row, or remove it.") from None
         where = f"{path}:{line + text.count(chr(10), index, error.pos)}"
         message = f"is not valid JSON: {error.msg[0].lower()}{error.msg[1:]} (column {error.colno})."
-        raise bad(where, message, _ONE_A_LINE) from None
+        raise bad(where, message, _ONE_PER_LINE) from None
     except _RefusedError as error:
         raise bad(where, str(error), "Correct the row.") from None
     except ValueError:  # Python refuses to convert numbers of thousands of digits
         raise bad(where, "a number has too many digits.", "Correct the row.") from None
     if not isinstance(value, dict):
         start = clean_line(text[index : index + 40])
-        raise bad(where, f"the row is not an object; it begins {start}", _ONE_A_LINE)
+        raise bad(where, f"the row is not an object; it begins {start}", _ONE_PER_LINE)
     if "\\ud" in text[index:end].lower():
         _refuse_surrogates(value, where)
     return value, end
@@ -123,29 +94,73 @@ def _refuse_surrogates(fields: dict[str, Any], where: str) -> None:
             raise bad(where, message, "Write the whole pair, or U+FFFD in its place.") from None
 
 
-def _too_long(where: str, limit: int) -> DataProblem:
+def too_long(where: str, limit: int) -> DataProblem:
+    """Return the problem of a row that is longer than ``limit`` bytes."""
     return bad(where, f"the row is longer than {limit} bytes.", "Shorten it, or raise data.max_line_bytes.")
 
 
-def read_jsonl(path: Path, settings: settings.Data) -> list[RawRow]:
-    rows: list[RawRow] = []
+def read_jsonl(path: Path, settings: settings.Data) -> FileRows:
+    """Return the rows of a file with one object per line; every line that is wrong is a problem of its own."""
+    found = FileRows()
+    undecoded: list[DataProblem] = []
     line = offset = 0
-    with path.open("rb") as file:
+    with open_data(path) as file:
         # never more than the limit in memory, however long the line
         while raw := file.readline(settings.max_line_bytes + 2):
             line += 1
-            where = f"{path}:{line}"
             if len(raw.rstrip(b"\r\n")) > settings.max_line_bytes:
-                raise _too_long(where, settings.max_line_bytes)
-            text = _limited(_decode(raw, path, line, offset), path, line, settings.max_depth)
-            offset += len(raw)
-            if not text.strip():
+                found.problems.append(too_long(f"{path}:{line}", settings.max_line_bytes))
+                offset += len(raw) + _rest_of_line(raw, file, settings.max_line_bytes)
                 continue
-            fields, end = _parse(text, _after_space(text, 0), path, line)
-            if text[end:].strip():
-                raise bad(where, f"has more after the row (column {end + 1}).", _ONE_A_LINE)
-            rows.append(RawRow(fields, where))
-    return rows
+            start, offset = offset, offset + len(raw)
+            try:
+                text = decode(raw, path, line, start)
+            except DataProblem as problem:
+                undecoded.append(problem)
+                continue
+            found.keep(lambda text=text, line=line: _row_of_line(text, path, line, settings.max_depth))  # type: ignore[misc]
+    if undecoded:
+        # one cure for the whole file
+        first, more = undecoded[0], len(undecoded) - 1
+        words = f" {more} more lines are like this." if more else ""
+        found.problems.insert(0, bad(first.where, f"{first.message}{words}", first.cure))
+    if line == 1 and len(found.rows) == 1:
+        found.rows = unwrapped(found.rows[0], path)
+    return found
+
+
+def is_one_per_line(path: Path, limit: int, *, unless_sure: bool) -> bool:
+    """Say whether a file has one object per line, by its first lines; ``unless_sure`` where they do not tell."""
+    with open_data(path) as file:
+        first, after = b"", b""
+        while not first and (raw := file.readline(limit)):
+            first = raw.removeprefix(BOM).strip()
+        while not after and (raw := file.readline(limit)):
+            after = raw.strip()
+    if first.startswith(b"[") or first == b"{":
+        return False
+    return unless_sure or (first.endswith(b"}") and bool(after))
+
+
+def _rest_of_line(raw: bytes, file: BinaryIO, size: int) -> int:
+    """Read to the end of the line that ``raw`` begins; return how many bytes that were."""
+    skipped = 0
+    while raw and not raw.endswith(b"\n"):
+        raw = file.readline(size)
+        skipped += len(raw)
+    return skipped
+
+
+def _row_of_line(text: str, path: Path, line: int, max_depth: int) -> RawRow | None:
+    where = f"{path}:{line}"
+    # files that begin with a mark were put together
+    text = text.removeprefix("\ufeff")
+    if not _limited(text, path, line, max_depth).strip():
+        return None
+    fields, end = _parse(text, _after_space(text, 0), path, line)
+    if text[end:].strip():
+        raise bad(where, f"has more after the row (column {end + 1}).", _ONE_PER_LINE)
+    return RawRow(fields, where)
 
 
 def _after_space(text: str, index: int) -> int:
@@ -153,61 +168,85 @@ def _after_space(text: str, index: int) -> int:
     return match.end() if match else index
 
 
-def read_json_array(path: Path, settings: settings.Data) -> list[RawRow]:
-    text = _limited(_decode(path.read_bytes(), path), path, 1, settings.max_depth + 1)
-    rows: list[RawRow] = []
-    end = _after_space(text, 0) + 1  # behind the bracket that made it an array
-    line = 1 + text.count("\n", 0, end)
-    while not text.startswith("]", index := _after_space(text, end)):
-        if rows and index < len(text):
-            if text[index] != ",":
-                place = line + text.count("\n", end, index)
-                raise bad(f"{path}:{place}", f"has no comma before row {len(rows) + 1}.", _ONE_A_LINE)
-            index = _after_space(text, index + 1)
+def read_json(path: Path, settings: settings.Data) -> FileRows:
+    """Return the rows of an array, or of objects that follow each other over any number of lines."""
+    with open_data(path) as file:
+        text = decode(file.read(), path)
+    found = FileRows()
+    try:
+        is_array = text.startswith("[", start := _after_space(text, 0))
+        # the array around the rows, or the wrapper and its list, are no part of a row
+        _limited(text, path, 1, settings.max_depth + (1 if is_array else 2))
+        if is_array:
+            _read_array(text, start + 1, path, settings, found)
+        else:
+            _read_objects(text, path, settings, found)
+    except DataProblem as problem:
+        found.problems.append(problem)
+    return found
+
+
+def _read_objects(text: str, path: Path, settings: settings.Data, found: FileRows) -> None:
+    """Read objects one after the other; one object alone may be a wrapper around the rows."""
+    end, line = 0, 1
+    while (index := _after_space(text, end)) < len(text):
         line += text.count("\n", end, index)
         fields, behind = _parse(text, index, path, line)
-        where = f"{path}:{line} (row {len(rows) + 1})"
-        if behind - index > settings.max_line_bytes:
-            raise _too_long(where, settings.max_line_bytes)
-        rows.append(RawRow(fields, where))
+        found.rows.append(RawRow(fields, f"{path}:{line}"))
+        line, end = line + text.count("\n", index, behind), behind
+    if len(found.rows) == 1:
+        found.rows = unwrapped(found.rows[0], path)
+    sizes = ((row, len(json.dumps(row.fields, ensure_ascii=False).encode())) for row in found.rows)
+    found.problems += [
+        too_long(row.where, settings.max_line_bytes) for row, size in sizes if size > settings.max_line_bytes
+    ]
+
+
+def _read_array(text: str, end: int, path: Path, settings: settings.Data, found: FileRows) -> None:
+    line = 1 + text.count("\n", 0, end)
+    number = 0
+    while not text.startswith("]", index := _after_space(text, end)):
+        if number and index < len(text):
+            if text[index] != ",":
+                place = line + text.count("\n", end, index)
+                raise bad(f"{path}:{place}", f"has no comma before row {number + 1}.", _ONE_PER_LINE)
+            index = _after_space(text, index + 1)
+        line += text.count("\n", end, index)
+        number += 1
+        where = f"{path}:{line} (row {number})"
+        try:
+            fields, behind = _parse(text, index, path, line)
+        except DataProblem as problem:
+            # valid JSON that is refused: its end is known, so the rows behind it are read too
+            end_of_refused = _end_of_value(text, index)
+            if end_of_refused is None:
+                raise
+            behind = end_of_refused
+            found.problems.append(problem)
+        else:
+            if behind - index > settings.max_line_bytes:
+                found.problems.append(too_long(where, settings.max_line_bytes))
+            else:
+                found.rows.append(RawRow(fields, where))
         line, end = line + text.count("\n", index, behind), behind
     if text[index + 1 :].strip():
-        raise bad(f"{path}:{line}", "has more after the array.", _ONE_A_LINE)
-    return rows
+        raise bad(f"{path}:{line}", "has more after the array.", _ONE_PER_LINE)
 
 
-def read_csv(path: Path, settings: settings.Data) -> list[RawRow]:
-    """Return rows whose values are all texts: 007, NA and None stay what was written."""
-    # the module's own limit is 131,072 characters a value, less than one style sheet
-    csv.field_size_limit(settings.max_line_bytes)
-    reader = csv.reader(io.StringIO(_decode(path.read_bytes(), path), newline=""), strict=True)
-    header: list[str] = []
-    rows: list[RawRow] = []
-    line = 1
+def _end_of_value(text: str, index: int) -> int | None:
     try:
-        for values in reader:
-            where, line = f"{path}:{line}", reader.line_num + 1
-            if not header:
-                header = _header(values, where)
-            elif values and len(values) != len(header):
-                message = f"the row has {len(values)} values, the header {len(header)}."
-                raise bad(where, message, "Quote values that hold commas or line breaks.")
-            elif values:
-                rows.append(RawRow(dict(zip(header, values, strict=True)), where))
-    except csv.Error as error:
-        cure = "Close the quote, or double quotes inside a value."
-        if "field limit" in str(error):
-            raise _too_long(f"{path}:{line}", settings.max_line_bytes) from None
-        raise bad(f"{path}:{line}", f"is not valid CSV: {error}.", cure) from None
-    return rows
+        return json.JSONDecoder().raw_decode(text, index)[1]
+    except ValueError:
+        return None
 
 
-def _header(values: list[str], where: str) -> list[str]:
-    names = [value.strip() for value in values]
-    cure = "Put the column names in line 1, such as task,submission,rubric,grade,feedback."
-    if not names or not all(re.fullmatch(r"[^\W\d][\w .-]{0,63}", name) for name in names):
-        raise bad(where, "has no header of column names.", cure)
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise bad(where, f'the header names "{clean_line(twice)}" twice.', "Give every column its own name.")
-    return names
+def parse_json_text(text: str, where: str) -> Any:
+    """Return the value of JSON that stands as a text in a column; raise ``ValueError`` if it is none."""
+    try:
+        _limited(text, Path(where), 1, _TEXT_DEPTH)
+        value, end = _DECODER.raw_decode(text, _after_space(text, 0))
+    except (DataProblem, RecursionError):
+        raise ValueError("nested too deep") from None
+    if text[end:].strip():
+        raise ValueError("more after the value")
+    return value

@@ -1,54 +1,41 @@
-"""Owns what a row means: its schema, and the prompt, completion and grade it stands for.
+"""What a row becomes: the prompt, completion and grade that training sees, and their fingerprint.
 
-A row's own text never becomes a template: values are put in once and not looked at again.
+The forms of rows are read in ``row_schemas``. Nothing here knows tokens.
 """
 
-import functools
 import hashlib
 import json
-import math
 import re
-import string
-from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
-from msgspec.structs import replace
+from msgspec import Struct, field
 
-from opeddev_tui import settings
-from opeddev_tui.errors import DataProblem, SettingsProblem
-from opeddev_tui.parsing import RawRow
+from opeddev_tui import grade_scale, settings
+from opeddev_tui.errors import DataProblem
+from opeddev_tui.raw_rows import RawRow
 from opeddev_tui.text import clean_line
 
 MOST_SHOWN = 50
 ROLES = ("system", "user", "assistant")
-# what a schema is recognized by, the most telling first
-_NEEDED: Mapping[str, tuple[str, ...]] = {
-    "messages": ("messages",),
-    "prompt/completion": ("prompt", "completion"),
-    "grading": ("submission", "grade"),
-    "instruction/output": ("instruction", "output"),
-    "text": ("text",),
-}
-_GRADING_FIELDS = frozenset({"id", "kind", "task", "submission", "rubric", "grade", "feedback"})
-_CURE = (
-    "Rows have messages; prompt and completion; instruction, input and output; "
-    "task, submission, rubric, grade and feedback; or text."
-)
-_TURNS = f"Messages are objects of role ({', '.join(ROLES)}) and content (a text)."
-_WHOLE = re.compile(r"[+-]?[0-9]{1,9}(?:\.0*)?", re.ASCII)
 
 
 class Message(Struct, frozen=True):
-    """One turn of a chat."""
+    """One turn of a chat; ``reasoning`` is the thought before an answer, where the row keeps it apart."""
 
     role: str
     content: str
+    reasoning: str = ""
 
 
 class Example(Struct, frozen=True):
-    """One row as training sees it; ``submission`` is what is judged, for finding copies."""
+    """One row as training sees it; ``submission`` is what is judged, for finding copies.
+
+    ``weight`` multiplies the row's loss in training; ``reasoning`` is the thought before the completion, where the row
+    keeps it apart. ``grades`` are all grades that people gave, ``grade`` the one that is
+    trained on; ``criteria`` are grades, or passed and failed, per area of the rubric; ``group`` is what related
+    rows share (author, repository, task).
+    """
 
     prompt: tuple[Message, ...]
     completion: str
@@ -57,44 +44,34 @@ class Example(Struct, frozen=True):
     where: str
     id: str
     submission: str
+    weight: float = 1.0
+    reasoning: str = ""
+    grades: tuple[int, ...] = ()
+    rater: str = ""
+    criteria: dict[str, int | bool] = field(default_factory=dict)
+    group: str = ""
 
 
-def detect_schema(fields: Mapping[str, Any]) -> str:
-    """Return the schema of a row's fields, or an empty text if there is none such."""
-    present = {name for name, value in fields.items() if value is not None}
-    for schema, needed in _NEEDED.items():
-        if present.issuperset(needed):
-            return schema
-    # a grading row that lacks its grade is told that, not that it is unknown
-    return "grading" if "submission" in present and present & {"task", "rubric", "feedback"} else ""
+class RowContext:
+    """What reading rows needs besides the row: the grading settings, and a place for notes."""
 
+    def __init__(self, grading: settings.Grading) -> None:
+        self.grading = grading
+        self._notes: dict[str, list[str]] = {}
 
-def to_example(row: RawRow, schema: str, grading: settings.Grading) -> Example:
-    """Return the example that ``row`` stands for, or raise ``DataProblem`` with its place."""
-    lacking = [name for name in _NEEDED[schema] if row.fields.get(name) is None]
-    if lacking:
-        other = detect_schema(row.fields)
-        hint = f" (it looks like {other}, not {schema})" if other not in ("", schema) else ""
-        cure = f"A {schema} row has {' and '.join(_NEEDED[schema])}; this one has {_names(row)}."
-        raise _bad(row, f"the row lacks {' and '.join(lacking)}{hint}.", cure)
-    return _BUILDERS[schema](row, grading)
+    def note(self, row: RawRow, words: str) -> None:
+        """Remember that ``words`` hold for ``row``; equal words of many rows become one note."""
+        places = self._notes.setdefault(words, [])
+        if places[-1:] != [row.where]:
+            places.append(row.where)
 
-
-def read_examples(rows: Sequence[RawRow], grading: settings.Grading) -> tuple[str, list[Example], list[DataProblem]]:
-    """Return the schema of the first row, the examples, and every problem (the first 50, then a count)."""
-    if not rows:
-        return "", [], [DataProblem("there are no rows.", cure="Put rows into the file.")]
-    schema = detect_schema(rows[0].fields)
-    if not schema:
-        return "", [], [_bad(rows[0], f"the row has no known fields, but {_names(rows[0])}.", _CURE)]
-    examples: list[Example] = []
-    problems: list[DataProblem] = []
-    for row in rows:
-        try:
-            examples.append(to_example(row, schema, grading))
-        except DataProblem as problem:
-            problems.append(problem)
-    return schema, examples, capped(problems)
+    @property
+    def notes(self) -> list[str]:
+        """All notes, each with the first row that it holds for and how many more there are."""
+        return [
+            f"{places[0]}: {words}" + (f" The same in {len(places) - 1} more rows." if len(places) > 1 else "")
+            for words, places in self._notes.items()
+        ]
 
 
 def capped(problems: list[DataProblem]) -> list[DataProblem]:
@@ -105,194 +82,69 @@ def capped(problems: list[DataProblem]) -> list[DataProblem]:
     return [*problems[:MOST_SHOWN], last]
 
 
+def stated_grade(text: str, grading: settings.Grading) -> str | None:
+    """Return what ``grading.pattern`` finds in ``text``, on the scale or not."""
+    match = re.search(grading.pattern, text)
+    return match.group(1) if match else None
+
+
 def parse_grade(text: str, grading: settings.Grading) -> int | None:
     """Return the grade that ``text`` states, or ``None`` if it states none in range."""
-    match = re.search(grading.pattern, text)
-    stated = match.group(1) if match else None
-    if stated is None or not _WHOLE.fullmatch(stated.strip()):
-        return None
-    grade = int(float(stated))
-    return grade if grading.minimum <= grade <= grading.maximum else None
+    stated = stated_grade(text, grading)
+    return None if stated is None else grade_scale.grade_of(stated, grading)
 
 
 def fingerprint(examples: Sequence[Example]) -> str:
-    """Return the SHA-256 of every prompt and completion, in order."""
+    """Return the SHA-256 of every row in order: prompt, completion, a thought kept apart, a weight that is not 1."""
     digest = hashlib.sha256()
     for example in examples:
-        turns = [[message.role, message.content] for message in example.prompt]
-        digest.update(json.dumps([turns, example.completion], separators=(",", ":")).encode("ascii") + b"\n")
+        turns = [[item.role, item.content, *([item.reasoning] if item.reasoning else [])] for item in example.prompt]
+        row: list[object] = [turns, example.completion, *([example.reasoning] if example.reasoning else [])]
+        if example.weight != 1:
+            row.append(example.weight)
+        digest.update(json.dumps(row, separators=(",", ":")).encode("ascii") + b"\n")
     return digest.hexdigest()
 
 
-def _bad(row: RawRow, message: str, cure: str) -> DataProblem:
+# --- what all forms of rows need
+
+
+def bad_row(row: RawRow, message: str, cure: str) -> DataProblem:
+    """Return the problem of ``row`` with its place."""
     return DataProblem(message, where=row.where, cure=cure)
 
 
-def _names(row: RawRow) -> str:
-    return clean_line(", ".join(row.fields), max_chars=120) or "nothing"
+def column_names(fields: Mapping[str, Any]) -> str:
+    """Return the names of a row's columns for a message."""
+    return clean_line(", ".join(fields), max_chars=120) or "nothing"
 
 
-def _text(row: RawRow, name: str) -> str:
+def required_text(row: RawRow, name: str) -> str:
+    """Return the text in ``name``; raise ``DataProblem`` if it is none or blank."""
     value = row.fields[name]
     if not isinstance(value, str):
-        raise _bad(row, f"{name} is {_shown(value)}, not a text.", f"Make {name} a text.")
+        raise bad_row(row, f"{name} is {shown(value)}, not a text.", f"Make {name} a text.")
     if not value.strip():
-        raise _bad(row, f"{name} is empty.", f"Write {name}, or remove the row.")
+        raise bad_row(row, f"{name} is empty.", f"Write {name}, or remove the row.")
     return value
 
 
-def _shown(value: object) -> str:
+def optional_text(row: RawRow, name: str) -> str:
+    """Return the text in ``name``, empty where it is missing, null or blank; raise ``DataProblem`` for no text."""
+    value = row.fields.get(name)
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return ""
+    return required_text(row, name)
+
+
+def shown(value: object) -> str:
     """Name a wrong value: a long one by its kind, any other by itself."""
     if isinstance(value, list | dict):
         return "a list" if isinstance(value, list) else "an object"
     return "missing" if value is None else clean_line(f"{value!r:.60}")
 
 
-def _plain(row: RawRow, name: str) -> str:
+def label(row: RawRow, name: str) -> str:
+    """Return the text or whole number in ``name`` as a text, empty for anything else."""
     value = row.fields.get(name)
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-
-
-def _example(row: RawRow, prompt: Sequence[Message], completion: str, grading: settings.Grading) -> Example:
-    asked = [message.content for message in prompt if message.role == "user"]
-    return Example(
-        prompt=tuple(prompt),
-        completion=completion,
-        grade=parse_grade(completion, grading),
-        kind=_plain(row, "kind"),
-        where=row.where,
-        id=_plain(row, "id"),
-        submission=asked[-1] if asked else completion,
-    )
-
-
-def _chat(row: RawRow, name: str) -> list[Message]:
-    turns = row.fields[name]
-    if not isinstance(turns, list):
-        raise _bad(row, f"{name} is {_shown(turns)}, not a list of messages.", _TURNS)
-    messages: list[Message] = []
-    for number, turn in enumerate(turns, 1):
-        place = f"message {number} of {name}"
-        if not isinstance(turn, dict):
-            raise _bad(row, f"{place} is {_shown(turn)}.", _TURNS)
-        role, content = turn.get("role"), turn.get("content")
-        if role not in ROLES:
-            raise _bad(row, f"{place} has the role {_shown(role)}.", _TURNS)
-        if not isinstance(content, str):
-            raise _bad(row, f"the content of {place} is {_shown(content)}, not a text.", _TURNS)
-        messages.append(Message(role, content))
-    return messages
-
-
-def _asked(row: RawRow, prompt: list[Message]) -> list[Message]:
-    if not any(message.content.strip() for message in prompt if message.role == "user"):
-        raise _bad(row, "the prompt is empty: no user message.", "Put a user message before the answer.")
-    return prompt
-
-
-def _answer(row: RawRow, messages: list[Message], name: str) -> str:
-    if not messages or messages[-1].role != "assistant":
-        raise _bad(row, f"{name} does not end with the assistant.", "End with what the model is to write.")
-    if not messages[-1].content.strip():
-        raise _bad(row, "the completion is empty.", "Write the last message, or remove the row.")
-    return messages[-1].content
-
-
-def _from_messages(row: RawRow, grading: settings.Grading) -> Example:
-    messages = _chat(row, "messages")
-    completion = _answer(row, messages, "messages")
-    return _example(row, _asked(row, messages[:-1]), completion, grading)
-
-
-def _from_pair(row: RawRow, grading: settings.Grading) -> Example:
-    prompt, answer = (_turns(row, name, role) for name, role in (("prompt", "user"), ("completion", "assistant")))
-    if len(answer) > 1:
-        raise _bad(row, "completion has several messages.", "Put all but the last one into prompt.")
-    return _example(row, _asked(row, prompt), _answer(row, answer, "completion"), grading)
-
-
-def _turns(row: RawRow, name: str, role: str) -> list[Message]:
-    return [Message(role, _text(row, name))] if isinstance(row.fields[name], str) else _chat(row, name)
-
-
-def _from_instruction(row: RawRow, grading: settings.Grading) -> Example:
-    asked = _text(row, "instruction")
-    if row.fields.get("input"):  # it may be missing, null or empty
-        asked += f"\n\n{_text(row, 'input')}"
-    return _example(row, [Message("user", asked)], _text(row, "output"), grading)
-
-
-def _from_text(row: RawRow, grading: settings.Grading) -> Example:
-    return _example(row, [], _text(row, "text"), grading)
-
-
-# --- grading
-
-
-def _from_grading(row: RawRow, grading: settings.Grading) -> Example:
-    submission, grade = _text(row, "submission"), _grade(row, grading)
-    fields = {**row.fields, "grade": grade}
-    prompt = [Message("user", _fill("prompt_template", grading.prompt_template, fields, row))]
-    if grading.system_prompt:
-        prompt.insert(0, Message("system", grading.system_prompt))
-    completion = _fill("completion_template", grading.completion_template, fields, row)
-    example = _example(row, prompt, completion, grading)
-    return replace(example, grade=grade, submission=submission)
-
-
-def _grade(row: RawRow, grading: settings.Grading) -> int:
-    value = row.fields["grade"]
-    cure = f"Write a whole number from {grading.minimum} to {grading.maximum}."
-    is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
-        value, is_number = float(value), True
-    if not is_number:
-        raise _bad(row, f"the grade is {_shown(value)}.", cure)
-    if not isinstance(value, int) and (not math.isfinite(value) or value != int(value)):
-        raise _bad(row, f"the grade is {_shown(value)}, not a whole number.", cure)
-    if not grading.minimum <= value <= grading.maximum:
-        cure += " The range is set by grading.minimum and grading.maximum."
-        raise _bad(row, f"the grade is {_shown(int(value))}.", cure)
-    return int(value)
-
-
-@functools.lru_cache(maxsize=16)
-def _pieces(setting: str, template: str) -> tuple[tuple[str, str | None], ...]:
-    """Split a template into literal texts and the names of fields; nothing else may stand in braces."""
-    place = f"grading.{setting}"
-    cure = "Use plain names in braces, such as {submission}; write {{ and }} for braces."
-    try:
-        parts = list(string.Formatter().parse(template))
-    except ValueError as error:
-        raise SettingsProblem(f"is not a template: {error}.", where=place, cure=cure) from None
-    for _, name, layout, conversion in parts:
-        if name is not None and (layout or conversion or not re.fullmatch(r"[^\W\d]\w*", name)):
-            raise SettingsProblem(f"{{{name}}} is not a plain field.", where=place, cure=cure)
-        if setting == "prompt_template" and name in ("grade", "feedback"):
-            message = f"{{{name}}} would tell the model the answer."
-            raise SettingsProblem(message, where=place, cure="Put it into grading.completion_template.")
-    return tuple((literal, name) for literal, name, _, _ in parts)
-
-
-def _fill(setting: str, template: str, fields: Mapping[str, Any], row: RawRow) -> str:
-    filled: list[str] = []
-    for literal, name in _pieces(setting, template):
-        value = fields.get(name) if name is not None else ""
-        if value is None and name in _GRADING_FIELDS:
-            raise _bad(row, f"the row lacks {name}.", f"Write {name}, or take it out of grading.{setting}.")
-        if not isinstance(value, str | int | float):
-            plain = ", ".join(key for key, item in fields.items() if isinstance(item, str | int | float))
-            message = f"{{{name}}} is not a plain field of {row.where}."
-            cure = f"That row has {clean_line(plain, max_chars=200)}."
-            raise SettingsProblem(message, where=f"grading.{setting}", cure=cure)
-        filled += literal, str(value)
-    return "".join(filled)
-
-
-_BUILDERS: Mapping[str, Callable[[RawRow, settings.Grading], Example]] = {
-    "messages": _from_messages,
-    "prompt/completion": _from_pair,
-    "grading": _from_grading,
-    "instruction/output": _from_instruction,
-    "text": _from_text,
-}

@@ -4,9 +4,22 @@ A setting that Transformers, PEFT or GenerationConfig already names keeps that n
 the project's top level is written from here (``opeddev_tui.config.render_default``), so the two agree.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
+from msgspec.structs import force_setattr
+
+# what a column may be read as (data.columns)
+ROW_FIELDS = (
+    *("task", "submission", "rubric", "grade", "feedback", "kind", "id"),
+    *("messages", "prompt", "completion", "instruction", "input", "output", "text", "system", "history"),
+    *("weight", "grades", "rater", "criteria", "group"),
+)
+DEFAULT_PATTERN = r"Grade:\s*([+-]?[0-9]+(?:[.,][0-9]+)?)"
+
+# a source that is a data set of the hub instead of a path
+HUB_PREFIX = "hub:"
 
 
 class _Section(Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,6 +94,10 @@ class Data(_Section, frozen=True):
             "near copy of a hold-out row (a warning; exact copies are an error).",
         ),
     ] = 0.8
+    columns: Annotated[
+        dict[str, str],
+        _text('Which column of your files a field is read from: {submission = "code", grade = "score"}.'),
+    ] = field(default_factory=dict)
 
 
 class Training(_Section, frozen=True):
@@ -193,11 +210,35 @@ class Grading(_Section, frozen=True):
     completion_template: Annotated[str, _text("What the model learns to write.")] = (
         "Grade: {grade}\nFeedback: {feedback}"
     )
-    pattern: Annotated[str, _text("A regular expression whose first group is the grade.")] = r"Grade:\s*([0-9]+)"
+    pattern: Annotated[
+        str,
+        _text("A regular expression whose first group is the grade. With grading.grades it reads those, unless set."),
+    ] = DEFAULT_PATTERN
     minimum: Annotated[int, _text("Lowest grade.")] = 1
     maximum: Annotated[int, _text("Highest grade.")] = 5
+    grades: Annotated[
+        list[str],
+        _text(
+            'The grades as they are written, the lowest first, such as ["F", "D", "C", "B", "A"] or ["1", "1.5", "2"]; '
+            "empty for the whole numbers from minimum to maximum."
+        ),
+    ] = field(default_factory=list)
     evaluate: Annotated[bool, _text("Generate a grade for every hold-out row after every epoch.")] = True
     max_new_tokens: Annotated[int, Meta(ge=1, le=512, description="Tokens generated to read a grade.")] = 8
+
+    def __post_init__(self) -> None:
+        """Let maximum and pattern follow the written grades, so that every reader of the settings agrees.
+
+        A written grade is handled as the number minimum + its position.
+        """
+        if not self.grades:
+            return
+        force_setattr(self, "maximum", self.minimum + len(self.grades) - 1)
+        if self.pattern == DEFAULT_PATTERN:
+            longest_first = sorted(self.grades, key=len, reverse=True)
+            spellings = "|".join(re.escape(grade) for grade in longest_first)
+            # not the beginning of a longer word or number: A is not read in "Also", 1 not in "1.5"
+            force_setattr(self, "pattern", rf"Grade:\s*({spellings})(?![\w+-]|[.,][0-9])")
 
 
 class Notify(_Section, frozen=True):

@@ -6,6 +6,7 @@ Nothing that exists is changed, and nothing is printed: the commands and the app
 from pathlib import Path
 
 from opeddev_tui.config import CONFIG_NAME, load, render_default
+from opeddev_tui.settings import HUB_PREFIX
 from opeddev_tui.storage import told_clearly, write_atomic
 from opeddev_tui.workspace import Workspace
 
@@ -21,6 +22,8 @@ def make_workspace(root: Path) -> list[Path]:
     paths = load(root).settings.paths
     workspace = Workspace(root, paths)
     for name in (paths.base, paths.increments, paths.holdout, paths.logs):
+        if name.startswith(HUB_PREFIX):
+            continue
         folder = workspace.path(name)
         if not folder.exists():
             with told_clearly(folder):

@@ -22,6 +22,11 @@ def expand(workspace: Path, text: str) -> Path:
     return workspace / Path(text).expanduser()
 
 
+def hub_record(workspace: Path) -> Path:
+    """The commits at which data sets of the hub were fetched."""
+    return workspace / SPECS / "hub.json"
+
+
 class Workspace:
     """Paths of one workspace. Makes folders only when asked to."""
 

@@ -149,14 +149,16 @@ def test_a_folder_of_splits(tmp_path: Path) -> None:
     assert [row.fields["text"] for row in read_rows(tmp_path, SETTINGS, split="test")] == ["test-00"]
 
 
-def test_the_only_split_is_read_and_several_without_train_are_not_guessed(tmp_path: Path) -> None:
+def test_held_out_splits_alone_are_not_trained_on(tmp_path: Path) -> None:
     (tmp_path / "val.jsonl").write_bytes(lines(ROWS))
     assert splits(tmp_path) == ["validation"]
-    assert len(read_rows(tmp_path, SETTINGS)) == 3
+    assert len(read_rows(tmp_path, SETTINGS, split="validation")) == 3
+    with pytest.raises(DataProblem, match="no split train"):
+        read_rows(tmp_path, SETTINGS)
     (tmp_path / "test.jsonl").write_bytes(lines(ROWS))
     with pytest.raises(DataProblem, match="no split train") as caught:
         read_rows(tmp_path, SETTINGS)
-    assert caught.value.cure == "It has: test, validation."
+    assert caught.value.cure.startswith("It has: test, validation. Their rows are not trained on")
 
 
 GOOD = b'{"text": "a"}\n'
@@ -170,13 +172,13 @@ BAD_FILES: list[tuple[str, bytes, str, str, str]] = [
     ("a.parquet", b"", "", "no rows", "Put rows into it"),
     ("a.parquet", b"PAR1 half of a file", "", "not a whole Parquet file", "write or copy it again"),
     ("a.txt", b"x", "", "not a data file (.txt)", ".jsonl"),
-    ("a.jsonl", GOOD * 56 + b'{"text" "a"}\n' + GOOD, ":57", "column 9", "one JSON object a line"),
+    ("a.jsonl", GOOD * 56 + b'{"text" "a"}\n' + GOOD, ":57", "column 9", "one JSON object per line"),
     ("a.jsonl", GOOD * 56 + b'{"text": "a\n' + GOOD, ":57", "cut off", "Finish the row"),
     ("a.jsonl", GOOD + b'{"text": "a", ', ":2", "cut off", "Finish the row"),
     ("a.jsonl", GOOD + b'{"text": "a"', ":2", "cut off", "Finish the row"),
-    ("a.jsonl", GOOD + b'{"text": "a"} {"text": "b"}\n', ":2", "more after the row", "a line"),
-    ("a.jsonl", "{}\n".encode("utf-16"), ":1", "UTF-16", "iconv -f utf-16"),
-    ("a.csv", "text\na\n".encode("utf-16"), ":1", "UTF-16", "iconv -f utf-16"),
+    ("a.jsonl", GOOD + b'{"text": "a"} {"text": "b"}\n', ":2", "more after the row", "per line"),
+    ("a.jsonl", "{}\n".encode("utf-16") + b"\x00", "", "damaged UTF-16", "as UTF-8"),
+    ("a.csv", "text\na\n".encode("utf-16") + b"\x00", "", "damaged UTF-16", "as UTF-8"),
     ("a.jsonl", "{}\n".encode("utf-16-le"), ":1", "NUL byte at byte offset 1", "UTF-16"),
     ("a.jsonl", GOOD + b'{"text": "a\0"}\n', ":2", "NUL byte at byte offset 25", "UTF-8"),
     ("a.csv", b"text\na\nb\0\n", ":3", "NUL byte at byte offset 8", "UTF-8"),
@@ -195,9 +197,9 @@ BAD_FILES: list[tuple[str, bytes, str, str, str]] = [
     ("a.json", b"[\n" + b"[" * 20_000 + b"]" * 20_001, ":2", "deeper than 33", "data.max_depth"),
     ("a.jsonl", GOOD + b'{"text": "\\ud83d"}\n', ":2", '"text" holds half a character', "U+FFFD"),
     ("a.jsonl", GOOD + b'{"text": [{"x": "\\uDE00"}]}\n', ":2", '"text" holds half a', "U+FFFD"),
-    ("a.jsonl", GOOD + b'["text"]\n', ":2", 'not an object; it begins ["text"]', "one JSON object a line"),
-    ("a.jsonl", b"null\n", ":1", "not an object", "one JSON object a line"),
-    ("a.json", b'{\n "text": "a"\n}', ":1", "cut off", "Finish the row"),
+    ("a.jsonl", GOOD + b'["text"]\n', ":2", 'not an object; it begins ["text"]', "one JSON object per line"),
+    ("a.jsonl", b"null\n", ":1", "not an object", "one JSON object per line"),
+    ("a.json", b'{\n "text": "a"\n', ":1", "cut off", "Finish the row"),
     ("a.json", b'[{"text": "a"}, 3]', ":1", "not an object; it begins 3", "one array of objects"),
     ("a.json", b'[{"text": "a"},\n{"text": "b', ":2", "cut off", "Finish the row"),
     ("a.json", b'[{"text": "a"},', ":1", "cut off", "Finish the row"),
@@ -210,7 +212,7 @@ BAD_FILES: list[tuple[str, bytes, str, str, str]] = [
     ("a.csv", b"task,text\na,b\nc\n", ":3", "1 values, the header 2", "Quote values"),
     ("a.csv", b'text\na\n"b\nc\n', ":3", "not valid CSV", "Close the quote"),
     ("a.csv", b"4,good work\n5,better\n", ":1", "no header", "column names in line 1"),
-    ("a.csv", b"task,\na,b\n", ":1", "no header", "column names in line 1"),
+    ("a.csv", b"task,1\na,b\n", ":1", "no header", "column names in line 1"),
     ("a.csv", b"text, text\na,b\n", ":1", 'names "text" twice', "its own name"),
 ]
 

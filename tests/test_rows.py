@@ -7,10 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from opeddev_tui import row_schemas
 from opeddev_tui.errors import DataProblem, SettingsProblem
-from opeddev_tui.formats import RawRow
-from opeddev_tui.rows import Message, detect_schema, fingerprint, parse_grade, read_examples, to_example
-from opeddev_tui.settings import Grading
+from opeddev_tui.raw_rows import RawRow
+from opeddev_tui.row_forms import detect_schema
+from opeddev_tui.rows import Example, Message, RowContext, fingerprint, parse_grade
+from opeddev_tui.settings import Grading, Settings
 
 GRADING = Grading()
 GRADED: dict[str, Any] = {
@@ -29,6 +31,17 @@ SYSTEM = {"role": "system", "content": "be brief"}
 
 def row(fields: dict[str, Any], where: str = "a.jsonl:7") -> RawRow:
     return RawRow(fields, where)
+
+
+def to_example(raw: RawRow, schema: str, grading: Grading) -> Example:
+    example = row_schemas.to_example(raw, schema, RowContext(grading))
+    assert example is not None
+    return example
+
+
+def read_examples(rows: list[RawRow], grading: Grading) -> tuple[str, list[Example], list[DataProblem]]:
+    found = row_schemas.read_examples(rows, Settings(grading=grading))
+    return found.schema, found.examples, found.problems
 
 
 def graded(**changes: Any) -> dict[str, Any]:
@@ -145,14 +158,15 @@ BAD_ROWS: list[tuple[str, dict[str, Any], str, str]] = [
     ("messages", {"messages": [{**USER, "content": " "}, ASSISTANT]}, "the prompt is empty", "user message"),
     ("messages", {"messages": [USER, {**ASSISTANT, "content": "\n"}]}, "completion is empty", "Write the last"),
     ("messages", {"messages": [USER, 3]}, "message 2 of messages is 3", "role (system"),
-    ("messages", {"messages": [{"from": "human"}]}, "message 1 of messages has the role missing", "role ("),
-    ("messages", {"messages": [{"role": "tool", "content": ""}]}, "has the role 'tool'", "assistant"),
+    ("messages", {"messages": [{"who": "human"}]}, "message 1 of messages has the role missing", "role ("),
+    ("messages", {"messages": [{"from": "human"}]}, "content of message 1 of messages is missing", "role ("),
+    ("messages", {"messages": [{"role": "tool", "content": ""}]}, "has the role 'tool'", "tool calls"),
     ("messages", {"messages": [{"role": ["user"], "content": ""}]}, "has the role a list", "assistant"),
     ("messages", {"messages": [{"role": "user", "content": ["x"]}]}, "is a list, not a text", "content (a text)"),
     ("messages", {"text": "x"}, "lacks messages (it looks like text", "A messages row has messages"),
     ("prompt/completion", {"prompt": " ", "completion": "b"}, "prompt is empty", "Write prompt"),
     ("prompt/completion", {"prompt": "a", "completion": ""}, "completion is empty", "Write completion"),
-    ("prompt/completion", {"prompt": "a", "completion": 3}, "completion is 3, not a list", "role ("),
+    ("prompt/completion", {"prompt": "a", "completion": 3}, "completion is 3, not a text", "Make completion"),
     ("prompt/completion", {"prompt": "a"}, "lacks completion", "this one has prompt"),
     ("prompt/completion", {"prompt": "a", "completion": [USER, ASSISTANT]}, "several messages", "into prompt"),
     ("prompt/completion", {"prompt": [], "completion": "b"}, "the prompt is empty", "user message"),
@@ -233,9 +247,9 @@ def test_problems_beyond_fifty_are_counted() -> None:
 
 
 def test_rows_of_no_known_schema_are_told_once() -> None:
-    schema, examples, (problem,) = read_examples([row({"question": "a", "answer": "b"})] * 3, GRADING)
+    schema, examples, (problem,) = read_examples([row({"alpha": "a", "beta": "b"})] * 3, GRADING)
     assert (schema, examples, problem.where) == ("", [], "a.jsonl:7")
-    assert "question, answer" in problem.message
+    assert "alpha, beta" in problem.message
     assert "prompt and completion" in problem.cure
     assert read_examples([], GRADING)[2][0].message == "there are no rows."
 
@@ -276,6 +290,8 @@ def test_the_fingerprint_follows_content_and_order_only() -> None:
     moved = msgspec.structs.replace(examples[0], completion="", prompt=(*examples[0].prompt, Message("x", "y")))
     assert fingerprint([examples[0]]) != fingerprint([moved])
     assert len({fingerprint([]), fingerprint(examples)}) == 2
+    weighed = msgspec.structs.replace(examples[0], weight=0.5)
+    assert fingerprint([weighed]) != fingerprint(examples[:1])
     assert len(fingerprint([])) == 64
 
 

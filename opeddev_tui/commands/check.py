@@ -1,6 +1,7 @@
 """``check``: read every batch and the hold-out, print an inventory and every problem."""
 
 import argparse
+import statistics
 
 from rich.console import Console
 from rich.table import Table
@@ -8,8 +9,11 @@ from rich.text import Text
 
 from opeddev_tui.batches import DataReport, check_data, describe, inventory
 from opeddev_tui.commands.options import add_workspace, load_settings
+from opeddev_tui.grade_scale import written
+from opeddev_tui.settings import Grading
 from opeddev_tui.text import clean, clean_line
 
+_MOST_GRADES = 12
 _BARS = " ▁▂▃▄▅▆▇█"
 
 
@@ -23,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     root, loaded = load_settings(options)
     report = check_data(root, loaded.settings)
     console = Console()
-    console.print(_table(report))
+    console.print(_table(report, loaded.settings.grading))
     for warning in report.warnings:
         console.print(Text(f"note: {clean(warning)}"))
     for problem in report.problems:
@@ -34,26 +38,34 @@ def run(options: argparse.Namespace) -> int:
 
 
 def grade_bar(grades: dict[int, int]) -> str:
-    """Return the distribution of grades as one small bar a grade, the lowest grade first."""
+    """Return the distribution of grades as one small bar per grade, the lowest grade first."""
     if not grades:
         return "-"
     most = max(grades.values())
     return "".join(_BARS[round(grades.get(grade, 0) / most * 8)] for grade in range(min(grades), max(grades) + 1))
 
 
-def _table(report: DataReport) -> Table:
+def _grades(grades: dict[int, int], grading: Grading) -> str:
+    """Return how often each grade stands there, of a wide scale its range."""
+    if len(grades) > _MOST_GRADES:
+        every = [grade for grade, count in grades.items() for _ in range(count)]
+        return f"{min(every)} to {max(every)}, median {statistics.median_low(every)}"
+    counts = " ".join(f"{written(grade, grading)}:{count}" for grade, count in grades.items())
+    return f"{grade_bar(grades)}  {counts}"
+
+
+def _table(report: DataReport, grading: Grading) -> Table:
     table = Table("batch", "rows", "so far", "grades", "longest (characters)", "fingerprint")
     rows = inventory(report.batches)
     if report.holdout is not None:
         rows = [*rows, describe(report.holdout)]
     for summary in rows:
         held = summary.number < 0
-        grades = " ".join(f"{grade}:{count}" for grade, count in summary.grades.items())
         table.add_row(
             Text(clean_line(summary.name)),
             str(summary.rows),
             "" if held else str(summary.cumulative),
-            Text(f"{grade_bar(summary.grades)}  {grades}"),
+            Text(_grades(summary.grades, grading)),
             str(summary.characters_longest),
             summary.fingerprint[:12],
         )

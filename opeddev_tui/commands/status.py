@@ -43,7 +43,7 @@ def status(workspace: Workspace) -> dict[str, Any]:
     holder = trains.pid if trains is not None else None
     done = finished_steps(records)
     try:
-        batches = find_batches(workspace.root, workspace.paths)
+        batches = find_batches(workspace.root, workspace.paths, fetch=False)
         problem = None
     except Problem as error:
         batches, problem = [], str(error)

@@ -1,0 +1,86 @@
+"""Rows of Parquet files and of folders written by ``save_to_disk``; classes (``ClassLabel``) as their names."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from opeddev_tui import settings
+from opeddev_tui.decoding import bad, refuse_other_files
+from opeddev_tui.grade_scale import LabelName
+from opeddev_tui.raw_rows import FileRows, RawRow
+from opeddev_tui.text import clean_line
+
+
+def read_parquet(path: Path, _: settings.Data) -> FileRows:
+    """Return the rows of a Parquet file; raise ``DataProblem`` if it is not whole."""
+    from pyarrow import ArrowException, parquet  # type: ignore[import-untyped]  # it has no types
+
+    cure = "It may be half written: write or copy it again."
+    if path.stat().st_size == 0:
+        return FileRows()
+    refuse_other_files(path, b"PAR1")
+    try:
+        table = parquet.ParquetFile(path).read()
+        fields = table.to_pylist()
+    except PermissionError:
+        raise
+    except (OSError, ValueError, ArrowException) as error:
+        raise bad(path, f"is not a whole Parquet file: {first_line(error)}.", cure) from None
+    if len(set(table.column_names)) < len(table.column_names):
+        raise bad(path, "has two columns of the same name.", "Give every column its own name.")
+    return FileRows(_numbered(fields, path, _names_in_metadata(table.schema.metadata)))
+
+
+def read_saved(folder: Path) -> FileRows:
+    """Return the rows of a folder of ``save_to_disk``; raise ``DataProblem`` if it cannot be loaded."""
+    import datasets
+    from pyarrow import ArrowException
+
+    broken = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ArrowException)
+    try:
+        # in memory: a mapped file that shrinks while training would end the process
+        table = datasets.load_from_disk(str(folder), keep_in_memory=True).with_format(None)
+        fields = table.to_list()
+        names = {name: item.names for name, item in table.features.items() if isinstance(item, datasets.ClassLabel)}
+    except broken as error:
+        message = f"cannot be loaded as a saved data set: {first_line(error)}."
+        raise bad(folder, message, "It may be half written: save it again with save_to_disk.") from None
+    return FileRows(_numbered(fields, folder, names))
+
+
+def saved_splits(path: Path) -> list[str]:
+    """Return the names of the splits of a saved DatasetDict, as they were given."""
+    file = path / "dataset_dict.json"
+    try:
+        names = json.loads(file.read_bytes())["splits"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        names = None
+    if isinstance(names, list) and all(isinstance(name, str) and (path / name).is_dir() for name in names):
+        return names
+    raise bad(file, "does not name splits that are there.", "Save it again with save_to_disk.")
+
+
+def _numbered(rows: Sequence[dict[str, Any]], path: Path, names: Mapping[str, Sequence[str]]) -> list[RawRow]:
+    for row in rows:
+        for column, classes in names.items():
+            number = row.get(column)
+            if isinstance(number, int) and 0 <= number < len(classes):
+                row[column] = LabelName(classes[number], number)
+    return [RawRow(row, f"{path} row {number}") for number, row in enumerate(rows, 1)]
+
+
+def _names_in_metadata(metadata: Mapping[bytes, bytes] | None) -> dict[str, Sequence[str]]:
+    """Return the class names that ``datasets`` writes beside the columns of a Parquet file."""
+    try:
+        features = json.loads((metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
+        found = {name: item["names"] for name, item in features.items() if item.get("_type") == "ClassLabel"}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+    return {name: names for name, names in found.items() if all(isinstance(one, str) for one in names)}
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of a library's message, safe to show."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return clean_line(lines[0], max_chars=200).rstrip(".")

@@ -1,0 +1,71 @@
+"""Where the sets of a workspace lie: the places that settings name, and the increments in their folder."""
+
+import re
+from pathlib import Path
+
+from opeddev_tui import folder_files, hub_source, settings, split_names
+from opeddev_tui.errors import DataProblem, SettingsProblem
+from opeddev_tui.workspace import expand
+
+
+def resolve(workspace: Path, text_path: str) -> Path:
+    """Return the place a setting names: relative to the workspace, absolute, from the home folder, or of the hub.
+
+    A data set of the hub that was not fetched is a place that does not exist.
+    """
+    if hub_source.is_hub(text_path):
+        source = hub_source.parse(text_path)
+        return hub_source.cached(workspace, source) or workspace / text_path
+    try:
+        return expand(workspace, text_path)
+    except RuntimeError:
+        cure = "Write the path without ~."
+        raise SettingsProblem(f"{text_path}: there is no such home folder.", cure=cure) from None
+
+
+def source_of(workspace: Path, text_path: str, *, fetch: bool) -> tuple[Path, str | None]:
+    """Return the place a setting names and the split that it asks for; a data set of the hub is fetched first."""
+    if not hub_source.is_hub(text_path):
+        return resolve(workspace, text_path), None
+    source = hub_source.parse(text_path)
+    if not fetch and hub_source.cached(workspace, source) is None:
+        raise DataProblem("is not fetched yet.", where=text_path, cure="Fetch it: opeddev-tui check.")
+    return hub_source.fetch(workspace, source), source.split or None
+
+
+def folder_of_increments(workspace: Path, paths: settings.Paths) -> Path:
+    if hub_source.is_hub(paths.increments):
+        cure = "Name a folder of this machine; paths.base and paths.holdout may be on the hub."
+        raise SettingsProblem("paths.increments cannot be on the hub.", where=paths.increments, cure=cure)
+    return resolve(workspace, paths.increments)
+
+
+def increments(folder: Path) -> tuple[list[Path], list[str]]:
+    """Return the increments in ``folder`` and a sentence for everything there that is none."""
+    found: list[Path] = []
+    notes: list[str] = []
+    try:
+        for path in sorted(folder.iterdir()) if folder.exists() else []:
+            if path.name.startswith("."):
+                continue
+            if not path.is_dir() and not folder_files.data_suffix(path):
+                notes += folder_files.not_read(path)
+            elif (split := split_names.split_of(batch_name(path))) in split_names.HELD_OUT:
+                notes.append(f"{path}: is a {split} split by its name, and is not trained on.")
+            else:
+                found.append(path)
+    except OSError as error:
+        cure = "paths.increments must be a folder that you may read."
+        raise DataProblem(f"cannot be listed: {error.strerror}.", where=str(folder), cure=cure) from error
+    return found, notes
+
+
+def batch_name(path: Path) -> str:
+    """Return the name of the batch at ``path``: that of the folder, or of the file without its ending."""
+    return path.name if path.is_dir() else path.name.removesuffix(folder_files.data_suffix(path))
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """Return the key that sorts names by their numbers: batch_100_2 before batch_100_10."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", name)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]

@@ -1,0 +1,114 @@
+"""Columns read as fields: by ``data.columns``, by names that differ in case or punctuation only, and by proposal.
+
+A proposal is never applied: it is a line for config.toml, for a person to agree to.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from opeddev_tui.raw_rows import RawRow
+
+# a field under the names that people give it, the likelier ones first
+_SYNONYMS: Mapping[str, tuple[str, ...]] = {
+    "submission": (
+        *("submission", "code", "student_code", "source_code", "solution", "student_answer", "answer", "essay"),
+        *("student_response", "full_text", "response", "work", "snippet", "html", "content", "abgabe", "text"),
+    ),
+    "grade": (
+        *("grade", "score", "rating", "mark", "marks", "points", "label", "stars", "rank", "note", "overall_score"),
+        *("human_score", "grade_value", "final_grade", "orig_score", "bewertung"),
+    ),
+    "task": (
+        *("task", "exercise", "assignment", "question", "problem", "instruction", "prompt", "description", "title"),
+        *("orig_instruction", "requirement", "aufgabe"),
+    ),
+    "rubric": ("rubric", "criteria", "criterion", "guidelines", "grading_criteria", "orig_criteria", "checklist"),
+    "feedback": (
+        *("feedback", "comment", "comments", "remarks", "review", "explanation", "rationale", "reason", "critique"),
+        *("orig_feedback", "justification", "kommentar"),
+    ),
+    "kind": ("kind", "language", "lang", "type", "category", "file_type"),
+    "rater": ("rater", "grader", "annotator", "reviewer", "teacher", "tutor"),
+    "group": ("group", "author", "student", "student_id", "repository", "repo", "task_id", "user_id"),
+    "prompt": ("prompt", "question", "query", "user", "request", "source", "input", "frage"),
+    "completion": ("completion", "response", "answer", "reply", "assistant", "target", "output", "antwort"),
+}
+_IN_BRACKETS = re.compile(r"[(\[][^)\]]*[)\]]")
+_CLOSE = 0.8
+_GRADING = ("submission", "grade", "task", "rubric", "feedback", "kind", "rater", "group")
+
+
+def plain(name: str) -> str:
+    """Return a column's name without case, units in brackets and punctuation: "Grade (1-5)" is grade."""
+    return re.sub(r"[\W_]+", "_", _IN_BRACKETS.sub("", name).strip().casefold()).strip("_")
+
+
+def renamed(rows: Sequence[RawRow], columns: Mapping[str, str]) -> list[RawRow]:
+    """Return ``rows`` with each field of ``columns`` read from its column, where a row has it."""
+    if not columns:
+        return list(rows)
+    return [
+        RawRow(
+            {
+                **row.fields,
+                **{field: row.fields[column] for field, column in columns.items() if column in row.fields},
+            },
+            row.where,
+        )
+        for row in rows
+    ]
+
+
+def implied(fields: Mapping[str, Any], known: Iterable[str]) -> dict[str, str]:
+    """Return the ``known`` fields whose columns are named so, but for case, brackets and punctuation."""
+    by_plain: dict[str, list[str]] = {}
+    for name in fields:
+        by_plain.setdefault(plain(name), []).append(name)
+    return {field: by_plain[field][0] for field in known if field not in fields and len(by_plain.get(field, [])) == 1}
+
+
+def proposed(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Return field to column for the columns that the names of ``fields`` suggest; empty if they suggest no rows."""
+    for wanted, needed in ((_GRADING, ("submission", "grade")), (("prompt", "completion"), ("prompt", "completion"))):
+        found: dict[str, str] = {}
+        for field in wanted:
+            if (column := _likeliest(field, [name for name in fields if name not in found.values()])) is not None:
+                found[field] = column
+        if all(field in found for field in needed):
+            return {field: column for field, column in found.items() if field != column}
+    return {}
+
+
+def _likeliest(field: str, names: Sequence[str]) -> str | None:
+    plains = {plain(name): name for name in reversed(names)}
+    for synonym in _SYNONYMS[field]:
+        if synonym in plains:
+            return plains[synonym]
+    # a longer name that ends or begins with one (points_total), else a misspelt one
+    for synonym in _SYNONYMS[field]:
+        for name in plains:
+            if len(synonym) > 3 and synonym in name.split("_"):
+                return plains[name]
+    close = difflib.get_close_matches(field, plains, n=1, cutoff=_CLOSE)
+    return plains[close[0]] if close else None
+
+
+def as_setting(columns: Mapping[str, str]) -> str:
+    """Return the line for config.toml that reads ``columns`` so."""
+    pairs = ", ".join(f"{field} = {json.dumps(column, ensure_ascii=False)}" for field, column in columns.items())
+    return f"columns = {{{pairs}}}"
+
+
+def unknown_columns(rows: Sequence[RawRow], columns: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each mapped column that no row has, while the field is missing too."""
+    present = {name for row in rows for name in row.fields}
+    sentences = []
+    for field, column in columns.items():
+        if column not in present and field not in present:
+            close = difflib.get_close_matches(column, sorted(present), n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            sentences.append(f"no row has the column {column}, which data.columns names for {field}.{hint}")
+    return sentences

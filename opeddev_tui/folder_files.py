@@ -1,0 +1,158 @@
+"""Which files of a folder are data, and what is passed over: named, with what would make it readable."""
+
+import contextlib
+import difflib
+import errno
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from opeddev_tui.decoding import bad
+from opeddev_tui.text import clean_line
+
+SUFFIXES: Mapping[str, str] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+}
+KNOWN = f"Known are {', '.join(SUFFIXES)} (the text ones also as .gz) and folders of save_to_disk."
+# layouts of published sets are folders in folders: data/train-00000-of-00001.parquet, en/test/0000.parquet
+_DEEPEST = 3
+# what other tools leave beside their data files
+_DESCRIPTIONS = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
+_ABOUT = ("readme", "license", "licence", "citation", "changelog")
+_CURES = {
+    errno.EACCES: "Give yourself read permission (chmod u+r, on folders also u+x).",
+    errno.ELOOP: "It is a link that leads to itself: remove it or point it at the data.",
+}
+_OTHER_KINDS: Mapping[tuple[str, ...], str] = {
+    (".xlsx", ".xls", ".ods", ".numbers"): "Save the sheet as CSV UTF-8.",
+    (".zip", ".tar", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".lz4"): "Unpack it.",
+    (".gz",): "Name it by what is in it, such as rows.jsonl.gz.",
+    (".txt", ".text", ".dat", ".log", ""): "If it holds rows, name it .jsonl, .csv or .tsv.",
+    (".arrow", ".feather", ".orc", ".avro", ".h5"): "Save it as Parquet.",
+    (".pkl", ".pickle", ".pt", ".bin", ".npy", ".npz"): "It is never loaded, for it can run code: save it as Parquet.",
+    (".db", ".sqlite", ".sqlite3", ".duckdb", ".xml", ".yaml", ".yml"): "Write its rows as .jsonl or .csv.",
+}
+
+
+@contextlib.contextmanager
+def read_clearly(path: Path) -> Iterator[None]:
+    """Turn an ``OSError`` inside the block into a ``DataProblem`` about ``path``."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno).lower() if error.errno else str(error)
+        cure = _CURES.get(error.errno or 0, "Check the disk and the path.")
+        raise bad(error.filename or path, f"cannot be read: {reason}.", cure) from error
+
+
+def is_folder(path: Path) -> bool:
+    """Say whether ``path`` is a folder or a file; raise ``DataProblem`` if it is neither."""
+    with read_clearly(path):
+        try:
+            mode = path.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            raise bad(path, "does not exist.", _nearby(path)) from None
+        except ValueError:  # a NUL in the name
+            raise bad(repr(str(path)), "is not a path.", "Correct the path.") from None
+    if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+        raise bad(path, "is neither a file nor a folder.", "Point it at a data file or a folder of them.")
+    return stat.S_ISDIR(mode)
+
+
+def _nearby(path: Path) -> str:
+    """Say what exists near a missing path: a name much like it, else what the folder above holds."""
+    missing, folder = path, path.parent
+    while not folder.is_dir() and folder != folder.parent:
+        missing, folder = folder, folder.parent
+    try:
+        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError:
+        return f"{folder} cannot be listed."
+    if close := difflib.get_close_matches(missing.name, names, n=1, cutoff=0.5):
+        return f"Did you mean {folder / clean_line(close[0])}?"
+    shown = clean_line(", ".join(names[:5])) + (", …" if len(names) > 5 else "")
+    return f"{folder} holds {shown}." if names else f"{folder} is empty."
+
+
+def data_suffix(path: Path) -> str:
+    """Return the ending that makes a file a data file (.jsonl, .csv.gz), as written; an empty text for others."""
+    suffix = path.suffix
+    if suffix.lower() == ".gz":
+        suffix = "".join(path.suffixes[-2:])
+    return suffix if suffix.lower().removesuffix(".gz") in SUFFIXES else ""
+
+
+def kind_by_name(path: Path) -> str:
+    """Return the kind that a data file's name says; raise ``DataProblem`` for another file."""
+    if suffix := data_suffix(path):
+        return SUFFIXES[suffix.lower().removesuffix(".gz")]
+    cure = f"{_cure_of(path)} {KNOWN}".strip()
+    raise bad(path, f"is not a data file ({clean_line(path.suffix) or 'no extension'}).", cure)
+
+
+def _cure_of(path: Path) -> str:
+    return next((cure for endings, cure in _OTHER_KINDS.items() if path.suffix.lower() in endings), "")
+
+
+def data_files(folder: Path) -> list[Path]:
+    """Return the data files of a folder, else those in the folders below it; raise ``DataProblem`` if there is none."""
+    with read_clearly(folder):
+        if files := _directly_in(folder) or _below(folder, _DEEPEST):
+            return files
+        found = _listed(folder)
+        saved = next((item for item in found if (item / "state.json").is_file()), None)
+    if any(item.suffix == ".arrow" for item in found):
+        message = "has Arrow files but no state.json: it was not saved to its end."
+        raise bad(folder, message, "Save it again with save_to_disk.")
+    if saved is not None:
+        raise bad(folder, "holds no data file, but a saved data set below it.", f"Point the path at {saved}.")
+    names = clean_line(", ".join(item.name for item in found[:5]))
+    message = f"holds no data file (only {names})." if names else "is an empty folder."
+    raise bad(folder, message, f"Put a file of the kind {', '.join(SUFFIXES)} there.")
+
+
+def _listed(folder: Path) -> list[Path]:
+    return sorted(item for item in folder.iterdir() if not item.name.startswith("."))
+
+
+def _directly_in(folder: Path) -> list[Path]:
+    named = (item for item in _listed(folder) if data_suffix(item) and item.name not in _DESCRIPTIONS)
+    return [item for item in named if not item.is_dir()]
+
+
+def _below(folder: Path, depth: int) -> list[Path]:
+    files: list[Path] = []
+    for item in _listed(folder) if depth else []:
+        if item.is_dir() and not (item / "state.json").is_file():
+            files += _directly_in(item) + _below(item, depth - 1)
+    return files
+
+
+def passed_over(folder: Path) -> list[str]:
+    """Return a sentence for everything in ``folder`` that is neither read nor a description of the data."""
+    with read_clearly(folder):
+        used = set(data_files(folder))
+        found = _listed(folder)
+    notes = []
+    for item in found:
+        if item in used:
+            continue
+        if not item.is_dir():
+            notes += not_read(item)
+        elif not any(item in file.parents for file in used) and (below := _below(item, _DEEPEST) + _directly_in(item)):
+            cure = "Move them up, or take the files beside the folder away."
+            notes.append(f"{item}: its {len(below)} data files are not read. {cure}")
+    return notes
+
+
+def not_read(file: Path) -> list[str]:
+    """Return the sentence that ``file`` is not read, none for a description of data."""
+    if file.name in _DESCRIPTIONS or file.name.lower().startswith(_ABOUT):
+        return []
+    return [f"{file}: is not read ({clean_line(file.suffix) or 'no extension'}). {_cure_of(file)}".strip()]

@@ -1,0 +1,52 @@
+"""The one object of a JSON file that holds all rows: {"data": [...]}, tables of pandas, pages of a rows service."""
+
+from pathlib import Path
+from typing import Any
+
+from opeddev_tui.decoding import bad
+from opeddev_tui.errors import DataProblem
+from opeddev_tui.raw_rows import RawRow
+
+# an object with one of these is a row, whatever else it holds
+_OF_ROWS = frozenset({"messages", "conversations", "prompt", "instruction", "question", "input", "text", "submission"})
+_ROW_LISTS = ("data", "rows", "examples", "items", "records", "instances", "samples", "entries", "train")
+
+
+def unwrapped(row: RawRow, path: Path) -> list[RawRow]:
+    """Return the rows inside the only object of a file, or the object itself where it is a row."""
+    fields = row.fields
+    if any(isinstance(fields.get(name), str | list) for name in _OF_ROWS):
+        return [row]
+    if _is_pandas_split(fields):
+        names = fields["columns"]
+        listed: list[Any] = [dict(zip(names, values, strict=True)) for values in fields["data"]]
+    elif len(fields) > 1 and all(isinstance(value, dict) and value for value in fields.values()):
+        raise _refuse_by_column(row)
+    else:
+        # {"messages": [...]} is one row: only names that mean rows are opened
+        holders = [name for name in _ROW_LISTS if _is_row_list(fields.get(name))]
+        if len(holders) != 1:
+            return [row]
+        listed = fields[holders[0]]
+        if all(isinstance(item.get("row"), dict) and "row_idx" in item for item in listed):
+            listed = [item["row"] for item in listed]
+    return [RawRow(item, f"{path} (row {number})") for number, item in enumerate(listed, 1)]
+
+
+def _is_row_list(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+
+
+def _is_pandas_split(fields: dict[str, Any]) -> bool:
+    names, values = fields.get("columns"), fields.get("data")
+    return (
+        isinstance(names, list)
+        and isinstance(values, list)
+        and all(isinstance(name, str) for name in names)
+        and all(isinstance(item, list) and len(item) == len(names) for item in values)
+    )
+
+
+def _refuse_by_column(row: RawRow) -> DataProblem:
+    message = "is one object of columns, as DataFrame.to_json writes it by default, not rows."
+    return bad(row.where, message, 'Write it with to_json(path, orient="records", lines=True).')

@@ -1,0 +1,106 @@
+"""What ``check`` prints: every set, every note, every problem, and exit code 1 where there is one."""
+
+import json
+from pathlib import Path
+
+import pytest
+from real_files import graded, graded_rows, jsonl
+
+from opeddev_tui import cli, manifest
+from opeddev_tui.config import load
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace of letter grades with six rows and two hold-out rows."""
+    monkeypatch.setenv("COLUMNS", "300")
+    (tmp_path / "config.toml").write_text(
+        '[paths]\nbase = "base"\nincrements = "more"\nholdout = "held"\n[grading]\ngrades = ["F", "D", "C", "B", "A"]\n'
+    )
+    for name, letters, first in (("base/train.jsonl", "AABCFA", 0), ("held/validation.jsonl", "BC", 100)):
+        path = tmp_path / name
+        path.parent.mkdir()
+        path.write_bytes(jsonl([graded(first + n, grade=letter) for n, letter in enumerate(letters)]))
+    return tmp_path
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out
+
+
+def test_letters_are_shown_as_letters(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["check", "-w", str(folder)]) == 0
+    out = printed(capsys)
+    assert "F:1 C:1 B:1 A:3" in out
+    assert "note: grading.system_prompt still says from 1 to 5, a grade is one of F, D, C, B, A" in out
+
+
+def test_a_wide_scale_is_shown_as_its_range(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "base/train.jsonl").write_bytes(jsonl([graded(n, grade=n * 5) for n in range(20)]))
+    (folder / "held/validation.jsonl").write_bytes(jsonl(graded_rows(2, 100)))
+    words = ["--set", "grading.grades=[]", "--set", "grading.minimum=0", "--set", "grading.maximum=100"]
+    assert cli.main(["check", "-w", str(folder), *words]) == 0
+    assert "0 to 95, median 45" in printed(capsys)
+
+
+def test_all_problems_are_printed_and_what_is_passed_over_is_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (folder / "base/train.jsonl").open("ab") as file:
+        file.write(b"{\n" + jsonl([graded(40, grade="E"), graded(41, grade="A", submission=" ")]))
+    (folder / "base/older.xlsx").write_bytes(b"PK")
+    (folder / "base/train_test.jsonl").write_bytes(jsonl([graded(50, grade="A")]))
+    assert cli.main(["check", "-w", str(folder)]) == 1
+    out = printed(capsys)
+    for place, words in ((7, "never closed"), (8, "the grade is 'E'. Write one of F, D, C, B, A."), (9, "is empty")):
+        assert any(f"train.jsonl:{place}: " in line and words in line for line in out.splitlines()), out
+    assert "older.xlsx: is not read" in out
+    assert "its test split is not trained on (train_test.jsonl)" in out
+    assert "3 problems." in out
+
+
+def test_a_mapping_on_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        {"code" if name == "submission" else name: value for name, value in row.items()}
+        for row in graded_rows(3, grade="A")
+    ]
+    (folder / "base/train.jsonl").write_bytes(jsonl(rows))
+    assert cli.main(["check", "-w", str(folder)]) == 1
+    assert 'columns = {submission = "code"}' in printed(capsys)
+    assert cli.main(["check", "-w", str(folder), "--set", "data.columns.submission=code"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('grades = ["A"]', "is not a scale"),
+        ('grades = ["A", " a"]', "is not a scale"),
+        ("grades = 5", "a list of texts"),
+        ('[data.columns]\nsubmision = "x"', "Did you mean submission?"),
+        ('[data.columns]\nsubmission = ""', "names no column"),
+        ('[data.columns]\nsubmission = ["x"]', "is not allowed"),
+    ],
+)
+def test_wrong_scales_and_mappings_are_settings_problems(
+    folder: Path, capsys: pytest.CaptureFixture[str], line: str, told: str
+) -> None:
+    (folder / "config.toml").write_text(f"[grading]\n{line}\n")
+    assert cli.main(["check", "-w", str(folder)]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_an_older_run_minds_new_settings_only_where_they_differ_from_their_defaults(folder: Path) -> None:
+    (folder / "config.toml").write_text("")
+    loaded = load(folder, environment={})
+    facts = {
+        "data": {"batches": [], "holdout": {"fingerprint": ""}},
+        "model": {"source": "", "files": {}, "revision": ""},
+    }
+    now = manifest.build(loaded, **facts)
+    before = json.loads(manifest.encode(now))
+    del before["settings"]["grading"]["grades"]
+    del before["settings"]["data"]["columns"]
+    before["settings"]["grading"]["pattern"] = "Grade:\\s*([0-9]+)"
+    assert manifest.differences(before, now) == []
+    other = manifest.build(load(folder, overrides=["data.columns.submission=code"], environment={}), **facts)
+    assert manifest.differences(before, other) == ["data.columns was {} and is {'submission': 'code'}"]
