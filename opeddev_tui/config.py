@@ -216,7 +216,7 @@ def save(workspace: Path, changes: Mapping[str, Any]) -> Path:
 
     Raises ``Problems`` and leaves the file as it was if a value is not allowed.
     """
-    from opeddev_tui.storage import write_atomic
+    from opeddev_tui.files import write_atomic
 
     path = workspace / SAVED_NAME
     problems: list[Problem] = []

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from opeddev_tui.events import Annotated, Choice, Rated, RatingUndone
-from opeddev_tui.storage import write_atomic
+from opeddev_tui.files import write_atomic
 
 MAILBOX_NAME = "control"
 # how often a waiting training looks into the mailbox of other processes, in seconds

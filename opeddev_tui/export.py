@@ -8,9 +8,9 @@ from opeddev_tui import checkpoints, models
 from opeddev_tui import settings as st
 from opeddev_tui.catalog import Entry
 from opeddev_tui.errors import StorageProblem
+from opeddev_tui.files import sync_folder, told_clearly
 from opeddev_tui.format import number
 from opeddev_tui.history import RunRecord
-from opeddev_tui.storage import sync_folder, told_clearly
 
 
 def export(entry: Entry, record: RunRecord, settings: st.Settings, target: Path, *, adapter: bool = False) -> Path:

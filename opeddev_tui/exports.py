@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from opeddev_tui.errors import SettingsProblem
 from opeddev_tui.events import AnyEvent, EpochFinished, GradesMeasured, HardwareSampled, Progress, RunStarted
-from opeddev_tui.storage import told_clearly, write_atomic
+from opeddev_tui.files import told_clearly, write_atomic
 
 
 class Scalar(Struct, frozen=True):

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from opeddev_tui.events import DURABLE, AnyEvent, decode, decode_lines, encode
-from opeddev_tui.storage import told_clearly
+from opeddev_tui.files import told_clearly
 
 JOURNAL_NAME = "events.jsonl"
 

@@ -27,10 +27,10 @@ from opeddev_tui.config import LoadedSettings
 from opeddev_tui.control import Control, StepRequest
 from opeddev_tui.errors import BusyProblem, TrainingProblem
 from opeddev_tui.events import AFTERWARDS, Sink
+from opeddev_tui.files import told_clearly
 from opeddev_tui.live_file import LiveFile
 from opeddev_tui.lock import RunLock, busy, lock_holder
 from opeddev_tui.settings import Settings
-from opeddev_tui.storage import told_clearly
 from opeddev_tui.workspace import Workspace
 
 if TYPE_CHECKING:

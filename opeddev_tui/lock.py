@@ -12,7 +12,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from opeddev_tui.errors import BusyProblem
-from opeddev_tui.storage import told_clearly
+from opeddev_tui.files import told_clearly
 from opeddev_tui.workspace import Workspace
 
 # between two looks at a lock that another process holds, in seconds

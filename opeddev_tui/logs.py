@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from opeddev_tui import events as ev
-from opeddev_tui.storage import told_clearly
+from opeddev_tui.files import told_clearly
 
 _RUN = logging.getLogger("opeddev_tui.run")
 # anything longer is in the journal

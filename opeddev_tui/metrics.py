@@ -5,8 +5,8 @@ import io
 from datetime import UTC, datetime
 from pathlib import Path
 
+from opeddev_tui.files import write_atomic
 from opeddev_tui.state import RunState
-from opeddev_tui.storage import write_atomic
 
 COLUMNS = ("step", "epoch", "train_loss", "val_loss", "samples_per_second", "timestamp")
 

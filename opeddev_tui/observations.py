@@ -14,11 +14,11 @@ from opeddev_tui import events as ev
 from opeddev_tui import human
 from opeddev_tui.control import Record, send
 from opeddev_tui.errors import TrainingProblem
+from opeddev_tui.files import told_clearly
 from opeddev_tui.format import moment
 from opeddev_tui.journal import Journal, read
 from opeddev_tui.lock import RunLock, lock_holder
 from opeddev_tui.state import RunState, reduce
-from opeddev_tui.storage import told_clearly
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.workspace import Workspace
 

@@ -18,7 +18,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from opeddev_tui.storage import told_clearly, write_atomic
+from opeddev_tui.files import told_clearly, write_atomic
 
 RECORD = ".specs/workspace.json"
 # what version 0.1 wrote instead

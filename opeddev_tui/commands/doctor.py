@@ -11,8 +11,8 @@ from rich.text import Text
 
 from opeddev_tui import manifest
 from opeddev_tui.commands.options import add_workspace, load_settings
+from opeddev_tui.files import free_space, nearest_existing
 from opeddev_tui.format import size
-from opeddev_tui.storage import free_space, nearest_existing
 from opeddev_tui.workspace import Workspace
 
 

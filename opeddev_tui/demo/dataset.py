@@ -12,8 +12,8 @@ from pathlib import Path
 
 from opeddev_tui.demo.defects import RUBRICS, feedback_of, grade_of
 from opeddev_tui.demo.template import Template, read_templates
+from opeddev_tui.files import write_atomic
 from opeddev_tui.settings import Paths
-from opeddev_tui.storage import write_atomic
 
 ROWS_PER_BATCH = 100
 BATCHES = 3

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opeddev_tui.errors import StorageProblem
-from opeddev_tui.storage import sync_folder, told_clearly
+from opeddev_tui.files import sync_folder, told_clearly
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

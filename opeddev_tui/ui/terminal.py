@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from opeddev_tui.storage import told_clearly
+from opeddev_tui.files import told_clearly
 from opeddev_tui.ui.own_session import write_now
 
 
