@@ -123,8 +123,8 @@ def one_case(root: Path) -> dict[str, Any]:
     import sklearn.linear_model  # noqa: F401
     import transformers.models.qwen3.modeling_qwen3  # noqa: F401
 
-    from opeddev_tui import config
     from opeddev_tui import events as ev
+    from opeddev_tui.config import loading
     from opeddev_tui.control import Control, StepRequest
     from opeddev_tui.engine import train_steps
 
@@ -146,7 +146,7 @@ def one_case(root: Path) -> dict[str, Any]:
                 phase = event.phase if isinstance(event, ev.PhaseChanged) else ""
 
     before = resident("VmRSS")
-    train_steps(root, config.load(root, environment={}), StepRequest(), sink=Watch(), control=Control())
+    train_steps(root, loading.load(root, environment={}), StepRequest(), sink=Watch(), control=Control())
     found["measured"] = max(found["phases"].values())
     return found
 

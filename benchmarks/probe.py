@@ -22,8 +22,9 @@ from opeddev_tui.cli import ENVIRONMENT
 for name, value in ENVIRONMENT.items():
     os.environ.setdefault(name, value)
 
-from opeddev_tui import config, launch
 from opeddev_tui import events as ev
+from opeddev_tui import launch
+from opeddev_tui.config import loading
 from opeddev_tui.control import Control, StepRequest
 from opeddev_tui.ui import run
 
@@ -51,7 +52,7 @@ class ProbedApp(run.LastingApp):
 
 
 def scripted(
-    _root: Path, _loaded: config.LoadedSettings, _start: StepRequest, sink: ev.Sink, _control: Control
+    _root: Path, _loaded: loading.LoadedSettings, _start: StepRequest, sink: ev.Sink, _control: Control
 ) -> object:
     """Tell 11,000 events, with memory taken after 1,000 and at the end."""
     import psutil
@@ -81,7 +82,7 @@ def main() -> None:
     runner = scripted if what == "memory" else launch.train
     if what == "memory":
         (root / "config.toml").touch()
-    loaded = config.load(root)
+    loaded = loading.load(root)
 
     def watched(*arguments: Any) -> object:
         try:

@@ -67,12 +67,12 @@ def first_frame(folder: Path, rounds: int = 9) -> list[Row]:
 
 def write_run(folder: Path, run: str, steps: int) -> None:
     """Write the journal of a run of ``steps`` optimizer steps with five metrics each."""
-    from opeddev_tui import config
     from opeddev_tui import events as ev
+    from opeddev_tui.config import loading
     from opeddev_tui.workspace import Workspace
 
     (folder / "config.toml").touch()
-    path = Workspace(folder, config.load(folder).settings.paths).run_folder(run)
+    path = Workspace(folder, loading.load(folder).settings.paths).run_folder(run)
     path.mkdir(parents=True)
     opening = (
         ev.RunStarted(at=1.0, run=run, step=0, batch="base", rows=100, holdout_rows=50, holdout_fingerprint="a",

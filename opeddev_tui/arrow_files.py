@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from opeddev_tui import settings
+from opeddev_tui.config import settings
 from opeddev_tui.decoding import bad, refuse_other_files
 from opeddev_tui.grade_scale import LabelName
 from opeddev_tui.raw_rows import FileRows, RawRow

@@ -12,9 +12,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from opeddev_tui import data_warnings, firewall, formats, rows, settings, split_names
+from opeddev_tui import data_warnings, firewall, formats, rows, split_names
 from opeddev_tui.batch_paths import batch_name, folder_of_increments, increments, natural, source_of
 from opeddev_tui.batch_paths import resolve as resolve
+from opeddev_tui.config import settings
 from opeddev_tui.errors import DataProblem, Problem, Problems
 from opeddev_tui.firewall import Leaks
 from opeddev_tui.row_forms import family

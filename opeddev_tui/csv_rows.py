@@ -12,7 +12,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from opeddev_tui import settings
+from opeddev_tui.config import settings
 from opeddev_tui.decoding import bad, decode, open_data
 from opeddev_tui.parsing import too_long
 from opeddev_tui.raw_rows import FileRows, RawRow

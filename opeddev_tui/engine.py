@@ -18,7 +18,7 @@ from opeddev_tui import events as ev
 from opeddev_tui import hardware, logs, manifest, models, prepare, training
 from opeddev_tui.batches import StepData, find_batches
 from opeddev_tui.bus import Bus, Guarded
-from opeddev_tui.config import LoadedSettings
+from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.control import Control, StepRequest
 from opeddev_tui.deciders import ControlDecider, Decider, RuleDecider
 from opeddev_tui.errors import Problem

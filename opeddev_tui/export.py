@@ -5,8 +5,8 @@ import tempfile
 from pathlib import Path
 
 from opeddev_tui import checkpoints, models
-from opeddev_tui import settings as st
 from opeddev_tui.catalog import Entry
+from opeddev_tui.config import settings as st
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.files import sync_folder, told_clearly
 from opeddev_tui.format import number

@@ -7,8 +7,9 @@ crashes the fast parsers and the training with them. Nothing here writes, and no
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from opeddev_tui import folder_files, settings, split_names
+from opeddev_tui import folder_files, split_names
 from opeddev_tui.arrow_files import read_parquet, read_saved, saved_splits
+from opeddev_tui.config import settings
 from opeddev_tui.csv_rows import read_csv
 from opeddev_tui.decoding import BOM, bad, open_data
 from opeddev_tui.errors import DataProblem, Problems

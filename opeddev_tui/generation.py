@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from opeddev_tui import settings as st
 from opeddev_tui.causal_lm import CausalLM
 from opeddev_tui.chat import ChatEncoder
+from opeddev_tui.config import settings as st
 from opeddev_tui.rows import Example
 
 # seconds between two looks at texts that are being generated

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from opeddev_tui.settings import Grading
+from opeddev_tui.config.settings import Grading
 
 # whole or decimal, with a point or (Excel in most of Europe) a comma
 _NUMBER = re.compile(r"([+-]?[0-9]{1,9})(?:[.,]([0-9]{0,20}))?", re.ASCII)

@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING
 
 from opeddev_tui import events as ev
 from opeddev_tui.bus import FanOut
-from opeddev_tui.config import LoadedSettings
+from opeddev_tui.config.loading import LoadedSettings
+from opeddev_tui.config.settings import Settings
 from opeddev_tui.control import Control, StepRequest
 from opeddev_tui.errors import BusyProblem, TrainingProblem
 from opeddev_tui.events import AFTERWARDS, Sink
 from opeddev_tui.files import told_clearly
 from opeddev_tui.live_file import LiveFile
 from opeddev_tui.lock import RunLock, busy, lock_holder
-from opeddev_tui.settings import Settings
 from opeddev_tui.workspace import Workspace
 
 if TYPE_CHECKING:

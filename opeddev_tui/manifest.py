@@ -19,8 +19,8 @@ import psutil
 from msgspec import Struct
 
 from opeddev_tui import __version__
-from opeddev_tui.config import LoadedSettings
-from opeddev_tui.settings import Settings
+from opeddev_tui.config.loading import LoadedSettings
+from opeddev_tui.config.settings import Settings
 
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "peft", "tokenizers", "textual", "numpy", "safetensors")
 # settings that change no weights: a run may be resumed with others

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from opeddev_tui import settings as st
+from opeddev_tui.config import settings as st
 from opeddev_tui.events import MemoryEstimated
 
 _ADAM_BYTES = 8

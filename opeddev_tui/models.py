@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from opeddev_tui import settings as st
 from opeddev_tui.causal_lm import CausalLM
 from opeddev_tui.checkpoints import Manifest, read_manifest
+from opeddev_tui.config import settings as st
 from opeddev_tui.errors import ModelProblem
 from opeddev_tui.stores import located
 

@@ -5,7 +5,7 @@ from typing import Literal
 from msgspec import Struct
 
 from opeddev_tui import events as ev
-from opeddev_tui.settings import Notify
+from opeddev_tui.config.settings import Notify
 from opeddev_tui.state import RunState
 from opeddev_tui.text import clean, clean_line
 

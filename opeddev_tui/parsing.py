@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from opeddev_tui import settings
+from opeddev_tui.config import settings
 from opeddev_tui.decoding import BOM, bad, decode, open_data
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.json_wrappers import unwrapped

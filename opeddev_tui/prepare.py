@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from opeddev_tui import catalog, manifest, memory, models
 from opeddev_tui import events as ev
-from opeddev_tui import settings as st
 from opeddev_tui.batches import LoadedBatch, StepData, load_step
 from opeddev_tui.chat import ChatEncoder, EncodedRows, TokenRow
+from opeddev_tui.config import settings as st
 from opeddev_tui.errors import DataProblem, SettingsProblem, StorageProblem, TrainingProblem
 from opeddev_tui.files import write_atomic
 from opeddev_tui.generation import choose_probes

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from opeddev_tui import columns, grade_scale, row_forms, settings
+from opeddev_tui import columns, grade_scale, row_forms
+from opeddev_tui.config import settings
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.optional_fields import with_optional_fields
 from opeddev_tui.raw_rows import RawRow

@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from opeddev_tui import catalog, checkpoints, models, training
 from opeddev_tui import events as ev
-from opeddev_tui import settings as st
 from opeddev_tui.batches import StepData
 from opeddev_tui.bus import Bus
 from opeddev_tui.causal_lm import CausalLM
+from opeddev_tui.config import settings as st
 from opeddev_tui.control import Control
 from opeddev_tui.deciders import Decider, StopRequested
 from opeddev_tui.errors import ModelProblem

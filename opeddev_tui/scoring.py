@@ -13,11 +13,11 @@ from msgspec import Struct
 
 from opeddev_tui import evaluation, generation, memory
 from opeddev_tui import events as ev
-from opeddev_tui import settings as st
 from opeddev_tui.agreement import agreement, classifier_exact
 from opeddev_tui.bus import Bus
 from opeddev_tui.causal_lm import CausalLM, Tokenizer
 from opeddev_tui.chat import ChatEncoder, LeftPadCollator, TokenRow
+from opeddev_tui.config import settings as st
 from opeddev_tui.fingerprint import fingerprint
 from opeddev_tui.precision import Precision, autocast
 from opeddev_tui.rows import Example, parse_grade

@@ -15,8 +15,8 @@ from msgspec import Struct
 from opeddev_tui import checkpoints, decision, hardware, human, metrics, observations
 from opeddev_tui import control as ctl
 from opeddev_tui import events as ev
-from opeddev_tui import settings as st
 from opeddev_tui.bus import Bus
+from opeddev_tui.config import settings as st
 from opeddev_tui.deciders import Decider, StopRequested
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.scoring import Scorer

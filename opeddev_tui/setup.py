@@ -5,9 +5,9 @@ Nothing that exists is changed, and nothing is printed: the commands and the app
 
 from pathlib import Path
 
-from opeddev_tui.config import CONFIG_NAME, load, render_default
+from opeddev_tui.config.loading import CONFIG_NAME, load, render_default
+from opeddev_tui.config.settings import HUB_PREFIX
 from opeddev_tui.files import told_clearly, write_atomic
-from opeddev_tui.settings import HUB_PREFIX
 from opeddev_tui.workspace import Workspace
 
 

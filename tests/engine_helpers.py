@@ -16,8 +16,9 @@ from typing import TypeVar
 
 import tomli_w
 
-from opeddev_tui import checkpoints, config
+from opeddev_tui import checkpoints
 from opeddev_tui import events as ev
+from opeddev_tui.config import loading
 from opeddev_tui.control import Control
 from opeddev_tui.deciders import Decider
 from opeddev_tui.history import list_runs
@@ -163,7 +164,7 @@ def copy_workspace(source: Path, target: Path) -> Path:
 
 def workspace_of(root: Path) -> Workspace:
     """Return the paths of the workspace at ``root``."""
-    return Workspace(root, config.load(root, environment={}).settings.paths)
+    return Workspace(root, loading.load(root, environment={}).settings.paths)
 
 
 # --- training in this process
@@ -204,7 +205,7 @@ def train(
 
     return train_steps(
         root,
-        config.load(root, environment={}, overrides=overrides),
+        loading.load(root, environment={}, overrides=overrides),
         StepRequest(which=which, new=new, start_from=start_from),
         sink=sink or Seen(),
         control=control or Control(),

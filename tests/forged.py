@@ -110,7 +110,7 @@ root, folder = Path(sys.argv[1]), Path(sys.argv[2])
 (folder / "pid").write_text(str(os.getpid()))
 sys.path[:0] = sys.argv[3:]
 from textual import events
-from opeddev_tui import config
+from opeddev_tui.config import loading
 from opeddev_tui.launch import train as really_train
 from opeddev_tui.ui.hangup import HangupDriver
 from opeddev_tui.ui.run import run_app

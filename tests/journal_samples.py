@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from opeddev_tui import events as ev
+from opeddev_tui.config.settings import Paths
 from opeddev_tui.history import RunRecord
 from opeddev_tui.journal import Journal
-from opeddev_tui.settings import Paths
 from opeddev_tui.state import reduce
 from opeddev_tui.workspace import Workspace
 

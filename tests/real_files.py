@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from opeddev_tui.batches import DataReport, check_data
-from opeddev_tui.settings import Data, Grading, Paths, Settings
+from opeddev_tui.config.settings import Data, Grading, Paths, Settings
 
 PATHS = Paths(base="base", increments="more", holdout="held")
 GRADES = (1, 2, 3, 4, 5, 2)

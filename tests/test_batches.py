@@ -21,9 +21,9 @@ from opeddev_tui.batches import (
     load_step,
     resolve,
 )
+from opeddev_tui.config.settings import Grading, Paths, Settings
 from opeddev_tui.errors import DataProblem, Problems, SettingsProblem
 from opeddev_tui.rows import Example, Message
-from opeddev_tui.settings import Grading, Paths, Settings
 
 PATHS = Paths(base="base", increments="inc", holdout="held")
 SETTINGS = Settings(paths=PATHS)

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from opeddev_tui import settings as st
 from opeddev_tui.chat import IGNORED, ChatEncoder, LeftPadCollator, TokenRow
+from opeddev_tui.config import settings as st
 from opeddev_tui.evaluation import example_losses
 from opeddev_tui.models import load_model, load_tokenizer
 from opeddev_tui.rows import Example, Message

@@ -7,7 +7,7 @@ import pytest
 from real_files import graded, graded_rows, jsonl
 
 from opeddev_tui import cli, manifest
-from opeddev_tui.config import load
+from opeddev_tui.config.loading import load
 
 
 @pytest.fixture

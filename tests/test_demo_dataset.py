@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from opeddev_tui.config.settings import Paths
 from opeddev_tui.demo import template as templates
 from opeddev_tui.demo.dataset import DemoRows, build_examples, build_rows, write_dataset
 from opeddev_tui.demo.defects import AREAS, DEFECTS, NO_DEFECT
 from opeddev_tui.demo.template import Template, read_templates
-from opeddev_tui.settings import Paths
 
 SEEDS = (42, 7)
 TRAINING, HOLDOUT = read_templates("training"), read_templates("holdout")

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from opeddev_tui.batches import Batch, load_batch
-from opeddev_tui.settings import Data, Settings
+from opeddev_tui.config.settings import Data, Settings
 
 ENDINGS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".jsonl.gz", ".json.gz", ".csv.gz")
 NAMES = (

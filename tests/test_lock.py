@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from opeddev_tui.config.settings import Paths
 from opeddev_tui.errors import BusyProblem, StorageProblem
 from opeddev_tui.lock import FileLock, described_holder
 from opeddev_tui.plots import alone
-from opeddev_tui.settings import Paths
 from opeddev_tui.workspace import Workspace
 
 

@@ -7,9 +7,10 @@ import engine_helpers as helpers
 import pytest
 import torch
 
-from opeddev_tui import checkpoints, config
+from opeddev_tui import checkpoints
 from opeddev_tui.catalog import list_entries
 from opeddev_tui.cli import main
+from opeddev_tui.config import loading
 from opeddev_tui.export import export
 from opeddev_tui.history import read_run
 from opeddev_tui.models import load_model
@@ -67,7 +68,7 @@ def test_plain_libraries_load_the_export(
 
     workspace = helpers.workspace_of(mixed)
     entry = [entry for entry in list_entries(workspace) if entry.step == step][-1]
-    settings = config.load(mixed, environment={}).settings
+    settings = loading.load(mixed, environment={}).settings
     target = export(entry, read_run(workspace, entry.run), settings, tmp_path / "out", adapter=adapter)
     loader = AutoPeftModelForCausalLM if adapter else AutoModelForCausalLM
     inside = logits(load_model(str(entry.folder), settings.model))

@@ -6,9 +6,10 @@ import engine_helpers as helpers
 import msgspec
 import pytest
 
-from opeddev_tui import config, memory, models
 from opeddev_tui import events as ev
-from opeddev_tui import settings as st
+from opeddev_tui import memory, models
+from opeddev_tui.config import loading
+from opeddev_tui.config import settings as st
 from opeddev_tui.fingerprint import parameter_counts
 from opeddev_tui.memory import Rows, Sizes
 
@@ -28,7 +29,7 @@ SMOLLM = Sizes(
 
 
 def settings_of(**tables: dict[str, object]) -> st.Settings:
-    return config.resolve([config.Layer("test", dict(tables))]).settings
+    return loading.resolve([loading.Layer("test", dict(tables))]).settings
 
 
 def estimated(

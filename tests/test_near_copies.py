@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from real_files import check, graded, graded_rows, jsonl
 
-from opeddev_tui.settings import Grading
+from opeddev_tui.config.settings import Grading
 
 RUBRIC = " ".join(
     f"Area {number} loses a point for each defect that a reader of the page would meet." for number in range(30)

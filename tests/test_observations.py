@@ -10,11 +10,11 @@ import pytest
 from opeddev_tui import events as ev
 from opeddev_tui import observations
 from opeddev_tui.cli import main
+from opeddev_tui.config.settings import Settings, Training
 from opeddev_tui.control import Control, Decide, Record
 from opeddev_tui.errors import BusyProblem, StorageProblem
 from opeddev_tui.journal import read
 from opeddev_tui.lock import RunLock
-from opeddev_tui.settings import Settings, Training
 from opeddev_tui.state import reduce
 from opeddev_tui.ui.situation import whats_next
 from opeddev_tui.workspace import Workspace

@@ -14,7 +14,7 @@ import pytest
 from pyarrow import parquet
 from real_files import GZIPPED, HELD, check, graded_rows, jsonl, table
 
-from opeddev_tui.settings import Data, Grading
+from opeddev_tui.config.settings import Data, Grading
 
 ROWS = graded_rows(4)
 MORE = graded_rows(3, first=20)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from real_files import HELD, HELD_CHAT, WORDS, asked, chat, check, graded, graded_rows, jsonl
 
+from opeddev_tui.config.settings import Data, Grading
 from opeddev_tui.rows import Example
-from opeddev_tui.settings import Data, Grading
 
 Rows = list[dict[str, Any]]
 QUESTION, ANSWER = asked(1)

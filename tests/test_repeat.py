@@ -10,7 +10,7 @@ import pytest
 from opeddev_tui import catalog, manifest, series
 from opeddev_tui import events as ev
 from opeddev_tui.cli import main
-from opeddev_tui.config import load
+from opeddev_tui.config.loading import load
 from opeddev_tui.control import Control
 from opeddev_tui.deciders import OnCommand, Pending
 from opeddev_tui.errors import Problem, TrainingProblem

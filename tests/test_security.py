@@ -20,7 +20,7 @@ from opeddev_tui import checkpoints, control
 from opeddev_tui import events as ev
 from opeddev_tui.batches import check_data
 from opeddev_tui.cli import main
-from opeddev_tui.config import load
+from opeddev_tui.config.loading import load
 from opeddev_tui.control import Control, Stop
 from opeddev_tui.errors import ModelProblem
 from opeddev_tui.lock import RunLock

@@ -148,11 +148,11 @@ def test_stopping_at_the_open_question_trains_nothing_more(old: Path) -> None:
 
 
 def test_a_finished_step_is_repeated_to_the_same_weights(old: Path) -> None:
-    from opeddev_tui import config
+    from opeddev_tui.config import loading
     from opeddev_tui.repeat import plan_repeat, repeat
 
     workspace = eh.workspace_of(old)
-    plan = plan_repeat(workspace, config.load(old, environment={}), workspace.run_ids()[0])
+    plan = plan_repeat(workspace, loading.load(old, environment={}), workspace.run_ids()[0])
     outcome = repeat(workspace, plan, sink=eh.Seen(), control=Control())
     assert outcome is not None
     if same_machine():

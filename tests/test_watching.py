@@ -243,7 +243,7 @@ from opeddev_tui.ui.own_session import split
 owner = split()
 from pathlib import Path
 from engine import ScriptedEngine
-from opeddev_tui import config
+from opeddev_tui.config import loading
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.run import run_app
 from opeddev_tui.lock import RunLock

@@ -13,9 +13,9 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import fields
 
-from opeddev_tui import config
 from opeddev_tui.cli import COMMANDS, EXIT_CODES, build_parser
-from opeddev_tui.settings import Settings
+from opeddev_tui.config import loading
+from opeddev_tui.config.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTICE = "<!-- Written by tools/reference.py from the code. Change the code, then run: just reference -->"
@@ -70,12 +70,12 @@ def settings_page() -> str:
         "`OPEDDEV_SECTION__KEY`. Later ones win: defaults < `config.toml` < saved by the app < environment < `--set`.",
     ]
     defaults = msgspec.to_builtins(Settings())
-    for section, kind in config.sections().items():
+    for section, kind in loading.sections().items():
         parts.append(f"## {section}\n\n{(kind.__doc__ or '').strip()}")
         rows = ["| setting | default | values | what it does |", "| --- | --- | --- | --- |"]
         for item in fields(kind):
-            text, values = config.describe(section, item.name)
-            default = config.toml_value(defaults[section][item.name])
+            text, values = loading.describe(section, item.name)
+            default = loading.toml_value(defaults[section][item.name])
             rows.append(f"| `{item.name}` | `{_cell(default)}` | {_cell(values)} | {_cell(text)} |")
         parts.append("\n".join(rows))
     return "\n\n".join(parts) + "\n"

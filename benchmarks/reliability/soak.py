@@ -23,7 +23,7 @@ import psutil
 from common import new_workspace
 from engine_helpers import batch_file, build_model, make_rows, states, write_rows
 
-from opeddev_tui import config
+from opeddev_tui.config import loading
 from opeddev_tui.control import StepRequest
 from opeddev_tui.ui.live import Live
 
@@ -52,7 +52,7 @@ def figures() -> Figures:
 
 def train_one(live: Live, root: Path) -> None:
     """Train the next step on the app's training thread; raise what it raises."""
-    live.start(root, config.load(root, environment={}), StepRequest())
+    live.start(root, loading.load(root, environment={}), StepRequest())
     while live.running:
         live.queue.drain()
         time.sleep(0.05)

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from opeddev_tui import catalog, checkpoints, pruning
 from opeddev_tui.commands.options import add_workspace, load_settings
-from opeddev_tui.config import LoadedSettings
+from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.format import duration, number, share, size
 from opeddev_tui.history import read_run

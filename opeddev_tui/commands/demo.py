@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from opeddev_tui.commands import train
-from opeddev_tui.config import load
+from opeddev_tui.config.loading import load
 from opeddev_tui.demo.workspace import make_demo
 from opeddev_tui.ui.own_session import Owner, split
 

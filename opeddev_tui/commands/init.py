@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from opeddev_tui.config import load
+from opeddev_tui.config.loading import load
 from opeddev_tui.setup import make_workspace
 
 

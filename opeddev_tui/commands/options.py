@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from opeddev_tui.config import CONFIG_NAME, LoadedSettings, load
+from opeddev_tui.config.loading import CONFIG_NAME, LoadedSettings, load
 from opeddev_tui.errors import SettingsProblem
 
 

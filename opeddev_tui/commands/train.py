@@ -8,7 +8,7 @@ from rich.console import Console
 
 from opeddev_tui import launch, logs, notify_terminal
 from opeddev_tui.commands.options import add_workspace, load_settings
-from opeddev_tui.config import LoadedSettings
+from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.console import ConsoleView
 from opeddev_tui.control import Control, StepRequest, Stop
 from opeddev_tui.ui.signals import received

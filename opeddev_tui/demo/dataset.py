@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from opeddev_tui.config.settings import Paths
 from opeddev_tui.demo.defects import RUBRICS, feedback_of, grade_of
 from opeddev_tui.demo.template import Template, read_templates
 from opeddev_tui.files import write_atomic
-from opeddev_tui.settings import Paths
 
 ROWS_PER_BATCH = 100
 BATCHES = 3

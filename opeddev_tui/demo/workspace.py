@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from opeddev_tui.config import CONFIG_NAME, load
+from opeddev_tui.config.loading import CONFIG_NAME, load
 from opeddev_tui.demo.dataset import write_dataset
 from opeddev_tui.files import write_atomic
 from opeddev_tui.setup import make_workspace

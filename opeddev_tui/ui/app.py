@@ -20,7 +20,7 @@ from textual.driver import Driver
 from textual.screen import Screen
 
 from opeddev_tui import launch
-from opeddev_tui.config import LoadedSettings
+from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.control import StepRequest
 from opeddev_tui.events import AnyEvent, Choice, HardwareSampled, Progress
 from opeddev_tui.launch import Runner

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from textual.message import Message
 
-from opeddev_tui import config
+from opeddev_tui.config import loading
 from opeddev_tui.control import AnyCommand, StepRequest
 from opeddev_tui.errors import Problem
 from opeddev_tui.events import AnyEvent
@@ -256,7 +256,7 @@ class DiskWork(TaskBase):
     async def _make_workspace(self) -> None:
         root: Path = self._provider.root
         await asyncio.to_thread(self._provider.make_workspace)
-        loaded = await asyncio.to_thread(config.load, root)
+        loaded = await asyncio.to_thread(loading.load, root)
         self._shell.provider = Provider(root, loaded)
         session = self._shell.session
         self._shell.loaded = session.loaded = loaded

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from opeddev_tui import launch
-from opeddev_tui.config import LoadedSettings
+from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.control import AnyCommand, Control, StepRequest, Stop
 from opeddev_tui.errors import Problem
 from opeddev_tui.launch import Runner

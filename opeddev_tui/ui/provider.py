@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from opeddev_tui import config
-from opeddev_tui.config import LoadedSettings
+from opeddev_tui.config import loading
+from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.control import AnyCommand, send
 from opeddev_tui.history import status_of
 from opeddev_tui.journal import JournalReader, length
@@ -39,7 +39,7 @@ class Provider:
     def exists(self) -> bool:
         """True where the folder is a workspace or could be trained in as it is."""
         paths = self.loaded.settings.paths
-        signs = (config.CONFIG_NAME, config.SAVED_NAME, paths.base, paths.increments, paths.runs)
+        signs = (loading.CONFIG_NAME, loading.SAVED_NAME, paths.base, paths.increments, paths.runs)
         return any(self.workspace.path(sign).exists() for sign in signs)
 
     def make_workspace(self) -> None:
@@ -121,8 +121,8 @@ class Provider:
 
     def save(self, changes: Mapping[str, Any]) -> LoadedSettings:
         """Save settings to the app's own file and return all settings anew; raises ``Problem``."""
-        config.save(self.root, changes)
-        self.loaded = config.load(self.root, overrides=list(self._overrides()))
+        loading.save(self.root, changes)
+        self.loaded = loading.load(self.root, overrides=list(self._overrides()))
         self.workspace = Workspace(self.root, self.loaded.settings.paths)
         return self.loaded
 
@@ -131,4 +131,4 @@ class Provider:
 
         tables = msgspec.to_builtins(self.loaded.settings)
         named = [name.partition(".") for name, origin in self.loaded.origins.items() if origin == "--set"]
-        return [f"{section}.{key}={config.toml_value(tables[section][key])}" for section, _, key in named]
+        return [f"{section}.{key}={loading.toml_value(tables[section][key])}" for section, _, key in named]

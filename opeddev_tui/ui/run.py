@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from opeddev_tui import launch, logs
-from opeddev_tui.config import LoadedSettings
+from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.control import StepRequest
 from opeddev_tui.errors import Problem
 from opeddev_tui.launch import Runner

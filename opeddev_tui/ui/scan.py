@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problem
-from opeddev_tui.settings import Settings
 from opeddev_tui.ui.view import BatchRow
 
 if TYPE_CHECKING:

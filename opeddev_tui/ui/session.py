@@ -12,7 +12,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from opeddev_tui import events as ev
-from opeddev_tui.config import LoadedSettings
+from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.control import AnyCommand, Decide, Pause, Resume, SampleNow, SaveNow, StepRequest, Stop
 from opeddev_tui.state import RunState
 from opeddev_tui.ui.guard import Guard

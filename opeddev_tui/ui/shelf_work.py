@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from opeddev_tui import catalog, checkpoints, pruning
 from opeddev_tui.catalog import Entry, Shelf, read_shelf
-from opeddev_tui.settings import Settings
+from opeddev_tui.config.settings import Settings
 from opeddev_tui.ui.task_base import TaskBase
 from opeddev_tui.workspace import Workspace
 

@@ -12,7 +12,7 @@ from textual.driver import Driver
 from textual.message import Message
 from textual.screen import Screen
 
-from opeddev_tui.config import LoadedSettings
+from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.control import StepRequest
 from opeddev_tui.events import AnyEvent
 from opeddev_tui.ui.live import Live

@@ -18,8 +18,8 @@ from pathlib import Path
 from scenes import BATCHES, SIZES, decided, epoch_events, opened, opening, question, run_id, trained, until, write
 from textual.pilot import Pilot
 
-from opeddev_tui import config
 from opeddev_tui import events as ev
+from opeddev_tui.config import loading
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.scan import Scan
 from opeddev_tui.workspace import Workspace
@@ -123,7 +123,7 @@ def make(
 ) -> OpeddevApp:
     """Return an app on a workspace with step 0 trained and the run of ``script``."""
     layer = {"ui": {"guard_ms": guard_ms, "theme": theme}, "paths": {"model_store": str(folder / "store")}}
-    loaded = config.resolve([config.Layer("test", layer)])
+    loaded = loading.resolve([loading.Layer("test", layer)])
     (folder / "config.toml").touch()
     workspace = Workspace(folder, loaded.settings.paths)
     now = time.time()

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from opeddev_tui import config
 from opeddev_tui import events as ev
+from opeddev_tui.config import loading
 from opeddev_tui.journal import Journal
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.scan import Scan
@@ -208,9 +208,9 @@ ALIVE = frozenset({"starting", "training", "paused", "stalled", "awaiting", "cho
 
 def make(folder: Path, name: str, *, theme: str = "opeddev-dark", guard_ms: int = 0) -> OpeddevApp:
     """Return an app whose workspace has the journals of the scene ``name``."""
-    loaded = config.resolve(
+    loaded = loading.resolve(
         [
-            config.Layer(
+            loading.Layer(
                 "--set", {"ui": {"theme": theme, "guard_ms": guard_ms}, "paths": {"model_store": str(folder / "store")}}
             )
         ]

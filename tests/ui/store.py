@@ -14,8 +14,9 @@ from pathlib import Path
 import msgspec
 from scenes import BATCHES, PER_EPOCH, SIZES, opened, run_id, trained, until
 
-from opeddev_tui import checkpoints, config, manifest
+from opeddev_tui import checkpoints, manifest
 from opeddev_tui import events as ev
+from opeddev_tui.config import loading
 from opeddev_tui.journal import Journal
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.scan import Scan
@@ -25,12 +26,12 @@ from opeddev_tui.workspace import Workspace
 LORA_RUN = "20260102-000000-step1-lora-beef"
 
 
-def settings_of(folder: Path) -> config.LoadedSettings:
+def settings_of(folder: Path) -> loading.LoadedSettings:
     tables = {
         "ui": {"guard_ms": 0, "undo_seconds": 0.0},
         "paths": {"model_store": str(folder / "store")},
     }
-    return config.resolve([config.Layer("--set", tables)])
+    return loading.resolve([loading.Layer("--set", tables)])
 
 
 def write_run(workspace: Workspace, run: str, step: int, *, lora: bool = False, parent: str = "") -> list[Path]:
@@ -59,7 +60,7 @@ def write_run(workspace: Workspace, run: str, step: int, *, lora: bool = False, 
     for event in events:
         journal.emit(event)
     journal.close()
-    loaded = config.resolve([config.Layer("t", {"lora": {"enabled": lora}})])
+    loaded = loading.resolve([loading.Layer("t", {"lora": {"enabled": lora}})])
     record = manifest.RunManifest(settings=msgspec.to_builtins(loaded.settings))
     workspace.run_manifest(run).write_bytes(manifest.encode(record))
     return folders

@@ -14,9 +14,9 @@ from scenes import HOSTILE, opened, until
 from textual.pilot import Pilot
 from textual.widgets import TextArea
 
-from opeddev_tui import config
 from opeddev_tui import events as ev
-from opeddev_tui.config import LoadedSettings
+from opeddev_tui.config import loading
+from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.control import Control, Decide, StepRequest
 from opeddev_tui.events import Sink
 from opeddev_tui.launch import Runner
@@ -42,7 +42,7 @@ async def recorded(
         monkeypatch.delenv(name, raising=False)
     for name, value in (term or {"TERM": "xterm-256color"}).items():
         monkeypatch.setenv(name, value)
-    loaded = config.resolve([config.Layer("test", {"ui": {"guard_ms": 0, "undo_seconds": 0.0}, "notify": notify})])
+    loaded = loading.resolve([loading.Layer("test", {"ui": {"guard_ms": 0, "undo_seconds": 0.0}, "notify": notify})])
     (folder / "config.toml").touch()
     app = OpeddevApp(folder, loaded, runner=runner)
     written: list[tuple[str, int]] = []

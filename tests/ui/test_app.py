@@ -16,7 +16,7 @@ from scenes import ALIVE, BATCHES, HOSTILE, SCENES, make, opened, run_id, settle
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from opeddev_tui import config
+from opeddev_tui.config import loading
 from opeddev_tui.control import Decide, Pause, Resume, SampleNow, SaveNow, Stop
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.ui import situation
@@ -48,7 +48,7 @@ async def live(
     folder: Path, engine: ScriptedEngine, *, undo: float = 0.0, guard_ms: int = 0
 ) -> AsyncIterator[tuple[OpeddevApp, Pilot[str]]]:
     """An app whose training is the scripted engine, at the open question."""
-    loaded = config.resolve([config.Layer("test", {"ui": {"guard_ms": guard_ms, "undo_seconds": undo}})])
+    loaded = loading.resolve([loading.Layer("test", {"ui": {"guard_ms": guard_ms, "undo_seconds": undo}})])
     (folder / "config.toml").touch()
     app = OpeddevApp(folder, loaded, runner=engine)
     async with app.run_test(size=MIDDLE) as pilot:
@@ -281,7 +281,7 @@ async def test_a_failing_training_is_told_and_the_app_lives(tmp_path: Path, erro
 
 async def test_a_flooded_queue_loses_nothing(tmp_path: Path) -> None:
     engine = ScriptedEngine()
-    loaded = config.resolve([config.Layer("test", {"ui": {"guard_ms": 0, "undo_seconds": 0.0}})])
+    loaded = loading.resolve([loading.Layer("test", {"ui": {"guard_ms": 0, "undo_seconds": 0.0}})])
     (tmp_path / "config.toml").touch()
     app = OpeddevApp(tmp_path, loaded, runner=engine)
     async with app.run_test(size=SMALL) as pilot:

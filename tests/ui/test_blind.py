@@ -84,10 +84,10 @@ async def test_a_round_with_undo_interrupt_and_resume(tmp_path: Path) -> None:
 
 def make_again(folder: Path) -> OpeddevApp:
     """Open the workspace of an earlier app."""
-    from opeddev_tui import config
+    from opeddev_tui.config import loading
 
     layer = {"ui": {"guard_ms": 0}, "paths": {"model_store": str(folder / "store")}}
-    return OpeddevApp(folder, config.resolve([config.Layer("test", layer)]))
+    return OpeddevApp(folder, loading.resolve([loading.Layer("test", layer)]))
 
 
 async def test_the_reveal_names_what_stood_where(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from evidence import awaiting, finished, make, samples, showing
 from scenes import HOSTILE, opening
 from test_app import text_of
 
-from opeddev_tui import config
 from opeddev_tui import events as ev
+from opeddev_tui.config import loading
 from opeddev_tui.state import reduce
 from opeddev_tui.ui.generations.panes import TextPane
 from opeddev_tui.ui.generations.points import before_step, points, same_weights
@@ -212,7 +212,7 @@ async def test_a_prompt_is_pinned_for_the_next_steps_and_unpinned(tmp_path: Path
 
     def saved() -> list[str]:
         # as the next training reads it
-        return config.load(tmp_path, environment={}).settings.generation.probes
+        return loading.load(tmp_path, environment={}).settings.generation.probes
 
     async with showing(app, SMALL) as pilot:
         assert "pinned" not in text_of(app)
@@ -247,5 +247,5 @@ async def test_nothing_is_pinned_where_nothing_can_be_saved(tmp_path: Path) -> N
         app.session.read_only = True
         await pilot.press("f")
         await pilot.pause()
-        assert not (tmp_path / config.SAVED_NAME).exists()
+        assert not (tmp_path / loading.SAVED_NAME).exists()
         assert "read only" in " ".join(item.message for item in app._notifications)

@@ -14,9 +14,9 @@ from pty_tools import PYTHON, Terminal, end, until
 from scenes import ALIVE, make, opened, run_id, settle, started, write
 from textual.pilot import Pilot
 
-from opeddev_tui import config
 from opeddev_tui import events as ev
 from opeddev_tui.catalog import Entry, Shelf
+from opeddev_tui.config import loading
 from opeddev_tui.state import RunState, reduce
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.scan import Scan
@@ -111,13 +111,13 @@ async def test_the_settings_and_their_editor(tmp_path: Path) -> None:
     async with shown(tmp_path, "settings") as (app, pilot):
         for name, payload in PAYLOADS.items():
             text = payload[:2000].encode("utf-8", "replace").decode()
-            layer = config.Layer(payload[:300], {"grading": {"system_prompt": text}})
-            app.loaded = config.resolve([layer])
+            layer = loading.Layer(payload[:300], {"grading": {"system_prompt": text}})
+            app.loaded = loading.resolve([layer])
             app.screen._fill()  # type: ignore[attr-defined]
             await unharmed(app, pilot, name)
         await pilot.press("slash", *"system_prompt", "enter")
         for name in ("action", "set clipboard", "closing tag", "line ends", "right to left"):
-            app.loaded = config.resolve([config.Layer(name, {"grading": {"system_prompt": PAYLOADS[name]}})])
+            app.loaded = loading.resolve([loading.Layer(name, {"grading": {"system_prompt": PAYLOADS[name]}})])
             app.screen._fill()  # type: ignore[attr-defined]
             await pilot.press("enter")
             await pilot.pause()
@@ -155,7 +155,7 @@ def _is_here(terminal: Terminal, place: str) -> bool:
 
 def test_no_control_byte_on_the_wire(tmp_path: Path) -> None:
     (tmp_path / "config.toml").touch()
-    workspace = Workspace(tmp_path, config.load(tmp_path).settings.paths)
+    workspace = Workspace(tmp_path, loading.load(tmp_path).settings.paths)
     everything = "".join(payload[:60] for payload in PAYLOADS.values()).encode("utf-8", "replace").decode()
     write(workspace, run_id(0), [started(0, everything, at=AT), ev.RunFailed(at=AT, kind="data", message=everything)])
     write(workspace, run_id(1), [*hostile_events(everything, AT), asked(everything, AT)])

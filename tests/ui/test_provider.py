@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from journal_samples import make_workspace, run_events
 
-from opeddev_tui import config
 from opeddev_tui import events as ev
+from opeddev_tui.config import loading
 from opeddev_tui.journal import Journal, JournalReader
 from opeddev_tui.ui.provider import Provider
 
@@ -16,7 +16,7 @@ from opeddev_tui.ui.provider import Provider
 @pytest.fixture
 def provider(tmp_path: Path) -> Provider:
     workspace = make_workspace(tmp_path, [run_events(0, [2.0, 1.5]), run_events(1, [1.5, 1.2])])
-    return Provider(workspace.root, config.load(workspace.root))
+    return Provider(workspace.root, loading.load(workspace.root))
 
 
 def read_runs(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> list[str]:

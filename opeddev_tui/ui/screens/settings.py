@@ -16,7 +16,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import DataTable, Input, Static
 
-from opeddev_tui import config
+from opeddev_tui.config import loading
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.ui.filter_box import FilterBox
 from opeddev_tui.ui.keys import SETTINGS, Key, bindings
@@ -52,12 +52,12 @@ class SettingsScreen(Place):
         loaded = self.boss.loaded
         values = msgspec.to_builtins(loaded.settings)
         rows: list[tuple[str, tuple[Cell, ...]]] = []
-        for name in config.known_keys():
+        for name in loading.known_keys():
             section, _, key = name.partition(".")
-            if self._wanted not in f"{name} {config.describe(section, key)[0]}".lower():
+            if self._wanted not in f"{name} {loading.describe(section, key)[0]}".lower():
                 continue
             origin = loaded.origin(name)
-            shown = _short(config.toml_value(values[section][key]), 44)
+            shown = _short(loading.toml_value(values[section][key]), 44)
             changed = origin != "default"
             rows.append(
                 (name, (name, f"{'● ' if changed else '  '}{_origin(origin)}", (shown, "bold" if changed else "")))
@@ -76,7 +76,7 @@ class SettingsScreen(Place):
             detail.update(Content("No setting contains this."))
             return
         section, _, key = name.partition(".")
-        doc, allowed = config.describe(section, key)
+        doc, allowed = loading.describe(section, key)
         lines = [
             Content.styled(name, "bold $primary") + Content(f" = {clean_line(self.value_text(name))}"),
             Content(doc),
@@ -87,7 +87,7 @@ class SettingsScreen(Place):
     def value_text(self, name: str) -> str:
         """Return a setting's value as TOML."""
         section, _, key = name.partition(".")
-        return escaped(config.toml_value(msgspec.to_builtins(self.boss.loaded.settings)[section][key]))
+        return escaped(loading.toml_value(msgspec.to_builtins(self.boss.loaded.settings)[section][key]))
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """Enter on a row."""
@@ -145,7 +145,7 @@ class EditScreen(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         """Make the input."""
         section, _, key = self._setting.partition(".")
-        doc, allowed = config.describe(section, key)
+        doc, allowed = loading.describe(section, key)
         with Vertical(classes="dialog", id="edit") as box:
             box.border_title = Content(self._setting)
             box.border_subtitle = "Enter saves, Esc cancels"

@@ -14,8 +14,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from opeddev_tui.catalog import Entry
+from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problem
-from opeddev_tui.settings import Settings
 from opeddev_tui.text import clean
 from opeddev_tui.ui import shelf_work
 from opeddev_tui.ui.shelf import short

@@ -5,22 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from opeddev_tui import config
+from opeddev_tui.config import loading
+from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problems
-from opeddev_tui.settings import Settings
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_shipped_file_is_the_defaults() -> None:
     text = (ROOT / "config.toml").read_text()
-    assert text == config.render_default()
-    assert config.resolve([config.Layer("shipped", tomllib.loads(text))]).settings == Settings()
+    assert text == loading.render_default()
+    assert loading.resolve([loading.Layer("shipped", tomllib.loads(text))]).settings == Settings()
 
 
 def test_a_commented_workspace_file_changes_nothing(tmp_path: Path) -> None:
-    (tmp_path / "config.toml").write_text(config.render_default(commented_out=True))
-    loaded = config.load(tmp_path, environment={})
+    (tmp_path / "config.toml").write_text(loading.render_default(commented_out=True))
+    loaded = loading.load(tmp_path, environment={})
     assert loaded.settings == Settings()
     assert loaded.origins == {}
 
@@ -29,8 +29,8 @@ def test_later_layers_win_and_say_where_they_come_from(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(
         "[training]\nseed = 1\nlearning_rate = 1e-3\nweight_decay = 0.1\nlogging_steps = 2"
     )
-    config.save(tmp_path, {"training.learning_rate": 2e-3, "training.weight_decay": 0.2, "training.logging_steps": 3})
-    loaded = config.load(
+    loading.save(tmp_path, {"training.learning_rate": 2e-3, "training.weight_decay": 0.2, "training.logging_steps": 3})
+    loaded = loading.load(
         tmp_path,
         environment={"OPEDDEV_TRAINING__WEIGHT_DECAY": "0.3", "OPEDDEV_TRAINING__LOGGING_STEPS": "4", "PATH": "/bin"},
         overrides=["training.logging_steps=5"],
@@ -38,7 +38,7 @@ def test_later_layers_win_and_say_where_they_come_from(tmp_path: Path) -> None:
     training = loaded.settings.training
     assert (training.seed, training.learning_rate, training.weight_decay, training.logging_steps) == (1, 2e-3, 0.3, 5)
     assert loaded.origin("training.seed") == str(tmp_path / "config.toml")
-    assert loaded.origin("training.learning_rate") == str(tmp_path / config.SAVED_NAME)
+    assert loaded.origin("training.learning_rate") == str(tmp_path / loading.SAVED_NAME)
     assert loaded.origin("training.weight_decay") == "environment OPEDDEV_TRAINING__WEIGHT_DECAY"
     assert loaded.origin("training.logging_steps") == "--set"
     assert loaded.origin("training.max_grad_norm") == "default"
@@ -56,7 +56,7 @@ def test_later_layers_win_and_say_where_they_come_from(tmp_path: Path) -> None:
     ],
 )
 def test_values_of_set_are_read_as_the_key_wants(tmp_path: Path, override: str, value: object) -> None:
-    settings = config.load(tmp_path, overrides=[override], environment={}).settings
+    settings = loading.load(tmp_path, overrides=[override], environment={}).settings
     section, key = override.split("=")[0].split(".")[:2]
     assert getattr(getattr(settings, section), key) == value
 
@@ -81,7 +81,7 @@ def test_values_of_set_are_read_as_the_key_wants(tmp_path: Path, override: str, 
 def test_a_mistake_is_told_with_place_and_cure(tmp_path: Path, text: str, words: list[str]) -> None:
     (tmp_path / "config.toml").write_text(text)
     with pytest.raises(Problems) as caught:
-        config.load(tmp_path, environment={})
+        loading.load(tmp_path, environment={})
     assert caught.value.exit_code == 2
     for word in [str(tmp_path / "config.toml"), *words]:
         assert word in str(caught.value)
@@ -90,25 +90,25 @@ def test_a_mistake_is_told_with_place_and_cure(tmp_path: Path, text: str, words:
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("[training]\nseed = -1\nlearning_rat = 1\n[foo]\nx = 1")
     with pytest.raises(Problems) as caught:
-        config.load(tmp_path, overrides=["nonsense"], environment={"OPEDDEV_UI__GUARD_MS": "soon"})
+        loading.load(tmp_path, overrides=["nonsense"], environment={"OPEDDEV_UI__GUARD_MS": "soon"})
     assert len(caught.value.problems) == 5
 
 
 def test_saving_never_touches_the_persons_file_and_refuses_bad_values(tmp_path: Path) -> None:
     mine = tmp_path / "config.toml"
     mine.write_text("# mine\n[training]\nseed = 7 # lucky\n")
-    saved = config.save(tmp_path, {"training.seed": 9})
+    saved = loading.save(tmp_path, {"training.seed": 9})
     with pytest.raises(Problems):
-        config.save(tmp_path, {"training.seed": "x"})
+        loading.save(tmp_path, {"training.seed": "x"})
     assert mine.read_text() == "# mine\n[training]\nseed = 7 # lucky\n"
-    assert config.load(tmp_path, environment={}).settings.training.seed == 9
-    config.save(tmp_path, {"training.seed": None})
-    assert config.load(tmp_path, environment={}).settings.training.seed == 7
+    assert loading.load(tmp_path, environment={}).settings.training.seed == 9
+    loading.save(tmp_path, {"training.seed": None})
+    assert loading.load(tmp_path, environment={}).settings.training.seed == 7
     assert saved.read_text().startswith("# Written by opeddev-tui")
 
 
 def test_every_setting_has_a_sentence_and_its_allowed_values() -> None:
-    for name in config.known_keys():
-        doc, allowed = config.describe(*name.split("."))
+    for name in loading.known_keys():
+        doc, allowed = loading.describe(*name.split("."))
         assert doc.endswith((".", ")")), name
         assert allowed, name

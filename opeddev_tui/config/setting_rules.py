@@ -5,9 +5,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, get_type_hints
 
+from opeddev_tui.config.reserved_arguments import OWNED_ARGUMENTS
+from opeddev_tui.config.settings import ROW_FIELDS, Training
 from opeddev_tui.errors import Problem, SettingsProblem
-from opeddev_tui.owned_arguments import OWNED_ARGUMENTS
-from opeddev_tui.settings import ROW_FIELDS, Training
 
 
 def semantic_problem(origin: str, section: str, key: str, value: Any) -> Problem | None:

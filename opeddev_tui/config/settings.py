@@ -1,7 +1,7 @@
 """Owns what can be set: every setting with its type, range, default and one sentence of help.
 
 A setting that Transformers, PEFT or GenerationConfig already names keeps that name. ``config.toml`` at
-the project's top level is written from here (``opeddev_tui.config.render_default``), so the two agree.
+the project's top level is written from here (``opeddev_tui.config.loading.render_default``), so the two agree.
 """
 
 import re

@@ -17,9 +17,9 @@ import tomli_w
 from msgspec import Struct
 from msgspec.structs import fields
 
+from opeddev_tui.config.setting_rules import semantic_problem
+from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problem, Problems, SettingsProblem
-from opeddev_tui.setting_rules import semantic_problem
-from opeddev_tui.settings import Settings
 
 ENVIRONMENT_PREFIX = "OPEDDEV_"
 CONFIG_NAME = "config.toml"

@@ -1,0 +1,1 @@
+"""Settings: their types, and the layers they are read from."""
