@@ -69,7 +69,7 @@ def write_run(folder: Path, run: str, steps: int) -> None:
     """Write the journal of a run of ``steps`` optimizer steps with five metrics each."""
     from opeddev_tui import events as ev
     from opeddev_tui.config import loading
-    from opeddev_tui.workspace import Workspace
+    from opeddev_tui.workspace.paths import Workspace
 
     (folder / "config.toml").touch()
     path = Workspace(folder, loading.load(folder).settings.paths).run_folder(run)

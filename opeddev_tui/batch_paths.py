@@ -6,7 +6,7 @@ from pathlib import Path
 from opeddev_tui import folder_files, hub_source, split_names
 from opeddev_tui.config import settings
 from opeddev_tui.errors import DataProblem, SettingsProblem
-from opeddev_tui.workspace import expand
+from opeddev_tui.workspace.paths import expand
 
 
 def resolve(workspace: Path, text_path: str) -> Path:

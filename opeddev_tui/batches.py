@@ -22,7 +22,7 @@ from opeddev_tui.row_forms import family
 from opeddev_tui.row_schemas import read_examples
 from opeddev_tui.rows import Example
 from opeddev_tui.text import clean_line
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 HOLDOUT = "hold-out"
 

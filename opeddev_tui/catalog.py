@@ -20,7 +20,7 @@ from opeddev_tui.files import folder_size, free_space, write_atomic
 from opeddev_tui.format import size
 from opeddev_tui.history import RunRecord, finished_steps, list_runs
 from opeddev_tui.manifest import settings_of
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 
 class Entry(Struct, frozen=True):

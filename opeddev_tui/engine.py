@@ -27,10 +27,10 @@ from opeddev_tui.files import write_atomic
 from opeddev_tui.fingerprint import file_hashes
 from opeddev_tui.history import list_runs
 from opeddev_tui.journal import Journal, read
-from opeddev_tui.lock import RunLock
 from opeddev_tui.run import Ending, Run, RunParts
 from opeddev_tui.steps import StepPlan, plan_step
-from opeddev_tui.workspace import Workspace, new_run_id
+from opeddev_tui.workspace.lock import RunLock
+from opeddev_tui.workspace.paths import Workspace, new_run_id
 
 _LOG = logging.getLogger(__name__)
 

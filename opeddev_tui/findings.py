@@ -16,7 +16,7 @@ from opeddev_tui.plot_examples import grade_words
 from opeddev_tui.report_tables import Table
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.worddiff import Piece, word_differences
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 _BLANK = re.compile(r"\s*(?:\n[^\S\n]*){4,}")
 

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from opeddev_tui.journal import read
 from opeddev_tui.state import RunState, Status, reduce
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 
 class RunRecord(Struct, frozen=True):

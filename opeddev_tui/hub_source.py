@@ -17,7 +17,7 @@ from opeddev_tui.errors import DataProblem, SettingsProblem
 from opeddev_tui.files import write_atomic
 from opeddev_tui.folder_files import SUFFIXES
 from opeddev_tui.text import clean_line
-from opeddev_tui.workspace import hub_record
+from opeddev_tui.workspace.paths import hub_record
 
 _SOURCE = re.compile(r"hub:([\w.-]+/[\w.-]+)((?:/[\w.-]+)*)(?:@([\w./-]+))?(?::([\w.-]+))?")
 # more than this is seldom meant for fine-tuning a small model, in bytes

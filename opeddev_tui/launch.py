@@ -30,8 +30,8 @@ from opeddev_tui.errors import BusyProblem, TrainingProblem
 from opeddev_tui.events import AFTERWARDS, Sink
 from opeddev_tui.files import told_clearly
 from opeddev_tui.live_file import LiveFile
-from opeddev_tui.lock import RunLock, busy, lock_holder
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.lock import RunLock, busy, lock_holder
+from opeddev_tui.workspace.paths import Workspace
 
 if TYPE_CHECKING:
     import subprocess

@@ -29,8 +29,8 @@ from opeddev_tui.events import (
     SamplesStreaming,
     Sink,
 )
-from opeddev_tui.lock import Holder, who_trains
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.lock import Holder, who_trains
+from opeddev_tui.workspace.paths import Workspace
 
 # seconds between two writings
 _EVERY = 0.25

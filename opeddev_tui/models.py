@@ -14,7 +14,7 @@ from opeddev_tui.causal_lm import CausalLM
 from opeddev_tui.checkpoints import Manifest, read_manifest
 from opeddev_tui.config import settings as st
 from opeddev_tui.errors import ModelProblem
-from opeddev_tui.stores import located
+from opeddev_tui.workspace.store import located
 
 # what the libraries raise for a model that is not there, not whole or not one they know
 _LOADING = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)

@@ -17,10 +17,10 @@ from opeddev_tui.errors import TrainingProblem
 from opeddev_tui.files import told_clearly
 from opeddev_tui.format import moment
 from opeddev_tui.journal import Journal, read
-from opeddev_tui.lock import RunLock, lock_holder
 from opeddev_tui.state import RunState, reduce
 from opeddev_tui.text import clean, clean_line
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.lock import RunLock, lock_holder
+from opeddev_tui.workspace.paths import Workspace
 
 TITLE = "# Observations\n"
 # a training of this process may still be giving its lock back

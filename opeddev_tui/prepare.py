@@ -20,7 +20,7 @@ from opeddev_tui.precision import resolve_precision
 from opeddev_tui.rows import Example, Message
 from opeddev_tui.scoring import Holdout
 from opeddev_tui.steps import StepPlan
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 
 class StepTokens(Struct, frozen=True):

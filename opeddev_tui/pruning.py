@@ -8,7 +8,7 @@ from msgspec import Struct
 from opeddev_tui import checkpoints
 from opeddev_tui.catalog import Entry
 from opeddev_tui.files import folder_size
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 
 class Aside(Struct, frozen=True):

@@ -12,7 +12,7 @@ from opeddev_tui import checkpoints
 from opeddev_tui.history import status_of
 from opeddev_tui.state import RunState
 from opeddev_tui.text import clean_line
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 
 class Recovery(Struct, frozen=True):

@@ -26,7 +26,7 @@ from opeddev_tui.journal import read
 from opeddev_tui.manifest import RunManifest
 from opeddev_tui.state import reduce
 from opeddev_tui.steps import StepPlan
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 # sections that change no weights: those of today are used
 _TODAYS = ("paths", "notify", "ui")

@@ -24,7 +24,7 @@ from opeddev_tui.findings import Example, Findings, collect
 from opeddev_tui.history import RunRecord
 from opeddev_tui.text import clean_line
 from opeddev_tui.worddiff import Piece
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -21,7 +21,7 @@ from opeddev_tui.precision import device_name, resolve_precision
 from opeddev_tui.prepare import StepTokens
 from opeddev_tui.scoring import Loaded, Scorer
 from opeddev_tui.session import RunFiles, Session
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 
 class Ending(enum.Enum):

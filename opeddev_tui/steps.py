@@ -9,7 +9,7 @@ from opeddev_tui.batches import Batch
 from opeddev_tui.control import StepRequest
 from opeddev_tui.errors import StorageProblem, TrainingProblem
 from opeddev_tui.history import RunRecord, finished_steps
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 
 class StepPlan(Struct, frozen=True):

@@ -15,7 +15,7 @@ from opeddev_tui.evaluation import example_losses
 from opeddev_tui.fingerprint import fingerprint
 from opeddev_tui.precision import autocast, resolve_precision
 from opeddev_tui.rows import Message
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 
 class Tryout:

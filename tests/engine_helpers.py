@@ -24,7 +24,7 @@ from opeddev_tui.deciders import Decider
 from opeddev_tui.history import list_runs
 from opeddev_tui.journal import JournalReader, read
 from opeddev_tui.state import RunState, reduce
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 E = TypeVar("E")
 _WORDS = (

@@ -135,8 +135,8 @@ SCRIPTED = (
 from hostile import asked, hostile_events
 from opeddev_tui import control as ctl
 from opeddev_tui.deciders import ControlDecider, StopRequested
-from opeddev_tui.lock import RunLock
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.lock import RunLock
+from opeddev_tui.workspace.paths import Workspace
 commands = open(folder / "commands", "a", buffering=1)
 
 class Next(Exception):

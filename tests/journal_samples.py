@@ -9,7 +9,7 @@ from opeddev_tui.config.settings import Paths
 from opeddev_tui.history import RunRecord
 from opeddev_tui.journal import Journal
 from opeddev_tui.state import reduce
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 # text that would press keys, open a tag, run a script, be a formula or end a code block
 NASTY = '\x1b]0;title\x07<script>alert(1)</script> $\\frac{1}{0}$ [link](http://example.org) | ``` & "q" \u202e'

@@ -13,7 +13,7 @@ import psutil
 from pty_tools import PYTHON, Terminal, end, until
 
 from opeddev_tui import events as ev
-from opeddev_tui.lock import lock_holder
+from opeddev_tui.workspace.lock import lock_holder
 
 PROGRAM = [PYTHON, "-m", "opeddev_tui"]
 # an epoch of some seconds, and every epoch is asked about

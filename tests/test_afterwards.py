@@ -13,9 +13,9 @@ from opeddev_tui import plots
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import BusyProblem
 from opeddev_tui.launch import attended
-from opeddev_tui.lock import RunLock
 from opeddev_tui.plots import alone, plots_after_step
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.lock import RunLock
+from opeddev_tui.workspace.paths import Workspace
 
 FINISHED = ev.RunFinished(epochs=1, last_checkpoint="c", best_checkpoint="c", best_epoch=1, val_loss=1.0)
 

@@ -15,7 +15,7 @@ from opeddev_tui.commands import decide
 from opeddev_tui.control import MAILBOX_NAME, Control, Decide, Record, SampleNow, send
 from opeddev_tui.errors import TrainingProblem
 from opeddev_tui.journal import Journal
-from opeddev_tui.lock import RunLock
+from opeddev_tui.workspace.lock import RunLock
 
 Make = Callable[..., Path]
 ASK = ("--policy", "ask")

@@ -15,7 +15,7 @@ import pytest
 from places import PROGRAM, SLOW, Place, gone
 from pty_tools import PYTHON, Terminal, until
 
-from opeddev_tui.lock import lock_holder
+from opeddev_tui.workspace.lock import lock_holder
 
 # a person's editor in few lines: it says what it reads, and ends with "done"
 EDITOR = """

@@ -36,7 +36,7 @@ from opeddev_tui import checkpoints, cli
 from opeddev_tui import events as ev
 from opeddev_tui.control import Control, SaveNow, Stop
 from opeddev_tui.errors import BusyProblem, ModelProblem, StorageProblem, TrainingProblem
-from opeddev_tui.lock import RunLock
+from opeddev_tui.workspace.lock import RunLock
 
 Make = Callable[..., Path]
 

@@ -14,10 +14,10 @@ from opeddev_tui.config.settings import Settings, Training
 from opeddev_tui.control import Control, Decide, Record
 from opeddev_tui.errors import BusyProblem, StorageProblem
 from opeddev_tui.journal import read
-from opeddev_tui.lock import RunLock
 from opeddev_tui.state import reduce
 from opeddev_tui.ui.situation import whats_next
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.lock import RunLock
+from opeddev_tui.workspace.paths import Workspace
 
 
 @pytest.fixture

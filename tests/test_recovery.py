@@ -28,7 +28,7 @@ from opeddev_tui.ui.provider import Provider
 from opeddev_tui.ui.scan import Scan
 from opeddev_tui.ui.screens.recovery import RecoveryScreen
 from opeddev_tui.ui.view import View
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 
 def died(folder: Path, events: list[ev.AnyEvent]) -> Workspace:

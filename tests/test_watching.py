@@ -15,7 +15,7 @@ from pty_tools import PYTHON, Terminal, until
 from tmux_tools import Tmux
 
 from opeddev_tui import events as ev
-from opeddev_tui.lock import RunLock, lock_holder
+from opeddev_tui.workspace.lock import RunLock, lock_holder
 
 GOES_ON = "The training goes on"
 
@@ -246,8 +246,8 @@ from engine import ScriptedEngine
 from opeddev_tui.config import loading
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.run import run_app
-from opeddev_tui.lock import RunLock
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.lock import RunLock
+from opeddev_tui.workspace.paths import Workspace
 root = Path(sys.argv[1])
 loaded = config.load(root)
 
@@ -302,7 +302,7 @@ import engine_helpers
 from opeddev_tui import events as ev
 from opeddev_tui.journal import Journal
 from opeddev_tui.live_file import LiveFile
-from opeddev_tui.lock import RunLock
+from opeddev_tui.workspace.lock import RunLock
 from scenes import opening
 workspace = engine_helpers.workspace_of(Path(sys.argv[1]))
 

@@ -29,7 +29,7 @@ from tmux_tools import Tmux
 from opeddev_tui import checkpoints
 from opeddev_tui import events as ev
 from opeddev_tui.journal import JournalReader
-from opeddev_tui.lock import who_trains
+from opeddev_tui.workspace.lock import who_trains
 
 # modes that must be off at the end (mouse in all its forms, focus, bracketed paste, alternate screen), and the cursor
 OFF = ("1000", "1002", "1003", "1004", "1006", "1049", "2004")

@@ -22,7 +22,7 @@ from pty_tools import PYTHON, until
 
 from opeddev_tui.events import RunStarted
 from opeddev_tui.journal import read
-from opeddev_tui.lock import lock_holder
+from opeddev_tui.workspace.lock import lock_holder
 
 PAIRS = {
     "train, train": (["train"], ["train"]),

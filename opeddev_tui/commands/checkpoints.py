@@ -20,7 +20,7 @@ from opeddev_tui.format import duration, number, share, size
 from opeddev_tui.history import read_run
 from opeddev_tui.manifest import difference, settings_of
 from opeddev_tui.text import clean, clean_line
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 NAMES = "latest, best, step1, step1:3 (its epoch), run/checkpoint-75, or a folder"
 

@@ -9,9 +9,9 @@ from opeddev_tui.control import Decide, send
 from opeddev_tui.errors import Problem, TrainingProblem
 from opeddev_tui.events import Choice, Decided, DecisionAwaited
 from opeddev_tui.journal import JournalReader
-from opeddev_tui.lock import lock_holder
 from opeddev_tui.state import RunState
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.lock import lock_holder
+from opeddev_tui.workspace.paths import Workspace
 
 # how long a training may take to record an answer, and between two looks
 PATIENCE_SECONDS = 30.0

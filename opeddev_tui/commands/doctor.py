@@ -13,7 +13,7 @@ from opeddev_tui import manifest
 from opeddev_tui.commands.options import add_workspace, load_settings
 from opeddev_tui.files import free_space, nearest_existing
 from opeddev_tui.format import size
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 
 def add(parser: argparse.ArgumentParser) -> None:

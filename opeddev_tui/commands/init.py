@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from opeddev_tui.config.loading import load
-from opeddev_tui.setup import make_workspace
+from opeddev_tui.workspace.setup import make_workspace
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ from opeddev_tui.commands.options import add_workspace, load_settings
 from opeddev_tui.editor import edit
 from opeddev_tui.errors import TrainingProblem
 from opeddev_tui.observations import annotate
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 
 def add(parser: argparse.ArgumentParser) -> None:

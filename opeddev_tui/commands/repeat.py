@@ -11,7 +11,7 @@ from opeddev_tui.console import ConsoleView
 from opeddev_tui.control import Control, Stop
 from opeddev_tui.text import clean
 from opeddev_tui.ui.signals import received
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -14,9 +14,9 @@ from opeddev_tui.batches import find_batches
 from opeddev_tui.commands.options import add_workspace, load_settings
 from opeddev_tui.errors import Problem
 from opeddev_tui.history import RunRecord, finished_steps, list_runs, status_of
-from opeddev_tui.lock import who_trains
 from opeddev_tui.text import clean_line
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.lock import who_trains
+from opeddev_tui.workspace.paths import Workspace
 
 
 def add(parser: argparse.ArgumentParser) -> None:

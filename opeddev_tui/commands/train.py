@@ -12,7 +12,7 @@ from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.console import ConsoleView
 from opeddev_tui.control import Control, StepRequest, Stop
 from opeddev_tui.ui.signals import received
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from opeddev_tui.config.loading import CONFIG_NAME, load
 from opeddev_tui.demo.dataset import write_dataset
 from opeddev_tui.files import write_atomic
-from opeddev_tui.setup import make_workspace
+from opeddev_tui.workspace.setup import make_workspace
 
 MODEL = "models/tiny-qwen3"
 

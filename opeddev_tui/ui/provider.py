@@ -17,11 +17,11 @@ from opeddev_tui.control import AnyCommand, send
 from opeddev_tui.history import status_of
 from opeddev_tui.journal import JournalReader, length
 from opeddev_tui.live_file import read_live
-from opeddev_tui.lock import lock_holder, who_trains
-from opeddev_tui.setup import make_workspace
 from opeddev_tui.state import RunState, reduce
 from opeddev_tui.ui.view import RunRow, Watched
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.lock import lock_holder, who_trains
+from opeddev_tui.workspace.paths import Workspace
+from opeddev_tui.workspace.setup import make_workspace
 
 LOG_BYTES = 300_000
 

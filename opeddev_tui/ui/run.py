@@ -25,7 +25,7 @@ from opeddev_tui.ui.own_session import Owner, first_terminal
 from opeddev_tui.ui.signals import Received, received
 from opeddev_tui.ui.terminal import OutputGuard, output_guard
 from opeddev_tui.ui.turns import new_event_loop
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 _LOG = logging.getLogger(__name__)
 # how the app was left for the demo

@@ -16,7 +16,7 @@ from opeddev_tui import catalog, checkpoints, pruning
 from opeddev_tui.catalog import Entry, Shelf, read_shelf
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.ui.task_base import TaskBase
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 
 class Model(Protocol):

@@ -13,7 +13,7 @@ from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.control import AnyCommand, Control, Decide, Pause, Resume, SampleNow, SaveNow, StepRequest, Stop
 from opeddev_tui.events import Sink
 from opeddev_tui.journal import Journal
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 
 class ScriptedEngine:

@@ -22,7 +22,7 @@ from opeddev_tui import events as ev
 from opeddev_tui.config import loading
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.scan import Scan
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 CODE = """<section class="cards">
   <style>.cards { display: flex; gap: 1rem; justify-content: center; }</style>

@@ -23,7 +23,7 @@ from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.scan import Scan
 from opeddev_tui.ui.screens.recovery import RecoveryScreen
 from opeddev_tui.ui.view import BatchRow
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 SIZES = ((80, 24), (120, 40), (200, 60))
 PER_EPOCH = 50

@@ -21,7 +21,7 @@ from opeddev_tui.journal import Journal
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.scan import Scan
 from opeddev_tui.ui.screens.checkpoints import CheckpointsScreen
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 LORA_RUN = "20260102-000000-step1-lora-beef"
 

@@ -21,7 +21,7 @@ from opeddev_tui.state import RunState, reduce
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.scan import Scan
 from opeddev_tui.ui.view import BatchRow, RunRow
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 LARGE = (200, 60)
 AT = 1_700_000_000.0

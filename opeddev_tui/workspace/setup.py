@@ -8,7 +8,7 @@ from pathlib import Path
 from opeddev_tui.config.loading import CONFIG_NAME, load, render_default
 from opeddev_tui.config.settings import HUB_PREFIX
 from opeddev_tui.files import told_clearly, write_atomic
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 
 def make_workspace(root: Path) -> list[Path]:

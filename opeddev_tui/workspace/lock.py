@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from opeddev_tui.errors import BusyProblem
 from opeddev_tui.files import told_clearly
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.paths import Workspace
 
 # between two looks at a lock that another process holds, in seconds
 _LOOK_SECONDS = 0.05

@@ -7,11 +7,12 @@ from pathlib import Path
 import engine_helpers as eh
 import pytest
 
-from opeddev_tui import checkpoints, stores
+from opeddev_tui import checkpoints
 from opeddev_tui import events as ev
 from opeddev_tui.catalog import list_entries
 from opeddev_tui.cli import main
-from opeddev_tui.stores import OWNER, RECORD, claim, folder_of, home_of, located, named
+from opeddev_tui.workspace import store as stores
+from opeddev_tui.workspace.store import OWNER, RECORD, claim, folder_of, home_of, located, named
 
 ONE_EPOCH = {"training.num_train_epochs": 1}
 

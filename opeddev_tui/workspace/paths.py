@@ -7,10 +7,10 @@ import secrets
 import time
 from pathlib import Path
 
-from opeddev_tui import stores
 from opeddev_tui.config.settings import Paths
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.files import told_clearly
+from opeddev_tui.workspace import store as stores
 
 SPECS = ".specs"
 # how often a lock is tried for before it counts as held

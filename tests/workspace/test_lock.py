@@ -9,9 +9,9 @@ import pytest
 
 from opeddev_tui.config.settings import Paths
 from opeddev_tui.errors import BusyProblem, StorageProblem
-from opeddev_tui.lock import FileLock, described_holder
 from opeddev_tui.plots import alone
-from opeddev_tui.workspace import Workspace
+from opeddev_tui.workspace.lock import FileLock, described_holder
+from opeddev_tui.workspace.paths import Workspace
 
 
 def test_one_holder_at_a_time_and_its_words_can_be_read(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_patience_waits_for_the_holder(tmp_path: Path) -> None:
 
 def test_the_lock_ends_with_a_killed_process(tmp_path: Path) -> None:
     code = (
-        "import sys, pathlib; from opeddev_tui.lock import FileLock\n"
+        "import sys, pathlib; from opeddev_tui.workspace.lock import FileLock\n"
         "lock = FileLock(pathlib.Path(sys.argv[1])); print(lock.acquire(), flush=True); sys.stdin.read()"
     )
     path = tmp_path / "a.lock"

@@ -1,0 +1,1 @@
+"""The layout of a workspace on disk, its lock and its place in the model store."""
