@@ -123,10 +123,10 @@ def one_case(root: Path) -> dict[str, Any]:
     import sklearn.linear_model  # noqa: F401
     import transformers.models.qwen3.modeling_qwen3  # noqa: F401
 
-    from opeddev_tui import events as ev
     from opeddev_tui.config import loading
-    from opeddev_tui.control import Control, StepRequest
     from opeddev_tui.engine import train_steps
+    from opeddev_tui.runs import events as ev
+    from opeddev_tui.runs.control import Control, StepRequest
 
     found: dict[str, Any] = {"phases": {}}
     phase = ""

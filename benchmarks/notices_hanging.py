@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import engine_helpers
 
-from opeddev_tui.events import Progress, RunFinished, RunStarted
+from opeddev_tui.runs.events import Progress, RunFinished, RunStarted
 
 VARIABLE = "OPEDDEV_NOTIFY_URLS"
 

@@ -22,10 +22,10 @@ from opeddev_tui.cli import ENVIRONMENT
 for name, value in ENVIRONMENT.items():
     os.environ.setdefault(name, value)
 
-from opeddev_tui import events as ev
 from opeddev_tui import launch
 from opeddev_tui.config import loading
-from opeddev_tui.control import Control, StepRequest
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.control import Control, StepRequest
 from opeddev_tui.ui import run
 
 STEP = 0.01

@@ -67,8 +67,8 @@ def first_frame(folder: Path, rounds: int = 9) -> list[Row]:
 
 def write_run(folder: Path, run: str, steps: int) -> None:
     """Write the journal of a run of ``steps`` optimizer steps with five metrics each."""
-    from opeddev_tui import events as ev
     from opeddev_tui.config import loading
+    from opeddev_tui.runs import events as ev
     from opeddev_tui.workspace.paths import Workspace
 
     (folder / "config.toml").touch()

@@ -12,14 +12,15 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from opeddev_tui import checkpoints, decision, human
+from opeddev_tui import checkpoints, decision
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problem, StorageProblem
-from opeddev_tui.events import GradesMeasured, checkpoint_name
 from opeddev_tui.files import folder_size, free_space, write_atomic
 from opeddev_tui.format import size
-from opeddev_tui.history import RunRecord, finished_steps, list_runs
-from opeddev_tui.manifest import settings_of
+from opeddev_tui.runs import ratings as human
+from opeddev_tui.runs.events import GradesMeasured, checkpoint_name
+from opeddev_tui.runs.history import RunRecord, finished_steps, list_runs
+from opeddev_tui.runs.manifest import settings_of
 from opeddev_tui.workspace.paths import Workspace
 
 

@@ -16,8 +16,8 @@ import msgspec
 from msgspec import Struct
 
 from opeddev_tui.errors import StorageProblem
-from opeddev_tui.events import CheckpointSaved, checkpoint_name
 from opeddev_tui.files import sync_folder, told_clearly, write_atomic
+from opeddev_tui.runs.events import CheckpointSaved, checkpoint_name
 
 MANIFEST = "MANIFEST.json"
 _NAME = re.compile(r"checkpoint-(\d+)")

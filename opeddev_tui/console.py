@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from opeddev_tui import events as ev
 from opeddev_tui.format import size
-from opeddev_tui.state import RunState
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean, clean_line
 
 

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from opeddev_tui.control import AnyCommand, Control, Decide, Stop
-from opeddev_tui.events import Decided, DecisionAwaited
+from opeddev_tui.runs.control import AnyCommand, Control, Decide, Stop
+from opeddev_tui.runs.events import Decided, DecisionAwaited
 
 
 class StopRequested(Exception):

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from opeddev_tui.events import HoldoutEvaluated, Verdict
 from opeddev_tui.intervals import percentile_interval, resampled_sums
+from opeddev_tui.runs.events import HoldoutEvaluated, Verdict
 
 
 class Limits(Struct, frozen=True):

@@ -14,20 +14,21 @@ import msgspec
 import torch
 from msgspec import Struct
 
-from opeddev_tui import events as ev
-from opeddev_tui import hardware, logs, manifest, models, prepare, training
+from opeddev_tui import hardware, models, prepare, training
 from opeddev_tui.batches import StepData, find_batches
-from opeddev_tui.bus import Bus, Guarded
 from opeddev_tui.config.loading import LoadedSettings
-from opeddev_tui.control import Control, StepRequest
 from opeddev_tui.deciders import ControlDecider, Decider, RuleDecider
 from opeddev_tui.errors import Problem
-from opeddev_tui.events import Sink
 from opeddev_tui.files import write_atomic
 from opeddev_tui.fingerprint import file_hashes
-from opeddev_tui.history import list_runs
-from opeddev_tui.journal import Journal, read
 from opeddev_tui.run import Ending, Run, RunParts
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs import log, manifest
+from opeddev_tui.runs.bus import Bus, Guarded
+from opeddev_tui.runs.control import Control, StepRequest
+from opeddev_tui.runs.events import Sink
+from opeddev_tui.runs.history import list_runs
+from opeddev_tui.runs.journal import Journal, read
 from opeddev_tui.steps import StepPlan, plan_step
 from opeddev_tui.workspace.lock import RunLock
 from opeddev_tui.workspace.paths import Workspace, new_run_id
@@ -92,7 +93,7 @@ class Engine(Struct, frozen=True):
         self.control.open_mailbox(folder)
         past = read(folder)
         journal = Journal(folder)
-        bus = Bus(journal, [self.sink, logs.EventLog()], past)
+        bus = Bus(journal, [self.sink, log.EventLog()], past)
         for event in past:
             self.sink.emit(event)
         try:

@@ -10,7 +10,7 @@ from opeddev_tui.config import settings as st
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.files import sync_folder, told_clearly
 from opeddev_tui.format import number
-from opeddev_tui.history import RunRecord
+from opeddev_tui.runs.history import RunRecord
 
 
 def export(entry: Entry, record: RunRecord, settings: st.Settings, target: Path, *, adapter: bool = False) -> Path:

@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Struct
 
 from opeddev_tui.errors import SettingsProblem
-from opeddev_tui.events import AnyEvent, EpochFinished, GradesMeasured, HardwareSampled, Progress, RunStarted
 from opeddev_tui.files import told_clearly, write_atomic
+from opeddev_tui.runs.events import AnyEvent, EpochFinished, GradesMeasured, HardwareSampled, Progress, RunStarted
 
 
 class Scalar(Struct, frozen=True):

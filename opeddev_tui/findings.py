@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from opeddev_tui import forecast, manifest, plots, series
+from opeddev_tui import forecast, plots, series
 from opeddev_tui import report_tables as tables
-from opeddev_tui.history import RunRecord
-from opeddev_tui.manifest import RunManifest
 from opeddev_tui.plot_examples import grade_words
 from opeddev_tui.report_tables import Table
+from opeddev_tui.runs import manifest
+from opeddev_tui.runs.history import RunRecord
+from opeddev_tui.runs.manifest import RunManifest
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.worddiff import Piece, word_differences
 from opeddev_tui.workspace.paths import Workspace

@@ -6,7 +6,7 @@ from typing import Any
 
 import psutil
 
-from opeddev_tui.events import HardwareSampled
+from opeddev_tui.runs.events import HardwareSampled
 
 
 @functools.cache

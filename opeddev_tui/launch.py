@@ -21,15 +21,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opeddev_tui import events as ev
-from opeddev_tui.bus import FanOut
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.config.settings import Settings
-from opeddev_tui.control import Control, StepRequest
 from opeddev_tui.errors import BusyProblem, TrainingProblem
-from opeddev_tui.events import AFTERWARDS, Sink
 from opeddev_tui.files import told_clearly
-from opeddev_tui.live_file import LiveFile
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.bus import FanOut
+from opeddev_tui.runs.control import Control, StepRequest
+from opeddev_tui.runs.events import AFTERWARDS, Sink
+from opeddev_tui.runs.live_file import LiveFile
 from opeddev_tui.workspace.lock import RunLock, busy, lock_holder
 from opeddev_tui.workspace.paths import Workspace
 

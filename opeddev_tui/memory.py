@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from opeddev_tui.config import settings as st
-from opeddev_tui.events import MemoryEstimated
+from opeddev_tui.runs.events import MemoryEstimated
 
 _ADAM_BYTES = 8
 _MASTER_BYTES = 4

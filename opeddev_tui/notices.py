@@ -4,9 +4,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from opeddev_tui import events as ev
 from opeddev_tui.config.settings import Notify
-from opeddev_tui.state import RunState
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean, clean_line
 
 # the names of the switches in settings.notify

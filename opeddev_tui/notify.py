@@ -15,13 +15,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from opeddev_tui import events as ev
-from opeddev_tui.bus import FanOut, Guarded
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problem, SettingsProblem
-from opeddev_tui.events import Sink
 from opeddev_tui.notices import Notice, Notices
 from opeddev_tui.notify_addresses import masked, read_addresses
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.bus import FanOut, Guarded
+from opeddev_tui.runs.events import Sink
 
 _LOG = logging.getLogger(__name__)
 _MOST_WAITING = 16

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from opeddev_tui.forecast import Fit, Forecast
 from opeddev_tui.intervals import wilson
+from opeddev_tui.runs.state import RunState
 from opeddev_tui.series import StepPoint, loss_interval
-from opeddev_tui.state import RunState
 from opeddev_tui.text import clean_line
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import psutil
 from msgspec import Struct
 
 from opeddev_tui import checkpoints
-from opeddev_tui.history import status_of
-from opeddev_tui.state import RunState
+from opeddev_tui.runs.history import status_of
+from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import Workspace
 

@@ -12,19 +12,20 @@ import torch
 from msgspec import Struct
 from msgspec.structs import replace
 
-from opeddev_tui import checkpoints, manifest, models, prepare
-from opeddev_tui import events as ev
+from opeddev_tui import checkpoints, models, prepare
 from opeddev_tui.batches import find_batches
 from opeddev_tui.config.loading import Layer, LoadedSettings, resolve
 from opeddev_tui.config.settings import Settings
-from opeddev_tui.control import Control, StepRequest
 from opeddev_tui.deciders import RecordedDecider
 from opeddev_tui.engine import train_steps
 from opeddev_tui.errors import TrainingProblem
 from opeddev_tui.fingerprint import file_hashes
-from opeddev_tui.journal import read
-from opeddev_tui.manifest import RunManifest
-from opeddev_tui.state import reduce
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs import manifest
+from opeddev_tui.runs.control import Control, StepRequest
+from opeddev_tui.runs.journal import read
+from opeddev_tui.runs.manifest import RunManifest
+from opeddev_tui.runs.state import reduce
 from opeddev_tui.steps import StepPlan
 from opeddev_tui.workspace.paths import Workspace
 

@@ -21,7 +21,7 @@ from opeddev_tui import plots, series
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.files import write_atomic
 from opeddev_tui.findings import Example, Findings, collect
-from opeddev_tui.history import RunRecord
+from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.text import clean_line
 from opeddev_tui.worddiff import Piece
 from opeddev_tui.workspace.paths import Workspace

@@ -12,11 +12,11 @@ from msgspec import Struct
 from opeddev_tui import series
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.format import interval, number, share, size
-from opeddev_tui.history import RunRecord
-from opeddev_tui.human import scores
 from opeddev_tui.intervals import wilson
-from opeddev_tui.manifest import RunManifest
-from opeddev_tui.state import RunState
+from opeddev_tui.runs.history import RunRecord
+from opeddev_tui.runs.manifest import RunManifest
+from opeddev_tui.runs.ratings import scores
+from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
 
 

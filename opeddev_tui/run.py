@@ -8,17 +8,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from opeddev_tui import catalog, checkpoints, models, training
-from opeddev_tui import events as ev
 from opeddev_tui.batches import StepData
-from opeddev_tui.bus import Bus
 from opeddev_tui.causal_lm import CausalLM
 from opeddev_tui.config import settings as st
-from opeddev_tui.control import Control
 from opeddev_tui.deciders import Decider, StopRequested
 from opeddev_tui.errors import ModelProblem
 from opeddev_tui.fingerprint import parameter_counts
 from opeddev_tui.precision import device_name, resolve_precision
 from opeddev_tui.prepare import StepTokens
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.bus import Bus
+from opeddev_tui.runs.control import Control
 from opeddev_tui.scoring import Loaded, Scorer
 from opeddev_tui.session import RunFiles, Session
 from opeddev_tui.workspace.paths import Workspace

@@ -12,15 +12,15 @@ import torch
 from msgspec import Struct
 
 from opeddev_tui import evaluation, generation, memory
-from opeddev_tui import events as ev
 from opeddev_tui.agreement import agreement, classifier_exact
-from opeddev_tui.bus import Bus
 from opeddev_tui.causal_lm import CausalLM, Tokenizer
 from opeddev_tui.chat import ChatEncoder, LeftPadCollator, TokenRow
 from opeddev_tui.config import settings as st
 from opeddev_tui.fingerprint import fingerprint
 from opeddev_tui.precision import Precision, autocast
 from opeddev_tui.rows import Example, parse_grade
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.bus import Bus
 
 # how often a long scoring says how far it is: silence would be taken for a stall
 PULSE_SECONDS = 10.0

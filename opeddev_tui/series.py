@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from opeddev_tui.events import GradesMeasured, HoldoutEvaluated
-from opeddev_tui.history import RunRecord
 from opeddev_tui.intervals import CONFIDENCE, percentile_interval, resampled_sums
-from opeddev_tui.state import RunState
+from opeddev_tui.runs.events import GradesMeasured, HoldoutEvaluated
+from opeddev_tui.runs.history import RunRecord
+from opeddev_tui.runs.state import RunState
 
 if TYPE_CHECKING:
     from opeddev_tui.intervals import Numbers

@@ -12,13 +12,16 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from opeddev_tui import checkpoints, decision, hardware, human, metrics, observations
-from opeddev_tui import control as ctl
-from opeddev_tui import events as ev
-from opeddev_tui.bus import Bus
+from opeddev_tui import checkpoints, decision, hardware
 from opeddev_tui.config import settings as st
 from opeddev_tui.deciders import Decider, StopRequested
 from opeddev_tui.errors import StorageProblem
+from opeddev_tui.runs import control as ctl
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs import metrics_csv as metrics
+from opeddev_tui.runs import notes as observations
+from opeddev_tui.runs import ratings
+from opeddev_tui.runs.bus import Bus
 from opeddev_tui.scoring import Scorer
 from opeddev_tui.training import NonFiniteLoss, Wish
 
@@ -215,7 +218,7 @@ class Session:
         )
 
     def _human_scores(self) -> dict[int, float]:
-        return human.shares(self._bus.state)
+        return ratings.shares(self._bus.state)
 
     # --- checkpoints ----------------------------------------------------------------------------------------
 

@@ -6,9 +6,9 @@ from msgspec import Struct
 
 from opeddev_tui import checkpoints
 from opeddev_tui.batches import Batch
-from opeddev_tui.control import StepRequest
 from opeddev_tui.errors import StorageProblem, TrainingProblem
-from opeddev_tui.history import RunRecord, finished_steps
+from opeddev_tui.runs.control import StepRequest
+from opeddev_tui.runs.history import RunRecord, finished_steps
 from opeddev_tui.workspace.paths import Workspace
 
 

@@ -23,9 +23,9 @@ from opeddev_tui.causal_lm import CausalLM, Tokenizer
 from opeddev_tui.chat import LeftPadCollator, TokenRow
 from opeddev_tui.config import settings as st
 from opeddev_tui.errors import SettingsProblem, TrainingProblem
-from opeddev_tui.events import Progress, finite
 from opeddev_tui.files import told_clearly, unwritable
 from opeddev_tui.precision import Precision, resolve_precision
+from opeddev_tui.runs.events import Progress, finite
 from opeddev_tui.sampler import LikeLengthSampler
 
 # what torch's zip writer says when a file cannot be written; it is a plain RuntimeError

@@ -17,13 +17,13 @@ from typing import TypeVar
 import tomli_w
 
 from opeddev_tui import checkpoints
-from opeddev_tui import events as ev
 from opeddev_tui.config import loading
-from opeddev_tui.control import Control
 from opeddev_tui.deciders import Decider
-from opeddev_tui.history import list_runs
-from opeddev_tui.journal import JournalReader, read
-from opeddev_tui.state import RunState, reduce
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.control import Control
+from opeddev_tui.runs.history import list_runs
+from opeddev_tui.runs.journal import JournalReader, read
+from opeddev_tui.runs.state import RunState, reduce
 from opeddev_tui.workspace.paths import Workspace
 
 E = TypeVar("E")
@@ -200,8 +200,8 @@ def train(
     overrides: Sequence[str] = (),
 ) -> list[str]:
     """Train in this process with the real engine; return the ids of the runs."""
-    from opeddev_tui.control import StepRequest
     from opeddev_tui.engine import train_steps
+    from opeddev_tui.runs.control import StepRequest
 
     return train_steps(
         root,

@@ -19,8 +19,8 @@ from typing import Self
 from pty_tools import PYTHON, Terminal, until
 from tmux_tools import Tmux, window
 
-from opeddev_tui import events as ev
-from opeddev_tui.control import Record, send
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.control import Record, send
 
 ESC, ST, BEL = "\x1b", "\x1b\\", "\x07"
 CLIPBOARD = "Zm9yZ2Vk"  # "forged"
@@ -133,7 +133,7 @@ SCRIPTED = (
     _HOOKED
     + r"""
 from hostile import asked, hostile_events
-from opeddev_tui import control as ctl
+from opeddev_tui.runs import control as ctl
 from opeddev_tui.deciders import ControlDecider, StopRequested
 from opeddev_tui.workspace.lock import RunLock
 from opeddev_tui.workspace.paths import Workspace

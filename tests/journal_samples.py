@@ -4,11 +4,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from opeddev_tui import events as ev
 from opeddev_tui.config.settings import Paths
-from opeddev_tui.history import RunRecord
-from opeddev_tui.journal import Journal
-from opeddev_tui.state import reduce
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.history import RunRecord
+from opeddev_tui.runs.journal import Journal
+from opeddev_tui.runs.state import reduce
 from opeddev_tui.workspace.paths import Workspace
 
 # text that would press keys, open a tag, run a script, be a formula or end a code block

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from opeddev_tui import events as ev
+from opeddev_tui.runs import events as ev
 
 Moment = Callable[[ev.AnyEvent], bool]
 

@@ -12,7 +12,7 @@ import engine_helpers as helpers
 import psutil
 from pty_tools import PYTHON, Terminal, end, until
 
-from opeddev_tui import events as ev
+from opeddev_tui.runs import events as ev
 from opeddev_tui.workspace.lock import lock_holder
 
 PROGRAM = [PYTHON, "-m", "opeddev_tui"]

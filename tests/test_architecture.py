@@ -12,7 +12,7 @@ HEAVY = ("torch", "transformers", "datasets", "peft", "accelerate", "sklearn", "
 
 
 @pytest.mark.parametrize(
-    "module", ["opeddev_tui.ui.app", "opeddev_tui.cli", "opeddev_tui.commands.status", "opeddev_tui.state"]
+    "module", ["opeddev_tui.ui.app", "opeddev_tui.cli", "opeddev_tui.commands.status", "opeddev_tui.runs.state"]
 )
 def test_it_is_imported_without_the_training_stack(module: str) -> None:
     code = f"import sys, {module}; print(*sorted(set(sys.modules) & set({HEAVY!r})))"

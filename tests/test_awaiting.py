@@ -6,10 +6,10 @@ from pathlib import Path
 import engine_helpers as eh
 import pytest
 
-from opeddev_tui import events as ev
-from opeddev_tui import human
-from opeddev_tui.control import Control, Decide, Record, send
-from opeddev_tui.journal import read
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs import ratings
+from opeddev_tui.runs.control import Control, Decide, Record, send
+from opeddev_tui.runs.journal import read
 
 Make = Callable[..., Path]
 ASK = ("--policy", "ask")
@@ -102,7 +102,7 @@ class Rater:
             self._control.request(Decide(epoch=event.epoch, choice="stop" if event.epoch == 3 else "continue"))
 
     def _rate(self, epoch: int, prompt: int) -> Record:
-        left, right = human.sides(epoch, prompt)
+        left, right = ratings.sides(epoch, prompt)
         return Record(
             ev.Rated(epoch=epoch, prompt=prompt, left=left, right=right, preferred=self._preferred, round_seed=epoch)
         )

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from real_files import graded, graded_rows, jsonl
 
-from opeddev_tui import cli, manifest
+from opeddev_tui import cli
 from opeddev_tui.config.loading import load
+from opeddev_tui.runs import manifest
 
 
 @pytest.fixture

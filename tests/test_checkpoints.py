@@ -9,8 +9,8 @@ import pytest
 from engine_helpers import Seen, copy_workspace, final_weights, journal_of, last_run, place_of, states, train
 
 from opeddev_tui import checkpoints
-from opeddev_tui import events as ev
 from opeddev_tui.errors import StorageProblem
+from opeddev_tui.runs import events as ev
 
 FILES = (
     "MANIFEST.json",

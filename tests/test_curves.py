@@ -12,8 +12,8 @@ from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from opeddev_tui import events as ev
-from opeddev_tui.state import RunState, reduce
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.state import RunState, reduce
 from opeddev_tui.ui import curves as module
 from opeddev_tui.ui.curve_data import Look, Palette, loss_series, palette_of, size_points
 from opeddev_tui.ui.curves import CURVES, CurvesView

@@ -8,7 +8,6 @@ import pytest
 import torch
 from sklearn.metrics import cohen_kappa_score
 
-from opeddev_tui import events as ev
 from opeddev_tui import scoring
 from opeddev_tui.agreement import agreement, classifier_exact
 from opeddev_tui.chat import ChatEncoder
@@ -18,6 +17,7 @@ from opeddev_tui.generation import choose_probes, generate
 from opeddev_tui.models import load_model, load_tokenizer
 from opeddev_tui.precision import resolve_precision
 from opeddev_tui.rows import Example, Message
+from opeddev_tui.runs import events as ev
 
 GRADES = range(1, 6)
 

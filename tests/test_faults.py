@@ -33,9 +33,9 @@ from engine_helpers import (
 from transformers import Qwen3ForCausalLM
 
 from opeddev_tui import checkpoints, cli
-from opeddev_tui import events as ev
-from opeddev_tui.control import Control, SaveNow, Stop
 from opeddev_tui.errors import BusyProblem, ModelProblem, StorageProblem, TrainingProblem
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.control import Control, SaveNow, Stop
 from opeddev_tui.workspace.lock import RunLock
 
 Make = Callable[..., Path]

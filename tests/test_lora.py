@@ -12,8 +12,8 @@ from opeddev_tui.catalog import list_entries
 from opeddev_tui.cli import main
 from opeddev_tui.config import loading
 from opeddev_tui.export import export
-from opeddev_tui.history import read_run
 from opeddev_tui.models import load_model
+from opeddev_tui.runs.history import read_run
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +80,8 @@ def test_plain_libraries_load_the_export(
 
 
 def test_an_interrupted_adapter_run_resumes_bit_for_bit(tiny_model: Path, tmp_path: Path) -> None:
-    from opeddev_tui import control as ctl
-    from opeddev_tui import events as ev
+    from opeddev_tui.runs import control as ctl
+    from opeddev_tui.runs import events as ev
 
     roots = [
         helpers.make_workspace(tmp_path / name, tiny_model, rows=12, settings={"lora.enabled": True})

@@ -6,12 +6,12 @@ import engine_helpers as helpers
 import msgspec
 import pytest
 
-from opeddev_tui import events as ev
 from opeddev_tui import memory, models
 from opeddev_tui.config import loading
 from opeddev_tui.config import settings as st
 from opeddev_tui.fingerprint import parameter_counts
 from opeddev_tui.memory import Rows, Sizes
+from opeddev_tui.runs import events as ev
 
 GB = 10**9
 # SmolLM2-135M, from its configuration

@@ -16,7 +16,6 @@ import pytest
 from engine_helpers import Seen
 from msgspec.structs import replace
 
-from opeddev_tui import events as ev
 from opeddev_tui.cli import main
 from opeddev_tui.config.settings import Notify, Settings, Ui
 from opeddev_tui.errors import SettingsProblem
@@ -24,6 +23,7 @@ from opeddev_tui.notices import Notice, Notices
 from opeddev_tui.notify import Lane, Notifier, services, with_notices
 from opeddev_tui.notify_addresses import address_file, masked, read_addresses
 from opeddev_tui.notify_terminal import sequence, terminal
+from opeddev_tui.runs import events as ev
 
 SECRET = "hunter2secret"
 

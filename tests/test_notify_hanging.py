@@ -11,12 +11,12 @@ import journal_samples as js
 import pytest
 from engine_helpers import Seen, make_workspace, start_training, states, workspace_of
 
-from opeddev_tui import events as ev
-from opeddev_tui import logs
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.notices import Notice
 from opeddev_tui.notify import Lane, _as_understood, with_notices
 from opeddev_tui.notify_addresses import address_file
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs import log as logs
 
 SECRET = "canary7f3asecret"
 

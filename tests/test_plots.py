@@ -9,9 +9,9 @@ import pytest
 
 from opeddev_tui import plots
 from opeddev_tui.forecast import fit, forecast
-from opeddev_tui.history import list_runs
 from opeddev_tui.plot_examples import examples_figure
 from opeddev_tui.plot_figures import loss_figure, size_figure
+from opeddev_tui.runs.history import list_runs
 from opeddev_tui.series import points, steps_of
 
 LOSSES = ([4.0, 2.0, 1.5, 1.3], [1.3, 1.0, 0.9, 0.95], [0.9, 0.8, 0.75, 0.76])

@@ -16,12 +16,12 @@ from scenes import BATCHES, PER_EPOCH, awaiting, run_id, trained, training, unti
 from store import publish, settings_of
 
 from opeddev_tui import checkpoints
-from opeddev_tui import events as ev
 from opeddev_tui.commands.status import status
-from opeddev_tui.control import StepRequest
-from opeddev_tui.history import status_of
 from opeddev_tui.recovery import examine, in_words, needs_recovery
-from opeddev_tui.state import reduce
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.control import StepRequest
+from opeddev_tui.runs.history import status_of
+from opeddev_tui.runs.state import reduce
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.offers import kind_of
 from opeddev_tui.ui.provider import Provider

@@ -7,14 +7,15 @@ from pathlib import Path
 import engine_helpers as eh
 import pytest
 
-from opeddev_tui import catalog, manifest, series
-from opeddev_tui import events as ev
+from opeddev_tui import catalog, series
 from opeddev_tui.cli import main
 from opeddev_tui.config.loading import load
-from opeddev_tui.control import Control
 from opeddev_tui.deciders import OnCommand, Pending
 from opeddev_tui.errors import Problem, TrainingProblem
-from opeddev_tui.history import finished_steps, list_runs
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs import manifest
+from opeddev_tui.runs.control import Control
+from opeddev_tui.runs.history import finished_steps, list_runs
 
 Factory = Callable[..., Path]
 

@@ -28,10 +28,10 @@ from engine_helpers import (
 )
 
 from opeddev_tui import checkpoints
-from opeddev_tui import events as ev
-from opeddev_tui.control import Control, Decide, Stop, send
 from opeddev_tui.deciders import OnCommand, Pending, StopRequested
 from opeddev_tui.errors import DataProblem, Problem, TrainingProblem
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.control import Control, Decide, Stop, send
 
 Make = Callable[..., Path]
 

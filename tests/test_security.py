@@ -16,13 +16,14 @@ import msgspec
 import pytest
 import torch
 
-from opeddev_tui import checkpoints, control
-from opeddev_tui import events as ev
+from opeddev_tui import checkpoints
 from opeddev_tui.batches import check_data
 from opeddev_tui.cli import main
 from opeddev_tui.config.loading import load
-from opeddev_tui.control import Control, Stop
 from opeddev_tui.errors import ModelProblem
+from opeddev_tui.runs import control
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.control import Control, Stop
 from opeddev_tui.workspace.lock import RunLock
 from opeddev_tui.workspace.paths import new_run_id
 

@@ -15,13 +15,13 @@ import engine_helpers as eh
 import pytest
 
 from opeddev_tui import checkpoints
-from opeddev_tui import events as ev
 from opeddev_tui.catalog import list_entries
 from opeddev_tui.commands.checkpoints import as_json
 from opeddev_tui.commands.status import status
-from opeddev_tui.control import MAILBOX_NAME, Control, Decide
-from opeddev_tui.history import list_runs
 from opeddev_tui.report import write_report
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.control import MAILBOX_NAME, Control, Decide
+from opeddev_tui.runs.history import list_runs
 
 FIXTURE = Path(__file__).parent / "fixtures/workspace_0_1"
 RECORDED_AT = "/tmp/opeddev-0.1/workspace"

@@ -14,7 +14,7 @@ from places import PROGRAM, SLOW, Place, gone
 from pty_tools import PYTHON, Terminal, until
 from tmux_tools import Tmux
 
-from opeddev_tui import events as ev
+from opeddev_tui.runs import events as ev
 from opeddev_tui.workspace.lock import RunLock, lock_holder
 
 GOES_ON = "The training goes on"
@@ -299,9 +299,9 @@ import json, sys
 sys.path[:0] = sys.argv[2:]
 from pathlib import Path
 import engine_helpers
-from opeddev_tui import events as ev
-from opeddev_tui.journal import Journal
-from opeddev_tui.live_file import LiveFile
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.journal import Journal
+from opeddev_tui.runs.live_file import LiveFile
 from opeddev_tui.workspace.lock import RunLock
 from scenes import opening
 workspace = engine_helpers.workspace_of(Path(sys.argv[1]))

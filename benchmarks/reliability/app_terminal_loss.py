@@ -27,8 +27,8 @@ import losses
 from opeddev_tui.ui.presence import reach
 from pty_tools import PYTHON, Terminal, until
 
-from opeddev_tui.events import EpochFinished, Progress
-from opeddev_tui.journal import JournalReader
+from opeddev_tui.runs.events import EpochFinished, Progress
+from opeddev_tui.runs.journal import JournalReader
 
 # optimizer steps a logged point, so that points are close together but not every one costs a line
 SETTINGS = {"training.per_device_train_batch_size": 1, "early_stop.policy": "rule", "training.num_train_epochs": 40}

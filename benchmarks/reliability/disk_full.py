@@ -36,7 +36,7 @@ from engine_helpers import (
 )
 
 from opeddev_tui import checkpoints
-from opeddev_tui import events as ev
+from opeddev_tui.runs import events as ev
 
 ROWS = 20
 # how many checkpoints of the step still fit

@@ -24,7 +24,7 @@ from forged import PAYLOADS, REAL, ForgedApp, PaneApp, answered_raw, left_behind
 from pty_tools import until
 from tmux_tools import permissive_tmux
 
-from opeddev_tui import events as ev
+from opeddev_tui.runs import events as ev
 
 ASKING = {
     "early_stop.policy": "ask",

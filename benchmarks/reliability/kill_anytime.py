@@ -16,7 +16,7 @@ from common import finish, new_workspace, undisturbed
 from engine_helpers import build_model, final_weights, journal_of, place_of, start_training, states
 
 from opeddev_tui import checkpoints
-from opeddev_tui import events as ev
+from opeddev_tui.runs import events as ev
 
 
 def disturbed(root: Path, draw: random.Random, seconds: float, most_kills: int) -> int:

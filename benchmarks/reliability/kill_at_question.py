@@ -17,8 +17,8 @@ from pathlib import Path
 from common import new_workspace, undisturbed
 from engine_helpers import Command, Follower, build_model, final_weights, journal_of, last_run, start_training, states
 
-from opeddev_tui import events as ev
-from opeddev_tui.control import Decide, send
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.control import Decide, send
 
 ROWS = 8
 EPOCHS = 3

@@ -26,7 +26,7 @@ from engine_helpers import (
 )
 
 from opeddev_tui import checkpoints
-from opeddev_tui import events as ev
+from opeddev_tui.runs import events as ev
 
 ROWS = 8
 STEPS = 2  # optimizer steps an epoch: the checkpoints are 2, 4 and 6

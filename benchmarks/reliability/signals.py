@@ -27,8 +27,8 @@ from pty_tools import PYTHON, Terminal, end, until
 from tmux_tools import Tmux
 
 from opeddev_tui import checkpoints
-from opeddev_tui import events as ev
-from opeddev_tui.journal import JournalReader
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.journal import JournalReader
 from opeddev_tui.workspace.lock import who_trains
 
 # modes that must be off at the end (mouse in all its forms, focus, bracketed paste, alternate screen), and the cursor

@@ -24,7 +24,7 @@ from common import new_workspace
 from engine_helpers import batch_file, build_model, make_rows, states, write_rows
 
 from opeddev_tui.config import loading
-from opeddev_tui.control import StepRequest
+from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.ui.live import Live
 
 # rows that each step adds; and the step from which on nothing may grow

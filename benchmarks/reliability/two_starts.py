@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 import engine_helpers as helpers
 from pty_tools import PYTHON, until
 
-from opeddev_tui.events import RunStarted
-from opeddev_tui.journal import read
+from opeddev_tui.runs.events import RunStarted
+from opeddev_tui.runs.journal import read
 from opeddev_tui.workspace.lock import lock_holder
 
 PAIRS = {

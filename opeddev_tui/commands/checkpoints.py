@@ -17,8 +17,8 @@ from opeddev_tui.commands.options import add_workspace, load_settings
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.format import duration, number, share, size
-from opeddev_tui.history import read_run
-from opeddev_tui.manifest import difference, settings_of
+from opeddev_tui.runs.history import read_run
+from opeddev_tui.runs.manifest import difference, settings_of
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.workspace.paths import Workspace
 

@@ -5,11 +5,11 @@ import time
 from pathlib import Path
 
 from opeddev_tui.commands.options import add_workspace, load_settings
-from opeddev_tui.control import Decide, send
 from opeddev_tui.errors import Problem, TrainingProblem
-from opeddev_tui.events import Choice, Decided, DecisionAwaited
-from opeddev_tui.journal import JournalReader
-from opeddev_tui.state import RunState
+from opeddev_tui.runs.control import Decide, send
+from opeddev_tui.runs.events import Choice, Decided, DecisionAwaited
+from opeddev_tui.runs.journal import JournalReader
+from opeddev_tui.runs.state import RunState
 from opeddev_tui.workspace.lock import lock_holder
 from opeddev_tui.workspace.paths import Workspace
 

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from opeddev_tui import manifest
 from opeddev_tui.commands.options import add_workspace, load_settings
 from opeddev_tui.files import free_space, nearest_existing
 from opeddev_tui.format import size
+from opeddev_tui.runs import manifest
 from opeddev_tui.workspace.paths import Workspace
 
 

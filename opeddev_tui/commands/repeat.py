@@ -5,10 +5,10 @@ import argparse
 from rich.console import Console
 from rich.text import Text
 
-from opeddev_tui import logs
 from opeddev_tui.commands.options import add_workspace, load_settings
 from opeddev_tui.console import ConsoleView
-from opeddev_tui.control import Control, Stop
+from opeddev_tui.runs import log
+from opeddev_tui.runs.control import Control, Stop
 from opeddev_tui.text import clean
 from opeddev_tui.ui.signals import received
 from opeddev_tui.workspace.paths import Workspace
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     root, loaded = load_settings(options)
     workspace = Workspace(root, loaded.settings.paths)
     console = Console()
-    logs.to_file(workspace.log)
+    log.to_file(workspace.log)
     with console.status("loading the training stack"):
         from opeddev_tui.repeat import plan_repeat, repeat
 

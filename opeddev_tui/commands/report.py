@@ -5,8 +5,8 @@ import argparse
 from rich.console import Console
 
 from opeddev_tui.commands.options import add_workspace, load_settings
-from opeddev_tui.history import list_runs
 from opeddev_tui.report import write_report
+from opeddev_tui.runs.history import list_runs
 from opeddev_tui.workspace.paths import Workspace
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from opeddev_tui.batches import find_batches
 from opeddev_tui.commands.options import add_workspace, load_settings
 from opeddev_tui.errors import Problem
-from opeddev_tui.history import RunRecord, finished_steps, list_runs, status_of
+from opeddev_tui.runs.history import RunRecord, finished_steps, list_runs, status_of
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.lock import who_trains
 from opeddev_tui.workspace.paths import Workspace

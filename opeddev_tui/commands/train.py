@@ -6,11 +6,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from opeddev_tui import launch, logs, notify_terminal
+from opeddev_tui import launch, notify_terminal
 from opeddev_tui.commands.options import add_workspace, load_settings
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.console import ConsoleView
-from opeddev_tui.control import Control, StepRequest, Stop
+from opeddev_tui.runs import log
+from opeddev_tui.runs.control import Control, StepRequest, Stop
 from opeddev_tui.ui.signals import received
 from opeddev_tui.workspace.paths import Workspace
 
@@ -78,7 +79,7 @@ def train_here(
     console: Console,
 ) -> int:
     """Train in this process and show progress on ``console``; return the exit code."""
-    logs.to_file(Workspace(root, loaded.settings.paths).log)
+    log.to_file(Workspace(root, loaded.settings.paths).log)
     control = Control()
     answer_with = how_to_answer(root) if loaded.settings.early_stop.policy == "ask" else ""
     request = StepRequest(which=which, new=new, start_from=start_from)

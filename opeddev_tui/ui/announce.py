@@ -9,9 +9,9 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from opeddev_tui import events as ev
 from opeddev_tui.notices import Notice, Notices
 from opeddev_tui.notify_terminal import sequence, title_sequence
+from opeddev_tui.runs import events as ev
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.offers import Kind
 from opeddev_tui.ui.shell import Shell

@@ -21,9 +21,9 @@ from textual.screen import Screen
 
 from opeddev_tui import launch
 from opeddev_tui.config.loading import LoadedSettings
-from opeddev_tui.control import StepRequest
-from opeddev_tui.events import AnyEvent, Choice, HardwareSampled, Progress
 from opeddev_tui.launch import Runner
+from opeddev_tui.runs.control import StepRequest
+from opeddev_tui.runs.events import AnyEvent, Choice, HardwareSampled, Progress
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.announce import Announcer
 from opeddev_tui.ui.ascii_fallback import ascii_only

@@ -16,7 +16,7 @@ from rich.text import Text
 from textual.color import Color, ColorParseError
 
 from opeddev_tui.format import number
-from opeddev_tui.state import RunState
+from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.plotting import Series
 from opeddev_tui.ui.points import column, newest_smoothed, smooth
 

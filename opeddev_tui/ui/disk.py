@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from textual.message import Message
 
 from opeddev_tui.config import loading
-from opeddev_tui.control import AnyCommand, StepRequest
 from opeddev_tui.errors import Problem
-from opeddev_tui.events import AnyEvent
-from opeddev_tui.history import status_of
-from opeddev_tui.journal import JournalReader
+from opeddev_tui.runs.control import AnyCommand, StepRequest
+from opeddev_tui.runs.events import AnyEvent
+from opeddev_tui.runs.history import status_of
+from opeddev_tui.runs.journal import JournalReader
 from opeddev_tui.ui.live import in_words, traceback_text
 from opeddev_tui.ui.provider import Provider
 from opeddev_tui.ui.scan import scan_data

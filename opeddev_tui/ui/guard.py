@@ -6,7 +6,7 @@ ago: neither may decide anything. Pure: the clock is handed in.
 
 from msgspec import Struct
 
-from opeddev_tui.control import AnyCommand
+from opeddev_tui.runs.control import AnyCommand
 
 
 class Chosen(Struct, frozen=True):

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
-from opeddev_tui.events import RunStarted, TokenStats
-from opeddev_tui.state import RunState
+from opeddev_tui.runs.events import RunStarted, TokenStats
+from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.view import BatchRow
 
 

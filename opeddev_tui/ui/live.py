@@ -11,10 +11,10 @@ from pathlib import Path
 
 from opeddev_tui import launch
 from opeddev_tui.config.loading import LoadedSettings
-from opeddev_tui.control import AnyCommand, Control, StepRequest, Stop
 from opeddev_tui.errors import Problem
 from opeddev_tui.launch import Runner
-from opeddev_tui.state import RunState
+from opeddev_tui.runs.control import AnyCommand, Control, StepRequest, Stop
+from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.queue import EventQueue
 
 

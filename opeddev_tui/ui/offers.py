@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from opeddev_tui.history import status_of
+from opeddev_tui.runs.history import status_of
 
 if TYPE_CHECKING:
     from opeddev_tui.ui.view import View

@@ -13,11 +13,11 @@ from typing import Any
 
 from opeddev_tui.config import loading
 from opeddev_tui.config.loading import LoadedSettings
-from opeddev_tui.control import AnyCommand, send
-from opeddev_tui.history import status_of
-from opeddev_tui.journal import JournalReader, length
-from opeddev_tui.live_file import read_live
-from opeddev_tui.state import RunState, reduce
+from opeddev_tui.runs.control import AnyCommand, send
+from opeddev_tui.runs.history import status_of
+from opeddev_tui.runs.journal import JournalReader, length
+from opeddev_tui.runs.live_file import read_live
+from opeddev_tui.runs.state import RunState, reduce
 from opeddev_tui.ui.view import RunRow, Watched
 from opeddev_tui.workspace.lock import lock_holder, who_trains
 from opeddev_tui.workspace.paths import Workspace

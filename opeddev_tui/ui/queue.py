@@ -7,7 +7,7 @@ queue empties itself and says so; the journal has everything, and the screen rea
 import threading
 from collections import deque
 
-from opeddev_tui.events import AFTERWARDS, AnyEvent, HardwareSampled, PhaseChanged
+from opeddev_tui.runs.events import AFTERWARDS, AnyEvent, HardwareSampled, PhaseChanged
 
 # about a minute of a fast training that the screen did not look at
 LIMIT = 4096

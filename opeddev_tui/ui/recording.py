@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from opeddev_tui import observations
-from opeddev_tui.control import Record
 from opeddev_tui.errors import Problem
-from opeddev_tui.events import Annotated, Rated, RatingUndone
-from opeddev_tui.journal import read
-from opeddev_tui.state import RunState, reduce
+from opeddev_tui.runs import notes
+from opeddev_tui.runs.control import Record
+from opeddev_tui.runs.events import Annotated, Rated, RatingUndone
+from opeddev_tui.runs.journal import read
+from opeddev_tui.runs.state import RunState, reduce
 from opeddev_tui.ui.shell import Shell
 
 Fact = Rated | RatingUndone | Annotated
@@ -65,7 +65,7 @@ class Recorder:
         )
         if known or (not isinstance(fact, Annotated) and _taken(state, fact, 0)):
             return False
-        observations.record(workspace, run, [fact])
+        notes.record(workspace, run, [fact])
         return True
 
 

@@ -13,11 +13,12 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from opeddev_tui import launch, logs
+from opeddev_tui import launch
 from opeddev_tui.config.loading import LoadedSettings
-from opeddev_tui.control import StepRequest
 from opeddev_tui.errors import Problem
 from opeddev_tui.launch import Runner
+from opeddev_tui.runs import log as logs
+from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.hangup import HangupDriver, TerminalLost
 from opeddev_tui.ui.live import Live, traceback_text

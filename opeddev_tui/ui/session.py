@@ -11,10 +11,10 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from opeddev_tui import events as ev
 from opeddev_tui.config.loading import LoadedSettings
-from opeddev_tui.control import AnyCommand, Decide, Pause, Resume, SampleNow, SaveNow, StepRequest, Stop
-from opeddev_tui.state import RunState
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.control import AnyCommand, Decide, Pause, Resume, SampleNow, SaveNow, StepRequest, Stop
+from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.guard import Guard
 from opeddev_tui.ui.inventory_data import inventory
 from opeddev_tui.ui.live import Live, in_words

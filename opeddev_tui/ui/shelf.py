@@ -11,8 +11,8 @@ from typing import Any
 
 from opeddev_tui.catalog import Entry, Shelf
 from opeddev_tui.format import duration, number, share, signed, size
-from opeddev_tui.manifest import difference
 from opeddev_tui.pruning import Removal
+from opeddev_tui.runs.manifest import difference
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.columns import fit
 from opeddev_tui.ui.screens.grid import Cell

@@ -119,7 +119,7 @@ class ShelfWork(TaskBase):
 
     def _export(self, entry: Entry, target: Path) -> Path:
         from opeddev_tui.export import export
-        from opeddev_tui.history import read_run
+        from opeddev_tui.runs.history import read_run
 
         return export(entry, read_run(self.workspace, entry.run), self.settings, target)
 

@@ -13,8 +13,8 @@ from textual.message import Message
 from textual.screen import Screen
 
 from opeddev_tui.config.loading import LoadedSettings
-from opeddev_tui.control import StepRequest
-from opeddev_tui.events import AnyEvent
+from opeddev_tui.runs.control import StepRequest
+from opeddev_tui.runs.events import AnyEvent
 from opeddev_tui.ui.live import Live
 from opeddev_tui.ui.provider import Provider
 from opeddev_tui.ui.session import Session

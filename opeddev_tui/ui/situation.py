@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from opeddev_tui.config.settings import Settings
-from opeddev_tui.events import Verdict
 from opeddev_tui.format import duration, number, plural
-from opeddev_tui.state import RunState
+from opeddev_tui.runs.events import Verdict
+from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.offers import Kind, Offer, Situation, kind_of
 from opeddev_tui.ui.view import View

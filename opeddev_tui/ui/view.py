@@ -7,8 +7,8 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from opeddev_tui.events import SamplesStreaming
-from opeddev_tui.state import RunState
+from opeddev_tui.runs.events import SamplesStreaming
+from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.guard import Chosen
 from opeddev_tui.ui.offers import Situation
 

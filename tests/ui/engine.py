@@ -8,11 +8,11 @@ from pathlib import Path
 
 from scenes import decided, epoch_events, opening, question
 
-from opeddev_tui import events as ev
 from opeddev_tui.config.loading import LoadedSettings
-from opeddev_tui.control import AnyCommand, Control, Decide, Pause, Resume, SampleNow, SaveNow, StepRequest, Stop
-from opeddev_tui.events import Sink
-from opeddev_tui.journal import Journal
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.control import AnyCommand, Control, Decide, Pause, Resume, SampleNow, SaveNow, StepRequest, Stop
+from opeddev_tui.runs.events import Sink
+from opeddev_tui.runs.journal import Journal
 from opeddev_tui.workspace.paths import Workspace
 
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from scenes import BATCHES, SIZES, decided, epoch_events, opened, opening, question, run_id, trained, until, write
 from textual.pilot import Pilot
 
-from opeddev_tui import events as ev
 from opeddev_tui.config import loading
+from opeddev_tui.runs import events as ev
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.scan import Scan
 from opeddev_tui.workspace.paths import Workspace
@@ -112,7 +112,7 @@ def finished(at: float) -> list[ev.AnyEvent]:
 
 
 def rated(prompt: int, preferred: ev.Preference, *, seed: int = 7, epoch: int = 3) -> ev.Rated:
-    from opeddev_tui.human import sides
+    from opeddev_tui.runs.ratings import sides
 
     left, right = sides(seed, prompt)
     return ev.Rated(epoch=epoch, prompt=prompt, left=left, right=right, preferred=preferred, round_seed=seed)

@@ -9,7 +9,7 @@ from rich.style import Style
 from scenes import epoch_events, opening, run_id
 from textual.strip import Strip
 
-from opeddev_tui import events as ev
+from opeddev_tui.runs import events as ev
 
 PAYLOADS: dict[str, str] = {
     "brackets": "grade [4/5] of list[dict] in [/etc/hosts]",

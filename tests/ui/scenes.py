@@ -16,9 +16,9 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from opeddev_tui import events as ev
 from opeddev_tui.config import loading
-from opeddev_tui.journal import Journal
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.journal import Journal
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.scan import Scan
 from opeddev_tui.ui.screens.recovery import RecoveryScreen

@@ -14,10 +14,11 @@ from pathlib import Path
 import msgspec
 from scenes import BATCHES, PER_EPOCH, SIZES, opened, run_id, trained, until
 
-from opeddev_tui import checkpoints, manifest
-from opeddev_tui import events as ev
+from opeddev_tui import checkpoints
 from opeddev_tui.config import loading
-from opeddev_tui.journal import Journal
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs import manifest
+from opeddev_tui.runs.journal import Journal
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.scan import Scan
 from opeddev_tui.ui.screens.checkpoints import CheckpointsScreen

@@ -14,13 +14,13 @@ from scenes import HOSTILE, opened, until
 from textual.pilot import Pilot
 from textual.widgets import TextArea
 
-from opeddev_tui import events as ev
 from opeddev_tui.config import loading
 from opeddev_tui.config.loading import LoadedSettings
-from opeddev_tui.control import Control, Decide, StepRequest
-from opeddev_tui.events import Sink
 from opeddev_tui.launch import Runner
 from opeddev_tui.notify_terminal import title_sequence
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.control import Control, Decide, StepRequest
+from opeddev_tui.runs.events import Sink
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.screens.quit import QuitScreen
 

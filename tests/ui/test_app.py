@@ -17,8 +17,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from opeddev_tui.config import loading
-from opeddev_tui.control import Decide, Pause, Resume, SampleNow, SaveNow, Stop
 from opeddev_tui.errors import StorageProblem
+from opeddev_tui.runs.control import Decide, Pause, Resume, SampleNow, SaveNow, Stop
 from opeddev_tui.ui import situation
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.keys import GLOBAL, PLACES, SCREEN_KEYS

@@ -10,10 +10,10 @@ from scenes import run_id, until
 from test_app import live, text_of
 from textual.pilot import Pilot
 
-from opeddev_tui import events as ev
-from opeddev_tui import human
-from opeddev_tui.control import Record, Stop
-from opeddev_tui.journal import read
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs import ratings
+from opeddev_tui.runs.control import Record, Stop
+from opeddev_tui.runs.journal import read
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.recording import Recorder
 from opeddev_tui.ui.screens.blind import BlindScreen
@@ -58,25 +58,25 @@ async def test_a_round_with_undo_interrupt_and_resume(tmp_path: Path) -> None:
         shown = text_of(again)
         assert "What was what" in shown
         state = again.session.state
-        given = human.ratings_of(state, 3)
+        given = ratings.ratings_of(state, 3)
         assert len(given) == 5
         assert len({rating.round_seed for rating in given.values()}) == 1
-        seed = human.seed_of(state, 3)
+        seed = ratings.seed_of(state, 3)
         assert seed is not None
         for prompt, rating in given.items():
-            assert (rating.left, rating.right) == human.sides(seed, prompt)
-        answers: dict[int, human.Answer] = {0: "left", 1: "both bad", 2: "right", 3: "left", 4: "tie"}
+            assert (rating.left, rating.right) == ratings.sides(seed, prompt)
+        answers: dict[int, ratings.Answer] = {0: "left", 1: "both bad", 2: "right", 3: "left", 4: "tie"}
         for prompt, answer in answers.items():
-            left, right = human.sides(seed, prompt)
-            assert given[prompt].preferred == human.preferred(left, right, answer)
-        score = human.score(rating.preferred for rating in given.values())
+            left, right = ratings.sides(seed, prompt)
+            assert given[prompt].preferred == ratings.preferred(left, right, answer)
+        score = ratings.score(rating.preferred for rating in given.values())
         assert score is not None
         assert f"Score {score.value:.2f}" in shown
         assert f"{score.interval[0]:.2f} to {score.interval[1]:.2f}, 5 prompts rated" in shown
         # the names are known: nothing can be taken back any more
         await pilot.press("u", "1", "2")
         await recorded(again, pilot)
-        assert human.ratings_of(state, 3) == given
+        assert ratings.ratings_of(state, 3) == given
         await pilot.press("escape")
     kinds = [type(event).__name__ for event in ratings_in(again, run)]
     assert kinds == ["Rated", "Rated", "RatingUndone", "Rated", "Rated", "Rated", "Rated"]
@@ -100,7 +100,7 @@ async def test_the_reveal_names_what_stood_where(tmp_path: Path) -> None:
         lines = text_of(app).splitlines()
         assert any("Score 1.00" in line for line in lines)
         for prompt in range(5):
-            left, right = human.sides(11, prompt)
+            left, right = ratings.sides(11, prompt)
             names = {"now": "epoch 3", "before": "before"}
             line = next(line for line in lines if f"+ {prompt + 1} " in line)
             side = "left" if left == "now" else "right"

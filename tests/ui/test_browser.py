@@ -15,7 +15,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from opeddev_tui import checkpoints
-from opeddev_tui.control import StepRequest
+from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.ui import shelf_work
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.dialogs import AskScreen

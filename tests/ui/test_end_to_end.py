@@ -10,8 +10,8 @@ from engine_helpers import make_workspace, states, workspace_of
 from pty_tools import PYTHON, Terminal, end, until
 
 from opeddev_tui import checkpoints
-from opeddev_tui.events import Decided, EpochFinished
-from opeddev_tui.journal import read
+from opeddev_tui.runs.events import Decided, EpochFinished
+from opeddev_tui.runs.journal import read
 from opeddev_tui.workspace.lock import lock_holder
 from opeddev_tui.workspace.paths import Workspace
 

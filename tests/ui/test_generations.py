@@ -10,9 +10,9 @@ from evidence import awaiting, finished, make, samples, showing
 from scenes import HOSTILE, opening
 from test_app import text_of
 
-from opeddev_tui import events as ev
 from opeddev_tui.config import loading
-from opeddev_tui.state import reduce
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.state import reduce
 from opeddev_tui.ui.generations.panes import TextPane
 from opeddev_tui.ui.generations.points import before_step, points, same_weights
 from opeddev_tui.ui.generations.strip import strip

@@ -1,6 +1,6 @@
 """The timing of decisions, with a clock of the test."""
 
-from opeddev_tui.control import Decide
+from opeddev_tui.runs.control import Decide
 from opeddev_tui.ui.guard import Guard
 
 CONTINUE = Decide(epoch=1, choice="continue")

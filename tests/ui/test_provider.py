@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from journal_samples import make_workspace, run_events
 
-from opeddev_tui import events as ev
 from opeddev_tui.config import loading
-from opeddev_tui.journal import Journal, JournalReader
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.journal import Journal, JournalReader
 from opeddev_tui.ui.provider import Provider
 
 

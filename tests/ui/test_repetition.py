@@ -6,9 +6,9 @@ import pytest
 from journal_samples import run_events
 from msgspec.structs import replace
 
-from opeddev_tui import events as ev
 from opeddev_tui.recovery import needs_recovery
-from opeddev_tui.state import RunState, reduce
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.state import RunState, reduce
 from opeddev_tui.ui.inventory_data import inventory
 from opeddev_tui.ui.offers import Situation
 from opeddev_tui.ui.situation import situation

@@ -21,7 +21,7 @@ APP = (
 import time
 from pathlib import Path
 from opeddev_tui.config import loading
-from opeddev_tui import events as ev
+from opeddev_tui.runs import events as ev
 from opeddev_tui.ui.run import run_app
 root, model, names = Path(sys.argv[1]), sys.argv[2], sys.argv[3].split(",")
 

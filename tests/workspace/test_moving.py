@@ -8,9 +8,9 @@ import engine_helpers as eh
 import pytest
 
 from opeddev_tui import checkpoints
-from opeddev_tui import events as ev
 from opeddev_tui.catalog import list_entries
 from opeddev_tui.cli import main
+from opeddev_tui.runs import events as ev
 from opeddev_tui.workspace import store as stores
 from opeddev_tui.workspace.store import OWNER, RECORD, claim, folder_of, home_of, located, named
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
-from opeddev_tui.events import GradesMeasured
 from opeddev_tui.format import number, share, signed
+from opeddev_tui.runs.events import GradesMeasured
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.columns import Column, table
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from opeddev_tui.events import Sample, SamplesGenerated
-from opeddev_tui.state import RunState
+from opeddev_tui.runs.events import Sample, SamplesGenerated
+from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
 
 Key = tuple[str, float, int, bool]

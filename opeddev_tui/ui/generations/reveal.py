@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from textual.content import Content
 
-from opeddev_tui import human
-from opeddev_tui.events import Preference
-from opeddev_tui.human import Pair, Score
-from opeddev_tui.state import RunState
+from opeddev_tui.runs import ratings
+from opeddev_tui.runs.events import Preference
+from opeddev_tui.runs.ratings import Pair, Score
+from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
 
 _CHOICES: Mapping[Preference, str] = {"tie": "a tie", "both bad": "both bad", "now": "", "before": ""}
@@ -19,7 +19,7 @@ def revealed(
     state: RunState, epoch: int, pairs: Sequence[Pair], given: Mapping[int, Preference], confidence: float, width: int
 ) -> Content:
     """Return what was what and the score of a finished round, ``width`` cells wide."""
-    score = human.score([given[pair.prompt] for pair in pairs if pair.prompt in given], confidence)
+    score = ratings.score([given[pair.prompt] for pair in pairs if pair.prompt in given], confidence)
     if score is None:
         return Content("Nothing was rated.")
     lines = [_score(score, confidence), _counts(score, epoch), Content(_meaning(state, epoch, score)), Content("")]
@@ -43,7 +43,7 @@ def _counts(score: Score, epoch: int) -> Content:
 
 
 def _meaning(state: RunState, epoch: int, score: Score) -> str:
-    earlier = human.shares(state)
+    earlier = ratings.shares(state)
     best = max([0.5, *(value for at, value in earlier.items() if at < epoch)])
     better = "better than" if score.value > best else "not better than"
     doubt = "" if score.interval[0] > 0.5 or score.interval[1] < 0.5 else " Within chance: the interval holds 0.50."

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual.content import Content
 
-from opeddev_tui.events import Sample
+from opeddev_tui.runs.events import Sample
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.ui.panes.pane import Pane, lines
 from opeddev_tui.ui.view import View

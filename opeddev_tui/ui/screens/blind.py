@@ -14,10 +14,10 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from opeddev_tui import human
-from opeddev_tui.events import Preference, Rated, RatingUndone
-from opeddev_tui.human import Answer, Pair
-from opeddev_tui.state import RunState
+from opeddev_tui.runs import ratings
+from opeddev_tui.runs.events import Preference, Rated, RatingUndone
+from opeddev_tui.runs.ratings import Answer, Pair
+from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.generations.panes import TextPane, scroll_together
 from opeddev_tui.ui.generations.reveal import revealed
@@ -41,8 +41,8 @@ class BlindScreen(ModalScreen[None]):
         super().__init__()
         self._state, self._run, self._epoch, self._seed = state, run, epoch, seed
         self._confidence, self._guard = confidence, guard
-        self._pairs = human.pairs(state, epoch, seed)
-        given = human.ratings_of(state, epoch)
+        self._pairs = ratings.pairs(state, epoch, seed)
+        given = ratings.ratings_of(state, epoch)
         # in the order they were given: undo takes the last one
         self._given: dict[int, Preference] = {at: rated.preferred for at, rated in given.items()}
         self._shown_at = float("inf")
@@ -122,7 +122,7 @@ class BlindScreen(ModalScreen[None]):
             self.query_one(f"#{name}", TextPane).set_text(title, text, below=same, place=pair.prompt)
 
     def _kind(self, pair: Pair) -> str:
-        made = human.generation_of(self._state, self._epoch)
+        made = ratings.generation_of(self._state, self._epoch)
         return made.samples[pair.prompt].kind if made is not None else ""
 
     def _reveal(self) -> None:
@@ -139,7 +139,7 @@ class BlindScreen(ModalScreen[None]):
         pair = self._open
         if pair is None or time.monotonic() - self._shown_at < self._guard:
             return
-        choice = human.preferred(pair.left, pair.right, answer)
+        choice = ratings.preferred(pair.left, pair.right, answer)
         self._given[pair.prompt] = choice
         rated = Rated(
             epoch=self._epoch,
@@ -207,8 +207,8 @@ def open_blind(boss: Shell, epoch: int | None = None) -> bool:
     state = session.state
     made = [int(item.epoch) for item in state.samples if not item.on_demand and item.epoch > 0]
     chosen = epoch if epoch is not None else max(made, default=0)
-    found = human.pairs(state, chosen, 0)
-    before, now = human.generation_of(state, 0), human.generation_of(state, chosen)
+    found = ratings.pairs(state, chosen, 0)
+    before, now = ratings.generation_of(state, 0), ratings.generation_of(state, chosen)
     if session.read_only:
         boss.tell("This is a view of another process: rate where it was started.")
     elif not found:
@@ -217,7 +217,7 @@ def open_blind(boss: Shell, epoch: int | None = None) -> bool:
         boss.tell(f"Same weights on both sides ({clean_line(now.fingerprint)[:12]}): there is nothing to rate.")
     else:
         settings = boss.loaded.settings
-        known = human.seed_of(state, chosen)
+        known = ratings.seed_of(state, chosen)
         seed = known if known is not None else secrets.randbits(32)
         boss.push_screen(
             BlindScreen(

@@ -11,8 +11,8 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from opeddev_tui.events import Sample
 from opeddev_tui.format import number, signed
+from opeddev_tui.runs.events import Sample
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.generations.panes import TextPane, scroll_together
 from opeddev_tui.ui.generations.points import Key as PointKey

@@ -16,9 +16,9 @@ from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
 from opeddev_tui.errors import Problem
-from opeddev_tui.events import GradesMeasured
 from opeddev_tui.rows import Example
-from opeddev_tui.state import RunState
+from opeddev_tui.runs.events import GradesMeasured
+from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.generations.agreement import GROUPS, Flip, flips, matrix, measures_text
 from opeddev_tui.ui.generations.panes import TextPane

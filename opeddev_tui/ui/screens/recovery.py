@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from opeddev_tui.control import StepRequest
 from opeddev_tui.recovery import Recovery, in_words
+from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.ui.dialogs import Answer, AskScreen
 from opeddev_tui.ui.shell import Shell
 

@@ -10,9 +10,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from opeddev_tui.events import Preference, Rated, SamplesGenerated
 from opeddev_tui.intervals import wilson
-from opeddev_tui.state import RunState
+from opeddev_tui.runs.events import Preference, Rated, SamplesGenerated
+from opeddev_tui.runs.state import RunState
 
 Side = Literal["now", "before"]
 Answer = Literal["left", "right", "tie", "both bad"]

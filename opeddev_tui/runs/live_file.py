@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from opeddev_tui.events import (
+from opeddev_tui.runs.events import (
     AnyEvent,
     Interrupted,
     PhaseChanged,

@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from opeddev_tui.events import Annotated, Choice, Rated, RatingUndone
 from opeddev_tui.files import write_atomic
+from opeddev_tui.runs.events import Annotated, Choice, Rated, RatingUndone
 
 MAILBOX_NAME = "control"
 # how often a waiting training looks into the mailbox of other processes, in seconds

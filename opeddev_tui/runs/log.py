@@ -4,8 +4,8 @@ import logging
 import os
 from pathlib import Path
 
-from opeddev_tui import events as ev
 from opeddev_tui.files import told_clearly
+from opeddev_tui.runs import events as ev
 
 _RUN = logging.getLogger("opeddev_tui.run")
 # anything longer is in the journal

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from opeddev_tui.journal import read
-from opeddev_tui.state import RunState, Status, reduce
+from opeddev_tui.runs.journal import read
+from opeddev_tui.runs.state import RunState, Status, reduce
 from opeddev_tui.workspace.paths import Workspace
 
 

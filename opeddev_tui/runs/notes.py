@@ -10,14 +10,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from opeddev_tui import events as ev
-from opeddev_tui import human
-from opeddev_tui.control import Record, send
 from opeddev_tui.errors import TrainingProblem
 from opeddev_tui.files import told_clearly
 from opeddev_tui.format import moment
-from opeddev_tui.journal import Journal, read
-from opeddev_tui.state import RunState, reduce
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs import ratings as human
+from opeddev_tui.runs.control import Record, send
+from opeddev_tui.runs.journal import Journal, read
+from opeddev_tui.runs.state import RunState, reduce
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.workspace.lock import RunLock, lock_holder
 from opeddev_tui.workspace.paths import Workspace

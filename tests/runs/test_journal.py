@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from opeddev_tui import events as ev
-from opeddev_tui.bus import Bus, FanOut, Guarded
 from opeddev_tui.errors import StorageProblem
-from opeddev_tui.journal import JOURNAL_NAME, Journal, JournalReader, read
-from opeddev_tui.state import reduce
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.bus import Bus, FanOut, Guarded
+from opeddev_tui.runs.journal import JOURNAL_NAME, Journal, JournalReader, read
+from opeddev_tui.runs.state import reduce
 
 VERDICT = ev.Verdict(epoch=1, choice="stop", limit_reached=False, reasons=("why",))
 EVENTS: list[ev.AnyEvent] = [

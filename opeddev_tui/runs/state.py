@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from opeddev_tui import events as ev
+from opeddev_tui.runs import events as ev
 
 Status = Literal["empty", "starting", "training", "paused", "awaiting", "interrupted", "failed", "finished"]
 _NAN = float("nan")

@@ -120,7 +120,7 @@ def versions() -> dict[str, str]:
 
 def git_state() -> dict[str, Any]:
     """Return commit and dirty flag of the app's own checkout; empty when it is installed without one."""
-    folder = Path(__file__).parent
+    folder = Path(__file__).parents[1]
 
     def git(*arguments: str) -> str | None:
         try:

@@ -7,14 +7,14 @@ import engine_helpers as eh
 import journal_samples as js
 import pytest
 
-from opeddev_tui import events as ev
-from opeddev_tui import observations
 from opeddev_tui.cli import main
 from opeddev_tui.config.settings import Settings, Training
-from opeddev_tui.control import Control, Decide, Record
 from opeddev_tui.errors import BusyProblem, StorageProblem
-from opeddev_tui.journal import read
-from opeddev_tui.state import reduce
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs import notes as observations
+from opeddev_tui.runs.control import Control, Decide, Record
+from opeddev_tui.runs.journal import read
+from opeddev_tui.runs.state import reduce
 from opeddev_tui.ui.situation import whats_next
 from opeddev_tui.workspace.lock import RunLock
 from opeddev_tui.workspace.paths import Workspace

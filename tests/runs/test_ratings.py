@@ -5,10 +5,12 @@ from pathlib import Path
 import journal_samples as js
 import pytest
 
-from opeddev_tui import catalog, checkpoints, human, observations, report_tables
-from opeddev_tui import events as ev
-from opeddev_tui.history import list_runs
-from opeddev_tui.state import RunState, reduce
+from opeddev_tui import catalog, checkpoints, report_tables
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs import notes
+from opeddev_tui.runs import ratings as human
+from opeddev_tui.runs.history import list_runs
+from opeddev_tui.runs.state import RunState, reduce
 
 
 def made(epoch: int, texts: tuple[str, ...], *, fingerprint: str = "") -> ev.SamplesGenerated:
@@ -111,7 +113,7 @@ def test_every_place_that_shows_a_score_counts_only_complete_rounds(tmp_path: Pa
     assert {entry.epoch: entry.human for entry in catalog.list_entries(workspace)} == {1: 0.75, 2: None}
     assert report_tables.human([record]).rows == [("0", "1", "0.75", "1", "0", "1", "0")]
     for epoch, told in ((1, True), (2, False)):
-        observations.annotate(workspace, "run-0", "words", epoch)
+        notes.annotate(workspace, "run-0", "words", epoch)
         text = workspace.path(workspace.paths.observations).read_text()
         assert ("human evaluation" in text.rpartition("## Step")[2]) is told
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from opeddev_tui.files import write_atomic
-from opeddev_tui.state import RunState
+from opeddev_tui.runs.state import RunState
 
 COLUMNS = ("step", "epoch", "train_loss", "val_loss", "samples_per_second", "timestamp")
 

@@ -4,9 +4,9 @@ import logging
 import threading
 from collections.abc import Sequence
 
-from opeddev_tui.events import AnyEvent, Sink
-from opeddev_tui.journal import Journal
-from opeddev_tui.state import RunState
+from opeddev_tui.runs.events import AnyEvent, Sink
+from opeddev_tui.runs.journal import Journal
+from opeddev_tui.runs.state import RunState
 
 _LOG = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from opeddev_tui.events import DURABLE, AnyEvent, decode, decode_lines, encode
 from opeddev_tui.files import told_clearly
+from opeddev_tui.runs.events import DURABLE, AnyEvent, decode, decode_lines, encode
 
 JOURNAL_NAME = "events.jsonl"
 
