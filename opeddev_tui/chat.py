@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from msgspec import Struct
 
-from opeddev_tui.rows import Example, Message
+from opeddev_tui.data.rows import Example, Message
 
 IGNORED = -100
 # private-use characters that stand for one message while the template is rendered

@@ -15,8 +15,8 @@ import torch
 from msgspec import Struct
 
 from opeddev_tui import hardware, models, prepare, training
-from opeddev_tui.batches import StepData, find_batches
 from opeddev_tui.config.loading import LoadedSettings
+from opeddev_tui.data.batches import StepData, find_batches
 from opeddev_tui.deciders import ControlDecider, Decider, RuleDecider
 from opeddev_tui.errors import Problem
 from opeddev_tui.files import write_atomic

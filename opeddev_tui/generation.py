@@ -14,7 +14,7 @@ import torch
 from opeddev_tui.causal_lm import CausalLM
 from opeddev_tui.chat import ChatEncoder
 from opeddev_tui.config import settings as st
-from opeddev_tui.rows import Example
+from opeddev_tui.data.rows import Example
 
 # seconds between two looks at texts that are being generated
 TELL_EVERY = 0.3

@@ -8,14 +8,14 @@ from typing import Any
 from msgspec import Struct
 
 from opeddev_tui import catalog, memory, models
-from opeddev_tui.batches import LoadedBatch, StepData, load_step
 from opeddev_tui.chat import ChatEncoder, EncodedRows, TokenRow
 from opeddev_tui.config import settings as st
+from opeddev_tui.data.batches import LoadedBatch, StepData, load_step
+from opeddev_tui.data.rows import Example, Message
 from opeddev_tui.errors import DataProblem, SettingsProblem, StorageProblem, TrainingProblem
 from opeddev_tui.files import write_atomic
 from opeddev_tui.generation import choose_probes
 from opeddev_tui.precision import resolve_precision
-from opeddev_tui.rows import Example, Message
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import manifest
 from opeddev_tui.runs.history import RunRecord

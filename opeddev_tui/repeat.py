@@ -13,9 +13,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from opeddev_tui import checkpoints, models, prepare
-from opeddev_tui.batches import find_batches
 from opeddev_tui.config.loading import Layer, LoadedSettings, resolve
 from opeddev_tui.config.settings import Settings
+from opeddev_tui.data.batches import find_batches
 from opeddev_tui.deciders import RecordedDecider
 from opeddev_tui.engine import train_steps
 from opeddev_tui.errors import TrainingProblem

@@ -8,9 +8,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from opeddev_tui import catalog, checkpoints, models, training
-from opeddev_tui.batches import StepData
 from opeddev_tui.causal_lm import CausalLM
 from opeddev_tui.config import settings as st
+from opeddev_tui.data.batches import StepData
 from opeddev_tui.deciders import Decider, StopRequested
 from opeddev_tui.errors import ModelProblem
 from opeddev_tui.fingerprint import parameter_counts

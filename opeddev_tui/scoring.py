@@ -16,9 +16,9 @@ from opeddev_tui.agreement import agreement, classifier_exact
 from opeddev_tui.causal_lm import CausalLM, Tokenizer
 from opeddev_tui.chat import ChatEncoder, LeftPadCollator, TokenRow
 from opeddev_tui.config import settings as st
+from opeddev_tui.data.rows import Example, parse_grade
 from opeddev_tui.fingerprint import fingerprint
 from opeddev_tui.precision import Precision, autocast
-from opeddev_tui.rows import Example, parse_grade
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus
 

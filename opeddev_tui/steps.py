@@ -5,7 +5,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from opeddev_tui import checkpoints
-from opeddev_tui.batches import Batch
+from opeddev_tui.data.batches import Batch
 from opeddev_tui.errors import StorageProblem, TrainingProblem
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.runs.history import RunRecord, finished_steps

@@ -7,14 +7,14 @@ from typing import Any
 import torch
 
 from opeddev_tui import models
-from opeddev_tui.batches import load_holdout
 from opeddev_tui.chat import ChatEncoder, LeftPadCollator
 from opeddev_tui.config import settings as st
+from opeddev_tui.data.batches import load_holdout
+from opeddev_tui.data.rows import Message
 from opeddev_tui.errors import Problems
 from opeddev_tui.evaluation import example_losses
 from opeddev_tui.fingerprint import fingerprint
 from opeddev_tui.precision import autocast, resolve_precision
-from opeddev_tui.rows import Message
 from opeddev_tui.workspace.paths import Workspace
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from opeddev_tui.batches import DataReport, check_data
 from opeddev_tui.config.settings import Data, Grading, Paths, Settings
+from opeddev_tui.data.batches import DataReport, check_data
 
 PATHS = Paths(base="base", increments="more", holdout="held")
 GRADES = (1, 2, 3, 4, 5, 2)

@@ -8,9 +8,9 @@ import torch
 
 from opeddev_tui.chat import IGNORED, ChatEncoder, LeftPadCollator, TokenRow
 from opeddev_tui.config import settings as st
+from opeddev_tui.data.rows import Example, Message
 from opeddev_tui.evaluation import example_losses
 from opeddev_tui.models import load_model, load_tokenizer
-from opeddev_tui.rows import Example, Message
 
 
 @pytest.fixture(scope="module")

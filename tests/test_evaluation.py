@@ -12,11 +12,11 @@ from opeddev_tui import scoring
 from opeddev_tui.agreement import agreement, classifier_exact
 from opeddev_tui.chat import ChatEncoder
 from opeddev_tui.config import settings as st
+from opeddev_tui.data.rows import Example, Message
 from opeddev_tui.fingerprint import fingerprint
 from opeddev_tui.generation import choose_probes, generate
 from opeddev_tui.models import load_model, load_tokenizer
 from opeddev_tui.precision import resolve_precision
-from opeddev_tui.rows import Example, Message
 from opeddev_tui.runs import events as ev
 
 GRADES = range(1, 6)

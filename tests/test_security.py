@@ -17,9 +17,9 @@ import pytest
 import torch
 
 from opeddev_tui import checkpoints
-from opeddev_tui.batches import check_data
 from opeddev_tui.cli import main
 from opeddev_tui.config.loading import load
+from opeddev_tui.data.batches import check_data
 from opeddev_tui.errors import ModelProblem
 from opeddev_tui.runs import control
 from opeddev_tui.runs import events as ev

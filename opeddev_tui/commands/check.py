@@ -7,10 +7,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from opeddev_tui.batches import DataReport, check_data, describe, inventory
 from opeddev_tui.commands.options import add_workspace, load_settings
 from opeddev_tui.config.settings import Grading
-from opeddev_tui.grade_scale import written
+from opeddev_tui.data.batches import DataReport, check_data, describe, inventory
+from opeddev_tui.data.grade_scale import written
 from opeddev_tui.text import clean, clean_line
 
 _MOST_GRADES = 12

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from opeddev_tui.batches import find_batches
 from opeddev_tui.commands.options import add_workspace, load_settings
+from opeddev_tui.data.batches import find_batches
 from opeddev_tui.errors import Problem
 from opeddev_tui.runs.history import RunRecord, finished_steps, list_runs, status_of
 from opeddev_tui.text import clean_line

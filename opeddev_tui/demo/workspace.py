@@ -44,7 +44,7 @@ def make_demo(root: Path) -> None:
 
 
 def _make_model(root: Path) -> None:
-    from opeddev_tui.batches import find_batches, load_batch
+    from opeddev_tui.data.batches import find_batches, load_batch
     from opeddev_tui.demo.model import build_tiny_model
 
     settings = load(root, environment={}).settings

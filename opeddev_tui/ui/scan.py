@@ -17,7 +17,7 @@ from opeddev_tui.errors import Problem
 from opeddev_tui.ui.view import BatchRow
 
 if TYPE_CHECKING:
-    from opeddev_tui.batches import BatchSummary
+    from opeddev_tui.data.batches import BatchSummary
 
 Stamp = tuple[tuple[str, int, int], ...]
 # more files than this are looked at by their folders only
@@ -36,7 +36,7 @@ class Scan(Struct, frozen=True):
 
 def scan_data(root: Path, settings: Settings, before: Scan | None = None) -> Scan:
     """Return what lies in the data folders; ``before`` itself where nothing changed since."""
-    from opeddev_tui import batches
+    from opeddev_tui.data import batches
 
     places = [batches.resolve(root, text) for text in _data_paths(settings)]
     stamp = tuple(_stamp(places))

@@ -10,7 +10,7 @@ from evidence import finished, make, notices, showing
 from scenes import opening, until
 from test_app import text_of
 
-from opeddev_tui.batches import load_holdout
+from opeddev_tui.data.batches import load_holdout
 from opeddev_tui.runs import events as ev
 from opeddev_tui.ui.generations.agreement import flips, matrix, measures, measures_text
 from opeddev_tui.ui.screens.grades import RowScreen

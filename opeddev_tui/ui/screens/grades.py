@@ -15,8 +15,8 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
+from opeddev_tui.data.rows import Example
 from opeddev_tui.errors import Problem
-from opeddev_tui.rows import Example
 from opeddev_tui.runs.events import GradesMeasured
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
@@ -156,7 +156,7 @@ class GradesScreen(Place):
 
     def _holdout(self, fingerprint: str) -> list[Example]:
         """Return the hold-out's rows, nothing where they are not those of the run. Reads a disk: in a thread."""
-        from opeddev_tui.batches import load_holdout
+        from opeddev_tui.data.batches import load_holdout
 
         loaded = load_holdout(self.boss.provider.root, self.boss.loaded.settings)
         return loaded.examples if loaded.fingerprint == fingerprint else []

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from opeddev_tui.conversations import NO_MEDIA, NO_TOOLS
+from opeddev_tui.data.conversations import NO_MEDIA, NO_TOOLS
+from opeddev_tui.data.raw_rows import RawRow
+from opeddev_tui.data.rows import RowContext, bad_row
 from opeddev_tui.errors import DataProblem
-from opeddev_tui.raw_rows import RawRow
-from opeddev_tui.rows import RowContext, bad_row
 
 _MEDIA = ("image", "images", "audio", "audios", "video", "videos")
 _TOOLS = ("tools", "functions", "tool_calls", "function_call")

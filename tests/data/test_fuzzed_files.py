@@ -10,8 +10,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from opeddev_tui.batches import Batch, load_batch
 from opeddev_tui.config.settings import Data, Settings
+from opeddev_tui.data.batches import Batch, load_batch
 
 ENDINGS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".jsonl.gz", ".json.gz", ".csv.gz")
 NAMES = (

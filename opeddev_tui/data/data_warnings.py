@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from opeddev_tui import folder_files, formats, grade_scale, rows, split_names
 from opeddev_tui.config import settings
+from opeddev_tui.data import folder_files, formats, grade_scale, rows, split_names
+from opeddev_tui.data.rows import Example
 from opeddev_tui.errors import DataProblem, Problem, SettingsProblem
-from opeddev_tui.rows import Example
 from opeddev_tui.text import clean_line
 
 _PLACES = 5

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from opeddev_tui.config import settings
-from opeddev_tui.decoding import BOM, bad, decode, open_data
+from opeddev_tui.data.decoding import BOM, bad, decode, open_data
+from opeddev_tui.data.json_wrappers import unwrapped
+from opeddev_tui.data.raw_rows import FileRows, RawRow
 from opeddev_tui.errors import DataProblem
-from opeddev_tui.json_wrappers import unwrapped
-from opeddev_tui.raw_rows import FileRows, RawRow
 from opeddev_tui.text import clean_line
 
 # an unclosed string runs to the end, so the scan stays linear on any input

@@ -10,10 +10,10 @@ import pytest
 from hub_server import COMMIT, serving
 from real_files import graded_rows, jsonl
 
-from opeddev_tui import hub_source
-from opeddev_tui.batches import check_data, find_batches, resolve
 from opeddev_tui.commands.init import make_workspace
 from opeddev_tui.config.settings import Paths, Settings
+from opeddev_tui.data import hub_source
+from opeddev_tui.data.batches import check_data, find_batches, resolve
 from opeddev_tui.errors import DataProblem, SettingsProblem
 
 OTHER = "2" * 40

@@ -12,15 +12,15 @@ from typing import Any
 
 from msgspec import Struct
 
-from opeddev_tui import data_warnings, firewall, formats, rows, split_names
-from opeddev_tui.batch_paths import batch_name, folder_of_increments, increments, natural, source_of
-from opeddev_tui.batch_paths import resolve as resolve
 from opeddev_tui.config import settings
+from opeddev_tui.data import data_warnings, formats, leakage, rows, split_names
+from opeddev_tui.data.batch_paths import batch_name, folder_of_increments, increments, natural, source_of
+from opeddev_tui.data.batch_paths import resolve as resolve
+from opeddev_tui.data.leakage import Leaks
+from opeddev_tui.data.row_forms import family
+from opeddev_tui.data.row_schemas import read_examples
+from opeddev_tui.data.rows import Example
 from opeddev_tui.errors import DataProblem, Problem, Problems
-from opeddev_tui.firewall import Leaks
-from opeddev_tui.row_forms import family
-from opeddev_tui.row_schemas import read_examples
-from opeddev_tui.rows import Example
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import Workspace
 
@@ -231,7 +231,7 @@ def _characters(example: Example) -> int:
 
 def find_leaks(train: Sequence[LoadedBatch], holdout: LoadedBatch, near_duplicate: float) -> Leaks:
     """Compare every training row with the hold-out, and with the training rows before it."""
-    return firewall.find((row for loaded in train for row in loaded.examples), holdout.examples, near_duplicate)
+    return leakage.find((row for loaded in train for row in loaded.examples), holdout.examples, near_duplicate)
 
 
 def check_data(workspace: Path, settings: settings.Settings) -> DataReport:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from opeddev_tui.config import settings
-from opeddev_tui.decoding import bad, refuse_other_files
-from opeddev_tui.grade_scale import LabelName
-from opeddev_tui.raw_rows import FileRows, RawRow
+from opeddev_tui.data.decoding import bad, refuse_other_files
+from opeddev_tui.data.grade_scale import LabelName
+from opeddev_tui.data.raw_rows import FileRows, RawRow
 from opeddev_tui.text import clean_line
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from opeddev_tui.config import settings
-from opeddev_tui.decoding import bad, decode, open_data
-from opeddev_tui.parsing import too_long
-from opeddev_tui.raw_rows import FileRows, RawRow
+from opeddev_tui.data.decoding import bad, decode, open_data
+from opeddev_tui.data.parsing import too_long
+from opeddev_tui.data.raw_rows import FileRows, RawRow
 from opeddev_tui.text import clean_line
 
 _SEPARATORS = (",", ";", "\t", "|")

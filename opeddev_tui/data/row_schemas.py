@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from opeddev_tui import columns, grade_scale, row_forms
 from opeddev_tui.config import settings
+from opeddev_tui.data import columns, grade_scale, row_forms
+from opeddev_tui.data.optional_fields import with_optional_fields
+from opeddev_tui.data.raw_rows import RawRow
+from opeddev_tui.data.refusals import refuse_known
+from opeddev_tui.data.row_forms import GRADING, NEEDED, detect_schema
+from opeddev_tui.data.rows import Example, RowContext, bad_row, capped, column_names
 from opeddev_tui.errors import DataProblem
-from opeddev_tui.optional_fields import with_optional_fields
-from opeddev_tui.raw_rows import RawRow
-from opeddev_tui.refusals import refuse_known
-from opeddev_tui.row_forms import GRADING, NEEDED, detect_schema
-from opeddev_tui.rows import Example, RowContext, bad_row, capped, column_names
 from opeddev_tui.text import clean_line
 
 _CURE = (

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from opeddev_tui.batches import Batch, load_batch
 from opeddev_tui.config.settings import Data, Grading, Settings
+from opeddev_tui.data.batches import Batch, load_batch
 
 GRADED = {"id": "a", "kind": "css", "task": "Style é\u2028it", "rubric": "r", "feedback": "f: {x}", "extra": 1}
 CHAT = [{"role": "system", "content": "s"}, {"role": "user", "content": "u {grade}"}]

@@ -7,15 +7,15 @@ crashes the fast parsers and the training with them. Nothing here writes, and no
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from opeddev_tui import folder_files, split_names
-from opeddev_tui.arrow_files import read_parquet, read_saved, saved_splits
 from opeddev_tui.config import settings
-from opeddev_tui.csv_rows import read_csv
-from opeddev_tui.decoding import BOM, bad, open_data
+from opeddev_tui.data import folder_files, split_names
+from opeddev_tui.data.arrow_files import read_parquet, read_saved, saved_splits
+from opeddev_tui.data.csv_rows import read_csv
+from opeddev_tui.data.decoding import BOM, bad, open_data
+from opeddev_tui.data.folder_files import data_files, is_folder, read_clearly
+from opeddev_tui.data.parsing import is_one_per_line, read_json, read_jsonl
+from opeddev_tui.data.raw_rows import FileRows, RawRow
 from opeddev_tui.errors import DataProblem, Problems
-from opeddev_tui.folder_files import data_files, is_folder, read_clearly
-from opeddev_tui.parsing import is_one_per_line, read_json, read_jsonl
-from opeddev_tui.raw_rows import FileRows, RawRow
 from opeddev_tui.text import clean_line
 
 _FIRST_BYTES = 4096

@@ -11,10 +11,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from opeddev_tui import grade_scale
-from opeddev_tui.parsing import parse_json_text
-from opeddev_tui.raw_rows import RawRow
-from opeddev_tui.rows import Example, RowContext, bad_row, label, shown
+from opeddev_tui.data import grade_scale
+from opeddev_tui.data.parsing import parse_json_text
+from opeddev_tui.data.raw_rows import RawRow
+from opeddev_tui.data.rows import Example, RowContext, bad_row, label, shown
 
 OPTIONAL = ("weight", "grades", "rater", "criteria", "group")
 _PASSED = {"pass": True, "passed": True, "yes": True, "true": True, "fail": False, "failed": False, "no": False}

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from opeddev_tui.decoding import bad
+from opeddev_tui.data.decoding import bad
 from opeddev_tui.text import clean_line
 
 SUFFIXES: Mapping[str, str] = {

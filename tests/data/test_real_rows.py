@@ -11,7 +11,7 @@ import pytest
 from real_files import HELD, HELD_CHAT, WORDS, asked, chat, check, graded, graded_rows, jsonl
 
 from opeddev_tui.config.settings import Data, Grading
-from opeddev_tui.rows import Example
+from opeddev_tui.data.rows import Example
 
 Rows = list[dict[str, Any]]
 QUESTION, ANSWER = asked(1)

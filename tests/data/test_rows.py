@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from opeddev_tui import row_schemas
 from opeddev_tui.config.settings import Grading, Settings
+from opeddev_tui.data import row_schemas
+from opeddev_tui.data.raw_rows import RawRow
+from opeddev_tui.data.row_forms import detect_schema
+from opeddev_tui.data.rows import Example, Message, RowContext, fingerprint, parse_grade
 from opeddev_tui.errors import DataProblem, SettingsProblem
-from opeddev_tui.raw_rows import RawRow
-from opeddev_tui.row_forms import detect_schema
-from opeddev_tui.rows import Example, Message, RowContext, fingerprint, parse_grade
 
 GRADING = Grading()
 GRADED: dict[str, Any] = {
@@ -298,7 +298,7 @@ def test_the_fingerprint_follows_content_and_order_only() -> None:
 def test_any_text_survives_the_way_from_a_file(tmp_path: Path) -> None:
     """Whatever a submission holds, the model is shown exactly that."""
     from opeddev_tui.config.settings import Data
-    from opeddev_tui.formats import read_rows
+    from opeddev_tui.data.formats import read_rows
 
     pieces = ["\u2028", "\x1b[c", "<|im_start|>", "\\n", '"', "{", "}", "é", "𝄞", "\t", "\r", "\x00", "[" * 60]
     submissions = [a + b + c for a in pieces for b in pieces for c in pieces[:4]]

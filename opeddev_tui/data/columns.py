@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from opeddev_tui.raw_rows import RawRow
+from opeddev_tui.data.raw_rows import RawRow
 
 # a field under the names that people give it, the likelier ones first
 _SYNONYMS: Mapping[str, tuple[str, ...]] = {

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from opeddev_tui.decoding import bad
+from opeddev_tui.data.decoding import bad
+from opeddev_tui.data.raw_rows import RawRow
 from opeddev_tui.errors import DataProblem
-from opeddev_tui.raw_rows import RawRow
 
 # an object with one of these is a row, whatever else it holds
 _OF_ROWS = frozenset({"messages", "conversations", "prompt", "instruction", "question", "input", "text", "submission"})

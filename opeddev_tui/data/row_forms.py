@@ -6,17 +6,17 @@ The forms that version 0.1 read come first and give the same examples as then.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from opeddev_tui.conversations import (
+from opeddev_tui.data.conversations import (
     SYSTEM_COLUMNS,
     ending_with_what_is_trained,
     history_turns,
     read_turns,
     system_first,
 )
-from opeddev_tui.grading_rows import from_grading
-from opeddev_tui.optional_fields import OPTIONAL
-from opeddev_tui.raw_rows import RawRow
-from opeddev_tui.rows import (
+from opeddev_tui.data.grading_rows import from_grading
+from opeddev_tui.data.optional_fields import OPTIONAL
+from opeddev_tui.data.raw_rows import RawRow
+from opeddev_tui.data.rows import (
     Example,
     Message,
     RowContext,

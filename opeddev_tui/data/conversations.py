@@ -9,9 +9,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from opeddev_tui.parsing import parse_json_text
-from opeddev_tui.raw_rows import RawRow
-from opeddev_tui.rows import ROLES, Message, RowContext, bad_row, shown
+from opeddev_tui.data.parsing import parse_json_text
+from opeddev_tui.data.raw_rows import RawRow
+from opeddev_tui.data.rows import ROLES, Message, RowContext, bad_row, shown
 
 _TURNS = f"Messages are objects of role ({', '.join(ROLES)}) and content (a text)."
 _ROLE_KEYS, _CONTENT_KEYS = ("role", "from"), ("content", "value")

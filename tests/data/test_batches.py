@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from opeddev_tui.batches import (
+from opeddev_tui.config.settings import Grading, Paths, Settings
+from opeddev_tui.data.batches import (
     Batch,
     LoadedBatch,
     check_agreement,
@@ -21,9 +22,8 @@ from opeddev_tui.batches import (
     load_step,
     resolve,
 )
-from opeddev_tui.config.settings import Grading, Paths, Settings
+from opeddev_tui.data.rows import Example, Message
 from opeddev_tui.errors import DataProblem, Problems, SettingsProblem
-from opeddev_tui.rows import Example, Message
 
 PATHS = Paths(base="base", increments="inc", holdout="held")
 SETTINGS = Settings(paths=PATHS)

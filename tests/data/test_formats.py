@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from opeddev_tui.config.settings import Data
+from opeddev_tui.data.formats import detect_kind, read_rows, splits
 from opeddev_tui.errors import DataProblem
-from opeddev_tui.formats import detect_kind, read_rows, splits
 
 SETTINGS = Data()
 SMALL = Data(max_line_bytes=1000, max_depth=4)

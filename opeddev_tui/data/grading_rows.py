@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from opeddev_tui import grade_scale
+from opeddev_tui.data import grade_scale
+from opeddev_tui.data.optional_fields import read_grades
+from opeddev_tui.data.raw_rows import RawRow
+from opeddev_tui.data.rows import Example, Message, RowContext, bad_row, label, required_text, shown
 from opeddev_tui.errors import SettingsProblem
-from opeddev_tui.optional_fields import read_grades
-from opeddev_tui.raw_rows import RawRow
-from opeddev_tui.rows import Example, Message, RowContext, bad_row, label, required_text, shown
 from opeddev_tui.text import clean_line
 
 _GRADING_FIELDS = frozenset({"id", "kind", "task", "submission", "rubric", "grade", "feedback"})

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from opeddev_tui import rows
+from opeddev_tui.data import rows
+from opeddev_tui.data.rows import MOST_SHOWN, Example
 from opeddev_tui.errors import DataProblem
-from opeddev_tui.rows import MOST_SHOWN, Example
 
 _SHINGLE = 4
 # scripts without blanks between words: each character is a word (CJK, kana, Thai, Lao, Khmer, Burmese)

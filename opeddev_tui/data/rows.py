@@ -11,10 +11,10 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from opeddev_tui import grade_scale
 from opeddev_tui.config import settings
+from opeddev_tui.data import grade_scale
+from opeddev_tui.data.raw_rows import RawRow
 from opeddev_tui.errors import DataProblem
-from opeddev_tui.raw_rows import RawRow
 from opeddev_tui.text import clean_line
 
 MOST_SHOWN = 50

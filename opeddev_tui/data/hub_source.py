@@ -11,11 +11,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from opeddev_tui import split_names
 from opeddev_tui.config.settings import HUB_PREFIX
+from opeddev_tui.data import split_names
+from opeddev_tui.data.folder_files import SUFFIXES
 from opeddev_tui.errors import DataProblem, SettingsProblem
 from opeddev_tui.files import write_atomic
-from opeddev_tui.folder_files import SUFFIXES
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import hub_record
 

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from opeddev_tui import folder_files, hub_source, split_names
 from opeddev_tui.config import settings
+from opeddev_tui.data import folder_files, hub_source, split_names
 from opeddev_tui.errors import DataProblem, SettingsProblem
 from opeddev_tui.workspace.paths import expand
 
