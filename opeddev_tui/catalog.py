@@ -12,7 +12,8 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from opeddev_tui import checkpoints, decision
+from opeddev_tui import checkpoints
+from opeddev_tui.analysis import early_stopping
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problem, StorageProblem
 from opeddev_tui.files import folder_size, free_space, write_atomic
@@ -122,7 +123,7 @@ def _gain(record: RunRecord, epoch: int | None) -> tuple[float | None, tuple[flo
     before, after = record.state.holdout.get(0), record.state.holdout.get(epoch if epoch is not None else -1)
     if before is None or after is None:
         return None, None
-    difference = decision.paired_difference(before, after)
+    difference = early_stopping.paired_difference(before, after)
     return difference.mean, difference.interval
 
 

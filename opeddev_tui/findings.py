@@ -8,15 +8,16 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from opeddev_tui import forecast, plots, series
+from opeddev_tui import plots
 from opeddev_tui import report_tables as tables
+from opeddev_tui.analysis import forecast, learning_curve
+from opeddev_tui.analysis.word_diff import Piece, word_differences
 from opeddev_tui.plot_examples import grade_words
 from opeddev_tui.report_tables import Table
 from opeddev_tui.runs import manifest
 from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.runs.manifest import RunManifest
 from opeddev_tui.text import clean, clean_line
-from opeddev_tui.worddiff import Piece, word_differences
 from opeddev_tui.workspace.paths import Workspace
 
 _BLANK = re.compile(r"\s*(?:\n[^\S\n]*){4,}")
@@ -58,7 +59,7 @@ class Findings(Struct, frozen=True):
 
 def collect(workspace: Workspace, records: Sequence[RunRecord]) -> Findings:
     """Return the findings of the runs ``records`` of ``workspace``; there must be a trained epoch in one of them."""
-    chosen = series.steps_of(records)
+    chosen = learning_curve.steps_of(records)
     # a report of what is there is better than none
     manifests = {item.id: manifest.read(workspace.run_manifest(item.id)) or RunManifest() for item in chosen}
     ahead = forecast.forecast_of([record.state for record in chosen])
@@ -91,7 +92,9 @@ def summary(chosen: Sequence[RunRecord]) -> str:
     first, last = chosen[0].state, chosen[-1].state
     best = last.best_epoch()
     assert best is not None
-    low, high = series.loss_interval(last.holdout[best]) if best in last.holdout else (last.epochs[best].val_loss,) * 2
+    low, high = (
+        learning_curve.loss_interval(last.holdout[best]) if best in last.holdout else (last.epochs[best].val_loss,) * 2
+    )
     start = first.epochs.get(0)
     count = "One step" if len(chosen) == 1 else f"{len(chosen)} steps"
     since = f" from {start.val_loss:.3f}" if start else ""

@@ -10,10 +10,10 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from opeddev_tui.forecast import Fit, Forecast
+from opeddev_tui.analysis.forecast import Fit, Forecast
+from opeddev_tui.analysis.learning_curve import StepPoint, loss_interval
 from opeddev_tui.intervals import wilson
 from opeddev_tui.runs.state import RunState
-from opeddev_tui.series import StepPoint, loss_interval
 from opeddev_tui.text import clean_line
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opeddev_tui import forecast, series
+from opeddev_tui.analysis import forecast, learning_curve
 from opeddev_tui.errors import BusyProblem, Problem
 from opeddev_tui.files import write_atomic
 from opeddev_tui.plot_examples import examples_figure
@@ -79,7 +79,7 @@ def figures(records: Sequence[RunRecord], *, step: int | None = None) -> Iterato
 
     With ``step`` the plots of the other steps are left as they are; those of the whole series are always drawn.
     """
-    chosen = series.steps_of(records)
+    chosen = learning_curve.steps_of(records)
     for record in chosen:
         if step not in (None, record.step):
             continue
@@ -89,7 +89,7 @@ def figures(records: Sequence[RunRecord], *, step: int | None = None) -> Iterato
         if pairs:
             yield f"examples_step_{name}", examples_figure(pairs, moments([record]))
     states = [record.state for record in chosen]
-    found = series.points(states)
+    found = learning_curve.points(states)
     if found:
         yield "holdout_over_size", size_figure(found, forecast.fit(found), forecast.forecast(found))
     pairs = before_and_after(chosen)

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from opeddev_tui import plots, series
+from opeddev_tui import plots
+from opeddev_tui.analysis import learning_curve
+from opeddev_tui.analysis.word_diff import Piece
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.files import write_atomic
 from opeddev_tui.findings import Example, Findings, collect
 from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.text import clean_line
-from opeddev_tui.worddiff import Piece
 from opeddev_tui.workspace.paths import Workspace
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def write_report(workspace: Workspace, records: Sequence[RunRecord]) -> list[Pat
 
     Raises ``DataProblem`` when no epoch was trained yet, ``StorageProblem`` if the disk does not take them.
     """
-    if not series.steps_of(records):
+    if not learning_curve.steps_of(records):
         raise DataProblem("nothing is trained yet.", where=str(workspace.root), cure="Train a step: train --step next.")
     findings = collect(workspace, records)
     drawn = _plots(workspace, records)

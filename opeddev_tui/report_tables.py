@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from opeddev_tui import series
+from opeddev_tui.analysis import learning_curve
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.format import interval, number, share, size
 from opeddev_tui.intervals import wilson
@@ -44,7 +44,7 @@ def steps(chosen: Sequence[RunRecord]) -> Table:
                 str(max(state.epochs)),
                 number(state.epochs[0].val_loss if 0 in state.epochs else None, 4),
                 number(state.epochs[best].val_loss, 4),
-                interval(series.loss_interval(state.holdout[best]) if best in state.holdout else None),
+                interval(learning_curve.loss_interval(state.holdout[best]) if best in state.holdout else None),
                 str(best),
                 number(state.epochs[max(state.epochs)].val_loss, 4),
             )
@@ -65,7 +65,7 @@ def epochs(chosen: Sequence[RunRecord]) -> Table:
                     str(epoch),
                     number(row.train_loss, 4),
                     number(row.val_loss, 4),
-                    interval(series.loss_interval(evaluated) if evaluated else None),
+                    interval(learning_curve.loss_interval(evaluated) if evaluated else None),
                     number(row.samples_per_second, 2),
                     "best" if epoch == record.state.best_epoch() else "",
                 )

@@ -12,7 +12,7 @@ import torch
 from msgspec import Struct
 
 from opeddev_tui import evaluation, generation, memory
-from opeddev_tui.agreement import agreement, classifier_exact
+from opeddev_tui.analysis.agreement import agreement, classifier_exact
 from opeddev_tui.causal_lm import CausalLM, Tokenizer
 from opeddev_tui.chat import ChatEncoder, LeftPadCollator, TokenRow
 from opeddev_tui.config import settings as st

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from opeddev_tui import checkpoints, decision, hardware
+from opeddev_tui import checkpoints, hardware
+from opeddev_tui.analysis import early_stopping
 from opeddev_tui.config import settings as st
 from opeddev_tui.deciders import Decider, StopRequested
 from opeddev_tui.errors import StorageProblem
@@ -191,7 +192,7 @@ class Session:
     def _pending(self, epoch: int) -> ev.DecisionAwaited:
         """Return the open question; it is recorded anew when ratings have changed its verdict."""
         state = self._bus.state
-        verdict = decision.judge(epoch, state.holdout, self.limits, self._human_scores())
+        verdict = early_stopping.judge(epoch, state.holdout, self.limits, self._human_scores())
         open_now = state.question
         # a run that was taken up again asks anew, with a new deadline
         asked = open_now is not None and state.status == "awaiting"
@@ -206,10 +207,10 @@ class Session:
         return question
 
     @property
-    def limits(self) -> decision.Limits:
+    def limits(self) -> early_stopping.Limits:
         """The limits of this step."""
         stop = self._settings.early_stop
-        return decision.Limits(
+        return early_stopping.Limits(
             planned_epochs=self._settings.training.num_train_epochs,
             max_extra_epochs=stop.max_extra_epochs,
             min_delta=stop.min_delta,

@@ -9,7 +9,7 @@ import torch
 from sklearn.metrics import cohen_kappa_score
 
 from opeddev_tui import scoring
-from opeddev_tui.agreement import agreement, classifier_exact
+from opeddev_tui.analysis.agreement import agreement, classifier_exact
 from opeddev_tui.chat import ChatEncoder
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.rows import Example, Message

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from opeddev_tui.agreement import agreement
+from opeddev_tui.analysis.agreement import agreement
 from opeddev_tui.intervals import percentile_interval, resampled_sums, wilson
 
 

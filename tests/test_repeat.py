@@ -7,7 +7,8 @@ from pathlib import Path
 import engine_helpers as eh
 import pytest
 
-from opeddev_tui import catalog, series
+from opeddev_tui import catalog
+from opeddev_tui.analysis import learning_curve
 from opeddev_tui.cli import main
 from opeddev_tui.config.loading import load
 from opeddev_tui.deciders import OnCommand, Pending
@@ -93,7 +94,7 @@ def only_compared(root: Path, run: str, repetition: str) -> None:
     records = list_runs(workspace)
     assert [record.id for record in records if record.state.repeats] == [repetition]
     assert finished_steps(records)[1].id == run
-    assert [record.id for record in series.steps_of(records)][-1] == run
+    assert [record.id for record in learning_curve.steps_of(records)][-1] == run
     entries = catalog.list_entries(workspace)
     for name in ("latest", "best", "step1", "step1:1"):
         assert catalog.find_entry(entries, name).run == run, name

@@ -246,7 +246,7 @@ def size_legend(points: Sequence[SizePoint], palette: Palette) -> list[Entry]:
 
 def size_forecast(states: Sequence[RunState]) -> str | None:
     """Return in words what the next rows should bring, None where the steps so far do not tell."""
-    from opeddev_tui.forecast import forecast_of
+    from opeddev_tui.analysis.forecast import forecast_of
 
     newest = {step_number(state): state for state in states if state.epochs}
     found = forecast_of([newest[step] for step in sorted(newest)])

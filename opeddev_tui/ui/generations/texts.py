@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from textual.content import Content
 from textual.highlight import highlight
 
+from opeddev_tui.analysis.word_diff import Piece, word_differences
 from opeddev_tui.text import clean
-from opeddev_tui.worddiff import Piece, word_differences
 
 _TAB = 4
 # colouring takes time with the length

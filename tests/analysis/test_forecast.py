@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from opeddev_tui.forecast import Forecast, fit, forecast
-from opeddev_tui.series import StepPoint
+from opeddev_tui.analysis.forecast import Forecast, fit, forecast
+from opeddev_tui.analysis.learning_curve import StepPoint
 
 
 def law(sizes: list[int], seed: int, *, exponent: float = -0.3, training_noise: float = 0.01) -> list[StepPoint]:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from opeddev_tui.analysis.learning_curve import StepPoint, points, resampled_losses
 from opeddev_tui.runs.state import RunState
-from opeddev_tui.series import StepPoint, points, resampled_losses
 
 if TYPE_CHECKING:
     from opeddev_tui.intervals import Numbers

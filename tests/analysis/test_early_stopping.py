@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from opeddev_tui.decision import Limits, judge, paired_difference
+from opeddev_tui.analysis.early_stopping import Limits, judge, paired_difference
 from opeddev_tui.runs.events import HoldoutEvaluated
 
 LIMITS = Limits(planned_epochs=3, max_extra_epochs=2)

@@ -1,0 +1,1 @@
+"""Pure statistics on recorded figures: early stopping, agreement, learning curve, forecast."""
