@@ -4,8 +4,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from opeddev_tui import checkpoints, models
-from opeddev_tui.catalog import Entry
+from opeddev_tui import models
+from opeddev_tui.checkpoints import folders
+from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.config import settings as st
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.files import sync_folder, told_clearly
@@ -19,7 +20,7 @@ def export(entry: Entry, record: RunRecord, settings: st.Settings, target: Path,
     A full checkpoint is written as it is; adapters are merged unless ``adapter`` asks for them alone. The folder
     appears whole or not at all. Raises ``StorageProblem`` for a damaged checkpoint or a target that exists.
     """
-    problems = checkpoints.problems_of(entry.folder)
+    problems = folders.problems_of(entry.folder)
     if problems:
         raise StorageProblem(
             f"cannot be exported: {'; '.join(problems)}.", where=str(entry.folder), cure="Choose another checkpoint."

@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 
 from opeddev_tui.causal_lm import CausalLM
-from opeddev_tui.checkpoints import Manifest, read_manifest
+from opeddev_tui.checkpoints.folders import Manifest, read_manifest
 from opeddev_tui.config import settings as st
 from opeddev_tui.errors import ModelProblem
 from opeddev_tui.workspace.store import located

@@ -7,8 +7,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from opeddev_tui import catalog, memory, models
+from opeddev_tui import memory, models
 from opeddev_tui.chat import ChatEncoder, EncodedRows, TokenRow
+from opeddev_tui.checkpoints import catalog
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.batches import LoadedBatch, StepData, load_step
 from opeddev_tui.data.rows import Example, Message

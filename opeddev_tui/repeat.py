@@ -12,7 +12,8 @@ import torch
 from msgspec import Struct
 from msgspec.structs import replace
 
-from opeddev_tui import checkpoints, models, prepare
+from opeddev_tui import models, prepare
+from opeddev_tui.checkpoints import folders
 from opeddev_tui.config.loading import Layer, LoadedSettings, resolve
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.batches import find_batches
@@ -158,7 +159,7 @@ def _present(workspace: Workspace, loaded: LoadedSettings, before: RunManifest, 
     """Return the manifest that the run would have now; raise ``TrainingProblem`` if it would train something else."""
     source = parent or models.source_of(workspace.root, loaded.settings.model.name)
     if parent:
-        problems = checkpoints.problems_of(workspace.path(parent))
+        problems = folders.problems_of(workspace.path(parent))
         if problems:
             raise TrainingProblem(
                 f"the checkpoint that the run started from cannot be used: {'; '.join(problems)}.",

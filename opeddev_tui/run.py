@@ -7,8 +7,9 @@ import torch
 from msgspec import Struct
 from msgspec.structs import replace
 
-from opeddev_tui import catalog, checkpoints, models, training
+from opeddev_tui import models, training
 from opeddev_tui.causal_lm import CausalLM
+from opeddev_tui.checkpoints import catalog, folders
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.batches import StepData
 from opeddev_tui.deciders import Decider, StopRequested
@@ -126,20 +127,20 @@ class Run:
 
     def _resume_point(self) -> Path | None:
         """Return the newest checkpoint of this run that can be trusted; say what cannot, and put it aside."""
-        found = checkpoints.newest_verified(self._files.checkpoints, for_resume=True)
+        found = folders.newest_verified(self._files.checkpoints, for_resume=True)
         for folder, problem in found.rejected:
             self._bus.emit(ev.CheckpointRejected(path=ev.checkpoint_name(folder), problem=problem))
-            checkpoints.set_aside(folder)
+            folders.set_aside(folder)
         if found.folder is None:
             if self._bus.state.progress is not None or self._bus.state.epochs:
                 self._bus.emit(ev.Resumed(checkpoint="", global_step=0, epoch=0.0))
             return None
-        manifest = checkpoints.manifest_of(found.folder)
+        manifest = folders.manifest_of(found.folder)
         name = ev.checkpoint_name(found.folder)
         self._bus.emit(ev.Resumed(checkpoint=name, global_step=manifest.global_step, epoch=manifest.epoch))
         if name not in self._bus.state.checkpoints:
             # killed between the disk and the journal
-            self._bus.emit(checkpoints.saved_event(found.folder, manifest))
+            self._bus.emit(folders.saved_event(found.folder, manifest))
         return found.folder
 
     def _load(self, resume: Path | None) -> Loaded:
@@ -169,7 +170,7 @@ class Run:
 
     def _goes_on(self, session: Session, resume: Path) -> bool:
         """Finish what the interruption left of the checkpoint's epoch; True if there is more to train."""
-        manifest = checkpoints.manifest_of(resume)
+        manifest = folders.manifest_of(resume)
         if manifest.global_step % self._steps_per_epoch:
             return True
         return session.close_epoch(round(manifest.epoch), manifest.global_step, None)
@@ -229,8 +230,8 @@ class Run:
         )
 
     def _interrupted(self, reason: str) -> Ending:
-        folder = checkpoints.newest_verified(self._files.checkpoints, for_resume=True).folder
-        step = checkpoints.step_of(folder) if folder else 0
+        folder = folders.newest_verified(self._files.checkpoints, for_resume=True).folder
+        step = folders.step_of(folder) if folder else 0
         name = ev.checkpoint_name(folder) if folder else ""
         self._bus.emit(ev.Interrupted(reason=reason, checkpoint=name, global_step=step or 0))
         return Ending.INTERRUPTED
@@ -247,7 +248,7 @@ class Run:
         self._plan = replace(self._plan, batch_size=smaller[-1], accumulation=effective // smaller[-1])
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        folder = checkpoints.newest_verified(self._files.checkpoints, for_resume=True).folder
+        folder = folders.newest_verified(self._files.checkpoints, for_resume=True).folder
         self._bus.emit(
             ev.MemoryRetried(
                 batch_size=self._plan.batch_size,

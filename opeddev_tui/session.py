@@ -12,8 +12,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from opeddev_tui import checkpoints, hardware
+from opeddev_tui import hardware
 from opeddev_tui.analysis import early_stopping
+from opeddev_tui.checkpoints import folders as checkpoints
 from opeddev_tui.config import settings as st
 from opeddev_tui.deciders import Decider, StopRequested
 from opeddev_tui.errors import StorageProblem

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from opeddev_tui import checkpoints
+from opeddev_tui.checkpoints import folders
 from opeddev_tui.data.batches import Batch
 from opeddev_tui.errors import StorageProblem, TrainingProblem
 from opeddev_tui.runs.control import StepRequest
@@ -85,10 +85,10 @@ def _parent(
         )
     finished = before.state.finished
     wanted = Path(workspace.located(finished.best_checkpoint if start_from == "best" else finished.last_checkpoint))
-    problems = checkpoints.problems_of(wanted)
+    problems = folders.problems_of(wanted)
     if not problems:
         return wanted, []
-    found = checkpoints.newest_verified(workspace.checkpoints(before.id))
+    found = folders.newest_verified(workspace.checkpoints(before.id))
     if found.folder is None:
         raise StorageProblem(
             f"no checkpoint of step {step - 1} can be trusted: {'; '.join(problems)}.",
@@ -100,7 +100,7 @@ def _parent(
 
 def _chosen(workspace: Workspace, text: str) -> Path:
     folder = workspace.path(workspace.located(text)).resolve()
-    problems = checkpoints.problems_of(folder)
+    problems = folders.problems_of(folder)
     if problems:
         raise StorageProblem(
             f"is not a checkpoint to start from: {'; '.join(problems)}.",

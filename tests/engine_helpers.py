@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import tomli_w
 
-from opeddev_tui import checkpoints
+from opeddev_tui.checkpoints import folders
 from opeddev_tui.config import loading
 from opeddev_tui.deciders import Decider
 from opeddev_tui.runs import events as ev
@@ -243,7 +243,7 @@ def final_weights(root: Path) -> str:
     finished = states(root)[-1].finished
     assert finished is not None
     folder = place_of(root, finished.last_checkpoint)
-    assert checkpoints.problems_of(folder, for_resume=True) == []
+    assert folders.problems_of(folder, for_resume=True) == []
     name = next(name for name in ("model.safetensors", "adapter_model.safetensors") if (folder / name).exists())
     return sha256(folder / name)
 
@@ -376,7 +376,7 @@ def saving(root: Path) -> list[Path]:
     found = []
     with suppress(OSError):
         for folder in workspace_of(root).store.glob("*/checkpoint-*"):
-            if not (folder / checkpoints.MANIFEST).exists():
+            if not (folder / folders.MANIFEST).exists():
                 found.append(folder)
     return found
 

@@ -32,7 +32,8 @@ from engine_helpers import (
 )
 from transformers import Qwen3ForCausalLM
 
-from opeddev_tui import checkpoints, cli
+from opeddev_tui import cli
+from opeddev_tui.checkpoints import folders
 from opeddev_tui.errors import BusyProblem, ModelProblem, StorageProblem, TrainingProblem
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Control, SaveNow, Stop
@@ -271,7 +272,7 @@ def test_a_disk_that_fills_up_leaves_the_checkpoint_before_whole(
     state = states(root)[0]
     assert state.failure is not None
     assert (state.failure.kind, state.failure.resumable) == ("storage", True)
-    found = checkpoints.newest_verified(checkpoint_folder(root), for_resume=True)
+    found = folders.newest_verified(checkpoint_folder(root), for_resume=True)
     assert found.folder is not None
     assert found.folder.name == f"checkpoint-{5 * int(spare)}"
 
@@ -329,7 +330,7 @@ def test_a_limit_on_the_size_of_files_is_a_clear_problem(workspace_factory: Make
     process = _Limited(["train", "-w", str(root)], tmp_path / "out")
     assert process.code() == 4, process.text()
     assert "file too large" in process.text().lower()
-    assert checkpoints.newest_verified(checkpoint_folder(root)).folder is None
+    assert folders.newest_verified(checkpoint_folder(root)).folder is None
     train(root)
     assert states(root)[0].status == "finished"
 
@@ -482,9 +483,7 @@ def test_a_signal_saves_and_ends_the_run(
     assert state.interrupted is not None
     assert state.interrupted.reason == number.name
     saved = state.interrupted.checkpoint
-    assert (
-        checkpoints.problems_of(place_of(root, saved), for_resume=True) == [] if saved else moment is moments.an_epoch_0
-    )
+    assert folders.problems_of(place_of(root, saved), for_resume=True) == [] if saved else moment is moments.an_epoch_0
     assert saving(root) == []
     train(root)
     undisturbed = workspace_factory(rows=40, **{"training.per_device_train_batch_size": 8, "data.max_length": 96})

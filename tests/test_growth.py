@@ -19,7 +19,7 @@ from engine_helpers import (
     workspace_of,
 )
 
-from opeddev_tui import checkpoints
+from opeddev_tui.checkpoints import folders
 from opeddev_tui.deciders import OnCommand, Pending
 from opeddev_tui.runs import control as ctl
 from opeddev_tui.runs import events as ev
@@ -95,7 +95,7 @@ def test_each_step_starts_from_the_last_checkpoint_of_the_one_before(grown: Path
     for state, before in zip(done[1:], done, strict=False):
         # the very weights: before its first step each scores as the one before did at its end
         assert state.holdout[0].loss == pytest.approx(before.epochs[1].val_loss, abs=1e-6)
-        manifest = checkpoints.read_manifest(place_of(grown, state.epochs[1].checkpoint))
+        manifest = folders.read_manifest(place_of(grown, state.epochs[1].checkpoint))
         assert manifest is not None
         assert manifest.parent == state.started.parent if state.started else None
     assert done[-1].epochs[1].val_loss < done[0].epochs[0].val_loss / 2

@@ -7,8 +7,8 @@ import engine_helpers as helpers
 import pytest
 import torch
 
-from opeddev_tui import checkpoints
-from opeddev_tui.catalog import list_entries
+from opeddev_tui.checkpoints import folders
+from opeddev_tui.checkpoints.catalog import list_entries
 from opeddev_tui.cli import main
 from opeddev_tui.config import loading
 from opeddev_tui.export import export
@@ -105,7 +105,7 @@ def test_damage_is_told_before_an_export(mixed: Path, tmp_path: Path, capsys: py
     entry = [entry for entry in list_entries(helpers.workspace_of(root)) if entry.step == 0][-1]
     weights = entry.folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
-    assert checkpoints.problems_of(entry.folder)
+    assert folders.problems_of(entry.folder)
     assert main(["checkpoints", "export", "step0", str(tmp_path / "out"), "-w", str(root)]) == 4
     assert "model.safetensors has" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

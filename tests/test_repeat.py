@@ -7,8 +7,8 @@ from pathlib import Path
 import engine_helpers as eh
 import pytest
 
-from opeddev_tui import catalog
 from opeddev_tui.analysis import learning_curve
+from opeddev_tui.checkpoints import catalog
 from opeddev_tui.cli import main
 from opeddev_tui.config.loading import load
 from opeddev_tui.deciders import OnCommand, Pending

@@ -27,7 +27,7 @@ from engine_helpers import (
     write_rows,
 )
 
-from opeddev_tui import checkpoints
+from opeddev_tui.checkpoints import folders
 from opeddev_tui.deciders import OnCommand, Pending, StopRequested
 from opeddev_tui.errors import DataProblem, Problem, TrainingProblem
 from opeddev_tui.runs import events as ev
@@ -91,7 +91,7 @@ def test_killed_during_a_save_the_latest_checkpoint_is_whole(workspace_factory: 
         process = start_training(root)
         assert wait_until(lambda root=root, target=target: saving_at(root, 5 * target), process)  # type: ignore[misc]
         process.kill_hard()
-        found = checkpoints.newest_verified(checkpoint_folder(root), for_resume=True)
+        found = folders.newest_verified(checkpoint_folder(root), for_resume=True)
         assert (found.folder.name if found.folder else "") in {
             f"checkpoint-{5 * target}",
             f"checkpoint-{5 * target - 5}",
@@ -142,7 +142,7 @@ def test_the_question_is_asked_again_and_nothing_is_trained_before_the_answer(wo
     assert process.exitcode is None
     later = journal_of(root)[before:]
     assert not [event for event in later if isinstance(event, ev.Progress | ev.Decided | ev.RowsTrained)]
-    assert checkpoints.newest_verified(checkpoint_folder(root)).folder == checkpoint_folder(root) / "checkpoint-5"
+    assert folders.newest_verified(checkpoint_folder(root)).folder == checkpoint_folder(root) / "checkpoint-5"
 
     send(last_run(root), Decide(epoch=1, choice="stop", note="enough"))
     assert process.code() == 0, process.text()

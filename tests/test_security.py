@@ -16,7 +16,7 @@ import msgspec
 import pytest
 import torch
 
-from opeddev_tui import checkpoints
+from opeddev_tui.checkpoints import folders
 from opeddev_tui.cli import main
 from opeddev_tui.config.loading import load
 from opeddev_tui.data.batches import check_data
@@ -52,17 +52,17 @@ def interrupted(root: Path) -> Path:
             steering.request(Stop())
 
     helpers.train(root, sink=helpers.Seen(stop_soon), control=steering)
-    found = checkpoints.newest_verified(helpers.checkpoint_folder(root), for_resume=True).folder
+    found = folders.newest_verified(helpers.checkpoint_folder(root), for_resume=True).folder
     assert found is not None
     return found
 
 
 def publish_again(folder: Path) -> None:
     """Seal the folder as it is now: the attacker can write manifests, too."""
-    manifest = checkpoints.read_manifest(folder)
+    manifest = folders.read_manifest(folder)
     assert manifest is not None
-    checkpoints.publish(folder, manifest)
-    assert checkpoints.problems_of(folder, for_resume=True) == []
+    folders.publish(folder, manifest)
+    assert folders.problems_of(folder, for_resume=True) == []
 
 
 @pytest.mark.parametrize("name", ["optimizer.pt", "rng_state.pth", "scheduler.pt", "training_args.bin"])

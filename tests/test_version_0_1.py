@@ -14,8 +14,8 @@ from typing import Any
 import engine_helpers as eh
 import pytest
 
-from opeddev_tui import checkpoints
-from opeddev_tui.catalog import list_entries
+from opeddev_tui.checkpoints import folders
+from opeddev_tui.checkpoints.catalog import list_entries
 from opeddev_tui.commands.checkpoints import as_json
 from opeddev_tui.commands.status import status
 from opeddev_tui.report import write_report
@@ -99,7 +99,7 @@ def test_checkpoints_are_the_same_and_whole(old: Path) -> None:
     entries = list_entries(eh.workspace_of(old))
     for entry, then in zip(entries, here(EXPECTED["checkpoints"], old), strict=True):
         assert json.loads(json.dumps(as_json(entry))).items() >= then.items()
-        assert checkpoints.problems_of(entry.folder, for_resume=True) == []
+        assert folders.problems_of(entry.folder, for_resume=True) == []
 
 
 def test_the_report_tells_the_same(old: Path) -> None:

@@ -35,7 +35,7 @@ from engine_helpers import (
     states,
 )
 
-from opeddev_tui import checkpoints
+from opeddev_tui.checkpoints import folders
 from opeddev_tui.runs import events as ev
 
 ROWS = 20
@@ -95,12 +95,12 @@ def faults_of_the_end(process: Command, root: Path, disk: Path, level: float) ->
     failure = states(root)[-1].failure
     if failure is None or failure.kind != "storage" or not failure.resumable:
         found.append(f"recorded as {failure}")
-    newest = checkpoints.newest_verified(checkpoint_folder(root), for_resume=True).folder
+    newest = folders.newest_verified(checkpoint_folder(root), for_resume=True).folder
     wanted = f"checkpoint-{10 * int(level)}" if level >= 1 else None
     if (newest.name if newest else None) != wanted:
         found.append(f"newest whole checkpoint {newest}, not {wanted}")
     before = states(root)[0].finished
-    if before is None or checkpoints.problems_of(place_of(root, before.last_checkpoint), for_resume=True):
+    if before is None or folders.problems_of(place_of(root, before.last_checkpoint), for_resume=True):
         found.append("the step before is not whole")
     return found
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from common import finish, new_workspace, undisturbed
 from engine_helpers import build_model, final_weights, journal_of, place_of, start_training, states
 
-from opeddev_tui import checkpoints
+from opeddev_tui.checkpoints import folders
 from opeddev_tui.runs import events as ev
 
 
@@ -45,7 +45,7 @@ def faults(root: Path, expected: str) -> list[str]:
     rows = [sorted(seen) for seen in state.rows_trained.values()]
     if rows != [list(range(len(rows[0])))] * 3:
         found.append("rows not seen once an epoch")
-    if state.finished is None or checkpoints.problems_of(place_of(root, state.finished.last_checkpoint)):
+    if state.finished is None or folders.problems_of(place_of(root, state.finished.last_checkpoint)):
         found.append("the last checkpoint is not whole")
     return found
 

@@ -25,7 +25,7 @@ from engine_helpers import (
     workspace_of,
 )
 
-from opeddev_tui import checkpoints
+from opeddev_tui.checkpoints import folders
 from opeddev_tui.runs import events as ev
 
 ROWS = 8
@@ -47,7 +47,7 @@ def seconds_of_a_save(folder: Path, model: Path) -> float:
         began = time.perf_counter()
         place = folder_of(root, step)
         assert place is not None
-        wait_until((place / checkpoints.MANIFEST).exists, process)
+        wait_until((place / folders.MANIFEST).exists, process)
         times.append(time.perf_counter() - began)
     process.join()
     return sum(times) / len(times)
@@ -61,7 +61,7 @@ def kill_in_a_save(root: Path, draw: random.Random, seconds: float) -> tuple[int
     time.sleep(draw.uniform(0, 1.05 * seconds))
     process.kill_hard()
     place = folder_of(root, step)
-    left = "nothing" if place is None else "whole" if not checkpoints.problems_of(place) else "half"
+    left = "nothing" if place is None else "whole" if not folders.problems_of(place) else "half"
     return step, left
 
 
@@ -81,7 +81,7 @@ def main() -> int:
     for number in range(1, options.runs + 1):
         root = new_workspace(folder, f"run{number}", model, ROWS)
         step, left = kill_in_a_save(root, draw, seconds)
-        latest = checkpoints.newest_verified(checkpoint_folder(root), for_resume=True).folder
+        latest = folders.newest_verified(checkpoint_folder(root), for_resume=True).folder
         try:
             finish(root)
             found = "exact" if final_weights(root) == expected else "OTHER WEIGHTS"

@@ -26,7 +26,7 @@ from engine_helpers import build_model, journal_of, make_workspace, place_of, sa
 from pty_tools import PYTHON, Terminal, end, until
 from tmux_tools import Tmux
 
-from opeddev_tui import checkpoints
+from opeddev_tui.checkpoints import folders
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.journal import JournalReader
 from opeddev_tui.workspace.lock import who_trains
@@ -72,7 +72,7 @@ def faults_on_disk(root: Path) -> list[str]:
         return [f"the journal ends with {last}"]
     problems = [] if last.checkpoint else ["no checkpoint"]
     if last.checkpoint:
-        problems += checkpoints.problems_of(place_of(root, last.checkpoint), for_resume=True)
+        problems += folders.problems_of(place_of(root, last.checkpoint), for_resume=True)
     problems += [f"{folder.name} left half" for folder in saving(root)]
     return problems
 

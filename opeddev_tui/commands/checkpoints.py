@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from opeddev_tui import catalog, checkpoints, pruning
+from opeddev_tui.checkpoints import catalog, folders, pruning
 from opeddev_tui.commands.options import add_workspace, load_settings
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.errors import StorageProblem
@@ -119,7 +119,7 @@ def _row(entry: catalog.Entry) -> list[str]:
 
 def _show(context: Context) -> int:
     entry = context.find(context.options.checkpoint)
-    problems = checkpoints.problems_of(entry.folder)
+    problems = folders.problems_of(entry.folder)
     settings = settings_of(context.workspace.run_manifest(entry.run))
     if context.options.json:
         _print_json({**as_json(entry), "problems": problems, "settings": settings})
@@ -132,7 +132,7 @@ def _show(context: Context) -> int:
 
 def _verify(context: Context) -> int:
     wanted = [context.find(name) for name in context.options.checkpoint] or context.entries
-    found = [(entry, checkpoints.problems_of(entry.folder)) for entry in wanted]
+    found = [(entry, folders.problems_of(entry.folder)) for entry in wanted]
     if context.options.json:
         _print_json([{"name": entry.name, "verified": not problems, "problems": problems} for entry, problems in found])
     else:

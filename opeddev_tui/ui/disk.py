@@ -24,7 +24,7 @@ from opeddev_tui.ui.task_base import TaskBase
 from opeddev_tui.ui.view import RunRow, Watched
 
 if TYPE_CHECKING:
-    from opeddev_tui.recovery import Recovery
+    from opeddev_tui.checkpoints.recovery import Recovery
 
 T = TypeVar("T")
 # seconds between two looks at what other processes do, and at the data folders
@@ -84,7 +84,7 @@ class DiskWork(TaskBase):
         session = self._shell.session
         if session.read_only or session.current.started is None:
             return None
-        recovery = await asyncio.to_thread(importlib.import_module, "opeddev_tui.recovery")
+        recovery = await asyncio.to_thread(importlib.import_module, "opeddev_tui.checkpoints.recovery")
         if not recovery.needs_recovery(session.current, alive=session.whose != "none"):
             return None
         self._shell.tell("The last run did not end well: reading its newest checkpoint …", severity="warning")

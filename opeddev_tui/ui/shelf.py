@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from opeddev_tui.catalog import Entry, Shelf
+from opeddev_tui.checkpoints.catalog import Entry, Shelf
+from opeddev_tui.checkpoints.pruning import Removal
 from opeddev_tui.format import duration, number, share, signed, size
-from opeddev_tui.pruning import Removal
 from opeddev_tui.runs.manifest import difference
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.columns import fit

@@ -5,7 +5,8 @@ from pathlib import Path
 import journal_samples as js
 import pytest
 
-from opeddev_tui import catalog, checkpoints, report_tables
+from opeddev_tui import report_tables
+from opeddev_tui.checkpoints import catalog, folders
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import notes
 from opeddev_tui.runs import ratings as human
@@ -104,10 +105,10 @@ def test_every_place_that_shows_a_score_counts_only_complete_rounds(tmp_path: Pa
     ]
     workspace = js.make_workspace(tmp_path, [[*js.run_events(0, [4.0, 2.0, 1.5]), *ratings]])
     for epoch in (1, 2):
-        manifest = checkpoints.Manifest(run="run-0", step=0, global_step=epoch, epoch=epoch, parent="", files={})
-        folder = checkpoints.folder_for(workspace.checkpoints("run-0"), epoch)
+        manifest = folders.Manifest(run="run-0", step=0, global_step=epoch, epoch=epoch, parent="", files={})
+        folder = folders.folder_for(workspace.checkpoints("run-0"), epoch)
         folder.mkdir(parents=True)
-        checkpoints.publish(folder, manifest)
+        folders.publish(folder, manifest)
     record = list_runs(workspace)[0]
     assert human.shares(record.state) == {1: 0.75}
     assert {entry.epoch: entry.human for entry in catalog.list_entries(workspace)} == {1: 0.75, 2: None}

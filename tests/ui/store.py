@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 from scenes import BATCHES, PER_EPOCH, SIZES, opened, run_id, trained, until
 
-from opeddev_tui import checkpoints
+from opeddev_tui.checkpoints import folders as checkpoints
 from opeddev_tui.config import loading
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import manifest

@@ -14,7 +14,7 @@ from store import LORA_RUN, browser, make_store
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from opeddev_tui import checkpoints
+from opeddev_tui.checkpoints import folders as checkpoints
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.ui import shelf_work
 from opeddev_tui.ui.app import OpeddevApp

@@ -9,7 +9,7 @@ from pathlib import Path
 from engine_helpers import make_workspace, states, workspace_of
 from pty_tools import PYTHON, Terminal, end, until
 
-from opeddev_tui import checkpoints
+from opeddev_tui.checkpoints import folders as checkpoints
 from opeddev_tui.runs.events import Decided, EpochFinished
 from opeddev_tui.runs.journal import read
 from opeddev_tui.workspace.lock import lock_holder

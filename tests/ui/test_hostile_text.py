@@ -14,7 +14,7 @@ from pty_tools import PYTHON, Terminal, end, until
 from scenes import ALIVE, make, opened, run_id, settle, started, write
 from textual.pilot import Pilot
 
-from opeddev_tui.catalog import Entry, Shelf
+from opeddev_tui.checkpoints.catalog import Entry, Shelf
 from opeddev_tui.config import loading
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.state import RunState, reduce

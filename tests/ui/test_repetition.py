@@ -6,7 +6,7 @@ import pytest
 from journal_samples import run_events
 from msgspec.structs import replace
 
-from opeddev_tui.recovery import needs_recovery
+from opeddev_tui.checkpoints.recovery import needs_recovery
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.state import RunState, reduce
 from opeddev_tui.ui.inventory_data import inventory

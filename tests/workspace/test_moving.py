@@ -7,8 +7,8 @@ from pathlib import Path
 import engine_helpers as eh
 import pytest
 
-from opeddev_tui import checkpoints
-from opeddev_tui.catalog import list_entries
+from opeddev_tui.checkpoints import folders as checkpoints
+from opeddev_tui.checkpoints.catalog import list_entries
 from opeddev_tui.cli import main
 from opeddev_tui.runs import events as ev
 from opeddev_tui.workspace import store as stores

@@ -11,9 +11,9 @@ from typing import Protocol
 from textual.geometry import Size
 from textual.screen import ModalScreen
 
-from opeddev_tui.catalog import Entry, Shelf
+from opeddev_tui.checkpoints.catalog import Entry, Shelf
+from opeddev_tui.checkpoints.pruning import Removal
 from opeddev_tui.format import number, size
-from opeddev_tui.pruning import Removal
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.dialogs import CANCEL, Answer, AskScreen, AskText

@@ -13,7 +13,7 @@ from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import DataTable, Input, Static
 
-from opeddev_tui.catalog import Entry, Shelf
+from opeddev_tui.checkpoints.catalog import Entry, Shelf
 from opeddev_tui.format import plural, size
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui import shelf as sh

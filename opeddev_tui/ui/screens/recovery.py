@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opeddev_tui.recovery import Recovery, in_words
+from opeddev_tui.checkpoints.recovery import Recovery, in_words
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.ui.dialogs import Answer, AskScreen
 from opeddev_tui.ui.shell import Shell

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from opeddev_tui.catalog import Entry
+from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problem
 from opeddev_tui.text import clean

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from engine_helpers import Seen, copy_workspace, final_weights, journal_of, last_run, place_of, states, train
 
-from opeddev_tui import checkpoints
+from opeddev_tui.checkpoints import folders
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.runs import events as ev
 
@@ -66,10 +66,10 @@ def run_folder(published: Path, tmp_path: Path) -> Path:
 
 def test_these_are_all_files_of_a_checkpoint(published: Path) -> None:
     assert tuple(sorted(path.name for path in (published / "checkpoint-15").iterdir())) == FILES
-    manifest = checkpoints.read_manifest(published / "checkpoint-15")
+    manifest = folders.read_manifest(published / "checkpoint-15")
     assert manifest is not None
     assert sorted([*manifest.files, "MANIFEST.json"]) == list(FILES)
-    assert set(checkpoints.RESUME_FILES) <= set(FILES)
+    assert set(folders.RESUME_FILES) <= set(FILES)
     assert (manifest.step, manifest.global_step, manifest.epoch, manifest.rows) == (0, 15, 3.0, 20)
 
 
@@ -77,72 +77,70 @@ def test_these_are_all_files_of_a_checkpoint(published: Path) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_every_damage_is_found_and_named(run_folder: Path, name: str, damage: str) -> None:
     folder = run_folder / "checkpoint-15"
-    assert checkpoints.problems_of(folder, for_resume=True) == []
+    assert folders.problems_of(folder, for_resume=True) == []
     DAMAGES[damage](folder / name)
-    (problem,) = checkpoints.problems_of(folder)
-    if name == checkpoints.MANIFEST:
+    (problem,) = folders.problems_of(folder)
+    if name == folders.MANIFEST:
         assert "never finished" in problem if damage == "missing" else "manifest is damaged" in problem
     else:
         assert problem.startswith(name)
         assert NAMED[damage] in problem
-    found = checkpoints.newest_verified(run_folder, for_resume=True)
+    found = folders.newest_verified(run_folder, for_resume=True)
     assert found.folder == run_folder / "checkpoint-10"
     assert found.rejected == [(folder, problem)]
 
 
 def test_every_bit_of_the_manifest_counts(run_folder: Path) -> None:
     """One flipped bit anywhere is damage, or leaves every value as it was."""
-    path = run_folder / "checkpoint-15" / checkpoints.MANIFEST
+    path = run_folder / "checkpoint-15" / folders.MANIFEST
     whole = path.read_bytes()
-    true = checkpoints.read_manifest(path.parent)
+    true = folders.read_manifest(path.parent)
     for place in range(len(whole)):
         content = bytearray(whole)
         content[place] ^= 1 << (place % 8)
         path.write_bytes(content)
-        assert checkpoints.read_manifest(path.parent) in (None, true)
+        assert folders.read_manifest(path.parent) in (None, true)
 
 
 def test_a_manifest_of_a_later_version_is_read(run_folder: Path) -> None:
     """Fields that this version does not know are sealed too, and do not make the checkpoint worthless."""
     import msgspec
 
-    path = run_folder / "checkpoint-15" / checkpoints.MANIFEST
+    path = run_folder / "checkpoint-15" / folders.MANIFEST
     values = msgspec.json.decode(path.read_bytes())
     values["later"] = 1.5
     path.write_bytes(msgspec.json.encode(values))
-    assert checkpoints.read_manifest(path.parent) is None
-    values["seal"] = checkpoints._seal(msgspec.json.encode(values))
+    assert folders.read_manifest(path.parent) is None
+    values["seal"] = folders._seal(msgspec.json.encode(values))
     path.write_bytes(msgspec.json.encode(values))
-    assert checkpoints.problems_of(path.parent) == []
+    assert folders.problems_of(path.parent) == []
 
 
 def test_nothing_whole_means_nothing_found(run_folder: Path) -> None:
-    for folder in checkpoints.list_folders(run_folder):
+    for folder in folders.list_folders(run_folder):
         _flipped(folder / "model.safetensors")
-    found = checkpoints.newest_verified(run_folder)
+    found = folders.newest_verified(run_folder)
     assert found.folder is None
     assert [folder.name for folder, _ in found.rejected] == ["checkpoint-15", "checkpoint-10"]
 
 
 def test_weights_alone_can_be_started_from_but_not_resumed_from(run_folder: Path) -> None:
     folder = run_folder / "checkpoint-15"
-    manifest = checkpoints.read_manifest(folder)
+    manifest = folders.read_manifest(folder)
     assert manifest is not None
-    for name in checkpoints.RESUME_FILES:
+    for name in folders.RESUME_FILES:
         (folder / name).unlink()
-    checkpoints.publish(folder, manifest)
-    assert checkpoints.problems_of(folder) == []
-    assert checkpoints.problems_of(folder, for_resume=True) == [
-        f"{name} is not in it" for name in checkpoints.RESUME_FILES
-    ]
+    folders.publish(folder, manifest)
+    assert folders.problems_of(folder) == []
+    assert folders.problems_of(folder, for_resume=True) == [f"{name} is not in it" for name in folders.RESUME_FILES]
 
 
 def test_a_folder_without_weights_is_no_checkpoint(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoint-1"
     folder.mkdir()
     (folder / "notes.txt").write_text("mine")
-    checkpoints.publish(folder, checkpoints.Manifest("r", 0, 1, 1.0, "", {}))
-    assert checkpoints.problems_of(folder) == ["it holds no weights"]
+    folders.publish(folder, folders.Manifest("r", 0, 1, 1.0, "", {}))
+    assert folders.problems_of(folder) == ["it holds no weights"]
 
 
 # --- through a real resume
@@ -187,7 +185,7 @@ def _unfinished(trained: Path, tmp_path: Path) -> Path:
 
 def test_with_every_checkpoint_damaged_the_run_begins_again(trained_workspace: Path, tmp_path: Path) -> None:
     root = _unfinished(trained_workspace, tmp_path)
-    for folder in checkpoints.list_folders(place_of(root, states(root)[-1].epochs[3].checkpoint).parent):
+    for folder in folders.list_folders(place_of(root, states(root)[-1].epochs[3].checkpoint).parent):
         _flipped(folder / "model.safetensors")
     seen = Seen()
     train(root, sink=seen)
@@ -205,7 +203,7 @@ def test_a_step_does_not_start_from_a_damaged_parent(trained_workspace: Path, tm
     assert started is not None
     assert started.parent == ev.checkpoint_name(parent.with_name("checkpoint-10"))
     assert any("cannot be trusted (model.safetensors has changed bytes)" in line for line in states(root)[-1].warnings)
-    for folder in checkpoints.list_folders(parent.parent):
+    for folder in folders.list_folders(parent.parent):
         (folder / "config.json").unlink(missing_ok=True)
     with pytest.raises(StorageProblem, match=r"no checkpoint of step 0 can be trusted.*train --step 0 --new"):
         train(root, "1", new=True)
@@ -222,9 +220,9 @@ def test_what_is_not_ours_survives_every_rotation(run_folder: Path, tmp_path: Pa
         shutil.copytree(run_folder / "checkpoint-10", run_folder / f"checkpoint-{step}")
     before = _content(decoys)
     best = run_folder / "checkpoint-10"
-    removed = checkpoints.rotate(run_folder, keep=1, protected=[best])
+    removed = folders.rotate(run_folder, keep=1, protected=[best])
     assert sorted(path.name for path in removed) == ["checkpoint-15", "checkpoint-20", "checkpoint-25"]
-    assert checkpoints.rotate(run_folder, keep=1, protected=[best]) == []
+    assert folders.rotate(run_folder, keep=1, protected=[best]) == []
     assert best.is_dir()
     assert (run_folder / "checkpoint-30").is_dir()
     assert _content(decoys) == before
@@ -295,8 +293,8 @@ def test_a_crash_in_a_removal_leaves_nothing_that_looks_whole(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("opeddev_tui.checkpoints.shutil.rmtree", die)
+        patch.setattr("opeddev_tui.checkpoints.folders.shutil.rmtree", die)
         with pytest.raises(KeyboardInterrupt):
-            checkpoints.remove(run_folder / "checkpoint-15")
+            folders.remove(run_folder / "checkpoint-15")
     assert (run_folder / "checkpoint-15/model.safetensors").is_file()
-    assert checkpoints.problems_of(run_folder / "checkpoint-15") == ["it was never finished (no manifest)"]
+    assert folders.problems_of(run_folder / "checkpoint-15") == ["it was never finished (no manifest)"]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from opeddev_tui import checkpoints
-from opeddev_tui.catalog import Entry
+from opeddev_tui.checkpoints import folders
+from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.files import folder_size
 from opeddev_tui.workspace.paths import Workspace
 
@@ -47,7 +47,7 @@ def list_aside(workspace: Workspace) -> list[Aside]:
     return [
         Aside(folder, run, folder_size(folder))
         for run in workspace.run_ids()
-        for folder in checkpoints.list_aside(workspace.checkpoints(run))
+        for folder in folders.list_aside(workspace.checkpoints(run))
     ]
 
 
@@ -73,9 +73,9 @@ def plan_removal(
 def carry_out(removal: Removal) -> None:
     """Delete what ``removal`` says goes."""
     for folder in [*(entry.folder for entry in removal.goes), *still_aside(removal.aside)]:
-        checkpoints.remove(folder)
+        folders.remove(folder)
 
 
 def still_aside(found: Iterable[Aside]) -> list[Path]:
     """Return the folders of ``found`` that are what they were when they were found."""
-    return [item.folder for item in found if checkpoints.is_aside(item.folder)]
+    return [item.folder for item in found if folders.is_aside(item.folder)]

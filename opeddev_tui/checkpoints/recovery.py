@@ -8,7 +8,7 @@ import time
 import psutil
 from msgspec import Struct
 
-from opeddev_tui import checkpoints
+from opeddev_tui.checkpoints import folders
 from opeddev_tui.runs.history import status_of
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
@@ -45,8 +45,8 @@ def needs_recovery(state: RunState, *, alive: bool) -> bool:
 
 def examine(workspace: Workspace, run: str, state: RunState) -> Recovery:
     """Return what the run left, its checkpoints verified now."""
-    found = checkpoints.newest_verified(workspace.checkpoints(run), for_resume=True)
-    manifest = checkpoints.read_manifest(found.folder) if found.folder else None
+    found = folders.newest_verified(workspace.checkpoints(run), for_resume=True)
+    manifest = folders.read_manifest(found.folder) if found.folder else None
     failed = state.failure if state.status == "failed" else None
     return Recovery(
         run=run,

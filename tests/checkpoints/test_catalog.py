@@ -6,8 +6,9 @@ from pathlib import Path
 import engine_helpers as helpers
 import pytest
 
-from opeddev_tui import checkpoints, format
-from opeddev_tui.catalog import list_entries
+from opeddev_tui import format
+from opeddev_tui.checkpoints import folders
+from opeddev_tui.checkpoints.catalog import list_entries
 from opeddev_tui.cli import main
 
 
@@ -23,7 +24,7 @@ def call(root: Path, *words: str) -> int:
 def test_the_list_is_the_documented_json(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(root, "list", "--json") == 0
     entries = json.loads(capsys.readouterr().out)
-    documented = (Path(__file__).parent.parent / "docs/json.md").read_text()
+    documented = (Path(__file__).parents[2] / "docs/json.md").read_text()
     for field in entries[0]:
         assert f"`{field}`" in documented, field
     assert [entry["step"] for entry in entries] == [0, 0, 0, 1, 1, 1]
@@ -95,8 +96,8 @@ def test_damaged_checkpoints_put_aside_are_pruned_and_nothing_that_only_looks_li
     workspace = helpers.workspace_of(root)
     entry = list_entries(workspace)[1]
     run = workspace.checkpoints(entry.run)
-    size = entry.size + (entry.folder / checkpoints.MANIFEST).stat().st_size
-    aside = checkpoints.set_aside(entry.folder)
+    size = entry.size + (entry.folder / folders.MANIFEST).stat().st_size
+    aside = folders.set_aside(entry.folder)
     digits = "1700000000000000000"
     names = ("damaged-checkpoint-5", f"damaged-checkpoint-5-{digits}0", f"damaged-checkpoint-x-{digits}",
              f"my-damaged-checkpoint-5-{digits}", f"damaged-checkpoint-5-{digits}.bak")  # fmt: skip

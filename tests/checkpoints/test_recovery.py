@@ -15,9 +15,9 @@ from engine import ScriptedEngine
 from scenes import BATCHES, PER_EPOCH, awaiting, run_id, trained, training, until, write
 from store import publish, settings_of
 
-from opeddev_tui import checkpoints
+from opeddev_tui.checkpoints import folders
+from opeddev_tui.checkpoints.recovery import examine, in_words, needs_recovery
 from opeddev_tui.commands.status import status
-from opeddev_tui.recovery import examine, in_words, needs_recovery
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.runs.history import status_of
@@ -39,7 +39,7 @@ def died(folder: Path, events: list[ev.AnyEvent]) -> Workspace:
     write(workspace, run_id(1), events)
     for event in events:
         if isinstance(event, ev.EpochFinished) and event.epoch:
-            place = checkpoints.folder_for(workspace.checkpoints(run_id(1)), event.epoch * PER_EPOCH)
+            place = folders.folder_for(workspace.checkpoints(run_id(1)), event.epoch * PER_EPOCH)
             publish(place, run_id(1), 1, event, lora=False, parent="")
     return workspace
 
@@ -48,7 +48,7 @@ def test_the_newest_whole_checkpoint_is_named_and_the_damaged_one_too(tmp_path: 
     now = time.time()
     events = awaiting(now - 600)
     workspace = died(tmp_path, events)
-    broken = checkpoints.folder_for(workspace.checkpoints(run_id(1)), 3 * PER_EPOCH) / "optimizer.pt"
+    broken = folders.folder_for(workspace.checkpoints(run_id(1)), 3 * PER_EPOCH) / "optimizer.pt"
     broken.write_bytes(b"")
     state = reduce(events)
     assert needs_recovery(state, alive=False)

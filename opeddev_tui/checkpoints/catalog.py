@@ -12,8 +12,8 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from opeddev_tui import checkpoints
 from opeddev_tui.analysis import early_stopping
+from opeddev_tui.checkpoints import folders as checkpoints
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problem, StorageProblem
 from opeddev_tui.files import folder_size, free_space, write_atomic

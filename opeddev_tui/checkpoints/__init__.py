@@ -1,0 +1,1 @@
+"""Checkpoint folders on disk: publishing, verifying, listing, pruning, recovery."""
