@@ -14,13 +14,14 @@ import msgspec
 import torch
 from msgspec import Struct
 
-from opeddev_tui import hardware, models, prepare, training
+from opeddev_tui import hardware, prepare, training
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.data.batches import StepData, find_batches
 from opeddev_tui.deciders import ControlDecider, Decider, RuleDecider
 from opeddev_tui.errors import Problem
 from opeddev_tui.files import write_atomic
-from opeddev_tui.fingerprint import file_hashes
+from opeddev_tui.models import loading
+from opeddev_tui.models.fingerprint import file_hashes
 from opeddev_tui.run import Ending, Run, RunParts
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import log, manifest
@@ -52,7 +53,7 @@ class Engine(Struct, frozen=True):
         data = prepare.read_step(self.workspace, settings, plan)
         _announce(self.sink, "loading model", settings.model.name)
         torch.set_num_threads(hardware.training_threads(settings.training.torch_num_threads))
-        source = str(plan.parent) if plan.parent else models.source_of(self.workspace.root, settings.model.name)
+        source = str(plan.parent) if plan.parent else loading.source_of(self.workspace.root, settings.model.name)
         tokens = prepare.tokenize(source, settings, data)
         run_id = plan.resume.id if plan.resume else new_run_id(plan.step, plan.batch.name)
         record = self._record(plan, data, source, run_id)
@@ -60,7 +61,7 @@ class Engine(Struct, frozen=True):
             prepare.refuse_changes(self.workspace, plan.resume, record)
         training.check_arguments(settings)
         memory = prepare.check_room(self.workspace, settings, source, tokens)
-        model = models.load_model(source, settings.model)
+        model = loading.load_model(source, settings.model)
         told = self.workspace.link_store()
         if told:
             data = msgspec.structs.replace(data, warnings=[*data.warnings, told])
@@ -77,7 +78,7 @@ class Engine(Struct, frozen=True):
                 "name": self.loaded.settings.model.name,
                 "source": self.workspace.named(source),
                 "files": file_hashes(source),
-                "revision": models.commit_of(source, self.loaded.settings.model),
+                "revision": loading.commit_of(source, self.loaded.settings.model),
             },
             parent=self.workspace.named(str(plan.parent)) if plan.parent else None,
             data=data.describe(self.workspace),
@@ -176,7 +177,7 @@ def train_steps(
     ``early_stop.policy`` says whether the rule decides or a person through ``control``. Raises ``Problem`` for
     everything that a person can mend.
     """
-    models.quiet_libraries()
+    loading.quiet_libraries()
     workspace = Workspace(root, loaded.settings.paths)
     answers = decider or _decider(loaded.settings.early_stop.policy, control)
     engine = Engine(workspace, loaded, Guarded(sink), control, answers)

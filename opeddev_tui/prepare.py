@@ -7,16 +7,16 @@ from typing import Any
 
 from msgspec import Struct
 
-from opeddev_tui import memory, models
-from opeddev_tui.chat import ChatEncoder, EncodedRows, TokenRow
 from opeddev_tui.checkpoints import catalog
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.batches import LoadedBatch, StepData, load_step
 from opeddev_tui.data.rows import Example, Message
 from opeddev_tui.errors import DataProblem, SettingsProblem, StorageProblem, TrainingProblem
 from opeddev_tui.files import write_atomic
-from opeddev_tui.generation import choose_probes
-from opeddev_tui.precision import resolve_precision
+from opeddev_tui.models import loading, memory
+from opeddev_tui.models.chat import ChatEncoder, EncodedRows, TokenRow
+from opeddev_tui.models.generation import choose_probes
+from opeddev_tui.models.precision import resolve_precision
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import manifest
 from opeddev_tui.runs.history import RunRecord
@@ -65,7 +65,7 @@ def record_holdout(workspace: Workspace, data: StepData) -> None:
 
 def tokenize(source: str, settings: st.Settings, data: StepData) -> StepTokens:
     """Load the tokenizer at ``source`` and encode the step; raise ``DataProblem`` if no row fits."""
-    tokenizer = models.load_tokenizer(source, settings.model)
+    tokenizer = loading.load_tokenizer(source, settings.model)
     encoder = ChatEncoder(
         tokenizer,
         max_length=settings.data.max_length,
@@ -149,7 +149,7 @@ def _stats(data: StepData, train: EncodedRows) -> tuple[ev.TokenStats, ...]:
 def check_room(workspace: Workspace, settings: st.Settings, source: str, tokens: StepTokens) -> ev.MemoryEstimated:
     """Return the memory the step needs; raise ``StorageProblem`` if the disk has no room for its checkpoints."""
     found = memory.estimate(
-        memory.model_sizes(models.full_source(source), settings.model),
+        memory.model_sizes(loading.full_source(source), settings.model),
         settings,
         sixteen_bit=resolve_precision(settings.model.precision).dtype is not None,
         train=_extent(tokens.train.rows),

@@ -12,7 +12,7 @@ import torch
 from msgspec import Struct
 from msgspec.structs import replace
 
-from opeddev_tui import models, prepare
+from opeddev_tui import prepare
 from opeddev_tui.checkpoints import folders
 from opeddev_tui.config.loading import Layer, LoadedSettings, resolve
 from opeddev_tui.config.settings import Settings
@@ -20,7 +20,8 @@ from opeddev_tui.data.batches import find_batches
 from opeddev_tui.deciders import RecordedDecider
 from opeddev_tui.engine import train_steps
 from opeddev_tui.errors import TrainingProblem
-from opeddev_tui.fingerprint import file_hashes
+from opeddev_tui.models import loading
+from opeddev_tui.models.fingerprint import file_hashes
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import manifest
 from opeddev_tui.runs.control import Control, StepRequest
@@ -157,7 +158,7 @@ def _with(loaded: LoadedSettings, section: str, **values: Any) -> LoadedSettings
 
 def _present(workspace: Workspace, loaded: LoadedSettings, before: RunManifest, parent: str) -> RunManifest:
     """Return the manifest that the run would have now; raise ``TrainingProblem`` if it would train something else."""
-    source = parent or models.source_of(workspace.root, loaded.settings.model.name)
+    source = parent or loading.source_of(workspace.root, loaded.settings.model.name)
     if parent:
         problems = folders.problems_of(workspace.path(parent))
         if problems:

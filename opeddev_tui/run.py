@@ -7,15 +7,16 @@ import torch
 from msgspec import Struct
 from msgspec.structs import replace
 
-from opeddev_tui import models, training
-from opeddev_tui.causal_lm import CausalLM
+from opeddev_tui import training
 from opeddev_tui.checkpoints import catalog, folders
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.batches import StepData
 from opeddev_tui.deciders import Decider, StopRequested
 from opeddev_tui.errors import ModelProblem
-from opeddev_tui.fingerprint import parameter_counts
-from opeddev_tui.precision import device_name, resolve_precision
+from opeddev_tui.models import loading
+from opeddev_tui.models.causal_lm import CausalLM
+from opeddev_tui.models.fingerprint import parameter_counts
+from opeddev_tui.models.precision import device_name, resolve_precision
 from opeddev_tui.prepare import StepTokens
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus
@@ -147,13 +148,13 @@ class Run:
         """Return the model for this attempt: the parent's weights, or those of the checkpoint it resumes from."""
         model, self._parts.model = self._parts.model, None
         if self._settings.lora.enabled:
-            base = model if model is not None else models.load_model(self._parts.source, self._settings.model)
+            base = model if model is not None else loading.load_model(self._parts.source, self._settings.model)
             torch.manual_seed(self._settings.training.seed)
-            model = models.with_adapters(base, self._settings.lora, resume)
+            model = loading.with_adapters(base, self._settings.lora, resume)
         elif resume is not None:
-            model = models.load_model(str(resume), self._settings.model)
+            model = loading.load_model(str(resume), self._settings.model)
         elif model is None:
-            model = models.load_model(self._parts.source, self._settings.model)
+            model = loading.load_model(self._parts.source, self._settings.model)
         tokens = self._parts.tokens
         return Loaded(model, tokens.tokenizer, tokens.encoder, self._precision)
 

@@ -11,14 +11,15 @@ from typing import Any
 import torch
 from msgspec import Struct
 
-from opeddev_tui import evaluation, generation, memory
 from opeddev_tui.analysis.agreement import agreement, classifier_exact
-from opeddev_tui.causal_lm import CausalLM, Tokenizer
-from opeddev_tui.chat import ChatEncoder, LeftPadCollator, TokenRow
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.rows import Example, parse_grade
-from opeddev_tui.fingerprint import fingerprint
-from opeddev_tui.precision import Precision, autocast
+from opeddev_tui.models import generation, memory
+from opeddev_tui.models import losses as evaluation
+from opeddev_tui.models.causal_lm import CausalLM, Tokenizer
+from opeddev_tui.models.chat import ChatEncoder, LeftPadCollator, TokenRow
+from opeddev_tui.models.fingerprint import fingerprint
+from opeddev_tui.models.precision import Precision, autocast
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus
 

@@ -19,12 +19,12 @@ from safetensors import SafetensorError
 from torch.utils.data import Sampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from opeddev_tui.causal_lm import CausalLM, Tokenizer
-from opeddev_tui.chat import LeftPadCollator, TokenRow
 from opeddev_tui.config import settings as st
 from opeddev_tui.errors import SettingsProblem, TrainingProblem
 from opeddev_tui.files import told_clearly, unwritable
-from opeddev_tui.precision import Precision, resolve_precision
+from opeddev_tui.models.causal_lm import CausalLM, Tokenizer
+from opeddev_tui.models.chat import LeftPadCollator, TokenRow
+from opeddev_tui.models.precision import Precision, resolve_precision
 from opeddev_tui.runs.events import Progress, finite
 from opeddev_tui.sampler import LikeLengthSampler
 

@@ -177,7 +177,7 @@ REAL = (
     _HOOKED
     + r"""
 def train(*arguments):
-    from opeddev_tui.chat import ChatEncoder
+    from opeddev_tui.models.chat import ChatEncoder
     text = " ".join(f"P{number:02} {payload} Q{number:02}" for number, payload in enumerate(payloads))
     ChatEncoder.decode = lambda encoder, ids: text
     print("\nPRINTED " + text + "\nEND OF IT", flush=True)

@@ -196,7 +196,7 @@ def test_pinned_and_own_prompts_are_generated(workspace_factory: Make) -> None:
 def test_texts_are_shown_while_they_grow_and_the_journal_has_none_of_it(
     workspace_factory: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from opeddev_tui import generation
+    from opeddev_tui.models import generation
 
     monkeypatch.setattr(generation, "TELL_EVERY", 0.0)
     settings = {"generation.num_probes": 2, "generation.max_new_tokens": 4, "training.num_train_epochs": 1}

@@ -11,8 +11,8 @@ from opeddev_tui.checkpoints import folders
 from opeddev_tui.checkpoints.catalog import list_entries
 from opeddev_tui.cli import main
 from opeddev_tui.config import loading
-from opeddev_tui.export import export
-from opeddev_tui.models import load_model
+from opeddev_tui.models.export import export
+from opeddev_tui.models.loading import load_model
 from opeddev_tui.runs.history import read_run
 
 

@@ -197,7 +197,7 @@ def _prune(context: Context) -> int:
 
 
 def _export(context: Context) -> int:
-    from opeddev_tui.export import export
+    from opeddev_tui.models.export import export
 
     context.workspace.adopt()
     entry = context.find(context.options.checkpoint)
@@ -210,7 +210,7 @@ def _export(context: Context) -> int:
 
 
 def _generate(context: Context) -> int:
-    from opeddev_tui.tryout import Tryout
+    from opeddev_tui.models.inference import Tryout
 
     context.workspace.adopt()
     settings = context.loaded.settings
@@ -226,7 +226,7 @@ def _generate(context: Context) -> int:
 
 
 def _evaluate(context: Context) -> int:
-    from opeddev_tui.tryout import Tryout
+    from opeddev_tui.models.inference import Tryout
 
     context.workspace.adopt()
     entry = context.find(context.options.checkpoint)

@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
 def _machine(precision: str) -> list[tuple[str, str]]:
     import torch
 
-    from opeddev_tui.precision import resolve_precision
+    from opeddev_tui.models.precision import resolve_precision
 
     rows = [
         ("processor", f"{os.cpu_count()} cores, {size(psutil.virtual_memory().total)} of memory"),

@@ -32,7 +32,7 @@ class Model(Protocol):
 
 def load_model(source: str, settings: Settings) -> Model:
     """Load a checkpoint for trying it; takes seconds. Call it in a thread."""
-    from opeddev_tui.tryout import Tryout
+    from opeddev_tui.models.inference import Tryout
 
     return Tryout(source, settings)
 
@@ -119,7 +119,7 @@ class ShelfWork(TaskBase):
         self._go(work(), "model", exclusive=False)
 
     def _export(self, entry: Entry, target: Path) -> Path:
-        from opeddev_tui.export import export
+        from opeddev_tui.models.export import export
         from opeddev_tui.runs.history import read_run
 
         return export(entry, read_run(self.workspace, entry.run), self.settings, target)

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from opeddev_tui.chat import IGNORED, ChatEncoder, LeftPadCollator, TokenRow
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.rows import Example, Message
-from opeddev_tui.evaluation import example_losses
-from opeddev_tui.models import load_model, load_tokenizer
+from opeddev_tui.models.chat import IGNORED, ChatEncoder, LeftPadCollator, TokenRow
+from opeddev_tui.models.loading import load_model, load_tokenizer
+from opeddev_tui.models.losses import example_losses
 
 
 @pytest.fixture(scope="module")

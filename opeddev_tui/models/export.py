@@ -4,13 +4,13 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from opeddev_tui import models
 from opeddev_tui.checkpoints import folders
 from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.config import settings as st
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.files import sync_folder, told_clearly
 from opeddev_tui.format import number
+from opeddev_tui.models import loading
 from opeddev_tui.runs.history import RunRecord
 
 
@@ -45,12 +45,12 @@ def export(entry: Entry, record: RunRecord, settings: st.Settings, target: Path,
 
 
 def _write_model(entry: Entry, settings: st.Settings, folder: Path, *, adapter: bool) -> None:
-    tokenizer = models.load_tokenizer(str(entry.folder), settings.model)
+    tokenizer = loading.load_tokenizer(str(entry.folder), settings.model)
     if adapter and entry.lora:
         for path in [*entry.folder.glob("adapter_*"), *entry.folder.glob("*.jinja")]:
             shutil.copy2(path, folder)
     else:
-        models.load_model(str(entry.folder), settings.model).save_pretrained(folder)
+        loading.load_model(str(entry.folder), settings.model).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from opeddev_tui.causal_lm import CausalLM
 from opeddev_tui.checkpoints.folders import Manifest, read_manifest
 from opeddev_tui.config import settings as st
 from opeddev_tui.errors import ModelProblem
+from opeddev_tui.models.causal_lm import CausalLM
 from opeddev_tui.workspace.store import located
 
 # what the libraries raise for a model that is not there, not whole or not one they know

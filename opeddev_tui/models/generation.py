@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
-from opeddev_tui.causal_lm import CausalLM
-from opeddev_tui.chat import ChatEncoder
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.rows import Example
+from opeddev_tui.models.causal_lm import CausalLM
+from opeddev_tui.models.chat import ChatEncoder
 
 # seconds between two looks at texts that are being generated
 TELL_EVERY = 0.3

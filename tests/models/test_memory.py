@@ -6,11 +6,12 @@ import engine_helpers as helpers
 import msgspec
 import pytest
 
-from opeddev_tui import memory, models
 from opeddev_tui.config import loading
 from opeddev_tui.config import settings as st
-from opeddev_tui.fingerprint import parameter_counts
-from opeddev_tui.memory import Rows, Sizes
+from opeddev_tui.models import loading as models
+from opeddev_tui.models import memory
+from opeddev_tui.models.fingerprint import parameter_counts
+from opeddev_tui.models.memory import Rows, Sizes
 from opeddev_tui.runs import events as ev
 
 GB = 10**9

@@ -53,7 +53,7 @@ def model_sizes(source: str, model: st.Model) -> Sizes:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from opeddev_tui.models import loading_problem
+    from opeddev_tui.models.loading import loading_problem
 
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=model.trust_remote_code)

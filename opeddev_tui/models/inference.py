@@ -6,15 +6,15 @@ from typing import Any
 
 import torch
 
-from opeddev_tui import models
-from opeddev_tui.chat import ChatEncoder, LeftPadCollator
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.batches import load_holdout
 from opeddev_tui.data.rows import Message
 from opeddev_tui.errors import Problems
-from opeddev_tui.evaluation import example_losses
-from opeddev_tui.fingerprint import fingerprint
-from opeddev_tui.precision import autocast, resolve_precision
+from opeddev_tui.models import loading
+from opeddev_tui.models.chat import ChatEncoder, LeftPadCollator
+from opeddev_tui.models.fingerprint import fingerprint
+from opeddev_tui.models.losses import example_losses
+from opeddev_tui.models.precision import autocast, resolve_precision
 from opeddev_tui.workspace.paths import Workspace
 
 
@@ -22,10 +22,10 @@ class Tryout:
     """A model in memory. ``source`` is a checkpoint folder, a model folder or a hub name."""
 
     def __init__(self, source: str, settings: st.Settings) -> None:
-        models.quiet_libraries()
+        loading.quiet_libraries()
         self._settings = settings
-        self._tokenizer = models.load_tokenizer(source, settings.model)
-        self._model = models.load_model(source, settings.model).eval()
+        self._tokenizer = loading.load_tokenizer(source, settings.model)
+        self._model = loading.load_model(source, settings.model).eval()
         self._precision = resolve_precision(settings.model.precision)
         self._encoder = ChatEncoder(
             self._tokenizer,

@@ -10,13 +10,13 @@ from sklearn.metrics import cohen_kappa_score
 
 from opeddev_tui import scoring
 from opeddev_tui.analysis.agreement import agreement, classifier_exact
-from opeddev_tui.chat import ChatEncoder
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.rows import Example, Message
-from opeddev_tui.fingerprint import fingerprint
-from opeddev_tui.generation import choose_probes, generate
-from opeddev_tui.models import load_model, load_tokenizer
-from opeddev_tui.precision import resolve_precision
+from opeddev_tui.models.chat import ChatEncoder
+from opeddev_tui.models.fingerprint import fingerprint
+from opeddev_tui.models.generation import choose_probes, generate
+from opeddev_tui.models.loading import load_model, load_tokenizer
+from opeddev_tui.models.precision import resolve_precision
 from opeddev_tui.runs import events as ev
 
 GRADES = range(1, 6)

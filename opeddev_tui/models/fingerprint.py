@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from opeddev_tui.causal_lm import CausalLM
+from opeddev_tui.models.causal_lm import CausalLM
 
 # elements of a tensor hashed at a time, to keep the extra memory small
 _CHUNK = 1 << 22

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
-from opeddev_tui.causal_lm import CausalLM
-from opeddev_tui.chat import IGNORED, LeftPadCollator, TokenRow
+from opeddev_tui.models.causal_lm import CausalLM
+from opeddev_tui.models.chat import IGNORED, LeftPadCollator, TokenRow
 
 
 def example_losses(

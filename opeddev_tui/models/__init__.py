@@ -1,0 +1,1 @@
+"""Models and tokenizers: loading, precision, encoding, losses, generation, export."""
