@@ -124,9 +124,9 @@ def one_case(root: Path) -> dict[str, Any]:
     import transformers.models.qwen3.modeling_qwen3  # noqa: F401
 
     from opeddev_tui.config import loading
-    from opeddev_tui.engine import train_steps
     from opeddev_tui.runs import events as ev
     from opeddev_tui.runs.control import Control, StepRequest
+    from opeddev_tui.training.steps import train_steps
 
     found: dict[str, Any] = {"phases": {}}
     phase = ""

@@ -60,7 +60,7 @@ def one_side(options: argparse.Namespace) -> dict[str, Any]:
     from transformers import PrinterCallback, Trainer, TrainerCallback
 
     from opeddev_tui.models.chat import LeftPadCollator, TokenRow
-    from opeddev_tui.sampler import LikeLengthSampler
+    from opeddev_tui.training.sampler import LikeLengthSampler
 
     torch.set_num_threads(options.threads)
     rows = make_rows(options.steps * options.batch, options.length, options.completion)

@@ -36,8 +36,8 @@ from opeddev_tui.workspace.paths import Workspace
 if TYPE_CHECKING:
     import subprocess
 
-    from opeddev_tui.deciders import Decider
     from opeddev_tui.notify import Deliver
+    from opeddev_tui.training.deciders import Decider
 
 _LOG = logging.getLogger(__name__)
 _START_SECONDS = 30.0
@@ -76,7 +76,7 @@ def train(
             ev.PhaseChanged(phase="loading", detail="the training libraries; this takes some seconds the first time")
         )
         _load_training_stack()
-        from opeddev_tui.engine import train_steps
+        from opeddev_tui.training.steps import train_steps
 
         return train_steps(root, loaded, start, sink=shown, control=control, decider=decider, lock=lock)
 
@@ -90,7 +90,7 @@ def _load_training_stack() -> None:
     gc.disable()
     try:
         _open_torch()
-        importlib.import_module("opeddev_tui.engine")
+        importlib.import_module("opeddev_tui.training.steps")
     finally:
         collect_again()
 

@@ -18,12 +18,12 @@ import tomli_w
 
 from opeddev_tui.checkpoints import folders
 from opeddev_tui.config import loading
-from opeddev_tui.deciders import Decider
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Control
 from opeddev_tui.runs.history import list_runs
 from opeddev_tui.runs.journal import JournalReader, read
 from opeddev_tui.runs.state import RunState, reduce
+from opeddev_tui.training.deciders import Decider
 from opeddev_tui.workspace.paths import Workspace
 
 E = TypeVar("E")
@@ -63,7 +63,7 @@ _SETTINGS: Mapping[str, object] = {
     "grading.prompt_template": "{task} {submission}",
 }
 _PRELOAD = (
-    "opeddev_tui.engine",
+    "opeddev_tui.training.steps",
     "opeddev_tui.console",
     "transformers.models.qwen3.modeling_qwen3",
     "transformers.models.auto.modeling_auto",
@@ -200,8 +200,8 @@ def train(
     overrides: Sequence[str] = (),
 ) -> list[str]:
     """Train in this process with the real engine; return the ids of the runs."""
-    from opeddev_tui.engine import train_steps
     from opeddev_tui.runs.control import StepRequest
+    from opeddev_tui.training.steps import train_steps
 
     return train_steps(
         root,

@@ -134,7 +134,7 @@ SCRIPTED = (
     + r"""
 from hostile import asked, hostile_events
 from opeddev_tui.runs import control as ctl
-from opeddev_tui.deciders import ControlDecider, StopRequested
+from opeddev_tui.training.deciders import ControlDecider, StopRequested
 from opeddev_tui.workspace.lock import RunLock
 from opeddev_tui.workspace.paths import Workspace
 commands = open(folder / "commands", "a", buffering=1)

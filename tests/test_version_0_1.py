@@ -149,7 +149,7 @@ def test_stopping_at_the_open_question_trains_nothing_more(old: Path) -> None:
 
 def test_a_finished_step_is_repeated_to_the_same_weights(old: Path) -> None:
     from opeddev_tui.config import loading
-    from opeddev_tui.repeat import plan_repeat, repeat
+    from opeddev_tui.training.reproduce import plan_repeat, repeat
 
     workspace = eh.workspace_of(old)
     plan = plan_repeat(workspace, loading.load(old, environment={}), workspace.run_ids()[0])

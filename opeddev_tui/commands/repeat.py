@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     console = Console()
     log.to_file(workspace.log)
     with console.status("loading the training stack"):
-        from opeddev_tui.repeat import plan_repeat, repeat
+        from opeddev_tui.training.reproduce import plan_repeat, repeat
 
         plan = plan_repeat(workspace, loaded, options.run)
     for difference in plan.differences or ["nothing differs in the environment"]:

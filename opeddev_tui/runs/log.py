@@ -7,7 +7,7 @@ from pathlib import Path
 from opeddev_tui.files import told_clearly
 from opeddev_tui.runs import events as ev
 
-_RUN = logging.getLogger("opeddev_tui.run")
+_RUN = logging.getLogger("opeddev_tui.training.run")
 # anything longer is in the journal
 _SHORT = 160
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"

@@ -8,7 +8,6 @@ import pytest
 import torch
 from sklearn.metrics import cohen_kappa_score
 
-from opeddev_tui import scoring
 from opeddev_tui.analysis.agreement import agreement, classifier_exact
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.rows import Example, Message
@@ -18,6 +17,7 @@ from opeddev_tui.models.generation import choose_probes, generate
 from opeddev_tui.models.loading import load_model, load_tokenizer
 from opeddev_tui.models.precision import resolve_precision
 from opeddev_tui.runs import events as ev
+from opeddev_tui.training import scorer
 
 GRADES = range(1, 6)
 
@@ -108,7 +108,7 @@ def test_a_cpu_trains_in_float32_whatever_is_wanted() -> None:
 def test_a_long_scoring_says_how_far_it_is(
     workspace_factory: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scoring, "PULSE_SECONDS", 0.0)
+    monkeypatch.setattr(scorer, "PULSE_SECONDS", 0.0)
     root = workspace_factory(rows=8)
     eh.train(root)
     told = [event.detail for event in eh.journal_of(root) if isinstance(event, ev.PhaseChanged)]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from opeddev_tui.deciders import ControlDecider, RuleDecider
 from opeddev_tui.runs import control as ctl
 from opeddev_tui.runs import events as ev
+from opeddev_tui.training.deciders import ControlDecider, RuleDecider
 
 VERDICT = ev.Verdict(epoch=2, choice="continue", limit_reached=False, reasons=("why",))
 

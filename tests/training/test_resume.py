@@ -28,10 +28,10 @@ from engine_helpers import (
 )
 
 from opeddev_tui.checkpoints import folders
-from opeddev_tui.deciders import OnCommand, Pending, StopRequested
 from opeddev_tui.errors import DataProblem, Problem, TrainingProblem
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Control, Decide, Stop, send
+from opeddev_tui.training.deciders import OnCommand, Pending, StopRequested
 
 Make = Callable[..., Path]
 

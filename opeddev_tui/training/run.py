@@ -7,22 +7,22 @@ import torch
 from msgspec import Struct
 from msgspec.structs import replace
 
-from opeddev_tui import training
 from opeddev_tui.checkpoints import catalog, folders
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.batches import StepData
-from opeddev_tui.deciders import Decider, StopRequested
 from opeddev_tui.errors import ModelProblem
 from opeddev_tui.models import loading
 from opeddev_tui.models.causal_lm import CausalLM
 from opeddev_tui.models.fingerprint import parameter_counts
 from opeddev_tui.models.precision import device_name, resolve_precision
-from opeddev_tui.prepare import StepTokens
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus
 from opeddev_tui.runs.control import Control
-from opeddev_tui.scoring import Loaded, Scorer
-from opeddev_tui.session import RunFiles, Session
+from opeddev_tui.training import trainer
+from opeddev_tui.training.deciders import Decider, StopRequested
+from opeddev_tui.training.hooks import RunFiles, Session
+from opeddev_tui.training.inputs import StepTokens
+from opeddev_tui.training.scorer import Loaded, Scorer
 from opeddev_tui.workspace.paths import Workspace
 
 
@@ -74,11 +74,11 @@ class Run:
     def _started(self) -> ev.RunStarted:
         return self._bus.state.begun
 
-    def _first_plan(self) -> training.Plan:
+    def _first_plan(self) -> trainer.Plan:
         training_settings, lora = self._settings.training, self._settings.lora
         rate = training_settings.resume_learning_rate if self._started.parent else training_settings.learning_rate
         retries = self._bus.state.retries
-        return training.Plan(
+        return trainer.Plan(
             output=self._files.checkpoints,
             batch_size=retries[-1].batch_size if retries else training_settings.per_device_train_batch_size,
             accumulation=retries[-1].accumulation if retries else training_settings.gradient_accumulation_steps,
@@ -113,7 +113,7 @@ class Run:
             session.heed_stop()
         if resume is None or self._goes_on(session, resume):
             self._phase("training", "the first optimizer step")
-            training.train(
+            trainer.train(
                 loaded.model,
                 loaded.tokenizer,
                 self._parts.tokens.train.rows,

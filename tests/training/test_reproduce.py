@@ -11,12 +11,12 @@ from opeddev_tui.analysis import learning_curve
 from opeddev_tui.checkpoints import catalog
 from opeddev_tui.cli import main
 from opeddev_tui.config.loading import load
-from opeddev_tui.deciders import OnCommand, Pending
 from opeddev_tui.errors import Problem, TrainingProblem
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import manifest
 from opeddev_tui.runs.control import Control
 from opeddev_tui.runs.history import finished_steps, list_runs
+from opeddev_tui.training.deciders import OnCommand, Pending
 
 Factory = Callable[..., Path]
 
@@ -41,7 +41,7 @@ def edit_manifest(root: Path, run: str, change: Callable[[dict[str, object]], ob
 
 def plan(root: Path, run: str) -> object:
     """Plan the repetition of ``run``."""
-    from opeddev_tui.repeat import plan_repeat
+    from opeddev_tui.training.reproduce import plan_repeat
 
     return plan_repeat(eh.workspace_of(root), load(root, environment={}), run)
 
@@ -71,7 +71,7 @@ def test_weights_are_bit_equal(workspace_factory: Factory, capsys: pytest.Captur
 
 def test_second_step_from_its_parent(trained_workspace: Path, tmp_path: Path) -> None:
     """A later step starts from the recorded checkpoint and gives the same weights."""
-    from opeddev_tui.repeat import plan_repeat, repeat
+    from opeddev_tui.training.reproduce import plan_repeat, repeat
 
     root = eh.copy_workspace(trained_workspace, tmp_path / "copy")
     workspace = eh.workspace_of(root)
@@ -140,7 +140,7 @@ def test_clear_words_for_bad_records(trained_workspace: Path, tmp_path: Path) ->
 
 def test_other_ends_are_not_the_same() -> None:
     """Weights that differ, or a run that ended at another step, are told."""
-    from opeddev_tui.repeat import compare
+    from opeddev_tui.training.reproduce import compare
 
     def saved(*digests: str) -> list[ev.AnyEvent]:
         return [

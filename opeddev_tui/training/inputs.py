@@ -20,8 +20,8 @@ from opeddev_tui.models.precision import resolve_precision
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import manifest
 from opeddev_tui.runs.history import RunRecord
-from opeddev_tui.scoring import Holdout
-from opeddev_tui.steps import StepPlan
+from opeddev_tui.training.plan import StepPlan
+from opeddev_tui.training.scorer import Holdout
 from opeddev_tui.workspace.paths import Workspace
 
 

@@ -14,15 +14,12 @@ import msgspec
 import torch
 from msgspec import Struct
 
-from opeddev_tui import hardware, prepare, training
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.data.batches import StepData, find_batches
-from opeddev_tui.deciders import ControlDecider, Decider, RuleDecider
 from opeddev_tui.errors import Problem
 from opeddev_tui.files import write_atomic
 from opeddev_tui.models import loading
 from opeddev_tui.models.fingerprint import file_hashes
-from opeddev_tui.run import Ending, Run, RunParts
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import log, manifest
 from opeddev_tui.runs.bus import Bus, Guarded
@@ -30,7 +27,10 @@ from opeddev_tui.runs.control import Control, StepRequest
 from opeddev_tui.runs.events import Sink
 from opeddev_tui.runs.history import list_runs
 from opeddev_tui.runs.journal import Journal, read
-from opeddev_tui.steps import StepPlan, plan_step
+from opeddev_tui.training import hardware, inputs, trainer
+from opeddev_tui.training.deciders import ControlDecider, Decider, RuleDecider
+from opeddev_tui.training.plan import StepPlan, plan_step
+from opeddev_tui.training.run import Ending, Run, RunParts
 from opeddev_tui.workspace.lock import RunLock
 from opeddev_tui.workspace.paths import Workspace, new_run_id
 
@@ -50,22 +50,22 @@ class Engine(Struct, frozen=True):
         """Train or resume one step; return (run id, whether it is finished)."""
         settings = self.loaded.settings
         _announce(self.sink, "reading data", f"base and {plan.step} increments")
-        data = prepare.read_step(self.workspace, settings, plan)
+        data = inputs.read_step(self.workspace, settings, plan)
         _announce(self.sink, "loading model", settings.model.name)
         torch.set_num_threads(hardware.training_threads(settings.training.torch_num_threads))
         source = str(plan.parent) if plan.parent else loading.source_of(self.workspace.root, settings.model.name)
-        tokens = prepare.tokenize(source, settings, data)
+        tokens = inputs.tokenize(source, settings, data)
         run_id = plan.resume.id if plan.resume else new_run_id(plan.step, plan.batch.name)
         record = self._record(plan, data, source, run_id)
         if plan.resume:
-            prepare.refuse_changes(self.workspace, plan.resume, record)
-        training.check_arguments(settings)
-        memory = prepare.check_room(self.workspace, settings, source, tokens)
+            inputs.refuse_changes(self.workspace, plan.resume, record)
+        trainer.check_arguments(settings)
+        memory = inputs.check_room(self.workspace, settings, source, tokens)
         model = loading.load_model(source, settings.model)
         told = self.workspace.link_store()
         if told:
             data = msgspec.structs.replace(data, warnings=[*data.warnings, told])
-        prepare.record_holdout(self.workspace, data)
+        inputs.record_holdout(self.workspace, data)
         return run_id, self._run(plan, RunParts(run_id, source, data, tokens, memory, model), record)
 
     def _record(self, plan: StepPlan, data: StepData, source: str, run_id: str) -> manifest.RunManifest:

@@ -12,13 +12,10 @@ import torch
 from msgspec import Struct
 from msgspec.structs import replace
 
-from opeddev_tui import prepare
 from opeddev_tui.checkpoints import folders
 from opeddev_tui.config.loading import Layer, LoadedSettings, resolve
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.batches import find_batches
-from opeddev_tui.deciders import RecordedDecider
-from opeddev_tui.engine import train_steps
 from opeddev_tui.errors import TrainingProblem
 from opeddev_tui.models import loading
 from opeddev_tui.models.fingerprint import file_hashes
@@ -28,7 +25,10 @@ from opeddev_tui.runs.control import Control, StepRequest
 from opeddev_tui.runs.journal import read
 from opeddev_tui.runs.manifest import RunManifest
 from opeddev_tui.runs.state import reduce
-from opeddev_tui.steps import StepPlan
+from opeddev_tui.training import inputs
+from opeddev_tui.training.deciders import RecordedDecider
+from opeddev_tui.training.plan import StepPlan
+from opeddev_tui.training.steps import train_steps
 from opeddev_tui.workspace.paths import Workspace
 
 # sections that change no weights: those of today are used
@@ -171,7 +171,7 @@ def _present(workspace: Workspace, loaded: LoadedSettings, before: RunManifest, 
     step = before.step
     if step >= len(batches):
         raise TrainingProblem(f"step {step} has no data any more.", cure=f"Steps 0 to {len(batches) - 1} have data.")
-    data = prepare.read_step(workspace, loaded.settings, StepPlan(step, batches[step], None, None))
+    data = inputs.read_step(workspace, loaded.settings, StepPlan(step, batches[step], None, None))
     model = {"source": source, "files": file_hashes(source), "revision": before.model.revision}
     now = manifest.build(loaded, data=data.describe(workspace), model=model)
     # settings are the recorded ones by construction; what is new since then is told, not refused

@@ -12,11 +12,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from opeddev_tui import hardware
 from opeddev_tui.analysis import early_stopping
 from opeddev_tui.checkpoints import folders as checkpoints
 from opeddev_tui.config import settings as st
-from opeddev_tui.deciders import Decider, StopRequested
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.runs import control as ctl
 from opeddev_tui.runs import events as ev
@@ -24,8 +22,10 @@ from opeddev_tui.runs import metrics_csv as metrics
 from opeddev_tui.runs import notes as observations
 from opeddev_tui.runs import ratings
 from opeddev_tui.runs.bus import Bus
-from opeddev_tui.scoring import Scorer
-from opeddev_tui.training import NonFiniteLoss, Wish
+from opeddev_tui.training import hardware
+from opeddev_tui.training.deciders import Decider, StopRequested
+from opeddev_tui.training.scorer import Scorer
+from opeddev_tui.training.trainer import NonFiniteLoss, Wish
 
 HARDWARE_EVERY = 5.0  # seconds
 

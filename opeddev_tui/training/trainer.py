@@ -26,7 +26,7 @@ from opeddev_tui.models.causal_lm import CausalLM, Tokenizer
 from opeddev_tui.models.chat import LeftPadCollator, TokenRow
 from opeddev_tui.models.precision import Precision, resolve_precision
 from opeddev_tui.runs.events import Progress, finite
-from opeddev_tui.sampler import LikeLengthSampler
+from opeddev_tui.training.sampler import LikeLengthSampler
 
 # what torch's zip writer says when a file cannot be written; it is a plain RuntimeError
 _WRITER = re.compile("inline_container|PytorchStreamWriter|iostream error")

@@ -20,10 +20,10 @@ from engine_helpers import (
 )
 
 from opeddev_tui.checkpoints import folders
-from opeddev_tui.deciders import OnCommand, Pending
 from opeddev_tui.runs import control as ctl
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Control, Stop
+from opeddev_tui.training.deciders import OnCommand, Pending
 
 Make = Callable[..., Path]
 COLUMNS = "step,epoch,train_loss,val_loss,samples_per_second,timestamp"

@@ -1,0 +1,1 @@
+"""Training of steps with the Hugging Face Trainer."""
