@@ -151,7 +151,7 @@ class StepPlots:
             self._thread.join()
 
     def _draw(self) -> None:
-        from opeddev_tui.plots import plots_after_step
+        from opeddev_tui.reports.plots import plots_after_step
 
         while (step := self._steps.get()) is not None:
             warning = plots_after_step(self._workspace, step)

@@ -8,11 +8,11 @@ import journal_samples as js
 import pytest
 from engine_helpers import Seen, make_workspace, train, workspace_of
 
-from opeddev_tui import plots
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import BusyProblem
 from opeddev_tui.launch import attended
-from opeddev_tui.plots import alone, plots_after_step
+from opeddev_tui.reports import plots
+from opeddev_tui.reports.plots import alone, plots_after_step
 from opeddev_tui.runs import events as ev
 from opeddev_tui.workspace.lock import RunLock
 from opeddev_tui.workspace.paths import Workspace

@@ -18,7 +18,7 @@ from opeddev_tui.checkpoints import folders
 from opeddev_tui.checkpoints.catalog import list_entries
 from opeddev_tui.commands.checkpoints import as_json
 from opeddev_tui.commands.status import status
-from opeddev_tui.report import write_report
+from opeddev_tui.reports.report import write_report
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import MAILBOX_NAME, Control, Decide
 from opeddev_tui.runs.history import list_runs

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from opeddev_tui.commands.options import add_workspace, load_settings
-from opeddev_tui.exports import write_jsonl, write_tensorboard
+from opeddev_tui.reports.scalars import write_jsonl, write_tensorboard
 from opeddev_tui.runs.journal import read
 from opeddev_tui.workspace.paths import Workspace
 

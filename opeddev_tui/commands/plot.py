@@ -5,7 +5,7 @@ import argparse
 from rich.console import Console
 
 from opeddev_tui.commands.options import add_workspace, load_settings
-from opeddev_tui.plots import alone, write_plots
+from opeddev_tui.reports.plots import alone, write_plots
 from opeddev_tui.runs.history import list_runs
 from opeddev_tui.workspace.paths import Workspace
 

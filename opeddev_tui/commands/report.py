@@ -5,7 +5,7 @@ import argparse
 from rich.console import Console
 
 from opeddev_tui.commands.options import add_workspace, load_settings
-from opeddev_tui.report import write_report
+from opeddev_tui.reports.report import write_report
 from opeddev_tui.runs.history import list_runs
 from opeddev_tui.workspace.paths import Workspace
 

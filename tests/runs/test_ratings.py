@@ -5,8 +5,8 @@ from pathlib import Path
 import journal_samples as js
 import pytest
 
-from opeddev_tui import report_tables
 from opeddev_tui.checkpoints import catalog, folders
+from opeddev_tui.reports import tables
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import notes
 from opeddev_tui.runs import ratings as human
@@ -112,7 +112,7 @@ def test_every_place_that_shows_a_score_counts_only_complete_rounds(tmp_path: Pa
     record = list_runs(workspace)[0]
     assert human.shares(record.state) == {1: 0.75}
     assert {entry.epoch: entry.human for entry in catalog.list_entries(workspace)} == {1: 0.75, 2: None}
-    assert report_tables.human([record]).rows == [("0", "1", "0.75", "1", "0", "1", "0")]
+    assert tables.human([record]).rows == [("0", "1", "0.75", "1", "0", "1", "0")]
     for epoch, told in ((1, True), (2, False)):
         notes.annotate(workspace, "run-0", "words", epoch)
         text = workspace.path(workspace.paths.observations).read_text()

@@ -9,7 +9,7 @@ import pytest
 
 from opeddev_tui.config.settings import Paths
 from opeddev_tui.errors import BusyProblem, StorageProblem
-from opeddev_tui.plots import alone
+from opeddev_tui.reports.plots import alone
 from opeddev_tui.workspace.lock import FileLock, described_holder
 from opeddev_tui.workspace.paths import Workspace
 

@@ -9,7 +9,7 @@ import journal_samples as js
 import pytest
 
 from opeddev_tui.cli import main
-from opeddev_tui.exports import scalars, write_jsonl, write_tensorboard
+from opeddev_tui.reports.scalars import scalars, write_jsonl, write_tensorboard
 from opeddev_tui.runs import events as ev
 
 _MASK = 0xA282EAD8

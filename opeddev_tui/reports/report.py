@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from opeddev_tui import plots
 from opeddev_tui.analysis import learning_curve
 from opeddev_tui.analysis.word_diff import Piece
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.files import write_atomic
-from opeddev_tui.findings import Example, Findings, collect
+from opeddev_tui.reports import plots
+from opeddev_tui.reports.content import Example, Findings, collect
 from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import Workspace
@@ -79,7 +79,7 @@ def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
     environment = Environment(
-        loader=PackageLoader("opeddev_tui", ""),
+        loader=PackageLoader("opeddev_tui.reports", "templates"),
         # by the template's name: report.html.jinja is escaped, report.md.jinja escapes by its filters
         autoescape=select_autoescape(enabled_extensions=("html.jinja",)),
         undefined=StrictUndefined,
@@ -94,7 +94,7 @@ def render_html(findings: Findings, drawn: Sequence[Plot]) -> str:
     """Return the page."""
     from markupsafe import Markup
 
-    style = resources.files("opeddev_tui").joinpath("report.css").read_text(encoding="utf-8")
+    style = resources.files("opeddev_tui.reports").joinpath("templates/report.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
     template = _environment().get_template("report.html.jinja")
     # the style sheet is ours; everything else goes through autoescape

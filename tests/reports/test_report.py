@@ -11,8 +11,8 @@ import pytest
 from opeddev_tui.analysis.word_diff import word_differences
 from opeddev_tui.cli import main
 from opeddev_tui.errors import DataProblem
-from opeddev_tui.findings import readable
-from opeddev_tui.report import cell, fenced, write_report
+from opeddev_tui.reports.content import readable
+from opeddev_tui.reports.report import cell, fenced, write_report
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.history import list_runs
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import journal_samples as js
 import pytest
 
-from opeddev_tui import plots
 from opeddev_tui.analysis.forecast import fit, forecast
 from opeddev_tui.analysis.learning_curve import points, steps_of
-from opeddev_tui.plot_examples import examples_figure
-from opeddev_tui.plot_figures import loss_figure, size_figure
+from opeddev_tui.reports import plots
+from opeddev_tui.reports.examples import examples_figure
+from opeddev_tui.reports.figures import loss_figure, size_figure
 from opeddev_tui.runs.history import list_runs
 
 LOSSES = ([4.0, 2.0, 1.5, 1.3], [1.3, 1.0, 0.9, 0.95], [0.9, 0.8, 0.75, 0.76])
@@ -118,7 +118,7 @@ def test_newest_finished_run_of_a_step() -> None:
 def test_importing_draws_nothing() -> None:
     """A screen may know these modules: neither matplotlib nor numpy nor torch is loaded by importing them."""
     code = (
-        "import sys, opeddev_tui.plots, opeddev_tui.analysis.forecast, opeddev_tui.report, opeddev_tui.notify;"
+        "import sys, opeddev_tui.reports.plots, opeddev_tui.analysis.forecast, opeddev_tui.reports.report, opeddev_tui.notify;"
         "print([name for name in ('matplotlib', 'numpy', 'torch', 'jinja2', 'apprise') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from opeddev_tui.analysis import forecast, learning_curve
 from opeddev_tui.errors import BusyProblem, Problem
 from opeddev_tui.files import write_atomic
-from opeddev_tui.plot_examples import examples_figure
-from opeddev_tui.plot_figures import drawing, loss_figure, size_figure
+from opeddev_tui.reports.examples import examples_figure
+from opeddev_tui.reports.figures import drawing, loss_figure, size_figure
 from opeddev_tui.runs.events import Sample
 from opeddev_tui.runs.history import RunRecord, list_runs
 from opeddev_tui.text import clean_line

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from opeddev_tui.plot_figures import BLUE, GREEN, VERMILLION, drawing, new_figure
+from opeddev_tui.reports.figures import BLUE, GREEN, VERMILLION, drawing, new_figure
 from opeddev_tui.runs.events import Sample
 from opeddev_tui.text import clean
 

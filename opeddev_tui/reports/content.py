@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from opeddev_tui import plots
-from opeddev_tui import report_tables as tables
 from opeddev_tui.analysis import forecast, learning_curve
 from opeddev_tui.analysis.word_diff import Piece, word_differences
-from opeddev_tui.plot_examples import grade_words
-from opeddev_tui.report_tables import Table
+from opeddev_tui.reports import plots, tables
+from opeddev_tui.reports.examples import grade_words
+from opeddev_tui.reports.tables import Table
 from opeddev_tui.runs import manifest
 from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.runs.manifest import RunManifest

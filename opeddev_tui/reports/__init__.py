@@ -1,0 +1,1 @@
+"""Plots, report page and exports of recorded runs."""
