@@ -36,7 +36,7 @@ from opeddev_tui.workspace.paths import Workspace
 if TYPE_CHECKING:
     import subprocess
 
-    from opeddev_tui.notify import Deliver
+    from opeddev_tui.notices.delivery import Deliver
     from opeddev_tui.training.deciders import Decider
 
 _LOG = logging.getLogger(__name__)
@@ -166,7 +166,7 @@ def attended(root: Path, settings: Settings, sink: Sink, *, terminal: Deliver | 
 
     Leave the block when the training has let go of its lock: what is left to be drawn and sent is waited for here.
     """
-    from opeddev_tui.notify import with_notices
+    from opeddev_tui.notices.delivery import with_notices
 
     with with_notices(sink, settings, terminal=terminal) as told:
         plots = StepPlots(told, Workspace(root, settings.paths))

@@ -3,10 +3,10 @@
 import argparse
 
 from opeddev_tui.commands.options import add_workspace, load_settings
-from opeddev_tui.notices import Notice
-from opeddev_tui.notify import Deliver, services
-from opeddev_tui.notify_addresses import VARIABLE, address_file
-from opeddev_tui.notify_terminal import terminal
+from opeddev_tui.notices.addresses import VARIABLE, address_file
+from opeddev_tui.notices.delivery import Deliver, services
+from opeddev_tui.notices.rules import Notice
+from opeddev_tui.notices.terminal import terminal
 
 TEST = Notice("epoch_finished", "opeddev: a test notice", "If you can read this, notices reach you here.")
 

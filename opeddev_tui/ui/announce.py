@@ -9,8 +9,8 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from opeddev_tui.notices import Notice, Notices
-from opeddev_tui.notify_terminal import sequence, title_sequence
+from opeddev_tui.notices.rules import Notice, Notices
+from opeddev_tui.notices.terminal import sequence, title_sequence
 from opeddev_tui.runs import events as ev
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.offers import Kind

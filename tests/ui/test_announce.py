@@ -17,7 +17,7 @@ from textual.widgets import TextArea
 from opeddev_tui.config import loading
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.launch import Runner
-from opeddev_tui.notify_terminal import title_sequence
+from opeddev_tui.notices.terminal import title_sequence
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Control, Decide, StepRequest
 from opeddev_tui.runs.events import Sink

@@ -12,9 +12,9 @@ import pytest
 from engine_helpers import Seen, make_workspace, start_training, states, workspace_of
 
 from opeddev_tui.config.settings import Settings
-from opeddev_tui.notices import Notice
-from opeddev_tui.notify import Lane, _as_understood, with_notices
-from opeddev_tui.notify_addresses import address_file
+from opeddev_tui.notices.addresses import address_file
+from opeddev_tui.notices.delivery import Lane, _as_understood, with_notices
+from opeddev_tui.notices.rules import Notice
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import log as logs
 

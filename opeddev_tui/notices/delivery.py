@@ -17,8 +17,8 @@ from typing import Any
 
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problem, SettingsProblem
-from opeddev_tui.notices import Notice, Notices
-from opeddev_tui.notify_addresses import masked, read_addresses
+from opeddev_tui.notices.addresses import masked, read_addresses
+from opeddev_tui.notices.rules import Notice, Notices
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import FanOut, Guarded
 from opeddev_tui.runs.events import Sink

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 
-from opeddev_tui.notices import Notice
+from opeddev_tui.notices.rules import Notice
 from opeddev_tui.text import clean_line
 
 _BELL = "\a"

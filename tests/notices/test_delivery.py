@@ -19,10 +19,10 @@ from msgspec.structs import replace
 from opeddev_tui.cli import main
 from opeddev_tui.config.settings import Notify, Settings, Ui
 from opeddev_tui.errors import SettingsProblem
-from opeddev_tui.notices import Notice, Notices
-from opeddev_tui.notify import Lane, Notifier, services, with_notices
-from opeddev_tui.notify_addresses import address_file, masked, read_addresses
-from opeddev_tui.notify_terminal import sequence, terminal
+from opeddev_tui.notices.addresses import address_file, masked, read_addresses
+from opeddev_tui.notices.delivery import Lane, Notifier, services, with_notices
+from opeddev_tui.notices.rules import Notice, Notices
+from opeddev_tui.notices.terminal import sequence, terminal
 from opeddev_tui.runs import events as ev
 
 SECRET = "hunter2secret"
@@ -136,7 +136,7 @@ def test_failure_is_told_without_the_address(
     with with_notices(Seen(), Settings(), environment={"OPEDDEV_NOTIFY_URLS": addresses}) as sink:
         for event in fresh(js.run_events(0, [2.0, 1.5], policy="rule")[-1:]):
             sink.emit(event)
-    warnings = {record.getMessage() for record in caplog.records if record.name == "opeddev_tui.notify"}
+    warnings = {record.getMessage() for record in caplog.records if record.name == "opeddev_tui.notices.delivery"}
     assert warnings == {
         "a notice could not be sent to json://***: the service did not take it",
         "a notice could not be sent to nosuch://***: the address is not one that Apprise understands",

@@ -1,0 +1,1 @@
+"""Notices to the terminal and to services."""
