@@ -6,7 +6,7 @@ from array import array
 import numpy as np
 import pytest
 
-from opeddev_tui.ui.ascii_fallback import as_ascii
+from opeddev_tui.terminal.ascii_fallback import as_ascii
 from opeddev_tui.ui.plotting import Series, render
 from opeddev_tui.ui.points import newest_smoothed, reduce_points, smooth, tick_labels, ticks
 

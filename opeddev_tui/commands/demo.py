@@ -8,7 +8,7 @@ from rich.console import Console
 from opeddev_tui.commands import train
 from opeddev_tui.config.loading import load
 from opeddev_tui.demo.workspace import make_demo
-from opeddev_tui.ui.own_session import Owner, split
+from opeddev_tui.terminal.own_session import Owner, split
 
 DEFAULT_FOLDER = Path("opeddev-demo")
 

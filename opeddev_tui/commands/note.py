@@ -4,9 +4,9 @@ import argparse
 import sys
 
 from opeddev_tui.commands.options import add_workspace, load_settings
-from opeddev_tui.editor import edit
 from opeddev_tui.errors import TrainingProblem
 from opeddev_tui.runs.notes import annotate
+from opeddev_tui.terminal.editor import edit
 from opeddev_tui.workspace.paths import Workspace
 
 

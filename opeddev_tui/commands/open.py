@@ -4,7 +4,7 @@ import argparse
 
 from opeddev_tui.commands.options import add_workspace, find_workspace, is_workspace
 from opeddev_tui.config.loading import load
-from opeddev_tui.ui.own_session import split
+from opeddev_tui.terminal.own_session import split
 
 
 def add(parser: argparse.ArgumentParser) -> None:

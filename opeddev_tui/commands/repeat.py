@@ -9,8 +9,8 @@ from opeddev_tui.commands.options import add_workspace, load_settings
 from opeddev_tui.console import ConsoleView
 from opeddev_tui.runs import log
 from opeddev_tui.runs.control import Control, Stop
+from opeddev_tui.terminal.signals import received
 from opeddev_tui.text import clean
-from opeddev_tui.ui.signals import received
 from opeddev_tui.workspace.paths import Workspace
 
 

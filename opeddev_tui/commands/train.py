@@ -13,7 +13,7 @@ from opeddev_tui.console import ConsoleView
 from opeddev_tui.notices import terminal as notify_terminal
 from opeddev_tui.runs import log
 from opeddev_tui.runs.control import Control, StepRequest, Stop
-from opeddev_tui.ui.signals import received
+from opeddev_tui.terminal.signals import received
 from opeddev_tui.workspace.paths import Workspace
 
 

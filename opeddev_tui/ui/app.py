@@ -24,12 +24,12 @@ from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.launch import Runner
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.runs.events import AnyEvent, Choice, HardwareSampled, Progress
+from opeddev_tui.terminal.ascii_fallback import ascii_only
+from opeddev_tui.terminal.cell_diff import ShownCells
+from opeddev_tui.terminal.hangup import TerminalLost, TerminalUnknown
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.announce import Announcer
-from opeddev_tui.ui.ascii_fallback import ascii_only
-from opeddev_tui.ui.cells import ShownCells
 from opeddev_tui.ui.disk import CrashFound, DiskWork
-from opeddev_tui.ui.hangup import TerminalLost, TerminalUnknown
 from opeddev_tui.ui.keys import GLOBAL, bindings
 from opeddev_tui.ui.live import Live
 from opeddev_tui.ui.provider import Provider

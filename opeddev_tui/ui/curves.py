@@ -13,8 +13,8 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from opeddev_tui.runs.state import RunState
+from opeddev_tui.terminal.ascii_fallback import ascii_only
 from opeddev_tui.ui import curve_data as data
-from opeddev_tui.ui.ascii_fallback import ascii_only
 from opeddev_tui.ui.curve_data import Look, Palette, palette_of
 from opeddev_tui.ui.keys import Key, bindings
 from opeddev_tui.ui.plotting import Colours, Series, render

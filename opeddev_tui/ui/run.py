@@ -19,13 +19,13 @@ from opeddev_tui.errors import Problem
 from opeddev_tui.launch import Runner
 from opeddev_tui.runs import log as logs
 from opeddev_tui.runs.control import StepRequest
+from opeddev_tui.terminal.event_loop import new_event_loop
+from opeddev_tui.terminal.hangup import HangupDriver, TerminalLost
+from opeddev_tui.terminal.output import OutputGuard, output_guard
+from opeddev_tui.terminal.own_session import Owner, first_terminal
+from opeddev_tui.terminal.signals import Received, received
 from opeddev_tui.ui.app import OpeddevApp
-from opeddev_tui.ui.hangup import HangupDriver, TerminalLost
 from opeddev_tui.ui.live import Live, traceback_text
-from opeddev_tui.ui.own_session import Owner, first_terminal
-from opeddev_tui.ui.signals import Received, received
-from opeddev_tui.ui.terminal import OutputGuard, output_guard
-from opeddev_tui.ui.turns import new_event_loop
 from opeddev_tui.workspace.paths import Workspace
 
 _LOG = logging.getLogger(__name__)

@@ -95,7 +95,7 @@ def test_the_command_keeps_a_note(workspace: Workspace, capsys: pytest.CaptureFi
 
 
 def test_the_editor_writes_the_note(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from opeddev_tui.editor import edit
+    from opeddev_tui.terminal.editor import edit
 
     script = tmp_path / "editor.sh"
     script.write_text('#!/bin/sh\necho "and more" >> "$1"\n')

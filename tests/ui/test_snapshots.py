@@ -18,8 +18,8 @@ from rich.style import Style
 from scenes import make, opened, settle
 from textual.pilot import Pilot
 
+from opeddev_tui.terminal.cell_diff import cells_of
 from opeddev_tui.ui.app import OpeddevApp
-from opeddev_tui.ui.cells import cells_of
 from opeddev_tui.ui.curves import CurvesView
 from opeddev_tui.ui.situation import situation
 from opeddev_tui.ui.view import View

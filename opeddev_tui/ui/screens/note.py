@@ -12,10 +12,10 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 
-from opeddev_tui.editor import being_edited, editor_command, written
 from opeddev_tui.errors import Problem
 from opeddev_tui.runs.events import Annotated
 from opeddev_tui.runs.state import RunState
+from opeddev_tui.terminal.editor import being_edited, editor_command, written
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import NOTE, bindings
 from opeddev_tui.ui.recording import Recorder

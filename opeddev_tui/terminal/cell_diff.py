@@ -15,7 +15,7 @@ from rich.style import Style
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
 
-from opeddev_tui.ui.ascii_fallback import as_ascii
+from opeddev_tui.terminal.ascii_fallback import as_ascii
 
 Cell = tuple[str, Style | None]
 # unchanged cells between two changed ones that are cheaper to send again than to jump over

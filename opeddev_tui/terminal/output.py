@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from opeddev_tui.files import told_clearly
-from opeddev_tui.ui.own_session import write_now
+from opeddev_tui.terminal.own_session import write_now
 
 
 class OutputGuard:

@@ -239,7 +239,7 @@ def test_ctrl_z_and_a_stop_signal_do_not_stop_the_training(place: Place) -> None
 FAILING = """
 import sys
 sys.path[:0] = sys.argv[2:]
-from opeddev_tui.ui.own_session import split
+from opeddev_tui.terminal.own_session import split
 owner = split()
 from pathlib import Path
 from engine import ScriptedEngine

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from pty_tools import until
 
-from opeddev_tui.ui.turns import ASKS_AFTER, DRAWS_FOR, new_event_loop
+from opeddev_tui.terminal.event_loop import ASKS_AFTER, DRAWS_FOR, new_event_loop
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from pty_tools import PYTHON, Terminal, end, until
 from stray_writers import LIGHT, PREAMBLE, WRITERS
 
 from opeddev_tui.errors import StorageProblem
-from opeddev_tui.ui.terminal import output_guard
+from opeddev_tui.terminal.output import output_guard
 
 APP = (
     PREAMBLE
@@ -18,8 +18,8 @@ APP = (
 from pathlib import Path
 from textual.app import App
 from textual.widgets import Static
-from opeddev_tui.ui.hangup import HangupDriver
-from opeddev_tui.ui.terminal import output_guard
+from opeddev_tui.terminal.hangup import HangupDriver
+from opeddev_tui.terminal.output import output_guard
 folder, names, stock = Path(sys.argv[1]), sys.argv[2].split(","), "stock" in sys.argv
 
 class A(App):
@@ -80,7 +80,7 @@ def test_writers_leave_textuals_own_driver_unchanged(tmp_path: Path) -> None:
 
 def test_everything_is_given_back_after_an_exception(tmp_path: Path) -> None:
     script = (
-        "import os, sys\nfrom pathlib import Path\nfrom opeddev_tui.ui.terminal import output_guard\n"
+        "import os, sys\nfrom pathlib import Path\nfrom opeddev_tui.terminal.output import output_guard\n"
         "streams = sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__\n"
         "try:\n    with output_guard(Path(sys.argv[1]) / 'new' / 'log') as guard:\n"
         "        os.write(1, b'one'); guard.redirect_python_output(); print('two'); raise ValueError\n"
@@ -95,7 +95,7 @@ def test_everything_is_given_back_after_an_exception(tmp_path: Path) -> None:
 
 def test_a_terminal_that_has_gone_stays_replaced_by_the_log(tmp_path: Path) -> None:
     script = (
-        "import os, sys, signal, time\nfrom pathlib import Path\nfrom opeddev_tui.ui.terminal import output_guard\n"
+        "import os, sys, signal, time\nfrom pathlib import Path\nfrom opeddev_tui.terminal.output import output_guard\n"
         "signal.signal(signal.SIGHUP, signal.SIG_IGN)\nfolder = Path(sys.argv[1])\n"
         "with output_guard(folder / 'log'):\n"
         "    (folder / 'ready').touch()\n"

@@ -25,7 +25,7 @@ from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
-from opeddev_tui.ui.own_session import open_again
+from opeddev_tui.terminal.own_session import open_again
 
 STALL_SECONDS = 5.0
 # frames waiting beyond this are dropped and made good by one full repaint: a slow link shows the present, not the past

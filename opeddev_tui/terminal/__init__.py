@@ -1,0 +1,1 @@
+"""The process's terminal: hang-ups, signals, stray output, the editor, what is sent to the screen."""
