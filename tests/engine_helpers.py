@@ -64,7 +64,7 @@ _SETTINGS: Mapping[str, object] = {
 }
 _PRELOAD = (
     "opeddev_tui.training.steps",
-    "opeddev_tui.console",
+    "opeddev_tui.commands.console",
     "transformers.models.qwen3.modeling_qwen3",
     "transformers.models.auto.modeling_auto",
     "transformers.models.auto.tokenization_auto",

@@ -5,8 +5,8 @@ import argparse
 from rich.console import Console
 from rich.text import Text
 
+from opeddev_tui.commands.console import ConsoleView
 from opeddev_tui.commands.options import add_workspace, load_settings
-from opeddev_tui.console import ConsoleView
 from opeddev_tui.runs import log
 from opeddev_tui.runs.control import Control, Stop
 from opeddev_tui.terminal.signals import received

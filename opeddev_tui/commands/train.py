@@ -7,9 +7,9 @@ from pathlib import Path
 from rich.console import Console
 
 from opeddev_tui import launch
+from opeddev_tui.commands.console import ConsoleView
 from opeddev_tui.commands.options import add_workspace, load_settings
 from opeddev_tui.config.loading import LoadedSettings
-from opeddev_tui.console import ConsoleView
 from opeddev_tui.notices import terminal as notify_terminal
 from opeddev_tui.runs import log
 from opeddev_tui.runs.control import Control, StepRequest, Stop
