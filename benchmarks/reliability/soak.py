@@ -25,7 +25,7 @@ from engine_helpers import batch_file, build_model, make_rows, states, write_row
 
 from opeddev_tui.config import loading
 from opeddev_tui.runs.control import StepRequest
-from opeddev_tui.ui.live import Live
+from opeddev_tui.ui.state.training_thread import Live
 
 # rows that each step adds; and the step from which on nothing may grow
 ADDED = 4

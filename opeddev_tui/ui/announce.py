@@ -13,9 +13,9 @@ from opeddev_tui.notices.rules import Notice, Notices
 from opeddev_tui.notices.terminal import sequence, title_sequence
 from opeddev_tui.runs import events as ev
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.offers import Kind
 from opeddev_tui.ui.shell import Shell
-from opeddev_tui.ui.view import View
+from opeddev_tui.ui.state.situation import Kind
+from opeddev_tui.ui.state.view import View
 
 # worth no notice, and too many to be followed twice
 _MEASURES = (ev.Progress, ev.HardwareSampled, ev.SamplesStreaming)

@@ -16,12 +16,12 @@ from opeddev_tui.runs.control import AnyCommand, StepRequest
 from opeddev_tui.runs.events import AnyEvent
 from opeddev_tui.runs.history import status_of
 from opeddev_tui.runs.journal import JournalReader
-from opeddev_tui.ui.live import in_words, traceback_text
-from opeddev_tui.ui.provider import Provider
-from opeddev_tui.ui.scan import scan_data
 from opeddev_tui.ui.shell import Shell
+from opeddev_tui.ui.state.data_scan import scan_data
+from opeddev_tui.ui.state.reader import Provider
+from opeddev_tui.ui.state.training_thread import in_words, traceback_text
+from opeddev_tui.ui.state.view import RunRow, Watched
 from opeddev_tui.ui.task_base import TaskBase
-from opeddev_tui.ui.view import RunRow, Watched
 
 if TYPE_CHECKING:
     from opeddev_tui.checkpoints.recovery import Recovery

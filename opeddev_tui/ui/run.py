@@ -25,7 +25,7 @@ from opeddev_tui.terminal.output import OutputGuard, output_guard
 from opeddev_tui.terminal.own_session import Owner, first_terminal
 from opeddev_tui.terminal.signals import Received, received
 from opeddev_tui.ui.app import OpeddevApp
-from opeddev_tui.ui.live import Live, traceback_text
+from opeddev_tui.ui.state.training_thread import Live, traceback_text
 from opeddev_tui.workspace.paths import Workspace
 
 _LOG = logging.getLogger(__name__)

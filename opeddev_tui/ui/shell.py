@@ -15,10 +15,10 @@ from textual.screen import Screen
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.runs.events import AnyEvent
-from opeddev_tui.ui.live import Live
-from opeddev_tui.ui.provider import Provider
-from opeddev_tui.ui.session import Session
-from opeddev_tui.ui.view import RunRow
+from opeddev_tui.ui.state.app_state import Session
+from opeddev_tui.ui.state.reader import Provider
+from opeddev_tui.ui.state.training_thread import Live
+from opeddev_tui.ui.state.view import RunRow
 
 Result = TypeVar("Result")
 

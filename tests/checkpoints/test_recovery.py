@@ -23,11 +23,11 @@ from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.runs.history import status_of
 from opeddev_tui.runs.state import reduce
 from opeddev_tui.ui.app import OpeddevApp
-from opeddev_tui.ui.offers import kind_of
-from opeddev_tui.ui.provider import Provider
-from opeddev_tui.ui.scan import Scan
 from opeddev_tui.ui.screens.recovery import RecoveryScreen
-from opeddev_tui.ui.view import View
+from opeddev_tui.ui.state.data_scan import Scan
+from opeddev_tui.ui.state.reader import Provider
+from opeddev_tui.ui.state.situation import kind_of
+from opeddev_tui.ui.state.view import View
 from opeddev_tui.workspace.paths import Workspace
 
 

@@ -21,7 +21,7 @@ from textual.pilot import Pilot
 from opeddev_tui.config import loading
 from opeddev_tui.runs import events as ev
 from opeddev_tui.ui.app import OpeddevApp
-from opeddev_tui.ui.scan import Scan
+from opeddev_tui.ui.state.data_scan import Scan
 from opeddev_tui.workspace.paths import Workspace
 
 CODE = """<section class="cards">

@@ -20,9 +20,9 @@ from opeddev_tui.config import loading
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.journal import Journal
 from opeddev_tui.ui.app import OpeddevApp
-from opeddev_tui.ui.scan import Scan
 from opeddev_tui.ui.screens.recovery import RecoveryScreen
-from opeddev_tui.ui.view import BatchRow
+from opeddev_tui.ui.state.data_scan import Scan
+from opeddev_tui.ui.state.view import BatchRow
 from opeddev_tui.workspace.paths import Workspace
 
 SIZES = ((80, 24), (120, 40), (200, 60))

@@ -20,8 +20,8 @@ from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import manifest
 from opeddev_tui.runs.journal import Journal
 from opeddev_tui.ui.app import OpeddevApp
-from opeddev_tui.ui.scan import Scan
 from opeddev_tui.ui.screens.checkpoints import CheckpointsScreen
+from opeddev_tui.ui.state.data_scan import Scan
 from opeddev_tui.workspace.paths import Workspace
 
 LORA_RUN = "20260102-000000-step1-lora-beef"

@@ -19,14 +19,14 @@ from textual.widgets import Input
 from opeddev_tui.config import loading
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.runs.control import Decide, Pause, Resume, SampleNow, SaveNow, Stop
-from opeddev_tui.ui import situation
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.keys import GLOBAL, PLACES, SCREEN_KEYS
-from opeddev_tui.ui.offers import Situation
-from opeddev_tui.ui.scan import Scan
 from opeddev_tui.ui.screens.quit import QuitScreen
-from opeddev_tui.ui.session import Session
-from opeddev_tui.ui.view import View
+from opeddev_tui.ui.state import situation_text
+from opeddev_tui.ui.state.app_state import Session
+from opeddev_tui.ui.state.data_scan import Scan
+from opeddev_tui.ui.state.situation import Situation
+from opeddev_tui.ui.state.view import View
 
 SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 60)
 
@@ -191,7 +191,7 @@ async def test_one_key_decides(tmp_path: Path, key: str, choice: str) -> None:
 async def test_a_key_press_makes_one_view_and_one_situation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bars, the window's title and the key itself read what was computed once."""
     made: list[str] = []
-    real_view, real_situation = Session.view, situation.situation
+    real_view, real_situation = Session.view, situation_text.situation
 
     def view(session: Session) -> View:
         made.append("view")
@@ -204,7 +204,7 @@ async def test_a_key_press_makes_one_view_and_one_situation(tmp_path: Path, monk
     monkeypatch.setattr("opeddev_tui.ui.app.TICK", 3600)  # only the key draws
     async with scene(tmp_path, "awaiting") as (app, pilot):
         monkeypatch.setattr(Session, "view", view)
-        monkeypatch.setattr("opeddev_tui.ui.session.situation", counted)
+        monkeypatch.setattr("opeddev_tui.ui.state.app_state.situation", counted)
         await pilot.press("c")
         await pilot.pause()
         assert app.session.guard.chosen is not None
@@ -407,7 +407,7 @@ async def test_text_from_outside_is_only_ever_text(tmp_path: Path, size: tuple[i
 
 def test_the_screen_imports_no_training_stack() -> None:
     code = (
-        "import sys, opeddev_tui.ui.app, opeddev_tui.ui.screens.monitor, opeddev_tui.ui.run, opeddev_tui.ui.scan\n"
+        "import sys, opeddev_tui.ui.app, opeddev_tui.ui.screens.monitor, opeddev_tui.ui.run, opeddev_tui.ui.state.data_scan\n"
         "import opeddev_tui.data.batches\n"
         "heavy = {'torch', 'transformers', 'datasets', 'peft', 'accelerate', 'sklearn', 'plotext', 'numpy'}\n"
         "print(sorted(heavy & set(sys.modules)))"

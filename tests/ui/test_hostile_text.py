@@ -19,8 +19,8 @@ from opeddev_tui.config import loading
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.state import RunState, reduce
 from opeddev_tui.ui.app import OpeddevApp
-from opeddev_tui.ui.scan import Scan
-from opeddev_tui.ui.view import BatchRow, RunRow
+from opeddev_tui.ui.state.data_scan import Scan
+from opeddev_tui.ui.state.view import BatchRow, RunRow
 from opeddev_tui.workspace.paths import Workspace
 
 LARGE = (200, 60)

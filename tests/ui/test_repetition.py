@@ -9,10 +9,10 @@ from msgspec.structs import replace
 from opeddev_tui.checkpoints.recovery import needs_recovery
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.state import RunState, reduce
-from opeddev_tui.ui.inventory_data import inventory
-from opeddev_tui.ui.offers import Situation
-from opeddev_tui.ui.situation import situation
-from opeddev_tui.ui.view import BatchRow, View
+from opeddev_tui.ui.state.inventory import inventory
+from opeddev_tui.ui.state.situation import Situation
+from opeddev_tui.ui.state.situation_text import situation
+from opeddev_tui.ui.state.view import BatchRow, View
 
 ORIGINAL = "20260101-000000-step0-base-beef"
 ROWS = (BatchRow(number=0, name="base", rows=100), BatchRow(number=1, name="batch_100_01", rows=100))

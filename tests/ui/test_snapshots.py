@@ -21,8 +21,8 @@ from textual.pilot import Pilot
 from opeddev_tui.terminal.cell_diff import cells_of
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.curves import CurvesView
-from opeddev_tui.ui.situation import situation
-from opeddev_tui.ui.view import View
+from opeddev_tui.ui.state.situation_text import situation
+from opeddev_tui.ui.state.view import View
 
 FOLDER = Path(__file__).with_name("snapshots")
 UPDATE = os.environ.get("UPDATE_SNAPSHOTS") == "1"

@@ -11,7 +11,7 @@ from opeddev_tui.runs.events import EpochFinished, GradesMeasured
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.columns import Column, table
 from opeddev_tui.ui.panes.pane import Pane, lines
-from opeddev_tui.ui.view import View
+from opeddev_tui.ui.state.view import View
 
 
 class EpochsPane(Pane):

@@ -9,7 +9,7 @@ from textual.content import Content
 from opeddev_tui.runs.events import Sample
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.ui.panes.pane import Pane, lines
-from opeddev_tui.ui.view import View
+from opeddev_tui.ui.state.view import View
 
 
 class LatestPane(Pane):

@@ -14,7 +14,7 @@ from opeddev_tui.text import clean_line
 from opeddev_tui.ui.columns import fit
 from opeddev_tui.ui.panes.pane import Pane, lines
 from opeddev_tui.ui.points import newest_smoothed, numpy_is_loaded
-from opeddev_tui.ui.view import View
+from opeddev_tui.ui.state.view import View
 
 LABEL = 11
 

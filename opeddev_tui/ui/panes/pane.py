@@ -13,7 +13,7 @@ from textual.events import Resize
 from textual.widgets import Static
 
 from opeddev_tui.ui.keys import PANE, bindings
-from opeddev_tui.ui.view import View
+from opeddev_tui.ui.state.view import View
 
 
 class Pane(VerticalScroll):

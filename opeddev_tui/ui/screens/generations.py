@@ -22,7 +22,7 @@ from opeddev_tui.ui.generations.texts import coloured, compared
 from opeddev_tui.ui.keys import GENERATIONS, Key, bindings
 from opeddev_tui.ui.panes.bars import ClickBar
 from opeddev_tui.ui.screens.place import Place
-from opeddev_tui.ui.view import View
+from opeddev_tui.ui.state.view import View
 
 NONE_YET = "No generations yet: the probe prompts are generated before the step and after every epoch."
 NO_PROBES = "No probe prompts: the setting generation.num_probes is 0."

@@ -27,7 +27,7 @@ from opeddev_tui.ui.keys import GRADES, Key, bindings
 from opeddev_tui.ui.panes.bars import ClickBar
 from opeddev_tui.ui.screens.grid import Grid
 from opeddev_tui.ui.screens.place import Place
-from opeddev_tui.ui.view import View
+from opeddev_tui.ui.state.view import View
 
 NO_GRADES = (
     "No grades yet: they are read from generations on the whole hold-out after every epoch,\n"

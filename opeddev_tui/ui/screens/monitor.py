@@ -24,7 +24,7 @@ from opeddev_tui.ui.panes.latest import LatestPane
 from opeddev_tui.ui.panes.metrics import MetricsPane
 from opeddev_tui.ui.panes.pane import Pane
 from opeddev_tui.ui.screens.place import Place
-from opeddev_tui.ui.view import View
+from opeddev_tui.ui.state.view import View
 
 # below these the panes become tabs; above those everything has room
 NARROW = (100, 30)

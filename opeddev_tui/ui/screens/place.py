@@ -13,7 +13,7 @@ from textual.widget import Widget
 from opeddev_tui.ui.keys import GLOBAL, Key, help_of
 from opeddev_tui.ui.panes.bars import KeyLine, Places, StatusLine
 from opeddev_tui.ui.shell import Shell
-from opeddev_tui.ui.view import View
+from opeddev_tui.ui.state.view import View
 
 
 class Place(Screen[None]):

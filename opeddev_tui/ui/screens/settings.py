@@ -23,7 +23,7 @@ from opeddev_tui.ui.keys import SETTINGS, Key, bindings
 from opeddev_tui.ui.screens.grid import Cell, Grid
 from opeddev_tui.ui.screens.place import Place
 from opeddev_tui.ui.shell import Disk
-from opeddev_tui.ui.view import View
+from opeddev_tui.ui.state.view import View
 
 
 class SettingsScreen(Place):

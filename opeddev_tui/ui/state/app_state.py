@@ -15,12 +15,12 @@ from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import AnyCommand, Decide, Pause, Resume, SampleNow, SaveNow, StepRequest, Stop
 from opeddev_tui.runs.state import RunState
-from opeddev_tui.ui.guard import Guard
-from opeddev_tui.ui.inventory_data import inventory
-from opeddev_tui.ui.live import Live, in_words
-from opeddev_tui.ui.scan import Scan
-from opeddev_tui.ui.situation import situation, whats_next
-from opeddev_tui.ui.view import RunRow, View, Watched, Whose
+from opeddev_tui.ui.state.data_scan import Scan
+from opeddev_tui.ui.state.guard import Guard
+from opeddev_tui.ui.state.inventory import inventory
+from opeddev_tui.ui.state.situation_text import situation, whats_next
+from opeddev_tui.ui.state.training_thread import Live, in_words
+from opeddev_tui.ui.state.view import RunRow, View, Watched, Whose
 
 Send = Callable[[str, AnyCommand], None]
 

@@ -10,7 +10,7 @@ from journal_samples import make_workspace, run_events
 from opeddev_tui.config import loading
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.journal import Journal, JournalReader
-from opeddev_tui.ui.provider import Provider
+from opeddev_tui.ui.state.reader import Provider
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from opeddev_tui.runs.events import RunStarted, TokenStats
 from opeddev_tui.runs.state import RunState
-from opeddev_tui.ui.view import BatchRow
+from opeddev_tui.ui.state.view import BatchRow
 
 
 def inventory(rows: Sequence[BatchRow], states: Sequence[RunState]) -> tuple[BatchRow, ...]:

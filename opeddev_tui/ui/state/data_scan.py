@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problem
-from opeddev_tui.ui.view import BatchRow
+from opeddev_tui.ui.state.view import BatchRow
 
 if TYPE_CHECKING:
     from opeddev_tui.data.batches import BatchSummary

@@ -18,7 +18,7 @@ from opeddev_tui.runs.history import status_of
 from opeddev_tui.runs.journal import JournalReader, length
 from opeddev_tui.runs.live_file import read_live
 from opeddev_tui.runs.state import RunState, reduce
-from opeddev_tui.ui.view import RunRow, Watched
+from opeddev_tui.ui.state.view import RunRow, Watched
 from opeddev_tui.workspace.lock import lock_holder, who_trains
 from opeddev_tui.workspace.paths import Workspace
 from opeddev_tui.workspace.setup import make_workspace

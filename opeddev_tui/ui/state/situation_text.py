@@ -13,8 +13,8 @@ from opeddev_tui.format import duration, number, plural
 from opeddev_tui.runs.events import Verdict
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.offers import Kind, Offer, Situation, kind_of
-from opeddev_tui.ui.view import View
+from opeddev_tui.ui.state.situation import Kind, Offer, Situation, kind_of
+from opeddev_tui.ui.state.view import View
 
 
 def situation(view: View) -> Situation:

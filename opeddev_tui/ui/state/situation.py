@@ -12,7 +12,7 @@ from msgspec import Struct
 from opeddev_tui.runs.history import status_of
 
 if TYPE_CHECKING:
-    from opeddev_tui.ui.view import View
+    from opeddev_tui.ui.state.view import View
 
 Kind = Literal[
     "no workspace", "reading", "problem", "empty", "ready", "starting", "training", "paused", "stalled",

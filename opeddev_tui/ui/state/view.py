@@ -9,8 +9,8 @@ from msgspec import Struct, field
 
 from opeddev_tui.runs.events import SamplesStreaming
 from opeddev_tui.runs.state import RunState
-from opeddev_tui.ui.guard import Chosen
-from opeddev_tui.ui.offers import Situation
+from opeddev_tui.ui.state.guard import Chosen
+from opeddev_tui.ui.state.situation import Situation
 
 Whose = Literal["none", "mine", "other"]
 

@@ -1,7 +1,7 @@
 """The timing of decisions, with a clock of the test."""
 
 from opeddev_tui.runs.control import Decide
-from opeddev_tui.ui.guard import Guard
+from opeddev_tui.ui.state.guard import Guard
 
 CONTINUE = Decide(epoch=1, choice="continue")
 STOP = Decide(epoch=1, choice="stop")

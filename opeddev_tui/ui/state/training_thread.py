@@ -15,7 +15,7 @@ from opeddev_tui.errors import Problem
 from opeddev_tui.launch import Runner
 from opeddev_tui.runs.control import AnyCommand, Control, StepRequest, Stop
 from opeddev_tui.runs.state import RunState
-from opeddev_tui.ui.queue import EventQueue
+from opeddev_tui.ui.state.queue import EventQueue
 
 
 class Live:

@@ -4,7 +4,7 @@ import threading
 
 from scenes import hardware, progress
 
-from opeddev_tui.ui.queue import EventQueue
+from opeddev_tui.ui.state.queue import EventQueue
 
 
 def test_events_come_out_in_order_and_once() -> None:
