@@ -29,12 +29,12 @@ from opeddev_tui.terminal.cell_diff import ShownCells
 from opeddev_tui.terminal.hangup import TerminalLost, TerminalUnknown
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.announce import Announcer
-from opeddev_tui.ui.disk import CrashFound, DiskWork
 from opeddev_tui.ui.keys import GLOBAL, bindings
 from opeddev_tui.ui.screens.modes import SCREENS
 from opeddev_tui.ui.state.app_state import Session
 from opeddev_tui.ui.state.reader import Provider
 from opeddev_tui.ui.state.training_thread import Live
+from opeddev_tui.ui.tasks.workspace import CrashFound, DiskWork
 from opeddev_tui.ui.themes import put_in_place
 
 _LOG = logging.getLogger(__name__)

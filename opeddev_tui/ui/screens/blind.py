@@ -24,8 +24,8 @@ from opeddev_tui.ui.generations.reveal import revealed
 from opeddev_tui.ui.generations.texts import coloured, compared
 from opeddev_tui.ui.keys import BLIND, Key, bindings
 from opeddev_tui.ui.panes.bars import ClickBar
-from opeddev_tui.ui.recording import Recorder
 from opeddev_tui.ui.shell import Shell
+from opeddev_tui.ui.tasks.ratings import Recorder
 
 
 class BlindScreen(ModalScreen[None]):

@@ -18,8 +18,8 @@ from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.dialogs import CANCEL, Answer, AskScreen, AskText
 from opeddev_tui.ui.shelf import removal_words, short
-from opeddev_tui.ui.shelf_work import ShelfWork
 from opeddev_tui.ui.shell import Shell
+from opeddev_tui.ui.tasks.checkpoints import ShelfWork
 
 
 class Browser(Protocol):

@@ -23,8 +23,8 @@ from opeddev_tui.ui.keys import CHECKPOINTS, Key, bindings
 from opeddev_tui.ui.screens.checkpoint_actions import CheckpointActions
 from opeddev_tui.ui.screens.grid import Grid
 from opeddev_tui.ui.screens.place import Place
-from opeddev_tui.ui.shelf_work import ShelfWork
 from opeddev_tui.ui.state.view import View
+from opeddev_tui.ui.tasks.checkpoints import ShelfWork
 
 # from this width on the details stand beside the table
 _BESIDE = 230

@@ -18,8 +18,8 @@ from opeddev_tui.runs.state import RunState
 from opeddev_tui.terminal.editor import being_edited, editor_command, written
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import NOTE, bindings
-from opeddev_tui.ui.recording import Recorder
 from opeddev_tui.ui.shell import Shell
+from opeddev_tui.ui.tasks.ratings import Recorder
 
 _NOT_HERE = "No editor can be opened from here. Write here, or in another terminal: opeddev-tui note"
 

@@ -17,8 +17,8 @@ from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problem
 from opeddev_tui.text import clean
-from opeddev_tui.ui import shelf_work
 from opeddev_tui.ui.shelf import short
+from opeddev_tui.ui.tasks import checkpoints
 
 _DRAW = 0.1
 
@@ -36,7 +36,7 @@ class Trial:
 
     def __init__(self, entries: Sequence[Entry], settings: Settings) -> None:
         self._entries, self._settings = entries, settings
-        self._models: dict[str, shelf_work.Model] = {}
+        self._models: dict[str, checkpoints.Model] = {}
         self._thread: threading.Thread | None = None
         self._over = False
         self.answers = [Answer() for _ in entries]
@@ -71,7 +71,7 @@ class Trial:
         key = str(entry.folder)
         if key not in self._models:
             answer.state = "loading"
-            self._models[key] = shelf_work.load_model(key, self._settings)
+            self._models[key] = checkpoints.load_model(key, self._settings)
         answer.state = "writing"
         for piece in self._models[key].stream(prompt):
             answer.words += piece

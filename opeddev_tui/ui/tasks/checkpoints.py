@@ -16,7 +16,7 @@ from opeddev_tui.checkpoints import catalog, pruning
 from opeddev_tui.checkpoints import folders as checkpoints
 from opeddev_tui.checkpoints.catalog import Entry, Shelf, read_shelf
 from opeddev_tui.config.settings import Settings
-from opeddev_tui.ui.task_base import TaskBase
+from opeddev_tui.ui.tasks.base import TaskBase
 from opeddev_tui.workspace.paths import Workspace
 
 

@@ -21,7 +21,7 @@ from opeddev_tui.ui.state.data_scan import scan_data
 from opeddev_tui.ui.state.reader import Provider
 from opeddev_tui.ui.state.training_thread import in_words, traceback_text
 from opeddev_tui.ui.state.view import RunRow, Watched
-from opeddev_tui.ui.task_base import TaskBase
+from opeddev_tui.ui.tasks.base import TaskBase
 
 if TYPE_CHECKING:
     from opeddev_tui.checkpoints.recovery import Recovery

@@ -1,0 +1,1 @@
+"""Work in background threads of the app: reading and writing the disk."""
