@@ -14,8 +14,8 @@ from opeddev_tui.checkpoints.pruning import Removal
 from opeddev_tui.format import duration, number, share, signed, size
 from opeddev_tui.runs.manifest import difference
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.columns import fit
-from opeddev_tui.ui.screens.grid import Cell
+from opeddev_tui.ui.widgets.grid import Cell
+from opeddev_tui.ui.widgets.tables import fit
 
 # what was found by reading every byte: an empty list is a whole checkpoint
 Verified = Mapping[str, list[str]]

@@ -127,7 +127,7 @@ async def test_the_settings_and_their_editor(tmp_path: Path) -> None:
 
 
 async def test_notices_and_questions(tmp_path: Path) -> None:
-    from opeddev_tui.ui.dialogs import AskScreen
+    from opeddev_tui.ui.widgets.dialogs import AskScreen
 
     async with shown(tmp_path, "monitor") as (app, pilot):
         for name, payload in PAYLOADS.items():

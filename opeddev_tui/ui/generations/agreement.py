@@ -11,7 +11,7 @@ from textual.content import Content
 from opeddev_tui.format import number, share, signed
 from opeddev_tui.runs.events import GradesMeasured
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.columns import Column, table
+from opeddev_tui.ui.widgets.tables import Column, table
 
 GROUPS = ("fixed", "broken", "still right", "still wrong")
 UNREAD = "?"

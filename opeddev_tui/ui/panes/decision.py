@@ -10,9 +10,9 @@ from textual.content import Content
 from textual.widgets import Static
 
 from opeddev_tui.format import bar
-from opeddev_tui.ui.panes.bars import KIND_STYLES, ClickBar
 from opeddev_tui.ui.state.situation import Offer, Situation
 from opeddev_tui.ui.state.view import View
+from opeddev_tui.ui.widgets.bars import KIND_STYLES, ClickBar
 
 
 class DecisionBar(Vertical):

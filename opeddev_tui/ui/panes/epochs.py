@@ -9,9 +9,9 @@ from textual.content import Content
 from opeddev_tui.format import number, signed, whole
 from opeddev_tui.runs.events import EpochFinished, GradesMeasured
 from opeddev_tui.runs.state import RunState
-from opeddev_tui.ui.columns import Column, table
-from opeddev_tui.ui.panes.pane import Pane, lines
 from opeddev_tui.ui.state.view import View
+from opeddev_tui.ui.widgets.pane import Pane, lines
+from opeddev_tui.ui.widgets.tables import Column, table
 
 
 class EpochsPane(Pane):

@@ -8,9 +8,9 @@ from textual.content import Content
 
 from opeddev_tui.format import histogram, short_count, whole
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.columns import Column, table
-from opeddev_tui.ui.panes.pane import Pane, lines
 from opeddev_tui.ui.state.view import BatchRow, View
+from opeddev_tui.ui.widgets.pane import Pane, lines
+from opeddev_tui.ui.widgets.tables import Column, table
 
 _MARKS = {"next": "▶", "training": "●", "waiting": "·", "problem": "✗"}
 _STYLES = {"next": "bold $primary", "training": "bold $primary", "problem": "bold $text-error-own", "waiting": "$muted"}

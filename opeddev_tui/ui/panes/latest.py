@@ -8,8 +8,8 @@ from textual.content import Content
 
 from opeddev_tui.runs.events import Sample
 from opeddev_tui.text import clean, clean_line
-from opeddev_tui.ui.panes.pane import Pane, lines
 from opeddev_tui.ui.state.view import View
+from opeddev_tui.ui.widgets.pane import Pane, lines
 
 
 class LatestPane(Pane):

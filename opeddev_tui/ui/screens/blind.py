@@ -19,13 +19,13 @@ from opeddev_tui.runs.events import Preference, Rated, RatingUndone
 from opeddev_tui.runs.ratings import Answer, Pair
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.generations.panes import TextPane, scroll_together
 from opeddev_tui.ui.generations.reveal import revealed
-from opeddev_tui.ui.generations.texts import coloured, compared
 from opeddev_tui.ui.keys import BLIND, Key, bindings
-from opeddev_tui.ui.panes.bars import ClickBar
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.tasks.ratings import Recorder
+from opeddev_tui.ui.widgets.bars import ClickBar
+from opeddev_tui.ui.widgets.code_text import coloured, compared
+from opeddev_tui.ui.widgets.text_pane import TextPane, scroll_together
 
 
 class BlindScreen(ModalScreen[None]):

@@ -16,10 +16,10 @@ from opeddev_tui.checkpoints.pruning import Removal
 from opeddev_tui.format import number, size
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.dialogs import CANCEL, Answer, AskScreen, AskText
 from opeddev_tui.ui.shelf import removal_words, short
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.tasks.checkpoints import ShelfWork
+from opeddev_tui.ui.widgets.dialogs import CANCEL, Answer, AskScreen, AskText
 
 
 class Browser(Protocol):

@@ -17,14 +17,14 @@ from opeddev_tui.checkpoints.catalog import Entry, Shelf
 from opeddev_tui.format import plural, size
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui import shelf as sh
-from opeddev_tui.ui.columns import Column, table
-from opeddev_tui.ui.filter_box import FilterBox
 from opeddev_tui.ui.keys import CHECKPOINTS, Key, bindings
 from opeddev_tui.ui.screens.checkpoint_actions import CheckpointActions
-from opeddev_tui.ui.screens.grid import Grid
 from opeddev_tui.ui.screens.place import Place
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.tasks.checkpoints import ShelfWork
+from opeddev_tui.ui.widgets.filter_box import FilterBox
+from opeddev_tui.ui.widgets.grid import Grid
+from opeddev_tui.ui.widgets.tables import Column, table
 
 # from this width on the details stand beside the table
 _BESIDE = 230

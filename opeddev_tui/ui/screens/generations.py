@@ -14,15 +14,15 @@ from textual.widgets import Static
 from opeddev_tui.format import number, signed
 from opeddev_tui.runs.events import Sample
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.generations.panes import TextPane, scroll_together
 from opeddev_tui.ui.generations.points import Key as PointKey
 from opeddev_tui.ui.generations.points import Point, before_step, index_of, points, same_weights
 from opeddev_tui.ui.generations.strip import strip
-from opeddev_tui.ui.generations.texts import coloured, compared
 from opeddev_tui.ui.keys import GENERATIONS, Key, bindings
-from opeddev_tui.ui.panes.bars import ClickBar
 from opeddev_tui.ui.screens.place import Place
 from opeddev_tui.ui.state.view import View
+from opeddev_tui.ui.widgets.bars import ClickBar
+from opeddev_tui.ui.widgets.code_text import coloured, compared
+from opeddev_tui.ui.widgets.text_pane import TextPane, scroll_together
 
 NONE_YET = "No generations yet: the probe prompts are generated before the step and after every epoch."
 NO_PROBES = "No probe prompts: the setting generation.num_probes is 0."

@@ -21,13 +21,13 @@ from opeddev_tui.runs.events import GradesMeasured
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.generations.agreement import GROUPS, Flip, flips, matrix, measures_text
-from opeddev_tui.ui.generations.panes import TextPane
-from opeddev_tui.ui.generations.texts import coloured
 from opeddev_tui.ui.keys import GRADES, Key, bindings
-from opeddev_tui.ui.panes.bars import ClickBar
-from opeddev_tui.ui.screens.grid import Grid
 from opeddev_tui.ui.screens.place import Place
 from opeddev_tui.ui.state.view import View
+from opeddev_tui.ui.widgets.bars import ClickBar
+from opeddev_tui.ui.widgets.code_text import coloured
+from opeddev_tui.ui.widgets.grid import Grid
+from opeddev_tui.ui.widgets.text_pane import TextPane
 
 NO_GRADES = (
     "No grades yet: they are read from generations on the whole hold-out after every epoch,\n"

@@ -12,8 +12,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from opeddev_tui.ui.columns import fit
 from opeddev_tui.ui.keys import Key
+from opeddev_tui.ui.widgets.tables import fit
 
 _KEYS = 12
 # width of the dialog at most, and what its frame takes of it

@@ -13,10 +13,10 @@ from textual.widget import Widget
 from textual.widgets import Input, RichLog, Static
 
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.filter_box import FilterBox
 from opeddev_tui.ui.keys import LOG, Key, bindings
 from opeddev_tui.ui.screens.place import Place
 from opeddev_tui.ui.state.view import View
+from opeddev_tui.ui.widgets.filter_box import FilterBox
 
 _ERROR = re.compile(r"error|exception|traceback|critical|fatal|out of memory|\bnan\b", re.IGNORECASE)
 _WARNING = re.compile(r"warn", re.IGNORECASE)

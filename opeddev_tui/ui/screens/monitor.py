@@ -16,15 +16,15 @@ from textual.widget import Widget
 
 from opeddev_tui.ui.curves import CURVES, SMOOTHINGS, CurvesView
 from opeddev_tui.ui.keys import GLOBAL, MONITOR, Key, bindings
-from opeddev_tui.ui.panes.bars import KeyLine, PaneTabs
 from opeddev_tui.ui.panes.decision import DecisionBar
 from opeddev_tui.ui.panes.epochs import EpochsPane
 from opeddev_tui.ui.panes.inventory import InventoryPane
 from opeddev_tui.ui.panes.latest import LatestPane
 from opeddev_tui.ui.panes.metrics import MetricsPane
-from opeddev_tui.ui.panes.pane import Pane
 from opeddev_tui.ui.screens.place import Place
 from opeddev_tui.ui.state.view import View
+from opeddev_tui.ui.widgets.bars import KeyLine, PaneTabs
+from opeddev_tui.ui.widgets.pane import Pane
 
 # below these the panes become tabs; above those everything has room
 NARROW = (100, 30)

@@ -11,9 +11,9 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from opeddev_tui.ui.keys import GLOBAL, Key, help_of
-from opeddev_tui.ui.panes.bars import KeyLine, Places, StatusLine
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.state.view import View
+from opeddev_tui.ui.widgets.bars import KeyLine, Places, StatusLine
 
 
 class Place(Screen[None]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opeddev_tui.ui.dialogs import Answer, AskScreen
+from opeddev_tui.ui.widgets.dialogs import Answer, AskScreen
 
 QUIT_ANSWERS: tuple[Answer, ...] = (
     ("k", "detach", "Keep training without the screen; opeddev-tui shows it again, here or anywhere"),

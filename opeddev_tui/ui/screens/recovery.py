@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from opeddev_tui.checkpoints.recovery import Recovery, in_words
 from opeddev_tui.runs.control import StepRequest
-from opeddev_tui.ui.dialogs import Answer, AskScreen
 from opeddev_tui.ui.shell import Shell
+from opeddev_tui.ui.widgets.dialogs import Answer, AskScreen
 
 RESUME: Answer = ("r", "resume", "Resume this run")
 NEW: Answer = ("b", "new", "Begin the step again as a new run; what this one left stays")

@@ -12,10 +12,10 @@ from textual.widgets import DataTable, Static
 
 from opeddev_tui.format import moment, number, signed
 from opeddev_tui.ui.keys import RUNS, Key, bindings
-from opeddev_tui.ui.screens.grid import Cell, Grid
 from opeddev_tui.ui.screens.place import Place
 from opeddev_tui.ui.state.situation import MARKS
 from opeddev_tui.ui.state.view import RunRow, View
+from opeddev_tui.ui.widgets.grid import Cell, Grid
 
 
 class RunsScreen(Place):

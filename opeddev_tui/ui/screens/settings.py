@@ -18,12 +18,12 @@ from textual.widgets import DataTable, Input, Static
 
 from opeddev_tui.config import loading
 from opeddev_tui.text import clean, clean_line
-from opeddev_tui.ui.filter_box import FilterBox
 from opeddev_tui.ui.keys import SETTINGS, Key, bindings
-from opeddev_tui.ui.screens.grid import Cell, Grid
 from opeddev_tui.ui.screens.place import Place
 from opeddev_tui.ui.shell import Disk
 from opeddev_tui.ui.state.view import View
+from opeddev_tui.ui.widgets.filter_box import FilterBox
+from opeddev_tui.ui.widgets.grid import Cell, Grid
 
 
 class SettingsScreen(Place):

@@ -11,9 +11,9 @@ from textual.widgets import Static
 
 from opeddev_tui.format import duration
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.columns import fit
 from opeddev_tui.ui.keys import PLACES, Key
 from opeddev_tui.ui.state.view import View
+from opeddev_tui.ui.widgets.tables import fit
 
 KIND_STYLES = {
     "training": "bold $primary", "awaiting": "bold $accent", "failed": "bold $text-error-own",
