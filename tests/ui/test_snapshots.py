@@ -20,7 +20,7 @@ from textual.pilot import Pilot
 
 from opeddev_tui.terminal.cell_diff import cells_of
 from opeddev_tui.ui.app import OpeddevApp
-from opeddev_tui.ui.curves import CurvesView
+from opeddev_tui.ui.plots.curves import CurvesView
 from opeddev_tui.ui.state.situation_text import situation
 from opeddev_tui.ui.state.view import View
 

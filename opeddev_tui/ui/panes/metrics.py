@@ -11,7 +11,7 @@ from textual.content import Content
 from opeddev_tui.format import bar, duration, number, rate, short_count, signed, size
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.points import newest_smoothed, numpy_is_loaded
+from opeddev_tui.ui.plots.downsample import newest_smoothed, numpy_is_loaded
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.pane import Pane, lines
 from opeddev_tui.ui.widgets.tables import fit

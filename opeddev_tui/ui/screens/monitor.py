@@ -14,13 +14,13 @@ from textual.containers import Container
 from textual.events import DescendantFocus, Resize
 from textual.widget import Widget
 
-from opeddev_tui.ui.curves import CURVES, SMOOTHINGS, CurvesView
 from opeddev_tui.ui.keys import GLOBAL, MONITOR, Key, bindings
 from opeddev_tui.ui.panes.decision import DecisionBar
 from opeddev_tui.ui.panes.epochs import EpochsPane
 from opeddev_tui.ui.panes.inventory import InventoryPane
 from opeddev_tui.ui.panes.latest import LatestPane
 from opeddev_tui.ui.panes.metrics import MetricsPane
+from opeddev_tui.ui.plots.curves import CURVES, SMOOTHINGS, CurvesView
 from opeddev_tui.ui.screens.place import Place
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.bars import KeyLine, PaneTabs

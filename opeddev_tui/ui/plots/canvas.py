@@ -17,10 +17,10 @@ from rich.color import Color
 from rich.style import Style
 from rich.text import Text
 
-from opeddev_tui.ui.points import column, inside, limits, log_ticks, reduce_points, tick_labels, ticks
+from opeddev_tui.ui.plots.downsample import column, inside, limits, log_ticks, reduce_points, tick_labels, ticks
 
 if TYPE_CHECKING:
-    from opeddev_tui.ui.points import Column, Numbers
+    from opeddev_tui.ui.plots.downsample import Column, Numbers
 
 _ANSI = re.compile(r"\x1b\[([0-9;]*)m")
 

@@ -14,14 +14,14 @@ from textual.widget import Widget
 
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.terminal.ascii_fallback import ascii_only
-from opeddev_tui.ui import curve_data as data
-from opeddev_tui.ui.curve_data import Look, Palette, palette_of
 from opeddev_tui.ui.keys import Key, bindings
-from opeddev_tui.ui.plotting import Colours, Series, render
-from opeddev_tui.ui.points import within
+from opeddev_tui.ui.plots import series as data
+from opeddev_tui.ui.plots.canvas import Colours, Series, render
+from opeddev_tui.ui.plots.downsample import within
+from opeddev_tui.ui.plots.series import Look, Palette, palette_of
 
 if TYPE_CHECKING:
-    from opeddev_tui.ui.points import Column
+    from opeddev_tui.ui.plots.downsample import Column
 
 # at most about three pictures a second: a plot is most of the bytes on a slow line
 DRAW_SECONDS = 0.35

@@ -17,11 +17,11 @@ from textual.color import Color, ColorParseError
 
 from opeddev_tui.format import number
 from opeddev_tui.runs.state import RunState
-from opeddev_tui.ui.plotting import Series
-from opeddev_tui.ui.points import column, newest_smoothed, smooth
+from opeddev_tui.ui.plots.canvas import Series
+from opeddev_tui.ui.plots.downsample import column, newest_smoothed, smooth
 
 if TYPE_CHECKING:
-    from opeddev_tui.ui.points import Column
+    from opeddev_tui.ui.plots.downsample import Column
 
 
 class Look(Struct, frozen=True):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from opeddev_tui.terminal.ascii_fallback import as_ascii
-from opeddev_tui.ui.plotting import Series, render
-from opeddev_tui.ui.points import newest_smoothed, reduce_points, smooth, tick_labels, ticks
+from opeddev_tui.ui.plots.canvas import Series, render
+from opeddev_tui.ui.plots.downsample import newest_smoothed, reduce_points, smooth, tick_labels, ticks
 
 NAN = math.nan
 BRAILLE = [chr(code) for code in range(0x2801, 0x2900)]
