@@ -245,15 +245,15 @@ class OpeddevApp(App[str]):
 
     def action_help(self) -> None:
         """Show the keys of this screen."""
+        from opeddev_tui.ui.screens.base import Place
         from opeddev_tui.ui.screens.help import HelpScreen
-        from opeddev_tui.ui.screens.place import Place
 
         if isinstance(self.screen, Place):
             self.push_screen(HelpScreen(self.screen.help_sections()))
 
     def action_copy(self) -> None:
         """Copy the selected text, or what the focused part offers."""
-        from opeddev_tui.ui.screens.place import Place
+        from opeddev_tui.ui.screens.base import Place
 
         text = self.screen.get_selected_text() or ""
         if not text and isinstance(self.screen, Place):

@@ -11,7 +11,7 @@ from textual.screen import Screen
 
 def commands(app: App[Any], screen: Screen[Any]) -> Iterable[SystemCommand]:
     """Return what the palette offers over ``screen``."""
-    from opeddev_tui.ui.screens.place import Place
+    from opeddev_tui.ui.screens.base import Place
 
     sections = screen.help_sections() if isinstance(screen, Place) else ()
     for _, keys in sections:

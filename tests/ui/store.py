@@ -20,7 +20,7 @@ from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import manifest
 from opeddev_tui.runs.journal import Journal
 from opeddev_tui.ui.app import OpeddevApp
-from opeddev_tui.ui.screens.checkpoints import CheckpointsScreen
+from opeddev_tui.ui.screens.checkpoints.screen import CheckpointsScreen
 from opeddev_tui.ui.state.data_scan import Scan
 from opeddev_tui.workspace.paths import Workspace
 

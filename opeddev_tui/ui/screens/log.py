@@ -14,7 +14,7 @@ from textual.widgets import Input, RichLog, Static
 
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import LOG, Key, bindings
-from opeddev_tui.ui.screens.place import Place
+from opeddev_tui.ui.screens.base import Place
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 

@@ -12,19 +12,19 @@ from textual.screen import Screen
 
 
 def _monitor() -> Screen[Any]:
-    from opeddev_tui.ui.screens.monitor import MonitorScreen
+    from opeddev_tui.ui.screens.monitor.screen import MonitorScreen
 
     return MonitorScreen()
 
 
 def _generations() -> Screen[Any]:
-    from opeddev_tui.ui.screens.generations import GenerationsScreen
+    from opeddev_tui.ui.screens.generations.screen import GenerationsScreen
 
     return GenerationsScreen()
 
 
 def _checkpoints() -> Screen[Any]:
-    from opeddev_tui.ui.screens.checkpoints import CheckpointsScreen
+    from opeddev_tui.ui.screens.checkpoints.screen import CheckpointsScreen
 
     return CheckpointsScreen()
 

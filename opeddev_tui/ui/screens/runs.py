@@ -12,7 +12,7 @@ from textual.widgets import DataTable, Static
 
 from opeddev_tui.format import moment, number, signed
 from opeddev_tui.ui.keys import RUNS, Key, bindings
-from opeddev_tui.ui.screens.place import Place
+from opeddev_tui.ui.screens.base import Place
 from opeddev_tui.ui.state.situation import MARKS
 from opeddev_tui.ui.state.view import RunRow, View
 from opeddev_tui.ui.widgets.grid import Cell, Grid

@@ -19,7 +19,7 @@ from textual.widgets import DataTable, Input, Static
 from opeddev_tui.config import loading
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.ui.keys import SETTINGS, Key, bindings
-from opeddev_tui.ui.screens.place import Place
+from opeddev_tui.ui.screens.base import Place
 from opeddev_tui.ui.shell import Disk
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.filter_box import FilterBox

@@ -16,7 +16,7 @@ from opeddev_tui.checkpoints.pruning import Removal
 from opeddev_tui.format import number, size
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.shelf import removal_words, short
+from opeddev_tui.ui.screens.checkpoints.listing import removal_words, short
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.tasks.checkpoints import ShelfWork
 from opeddev_tui.ui.widgets.dialogs import CANCEL, Answer, AskScreen, AskText
@@ -182,7 +182,7 @@ class CheckpointActions:
 
     def try_it(self) -> None:
         """Answer prompts with the chosen ones."""
-        from opeddev_tui.ui.screens.try_prompt import TryScreen
+        from opeddev_tui.ui.screens.checkpoints.try_prompt import TryScreen
 
         entries = [entry for entry in self._browser.chosen() if entry.published]
         if entries:

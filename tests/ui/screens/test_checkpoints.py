@@ -17,7 +17,7 @@ from textual.widgets import Input, Static
 from opeddev_tui.checkpoints import folders as checkpoints
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.ui.app import OpeddevApp
-from opeddev_tui.ui.screens.checkpoints import CheckpointsScreen
+from opeddev_tui.ui.screens.checkpoints.screen import CheckpointsScreen
 from opeddev_tui.ui.state.training_thread import Live
 from opeddev_tui.ui.tasks import checkpoints as shelf_work
 from opeddev_tui.ui.widgets.dialogs import AskScreen

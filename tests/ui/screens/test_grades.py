@@ -12,8 +12,8 @@ from test_app import text_of
 
 from opeddev_tui.data.batches import load_holdout
 from opeddev_tui.runs import events as ev
-from opeddev_tui.ui.generations.agreement import flips, matrix, measures, measures_text
-from opeddev_tui.ui.screens.grades import RowScreen
+from opeddev_tui.ui.screens.generations.grade_tables import flips, matrix, measures, measures_text
+from opeddev_tui.ui.screens.generations.grades import RowScreen
 
 SMALL = (80, 24)
 

@@ -17,7 +17,7 @@ from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problem
 from opeddev_tui.text import clean
-from opeddev_tui.ui.shelf import short
+from opeddev_tui.ui.screens.checkpoints.listing import short
 from opeddev_tui.ui.tasks import checkpoints
 
 _DRAW = 0.1

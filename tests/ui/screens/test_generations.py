@@ -13,8 +13,8 @@ from test_app import text_of
 from opeddev_tui.config import loading
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.state import reduce
-from opeddev_tui.ui.generations.points import before_step, points, same_weights
-from opeddev_tui.ui.generations.strip import strip
+from opeddev_tui.ui.screens.generations.snapshots import before_step, points, same_weights
+from opeddev_tui.ui.screens.generations.strip import strip
 from opeddev_tui.ui.screens.note import NoteScreen
 from opeddev_tui.ui.widgets.code_text import coloured, compared
 from opeddev_tui.ui.widgets.text_pane import TextPane

@@ -15,13 +15,13 @@ from textual.events import DescendantFocus, Resize
 from textual.widget import Widget
 
 from opeddev_tui.ui.keys import GLOBAL, MONITOR, Key, bindings
-from opeddev_tui.ui.panes.decision import DecisionBar
-from opeddev_tui.ui.panes.epochs import EpochsPane
-from opeddev_tui.ui.panes.inventory import InventoryPane
-from opeddev_tui.ui.panes.latest import LatestPane
-from opeddev_tui.ui.panes.metrics import MetricsPane
 from opeddev_tui.ui.plots.curves import CURVES, SMOOTHINGS, CurvesView
-from opeddev_tui.ui.screens.place import Place
+from opeddev_tui.ui.screens.base import Place
+from opeddev_tui.ui.screens.monitor.decision import DecisionBar
+from opeddev_tui.ui.screens.monitor.epochs import EpochsPane
+from opeddev_tui.ui.screens.monitor.inventory import InventoryPane
+from opeddev_tui.ui.screens.monitor.latest import LatestPane
+from opeddev_tui.ui.screens.monitor.metrics import MetricsPane
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.bars import KeyLine, PaneTabs
 from opeddev_tui.ui.widgets.pane import Pane

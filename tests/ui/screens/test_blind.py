@@ -15,7 +15,7 @@ from opeddev_tui.runs import ratings
 from opeddev_tui.runs.control import Record, Stop
 from opeddev_tui.runs.journal import read
 from opeddev_tui.ui.app import OpeddevApp
-from opeddev_tui.ui.screens.blind import BlindScreen
+from opeddev_tui.ui.screens.generations.blind import BlindScreen
 from opeddev_tui.ui.tasks.ratings import Recorder
 
 SMALL = (80, 24)

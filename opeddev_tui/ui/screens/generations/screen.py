@@ -14,11 +14,11 @@ from textual.widgets import Static
 from opeddev_tui.format import number, signed
 from opeddev_tui.runs.events import Sample
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.generations.points import Key as PointKey
-from opeddev_tui.ui.generations.points import Point, before_step, index_of, points, same_weights
-from opeddev_tui.ui.generations.strip import strip
 from opeddev_tui.ui.keys import GENERATIONS, Key, bindings
-from opeddev_tui.ui.screens.place import Place
+from opeddev_tui.ui.screens.base import Place
+from opeddev_tui.ui.screens.generations.snapshots import Key as PointKey
+from opeddev_tui.ui.screens.generations.snapshots import Point, before_step, index_of, points, same_weights
+from opeddev_tui.ui.screens.generations.strip import strip
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.bars import ClickBar
 from opeddev_tui.ui.widgets.code_text import coloured, compared
@@ -193,7 +193,7 @@ class GenerationsScreen(Place):
 
     def action_blind(self) -> None:
         """Begin or go on with a blind round."""
-        from opeddev_tui.ui.screens.blind import open_blind
+        from opeddev_tui.ui.screens.generations.blind import open_blind
 
         state = self.boss.session.state
         right = self._points[self._chosen()[1]] if self._points else None
@@ -203,7 +203,7 @@ class GenerationsScreen(Place):
 
     def action_grades(self) -> None:
         """Show the grades of the whole hold-out."""
-        from opeddev_tui.ui.screens.grades import GradesScreen
+        from opeddev_tui.ui.screens.generations.grades import GradesScreen
 
         self.boss.push_screen(GradesScreen())
 

@@ -19,8 +19,8 @@ from opeddev_tui.runs.events import Preference, Rated, RatingUndone
 from opeddev_tui.runs.ratings import Answer, Pair
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.generations.reveal import revealed
 from opeddev_tui.ui.keys import BLIND, Key, bindings
+from opeddev_tui.ui.screens.generations.reveal import revealed
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.tasks.ratings import Recorder
 from opeddev_tui.ui.widgets.bars import ClickBar

@@ -16,10 +16,10 @@ from textual.widgets import DataTable, Input, Static
 from opeddev_tui.checkpoints.catalog import Entry, Shelf
 from opeddev_tui.format import plural, size
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui import shelf as sh
 from opeddev_tui.ui.keys import CHECKPOINTS, Key, bindings
-from opeddev_tui.ui.screens.checkpoint_actions import CheckpointActions
-from opeddev_tui.ui.screens.place import Place
+from opeddev_tui.ui.screens.base import Place
+from opeddev_tui.ui.screens.checkpoints import listing as sh
+from opeddev_tui.ui.screens.checkpoints.actions import CheckpointActions
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.tasks.checkpoints import ShelfWork
 from opeddev_tui.ui.widgets.filter_box import FilterBox

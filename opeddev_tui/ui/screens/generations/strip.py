@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from opeddev_tui.ui.generations.points import Point
+from opeddev_tui.ui.screens.generations.snapshots import Point
 
 Part = tuple[Content, str]
 

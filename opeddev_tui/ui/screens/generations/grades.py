@@ -20,9 +20,9 @@ from opeddev_tui.errors import Problem
 from opeddev_tui.runs.events import GradesMeasured
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.generations.agreement import GROUPS, Flip, flips, matrix, measures_text
 from opeddev_tui.ui.keys import GRADES, Key, bindings
-from opeddev_tui.ui.screens.place import Place
+from opeddev_tui.ui.screens.base import Place
+from opeddev_tui.ui.screens.generations.grade_tables import GROUPS, Flip, flips, matrix, measures_text
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.bars import ClickBar
 from opeddev_tui.ui.widgets.code_text import coloured
