@@ -26,7 +26,7 @@ from opeddev_tui import launch
 from opeddev_tui.config import loading
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Control, StepRequest
-from opeddev_tui.ui import run
+from opeddev_tui.ui import process as run
 
 STEP = 0.01
 figures: dict[str, Any] = {"importing": [], "training": []}

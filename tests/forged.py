@@ -113,7 +113,7 @@ from textual import events
 from opeddev_tui.config import loading
 from opeddev_tui.launch import train as really_train
 from opeddev_tui.terminal.hangup import HangupDriver
-from opeddev_tui.ui.run import run_app
+from opeddev_tui.ui.process import run_app
 payloads = list(json.loads((folder / "payloads").read_text()).values())
 loaded = config.load(root)
 inputs = open(folder / "inputs", "a", buffering=1)

@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
 def show(folder: Path, owner: Owner | None) -> int:
     """Make the workspace if it is not there, and train it in the app, in the terminal of ``owner``."""
     root = _make(folder)
-    from opeddev_tui.ui.run import run_app
+    from opeddev_tui.ui.process import run_app
 
     return int(run_app(root, load(root), owner, start=True))
 

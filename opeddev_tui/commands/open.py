@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
     root = find_workspace(options)
     loaded = load(root, overrides=options.overrides)
     owner = split()
-    from opeddev_tui.ui.run import DEMO, run_app
+    from opeddev_tui.ui.process import DEMO, run_app
 
     known = root if is_workspace(root) or options.workspace else None
     result = run_app(known, loaded, owner, run=options.run, read_only=options.view)

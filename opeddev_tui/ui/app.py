@@ -28,7 +28,7 @@ from opeddev_tui.terminal.ascii_fallback import ascii_only
 from opeddev_tui.terminal.cell_diff import ShownCells
 from opeddev_tui.terminal.hangup import TerminalLost, TerminalUnknown
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.announce import Announcer
+from opeddev_tui.ui.announcer import Announcer
 from opeddev_tui.ui.keys import GLOBAL, bindings
 from opeddev_tui.ui.screens.modes import SCREENS
 from opeddev_tui.ui.state.app_state import Session

@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from opeddev_tui.config import loading
 from opeddev_tui.runs import events as ev
-from opeddev_tui.ui.run import run_app
+from opeddev_tui.ui.process import run_app
 root, model, names = Path(sys.argv[1]), sys.argv[2], sys.argv[3].split(",")
 
 def trainer():

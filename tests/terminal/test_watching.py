@@ -245,7 +245,7 @@ from pathlib import Path
 from engine import ScriptedEngine
 from opeddev_tui.config import loading
 from opeddev_tui.ui.app import OpeddevApp
-from opeddev_tui.ui.run import run_app
+from opeddev_tui.ui.process import run_app
 from opeddev_tui.workspace.lock import RunLock
 from opeddev_tui.workspace.paths import Workspace
 root = Path(sys.argv[1])

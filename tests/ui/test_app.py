@@ -407,7 +407,7 @@ async def test_text_from_outside_is_only_ever_text(tmp_path: Path, size: tuple[i
 
 def test_the_screen_imports_no_training_stack() -> None:
     code = (
-        "import sys, opeddev_tui.ui.app, opeddev_tui.ui.screens.monitor.screen, opeddev_tui.ui.run, opeddev_tui.ui.state.data_scan\n"
+        "import sys, opeddev_tui.ui.app, opeddev_tui.ui.screens.monitor.screen, opeddev_tui.ui.process, opeddev_tui.ui.state.data_scan\n"
         "import opeddev_tui.data.batches\n"
         "heavy = {'torch', 'transformers', 'datasets', 'peft', 'accelerate', 'sklearn', 'plotext', 'numpy'}\n"
         "print(sorted(heavy & set(sys.modules)))"
