@@ -43,7 +43,7 @@ def unwritable(path: Path, error: Exception) -> StorageProblem:
 
 
 @contextlib.contextmanager
-def told_clearly(path: Path | str) -> Iterator[None]:
+def storage_errors(path: Path | str) -> Iterator[None]:
     """Turn an ``OSError`` inside the block into a ``StorageProblem`` about ``path``."""
     try:
         yield
@@ -77,7 +77,7 @@ def sync_folder(folder: Path) -> None:
 
 def write_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Write ``content`` to ``path`` so that a reader or a crash sees the old file or the new one."""
-    with told_clearly(path):
+    with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:

@@ -25,7 +25,7 @@ from engine_helpers import batch_file, build_model, make_rows, states, write_row
 
 from opeddev_tui.config import loading
 from opeddev_tui.runs.control import StepRequest
-from opeddev_tui.ui.state.training_thread import Live
+from opeddev_tui.ui.state.training_thread import TrainingThread
 
 # rows that each step adds; and the step from which on nothing may grow
 ADDED = 4
@@ -50,7 +50,7 @@ def figures() -> Figures:
     return Figures(process.memory_info().rss / 1e6, process.num_fds(), process.num_threads(), threading.active_count())
 
 
-def train_one(live: Live, root: Path) -> None:
+def train_one(live: TrainingThread, root: Path) -> None:
     """Train the next step on the app's training thread; raise what it raises."""
     live.start(root, loading.load(root, environment={}), StepRequest())
     while live.running:
@@ -63,7 +63,7 @@ def train_one(live: Live, root: Path) -> None:
 
 def soak(root: Path, steps: int) -> Iterator[Figures]:
     """Train the base set, then a batch more each step."""
-    live = Live()
+    live = TrainingThread()
     for step in range(steps):
         if step:
             write_rows(batch_file(root, step), make_rows(ADDED, f"batch{step}"))

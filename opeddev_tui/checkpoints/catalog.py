@@ -232,7 +232,7 @@ def pinned_folders(workspace: Workspace, run: str) -> list[Path]:
 # --- everything at once
 
 
-class Shelf(Struct, frozen=True):
+class CheckpointList(Struct, frozen=True):
     """Everything on disk, with each run's batch and settings (by the run's id). ``free`` is in bytes."""
 
     entries: tuple[Entry, ...] = ()
@@ -246,13 +246,13 @@ class Shelf(Struct, frozen=True):
         return next((entry for entry in self.entries if str(entry.folder) == key), None)
 
 
-def read_shelf(workspace: Workspace, settings: Settings) -> Shelf:
+def read_checkpoint_list(workspace: Workspace, settings: Settings) -> CheckpointList:
     """Read all of it from disk."""
     records = list_runs(workspace)
     entries = list_entries(workspace, records)
     newest = next((entry.size for entry in reversed(entries) if entry.published), 0)
     kept = settings.training.save_total_limit + 1
-    return Shelf(
+    return CheckpointList(
         tuple(entries),
         {record.id: record.state.started.batch for record in records if record.state.started},
         {run: settings_of(workspace.run_manifest(run)) for run in {entry.run for entry in entries}},

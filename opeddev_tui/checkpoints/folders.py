@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from opeddev_tui.errors import StorageProblem
-from opeddev_tui.files import sync_folder, told_clearly, write_atomic
+from opeddev_tui.files import storage_errors, sync_folder, write_atomic
 from opeddev_tui.runs.events import CheckpointSaved, checkpoint_name
 
 MANIFEST = "MANIFEST.json"
@@ -104,7 +104,7 @@ def publish(folder: Path, manifest: Manifest) -> Manifest:
     ``manifest.files`` is ignored. Raises ``StorageProblem`` if the disk does not take it.
     """
     records: dict[str, FileRecord] = {}
-    with told_clearly(folder):
+    with storage_errors(folder):
         for path in _files(folder):
             descriptor = os.open(path, os.O_RDONLY)
             try:
@@ -208,16 +208,16 @@ def newest_verified(run_folder: Path, *, for_resume: bool = False) -> Found:
     return Found(None, rejected)
 
 
-def set_aside(folder: Path) -> Path:
+def quarantine(folder: Path) -> Path:
     """Rename a checkpoint that cannot be trusted, so that the training can write its own again."""
     aside = folder.with_name(f"damaged-{folder.name}-{time.time_ns()}")
-    with told_clearly(folder):
+    with storage_errors(folder):
         folder.rename(aside)
     return aside
 
 
 def is_aside(folder: Path) -> bool:
-    """True for a folder that ``set_aside`` made: its name to the digit, and neither a link nor a file."""
+    """True for a folder that ``quarantine`` made: its name to the digit, and neither a link nor a file."""
     return _ASIDE.fullmatch(folder.name) is not None and folder.is_dir() and not folder.is_symlink()
 
 
@@ -228,7 +228,7 @@ def list_aside(run_folder: Path) -> list[Path]:
 
 def remove(folder: Path) -> None:
     """Delete a checkpoint: its manifest first, so that a crash cannot leave half of one that looks whole."""
-    with told_clearly(folder):
+    with storage_errors(folder):
         (folder / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(folder)
 

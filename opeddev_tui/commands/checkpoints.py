@@ -78,7 +78,7 @@ def _list(context: Context) -> int:
     for run in dict.fromkeys(entry.run for entry in context.entries):
         mine = [entry for entry in context.entries if entry.run == run]
         context.console.print(_run_table(run, mine), "")
-    if words := context.workspace.copy_words:
+    if words := context.workspace.copy_notice:
         context.console.print(Text(clean_line(f"{words[0].upper()}{words[1:]}")), soft_wrap=True)
     if not context.entries:
         context.console.print("No checkpoint yet. Train a step first: opeddev-tui train.")
@@ -210,14 +210,14 @@ def _export(context: Context) -> int:
 
 
 def _generate(context: Context) -> int:
-    from opeddev_tui.models.inference import Tryout
+    from opeddev_tui.models.inference import LoadedModel
 
     context.workspace.adopt()
     settings = context.loaded.settings
     for reference in [context.options.checkpoint, *context.options.against]:
         entry = context.find(reference)
         with context.console.status(f"loading {entry.name}"):
-            tryout = Tryout(str(entry.folder), settings)
+            tryout = LoadedModel(str(entry.folder), settings)
         context.console.print(Text(f"{entry.name} ({tryout.fingerprint})", style="bold"))
         for piece in tryout.stream(context.options.prompt):
             print(clean(piece), end="", flush=True)
@@ -226,12 +226,12 @@ def _generate(context: Context) -> int:
 
 
 def _evaluate(context: Context) -> int:
-    from opeddev_tui.models.inference import Tryout
+    from opeddev_tui.models.inference import LoadedModel
 
     context.workspace.adopt()
     entry = context.find(context.options.checkpoint)
     with context.console.status(f"scoring {entry.name} on the hold-out"):
-        loss = Tryout(str(entry.folder), context.loaded.settings).holdout_loss(context.workspace)
+        loss = LoadedModel(str(entry.folder), context.loaded.settings).holdout_loss(context.workspace)
     recorded = "" if entry.val_loss is None else f" (recorded: {entry.val_loss:.6f})"
     context.console.print(Text(f"{entry.name}: hold-out loss {loss:.6f}{recorded}"))
     return 0

@@ -27,7 +27,7 @@ _SECOND_DEFECT = 0.25
 
 
 @dataclass(frozen=True)
-class Example:
+class DemoRow:
     """One graded submission with the defects that were planted in it."""
 
     template: Template
@@ -55,8 +55,8 @@ class Example:
 class DemoExamples:
     """The examples of the training batches, base first, and of the hold-out."""
 
-    training: tuple[tuple[Example, ...], ...]
-    holdout: tuple[Example, ...]
+    training: tuple[tuple[DemoRow, ...], ...]
+    holdout: tuple[DemoRow, ...]
 
 
 @dataclass(frozen=True)
@@ -98,13 +98,13 @@ def _write(path: Path, rows: Sequence[dict[str, str | int]]) -> None:
     write_atomic(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
 
 
-def _shuffled(examples: Sequence[Example], draw: random.Random) -> tuple[Example, ...]:
+def _shuffled(examples: Sequence[DemoRow], draw: random.Random) -> tuple[DemoRow, ...]:
     return tuple(draw.sample(examples, len(examples)))
 
 
-def _compose(templates: Mapping[str, Sequence[Template]], count: int, draw: random.Random) -> list[Example]:
+def _compose(templates: Mapping[str, Sequence[Template]], count: int, draw: random.Random) -> list[DemoRow]:
     """Return ``count`` different examples, kinds, tasks and grades taking turns."""
-    examples: list[Example] = []
+    examples: list[DemoRow] = []
     seen: set[str] = set()
     while len(examples) < count:
         turn = len(examples)
@@ -115,7 +115,7 @@ def _compose(templates: Mapping[str, Sequence[Template]], count: int, draw: rand
         # templates have hundreds of renderings, so another draw soon differs
         if submission not in seen:
             seen.add(submission)
-            examples.append(Example(template, planted, task, submission))
+            examples.append(DemoRow(template, planted, task, submission))
     return examples
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opeddev_tui.errors import StorageProblem
-from opeddev_tui.files import sync_folder, told_clearly
+from opeddev_tui.files import storage_errors, sync_folder
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -58,7 +58,7 @@ def build_tiny_model(
 
     The folder appears whole or not at all.
     """
-    with told_clearly(folder):
+    with storage_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         half = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         try:

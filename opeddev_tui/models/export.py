@@ -8,7 +8,7 @@ from opeddev_tui.checkpoints import folders
 from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.config import settings as st
 from opeddev_tui.errors import StorageProblem
-from opeddev_tui.files import sync_folder, told_clearly
+from opeddev_tui.files import storage_errors, sync_folder
 from opeddev_tui.format import number
 from opeddev_tui.models import loading
 from opeddev_tui.runs.history import RunRecord
@@ -27,7 +27,7 @@ def export(entry: Entry, record: RunRecord, settings: st.Settings, target: Path,
         )
     if target.exists() and any(target.iterdir()):
         raise StorageProblem("is not empty.", where=str(target), cure="Choose a new folder.")
-    with told_clearly(target):
+    with storage_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         half = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
         try:

@@ -18,7 +18,7 @@ from opeddev_tui.models.precision import autocast, resolve_precision
 from opeddev_tui.workspace.paths import Workspace
 
 
-class Tryout:
+class LoadedModel:
     """A model in memory. ``source`` is a checkpoint folder, a model folder or a hub name."""
 
     def __init__(self, source: str, settings: st.Settings) -> None:

@@ -40,7 +40,7 @@ class Sizes(Struct, frozen=True):
     vocabulary: int
 
 
-class Rows(Struct, frozen=True):
+class BatchShape(Struct, frozen=True):
     """What of a set matters: how many rows, the tokens of the longest one and of the longest completion."""
 
     count: int
@@ -98,7 +98,7 @@ def free_memory() -> int:
 
 
 def estimate(
-    sizes: Sizes, settings: st.Settings, *, sixteen_bit: bool, train: Rows, holdout: Rows, free: int
+    sizes: Sizes, settings: st.Settings, *, sixteen_bit: bool, train: BatchShape, holdout: BatchShape, free: int
 ) -> MemoryEstimated:
     """Return the memory a training with ``settings`` needs, in bytes, and what would make it smaller where it is tight.
 
@@ -135,7 +135,7 @@ def estimate(
     )
 
 
-def _activations(sizes: Sizes, settings: st.Settings, sixteen_bit: bool, rows: Rows) -> int:
+def _activations(sizes: Sizes, settings: st.Settings, sixteen_bit: bool, rows: BatchShape) -> int:
     """Return the bytes of one forward and backward pass over a training batch."""
     batch = min(settings.training.per_device_train_batch_size, rows.count)
     tokens = batch * rows.longest
@@ -173,7 +173,7 @@ def _kept_lora(sizes: Sizes, settings: st.Settings, sixteen_bit: bool) -> int:
     return 4 * (2 * sizes.hidden + inputs) + 2 * (4 * sizes.attention + 3 * sizes.intermediate)
 
 
-def _scoring(sizes: Sizes, settings: st.Settings, sixteen_bit: bool, rows: Rows) -> int:
+def _scoring(sizes: Sizes, settings: st.Settings, sixteen_bit: bool, rows: BatchShape) -> int:
     """Return the bytes of one forward pass over a hold-out batch and its losses."""
     batch = min(settings.training.per_device_eval_batch_size, rows.count)
     head = batch * (rows.completion + 1) * sizes.vocabulary * _MASTER_BYTES * _SCORING_LOGITS
@@ -187,7 +187,7 @@ def _passing(sizes: Sizes, tokens: int) -> int:
     return tokens * _MASTER_BYTES * (2 * sizes.hidden + max(4 * sizes.attention, 3 * sizes.intermediate))
 
 
-def _generating(sizes: Sizes, settings: st.Settings, sixteen_bit: bool, rows: Rows) -> int:
+def _generating(sizes: Sizes, settings: st.Settings, sixteen_bit: bool, rows: BatchShape) -> int:
     """Return the bytes of the largest generation: keys and values of all layers, and the prompts on their way."""
     batch = min(generation_batch(settings), max(rows.count, len(settings.generation.prompts)))
     new = max(settings.generation.max_new_tokens, settings.grading.max_new_tokens if settings.grading.evaluate else 0)

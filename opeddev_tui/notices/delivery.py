@@ -32,7 +32,7 @@ _LAST_SECONDS = 5.0
 Deliver = Callable[[Notice], str | None]
 
 
-class Lane:
+class DeliveryThread:
     """One way out with its own thread, so that one that hangs keeps no other waiting."""
 
     def __init__(self, name: str, deliver: Deliver, on_failure: Callable[[str], None]) -> None:
@@ -75,7 +75,7 @@ class Lane:
 class Notifier:
     """A sink that sends notices of what it is told, and one when it is told nothing for too long."""
 
-    def __init__(self, settings: Settings, lanes: Sequence[Lane]) -> None:
+    def __init__(self, settings: Settings, lanes: Sequence[DeliveryThread]) -> None:
         self._lanes = tuple(lanes)
         # what happened before is replayed to every sink of a resumed run; it was told when it happened
         self._notices = Notices(settings.notify, since=time.time())
@@ -227,7 +227,7 @@ def with_notices(
     if not ways:
         yield told
         return
-    notifier = Notifier(settings, [Lane(name, way, _first_is_shown(told, on_failure)) for name, way in ways])
+    notifier = Notifier(settings, [DeliveryThread(name, way, _first_is_shown(told, on_failure)) for name, way in ways])
     try:
         yield FanOut([told, notifier])
     finally:

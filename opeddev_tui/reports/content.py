@@ -22,7 +22,7 @@ from opeddev_tui.workspace.paths import Workspace
 _BLANK = re.compile(r"\s*(?:\n[^\S\n]*){4,}")
 
 
-class Example(Struct, frozen=True):
+class ReportExample(Struct, frozen=True):
     """One probe prompt before and after, with what changed."""
 
     prompt: str
@@ -44,7 +44,7 @@ class Findings(Struct, frozen=True):
     decisions: Table
     notes: list[str]
     moments: tuple[str, str]
-    examples: list[Example]
+    examples: list[ReportExample]
     human: Table
     grades: Table
     data: Table
@@ -125,12 +125,12 @@ def readable(text: str) -> str:
     return _BLANK.sub(lambda run: f"\n⏎×{run[0].count(chr(10))}\n", clean(text))
 
 
-def _examples(chosen: Sequence[RunRecord]) -> list[Example]:
+def _examples(chosen: Sequence[RunRecord]) -> list[ReportExample]:
     found = []
     for before, after in plots.before_and_after(chosen):
         left, right = word_differences(readable(before.text), readable(after.text))
         found.append(
-            Example(
+            ReportExample(
                 prompt=readable(after.prompt),
                 before=left,
                 after=right,

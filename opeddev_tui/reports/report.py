@@ -22,7 +22,7 @@ from opeddev_tui.analysis.word_diff import Piece
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.files import write_atomic
 from opeddev_tui.reports import plots
-from opeddev_tui.reports.content import Example, Findings, collect
+from opeddev_tui.reports.content import Findings, ReportExample, collect
 from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import Workspace
@@ -127,7 +127,7 @@ def joined(pieces: Sequence[Piece]) -> str:
     return "".join(piece.text for piece in pieces)
 
 
-def changes(example: Example) -> str:
+def changes(example: ReportExample) -> str:
     """Return what changed, words that went struck and words that came bold."""
     went = " ".join(piece.text.strip() for piece in example.before if piece.kind == "removed" and piece.text.strip())
     came = " ".join(piece.text.strip() for piece in example.after if piece.kind == "added" and piece.text.strip())

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from opeddev_tui.errors import SettingsProblem
-from opeddev_tui.files import told_clearly, write_atomic
+from opeddev_tui.files import storage_errors, write_atomic
 from opeddev_tui.runs.events import AnyEvent, EpochFinished, GradesMeasured, HardwareSampled, Progress, RunStarted
 
 
@@ -66,7 +66,7 @@ def write_tensorboard(folder: Path, runs: Sequence[Sequence[AnyEvent]]) -> int:
     # optional and without types: imported by name
     writer_of: Any = importlib.import_module("tensorboard.summary").Writer
     count = 0
-    with told_clearly(folder):
+    with storage_errors(folder):
         for events in runs:
             writer: Any = None
             for item in scalars(events):

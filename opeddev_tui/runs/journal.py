@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from opeddev_tui.files import told_clearly
+from opeddev_tui.files import storage_errors
 from opeddev_tui.runs.events import DURABLE, AnyEvent, decode, decode_lines, encode
 
 JOURNAL_NAME = "events.jsonl"
@@ -21,7 +21,7 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / JOURNAL_NAME
-        with told_clearly(self.path):
+        with storage_errors(self.path):
             folder.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
             self._close_cut_line()
@@ -35,7 +35,7 @@ class Journal:
 
     def emit(self, event: AnyEvent) -> None:
         """Append ``event``; raises ``StorageProblem`` if the disk does not take it."""
-        with told_clearly(self.path):
+        with storage_errors(self.path):
             line = encode(event) + b"\n"
             if self._cut:
                 self._close_cut_line()

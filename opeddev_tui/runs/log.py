@@ -4,7 +4,7 @@ import logging
 import os
 from pathlib import Path
 
-from opeddev_tui.files import told_clearly
+from opeddev_tui.files import storage_errors
 from opeddev_tui.runs import events as ev
 
 _RUN = logging.getLogger("opeddev_tui.training.run")
@@ -15,7 +15,7 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 def to_file(path: Path) -> None:
     """Send all logging and warnings of this process to ``path``; calling it again moves them."""
-    with told_clearly(path):
+    with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
         handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from opeddev_tui.errors import TrainingProblem
-from opeddev_tui.files import told_clearly
+from opeddev_tui.files import storage_errors
 from opeddev_tui.format import moment
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import ratings as human
@@ -72,7 +72,7 @@ def _decision(state: RunState, epoch: int) -> list[str]:
 
 def keep(path: Path, text: str) -> None:
     """Append ``text`` to the file at ``path``: all of it or, on a full disk, nothing. Raises ``StorageProblem``."""
-    with told_clearly(path):
+    with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:

@@ -25,7 +25,7 @@ from opeddev_tui.runs.bus import Bus
 from opeddev_tui.training import hardware
 from opeddev_tui.training.deciders import Decider, StopRequested
 from opeddev_tui.training.scorer import Scorer
-from opeddev_tui.training.trainer import NonFiniteLoss, Wish
+from opeddev_tui.training.trainer import AfterStep, NonFiniteLoss
 
 HARDWARE_EVERY = 5.0  # seconds
 
@@ -39,7 +39,7 @@ class RunFiles(Struct, frozen=True):
     pinned: Callable[[], list[Path]] = list
 
 
-class Session:
+class RunHooks:
     """The hooks of one training."""
 
     def __init__(
@@ -66,7 +66,7 @@ class Session:
         """Why a person wants the run to end, None if nobody does."""
         return self._stop.reason if self._stop is not None else None
 
-    def heed_stop(self) -> None:
+    def raise_if_stopped(self) -> None:
         """Raise ``StopRequested`` if somebody wants the run to end; for places where everything is on disk."""
         self._stop = self._stop or self._control.take_stop()
         if self._stop is not None:
@@ -81,7 +81,7 @@ class Session:
             self._hardware_at = point.at
             self._bus.emit(hardware.sample())
 
-    def stepped(self, global_step: int, epoch: float, *, boundary: bool) -> Wish:
+    def stepped(self, global_step: int, epoch: float, *, boundary: bool) -> AfterStep:
         """Take commands after an optimizer step; wait while paused."""
         save = False
         for command in self._control.take():
@@ -91,7 +91,7 @@ class Session:
                 save = True
             else:
                 self.on_command(command, global_step, epoch)
-        return Wish(save=save, stop=self._stop is not None and not boundary)
+        return AfterStep(save=save, stop=self._stop is not None and not boundary)
 
     def _pause(self, global_step: int, epoch: float) -> None:
         self._bus.emit(ev.Paused(global_step=global_step))
@@ -184,7 +184,7 @@ class Session:
 
     def _ask(self, epoch: int) -> ev.Decided:
         question = self._pending(epoch)
-        self.heed_stop()
+        self.raise_if_stopped()
         if question.verdict.limit_reached:
             return ev.Decided(epoch=epoch, choice="stop", by="limit", verdict=question.verdict)
         self._phase("waiting", "for a decision")

@@ -170,8 +170,8 @@ def check_room(workspace: Workspace, settings: st.Settings, source: str, tokens:
     return found
 
 
-def _extent(rows: Sequence[TokenRow]) -> memory.Rows:
-    return memory.Rows(len(rows), max(row.length for row in rows), max(len(row.completion) for row in rows))
+def _extent(rows: Sequence[TokenRow]) -> memory.BatchShape:
+    return memory.BatchShape(len(rows), max(row.length for row in rows), max(len(row.completion) for row in rows))
 
 
 def refuse_changes(workspace: Workspace, record: RunRecord, now: manifest.RunManifest) -> None:

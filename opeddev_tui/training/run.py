@@ -20,9 +20,9 @@ from opeddev_tui.runs.bus import Bus
 from opeddev_tui.runs.control import Control
 from opeddev_tui.training import trainer
 from opeddev_tui.training.deciders import Decider, StopRequested
-from opeddev_tui.training.hooks import RunFiles, Session
+from opeddev_tui.training.hooks import RunFiles, RunHooks
 from opeddev_tui.training.inputs import StepTokens
-from opeddev_tui.training.scorer import Loaded, Scorer
+from opeddev_tui.training.scorer import ModelInUse, Scorer
 from opeddev_tui.workspace.paths import Workspace
 
 
@@ -110,7 +110,7 @@ class Run:
         if 0 not in self._bus.state.epochs and resume is None:
             session.evaluate(0, 0)
             session.close_epoch(0, 0, None)
-            session.heed_stop()
+            session.raise_if_stopped()
         if resume is None or self._goes_on(session, resume):
             self._phase("training", "the first optimizer step")
             trainer.train(
@@ -131,7 +131,7 @@ class Run:
         found = folders.newest_verified(self._files.checkpoints, for_resume=True)
         for folder, problem in found.rejected:
             self._bus.emit(ev.CheckpointRejected(path=ev.checkpoint_name(folder), problem=problem))
-            folders.set_aside(folder)
+            folders.quarantine(folder)
         if found.folder is None:
             if self._bus.state.progress is not None or self._bus.state.epochs:
                 self._bus.emit(ev.Resumed(checkpoint="", global_step=0, epoch=0.0))
@@ -144,7 +144,7 @@ class Run:
             self._bus.emit(folders.saved_event(found.folder, manifest))
         return found.folder
 
-    def _load(self, resume: Path | None) -> Loaded:
+    def _load(self, resume: Path | None) -> ModelInUse:
         """Return the model for this attempt: the parent's weights, or those of the checkpoint it resumes from."""
         model, self._parts.model = self._parts.model, None
         if self._settings.lora.enabled:
@@ -156,11 +156,11 @@ class Run:
         elif model is None:
             model = loading.load_model(self._parts.source, self._settings.model)
         tokens = self._parts.tokens
-        return Loaded(model, tokens.tokenizer, tokens.encoder, self._precision)
+        return ModelInUse(model, tokens.tokenizer, tokens.encoder, self._precision)
 
-    def _session(self, loaded: Loaded) -> Session:
+    def _session(self, loaded: ModelInUse) -> RunHooks:
         scorer = Scorer(self._settings, self._bus, loaded, self._parts.tokens.holdout, self._parts.data.train_texts)
-        return Session(
+        return RunHooks(
             settings=self._settings,
             bus=self._bus,
             control=self._control,
@@ -169,14 +169,14 @@ class Run:
             decider=self._decider,
         )
 
-    def _goes_on(self, session: Session, resume: Path) -> bool:
+    def _goes_on(self, session: RunHooks, resume: Path) -> bool:
         """Finish what the interruption left of the checkpoint's epoch; True if there is more to train."""
         manifest = folders.manifest_of(resume)
         if manifest.global_step % self._steps_per_epoch:
             return True
         return session.close_epoch(round(manifest.epoch), manifest.global_step, None)
 
-    def _tell_start(self, loaded: Loaded) -> None:
+    def _tell_start(self, loaded: ModelInUse) -> None:
         parameters, trainable = parameter_counts(loaded.model)
         self._bus.emit(
             ev.ModelLoaded(

@@ -39,7 +39,7 @@ class Holdout(Struct, frozen=True):
     own: Sequence[Example] = ()
 
 
-class Loaded(Struct, frozen=True):
+class ModelInUse(Struct, frozen=True):
     """A model in memory with all that belongs to it."""
 
     model: CausalLM
@@ -60,7 +60,7 @@ class Scorer:
         self,
         settings: st.Settings,
         bus: Bus,
-        loaded: Loaded,
+        loaded: ModelInUse,
         holdout: Holdout,
         train_texts: Callable[[], tuple[list[str], list[int]]],
     ) -> None:

@@ -21,7 +21,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from opeddev_tui.config import settings as st
 from opeddev_tui.errors import SettingsProblem, TrainingProblem
-from opeddev_tui.files import told_clearly, unwritable
+from opeddev_tui.files import storage_errors, unwritable
 from opeddev_tui.models.causal_lm import CausalLM, Tokenizer
 from opeddev_tui.models.chat import LeftPadCollator, TokenRow
 from opeddev_tui.models.precision import Precision, resolve_precision
@@ -46,7 +46,7 @@ class Plan(Struct, frozen=True):
         return math.ceil(math.ceil(rows / self.batch_size) / self.accumulation)
 
 
-class Wish(Struct, frozen=True):
+class AfterStep(Struct, frozen=True):
     """What a person wants at an optimizer-step boundary."""
 
     save: bool = False
@@ -59,7 +59,7 @@ class Hooks(Protocol):
     def logged(self, point: Progress) -> None:
         """Take a logged point."""
 
-    def stepped(self, global_step: int, epoch: float, *, boundary: bool) -> Wish:
+    def stepped(self, global_step: int, epoch: float, *, boundary: bool) -> AfterStep:
         """Say what is wanted after an optimizer step; may wait (pause). ``boundary``: the epoch ends here."""
 
     def evaluate(self, epoch: int, global_step: int) -> float:
@@ -90,7 +90,7 @@ class NonFiniteLoss(TrainingProblem):
 class StepTrainer(Trainer):
     """The Trainer with our order of rows, the completion-only head, and the hold-out score of ``hooks``."""
 
-    def __init__(self, *, hooks: Hooks, bridge: "Bridge", rows: Sequence[TokenRow], **arguments: Any) -> None:
+    def __init__(self, *, hooks: Hooks, bridge: "HooksCallback", rows: Sequence[TokenRow], **arguments: Any) -> None:
         super().__init__(train_dataset=rows, eval_dataset=rows[:1], callbacks=[bridge], **arguments)
         self.remove_callback(PrinterCallback)
         self._hooks = hooks
@@ -118,7 +118,7 @@ class StepTrainer(Trainer):
             raise NonFiniteLoss(self.state.global_step, math.nan)
         folder = Path(str(self.args.output_dir))
         try:
-            with told_clearly(folder):
+            with storage_errors(folder):
                 super()._save_checkpoint(model, trial)
         except (SafetensorError, RuntimeError) as error:
             # safetensors and torch's zip writer have errors of their own for a disk that does not take a file
@@ -135,7 +135,7 @@ class StepTrainer(Trainer):
         return metrics
 
 
-class Bridge(TrainerCallback):
+class HooksCallback(TrainerCallback):
     """Trainer callbacks to hooks, and wishes back."""
 
     def __init__(self, hooks: Hooks, steps_per_epoch: int) -> None:
@@ -280,7 +280,7 @@ def train(
     resume: Path | None = None,
 ) -> None:
     """Train ``model`` on ``rows`` until the hooks say stop or the maximum of epochs is reached."""
-    bridge = Bridge(hooks, plan.steps_per_epoch(len(rows)))
+    bridge = HooksCallback(hooks, plan.steps_per_epoch(len(rows)))
     trainer = StepTrainer(
         hooks=hooks,
         bridge=bridge,

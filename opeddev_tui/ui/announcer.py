@@ -57,7 +57,7 @@ class Announcer:
     def look(self, view: View) -> None:
         """Give the window its title; send a notice when the training of this process stalls."""
         kind = view.situation.kind
-        if kind == "stalled" != self._kind and view.whose != "none":
+        if kind == "stalled" != self._kind and view.trained_by != "none":
             notice = self._notices.stalled(view.now - view.state.last_event_at)
             if notice is not None:
                 self._send(notice)
@@ -96,7 +96,7 @@ def _saved(shell: Shell, event: ev.CheckpointSaved) -> None:
 
 def _decided(shell: Shell, event: ev.Decided) -> None:
     """After a stop that the person at this screen saw, ask what was seen."""
-    here = shell.session.answered == event.epoch if event.by == "person" else shell.session.whose == "mine"
+    here = shell.session.answered == event.epoch if event.by == "person" else shell.session.trained_by == "mine"
     if event.choice == "stop" and event.by in ("person", "limit") and here:
         from opeddev_tui.ui.screens.note import ask_note
 

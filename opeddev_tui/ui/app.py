@@ -31,10 +31,10 @@ from opeddev_tui.text import clean_line
 from opeddev_tui.ui.announcer import Announcer
 from opeddev_tui.ui.keys import GLOBAL, bindings
 from opeddev_tui.ui.screens.modes import SCREENS
-from opeddev_tui.ui.state.app_state import Session
-from opeddev_tui.ui.state.reader import Provider
-from opeddev_tui.ui.state.training_thread import Live
-from opeddev_tui.ui.tasks.workspace import CrashFound, DiskWork
+from opeddev_tui.ui.state.app_state import AppState
+from opeddev_tui.ui.state.reader import WorkspaceReader
+from opeddev_tui.ui.state.training_thread import TrainingThread
+from opeddev_tui.ui.tasks.workspace import CrashFound, WorkspaceTasks
 from opeddev_tui.ui.themes import put_in_place
 
 _LOG = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class OpeddevApp(App[str]):
         start: bool | StepRequest = False,
         read_only: bool = False,
         runner: Runner = launch.train,
-        live: Live | None = None,
+        live: TrainingThread | None = None,
         driver_class: type[Driver] | None = None,
         on_ready: Callable[[], None] | None = None,
     ) -> None:
@@ -76,10 +76,10 @@ class OpeddevApp(App[str]):
         self.set_class("NO_COLOR" in os.environ, "-no-colour", update=False)
         self._on_ready = on_ready
         self.loaded = loaded
-        self.live = live or Live(runner)
-        self.disk = DiskWork(self)
-        self.provider = Provider(root or Path.cwd(), loaded)
-        self.session = Session(root, loaded, self.live, self.disk.send, read_only=read_only)
+        self.live = live or TrainingThread(runner)
+        self.disk = WorkspaceTasks(self)
+        self.provider = WorkspaceReader(root or Path.cwd(), loaded)
+        self.session = AppState(root, loaded, self.live, self.disk.send, read_only=read_only)
         self.announcer = Announcer(self)
         self._open_run = run
         self._start_at_once = start
@@ -143,7 +143,7 @@ class OpeddevApp(App[str]):
         if not self.is_running:
             return  # the last ticks come while the screens are taken down
         session = self.session
-        trained_by = session.whose
+        trained_by = session.trained_by
         events = session.drain()
         self.announcer.tell(events)
         error = session.settle()
@@ -156,7 +156,7 @@ class OpeddevApp(App[str]):
         self._ticks += 1
         self._undrawn += any(True for _ in events)
         happened = any(not isinstance(event, _MEASURES) for event in events)
-        urgent = sent is not None or error is not None or happened or session.whose != trained_by
+        urgent = sent is not None or error is not None or happened or session.trained_by != trained_by
         due = self._ticks * TICK >= IDLE_DRAW or (self._undrawn and self._ticks >= PROGRESS_TICKS)
         if urgent or due or chosen:
             self.show_now()
@@ -245,18 +245,18 @@ class OpeddevApp(App[str]):
 
     def action_help(self) -> None:
         """Show the keys of this screen."""
-        from opeddev_tui.ui.screens.base import Place
+        from opeddev_tui.ui.screens.base import BaseScreen
         from opeddev_tui.ui.screens.help import HelpScreen
 
-        if isinstance(self.screen, Place):
+        if isinstance(self.screen, BaseScreen):
             self.push_screen(HelpScreen(self.screen.help_sections()))
 
     def action_copy(self) -> None:
         """Copy the selected text, or what the focused part offers."""
-        from opeddev_tui.ui.screens.base import Place
+        from opeddev_tui.ui.screens.base import BaseScreen
 
         text = self.screen.get_selected_text() or ""
-        if not text and isinstance(self.screen, Place):
+        if not text and isinstance(self.screen, BaseScreen):
             text = self.screen.text_to_copy()
         if text:
             self.copy_to_clipboard(text)

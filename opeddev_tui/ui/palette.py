@@ -11,9 +11,9 @@ from textual.screen import Screen
 
 def commands(app: App[Any], screen: Screen[Any]) -> Iterable[SystemCommand]:
     """Return what the palette offers over ``screen``."""
-    from opeddev_tui.ui.screens.base import Place
+    from opeddev_tui.ui.screens.base import BaseScreen
 
-    sections = screen.help_sections() if isinstance(screen, Place) else ()
+    sections = screen.help_sections() if isinstance(screen, BaseScreen) else ()
     for _, keys in sections:
         for key in keys:
             if key.action == "app.command_palette":

@@ -25,7 +25,7 @@ from opeddev_tui.terminal.output import OutputGuard, output_guard
 from opeddev_tui.terminal.own_session import Owner, first_terminal
 from opeddev_tui.terminal.signals import Received, received
 from opeddev_tui.ui.app import OpeddevApp
-from opeddev_tui.ui.state.training_thread import Live, traceback_text
+from opeddev_tui.ui.state.training_thread import TrainingThread, traceback_text
 from opeddev_tui.workspace.paths import Workspace
 
 _LOG = logging.getLogger(__name__)
@@ -58,16 +58,16 @@ def run_app(
         alone = OpeddevApp(None, loaded, driver_class=HangupDriver)
         result = alone.run()
         return DEMO if result == "demo" else alone.return_code or 0
-    house = House(Workspace(root, loaded.settings.paths), loaded, Live(runner), owner)
+    house = AppProcess(Workspace(root, loaded.settings.paths), loaded, TrainingThread(runner), owner)
     return house.run(run=run, start=start, read_only=read_only)
 
 
 class LastingApp(OpeddevApp):
     """The app with what its process knows: signals, and the owner of the terminal."""
 
-    def __init__(self, house: House, **arguments: Any) -> None:
+    def __init__(self, house: AppProcess, **arguments: Any) -> None:
         super().__init__(house.workspace.root, house.loaded, live=house.live, driver_class=HangupDriver, **arguments)
-        self._house = house
+        self._process = house
         self._signal_told = False
 
     @property
@@ -78,14 +78,14 @@ class LastingApp(OpeddevApp):
     def on_mount(self) -> None:
         """Look now and then whether a signal came; without the terminal's owner there is no terminal."""
         self.set_interval(_LOOK, self._look)
-        if self._house.owner is not None:
-            self._house.owner.listen(lambda: self.on_terminal_lost(TerminalLost("its owner has died")))
+        if self._process.owner is not None:
+            self._process.owner.listen(lambda: self.on_terminal_lost(TerminalLost("its owner has died")))
 
     def _look(self) -> None:
-        received = self._house.signals
+        received = self._process.signals
         if received is None or received.number is None:
             return
-        if not self._house.live.running:
+        if not self._process.live.running:
             self.exit("quit")
         elif not self._signal_told:
             self._signal_told = True
@@ -98,7 +98,7 @@ class LastingApp(OpeddevApp):
 
     async def lend_terminal(self, command: list[str]) -> bool:
         """Have ``command`` run in the terminal by its owner, the screen away meanwhile; False where there is none."""
-        driver, owner = self._driver, self._house.owner
+        driver, owner = self._driver, self._process.owner
         if owner is None or not isinstance(driver, HangupDriver):
             return False
         driver.suspend_application_mode()
@@ -114,10 +114,10 @@ class LastingApp(OpeddevApp):
         self._close_messages_no_wait()
 
 
-class House:
+class AppProcess:
     """One process on one workspace: its training, and the screen for as long as there is one."""
 
-    def __init__(self, workspace: Workspace, loaded: LoadedSettings, live: Live, owner: Owner | None) -> None:
+    def __init__(self, workspace: Workspace, loaded: LoadedSettings, live: TrainingThread, owner: Owner | None) -> None:
         self.workspace, self.loaded, self.live, self.owner = workspace, loaded, live, owner
         self.signals: Received | None = None
         self._app: LastingApp | None = None

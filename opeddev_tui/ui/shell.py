@@ -15,9 +15,9 @@ from textual.screen import Screen
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.runs.events import AnyEvent
-from opeddev_tui.ui.state.app_state import Session
-from opeddev_tui.ui.state.reader import Provider
-from opeddev_tui.ui.state.training_thread import Live
+from opeddev_tui.ui.state.app_state import AppState
+from opeddev_tui.ui.state.reader import WorkspaceReader
+from opeddev_tui.ui.state.training_thread import TrainingThread
 from opeddev_tui.ui.state.view import RunRow
 
 Result = TypeVar("Result")
@@ -44,9 +44,9 @@ class Shell(Protocol):
     """The app as seen from below."""
 
     loaded: LoadedSettings
-    live: Live
-    session: Session
-    provider: Provider
+    live: TrainingThread
+    session: AppState
+    provider: WorkspaceReader
 
     @property
     def disk(self) -> Disk:

@@ -12,7 +12,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from opeddev_tui.errors import BusyProblem
-from opeddev_tui.files import told_clearly
+from opeddev_tui.files import storage_errors
 from opeddev_tui.workspace.paths import Workspace
 
 # between two looks at a lock that another process holds, in seconds
@@ -31,7 +31,7 @@ class FileLock:
 
         Raises ``StorageProblem`` where the file cannot be made.
         """
-        with told_clearly(self.path):
+        with storage_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         end = time.monotonic() + patience
@@ -46,7 +46,7 @@ class FileLock:
     def describe(self, text: str) -> None:
         """Write who holds the lock into its file; raises ``StorageProblem``."""
         assert self._descriptor is not None
-        with told_clearly(self.path):
+        with storage_errors(self.path):
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, text.encode(), 0)
 

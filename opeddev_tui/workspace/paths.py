@@ -9,7 +9,7 @@ from pathlib import Path
 
 from opeddev_tui.config.settings import Paths
 from opeddev_tui.errors import StorageProblem
-from opeddev_tui.files import told_clearly
+from opeddev_tui.files import storage_errors
 from opeddev_tui.workspace import store as stores
 
 SPECS = ".specs"
@@ -66,9 +66,9 @@ class Workspace:
         return stores.folder_of(self.root, self.path(self.paths.model_store))
 
     @property
-    def copy_words(self) -> str:
+    def copy_notice(self) -> str:
         """The line for a person that a copy of a workspace has checkpoints of its own; empty for any other."""
-        return stores.copy_words(self.root, self.path(self.paths.model_store))
+        return stores.copy_notice(self.root, self.path(self.paths.model_store))
 
     def located(self, recorded: str) -> str:
         """Return where a checkpoint or model that a journal or manifest names is now."""
@@ -126,7 +126,7 @@ class Workspace:
     def link_store(self) -> str:
         """Make the model store, the workspace's own folder in it, and the link in the workspace.
 
-        Returns ``copy_words``, for the last time; raises ``StorageProblem`` if that cannot be.
+        Returns ``copy_notice``, for the last time; raises ``StorageProblem`` if that cannot be.
         """
         store, link = self.path(self.paths.model_store), self.path(self.paths.model_link)
         is_store = link.exists() and store.exists() and link.samefile(store)
@@ -137,7 +137,7 @@ class Workspace:
                 cure="Move it away, or set paths.model_link to another name.",
             )
         words = stores.claim(self.root, store)
-        with told_clearly(link):
+        with storage_errors(link):
             link.parent.mkdir(parents=True, exist_ok=True)
             if link.is_symlink() and link.readlink() != store:
                 link.unlink()

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from opeddev_tui.config.loading import CONFIG_NAME, load, render_default
 from opeddev_tui.config.settings import HUB_PREFIX
-from opeddev_tui.files import told_clearly, write_atomic
+from opeddev_tui.files import storage_errors, write_atomic
 from opeddev_tui.workspace.paths import Workspace
 
 
 def make_workspace(root: Path) -> list[Path]:
     """Make the folders and a commented config.toml; return what was made. Nothing that exists is changed."""
     made: list[Path] = []
-    with told_clearly(root):
+    with storage_errors(root):
         root.mkdir(parents=True, exist_ok=True)
     if not (root / CONFIG_NAME).exists():
         write_atomic(root / CONFIG_NAME, render_default(commented_out=True).encode())
@@ -26,7 +26,7 @@ def make_workspace(root: Path) -> list[Path]:
             continue
         folder = workspace.path(name)
         if not folder.exists():
-            with told_clearly(folder):
+            with storage_errors(folder):
                 folder.mkdir(parents=True)
             made.append(folder)
     return made

@@ -18,7 +18,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from opeddev_tui.files import told_clearly, write_atomic
+from opeddev_tui.files import storage_errors, write_atomic
 
 RECORD = ".specs/workspace.json"
 # what version 0.1 wrote instead
@@ -119,7 +119,7 @@ def _same(one: Path, two: Path) -> bool:
         return False
 
 
-def copy_words(root: Path, store: Path) -> str:
+def copy_notice(root: Path, store: Path) -> str:
     """Return the line for a person that a copy has checkpoints of its own; empty where there is nothing to tell."""
     return _words(home_of(root, store))
 
@@ -136,11 +136,11 @@ def _words(home: Home) -> str:
 def claim(root: Path, store: Path) -> str:
     """Make the folder of the workspace at ``root`` and write down whose it is, on both sides.
 
-    Returns what ``copy_words`` says, for the last time; raises ``StorageProblem`` if the disk does not take it.
+    Returns what ``copy_notice`` says, for the last time; raises ``StorageProblem`` if the disk does not take it.
     """
     home, known = home_of(root, store), record_of(root)
     folder = home.folder
-    with told_clearly(folder):
+    with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     owner = _read(folder / OWNER, Owner)
     mine = known is not None and folder.name == known.folder

@@ -97,7 +97,7 @@ def test_damaged_checkpoints_put_aside_are_pruned_and_nothing_that_only_looks_li
     entry = list_entries(workspace)[1]
     run = workspace.checkpoints(entry.run)
     size = entry.size + (entry.folder / folders.MANIFEST).stat().st_size
-    aside = folders.set_aside(entry.folder)
+    aside = folders.quarantine(entry.folder)
     digits = "1700000000000000000"
     names = ("damaged-checkpoint-5", f"damaged-checkpoint-5-{digits}0", f"damaged-checkpoint-x-{digits}",
              f"my-damaged-checkpoint-5-{digits}", f"damaged-checkpoint-5-{digits}.bak")  # fmt: skip

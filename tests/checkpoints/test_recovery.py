@@ -25,7 +25,7 @@ from opeddev_tui.runs.state import reduce
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.screens.recovery import RecoveryScreen
 from opeddev_tui.ui.state.data_scan import Scan
-from opeddev_tui.ui.state.reader import Provider
+from opeddev_tui.ui.state.reader import WorkspaceReader
 from opeddev_tui.ui.state.situation import kind_of
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.workspace.paths import Workspace
@@ -113,7 +113,7 @@ def test_a_run_without_an_end_is_interrupted_in_every_place(tmp_path: Path) -> N
     assert status_of(state, alive=True) == "training"
     assert status_of(state, alive=False) == "interrupted"
     assert status(workspace)["runs"][-1]["status"] == "interrupted"
-    assert Provider(tmp_path, settings_of(tmp_path)).runs()[0].status == "interrupted"
+    assert WorkspaceReader(tmp_path, settings_of(tmp_path)).runs()[0].status == "interrupted"
     assert kind_of(View(state=state)) == "interrupted"
     assert "was interrupted" in in_words(examine(workspace, run_id(1), state))[0]
 

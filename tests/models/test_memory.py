@@ -11,7 +11,7 @@ from opeddev_tui.config import settings as st
 from opeddev_tui.models import loading as models
 from opeddev_tui.models import memory
 from opeddev_tui.models.fingerprint import parameter_counts
-from opeddev_tui.models.memory import Rows, Sizes
+from opeddev_tui.models.memory import BatchShape, Sizes
 from opeddev_tui.runs import events as ev
 
 GB = 10**9
@@ -38,8 +38,8 @@ def estimated(
     *,
     sizes: Sizes = SMOLLM,
     free: int = 100 * GB,
-    train: Rows = Rows(100, 512, 150),  # noqa: B008 - immutable
-    holdout: Rows = Rows(100, 512, 150),  # noqa: B008
+    train: BatchShape = BatchShape(100, 512, 150),  # noqa: B008 - immutable
+    holdout: BatchShape = BatchShape(100, 512, 150),  # noqa: B008
     sixteen_bit: bool = False,
 ) -> ev.MemoryEstimated:
     return memory.estimate(sizes, settings, sixteen_bit=sixteen_bit, train=train, holdout=holdout, free=free)
@@ -69,7 +69,7 @@ def test_the_logits_of_a_hold_out_batch_count_and_never_more_rows_than_there_are
     one, many = estimated(lora(1, 1)), estimated(lora(1, 64))
     assert many.evaluation == 64 * one.evaluation
     assert many.evaluation >= 64 * 151 * 49_152 * 4 * 3
-    assert estimated(lora(1, 64), holdout=Rows(5, 512, 150)).evaluation == 5 * one.evaluation
+    assert estimated(lora(1, 64), holdout=BatchShape(5, 512, 150)).evaluation == 5 * one.evaluation
 
 
 def test_generation_keeps_keys_and_values_of_every_layer() -> None:

@@ -20,7 +20,7 @@ from opeddev_tui.cli import main
 from opeddev_tui.config.settings import Notify, Settings, Ui
 from opeddev_tui.errors import SettingsProblem
 from opeddev_tui.notices.addresses import address_file, masked, read_addresses
-from opeddev_tui.notices.delivery import Lane, Notifier, services, with_notices
+from opeddev_tui.notices.delivery import DeliveryThread, Notifier, services, with_notices
 from opeddev_tui.notices.rules import Notice, Notices
 from opeddev_tui.notices.terminal import sequence, terminal
 from opeddev_tui.runs import events as ev
@@ -94,7 +94,7 @@ def test_hanging_service_delays_nothing(hanging: str) -> None:
         told.put(notice)
 
     ways = services({"OPEDDEV_NOTIFY_URLS": hanging})
-    lanes = [Lane(name, way, lambda _: None) for name, way in [*ways, ("the terminal", ring)]]
+    lanes = [DeliveryThread(name, way, lambda _: None) for name, way in [*ways, ("the terminal", ring)]]
     notifier = Notifier(Settings(), lanes)
     for step in range(50):
         for event in fresh(js.run_events(step, [2.0, 1.5], policy="rule")):
@@ -114,7 +114,7 @@ def test_queue_is_bounded() -> None:
         go_on.wait(10)
         seen.append(notice.title)
 
-    lane = Lane("slow", slow, lambda _: None)
+    lane = DeliveryThread("slow", slow, lambda _: None)
     lane.put(Notice("run_finished", "first", ""))
     assert under_way.wait(10)
     for number in range(100):
@@ -176,7 +176,7 @@ def test_the_past_is_not_told_again() -> None:
 def test_a_stall_is_told_once() -> None:
     """Nothing for stall_seconds: one notice; none while a decision is awaited."""
     told: queue.Queue[Notice] = queue.Queue()
-    lane = Lane("test", told.put, lambda _: None)
+    lane = DeliveryThread("test", told.put, lambda _: None)
     notifier = Notifier(Settings(ui=Ui(stall_seconds=0.05)), [lane])
     for event in js.run_events(0, [2.0])[:1]:
         notifier.emit(event)

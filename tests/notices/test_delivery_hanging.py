@@ -13,7 +13,7 @@ from engine_helpers import Seen, make_workspace, start_training, states, workspa
 
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.notices.addresses import address_file
-from opeddev_tui.notices.delivery import Lane, _as_understood, with_notices
+from opeddev_tui.notices.delivery import DeliveryThread, _as_understood, with_notices
 from opeddev_tui.notices.rules import Notice
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import log as logs
@@ -134,7 +134,7 @@ def test_closing_a_lane_says_what_was_given_up() -> None:
         go_on.wait()
 
     for name, deliver in (("quick", lambda _: None), ("stuck", stuck)):
-        lane = Lane(name, deliver, told.append)
+        lane = DeliveryThread(name, deliver, told.append)
         lane.put(Notice("run_finished", "t", "b"))
         if name == "stuck":
             assert begun.wait(10)

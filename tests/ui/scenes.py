@@ -270,7 +270,7 @@ async def settle(app: OpeddevApp, name: str) -> None:
         return
     session.scan = Scan(() if name == "empty" else BATCHES, holdout="50 rows · a1b2c3d4e5f6")
     if name in ALIVE:
-        session.whose = "mine"
+        session.trained_by = "mine"
     if name == "chosen":
         app.show_now()
         session.decide("continue")

@@ -203,7 +203,7 @@ async def test_what_is_told_last_is_shown(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(OpeddevApp, "tell", lambda _self, text, **_: told.append(text))
     async with recorded(tmp_path, runner, monkeypatch) as (app, pilot, _written):
         runner.may_end.set()
-        await until(pilot, lambda: app.session.whose == "none" and not app.live.running)
+        await until(pilot, lambda: app.session.trained_by == "none" and not app.live.running)
         assert told.count("a notice could not be sent to json://***") == 1
         assert app.live.afterwards == ""
         assert "One moment" not in " ".join(app.session.view().situation.lines)

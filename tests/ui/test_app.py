@@ -23,7 +23,7 @@ from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.keys import GLOBAL, PLACES, SCREEN_KEYS
 from opeddev_tui.ui.screens.quit import QuitScreen
 from opeddev_tui.ui.state import situation_text
-from opeddev_tui.ui.state.app_state import Session
+from opeddev_tui.ui.state.app_state import AppState
 from opeddev_tui.ui.state.data_scan import Scan
 from opeddev_tui.ui.state.situation import Situation
 from opeddev_tui.ui.state.view import View
@@ -191,9 +191,9 @@ async def test_one_key_decides(tmp_path: Path, key: str, choice: str) -> None:
 async def test_a_key_press_makes_one_view_and_one_situation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bars, the window's title and the key itself read what was computed once."""
     made: list[str] = []
-    real_view, real_situation = Session.view, situation_text.situation
+    real_view, real_situation = AppState.view, situation_text.situation
 
-    def view(session: Session) -> View:
+    def view(session: AppState) -> View:
         made.append("view")
         return real_view(session)
 
@@ -203,7 +203,7 @@ async def test_a_key_press_makes_one_view_and_one_situation(tmp_path: Path, monk
 
     monkeypatch.setattr("opeddev_tui.ui.app.TICK", 3600)  # only the key draws
     async with scene(tmp_path, "awaiting") as (app, pilot):
-        monkeypatch.setattr(Session, "view", view)
+        monkeypatch.setattr(AppState, "view", view)
         monkeypatch.setattr("opeddev_tui.ui.state.app_state.situation", counted)
         await pilot.press("c")
         await pilot.pause()

@@ -14,7 +14,7 @@ from pty_tools import PYTHON, Terminal, end, until
 from scenes import ALIVE, make, opened, run_id, settle, started, write
 from textual.pilot import Pilot
 
-from opeddev_tui.checkpoints.catalog import Entry, Shelf
+from opeddev_tui.checkpoints.catalog import CheckpointList, Entry
 from opeddev_tui.config import loading
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.state import RunState, reduce
@@ -92,7 +92,7 @@ async def test_the_checkpoints(tmp_path: Path) -> None:
             entry = Entry(folder=Path("/store") / "x", run=payload, step=1, epoch=1.0, global_step=5, parent=payload,
                           base=payload, rows=3, size=9, created=AT, lora=False, published=True, note=payload,
                           precision=payload, marks=(payload,))  # fmt: skip
-            shelf = Shelf(entries=(entry,), batches={payload: payload})
+            shelf = CheckpointList(entries=(entry,), batches={payload: payload})
             app.screen._read(shelf)  # type: ignore[attr-defined]
             await unharmed(app, pilot, name)
 

@@ -77,7 +77,7 @@ def _plain(text: str) -> Color | None:
     return None if colour.ansi is not None or colour.auto else colour
 
 
-class Entry(Struct, frozen=True):
+class LegendEntry(Struct, frozen=True):
     """One item of the legend: how the series is drawn, its colour, what it is now."""
 
     mark: str
@@ -194,32 +194,32 @@ def size_series(points: Sequence[SizePoint], palette: Palette) -> list[Series]:
     ]
 
 
-def loss_legend(state: RunState, previous: Sequence[RunState], look: Look, palette: Palette) -> list[Entry]:
+def loss_legend(state: RunState, previous: Sequence[RunState], look: Look, palette: Palette) -> list[LegendEntry]:
     """Return the legend of the first plot with the newest values, the most important first."""
-    entries: list[Entry] = []
+    entries: list[LegendEntry] = []
     losses = state.curves.loss
     if len(losses) and look.smoothing > 0 and len(losses) > 2:
         newest = newest_smoothed(losses, look.smoothing)
-        entries.append(Entry("──", palette.train, f"train {number(newest)}"))
+        entries.append(LegendEntry("──", palette.train, f"train {number(newest)}"))
     elif len(losses):
-        entries.append(Entry("⠒⠒", palette.train, f"train {number(losses[-1])}"))
+        entries.append(LegendEntry("⠒⠒", palette.train, f"train {number(losses[-1])}"))
     measured = holdout_losses(state)
     if measured:
         epoch, loss = list(measured.items())[-1]
-        entries.append(Entry("●─", palette.holdout, f"hold-out {number(loss)}"))
+        entries.append(LegendEntry("●─", palette.holdout, f"hold-out {number(loss)}"))
         best = state.best_epoch()
         if best is not None and best != epoch:
-            entries.append(Entry("", palette.holdout, f"best {number(measured.get(best))} (epoch {best})"))
+            entries.append(LegendEntry("", palette.holdout, f"best {number(measured.get(best))} (epoch {best})"))
     if previous:
         steps = sorted({step_number(earlier) for earlier in previous})
         shown = f"{steps[0]}–{steps[-1]}" if len(steps) > 1 else str(steps[0])
-        entries.append(Entry(f"{steps[-1] % 10}─", palette.previous, f"hold-out, step {shown}"))
+        entries.append(LegendEntry(f"{steps[-1] % 10}─", palette.previous, f"hold-out, step {shown}"))
     if len(losses) > 2 and look.smoothing > 0:
-        entries.append(Entry("··", palette.raw, f"raw {number(losses[-1])}"))
+        entries.append(LegendEntry("··", palette.raw, f"raw {number(losses[-1])}"))
     return entries
 
 
-def legend_text(entries: Sequence[Entry], width: int) -> Text:
+def legend_text(entries: Sequence[LegendEntry], width: int) -> Text:
     """Return as many legend entries as fit, the first ones first."""
     legend = Text(no_wrap=True, end="")
     for entry in entries:
@@ -232,15 +232,15 @@ def legend_text(entries: Sequence[Entry], width: int) -> Text:
     return legend
 
 
-def size_legend(points: Sequence[SizePoint], palette: Palette) -> list[Entry]:
+def size_legend(points: Sequence[SizePoint], palette: Palette) -> list[LegendEntry]:
     """Return the legend of the second plot."""
     if not points:
         return []
     newest = points[-1]
     return [
-        Entry("●─", palette.best, f"best {number(newest.best)}"),
-        Entry("○─", palette.holdout, f"last {number(newest.last)}"),
-        Entry("", palette.axis, f"at {newest.rows} rows (step {newest.step})"),
+        LegendEntry("●─", palette.best, f"best {number(newest.best)}"),
+        LegendEntry("○─", palette.holdout, f"last {number(newest.last)}"),
+        LegendEntry("", palette.axis, f"at {newest.rows} rows (step {newest.step})"),
     ]
 
 

@@ -16,7 +16,7 @@ from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.bars import KeyLine, Places, StatusLine
 
 
-class Place(Screen[None]):
+class BaseScreen(Screen[None]):
     """A screen. A subclass says what stands between the lines and how a view is shown."""
 
     mode: ClassVar[str] = ""
@@ -30,7 +30,7 @@ class Place(Screen[None]):
         self._css_update_count = self.app._css_update_count
 
     @property
-    def boss(self) -> Shell:
+    def shell(self) -> Shell:
         """The app, as far as a screen knows it."""
         return cast("Shell", self.app)
 
@@ -47,7 +47,7 @@ class Place(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Show what happened meanwhile."""
-        self.call_after_refresh(self.boss.show_now)
+        self.call_after_refresh(self.shell.show_now)
 
     def _compositor_refresh(self) -> None:
         """Draw, but not while the app is about to change more (or nobody looks): Textual throws that picture away."""

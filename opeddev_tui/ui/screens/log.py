@@ -14,7 +14,7 @@ from textual.widgets import Input, RichLog, Static
 
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import LOG, Key, bindings
-from opeddev_tui.ui.screens.base import Place
+from opeddev_tui.ui.screens.base import BaseScreen
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 
@@ -25,7 +25,7 @@ MOST_LINES = 3000
 EVERY = 1.0
 
 
-class LogScreen(Place):
+class LogScreen(BaseScreen):
     """The tail of train.log."""
 
     mode: ClassVar[str] = "log"
@@ -55,7 +55,7 @@ class LogScreen(Place):
 
     def _read(self) -> None:
         if self.is_current:
-            self.boss.disk.read_log(self._take)
+            self.shell.disk.read_log(self._take)
 
     def _take(self, lines: list[str]) -> None:
         if lines == self._lines and lines:

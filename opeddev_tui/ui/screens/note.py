@@ -78,11 +78,11 @@ class NoteScreen(ModalScreen[str]):
             self.notify(str(problem), markup=False, severity="error")
 
 
-def ask_note(boss: Shell, run: str, state: RunState, *, stopped: bool = False) -> None:
+def ask_note(shell: Shell, run: str, state: RunState, *, stopped: bool = False) -> None:
     """Ask for an observation on the newest epoch of ``run`` and keep it."""
     started = state.started
-    if started is None or boss.session.read_only:
-        boss.tell("There is no run to write about." if started is None else "This is a view: nothing is written.")
+    if started is None or shell.session.read_only:
+        shell.tell("There is no run to write about." if started is None else "This is a view: nothing is written.")
         return
     epoch = max(state.epochs, default=0)
     before = "The step ends here. What did you see? " if stopped else ""
@@ -90,13 +90,13 @@ def ask_note(boss: Shell, run: str, state: RunState, *, stopped: bool = False) -
 
     def take(words: str | None) -> None:
         if words:
-            Recorder(boss).say(run, Annotated(epoch=epoch, note=words))
-            boss.tell("Observation kept.")
+            Recorder(shell).say(run, Annotated(epoch=epoch, note=words))
+            shell.tell("Observation kept.")
 
-    boss.push_screen(NoteScreen(f"Observation · step {started.step}, epoch {epoch}", question), take)
+    shell.push_screen(NoteScreen(f"Observation · step {started.step}, epoch {epoch}", question), take)
 
 
-def ask_prompt(boss: Shell, done: Callable[[str], None]) -> None:
+def ask_prompt(shell: Shell, done: Callable[[str], None]) -> None:
     """Ask for a prompt of one's own."""
     question = "Generated beside the probe prompts from the next start of a training on; it has no reference."
-    boss.push_screen(NoteScreen("A prompt of your own", question), lambda words: done(words) if words else None)
+    shell.push_screen(NoteScreen("A prompt of your own", question), lambda words: done(words) if words else None)

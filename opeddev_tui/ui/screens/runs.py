@@ -12,13 +12,13 @@ from textual.widgets import DataTable, Static
 
 from opeddev_tui.format import moment, number, signed
 from opeddev_tui.ui.keys import RUNS, Key, bindings
-from opeddev_tui.ui.screens.base import Place
+from opeddev_tui.ui.screens.base import BaseScreen
 from opeddev_tui.ui.state.situation import MARKS
 from opeddev_tui.ui.state.view import RunRow, View
 from opeddev_tui.ui.widgets.grid import Cell, Grid
 
 
-class RunsScreen(Place):
+class RunsScreen(BaseScreen):
     """Every run of the workspace, newest first."""
 
     mode: ClassVar[str] = "runs"
@@ -33,7 +33,7 @@ class RunsScreen(Place):
 
     def show_body(self, view: View) -> None:  # noqa: ARG002 - the list is wider than the run on show
         """Show the list."""
-        rows = self.boss.session.rows
+        rows = self.shell.session.rows
         self.query_one(Grid).fill([(row.run, _cells(row)) for row in rows])
         words = "Enter shows a run in the monitor, as it was." if rows else "No runs yet. t on the monitor starts one."
         self.query_one("#which", Static).update(Content(words))
@@ -46,13 +46,13 @@ class RunsScreen(Place):
     def action_open_run(self) -> None:
         """Show the selected run."""
         chosen = self.query_one(Grid).selected
-        row = next((row for row in self.boss.session.rows if row.run == chosen), None)
+        row = next((row for row in self.shell.session.rows if row.run == chosen), None)
         if row is not None:
-            self.boss.disk.show_run(row)
+            self.shell.disk.show_run(row)
 
     def action_reload(self) -> None:
         """Read the list again."""
-        self.boss.disk.refresh()
+        self.shell.disk.refresh()
 
     def text_to_copy(self) -> str:
         """Return the selected row."""

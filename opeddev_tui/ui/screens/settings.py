@@ -19,14 +19,14 @@ from textual.widgets import DataTable, Input, Static
 from opeddev_tui.config import loading
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.ui.keys import SETTINGS, Key, bindings
-from opeddev_tui.ui.screens.base import Place
+from opeddev_tui.ui.screens.base import BaseScreen
 from opeddev_tui.ui.shell import Disk
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Cell, Grid
 
 
-class SettingsScreen(Place):
+class SettingsScreen(BaseScreen):
     """All settings in one table, the selected one explained below."""
 
     mode: ClassVar[str] = "settings"
@@ -49,7 +49,7 @@ class SettingsScreen(Place):
         self._fill()
 
     def _fill(self) -> None:
-        loaded = self.boss.loaded
+        loaded = self.shell.loaded
         values = msgspec.to_builtins(loaded.settings)
         rows: list[tuple[str, tuple[Cell, ...]]] = []
         for name in loading.known_keys():
@@ -80,14 +80,14 @@ class SettingsScreen(Place):
         lines = [
             Content.styled(name, "bold $primary") + Content(f" = {clean_line(self.value_text(name))}"),
             Content(doc),
-            Content.styled(f"Takes {allowed}. From: {clean_line(self.boss.loaded.origin(name))}.", "$muted"),
+            Content.styled(f"Takes {allowed}. From: {clean_line(self.shell.loaded.origin(name))}.", "$muted"),
         ]
         detail.update(Content("\n").join(lines))
 
     def value_text(self, name: str) -> str:
         """Return a setting's value as TOML."""
         section, _, key = name.partition(".")
-        return escaped(loading.toml_value(msgspec.to_builtins(self.boss.loaded.settings)[section][key]))
+        return escaped(loading.toml_value(msgspec.to_builtins(self.shell.loaded.settings)[section][key]))
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """Enter on a row."""
@@ -99,18 +99,20 @@ class SettingsScreen(Place):
         name = self.query_one(Grid).selected
         if not name or self._locked():
             return
-        self.app.push_screen(EditScreen(self.boss.disk, name, self.value_text(name)), lambda _: self._fill())
+        self.app.push_screen(EditScreen(self.shell.disk, name, self.value_text(name)), lambda _: self._fill())
 
     def action_reset(self) -> None:
         """Forget what the app saved."""
         name = self.query_one(Grid).selected
         if name and not self._locked():
-            self.boss.disk.save_settings({name: None}, saved=self._fill)
+            self.shell.disk.save_settings({name: None}, saved=self._fill)
 
     def _locked(self) -> bool:
-        session = self.boss.session
+        session = self.shell.session
         if session.read_only or not session.has_workspace:
-            self.boss.tell("Settings are saved in a workspace; there is none (or it is read only).", severity="warning")
+            self.shell.tell(
+                "Settings are saved in a workspace; there is none (or it is read only).", severity="warning"
+            )
             return True
         return False
 

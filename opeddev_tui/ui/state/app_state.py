@@ -19,16 +19,18 @@ from opeddev_tui.ui.state.data_scan import Scan
 from opeddev_tui.ui.state.guard import Guard
 from opeddev_tui.ui.state.inventory import inventory
 from opeddev_tui.ui.state.situation_text import situation, whats_next
-from opeddev_tui.ui.state.training_thread import Live, in_words
-from opeddev_tui.ui.state.view import RunRow, View, Watched, Whose
+from opeddev_tui.ui.state.training_thread import TrainingThread, in_words
+from opeddev_tui.ui.state.view import RunRow, TrainedBy, View, Watched
 
 Send = Callable[[str, AnyCommand], None]
 
 
-class Session:
+class AppState:
     """The state behind the screens. ``send`` hands a command to a training in another process."""
 
-    def __init__(self, root: Path | None, loaded: LoadedSettings, live: Live, send: Send, *, read_only: bool) -> None:
+    def __init__(
+        self, root: Path | None, loaded: LoadedSettings, live: TrainingThread, send: Send, *, read_only: bool
+    ) -> None:
         self.root = root
         self.loaded = loaded
         self.live = live
@@ -37,7 +39,7 @@ class Session:
         self.guard = Guard(loaded.settings.ui.guard_ms / 1000, loaded.settings.ui.undo_seconds)
         self.current = RunState()
         self.current_run = ""
-        self.whose: Whose = "none"
+        self.trained_by: TrainedBy = "none"
         self.old: RunRow | None = None
         self.starting = False
         self.preparing = ""
@@ -86,12 +88,12 @@ class Session:
     def watch(self, found: Watched, events: Sequence[ev.AnyEvent] = ()) -> bool:
         """Take note of a training in another process and of what its journal told since; False if nothing is new."""
         starting = found.starting and not events
-        changed = bool(events) or (self.whose, self.starting, self.preparing) != (
-            found.whose,
+        changed = bool(events) or (self.trained_by, self.starting, self.preparing) != (
+            found.trained_by,
             starting,
             found.preparing,
         )
-        self.whose, self.starting, self.preparing = found.whose, starting, found.preparing
+        self.trained_by, self.starting, self.preparing = found.trained_by, starting, found.preparing
         if found.streaming is not None and found.streaming != self.current.streaming:
             self.current.apply(found.streaming)
             changed = True
@@ -107,7 +109,7 @@ class Session:
         """Apply what the training of this process has told and return it."""
         events = self.live.queue.drain()
         if events:
-            self.whose = "mine"
+            self.trained_by = "mine"
             self.apply(events)
         return events
 
@@ -116,7 +118,7 @@ class Session:
         outcome = self.live.take_outcome()
         if outcome is None:
             return None
-        self.starting, self.whose = False, "none"
+        self.starting, self.trained_by = False, "none"
         self.requested.clear()
         if isinstance(outcome, BaseException):
             self.trouble = in_words(outcome)
@@ -130,7 +132,7 @@ class Session:
         self.trouble, self.preparing, self.starting, self.old = "", "", True, None
         self.started_at = time.time()
         self.live.start(self.root, self.loaded, start)
-        self.whose = "mine"
+        self.trained_by = "mine"
         return True
 
     def view(self) -> View:
@@ -141,7 +143,7 @@ class Session:
             run=self.run,
             workspace=str(self.root or Path.cwd()),
             has_workspace=self.has_workspace,
-            whose=self.whose,
+            trained_by=self.trained_by,
             starting=self.starting,
             preparing=self.preparing,
             afterwards=self.live.afterwards,
@@ -225,9 +227,9 @@ class Session:
 
     def request(self, command: AnyCommand) -> None:
         """Hand a command to whoever trains."""
-        if self.whose == "other" and self.starting:
+        if self.trained_by == "other" and self.starting:
             self._held.append(command)
-        elif self.whose == "other":
+        elif self.trained_by == "other":
             self._send(self.current_run, command)
         else:
             self.live.request(command)

@@ -26,7 +26,7 @@ from opeddev_tui.workspace.setup import make_workspace
 LOG_BYTES = 300_000
 
 
-class Provider:
+class WorkspaceReader:
     """What the screens know about one workspace."""
 
     def __init__(self, root: Path, loaded: LoadedSettings) -> None:

@@ -26,7 +26,7 @@ MARKS: dict[str, str] = {
 }  # fmt: skip
 
 
-class Offer(Struct, frozen=True):
+class Action(Struct, frozen=True):
     """Something a key does now."""
 
     action: str
@@ -41,7 +41,7 @@ class Situation(Struct, frozen=True):
     kind: Kind
     headline: str
     lines: tuple[str, ...] = ()
-    offers: tuple[Offer, ...] = ()
+    offers: tuple[Action, ...] = ()
     question: tuple[object, ...] = ()
 
     @property

@@ -13,7 +13,7 @@ from opeddev_tui.format import duration, number, plural
 from opeddev_tui.runs.events import Verdict
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.state.situation import Kind, Offer, Situation, kind_of
+from opeddev_tui.ui.state.situation import Action, Kind, Situation, kind_of
 from opeddev_tui.ui.state.view import View
 
 
@@ -23,12 +23,12 @@ def situation(view: View) -> Situation:
     if view.state.repeats and found.kind in _REPEATED and not view.trouble:
         found = _of_repetition(found, view)
     offers, lines = () if view.read_only else found.offers, found.lines
-    busy = view.whose == "mine" and found.kind in ("interrupted", "failed", "finished")
+    busy = view.trained_by == "mine" and found.kind in ("interrupted", "failed", "finished")
     if busy:
         # the training thread is not done yet: what it would refuse is not offered
         offers, lines = (), (f"One moment: {view.afterwards or 'getting ready for what comes next'} …", *found.lines)
     if view.replay:
-        offers = (Offer("back_to_live", "r", "Return", "to the newest run"),)
+        offers = (Action("back_to_live", "r", "Return", "to the newest run"),)
     epoch = view.state.question.epoch if view.state.question else None
     return Situation(found.kind, found.headline, lines, offers, (found.kind, view.run, epoch, view.replay, busy))
 
@@ -57,8 +57,8 @@ def _no_workspace(view: View) -> Situation:
         "The demo brings its own data and a tiny model, and trains in two minutes on any machine.",
     )
     offers = (
-        Offer("make_workspace", "n", "New workspace", f"in {place}"),
-        Offer("demo", "d", "Demo", "a tiny model in a folder of its own"),
+        Action("make_workspace", "n", "New workspace", f"in {place}"),
+        Action("demo", "d", "Demo", "a tiny model in a folder of its own"),
     )
     return Situation("no workspace", "No workspace here yet", lines, offers)
 
@@ -89,11 +89,11 @@ def _ready(view: View) -> Situation:
     return Situation("ready", "Ready", (line,), _start_offer(view, "Start"))
 
 
-def _start_offer(view: View, label: str) -> tuple[Offer, ...]:
+def _start_offer(view: View, label: str) -> tuple[Action, ...]:
     batch = view.next_batch
     if batch is None:
         return ()
-    return (Offer("start", "t", label, f"train step {_step_number(view)} · {clean_line(batch.name)}"),)
+    return (Action("start", "t", label, f"train step {_step_number(view)} · {clean_line(batch.name)}"),)
 
 
 def _step_number(view: View) -> int:
@@ -109,16 +109,16 @@ def _starting(view: View) -> Situation:
     return Situation("starting", "Starting", (line[:1].upper() + line[1:],), (_stop_offer(),))
 
 
-def _stop_offer() -> Offer:
-    return Offer("stop_now", "s", "Stop", "save and end, resumable")
+def _stop_offer() -> Action:
+    return Action("stop_now", "s", "Stop", "save and end, resumable")
 
 
-def _running_offers(paused: bool) -> tuple[Offer, ...]:
-    pause = Offer("pause", "p", "Go on") if paused else Offer("pause", "p", "Pause", "at the next optimizer step")
+def _running_offers(paused: bool) -> tuple[Action, ...]:
+    pause = Action("pause", "p", "Go on") if paused else Action("pause", "p", "Pause", "at the next optimizer step")
     return (
         pause,
-        Offer("sample", "g", "Sample now", "generate the probe prompts"),
-        Offer("save", "w", "Save now", "a checkpoint"),
+        Action("sample", "g", "Sample now", "generate the probe prompts"),
+        Action("save", "w", "Save now", "a checkpoint"),
         _stop_offer(),
     )
 
@@ -161,10 +161,10 @@ def _awaiting(view: View) -> Situation:
     headline = f"Epoch {epoch} of at most {question.max_epochs} is done. The rule says: {advice}"
     if question.deadline is not None:
         headline += f" (decides itself in {duration(max(0.0, question.deadline - view.now))})"
-    stop = Offer("decide('stop')", "s", "Stop", f"end the step after epoch {epoch}")
-    go = Offer("decide('continue')", "c", "Continue", f"train epoch {epoch + 1} of at most {question.max_epochs}")
-    offers: tuple[Offer, ...] = (stop,) if verdict.limit_reached or epoch >= question.max_epochs else (go, stop)
-    offers += (Offer("sample", "g", "Sample now"),)
+    stop = Action("decide('stop')", "s", "Stop", f"end the step after epoch {epoch}")
+    go = Action("decide('continue')", "c", "Continue", f"train epoch {epoch + 1} of at most {question.max_epochs}")
+    offers: tuple[Action, ...] = (stop,) if verdict.limit_reached or epoch >= question.max_epochs else (go, stop)
+    offers += (Action("sample", "g", "Sample now"),)
     return Situation("awaiting", headline, reasons(verdict), offers)
 
 
@@ -185,7 +185,7 @@ def _interrupted(view: View) -> Situation:
     else:
         line = "The process ended unexpectedly (crash, kill or reboot)."
     cure = "It goes on from the last verified checkpoint; nothing before it is trained again."
-    resume = (Offer("start", "t", "Resume", "take up this run"),)
+    resume = (Action("start", "t", "Resume", "take up this run"),)
     return Situation("interrupted", "Interrupted", (line, cure), resume)
 
 
@@ -194,7 +194,7 @@ def _failed(view: View) -> Situation:
     cause = view.trouble or (failure.message if failure else "Unknown cause.")
     told = tuple(clean_line(line) for line in cause.splitlines() if line.strip())[:3]
     resumable = failure.resumable if failure is not None else view.next_batch is not None
-    offers = (Offer("start", "t", "Try again", "from the last verified checkpoint"),) if resumable else ()
+    offers = (Action("start", "t", "Try again", "from the last verified checkpoint"),) if resumable else ()
     return Situation("failed", "The training failed", (*told, "The log (4) has the whole story."), offers)
 
 

@@ -18,7 +18,7 @@ from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.state.queue import EventQueue
 
 
-class Live:
+class TrainingThread:
     """At most one training at a time in this process."""
 
     def __init__(self, runner: Runner = launch.train) -> None:

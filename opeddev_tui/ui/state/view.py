@@ -12,7 +12,7 @@ from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.state.guard import Chosen
 from opeddev_tui.ui.state.situation import Situation
 
-Whose = Literal["none", "mine", "other"]
+TrainedBy = Literal["none", "mine", "other"]
 
 
 class BatchRow(Struct, frozen=True):
@@ -43,7 +43,7 @@ class RunRow(Struct, frozen=True):
 class Watched(Struct, frozen=True):
     """What is known of a training from outside: who trains; what its journal does not say (yet)."""
 
-    whose: Whose = "none"
+    trained_by: TrainedBy = "none"
     # it holds the lock, and its run has not told anything so far
     starting: bool = False
     preparing: str = ""
@@ -59,7 +59,7 @@ class View(Struct, frozen=True):
     run: str = ""
     workspace: str = ""
     has_workspace: bool = True
-    whose: Whose = "none"
+    trained_by: TrainedBy = "none"
     starting: bool = False
     preparing: str = ""
     # what this process still does after the end of the training, in words
@@ -86,7 +86,7 @@ class View(Struct, frozen=True):
     @property
     def alive(self) -> bool:
         """True while some process trains the run on show."""
-        return self.whose != "none" and not self.replay
+        return self.trained_by != "none" and not self.replay
 
     @property
     def next_batch(self) -> BatchRow | None:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from opeddev_tui.checkpoints import catalog, pruning
 from opeddev_tui.checkpoints import folders as checkpoints
-from opeddev_tui.checkpoints.catalog import Entry, Shelf, read_shelf
+from opeddev_tui.checkpoints.catalog import CheckpointList, Entry, read_checkpoint_list
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.ui.tasks.base import TaskBase
 from opeddev_tui.workspace.paths import Workspace
@@ -32,12 +32,12 @@ class Model(Protocol):
 
 def load_model(source: str, settings: Settings) -> Model:
     """Load a checkpoint for trying it; takes seconds. Call it in a thread."""
-    from opeddev_tui.models.inference import Tryout
+    from opeddev_tui.models.inference import LoadedModel
 
-    return Tryout(source, settings)
+    return LoadedModel(source, settings)
 
 
-class ShelfWork(TaskBase):
+class CheckpointTasks(TaskBase):
     """What the browser does in threads; results are handed over on the event loop, problems are told."""
 
     @property
@@ -50,13 +50,13 @@ class ShelfWork(TaskBase):
         """The settings as they are now."""
         return self._shell.loaded.settings
 
-    def read(self, done: Callable[[Shelf], None]) -> None:
+    def read(self, done: Callable[[CheckpointList], None]) -> None:
         """Read the shelf; a newer call replaces an older one."""
 
         async def work() -> None:
             if not self._shell.session.read_only:
                 await asyncio.to_thread(self.workspace.adopt)
-            done(await asyncio.to_thread(read_shelf, self.workspace, self.settings))
+            done(await asyncio.to_thread(read_checkpoint_list, self.workspace, self.settings))
 
         self._go(work(), "shelf", exclusive=True)
 

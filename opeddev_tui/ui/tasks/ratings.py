@@ -54,7 +54,7 @@ class Recorder:
 
     def _lives(self, run: str) -> bool:
         session = self._shell.session
-        return session.current_run == run and session.whose != "none" and not session.current.over
+        return session.current_run == run and session.trained_by != "none" and not session.current.over
 
     def _write(self, run: str, fact: Fact) -> bool:
         """Write the fact into the journal; False if it is there already."""

@@ -18,7 +18,7 @@ from opeddev_tui.runs.history import status_of
 from opeddev_tui.runs.journal import JournalReader
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.state.data_scan import scan_data
-from opeddev_tui.ui.state.reader import Provider
+from opeddev_tui.ui.state.reader import WorkspaceReader
 from opeddev_tui.ui.state.training_thread import in_words, traceback_text
 from opeddev_tui.ui.state.view import RunRow, Watched
 from opeddev_tui.ui.tasks.base import TaskBase
@@ -40,7 +40,7 @@ class CrashFound(Message):
         self.found = found
 
 
-class DiskWork(TaskBase):
+class WorkspaceTasks(TaskBase):
     """What the app does in threads. All assignments to the session happen on the event loop."""
 
     def __init__(self, shell: Shell) -> None:
@@ -49,7 +49,7 @@ class DiskWork(TaskBase):
         self.opened = False
 
     @property
-    def _provider(self) -> Provider:
+    def _provider(self) -> WorkspaceReader:
         return self._shell.provider
 
     # --- opening
@@ -85,7 +85,7 @@ class DiskWork(TaskBase):
         if session.read_only or session.current.started is None:
             return None
         recovery = await asyncio.to_thread(importlib.import_module, "opeddev_tui.checkpoints.recovery")
-        if not recovery.needs_recovery(session.current, alive=session.whose != "none"):
+        if not recovery.needs_recovery(session.current, alive=session.trained_by != "none"):
             return None
         self._shell.tell("The last run did not end well: reading its newest checkpoint …", severity="warning")
         workspace = self._provider.workspace
@@ -101,7 +101,7 @@ class DiskWork(TaskBase):
             return  # a training was started here meanwhile: it is the one on show
         session.current, session.current_run = state, run
         session.watch(found)
-        if session.whose == "other":
+        if session.trained_by == "other":
             self._go(self._follow(reader), "follow", exclusive=True)
 
     async def _show_old(self, run: str) -> None:
@@ -127,7 +127,7 @@ class DiskWork(TaskBase):
             # before the journal: what grows is over when the journal says so
             found = await asyncio.to_thread(self._provider.watched, session.current)
             self._take(found, await asyncio.to_thread(reader.read_new))
-            if session.whose != "other":
+            if session.trained_by != "other":
                 self._take(found, await asyncio.to_thread(reader.read_new))
                 self.refresh()
                 return
@@ -180,11 +180,11 @@ class DiskWork(TaskBase):
             await asyncio.sleep(WATCH_EVERY)
             await self._scan()
             session = self._shell.session
-            if self._shell.live.running or session.whose == "other":
+            if self._shell.live.running or session.trained_by == "other":
                 continue
             latest = await asyncio.to_thread(self._provider.latest_run)
             found = await asyncio.to_thread(self._provider.watched, session.current)
-            if latest != session.current_run or found.whose == "other":
+            if latest != session.current_run or found.trained_by == "other":
                 await self._begin_run(latest)
 
     # --- reading
@@ -257,7 +257,7 @@ class DiskWork(TaskBase):
         root: Path = self._provider.root
         await asyncio.to_thread(self._provider.make_workspace)
         loaded = await asyncio.to_thread(loading.load, root)
-        self._shell.provider = Provider(root, loaded)
+        self._shell.provider = WorkspaceReader(root, loaded)
         session = self._shell.session
         self._shell.loaded = session.loaded = loaded
         session.root, session.has_workspace = root, True

@@ -111,7 +111,7 @@ class StatusLine(Static):
             parts.append(clean_line(f"{state.model.device} {state.model.precision}"))
         parts.append(_tail(clean_line(started.model), 28))
         parts.append(f"hold-out {clean_line(started.holdout_fingerprint)[:8]}")
-        parts += ["another process trains"] if view.whose == "other" and not view.replay else []
+        parts += ["another process trains"] if view.trained_by == "other" and not view.replay else []
         return [*parts, f"run {_tail(clean_line(view.run), 40)}"]
 
 

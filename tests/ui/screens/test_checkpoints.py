@@ -18,7 +18,7 @@ from opeddev_tui.checkpoints import folders as checkpoints
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.screens.checkpoints.screen import CheckpointsScreen
-from opeddev_tui.ui.state.training_thread import Live
+from opeddev_tui.ui.state.training_thread import TrainingThread
 from opeddev_tui.ui.tasks import checkpoints as shelf_work
 from opeddev_tui.ui.widgets.dialogs import AskScreen
 from opeddev_tui.ui.widgets.grid import Grid
@@ -181,7 +181,7 @@ async def test_a_protected_one_is_not_deleted(tmp_path: Path) -> None:
 async def test_training_starts_from_the_selected_one(tmp_path: Path) -> None:
     async with opened(tmp_path) as (app, pilot, screen):
         engine = ScriptedEngine()
-        app.live = app.session.live = Live(engine)
+        app.live = app.session.live = TrainingThread(engine)
         screen.query_one(Grid).move_cursor(row=2)
         assert screen.current is not None
         folder = str(screen.current.folder)
@@ -235,7 +235,9 @@ async def test_try_two_side_by_side_and_score(tmp_path: Path, monkeypatch: pytes
 
 async def test_export_asks_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Path] = []
-    monkeypatch.setattr(shelf_work.ShelfWork, "_export", lambda _self, _entry, target: made.append(target) or target)
+    monkeypatch.setattr(
+        shelf_work.CheckpointTasks, "_export", lambda _self, _entry, target: made.append(target) or target
+    )
     async with opened(tmp_path) as (app, pilot, _screen):
         await pilot.press("x")
         await pilot.pause()

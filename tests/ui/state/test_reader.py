@@ -10,16 +10,16 @@ from journal_samples import make_workspace, run_events
 from opeddev_tui.config import loading
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.journal import Journal, JournalReader
-from opeddev_tui.ui.state.reader import Provider
+from opeddev_tui.ui.state.reader import WorkspaceReader
 
 
 @pytest.fixture
-def provider(tmp_path: Path) -> Provider:
+def provider(tmp_path: Path) -> WorkspaceReader:
     workspace = make_workspace(tmp_path, [run_events(0, [2.0, 1.5]), run_events(1, [1.5, 1.2])])
-    return Provider(workspace.root, loading.load(workspace.root))
+    return WorkspaceReader(workspace.root, loading.load(workspace.root))
 
 
-def read_runs(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def read_runs(provider: WorkspaceReader, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the names of the runs whose journals are read for the list of runs."""
     read: list[str] = []
     real = JournalReader.read_new
@@ -34,7 +34,7 @@ def read_runs(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return read
 
 
-def test_a_journal_is_read_once(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_journal_is_read_once(provider: WorkspaceReader, monkeypatch: pytest.MonkeyPatch) -> None:
     latest = provider.latest_run()
     provider.open_run(latest)
     others = [run for run in provider.workspace.run_ids() if run != latest]
@@ -42,7 +42,7 @@ def test_a_journal_is_read_once(provider: Provider, monkeypatch: pytest.MonkeyPa
     assert read_runs(provider, monkeypatch) == []
 
 
-def test_a_journal_that_has_grown_is_read_again(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_journal_that_has_grown_is_read_again(provider: WorkspaceReader, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {row.run: row.state.events for row in provider.runs()}
     grown = provider.latest_run()
     journal = Journal(provider.workspace.run_folder(grown))

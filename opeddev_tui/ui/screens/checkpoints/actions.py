@@ -11,21 +11,21 @@ from typing import Protocol
 from textual.geometry import Size
 from textual.screen import ModalScreen
 
-from opeddev_tui.checkpoints.catalog import Entry, Shelf
+from opeddev_tui.checkpoints.catalog import CheckpointList, Entry
 from opeddev_tui.checkpoints.pruning import Removal
 from opeddev_tui.format import number, size
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.screens.checkpoints.listing import removal_words, short
 from opeddev_tui.ui.shell import Shell
-from opeddev_tui.ui.tasks.checkpoints import ShelfWork
+from opeddev_tui.ui.tasks.checkpoints import CheckpointTasks
 from opeddev_tui.ui.widgets.dialogs import CANCEL, Answer, AskScreen, AskText
 
 
 class Browser(Protocol):
     """The table of checkpoints, as far as the actions need it."""
 
-    shelf: Shelf | None
+    shelf: CheckpointList | None
     verified: dict[str, list[str]]
 
     @property
@@ -51,7 +51,7 @@ class CheckpointActions:
 
     def __init__(self, shell: Shell, browser: Browser) -> None:
         self._shell, self._browser = shell, browser
-        self._work = ShelfWork(shell)
+        self._work = CheckpointTasks(shell)
 
     def _tell(self, text: str, severity: str = "information") -> None:
         self._shell.tell(text, severity=severity)
@@ -74,7 +74,7 @@ class CheckpointActions:
         return True
 
     def _trains(self) -> bool:
-        return self._shell.live.running or self._shell.session.whose == "other"
+        return self._shell.live.running or self._shell.session.trained_by == "other"
 
     # --- continue
 

@@ -1,6 +1,6 @@
 """Owns what the checkpoint browser shows: entries as lines of a tree or a sorted list, details, differences.
 
-Pure: what is on disk is read by ``catalog.read_shelf``.
+Pure: what is on disk is read by ``catalog.read_checkpoint_list``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from opeddev_tui.checkpoints.catalog import Entry, Shelf
+from opeddev_tui.checkpoints.catalog import CheckpointList, Entry
 from opeddev_tui.checkpoints.pruning import Removal
 from opeddev_tui.format import duration, number, share, signed, size
 from opeddev_tui.runs.manifest import difference
@@ -41,7 +41,7 @@ _WIDEST = 24
 
 
 def lines(
-    shelf: Shelf, verified: Verified, marked: Sequence[str], *, order: str, wanted: str, now: float
+    shelf: CheckpointList, verified: Verified, marked: Sequence[str], *, order: str, wanted: str, now: float
 ) -> list[tuple[str, tuple[Cell, ...]]]:
     """Return (key, cells) of what is shown; a run's own line has a key that begins with ``RUN``."""
     kept = [entry for entry in shelf.entries if wanted.lower() in _searched(shelf, entry, verified)]
@@ -65,12 +65,12 @@ _KEYS: dict[str, Callable[[Entry], float]] = {
 }
 
 
-def _searched(shelf: Shelf, entry: Entry, verified: Verified) -> str:
+def _searched(shelf: CheckpointList, entry: Entry, verified: Verified) -> str:
     words = (entry.name, short(entry), *entry.marks, kind(entry), entry.note, state(entry, verified))
     return " ".join((*words, shelf.batches.get(entry.run, ""))).lower()
 
 
-def _run_cells(shelf: Shelf, mine: Sequence[Entry]) -> tuple[Cell, ...]:
+def _run_cells(shelf: CheckpointList, mine: Sequence[Entry]) -> tuple[Cell, ...]:
     """Return the line of a run: its batch, and what it grew from on how many rows."""
     entry = next((item for item in mine if item.published), mine[0])
     origin = shelf.find(entry.parent)
@@ -137,7 +137,7 @@ def gain(entry: Entry) -> str:
 # --- below the table
 
 
-def detail(shelf: Shelf, entry: Entry, verified: Verified, now: float) -> list[str]:
+def detail(shelf: CheckpointList, entry: Entry, verified: Verified, now: float) -> list[str]:
     """Return everything about one checkpoint, cleaned lines."""
     problems = verified.get(str(entry.folder))
     state_words = state(entry, verified) + (": " + "; ".join(problems) if problems else "")
@@ -173,7 +173,7 @@ def _notable(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return found
 
 
-def lineage(shelf: Shelf, entry: Entry) -> list[str]:
+def lineage(shelf: CheckpointList, entry: Entry) -> list[str]:
     """Return the ancestors, nearest first, down to the base model."""
     told: list[str] = []
     seen = {str(entry.folder)}
@@ -188,7 +188,7 @@ def lineage(shelf: Shelf, entry: Entry) -> list[str]:
     return [*told, "the base model"]
 
 
-def differences(shelf: Shelf, one: Entry, two: Entry) -> list[tuple[str, str, str]]:
+def differences(shelf: CheckpointList, one: Entry, two: Entry) -> list[tuple[str, str, str]]:
     """Return (name, value of one, value of two) of everything that differs between two checkpoints."""
 
     def facts(entry: Entry) -> dict[str, Any]:

@@ -13,15 +13,15 @@ from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import DataTable, Input, Static
 
-from opeddev_tui.checkpoints.catalog import Entry, Shelf
+from opeddev_tui.checkpoints.catalog import CheckpointList, Entry
 from opeddev_tui.format import plural, size
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import CHECKPOINTS, Key, bindings
-from opeddev_tui.ui.screens.base import Place
+from opeddev_tui.ui.screens.base import BaseScreen
 from opeddev_tui.ui.screens.checkpoints import listing as sh
 from opeddev_tui.ui.screens.checkpoints.actions import CheckpointActions
 from opeddev_tui.ui.state.view import View
-from opeddev_tui.ui.tasks.checkpoints import ShelfWork
+from opeddev_tui.ui.tasks.checkpoints import CheckpointTasks
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Grid
 from opeddev_tui.ui.widgets.tables import Column, table
@@ -30,7 +30,7 @@ from opeddev_tui.ui.widgets.tables import Column, table
 _BESIDE = 230
 
 
-class CheckpointsScreen(Place):
+class CheckpointsScreen(BaseScreen):
     """Every checkpoint of the workspace as a tree of steps, runs and epochs, explained below or beside."""
 
     mode: ClassVar[str] = "checkpoints"
@@ -50,14 +50,14 @@ class CheckpointsScreen(Place):
 
     def __init__(self) -> None:
         super().__init__()
-        self.shelf: Shelf | None = None
+        self.shelf: CheckpointList | None = None
         self.verified: dict[str, list[str]] = {}
         self.marked: list[str] = []
         self._order, self._wanted = "tree", ""
         self._seen: tuple[object, ...] = ()
         self._memory = ""
-        self._work = ShelfWork(self.boss)
-        self._actions = CheckpointActions(self.boss, self)
+        self._work = CheckpointTasks(self.shell)
+        self._actions = CheckpointActions(self.shell, self)
 
     def compose_body(self) -> Iterable[Widget]:
         """Make the summary, the filter, the table and the details."""
@@ -76,7 +76,7 @@ class CheckpointsScreen(Place):
     def show_body(self, view: View) -> None:
         """Read the shelf again if the run on show has made or lost a checkpoint."""
         self._memory = _memory(view)
-        seen = (view.run, view.state.status, tuple(view.state.checkpoints), len(self.boss.session.rows))
+        seen = (view.run, view.state.status, tuple(view.state.checkpoints), len(self.shell.session.rows))
         if seen != self._seen:
             self._seen = seen
             self.reload()
@@ -84,10 +84,10 @@ class CheckpointsScreen(Place):
 
     def reload(self) -> None:
         """Read what is on disk."""
-        if self.boss.session.root is not None:
+        if self.shell.session.root is not None:
             self._work.read(self._read)
 
-    def _read(self, found: Shelf) -> None:
+    def _read(self, found: CheckpointList) -> None:
         self.shelf = found
         known = {str(entry.folder) for entry in found.entries}
         self.marked = [key for key in self.marked if key in known]
@@ -108,7 +108,7 @@ class CheckpointsScreen(Place):
 
     def _summary(self) -> None:
         if self.shelf is None:
-            words = "Reading the checkpoints …" if self.boss.session.root is not None else "No workspace."
+            words = "Reading the checkpoints …" if self.shell.session.root is not None else "No workspace."
         else:
             entries = self.shelf.entries
             total = sum(entry.size for entry in entries)
@@ -151,7 +151,7 @@ class CheckpointsScreen(Place):
             content = Content("No checkpoints yet: one is saved after every epoch, and with w on the monitor.")
         self.query_one("#detail", Static).update(content)
 
-    def _difference(self, shelf: Shelf, one: Entry, two: Entry) -> Content:
+    def _difference(self, shelf: CheckpointList, one: Entry, two: Entry) -> Content:
         pairs = sh.differences(shelf, one, two)
         room = max(40, self.query_one("#about").size.width - 4)
         widest = max(12, (room - 20) // 2)

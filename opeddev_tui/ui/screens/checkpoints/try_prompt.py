@@ -23,7 +23,7 @@ from opeddev_tui.ui.tasks import checkpoints
 _DRAW = 0.1
 
 
-class Answer:
+class AnswerPane:
     """What one checkpoint writes. Filled by a thread, read by the screen."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Trial:
         self._models: dict[str, checkpoints.Model] = {}
         self._thread: threading.Thread | None = None
         self._over = False
-        self.answers = [Answer() for _ in entries]
+        self.answers = [AnswerPane() for _ in entries]
 
     @property
     def busy(self) -> bool:
@@ -67,7 +67,7 @@ class Trial:
             if self._over:
                 return
 
-    def _answer(self, entry: Entry, answer: Answer, prompt: str) -> None:
+    def _answer(self, entry: Entry, answer: AnswerPane, prompt: str) -> None:
         key = str(entry.folder)
         if key not in self._models:
             answer.state = "loading"

@@ -48,7 +48,7 @@ class BlindScreen(ModalScreen[None]):
         self._shown_at = float("inf")
 
     @property
-    def boss(self) -> Shell:
+    def shell(self) -> Shell:
         """The app, as far as a screen knows it."""
         return cast("Shell", self.app)
 
@@ -66,7 +66,7 @@ class BlindScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Show the first prompt that is not rated."""
-        self._recorder = Recorder(self.boss)
+        self._recorder = Recorder(self.shell)
         scroll_together(self, self.query_one("#left", TextPane), self.query_one("#right", TextPane))
         self._draw()
 
@@ -167,7 +167,7 @@ class BlindScreen(ModalScreen[None]):
     def action_undo(self) -> None:
         """Take the last rating back; once names are known that would no longer be blind."""
         if not self._given or self._open is None:
-            self.boss.tell("Nothing to take back." if self._open else "The names are known: the round is closed.")
+            self.shell.tell("Nothing to take back." if self._open else "The names are known: the round is closed.")
             return
         prompt, choice = self._given.popitem()
         undo = RatingUndone(epoch=self._epoch, prompt=prompt)
@@ -197,29 +197,31 @@ class BlindScreen(ModalScreen[None]):
         """Leave; what was rated stays."""
         left = sum(pair.prompt not in self._given for pair in self._pairs)
         if self._given and left:
-            self.boss.tell(f"{len(self._given)} of {len(self._pairs)} rated; the round counts when all are. b goes on.")
+            self.shell.tell(
+                f"{len(self._given)} of {len(self._pairs)} rated; the round counts when all are. b goes on."
+            )
         self.dismiss()
 
 
-def open_blind(boss: Shell, epoch: int | None = None) -> bool:
+def open_blind(shell: Shell, epoch: int | None = None) -> bool:
     """Begin a round on ``epoch`` (default: the newest) or go on with it; say why where there is none."""
-    session = boss.session
+    session = shell.session
     state = session.state
     made = [int(item.epoch) for item in state.samples if not item.on_demand and item.epoch > 0]
     chosen = epoch if epoch is not None else max(made, default=0)
     found = ratings.pairs(state, chosen, 0)
     before, now = ratings.generation_of(state, 0), ratings.generation_of(state, chosen)
     if session.read_only:
-        boss.tell("This is a view of another process: rate where it was started.")
+        shell.tell("This is a view of another process: rate where it was started.")
     elif not found:
-        boss.tell("Nothing to rate yet: a round compares an epoch of this step with the state before it.")
+        shell.tell("Nothing to rate yet: a round compares an epoch of this step with the state before it.")
     elif before is not None and now is not None and before.fingerprint == now.fingerprint:
-        boss.tell(f"Same weights on both sides ({clean_line(now.fingerprint)[:12]}): there is nothing to rate.")
+        shell.tell(f"Same weights on both sides ({clean_line(now.fingerprint)[:12]}): there is nothing to rate.")
     else:
-        settings = boss.loaded.settings
+        settings = shell.loaded.settings
         known = ratings.seed_of(state, chosen)
         seed = known if known is not None else secrets.randbits(32)
-        boss.push_screen(
+        shell.push_screen(
             BlindScreen(
                 state, session.run, chosen, seed,
                 confidence=settings.early_stop.confidence, guard=settings.ui.guard_ms / 1000,

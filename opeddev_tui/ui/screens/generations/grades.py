@@ -21,7 +21,7 @@ from opeddev_tui.runs.events import GradesMeasured
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import GRADES, Key, bindings
-from opeddev_tui.ui.screens.base import Place
+from opeddev_tui.ui.screens.base import BaseScreen
 from opeddev_tui.ui.screens.generations.grade_tables import GROUPS, Flip, flips, matrix, measures_text
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.bars import ClickBar
@@ -36,7 +36,7 @@ NO_GRADES = (
 _CHANGED = "The hold-out has changed since this run, so its rows cannot be shown."
 
 
-class GradesScreen(Place):
+class GradesScreen(BaseScreen):
     """One epoch against the state before the step (epoch 0)."""
 
     mode: ClassVar[str] = "grades"
@@ -63,7 +63,7 @@ class GradesScreen(Place):
 
     def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
         """Fit the figures to the new width."""
-        self.call_after_refresh(self.boss.show_now)
+        self.call_after_refresh(self.shell.show_now)
 
     def show_body(self, view: View) -> None:
         """Show the chosen epoch."""
@@ -111,17 +111,17 @@ class GradesScreen(Place):
     def action_epoch(self, step: int) -> None:
         """Show a later or an earlier epoch."""
         self._behind -= step
-        self.boss.show_now()
+        self.shell.show_now()
 
     def action_group(self, step: int) -> None:
         """Show the next group of rows."""
         self._group += step
-        self.boss.show_now()
+        self.shell.show_now()
 
     def action_choose_group(self, group: int) -> None:
         """Show the group that was clicked."""
         self._group = group
-        self.boss.show_now()
+        self.shell.show_now()
 
     def action_back(self) -> None:
         """Back to the generations."""
@@ -137,28 +137,28 @@ class GradesScreen(Place):
         chosen = self.query_one(Grid).selected
         flip = next((flip for flip in self._flips if str(flip.at) == chosen), None)
         if flip is not None:
-            self.run_worker(self._read(flip, self.boss.session.state), group="row", exclusive=True)
+            self.run_worker(self._read(flip, self.shell.session.state), group="row", exclusive=True)
 
     async def _read(self, flip: Flip, state: RunState) -> None:
         fingerprint = state.started.holdout_fingerprint if state.started is not None else ""
         try:
             rows = await asyncio.to_thread(self._holdout, fingerprint)
         except (Problem, OSError) as problem:
-            self.boss.tell(str(problem), severity="error")
+            self.shell.tell(str(problem), severity="error")
             return
         found = next((row for row in rows if row.id and row.id == flip.id), None)
         if found is None and flip.at < len(rows):
             found = rows[flip.at]
         if found is None:
-            self.boss.tell(_CHANGED, severity="warning")
+            self.shell.tell(_CHANGED, severity="warning")
         else:
-            self.boss.push_screen(RowScreen(flip, found))
+            self.shell.push_screen(RowScreen(flip, found))
 
     def _holdout(self, fingerprint: str) -> list[Example]:
         """Return the hold-out's rows, nothing where they are not those of the run. Reads a disk: in a thread."""
         from opeddev_tui.data.batches import load_holdout
 
-        loaded = load_holdout(self.boss.provider.root, self.boss.loaded.settings)
+        loaded = load_holdout(self.shell.provider.root, self.shell.loaded.settings)
         return loaded.examples if loaded.fingerprint == fingerprint else []
 
     def text_to_copy(self) -> str:

@@ -15,7 +15,7 @@ from opeddev_tui.format import number, signed
 from opeddev_tui.runs.events import Sample
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import GENERATIONS, Key, bindings
-from opeddev_tui.ui.screens.base import Place
+from opeddev_tui.ui.screens.base import BaseScreen
 from opeddev_tui.ui.screens.generations.snapshots import Key as PointKey
 from opeddev_tui.ui.screens.generations.snapshots import Point, before_step, index_of, points, same_weights
 from opeddev_tui.ui.screens.generations.strip import strip
@@ -28,7 +28,7 @@ NONE_YET = "No generations yet: the probe prompts are generated before the step 
 NO_PROBES = "No probe prompts: the setting generation.num_probes is 0."
 
 
-class GenerationsScreen(Place):
+class GenerationsScreen(BaseScreen):
     """Any two points of the training beside each other."""
 
     mode: ClassVar[str] = "generations"
@@ -107,7 +107,7 @@ class GenerationsScreen(Place):
         parts = [head, Content(loss)]
         if asked.own:
             parts.insert(1, Content("your own"))
-        elif asked.id in self.boss.loaded.settings.generation.probes:
+        elif asked.id in self.shell.loaded.settings.generation.probes:
             parts.insert(1, Content.styled("pinned", "bold $success"))
         if not self._marks:
             parts.append(Content("differences not marked"))
@@ -141,37 +141,37 @@ class GenerationsScreen(Place):
         if self._points:
             at = max(0, min(self._chosen()[1] + step, len(self._points) - 1))
             self._right = None if at == len(self._points) - 1 else self._points[at].key
-            self.boss.show_now()
+            self.shell.show_now()
 
     def action_left_epoch(self, step: int) -> None:
         """Show a later or an earlier point on the left."""
         if self._points:
             at = max(0, min(self._chosen()[0] + step, len(self._points) - 1))
             self._left = self._points[at].key
-            self.boss.show_now()
+            self.shell.show_now()
 
     def action_left_first(self) -> None:
         """The first point on the left, or the beginning of this step again."""
         if self._points:
             first = self._points[0].key
             self._left = None if self._left == first else first
-            self.boss.show_now()
+            self.shell.show_now()
 
     def action_right_point(self, at: int) -> None:
         """Show the point that was clicked on the right."""
         if at < len(self._points):
             self._right = self._points[at].key
-            self.boss.show_now()
+            self.shell.show_now()
 
     def action_prompt(self, step: int) -> None:
         """Go to another prompt."""
         self._prompt += step
-        self.boss.show_now()
+        self.shell.show_now()
 
     def action_marks(self) -> None:
         """Mark differences, or not."""
         self._marks = not self._marks
-        self.boss.show_now()
+        self.shell.show_now()
 
     def action_move(self, step: int) -> None:
         """Scroll the focused text; a side takes the other one with it."""
@@ -184,80 +184,82 @@ class GenerationsScreen(Place):
         grown = self.has_class("-grow-sides") or self.has_class("-grow-top")
         self.set_class(not grown and top, "-grow-top")
         self.set_class(not grown and not top, "-grow-sides")
-        self.call_after_refresh(self.boss.show_now)
+        self.call_after_refresh(self.shell.show_now)
 
     def action_shrink(self) -> None:
         """Back to all four texts."""
         self.remove_class("-grow-top", "-grow-sides")
-        self.call_after_refresh(self.boss.show_now)
+        self.call_after_refresh(self.shell.show_now)
 
     def action_blind(self) -> None:
         """Begin or go on with a blind round."""
         from opeddev_tui.ui.screens.generations.blind import open_blind
 
-        state = self.boss.session.state
+        state = self.shell.session.state
         right = self._points[self._chosen()[1]] if self._points else None
         mine = right is not None and right.key[0] == getattr(state.started, "run", "") and not right.key[3]
         epoch = int(right.key[1]) if right is not None and mine and right.key[1] == int(right.key[1]) else None
-        open_blind(self.boss, epoch or None)
+        open_blind(self.shell, epoch or None)
 
     def action_grades(self) -> None:
         """Show the grades of the whole hold-out."""
         from opeddev_tui.ui.screens.generations.grades import GradesScreen
 
-        self.boss.push_screen(GradesScreen())
+        self.shell.push_screen(GradesScreen())
 
     def action_observe(self) -> None:
         """Write an observation."""
         from opeddev_tui.ui.screens.note import ask_note
 
-        ask_note(self.boss, self.boss.session.run, self.boss.session.state)
+        ask_note(self.shell, self.shell.session.run, self.shell.session.state)
 
     def action_own_prompt(self) -> None:
         """Add a prompt of one's own."""
         from opeddev_tui.ui.screens.note import ask_prompt
 
         def take(words: str) -> None:
-            known = list(self.boss.loaded.settings.generation.prompts)
-            self.boss.disk.save_settings({"generation.prompts": [*known, words]})
-            self.boss.tell("Kept: it is generated from the next start of a training on.")
+            known = list(self.shell.loaded.settings.generation.prompts)
+            self.shell.disk.save_settings({"generation.prompts": [*known, words]})
+            self.shell.tell("Kept: it is generated from the next start of a training on.")
 
-        if self.boss.session.has_workspace and not self.boss.session.read_only:
-            ask_prompt(self.boss, take)
+        if self.shell.session.has_workspace and not self.shell.session.read_only:
+            ask_prompt(self.shell, take)
 
     def action_pin(self) -> None:
         """Pin the shown prompt among the probe prompts of the next steps, or take the pin away."""
-        session = self.boss.session
+        session = self.shell.session
         shown = self._points[self._chosen()[1]].samples if self._points and not self.has_class("-empty") else ()
         if not shown:
             return
         asked = shown[self._prompt % len(shown)]
         if session.read_only or not session.has_workspace:
-            self.boss.tell("Settings are saved in a workspace; there is none (or it is read only).", severity="warning")
+            self.shell.tell(
+                "Settings are saved in a workspace; there is none (or it is read only).", severity="warning"
+            )
         elif asked.own:
-            self.boss.tell("A prompt of your own is always generated: it needs no pin.")
+            self.shell.tell("A prompt of your own is always generated: it needs no pin.")
         elif not asked.id:
-            self.boss.tell("This row has no id. Pin it by its number: generation.probes takes #3 for the third row.")
+            self.shell.tell("This row has no id. Pin it by its number: generation.probes takes #3 for the third row.")
         else:
             self._save_pin(asked.id)
 
     def _save_pin(self, name: str) -> None:
-        known = self.boss.loaded.settings.generation.probes
+        known = self.shell.loaded.settings.generation.probes
         wanted = [item for item in known if item != name] if name in known else [*known, name]
 
         def saved() -> None:
-            loaded = self.boss.loaded
+            loaded = self.shell.loaded
             if loaded.settings.generation.probes == wanted:
                 done = "Pinned" if name in wanted else "No longer pinned"
-                self.boss.tell(f"{done}: {clean_line(name)}. It counts from the next start of a training on.")
+                self.shell.tell(f"{done}: {clean_line(name)}. It counts from the next start of a training on.")
             else:
                 origin = clean_line(loaded.origin("generation.probes"))
-                self.boss.tell(
+                self.shell.tell(
                     f"Saved, but generation.probes is set by {origin}, which goes first.", severity="warning"
                 )
-            self.boss.show_now()
+            self.shell.show_now()
 
-        self.boss.disk.save_settings({"generation.probes": wanted}, saved=saved)
+        self.shell.disk.save_settings({"generation.probes": wanted}, saved=saved)
 
     def text_to_copy(self) -> str:
         """Return the focused text."""

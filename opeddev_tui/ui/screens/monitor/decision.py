@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from opeddev_tui.format import bar
-from opeddev_tui.ui.state.situation import Offer, Situation
+from opeddev_tui.ui.state.situation import Action, Situation
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.bars import KIND_STYLES, ClickBar
 
@@ -50,7 +50,7 @@ class DecisionBar(Vertical):
         self._headline.update(Content.styled(f"✓ {words}", "bold $accent"), layout=False)
         self._lines.update(Content(f"Takes effect in {left} s. {bar(min(1.0, left / 3), 9)}"))
         self._lines.display = True
-        self._offers.lay([(_offer(Offer("undo", "u", "Undo", "nothing has happened yet"), True), "undo")])
+        self._offers.lay([(_offer(Action("undo", "u", "Undo", "nothing has happened yet"), True), "undo")])
 
     def _draw(self, found: Situation, view: View) -> None:
         style = KIND_STYLES.get(found.kind, "bold")
@@ -65,7 +65,7 @@ class DecisionBar(Vertical):
         self._offers.tooltip = Content("\n").join(told) if told else None
         self._offers.lay([(content, action) for content, action in self._fitted(found.offers)])
 
-    def _fitted(self, offers: tuple[Offer, ...]) -> list[tuple[Content, str]]:
+    def _fitted(self, offers: tuple[Action, ...]) -> list[tuple[Content, str]]:
         """Return the offers with as many of their effects as there is room for, the first ones first."""
         room = (self.size.width or 80) - 4
         full = len(offers)
@@ -73,11 +73,11 @@ class DecisionBar(Vertical):
             full -= 1
         return [(_offer(offer, at < full), offer.action) for at, offer in enumerate(offers)]
 
-    def _length(self, offers: tuple[Offer, ...], full: int) -> int:
+    def _length(self, offers: tuple[Action, ...], full: int) -> int:
         return sum(_offer(offer, at < full).cell_length + 2 for at, offer in enumerate(offers))
 
 
-def _offer(offer: Offer, with_effect: bool) -> Content:
+def _offer(offer: Action, with_effect: bool) -> Content:
     content = Content.styled(f" {offer.key} ", "bold reverse $accent on $background") + Content.styled(
         f" {offer.label}", "bold"
     )

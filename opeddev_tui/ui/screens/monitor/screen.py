@@ -16,7 +16,7 @@ from textual.widget import Widget
 
 from opeddev_tui.ui.keys import GLOBAL, MONITOR, Key, bindings
 from opeddev_tui.ui.plots.curves import CURVES, SMOOTHINGS, CurvesView
-from opeddev_tui.ui.screens.base import Place
+from opeddev_tui.ui.screens.base import BaseScreen
 from opeddev_tui.ui.screens.monitor.decision import DecisionBar
 from opeddev_tui.ui.screens.monitor.epochs import EpochsPane
 from opeddev_tui.ui.screens.monitor.inventory import InventoryPane
@@ -49,7 +49,7 @@ def _plotting_is_loaded() -> bool:
     return all(name in sys.modules for name in _PLOTTING)
 
 
-class MonitorScreen(Place):
+class MonitorScreen(BaseScreen):
     """The default screen."""
 
     mode: ClassVar[str] = "monitor"
@@ -68,7 +68,7 @@ class MonitorScreen(Place):
         """Make the panes and the bar."""
         curves = CurvesView(id="curves", classes="pane")
         curves.border_title = "Loss curves"
-        smoothing = self.boss.loaded.settings.ui.smoothing
+        smoothing = self.shell.loaded.settings.ui.smoothing
         if smoothing in SMOOTHINGS:
             curves.look = replace(curves.look, smoothing=smoothing)
         yield PaneTabs()
@@ -89,7 +89,7 @@ class MonitorScreen(Place):
         self.set_class(narrow, "-narrow")
         self.set_class(not narrow and width >= WIDE[0] and height >= WIDE[1], "-wide")
         self._choose(self._current)
-        self.call_after_refresh(self.boss.show_now)
+        self.call_after_refresh(self.shell.show_now)
 
     def show_body(self, view: View) -> None:
         """Draw the panes and the bar."""
@@ -117,7 +117,7 @@ class MonitorScreen(Place):
     async def _load_plotting(self) -> None:
         """Load what draws plots beside the event loop: it takes longer than everything else on the screen."""
         await asyncio.to_thread(lambda: [importlib.import_module(name) for name in _PLOTTING])
-        self.boss.show_now()
+        self.shell.show_now()
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         """Follow the focus, however it moved."""
@@ -146,60 +146,60 @@ class MonitorScreen(Place):
     def action_grow(self) -> None:
         """Grow the focused pane to the full screen, or shrink it again."""
         self.toggle_class("-grown")
-        self.call_after_refresh(self.boss.show_now)
+        self.call_after_refresh(self.shell.show_now)
 
     def action_shrink(self) -> None:
         """Back from a grown pane, else from an old run."""
         if self.has_class("-grown"):
             self.action_grow()
         else:
-            self.boss.back_to_live()
+            self.shell.back_to_live()
 
     def action_decide(self, choice: str) -> None:
         """Answer the open question; while training, s stops."""
-        self.boss.decide(choice)
+        self.shell.decide(choice)
 
     def action_stop_now(self) -> None:
         """Save and stop, resumable."""
-        self.boss.decide("stop")
+        self.shell.decide("stop")
 
     def action_undo(self) -> None:
         """Take back what was chosen."""
-        self.boss.undo()
+        self.shell.undo()
 
     def action_start(self) -> None:
         """Start the next step or take up an interrupted one."""
-        self.boss.offered("start", self.boss.start_training)
+        self.shell.offered("start", self.shell.start_training)
 
     def action_pause(self) -> None:
         """Pause or go on."""
-        self.boss.ask("pause")
+        self.shell.ask("pause")
 
     def action_sample(self) -> None:
         """Generate the probe prompts now."""
-        self.boss.ask("sample")
+        self.shell.ask("sample")
 
     def action_save(self) -> None:
         """Save a checkpoint now."""
-        self.boss.ask("save")
+        self.shell.ask("save")
 
     def action_note(self) -> None:
         """Ask for an observation on the run on show."""
         from opeddev_tui.ui.screens.note import ask_note
 
-        ask_note(self.boss, self.boss.session.run, self.boss.session.state)
+        ask_note(self.shell, self.shell.session.run, self.shell.session.state)
 
     def action_make_workspace(self) -> None:
         """Make a workspace here."""
-        self.boss.offered("make_workspace", self.boss.make_workspace)
+        self.shell.offered("make_workspace", self.shell.make_workspace)
 
     def action_demo(self) -> None:
         """Run the demo."""
-        self.boss.offered("demo", self.boss.run_demo)
+        self.shell.offered("demo", self.shell.run_demo)
 
     def action_back_to_live(self) -> None:
         """Back to the newest run."""
-        self.boss.back_to_live()
+        self.shell.back_to_live()
 
     def help_sections(self) -> tuple[tuple[str, tuple[Key, ...]], ...]:
         """Add the keys of the curves, which are known only here."""
