@@ -53,9 +53,11 @@ class Engine(Struct, frozen=True):
         source = str(plan.parent) if plan.parent else models.source_of(self.workspace.root, settings.model.name)
         tokens = prepare.tokenize(source, settings, data)
         run_id = plan.resume.id if plan.resume else new_run_id(plan.step, plan.batch.name)
-        record = self._record(plan, data, source, run_id)
+        data = msgspec.structs.replace(data, warnings=(*data.warnings, *tokens.notes))
+        record = self._record(plan, data, tokens, source, run_id)
         if plan.resume:
-            prepare.refuse_changes(self.workspace, plan.resume, record)
+            doubts = prepare.refuse_changes(self.workspace, plan.resume, record)
+            data = msgspec.structs.replace(data, warnings=(*data.warnings, *doubts))
         training.check_arguments(settings)
         memory = prepare.check_room(self.workspace, settings, source, tokens)
         model = models.load_model(source, settings.model)
@@ -65,7 +67,9 @@ class Engine(Struct, frozen=True):
         prepare.record_holdout(self.workspace, data)
         return run_id, self._run(plan, RunParts(run_id, source, data, tokens, memory, model), record)
 
-    def _record(self, plan: StepPlan, data: prepare.StepInput, source: str, run_id: str) -> dict[str, Any]:
+    def _record(
+        self, plan: StepPlan, data: prepare.StepInput, tokens: prepare.StepTokens, source: str, run_id: str
+    ) -> dict[str, Any]:
         return manifest.build(
             self.loaded,
             run=run_id,
@@ -78,7 +82,7 @@ class Engine(Struct, frozen=True):
                 "revision": models.commit_of(source, self.loaded.settings.model),
             },
             parent=str(plan.parent) if plan.parent else None,
-            data=data.describe(self.workspace),
+            data={**data.describe(self.workspace), "encoding": tokens.describe()},
         )
 
     def _run(self, plan: StepPlan, parts: RunParts, record: dict[str, Any]) -> bool:

@@ -12,7 +12,7 @@ import torch
 from msgspec import Struct
 from torch.nn.functional import cross_entropy
 
-from opeddev_tui.chat import IGNORED, LeftPadCollator, TokenRow
+from opeddev_tui.token_rows import IGNORED, LeftPadCollator, TokenRow
 
 
 def example_losses(
@@ -50,6 +50,7 @@ def _batch_losses(model: Any, batch: dict[str, Any]) -> tuple[list[float], list[
     device = next(model.parameters()).device
     labels = batch.pop("labels").to(device)
     batch.pop("rows", None)
+    batch.pop("weights", None)
     inputs = {key: value.to(device) if torch.is_tensor(value) else value for key, value in batch.items()}
     logits = model(**inputs).logits[:, :-1].float()
     targets = labels[:, 1:]

@@ -139,4 +139,15 @@ def _data_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list
             found.append(f"batch {item['name']} has changed ({was['rows']} rows then, {item['rows']} now)")
     if before.get("holdout", {}).get("fingerprint") != now["holdout"]["fingerprint"]:
         found.append("the hold-out has changed")
+    if not found:
+        found += _encoding_differences(before.get("encoding", {}), now["encoding"])
     return found
+
+
+def _encoding_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Compare how equal rows were and are encoded: by the digest of their ids, else by the counts that are known."""
+    names = ["digest"] if "digest" in before else [name for name in ("rows", "tokens", "loss_tokens") if name in before]
+    if all(before[name] == now[name] for name in names):
+        return []
+    was, is_now = before.get("tokens", "?"), now["tokens"]
+    return [f"the same rows are encoded as other tokens ({was} tokens then, {is_now} now)"]

@@ -8,11 +8,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from opeddev_tui import catalog, manifest, memory, models
+from opeddev_tui import catalog, manifest, memory, models, token_check
 from opeddev_tui import events as ev
 from opeddev_tui import settings as st
 from opeddev_tui.batches import LoadedBatch, load_step
-from opeddev_tui.chat import ChatEncoder, EncodedRows, TokenRow
+from opeddev_tui.chat import ChatEncoder
 from opeddev_tui.errors import DataProblem, SettingsProblem, StorageProblem, TrainingProblem
 from opeddev_tui.generation import choose_probes
 from opeddev_tui.history import RunRecord
@@ -20,6 +20,7 @@ from opeddev_tui.rows import Example, Message
 from opeddev_tui.scoring import Holdout
 from opeddev_tui.steps import StepPlan
 from opeddev_tui.storage import write_atomic
+from opeddev_tui.token_rows import EncodedRows, TokenRow
 from opeddev_tui.workspace import Workspace
 
 
@@ -62,6 +63,18 @@ class StepTokens(Struct, frozen=True):
     train: EncodedRows
     holdout: Holdout
     stats: tuple[ev.TokenStats, ...]
+    notes: tuple[str, ...] = ()
+
+    def describe(self) -> dict[str, Any]:
+        """Return the part of a manifest that tells whether rows are encoded as before."""
+        rows = self.train.rows
+        return {
+            "digest": self.train.digest,
+            "rows": len(rows),
+            "tokens": sum(row.length for row in rows),
+            "loss_tokens": sum(len(row.completion) for row in rows),
+            "guarded": sum(self.train.in_prompts.values()) + sum(self.train.in_completions.values()),
+        }
 
 
 def _described(workspace: Workspace, batch: LoadedBatch) -> dict[str, Any]:
@@ -103,28 +116,15 @@ def record_holdout(workspace: Workspace, data: StepInput) -> None:
 
 
 def tokenize(source: str, settings: st.Settings, data: StepInput) -> StepTokens:
-    """Load the tokenizer at ``source`` and encode the step; raise ``DataProblem`` if no row fits."""
-    tokenizer = models.load_tokenizer(source, settings.model)
-    encoder = ChatEncoder(
-        tokenizer,
-        max_length=settings.data.max_length,
-        min_prompt_tokens=settings.data.min_prompt_tokens,
-        thinking=settings.generation.enable_thinking,
-    )
-    train = encoder.encode_all(data.examples)
-    held = encoder.encode_all(data.holdout.examples)
-    for name, encoded in (("training", train), ("hold-out", held)):
-        if not encoded.rows:
-            raise DataProblem(
-                f"no {name} row fits into data.max_length = {settings.data.max_length} tokens.",
-                cure="Raise data.max_length.",
-            )
+    """Load the tokenizer at ``source`` and encode the step; raise ``Problem`` for what cannot be trained."""
+    fitted = token_check.fit(source, settings)
+    train, held, notes = token_check.encode_step(fitted, settings, data.examples, data.holdout.examples)
     examples = [data.holdout.examples[row.row] for row in held.rows]
     wanted = settings.generation
     pinned = _pinned(wanted.probes, data.holdout.examples, examples)
     probes = choose_probes(examples, wanted.num_probes, wanted.probe_seed, pinned)
     holdout = Holdout(examples, held.rows, probes, own_prompts(wanted.prompts, examples))
-    return StepTokens(tokenizer, encoder, train, holdout, _stats(data, train))
+    return StepTokens(fitted.tokenizer, fitted.encoder, train, holdout, _stats(data, train), tuple(notes))
 
 
 def _pinned(wanted: Sequence[str], holdout: Sequence[Example], fitting: Sequence[Example]) -> list[int]:
@@ -213,8 +213,11 @@ def _extent(rows: Sequence[TokenRow]) -> memory.Rows:
     return memory.Rows(len(rows), max(row.length for row in rows), max(len(row.completion) for row in rows))
 
 
-def refuse_changes(workspace: Workspace, record: RunRecord, now: dict[str, Any]) -> None:
-    """Raise ``TrainingProblem`` if resuming ``record`` would train something else than it began."""
+def refuse_changes(workspace: Workspace, record: RunRecord, now: dict[str, Any]) -> list[str]:
+    """Raise ``TrainingProblem`` if resuming ``record`` would train something else than it began.
+
+    Returns what a person should know where that cannot be told for certain.
+    """
     path = workspace.run_manifest(record.id)
     try:
         before = json.loads(path.read_text())
@@ -224,9 +227,21 @@ def refuse_changes(workspace: Workspace, record: RunRecord, now: dict[str, Any])
             where=str(path),
             cure="Start a new run: train --new.",
         ) from None
+    digested = "encoding" in before.get("data", {})
+    if not digested and record.state.data is not None:
+        # version 0.1 kept no digest of the encoded rows; what it counted is in the journal
+        counted = {name: getattr(record.state.data, name) for name in ("rows", "tokens", "loss_tokens")}
+        before["data"] = {**before.get("data", {}), "encoding": counted}
     changes = manifest.differences(before, now)
     if changes:
         raise TrainingProblem(
             f"the unfinished run {record.id} cannot be resumed exactly: {'; '.join(changes)}.",
             cure="Undo the change to resume it, or start a new run: train --new.",
         )
+    # only rows that spell special tokens were encoded in another way then, and equal counts are no proof for them
+    if digested or not now["data"]["encoding"]["guarded"]:
+        return []
+    return [
+        f"the run {record.id} was begun by an older version that kept no digest of its tokens: "
+        f"{now['data']['encoding']['guarded']} rows that spell special tokens may be encoded in another way now."
+    ]

@@ -41,14 +41,19 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,9}(?:\.0*)?", re.ASCII)
 
 
 class Message(Struct, frozen=True):
-    """One turn of a chat."""
+    """One turn of a chat; ``reasoning`` is the thought before an answer, where the row keeps it apart."""
 
     role: str
     content: str
+    reasoning: str = ""
 
 
 class Example(Struct, frozen=True):
-    """One row as training sees it; ``submission`` is what is judged, for finding copies."""
+    """One row as training sees it; ``submission`` is what is judged, for finding copies.
+
+    ``weight`` multiplies the row's loss in training; a row of weight 0 is not trained on. ``reasoning`` is the thought
+    before the completion, where the row keeps it apart.
+    """
 
     prompt: tuple[Message, ...]
     completion: str
@@ -57,6 +62,8 @@ class Example(Struct, frozen=True):
     where: str
     id: str
     submission: str
+    weight: float = 1.0
+    reasoning: str = ""
 
 
 def detect_schema(fields: Mapping[str, Any]) -> str:
@@ -119,8 +126,9 @@ def fingerprint(examples: Sequence[Example]) -> str:
     """Return the SHA-256 of every prompt and completion, in order."""
     digest = hashlib.sha256()
     for example in examples:
-        turns = [[message.role, message.content] for message in example.prompt]
-        digest.update(json.dumps([turns, example.completion], separators=(",", ":")).encode("ascii") + b"\n")
+        turns = [[item.role, item.content, *([item.reasoning] if item.reasoning else [])] for item in example.prompt]
+        row = [turns, example.completion, *([example.reasoning] if example.reasoning else [])]
+        digest.update(json.dumps(row, separators=(",", ":")).encode("ascii") + b"\n")
     return digest.hexdigest()
 
 
@@ -180,8 +188,21 @@ def _chat(row: RawRow, name: str) -> list[Message]:
             raise _bad(row, f"{place} has the role {_shown(role)}.", _TURNS)
         if not isinstance(content, str):
             raise _bad(row, f"the content of {place} is {_shown(content)}, not a text.", _TURNS)
-        messages.append(Message(role, content))
+        messages.append(Message(role, content, _reasoning(row, turn, place)))
     return messages
+
+
+def _reasoning(row: RawRow, turn: Mapping[str, Any], place: str) -> str:
+    """Return the thought that an assistant's message keeps apart, or an empty text."""
+    thought = turn.get("reasoning_content")
+    if thought is None or thought == "":
+        return ""
+    if not isinstance(thought, str):
+        raise _bad(row, f"the reasoning_content of {place} is {_shown(thought)}, not a text.", _TURNS)
+    if turn["role"] != "assistant":
+        cure = "Only an assistant's message has reasoning_content; remove it."
+        raise _bad(row, f"{place} has reasoning_content but is {turn['role']}'s.", cure)
+    return thought
 
 
 def _asked(row: RawRow, prompt: list[Message]) -> list[Message]:
@@ -201,14 +222,16 @@ def _answer(row: RawRow, messages: list[Message], name: str) -> str:
 def _from_messages(row: RawRow, grading: settings.Grading) -> Example:
     messages = _chat(row, "messages")
     completion = _answer(row, messages, "messages")
-    return _example(row, _asked(row, messages[:-1]), completion, grading)
+    example = _example(row, _asked(row, messages[:-1]), completion, grading)
+    return replace(example, reasoning=messages[-1].reasoning)
 
 
 def _from_pair(row: RawRow, grading: settings.Grading) -> Example:
     prompt, answer = (_turns(row, name, role) for name, role in (("prompt", "user"), ("completion", "assistant")))
     if len(answer) > 1:
         raise _bad(row, "completion has several messages.", "Put all but the last one into prompt.")
-    return _example(row, _asked(row, prompt), _answer(row, answer, "completion"), grading)
+    example = _example(row, _asked(row, prompt), _answer(row, answer, "completion"), grading)
+    return replace(example, reasoning=answer[-1].reasoning)
 
 
 def _turns(row: RawRow, name: str, role: str) -> list[Message]:

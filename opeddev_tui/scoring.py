@@ -14,9 +14,11 @@ from msgspec import Struct
 from opeddev_tui import evaluation, generation, memory, models
 from opeddev_tui import events as ev
 from opeddev_tui import settings as st
+from opeddev_tui.architectures import batch_form
 from opeddev_tui.bus import Bus
-from opeddev_tui.chat import ChatEncoder, LeftPadCollator, TokenRow
+from opeddev_tui.chat import ChatEncoder
 from opeddev_tui.rows import Example, parse_grade
+from opeddev_tui.token_rows import LeftPadCollator, TokenRow
 
 # how often a long scoring says how far it is: silence would be taken for a stall
 PULSE_SECONDS = 10.0
@@ -69,7 +71,7 @@ class Scorer:
     def score(self, epoch: int) -> ev.HoldoutEvaluated:
         """Return the hold-out losses after ``epoch``; recording them is the caller's."""
         self._tell("evaluating", f"{len(self._holdout.rows)} hold-out rows")
-        collate = LeftPadCollator(self._loaded.tokenizer.pad_token_id)
+        collate = LeftPadCollator(self._loaded.tokenizer.pad_token_id, form=batch_form(self._loaded.model))
         pulse = self._now_and_then("evaluating", "hold-out rows")
         began = time.perf_counter()
         sums, tokens = self._within_memory(
@@ -104,6 +106,17 @@ class Scorer:
         """True when every hold-out row has a grade to compare with."""
         return bool(self._holdout.examples) and all(example.grade is not None for example in self._holdout.examples)
 
+    def _prompts(self, examples: Sequence[Example], max_new_tokens: int) -> list[list[int]]:
+        """Return the prompt ids of ``examples``: those of the hold-out's rows, and of own prompts cut the same way."""
+        known = {
+            id(example): row.prompt for example, row in zip(self._holdout.examples, self._holdout.rows, strict=True)
+        }
+        encode = self._loaded.encoder.encode_question
+        return [
+            known[id(example)] if id(example) in known else encode(example.prompt, max_new_tokens)
+            for example in examples
+        ]
+
     def _texts(
         self,
         examples: Sequence[Example],
@@ -112,13 +125,12 @@ class Scorer:
         on_batch: Callable[[int, int], None] | None = None,
         on_tokens: Callable[[list[list[int]], int], None] | None = None,
     ) -> list[str]:
-        prompts = [self._loaded.encoder.encode_prompt(example.prompt) for example in examples]
-        room = self._settings.data.max_length
+        prompts = self._prompts(examples, max_new_tokens)
         ids = self._within_memory(
             lambda batch: generation.generate(
                 self._loaded.model,
                 self._loaded.encoder,
-                [prompt[-room:] for prompt in prompts],
+                prompts,
                 pad_id=self._loaded.tokenizer.pad_token_id,
                 max_new_tokens=max_new_tokens,
                 batch_size=memory.generation_batch(self._settings, batch),

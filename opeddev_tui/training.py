@@ -20,12 +20,13 @@ from torch.utils.data import Sampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from opeddev_tui import settings as st
-from opeddev_tui.chat import LeftPadCollator, TokenRow
+from opeddev_tui.architectures import batch_form
 from opeddev_tui.errors import SettingsProblem, TrainingProblem
 from opeddev_tui.events import Progress, finite
 from opeddev_tui.models import Precision, resolve_precision
 from opeddev_tui.sampler import LikeLengthSampler
 from opeddev_tui.storage import told_clearly, unwritable
+from opeddev_tui.token_rows import LeftPadCollator, TokenRow, weighted_loss
 
 # what torch's zip writer says when a file cannot be written; it is a plain RuntimeError
 _WRITER = re.compile("inline_container|PytorchStreamWriter|iostream error")
@@ -110,6 +111,14 @@ class StepTrainer(Trainer):
         if not torch.isfinite(loss):
             raise NonFiniteLoss(self.state.global_step + 1, float(loss))
         return loss
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, num_items_in_batch: Any = None) -> Any:
+        """Return the loss of a batch; rows of a weight other than 1 count by their weight."""
+        weights = inputs.pop("weights", None)
+        if weights is None:
+            return super().compute_loss(model, inputs, *args, num_items_in_batch=num_items_in_batch)
+        labels = inputs.pop("labels")
+        return weighted_loss(model(**inputs).logits, labels, weights, num_items_in_batch)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Save, unless the weights are not numbers; a disk that does not take it is told as that."""
@@ -286,7 +295,7 @@ def train(
         rows=rows,
         model=model,
         args=training_arguments(plan, settings, precision),
-        data_collator=LeftPadCollator(tokenizer.pad_token_id, with_rows=True),
+        data_collator=LeftPadCollator(tokenizer.pad_token_id, with_rows=True, form=batch_form(model)),
         processing_class=tokenizer,
     )
     trainer.train(resume_from_checkpoint=str(resume) if resume is not None else None)

@@ -6,13 +6,14 @@ from typing import Any
 
 import torch
 
-from opeddev_tui import logs, models
+from opeddev_tui import logs, models, token_check
 from opeddev_tui import settings as st
+from opeddev_tui.architectures import batch_form
 from opeddev_tui.batches import load_holdout
-from opeddev_tui.chat import ChatEncoder, LeftPadCollator
 from opeddev_tui.errors import Problems
 from opeddev_tui.evaluation import example_losses
 from opeddev_tui.rows import Message
+from opeddev_tui.token_rows import LeftPadCollator
 from opeddev_tui.workspace import Workspace
 
 
@@ -22,20 +23,19 @@ class Tryout:
     def __init__(self, source: str, settings: st.Settings) -> None:
         logs.quiet_libraries()
         self._settings = settings
-        self._tokenizer = models.load_tokenizer(source, settings.model)
+        fitted = token_check.fit(source, settings)
+        self._tokenizer, self._encoder = fitted.tokenizer, fitted.encoder
         self._model = models.load_model(source, settings.model).eval()
         self._precision = models.resolve_precision(settings.model.precision)
-        self._encoder = ChatEncoder(
-            self._tokenizer,
-            max_length=settings.data.max_length,
-            min_prompt_tokens=settings.data.min_prompt_tokens,
-            thinking=settings.generation.enable_thinking,
-        )
         self.fingerprint = models.fingerprint(self._model)
 
     @property
     def _device(self) -> torch.device:
         return next(self._model.parameters()).device  # type: ignore[no-any-return]
+
+    @property
+    def _new_tokens(self) -> int:
+        return self._settings.generation.max_new_tokens
 
     def stream(self, prompt: str, history: Sequence[Message] = ()) -> Iterator[str]:
         """Yield pieces of the answer to ``prompt`` as they are generated; the system prompt is the settings' own."""
@@ -43,7 +43,7 @@ class Tryout:
 
         system = self._settings.grading.system_prompt
         messages = [Message("system", system)] if system else []
-        ids = self._encoder.encode_prompt([*messages, *history, Message("user", prompt)])
+        ids = self._encoder.encode_question([*messages, *history, Message("user", prompt)], self._new_tokens)
         streamer = TextIteratorStreamer(self._tokenizer, skip_prompt=True, skip_special_tokens=True)
         problems: list[BaseException] = []
         worker = threading.Thread(target=self._generate, args=(ids, streamer, problems), daemon=True)
@@ -60,7 +60,7 @@ class Tryout:
                 self._model.generate(
                     input_ids=inputs,
                     attention_mask=torch.ones_like(inputs),
-                    max_new_tokens=self._settings.generation.max_new_tokens,
+                    max_new_tokens=self._encoder.room_after(len(ids), self._new_tokens),
                     eos_token_id=self._encoder.end_ids,
                     pad_token_id=self._tokenizer.pad_token_id,
                     streamer=streamer,
@@ -81,7 +81,7 @@ class Tryout:
             sums, tokens = example_losses(
                 self._model,
                 rows,
-                LeftPadCollator(self._tokenizer.pad_token_id),
+                LeftPadCollator(self._tokenizer.pad_token_id, form=batch_form(self._model)),
                 batch_size=self._settings.training.per_device_eval_batch_size,
             )
         return sum(sums) / max(1, sum(tokens))
