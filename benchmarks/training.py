@@ -59,8 +59,8 @@ def one_side(options: argparse.Namespace) -> dict[str, Any]:
     import torch
     from transformers import PrinterCallback, Trainer, TrainerCallback
 
-    from opeddev_tui.token_rows import LeftPadCollator, TokenRow
     from opeddev_tui.sampler import LikeLengthSampler
+    from opeddev_tui.token_rows import LeftPadCollator, TokenRow
 
     torch.set_num_threads(options.threads)
     rows = make_rows(options.steps * options.batch, options.length, options.completion)
