@@ -5,7 +5,10 @@ from typing import Any
 from opeddev_tui import settings as st
 from opeddev_tui.errors import SettingsProblem
 
-_ADAPTABLE = ("Linear", "Conv1D", "Embedding")
+
+def is_linear(module: Any) -> bool:
+    """True for linear layers, GPT-2's Conv1D included; asked by name, so that torch need not be loaded here."""
+    return any(kind.__name__ in ("Linear", "Conv1D") for kind in type(module).__mro__)
 
 
 def targets_of(lora: st.Lora) -> str | list[str]:
@@ -32,7 +35,7 @@ def check_targets(model: Any, lora: st.Lora) -> None:
         found = {name: item for name, item in modules.items() if name == target or name.endswith(f".{target}")}
         if not found:
             raise _problem(f"names {target}, which this model does not have", modules)
-        wrong = next((item for item in found.values() if type(item).__name__ not in _ADAPTABLE), None)
+        wrong = next((item for item in found.values() if not _adaptable(item)), None)
         if wrong is not None:
             raise _problem(f"names {target}, which is a {type(wrong).__name__}, not a linear layer", modules)
         if tied and any(item is embedding for item in found.values() for embedding in embeddings):
@@ -43,11 +46,15 @@ def check_targets(model: Any, lora: st.Lora) -> None:
             )
 
 
+def _adaptable(module: Any) -> bool:
+    return is_linear(module) or any(kind.__name__ == "Embedding" for kind in type(module).__mro__)
+
+
 def _problem(what: str, modules: dict[str, Any]) -> SettingsProblem:
     linear = {
         name.rpartition(".")[2]: None
         for name, module in modules.items()
-        if type(module).__name__ in _ADAPTABLE[:2] and not name.endswith("lm_head")
+        if is_linear(module) and not name.endswith("lm_head")
     }
     known = ", ".join(list(linear)[:12])
     return SettingsProblem(

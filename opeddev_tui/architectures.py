@@ -31,8 +31,13 @@ ENCODERS = frozenset(
         "reformer",
     ]
 )
-# in the table of causal classes, but their own loss is another one
-OTHER_LOSS = frozenset({"xlm", "xlnet", "git", "cpmant", "whisper", "trocr", "reformer", "xmod"})
+# in the table of causal classes, but their own loss is another one, or not shifted to the next token
+OTHER_LOSS = frozenset(
+    (
+        *("xlm", "xlnet", "git", "cpmant", "whisper", "trocr", "reformer", "xmod", "bart", "bigbird_pegasus"),
+        *("blenderbot", "blenderbot-small", "marian", "mbart", "mvp", "pegasus", "plbart", "prophetnet"),
+    )
+)
 # positions counted by the model from the padding id on: it gives none of its own a number up to that id
 _COUNTED_FROM_PADDING = frozenset(
     {"camembert", "data2vec-text", "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl"}

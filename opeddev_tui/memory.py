@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from opeddev_tui import settings as st
+from opeddev_tui.adapters import is_linear
 from opeddev_tui.events import MemoryEstimated
 from opeddev_tui.model_config import LOADING_ERRORS, load_config, loading_problem
 
@@ -73,7 +74,7 @@ def sizes_of(empty: Any) -> Sizes:
     linear = [
         _inputs_outputs(module)
         for name, module in empty.named_modules()
-        if type(module).__name__ in ("Linear", "Conv1D") and not name.endswith("lm_head")
+        if is_linear(module) and not name.endswith("lm_head")
     ]
     config = empty.config.get_text_config()
     parameters = sum(parameter.numel() for parameter in empty.parameters())

@@ -19,6 +19,7 @@ TEXT_WEIGHTS = {
     r"^(?:model\.)?(?:language_model|text_model)\.lm_head\.": "lm_head.",
     r"^(?:model\.)?(?:language_model|text_model)\.(?:model\.)?": "model.",
 }
+_DECODER = "Take a causal (decoder-only) language model."
 
 
 class ModelConfig(Struct, frozen=True):
@@ -105,8 +106,10 @@ def _text_part(config: Any, source: str) -> Any:
     text = config.get_text_config(decoder=True)
     kind = getattr(text, "model_type", "")
     remote = "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {})
-    if getattr(config, "is_encoder_decoder", False) and text is config:
-        raise _unfit(source, f"{kind} is an encoder-decoder model", "Take a causal (decoder-only) language model.")
+    if getattr(config, "is_encoder_decoder", False):
+        raise _unfit(
+            source, f"{config.model_type} is an encoder-decoder model", "Take a causal (decoder-only) language model."
+        )
     if kind not in CAUSAL and not remote:
         part = "the text part of a multimodal model that cannot be loaded alone" if text is not config else "no causal"
         reason = f"{kind} is {part}{' language model' if text is config else ''}"
@@ -117,7 +120,7 @@ def _text_part(config: Any, source: str) -> Any:
         raise _unfit(
             source,
             f"{kind} is an encoder, in which every token sees the answer",
-            "Take a causal (decoder-only) language model.",
+            _DECODER,
         )
     return text
 

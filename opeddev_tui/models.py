@@ -143,6 +143,9 @@ def _from_pretrained(source: str, model: st.Model) -> tuple[Any, list[str]]:
         except (*LOADING_ERRORS, SafetensorError) as error:
             raise loading_problem(source, "model", error) from error
         missing = sorted(found["missing_keys"])
+        if not config.whole and hasattr(loaded, "_weight_conversions"):
+            # saved again it is a model of text alone, not under the multimodal model's names
+            del loaded._weight_conversions
         if config.whole or missing != ["lm_head.weight"] or config.text.tie_word_embeddings:
             return loaded, missing
         # the multimodal model ties its output layer to the embedding, which its text part does not say
