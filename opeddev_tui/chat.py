@@ -53,7 +53,7 @@ class ChatEncoder:
         self.thinking = thinking
         self._min_prompt = min_prompt_tokens
         self.template = ChatTemplate(tokenizer, thinking=thinking)
-        self._guard = Guard(tokenizer, self.template.role_markers)
+        self.guard = Guard(tokenizer, self.template.role_markers)
         self._completion_guard = Guard(tokenizer, self.template.role_markers, thoughts=True)
         self._newline = self._ids("\n")
         # SentencePiece puts a blank before every text; a piece from inside a text must not get one
@@ -100,7 +100,7 @@ class ChatEncoder:
         weighted: bool,
     ) -> None:
         for found, texts, guard in (
-            (result.in_prompts, [message.content for message in example.prompt], self._guard),
+            (result.in_prompts, [message.content for message in example.prompt], self.guard),
             (result.in_completions, [example.completion], self._completion_guard),
         ):
             for marker in {marker for text in texts for marker in guard.spelled(text)}:
@@ -196,7 +196,7 @@ class ChatEncoder:
         return text.split(separator)
 
     def _cut_message(self, message: Message, separator: str) -> Message:
-        cut = self._guard.cut
+        cut = self.guard.cut
         return Message(message.role, cut(message.content, separator), cut(message.reasoning, separator))
 
     def _completion_pieces(self, text: str) -> list[str]:

@@ -10,6 +10,7 @@ from opeddev_tui.catalog import Entry
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.history import RunRecord
 from opeddev_tui.storage import sync_folder, told_clearly
+from opeddev_tui.template import ChatTemplate
 
 
 def export(entry: Entry, record: RunRecord, settings: st.Settings, target: Path, *, adapter: bool = False) -> Path:
@@ -49,6 +50,10 @@ def _write_model(entry: Entry, settings: st.Settings, folder: Path, *, adapter: 
             shutil.copy2(path, folder)
     else:
         models.load_model(str(entry.folder), settings.model).save_pretrained(folder, safe_serialization=True)
+    # whoever loads the export and says nothing of thinking gets the prompts that were trained
+    template = ChatTemplate(tokenizer, thinking=settings.generation.enable_thinking)
+    if isinstance(tokenizer.chat_template, str):
+        tokenizer.chat_template = template.as_trained()
     tokenizer.save_pretrained(folder)
 
 

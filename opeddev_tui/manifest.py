@@ -139,7 +139,7 @@ def _data_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list
             found.append(f"batch {item['name']} has changed ({was['rows']} rows then, {item['rows']} now)")
     if before.get("holdout", {}).get("fingerprint") != now["holdout"]["fingerprint"]:
         found.append("the hold-out has changed")
-    if not found:
+    if not found and "encoding" in now:
         found += _encoding_differences(before.get("encoding", {}), now["encoding"])
     return found
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from opeddev_tui import catalog, manifest, memory, models, token_check
+from opeddev_tui import adapters, catalog, manifest, memory, models, token_check
 from opeddev_tui import events as ev
 from opeddev_tui import settings as st
 from opeddev_tui.batches import LoadedBatch, load_step
@@ -186,9 +186,12 @@ def _stats(data: StepInput, train: EncodedRows) -> tuple[ev.TokenStats, ...]:
 
 
 def check_room(workspace: Workspace, settings: st.Settings, source: str, tokens: StepTokens) -> ev.MemoryEstimated:
-    """Return the memory the step needs; raise ``StorageProblem`` if the disk has no room for its checkpoints."""
+    """Return the memory the step needs; raise ``Problem`` if the disk has no room, or adapters no layer."""
+    empty = memory.empty_model(models.full_source(source), settings.model)
+    if settings.lora.enabled:
+        adapters.check_targets(empty, settings.lora)
     found = memory.estimate(
-        memory.model_sizes(models.full_source(source), settings.model),
+        memory.sizes_of(empty),
         settings,
         sixteen_bit=models.resolve_precision(settings.model.precision).dtype is not None,
         train=_extent(tokens.train.rows),

@@ -5,6 +5,7 @@ message is changed: what a template cannot take is refused.
 """
 
 import datetime
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,8 +20,18 @@ from opeddev_tui.text import clean_line
 _SYSTEM, _USER, _ANSWER, _LATER = (f"\ue000{name}\ue001" for name in ("s", "u", "a", "v"))
 # what a template gets for today: the same prompts tomorrow, or a run could be neither resumed nor repeated exactly
 _DATE = datetime.date(2025, 1, 1)
+_NOW = re.compile(r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""")
 # what a template raises for messages that it does not take; TypeError and ValueError come from its own expressions
 _REFUSALS = (jinja2.TemplateError, TypeError, ValueError, KeyError, IndexError, AttributeError)
+# the same as ``ChatTemplate._folded``, in the template's own language
+_FOLDING = (
+    "{%- if messages and messages[0]['role'] == 'system' %}"
+    "{%- if messages[1:] and messages[1]['role'] == 'user' %}"
+    "{%- set messages = [{'role': 'user', 'content': messages[0]['content'] + '\\n\\n' + messages[1]['content']}] "
+    "+ messages[2:] %}"
+    "{%- else %}{%- set messages = [{'role': 'user', 'content': messages[0]['content']}] + messages[1:] %}{%- endif %}"
+    "{%- endif %}"
+)
 
 
 class TemplateRefusal(ValueError):
@@ -40,7 +51,9 @@ class ChatTemplate:
         self._thinking = thinking
         self._in_parts = False
         self.date = _DATE.strftime("%d %B %Y")
-        self.writes_date = "strftime_now" in str(tokenizer.chat_template or "")
+        own = tokenizer.chat_template
+        self._template = _NOW.sub(_dated, own) if isinstance(own, str) else None
+        self.writes_date = self._template != own and isinstance(own, str)
         self._header = ""
         self.folds_system = False
         self.end = ""
@@ -75,13 +88,21 @@ class ChatTemplate:
         text = whole[len(before) :]
         return text[: -len(self.end)] if self.end and text.endswith(self.end) else text.rstrip("\n")
 
-    def default_differs(self) -> bool:
-        """True where a caller who says nothing about thinking gets another prompt than the one trained."""
-        if not self._tokenizer.chat_template:
-            return False
+    def as_trained(self) -> str:
+        """Return the template with the defaults that were trained, for a caller who says nothing about thinking.
+
+        A system message that the template refuses is put before the user's text there, too.
+        """
+        own = str(self._tokenizer.chat_template)
+        before = ""
         asked = [{"role": "user", "content": self._content(_USER)}]
         plain = str(self._tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True))
-        return plain != self._rendered([Message("user", _USER)])
+        if plain != self._rendered([Message("user", _USER)]):
+            value = "true" if self._thinking else "false"
+            before += f"{{%- if enable_thinking is not defined %}}{{%- set enable_thinking = {value} %}}{{%- endif %}}"
+        if self.folds_system and not self._in_parts:
+            before += _FOLDING
+        return before + own
 
     # --- looking at the template
 
@@ -162,9 +183,15 @@ class ChatTemplate:
                     tokenize=False,
                     add_generation_prompt=generation,
                     enable_thinking=self._thinking if thinking is None else thinking,
-                    **({"strftime_now": _DATE.strftime} if self.writes_date else {}),
+                    **({"chat_template": self._template} if self.writes_date else {}),
                 )
             )
         except _REFUSALS as error:
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise TemplateRefusal(clean_line(first, max_chars=200).rstrip(".")) from error
+
+
+def _dated(call: re.Match[str]) -> str:
+    """Return the Jinja text for a call that asks for today's date."""
+    quote, layout = call.groups()
+    return f"{quote}{_DATE.strftime(layout)}{quote}"

@@ -172,16 +172,17 @@ def _of_lengths(name: str, rows: EncodedRows, encoder: ChatEncoder) -> list[str]
     if rows.cuts:
         most = max(rows.cuts, key=lambda cut: cut.tokens - cut.kept)
         notes.append(
-            f"{_rows(len(rows.cuts), name)} lose the middle of the prompt to fit into {encoder.max_length} tokens "
-            f"(at most {most.tokens - most.kept} of {most.tokens} tokens, {most.where})."
+            f"{_rows(len(rows.cuts), name, 'loses', 'lose')} the middle of the prompt to fit into "
+            f"{encoder.max_length} tokens (at most {most.tokens - most.kept} of {most.tokens} tokens, {most.where})."
         )
     if rows.dropped:
         notes.append(
-            f"{_rows(len(rows.dropped), name)} are left out, because the completion leaves too little of "
+            f"{_rows(len(rows.dropped), name, 'is', 'are')} left out, because the completion leaves too little of "
             f"{encoder.max_length} tokens for the prompt: {_places(rows.dropped)}."
         )
     if rows.unweighted:
-        notes.append(f"{_rows(len(rows.unweighted), name)} of weight 0 are not trained on: {_places(rows.unweighted)}.")
+        count = _rows(len(rows.unweighted), name, "has", "have")
+        notes.append(f"{count} the weight 0 and will not be trained on: {_places(rows.unweighted)}.")
     return notes
 
 
@@ -206,13 +207,14 @@ def _of_thoughts(train: EncodedRows, holdout: EncodedRows) -> list[str]:
     notes = []
     if count := train.thoughts + holdout.thoughts:
         notes.append(
-            f"{_rows(count)} begin the completion with a thought: their prompts leave the thought to the model, other "
-            "prompts do not. Set generation.enable_thinking = true to ask all of them, try-outs and exports that way."
+            f"{_rows(count, '', 'begins', 'begin')} the completion with a thought: such prompts leave the thought to "
+            "the model, others do not. Set generation.enable_thinking = true to ask all of them, try-outs and exports "
+            "that way."
         )
     if count := train.unopened + holdout.unopened:
         notes.append(
-            f"the model's chat template begins a thought in every prompt, and {_rows(count)} have a completion "
-            "without one."
+            f"the model's chat template begins a thought in every prompt, and {_rows(count, '', 'has', 'have')} a "
+            "completion without one."
         )
     return notes
 
@@ -227,7 +229,7 @@ def _of_grades(encoder: ChatEncoder, grading: st.Grading, examples: Sequence[Exa
     if not late:
         return []
     return [
-        f"{_rows(len(late))} of {len(graded)} state the grade later than grading.max_new_tokens = "
+        f"{len(late)} of {len(graded)} completions state the grade later than grading.max_new_tokens = "
         f"{grading.max_new_tokens} tokens into the completion, where it is not read: set it to {max(late)} or more."
     ]
 
@@ -243,8 +245,9 @@ def _tokens_to_grade(encoder: ChatEncoder, grading: st.Grading, example: Example
     return encoder.count(example.reasoning) + encoder.count(example.completion[: match.end()])
 
 
-def _rows(count: int, name: str = "") -> str:
-    return f"{count} {name + ' ' if name else ''}row{'' if count == 1 else 's'}"
+def _rows(count: int, name: str, singular: str, plural: str) -> str:
+    """Return "3 training rows have" or "1 row has"."""
+    return f"{count} {name}{' ' if name else ''}{'row' if count == 1 else 'rows'} {singular if count == 1 else plural}"
 
 
 def _places(places: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from hypothesis import strategies as some
 
 from opeddev_tui.chat import ChatEncoder
 from opeddev_tui.errors import Problems
-from opeddev_tui.markers import THOUGHT, Guard, special_tokens
+from opeddev_tui.markers import THOUGHT, special_tokens
 from opeddev_tui.rows import Example, Message
 
 _PIECES = (
@@ -55,7 +55,7 @@ def check_row(tokenizer: Any, encoder: ChatEncoder, texts: list[str], completion
     assert [token for token in encoded.completion if token in guarded] == [encoder.end_ids[0]]
     if THOUGHT.match(completion.lstrip()):
         return
-    guard = Guard(tokenizer, encoder.template.role_markers)
+    guard = encoder.guard
     if not guard.spelled(completion):
         assert encoded.completion[:-1] == own_ids(tokenizer, completion)
     if not any(guard.spelled(text) for text in texts):
