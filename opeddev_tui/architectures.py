@@ -44,6 +44,8 @@ _COUNTED_FROM_PADDING = frozenset(
 )
 # no position ids, and none needed: distances, rotations by distance, or a state that skips padding
 _RELATIVE = frozenset({"bloom", "mpt", "mamba", "falcon_mamba", "roformer"})
+# the state runs over padding, so only padding on the right leaves a row as it is
+_FROM_THE_FIRST_COLUMN = frozenset({"rwkv"})
 # nothing in them ends where a context ends
 _UNBOUNDED = frozenset({"bloom", "mpt", "mamba", "mamba2", "falcon_mamba", "rwkv", "xlstm", "recurrent_gemma"})
 _POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length")
@@ -62,14 +64,19 @@ def positions_of(config: Any) -> int | None:
 
 
 def batch_form(model: Any) -> BatchForm:
-    """Return how ``model`` (adapters or not) takes padded batches."""
+    """Return how ``model`` (adapters or not) takes padded batches.
+
+    The causal types of Transformers are known; a model with code of its own is asked by its signature.
+    """
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL
+
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     kind = getattr(inner.config, "model_type", "")
+    if kind in _FROM_THE_FIRST_COLUMN:
+        return BatchForm(left=False, positions=False, kept_head=False)
+    if kind in CAUSAL:
+        return BatchForm(positions=kind not in _COUNTED_FROM_PADDING | _RELATIVE)
     takes = inspect.signature(inner.forward).parameters
-    kept_head = "logits_to_keep" in takes
-    if kind in _COUNTED_FROM_PADDING:
-        return BatchForm(positions=False, kept_head=kept_head)
-    if "position_ids" in takes or kind in _RELATIVE:
-        return BatchForm(positions="position_ids" in takes, kept_head=kept_head)
-    # positions count from the first column: only padding on the right leaves them right
-    return BatchForm(left=False, positions=False, kept_head=False)
+    if "position_ids" not in takes:
+        return BatchForm(left=False, positions=False, kept_head=False)
+    return BatchForm(kept_head="logits_to_keep" in takes)

@@ -143,17 +143,25 @@ def _watched(bus: Bus, run: Run) -> bool:
     try:
         return run.execute() is Ending.FINISHED
     except Problem as problem:
-        _record_failure(bus, problem.kind, str(problem), resumable=problem.kind != "non-finite")
+        resumable = problem.kind != "non-finite"
+        again = resumable and problem.kind not in ("settings", "data", "model")
+        _record_failure(bus, problem.kind, str(problem), resumable=resumable, again=again)
         raise
     except BaseException as error:
         # a bug or a dying process: the journal must say so before it goes its way
         _LOG.exception("the training ended with an error")
-        _record_failure(bus, "bug", f"{type(error).__name__}: {error}", resumable=True)
+        _record_failure(bus, "bug", f"{type(error).__name__}: {error}", resumable=True, again=not _repeats(error))
         raise
 
 
-def _record_failure(bus: Bus, kind: str, message: str, *, resumable: bool) -> None:
-    event = ev.RunFailed(kind=kind, message=message, resumable=resumable)
+def _repeats(error: BaseException) -> bool:
+    """True for errors of code and data, which come again; a machine's errors and a person's interruptions need not."""
+    machine = isinstance(error, OSError | MemoryError | RuntimeError)
+    return isinstance(error, Exception) and (not machine or isinstance(error, RecursionError | NotImplementedError))
+
+
+def _record_failure(bus: Bus, kind: str, message: str, *, resumable: bool, again: bool) -> None:
+    event = ev.RunFailed(kind=kind, message=message, resumable=resumable, again=again)
     try:
         bus.emit(event)
     except Problem as problem:

@@ -67,6 +67,7 @@ def load_config(source: str, model: st.Model) -> ModelConfig:
     """Return the configuration of the model at ``source``; raises ``ModelProblem`` for what cannot be trained."""
     from transformers import AutoConfig
 
+    _refuse_other_folders(source)
     try:
         config = AutoConfig.from_pretrained(
             source, trust_remote_code=model.trust_remote_code, **revision_of(source, model)
@@ -74,6 +75,17 @@ def load_config(source: str, model: st.Model) -> ModelConfig:
     except LOADING_ERRORS as error:
         raise loading_problem(source, "configuration", error) from error
     return of_config(config, source)
+
+
+def _refuse_other_folders(source: str) -> None:
+    """Name the folders that look like models to a person and are none."""
+    folder = Path(source)
+    if not folder.is_dir() or (folder / "config.json").exists():
+        return
+    if (folder / "adapter_config.json").exists():
+        raise _unfit(source, "it holds adapters alone", "Merge them into their base model, and set model.name to that.")
+    if any(folder.glob("*.gguf")):
+        raise _unfit(source, "it holds GGUF files", "Take the model in safetensors that they were made from.")
 
 
 def of_config(config: Any, source: str) -> ModelConfig:
@@ -94,9 +106,7 @@ def _refuse_quantized(config: Any, source: str) -> None:
         return
     method = found.get("quant_method", "") if isinstance(found, dict) else getattr(found, "quant_method", "")
     name = f" ({getattr(method, 'value', method)})" if method else ""
-    raise _unfit(
-        source, f"it is quantized{name}: such weights cannot be trained", "Take the unquantized model it was made from."
-    )
+    raise _unfit(source, f"it is quantized{name}", "Take the unquantized model that it was made from.")
 
 
 def _text_part(config: Any, source: str) -> Any:

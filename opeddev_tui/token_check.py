@@ -18,7 +18,7 @@ from opeddev_tui.errors import DataProblem, ModelProblem, Problem, Problems
 from opeddev_tui.model_config import ModelConfig, is_out_of_reach, load_config
 from opeddev_tui.rows import Example, parse_grade
 from opeddev_tui.text import clean_line
-from opeddev_tui.token_rows import EncodedRows
+from opeddev_tui.token_rows import EncodedRows, TokenRow
 
 
 class Fitted(Struct, frozen=True):
@@ -76,7 +76,10 @@ def encode_step(
             raise DataProblem(f"every {name} row has the weight 0.", cure="Give rows to train on a weight above 0.")
         else:
             raise _nothing_fits(name, fitted.encoder, settings)
-    return encoded[0], encoded[1], notes_of(fitted, settings, encoded[0], encoded[1], [*train, *holdout])
+    completions = [
+        (sets[row.row], row) for sets, rows in zip((train, holdout), encoded, strict=True) for row in rows.rows
+    ]
+    return encoded[0], encoded[1], notes_of(fitted, settings, encoded[0], encoded[1], completions)
 
 
 def check(root: Path, settings: st.Settings, data: DataReport) -> TokenReport:
@@ -135,7 +138,11 @@ def _within_embedding(ids: Sequence[int], what: str, config: ModelConfig) -> Non
 
 
 def notes_of(
-    fitted: Fitted, settings: st.Settings, train: EncodedRows, holdout: EncodedRows, examples: Sequence[Example]
+    fitted: Fitted,
+    settings: st.Settings,
+    train: EncodedRows,
+    holdout: EncodedRows,
+    completions: Sequence[tuple[Example, TokenRow]],
 ) -> list[str]:
     """Return, one sentence each, what a person should know of the tokens before they are trained on."""
     return [
@@ -144,7 +151,7 @@ def notes_of(
         *_of_lengths("hold-out", holdout, fitted.encoder),
         *_of_markers(train, holdout),
         *_of_thoughts(train, holdout),
-        *_of_grades(fitted.encoder, settings.grading, examples),
+        *_of_grades(fitted.encoder, settings.grading, completions),
     ]
 
 
@@ -219,13 +226,18 @@ def _of_thoughts(train: EncodedRows, holdout: EncodedRows) -> list[str]:
     return notes
 
 
-def _of_grades(encoder: ChatEncoder, grading: st.Grading, examples: Sequence[Example]) -> list[str]:
+def _of_grades(encoder: ChatEncoder, grading: st.Grading, completions: Sequence[tuple[Example, TokenRow]]) -> list[str]:
     """Say how many grades stand further behind than ``grading.max_new_tokens`` generates."""
     if not grading.evaluate:
         return []
-    graded = [example for example in examples if example.grade is not None]
-    needed = [_tokens_to_grade(encoder, grading, example) for example in graded]
-    late = [count for count in needed if count > grading.max_new_tokens]
+    graded = [(example, row) for example, row in completions if example.grade is not None]
+    late = [
+        needed
+        for example, row in graded
+        # the end-of-turn token is not needed
+        if len(row.completion) - 1 > grading.max_new_tokens
+        and (needed := _tokens_to_grade(encoder, grading, example, row)) > grading.max_new_tokens
+    ]
     if not late:
         return []
     return [
@@ -234,15 +246,12 @@ def _of_grades(encoder: ChatEncoder, grading: st.Grading, examples: Sequence[Exa
     ]
 
 
-def _tokens_to_grade(encoder: ChatEncoder, grading: st.Grading, example: Example) -> int:
-    """Return how many tokens of the reference state its grade; 0 where the pattern does not read it."""
+def _tokens_to_grade(encoder: ChatEncoder, grading: st.Grading, example: Example, row: TokenRow) -> int:
+    """Return how many tokens of the completion state its grade; 0 where the pattern does not read it."""
     match = re.search(grading.pattern, example.completion)
-    # a token has at least one character
-    if match is None or len(example.reasoning) + match.end() <= grading.max_new_tokens:
+    if match is None or parse_grade(example.completion, grading) != example.grade:
         return 0
-    if parse_grade(example.completion, grading) != example.grade:
-        return 0
-    return encoder.count(example.reasoning) + encoder.count(example.completion[: match.end()])
+    return len(row.completion) - 1 - encoder.count(example.completion[match.end() :])
 
 
 def _rows(count: int, name: str, singular: str, plural: str) -> str:

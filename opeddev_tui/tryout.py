@@ -41,6 +41,8 @@ class Tryout:
         """Yield pieces of the answer to ``prompt`` as they are generated; the system prompt is the settings' own."""
         from transformers import TextIteratorStreamer
 
+        # a terminal can hand over half characters, which no tokenizer takes
+        prompt = prompt.encode("utf-8", "replace").decode("utf-8")
         system = self._settings.grading.system_prompt
         messages = [Message("system", system)] if system else []
         ids = self._encoder.encode_question([*messages, *history, Message("user", prompt)], self._new_tokens)

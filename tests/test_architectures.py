@@ -184,6 +184,21 @@ def test_weights_of_rows_multiply_their_loss() -> None:
     assert int((labels != IGNORED).sum()) == tokens
 
 
+def test_a_model_with_code_of_its_own_is_asked_by_its_signature() -> None:
+    class Own:
+        def __init__(self, forward: Any) -> None:
+            self.config = type("Config", (), {"model_type": "own"})
+            self.forward = forward
+
+    def all_of_it(input_ids: Any, position_ids: Any = None, logits_to_keep: int = 0) -> None: ...
+    def no_head(input_ids: Any, position_ids: Any = None) -> None: ...
+    def nothing(input_ids: Any, **more: Any) -> None: ...
+
+    assert batch_form(Own(all_of_it)) == BatchForm()
+    assert batch_form(Own(no_head)) == BatchForm(kept_head=False)
+    assert batch_form(Own(nothing)) == BatchForm(left=False, positions=False, kept_head=False)
+
+
 def config_of(kind: str, **changes: Any) -> Any:
     from transformers import AutoConfig
 
