@@ -198,6 +198,32 @@ def test_an_embedding_larger_than_the_tokenizer_trains(workspace_factory: Make, 
     assert states(root)[0].finished is not None
 
 
+@pytest.mark.parametrize("lora", [False, True])
+def test_the_text_part_of_a_multimodal_model_trains_step_by_step(
+    workspace_factory: Make, tiny_model: Path, capsys: pytest.CaptureFixture[str], lora: bool
+) -> None:
+    from transformers import AutoModelForImageTextToText, Gemma3Config
+
+    root = workspace_factory(rows=8, batches=(8,), **{"training.num_train_epochs": 1, "lora.enabled": lora})
+    shutil.copytree(tiny_model, root / "mine")
+    (root / "mine/model.safetensors").unlink()
+    text = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    text |= {"num_key_value_heads": 1, "head_dim": 16, "max_position_embeddings": 256}
+    text["vocab_size"] = json.loads((tiny_model / "config.json").read_text())["vocab_size"]
+    vision = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    seen = Gemma3Config(text_config=text, vision_config={**vision, "image_size": 28, "patch_size": 14})
+    AutoModelForImageTextToText.from_config(seen).save_pretrained(root / "mine")
+    assert cli.main(["check", "-w", str(root), "--set", "model.name=mine"]) == 0
+    assert "its text part is trained" in " ".join(capsys.readouterr().out.split())
+    for _ in range(2):
+        train(root, overrides=["model.name=mine"])
+    first, second = states(root)
+    assert first.finished is not None
+    assert second.finished is not None
+    # the second step begins where the first one ended
+    assert second.holdout[0].loss == pytest.approx(first.holdout[1].loss, abs=1e-5)
+
+
 def test_adapters_on_every_linear_layer_of_a_gpt2(workspace_factory: Make, tiny_model: Path) -> None:
     from transformers import GPT2Config, GPT2LMHeadModel
 

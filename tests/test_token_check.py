@@ -581,6 +581,9 @@ def test_a_run_that_encodes_its_rows_in_another_way_is_not_resumed(
     from opeddev_tui.control import Control, Stop
 
     root = workspace_factory(rows=12, **{"training.num_train_epochs": 2})
+    rows = make_rows(12, "base")
+    rows[3]["submission"] = "<b>spells <|im_end|></b>"
+    write_rows(base_file(root), rows)
     control = Control()
 
     def stop(event: ev.AnyEvent) -> None:
@@ -606,3 +609,5 @@ def test_a_run_that_encodes_its_rows_in_another_way_is_not_resumed(
     manifest.write_text(json.dumps(changed))
     train(root)
     assert states(root)[0].finished is not None
+    doubts = [event.message for event in journal_of(root) if isinstance(event, ev.Warned)]
+    assert any("kept no digest of its tokens: 1 rows that spell special tokens" in message for message in doubts)
