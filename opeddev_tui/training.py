@@ -112,16 +112,12 @@ class StepTrainer(Trainer):
             raise NonFiniteLoss(self.state.global_step + 1, float(loss))
         return loss
 
-    def compute_loss(
-        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
+    def compute_loss(self, model: Any, inputs: Any, *_: Any, num_items_in_batch: Any = None, **__: Any) -> Any:
         """Return the loss of a batch; rows of a weight other than 1 count by their weight."""
         if "weights" not in inputs:
-            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+            return super().compute_loss(model, inputs, num_items_in_batch=num_items_in_batch)
         weights, labels = inputs.pop("weights"), inputs.pop("labels")
-        outputs = model(**inputs)
-        loss = weighted_loss(outputs.logits, labels, weights, num_items_in_batch)
-        return (loss, outputs) if return_outputs else loss
+        return weighted_loss(model(**inputs).logits, labels, weights, num_items_in_batch)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Save, unless the weights are not numbers; a disk that does not take it is told as that."""
