@@ -59,7 +59,7 @@ def one_side(options: argparse.Namespace) -> dict[str, Any]:
     import torch
     from transformers import PrinterCallback, Trainer, TrainerCallback
 
-    from opeddev_tui.models.chat import LeftPadCollator, TokenRow
+    from opeddev_tui.models.token_rows import LeftPadCollator, TokenRow
     from opeddev_tui.training.sampler import LikeLengthSampler
 
     torch.set_num_threads(options.threads)

@@ -28,11 +28,18 @@ def run(options: argparse.Namespace) -> int:
     report = check_data(root, loaded.settings)
     console = Console()
     console.print(_table(report, loaded.settings.grading))
-    for warning in report.warnings:
+    with console.status("loading the tokenizer"):
+        from opeddev_tui.models import token_check
+
+        tokens = token_check.check(root, loaded.settings, report)
+    if tokens.figures:
+        console.print(Text(tokens.figures))
+    for warning in (*report.warnings, *tokens.notes):
         console.print(Text(f"note: {clean(warning)}"))
-    for problem in report.problems:
+    problems = [*report.problems, *tokens.problems]
+    for problem in problems:
         console.print(Text(f"problem: {clean(str(problem))}"))
-    count = len(report.problems)
+    count = len(problems)
     console.print(Text(f"{count} problem{'' if count == 1 else 's'}." if count else "Everything can be trained on."))
     return 1 if count else 0
 

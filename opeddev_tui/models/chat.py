@@ -1,120 +1,242 @@
-"""Owns the way from an example to tokens: chat template, truncation, loss mask, padding.
+"""Turn examples into token ids: chat template, guarded text, one truncation for training and generation alike.
 
-Prompt and completion are separate token lists, so the loss mask is a matter of position and never of
-comparing ids. Text from outside can spell a role marker such as ``<|im_start|>``; it is encoded so that it
-stays text. Sequences are padded on the left: completions end in the same column and the LM head needs to run
-on the last columns only.
+Prompt and completion are separate token lists, so the loss mask is a matter of position and never of comparing ids.
+Text from outside can spell a role marker such as ``<|im_start|>``; it is cut so that it stays text
+(``markers.Guard``); everything else is tokenized as the tokenizer itself does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import torch
 from msgspec import Struct
 
-from opeddev_tui.data.rows import Example, Message
+from opeddev_tui.data.rows import Example, Message, capped
+from opeddev_tui.errors import DataProblem, ModelProblem, Problems
+from opeddev_tui.models.markers import THOUGHT, Guard, separator_for
+from opeddev_tui.models.template import ChatTemplate, TemplateRefusal
+from opeddev_tui.models.token_rows import CutPrompt, EncodedRows, TokenRow, without_middle
 
-IGNORED = -100
-# private-use characters that stand for one message while the template is rendered
-_OPEN, _CLOSE = "\ue000", "\ue001"
-
-
-class TokenRow(Struct, frozen=True):
-    """One example as token ids; ``row`` is its index in the step."""
-
-    row: int
-    prompt: list[int]
-    completion: list[int]
-
-    @property
-    def length(self) -> int:
-        """Number of tokens together."""
-        return len(self.prompt) + len(self.completion)
+# a private-use character that stands where a marker is cut, until the text is tokenized piece by piece
+_SEPARATOR = "\ue002"
+# examples tokenized at a time
+_TOGETHER = 256
 
 
-class EncodedRows(Struct, frozen=True):
-    """The rows that fit, where the others are, and how many lost the middle of their prompt."""
+class _Sides(Struct):
+    """An example as texts to be tokenized, each in pieces; no ``prompt`` stands for the begin token."""
 
-    rows: list[TokenRow]
-    dropped: list[str]
-    shortened: int
+    prompt: list[str] | None
+    completion: list[str]
+    thought: bool = False
+    unopened: bool = False
 
 
 class ChatEncoder:
-    """Encodes prompts and completions with one tokenizer, the same for training and generation."""
+    """Encodes prompts and completions with one tokenizer, the same for training and generation.
 
-    def __init__(self, tokenizer: Any, *, max_length: int, min_prompt_tokens: int = 16, thinking: bool = False) -> None:
+    ``max_length`` bounds prompt and completion together, in tokens; ``positions`` is the model's context, None where
+    it has no bound. Raises ``ModelProblem`` for a tokenizer or template that cannot be trained with.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        *,
+        max_length: int,
+        min_prompt_tokens: int = 16,
+        thinking: bool = False,
+        positions: int | None = None,
+    ) -> None:
         self._tokenizer = tokenizer
-        self._max_length = max_length
+        self.max_length = max_length if positions is None else min(max_length, positions)
+        self.positions = positions
+        self.thinking = thinking
         self._min_prompt = min_prompt_tokens
-        self._thinking = thinking
-        self._markers = sorted((str(token) for token in tokenizer.get_added_vocab()), key=len, reverse=True)
+        self.template = ChatTemplate(tokenizer, thinking=thinking)
+        self.guard = Guard(tokenizer, self.template.role_markers)
+        self._completion_guard = Guard(tokenizer, self.template.role_markers, thoughts=True)
+        self._newline = self._ids("\n")
+        # SentencePiece puts a blank before every text; a piece from inside a text must not get one
+        self._adds_blank = self._ids("\nx") != self._newline + self._ids("x")
         self.end_ids = self._ends()
 
-    def encode_all(self, examples: Sequence[Example]) -> EncodedRows:
-        """Encode ``examples``; rows whose completion does not fit are dropped and named."""
-        rows: list[TokenRow] = []
-        dropped: list[str] = []
-        shortened = 0
-        for index, example in enumerate(examples):
-            prompt, completion = self.encode(example)
-            room = self._max_length - len(completion)
-            if len(prompt) > room and room < self._min_prompt:
-                dropped.append(example.where)
-                continue
-            if len(prompt) > room:
-                prompt = _without_middle(prompt, room)
-                shortened += 1
-            rows.append(TokenRow(index, prompt, completion))
-        return EncodedRows(rows, dropped, shortened)
+    def encode_all(self, examples: Sequence[Example], *, weighted: bool = False) -> EncodedRows:
+        """Encode ``examples``; rows whose completion does not fit are dropped and named.
+
+        ``weighted`` is for training: rows carry their weights, and those of weight 0 are left out. Raises
+        ``Problems`` with every row that the chat template refuses.
+        """
+        result = EncodedRows([], [], [], [], {}, {})
+        problems: list[DataProblem] = []
+        for start in range(0, len(examples), _TOGETHER):
+            part = examples[start : start + _TOGETHER]
+            sides: list[_Sides] = []
+            chosen: list[int] = []
+            for index, example in enumerate(part, start):
+                if weighted and not example.weight:
+                    result.unweighted.append(example.where)
+                    continue
+                try:
+                    sides.append(self._sides(example))
+                    chosen.append(index)
+                except DataProblem as problem:
+                    problems.append(problem)
+            for index, (prompt, completion) in zip(chosen, self._encoded(sides), strict=True):
+                self._add(result, examples[index], index, prompt, completion, weighted=weighted)
+            result.thoughts += sum(side.thought for side in sides)
+            result.unopened += sum(side.unopened for side in sides)
+        if problems:
+            raise Problems(capped(problems))
+        return result
+
+    def _add(
+        self,
+        result: EncodedRows,
+        example: Example,
+        index: int,
+        prompt: list[int],
+        completion: list[int],
+        *,
+        weighted: bool,
+    ) -> None:
+        for found, texts, guard in (
+            (result.in_prompts, [message.content for message in example.prompt], self.guard),
+            (result.in_completions, [example.completion], self._completion_guard),
+        ):
+            for marker in {marker for text in texts for marker in guard.spelled(text)}:
+                found[marker] = found.get(marker, 0) + 1
+        room = self.max_length - len(completion)
+        if len(prompt) > room and room < self._min_prompt:
+            result.dropped.append(example.where)
+            return
+        if len(prompt) > room:
+            result.cuts.append(CutPrompt(example.where, len(prompt), room))
+            prompt = without_middle(prompt, room)
+        result.rows.append(TokenRow(index, prompt, completion, example.weight if weighted else 1.0))
 
     def encode(self, example: Example) -> tuple[list[int], list[int]]:
-        """Return (prompt ids, completion ids); the completion ends with the end-of-turn token."""
-        if not example.prompt:
-            return self._start_ids(), [*self._text_ids(example.completion), self.end_ids[0]]
-        return self.encode_prompt(example.prompt), [*self._text_ids(example.completion), self.end_ids[0]]
+        """Return (prompt ids, completion ids), uncut; the completion ends with the end-of-turn token."""
+        return self._encoded([self._sides(example)])[0]
 
     def encode_prompt(self, messages: Sequence[Message]) -> list[int]:
-        """Return the ids of ``messages`` up to where the model begins to write."""
-        contents = [message.content for message in messages]
-        if not any(self._has_marker(content) for content in contents):
-            return self._ids(self._render(messages))
-        stand_ins = [Message(item.role, f"{_OPEN}{index}{_CLOSE}") for index, item in enumerate(messages)]
-        rendered = self._render(stand_ins)
-        ids: list[int] = []
-        for index, content in enumerate(contents):
-            before, _, rendered = rendered.partition(f"{_OPEN}{index}{_CLOSE}")
-            ids += self._ids(before) + self._text_ids(content)
-        return ids + self._ids(rendered)
+        """Return the uncut ids of ``messages`` up to where the model begins to write; raises ``DataProblem``."""
+        return self._joined([self._prompt_pieces(messages, "the prompt")])[0]
+
+    def encode_question(self, messages: Sequence[Message], new_tokens: int) -> list[int]:
+        """Return the ids of a prompt without a reference, cut as in training, with room for ``new_tokens``."""
+        room = self.max_length
+        if self.positions is not None:
+            room = max(1, self._min_prompt, min(room, self.positions - new_tokens))
+        ids = self.encode_prompt(messages)
+        return ids if len(ids) <= room else without_middle(ids, room)
+
+    def room_after(self, prompt_tokens: int, new_tokens: int) -> int:
+        """Return how many of ``new_tokens`` may be generated after a prompt before the model's context ends."""
+        # the last token generated is not read again and needs no position
+        return new_tokens if self.positions is None else max(1, min(new_tokens, self.positions - prompt_tokens + 1))
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of generated ``ids`` without special tokens."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
 
-    def _render(self, messages: Sequence[Message]) -> str:
-        plain = [{"role": message.role, "content": message.content} for message in messages]
-        if not self._tokenizer.chat_template:
-            return "\n\n".join(item["content"] for item in plain) + "\n\n"
-        return str(
-            self._tokenizer.apply_chat_template(
-                plain, tokenize=False, add_generation_prompt=True, enable_thinking=self._thinking
+    def count(self, text: str) -> int:
+        """Return how many tokens ``text`` has as part of a completion."""
+        return len(self._joined([self._completion_guard.cut(text, _SEPARATOR).split(_SEPARATOR)])[0])
+
+    # --- texts
+
+    def _sides(self, example: Example) -> _Sides:
+        if not example.prompt:
+            return _Sides(None, self._completion_pieces(example.completion))
+        if example.reasoning:
+            return self._reasoned(example)
+        begins = THOUGHT.match(example.completion.lstrip())
+        thinking = True if begins and not self.thinking else None
+        prompt = self._prompt_pieces(example.prompt, example.where, thinking=thinking)
+        completion = example.completion
+        opened = THOUGHT.fullmatch(prompt[-1].rstrip().rpartition("\n")[2])
+        if opened and begins and opened.group() == begins.group():
+            # the template has begun the thought already
+            completion = completion.lstrip()[begins.end() :].removeprefix("\n")
+        unopened = bool(opened) and not begins and "/" not in opened.group()  # type: ignore[union-attr]
+        return _Sides(prompt, self._completion_pieces(completion), thinking is not None, unopened)
+
+    def _reasoned(self, example: Example) -> _Sides:
+        """Return the sides of a row with ``reasoning_content``: its template says how a thought is written."""
+        if not self.template.knows_reasoning:
+            raise DataProblem(
+                "the row has reasoning_content, which the model's chat template does not know.",
+                where=example.where,
+                cure="Write the thought into the content as the model would, or take it out.",
             )
-        )
+        texts = [example.completion, example.reasoning, *(text for item in example.prompt for text in _texts(item))]
+        separator = _free_separator(texts)
+        cut = self._completion_guard.cut
+        messages = [self._cut_message(item, separator) for item in example.prompt]
+        answer = Message("assistant", cut(example.completion, separator), cut(example.reasoning, separator))
+        prompt = self._prompt_pieces(example.prompt, example.where, thinking=True)
+        try:
+            completion = self.template.answer(messages, answer)
+        except TemplateRefusal as refusal:
+            raise _refused(example.where, refusal) from refusal
+        return _Sides(prompt, completion.split(separator), thought=not self.thinking)
+
+    def _prompt_pieces(self, messages: Sequence[Message], where: str, *, thinking: bool | None = None) -> list[str]:
+        separator = _free_separator(text for message in messages for text in _texts(message))
+        if any(message.reasoning for message in messages) and not self.template.knows_reasoning:
+            raise DataProblem(
+                "a message has reasoning_content, which the model's chat template does not know.",
+                where=where,
+                cure="Write the thought into the content as the model would, or take it out.",
+            )
+        try:
+            text = self.template.prompt([self._cut_message(item, separator) for item in messages], thinking=thinking)
+        except TemplateRefusal as refusal:
+            raise _refused(where, refusal) from refusal
+        return text.split(separator)
+
+    def _cut_message(self, message: Message, separator: str) -> Message:
+        cut = self.guard.cut
+        return Message(message.role, cut(message.content, separator), cut(message.reasoning, separator))
+
+    def _completion_pieces(self, text: str) -> list[str]:
+        separator = _free_separator([text])
+        return self._completion_guard.cut(text, separator).split(separator)
+
+    # --- ids
+
+    def _encoded(self, sides: Sequence[_Sides]) -> list[tuple[list[int], list[int]]]:
+        prompts = iter(self._joined([side.prompt for side in sides if side.prompt is not None]))
+        completions = self._joined([side.completion for side in sides])
+        return [
+            (next(prompts) if side.prompt is not None else self._start_ids(), [*completion, self.end_ids[0]])
+            for side, completion in zip(sides, completions, strict=True)
+        ]
+
+    def _joined(self, texts: Sequence[Sequence[str]]) -> list[list[int]]:
+        """Return the ids of each text, given in pieces that are tokenized by themselves."""
+        pieces = [
+            f"\n{piece}" if number and self._adds_blank else piece
+            for text in texts
+            for number, piece in enumerate(text)
+        ]
+        if not pieces:
+            return []
+        every = iter(self._tokenizer(pieces, add_special_tokens=False, return_attention_mask=False)["input_ids"])
+        joined: list[list[int]] = []
+        for text in texts:
+            ids: list[int] = []
+            for number, piece in enumerate(text):
+                found = list(next(every))
+                if number and self._adds_blank:
+                    known = found[: len(self._newline)] == self._newline
+                    found = found[len(self._newline) :] if known else self._ids(piece)
+                ids += found
+            joined.append(ids)
+        return joined
 
     def _ids(self, text: str) -> list[int]:
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
-
-    def _has_marker(self, text: str) -> bool:
-        return any(marker in text for marker in self._markers)
-
-    def _text_ids(self, text: str) -> list[int]:
-        """Encode ``text`` so that no part of it becomes a marker token: cut inside every marker it spells."""
-        for marker in self._markers:
-            at = text.find(marker)
-            if at >= 0:
-                cut = at + max(1, len(marker) // 2)
-                return self._text_ids(text[:cut]) + self._text_ids(text[cut:])
-        return self._ids(text)
 
     def _start_ids(self) -> list[int]:
         """Return what stands before plain text: the begin token, or the end-of-text token in its place."""
@@ -124,56 +246,33 @@ class ChatEncoder:
     def _ends(self) -> list[int]:
         """Return the ids that end a completion: the template's end of turn first, then end of text."""
         ends: list[int] = []
-        if self._tokenizer.chat_template:
-            turn = [{"role": "user", "content": "x"}, {"role": "assistant", "content": f"{_OPEN}{_CLOSE}"}]
-            rendered = str(self._tokenizer.apply_chat_template(turn, tokenize=False))
-            after = self._ids(rendered.partition(f"{_OPEN}{_CLOSE}")[2].strip())
-            ends += [after[0]] if after else []
+        after = self._ids(self.template.end.strip())
+        # an end in plain letters would stop every text at its first letter
+        if after and after[0] in set(self._tokenizer.get_added_vocab().values()) | set(self._tokenizer.all_special_ids):
+            ends.append(after[0])
         if self._tokenizer.eos_token_id is not None:
             ends.append(int(self._tokenizer.eos_token_id))
+        if not ends:
+            raise ModelProblem(
+                "the tokenizer has no end-of-text token, and its chat template writes none after an answer.",
+                where="model.name",
+                cure="Set eos_token in tokenizer_config.json, or take the model's own tokenizer.",
+            )
         return list(dict.fromkeys(ends))
 
 
-def _without_middle(ids: list[int], length: int) -> list[int]:
-    """Return ``length`` ids: the beginning (roles, task) and the end (rest, begin of the answer) of ``ids``."""
-    head = length // 2
-    return ids[:head] + ids[len(ids) - (length - head) :]
+def _texts(message: Message) -> tuple[str, str]:
+    return message.content, message.reasoning
 
 
-class LeftPadCollator:
-    """Rows to one batch: ``input_ids``, ``attention_mask``, ``position_ids`` of shape [batch, length].
+def _free_separator(texts: Iterable[str]) -> str:
+    every = list(texts)
+    return separator_for(every) if any(_SEPARATOR in text for text in every) else _SEPARATOR
 
-    ``labels`` has shape [batch, kept]: only the last ``kept`` columns, those from the token before the first
-    completion on; ``logits_to_keep`` tells the model to run its head on these alone. The loss and its gradients
-    are those of the full computation. Without ``completion_only`` labels cover all columns.
-    """
 
-    def __init__(self, pad_id: int, *, completion_only: bool = True, with_rows: bool = False) -> None:
-        self._pad_id = pad_id
-        self._completion_only = completion_only
-        self._with_rows = with_rows
-
-    def __call__(self, rows: Sequence[TokenRow]) -> dict[str, Any]:
-        """Return the batch of ``rows``."""
-        length = max(row.length for row in rows)
-        input_ids = torch.full((len(rows), length), self._pad_id, dtype=torch.long)
-        labels = torch.full((len(rows), length), IGNORED, dtype=torch.long)
-        mask = torch.zeros((len(rows), length), dtype=torch.long)
-        for index, row in enumerate(rows):
-            input_ids[index, length - row.length :] = torch.tensor(row.prompt + row.completion)
-            labels[index, length - len(row.completion) :] = torch.tensor(row.completion)
-            mask[index, length - row.length :] = 1
-        batch: dict[str, Any] = {
-            "input_ids": input_ids,
-            "attention_mask": mask,
-            "position_ids": (mask.cumsum(1) - 1).clamp(min=0),
-            "labels": labels,
-        }
-        if self._completion_only:
-            # one column more than the longest completion: the token before it predicts its first token
-            kept = min(length, max(len(row.completion) for row in rows) + 1)
-            batch["labels"] = labels[:, length - kept :]
-            batch["logits_to_keep"] = kept
-        if self._with_rows:
-            batch["rows"] = [row.row for row in rows]
-        return batch
+def _refused(where: str, refusal: TemplateRefusal) -> DataProblem:
+    return DataProblem(
+        f"the model's chat template does not take these messages: {refusal}.",
+        where=where,
+        cure="Bring the messages into the order of roles that the template takes, or take another model.",
+    )

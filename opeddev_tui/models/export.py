@@ -11,6 +11,7 @@ from opeddev_tui.errors import StorageProblem
 from opeddev_tui.files import storage_errors, sync_folder
 from opeddev_tui.format import number
 from opeddev_tui.models import loading
+from opeddev_tui.models.template import ChatTemplate
 from opeddev_tui.runs.history import RunRecord
 
 
@@ -51,6 +52,10 @@ def _write_model(entry: Entry, settings: st.Settings, folder: Path, *, adapter: 
             shutil.copy2(path, folder)
     else:
         loading.load_model(str(entry.folder), settings.model).save_pretrained(folder)
+    # whoever loads the export and says nothing of thinking gets the prompts that were trained
+    template = ChatTemplate(tokenizer, thinking=settings.generation.enable_thinking)
+    if isinstance(tokenizer.chat_template, str):
+        tokenizer.chat_template = template.as_trained()
     tokenizer.save_pretrained(folder)
 
 

@@ -6,13 +6,14 @@ was found, so that looking at a training does not change it.
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.rows import Example
+from opeddev_tui.models.architectures import batch_form
 from opeddev_tui.models.causal_lm import CausalLM
 from opeddev_tui.models.chat import ChatEncoder
 
@@ -67,31 +68,51 @@ def generate(
     while they grow, a few times a second.
     """
     device = next(model.parameters()).device
-    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     texts: list[list[int]] = [[] for _ in prompts]
+    # a context that ends sooner, or a model that must not be padded on the left, takes prompts of one length at a time
+    pads = batch_form(model).left
+    done = 0
     was_training = model.training
     model.eval()
     try:
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
+        for chosen in _batches(
+            prompts, batch_size, lambda length: pads and encoder.room_after(length, max_new_tokens) == max_new_tokens
+        ):
             ids, mask = _left_padded([prompts[index] for index in chosen], pad_id, device)
             with _kept_random_state(device):
                 output = model.generate(
                     input_ids=ids,
                     attention_mask=mask,
-                    max_new_tokens=max_new_tokens,
+                    max_new_tokens=encoder.room_after(ids.shape[1], max_new_tokens),
                     eos_token_id=encoder.end_ids,
                     pad_token_id=pad_id,
-                    streamer=_Watcher(texts, chosen, encoder.end_ids, start, on_tokens) if on_tokens else None,
+                    streamer=_Watcher(texts, chosen, encoder.end_ids, done, on_tokens) if on_tokens else None,
                     **_sampling(sampling),
                 )
             for place, index in enumerate(chosen):
                 texts[index] = _until_end(output[place, ids.shape[1] :].tolist(), encoder.end_ids)
+            done += len(chosen)
             if on_batch is not None:
-                on_batch(min(start + batch_size, len(order)), len(order))
+                on_batch(done, len(prompts))
     finally:
         model.train(was_training)
     return texts
+
+
+def _batches(prompts: Sequence[list[int]], size: int, mixes: Callable[[int], bool]) -> Iterator[list[int]]:
+    """Yield the indices of ``prompts``, shortest first, at most ``size`` together.
+
+    A prompt of a length that does not mix goes only with prompts of the same length.
+    """
+    batch: list[int] = []
+    for index in sorted(range(len(prompts)), key=lambda index: len(prompts[index])):
+        length = len(prompts[index])
+        if batch and (len(batch) == size or (length != len(prompts[batch[-1]]) and not mixes(length))):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
 
 
 class _Watcher:

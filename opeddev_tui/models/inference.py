@@ -10,11 +10,12 @@ from opeddev_tui.config import settings as st
 from opeddev_tui.data.batches import load_holdout
 from opeddev_tui.data.rows import Message
 from opeddev_tui.errors import Problems
-from opeddev_tui.models import loading
-from opeddev_tui.models.chat import ChatEncoder, LeftPadCollator
+from opeddev_tui.models import loading, token_check
+from opeddev_tui.models.architectures import batch_form
 from opeddev_tui.models.fingerprint import fingerprint
 from opeddev_tui.models.losses import example_losses
 from opeddev_tui.models.precision import autocast, resolve_precision
+from opeddev_tui.models.token_rows import LeftPadCollator
 from opeddev_tui.workspace.paths import Workspace
 
 
@@ -24,28 +25,29 @@ class LoadedModel:
     def __init__(self, source: str, settings: st.Settings) -> None:
         loading.quiet_libraries()
         self._settings = settings
-        self._tokenizer = loading.load_tokenizer(source, settings.model)
+        fitted = token_check.fit(source, settings)
+        self._tokenizer, self._encoder = fitted.tokenizer, fitted.encoder
         self._model = loading.load_model(source, settings.model).eval()
         self._precision = resolve_precision(settings.model.precision)
-        self._encoder = ChatEncoder(
-            self._tokenizer,
-            max_length=settings.data.max_length,
-            min_prompt_tokens=settings.data.min_prompt_tokens,
-            thinking=settings.generation.enable_thinking,
-        )
         self.fingerprint = fingerprint(self._model)
 
     @property
     def _device(self) -> torch.device:
         return next(self._model.parameters()).device
 
+    @property
+    def _new_tokens(self) -> int:
+        return self._settings.generation.max_new_tokens
+
     def stream(self, prompt: str, history: Sequence[Message] = ()) -> Iterator[str]:
         """Yield pieces of the answer to ``prompt`` as they are generated; the system prompt is the settings' own."""
         from transformers import TextIteratorStreamer
 
+        # a terminal can hand over half characters, which no tokenizer takes
+        prompt = prompt.encode("utf-8", "replace").decode("utf-8")
         system = self._settings.grading.system_prompt
         messages = [Message("system", system)] if system else []
-        ids = self._encoder.encode_prompt([*messages, *history, Message("user", prompt)])
+        ids = self._encoder.encode_question([*messages, *history, Message("user", prompt)], self._new_tokens)
         streamer = TextIteratorStreamer(self._tokenizer, skip_prompt=True, skip_special_tokens=True)
         problems: list[BaseException] = []
         worker = threading.Thread(target=self._generate, args=(ids, streamer, problems), daemon=True)
@@ -62,7 +64,7 @@ class LoadedModel:
                 self._model.generate(
                     input_ids=inputs,
                     attention_mask=torch.ones_like(inputs),
-                    max_new_tokens=self._settings.generation.max_new_tokens,
+                    max_new_tokens=self._encoder.room_after(len(ids), self._new_tokens),
                     eos_token_id=self._encoder.end_ids,
                     pad_token_id=self._tokenizer.pad_token_id,
                     streamer=streamer,
@@ -83,7 +85,7 @@ class LoadedModel:
             sums, tokens = example_losses(
                 self._model,
                 rows,
-                LeftPadCollator(self._tokenizer.pad_token_id),
+                LeftPadCollator(self._tokenizer.pad_token_id, form=batch_form(self._model)),
                 batch_size=self._settings.training.per_device_eval_batch_size,
             )
         return sum(sums) / max(1, sum(tokens))

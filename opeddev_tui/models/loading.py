@@ -13,11 +13,11 @@ from safetensors import SafetensorError
 from opeddev_tui.checkpoints.folders import Manifest, read_manifest
 from opeddev_tui.config import settings as st
 from opeddev_tui.errors import ModelProblem
+from opeddev_tui.models.adapters import check_targets, targets_of
 from opeddev_tui.models.causal_lm import CausalLM
+from opeddev_tui.models.generation_config import make_consistent
+from opeddev_tui.models.model_config import LOADING_ERRORS, TEXT_WEIGHTS, load_config, loading_problem, revision_of
 from opeddev_tui.workspace.store import located
-
-# what the libraries raise for a model that is not there, not whole or not one they know
-_LOADING = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
 
 
 def quiet_libraries() -> None:
@@ -37,10 +37,6 @@ def source_of(root: Path, name: str) -> str:
     return str(folder) if folder.is_dir() else name
 
 
-def _revision(source: str, model: st.Model) -> dict[str, str]:
-    return {} if Path(source).is_dir() else {"revision": model.revision}
-
-
 def commit_of(source: str, model: st.Model) -> str:
     """Return the hub commit that ``source`` resolved to, from the local cache; empty for a local folder."""
     from transformers.utils.hub import cached_file, extract_commit_hash
@@ -51,56 +47,67 @@ def commit_of(source: str, model: st.Model) -> str:
     return extract_commit_hash(path, None) or ""
 
 
-def loading_problem(source: str, what: str, error: Exception) -> ModelProblem:
-    """Return the clear sentence for a ``what`` (model, tokenizer, …) that cannot be loaded from ``source``."""
-    local = Path(source).is_dir()
-    cure = (
-        "Is it a complete model folder (config.json, model.safetensors, tokenizer.json)?"
-        if local
-        else "Check model.name and the network, or download the model and set model.name to its folder."
-    )
-    first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return ModelProblem(f"the {what} of {source} cannot be loaded: {first_line}", where="model.name", cure=cure)
-
-
 def load_tokenizer(source: str, model: st.Model) -> Any:
     """Return the tokenizer at ``source`` with a padding token; raises ``ModelProblem``."""
     from transformers import AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(
-            source, trust_remote_code=model.trust_remote_code, **_revision(source, model)
+            source, trust_remote_code=model.trust_remote_code, **revision_of(source, model)
         )
-    except _LOADING as error:
+    except Exception as error:
         raise loading_problem(source, "tokenizer", error) from error
     if tokenizer.pad_token_id is None:
+        if tokenizer.eos_token is None:
+            raise ModelProblem(
+                f"the tokenizer of {source} has neither an end-of-text nor a padding token.",
+                where="model.name",
+                cure="Set eos_token in tokenizer_config.json, or take the model's own tokenizer.",
+            )
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "left"
     return tokenizer
 
 
 def _load_plain(source: str, model: st.Model) -> CausalLM:
+    loaded, missing = _from_pretrained(source, model)
+    # the library would fill these with random numbers and say so in a log only
+    if missing:
+        raise loading_problem(source, "model", ValueError(f"it lacks {len(missing)} weights, such as {missing[0]}"))
+    make_consistent(loaded)
+    return loaded
+
+
+def _from_pretrained(source: str, model: st.Model) -> tuple[CausalLM, list[str]]:
+    """Return the model and the names of its weights that are not there; of a multimodal model the text part."""
     from transformers import AutoModelForCausalLM
 
-    placement: dict[str, Any] = {"device_map": model.device_map} if torch.cuda.is_available() else {}
+    config = load_config(source, model)
+    arguments: dict[str, Any] = {"device_map": model.device_map} if torch.cuda.is_available() else {}
+    if not config.whole:
+        arguments |= {"config": config.text, "key_mapping": TEXT_WEIGHTS}
     loader: Any = AutoModelForCausalLM  # its types do not know output_loading_info
-    loaded: CausalLM
-    try:
-        loaded, found = loader.from_pretrained(
-            source,
-            dtype=torch.float32,
-            trust_remote_code=model.trust_remote_code,
-            use_safetensors=True if model.use_safetensors else None,
-            output_loading_info=True,
-            **_revision(source, model),
-            **placement,
-        )
-    except _LOADING as error:
-        raise loading_problem(source, "model", error) from error
-    # the library would fill these with random numbers and say so in a log only
-    if missing := sorted(found["missing_keys"]):
-        raise loading_problem(source, "model", ValueError(f"it lacks {len(missing)} weights, such as {missing[0]}"))
-    return loaded
+    while True:
+        try:
+            loaded, found = loader.from_pretrained(
+                source,
+                dtype=torch.float32,
+                trust_remote_code=model.trust_remote_code,
+                use_safetensors=True if model.use_safetensors else None,
+                output_loading_info=True,
+                **revision_of(source, model),
+                **arguments,
+            )
+        except (*LOADING_ERRORS, SafetensorError) as error:
+            raise loading_problem(source, "model", error) from error
+        missing = sorted(found["missing_keys"])
+        if not config.whole and hasattr(loaded, "_weight_conversions"):
+            # saved again it is a model of text alone, not under the multimodal model's names
+            del loaded._weight_conversions
+        if config.whole or missing != ["lm_head.weight"] or config.text.tie_word_embeddings:
+            return loaded, missing
+        # the multimodal model ties its output layer to the embedding, which its text part does not say
+        config.text.tie_word_embeddings = True
 
 
 def load_model(source: str, model: st.Model) -> CausalLM:
@@ -120,7 +127,7 @@ def _merged_adapter(folder: Path, manifest: Manifest, model: st.Model) -> Causal
     base = load_model(_base_of(folder, manifest), model)
     try:
         merged: Any = PeftModel.from_pretrained(base, str(folder)).merge_and_unload()
-    except _LOADING as error:
+    except (*LOADING_ERRORS, SafetensorError) as error:
         raise loading_problem(str(folder), "adapter", error) from error
     # PEFT froze the base; merged, it is an ordinary model again that a full step can train
     trainable: CausalLM = merged.requires_grad_(True)
@@ -149,12 +156,12 @@ def with_adapters(model: CausalLM, lora: st.Lora, trained: Path | None = None) -
     if trained is not None:
         adapted = PeftModel.from_pretrained(model, str(trained), is_trainable=True)
         return adapted
-    targets = lora.target_modules if lora.target_modules == "all-linear" else lora.target_modules.split(",")
+    check_targets(model, lora)
     config = LoraConfig(
         r=lora.r,
         lora_alpha=lora.lora_alpha,
         lora_dropout=lora.lora_dropout,
-        target_modules=targets,
+        target_modules=targets_of(lora),
         task_type="CAUSAL_LM",
     )
     adapted = get_peft_model(model, config)

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from opeddev_tui.models.causal_lm import CausalLM
-from opeddev_tui.models.chat import IGNORED, LeftPadCollator, TokenRow
+from opeddev_tui.models.token_rows import IGNORED, LeftPadCollator, TokenRow
 
 
 def example_losses(
@@ -45,6 +45,7 @@ def _batch_losses(model: CausalLM, batch: dict[str, Any]) -> tuple[list[float], 
     device = next(model.parameters()).device
     labels = batch.pop("labels").to(device)
     batch.pop("rows", None)
+    batch.pop("weights", None)
     inputs = {key: value.to(device) if torch.is_tensor(value) else value for key, value in batch.items()}
     logits = model(**inputs).logits[:, :-1].float()
     targets = labels[:, 1:]

@@ -6,11 +6,14 @@ optimizer's state are there in each. What a layer keeps is counted for a decoder
 memory-efficient attention, tensor by tensor; ``benchmarks/memory.py`` compares it with what processes really take.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from opeddev_tui.config import settings as st
+from opeddev_tui.models.adapters import is_linear
+from opeddev_tui.models.model_config import LOADING_ERRORS, load_config, loading_problem
 from opeddev_tui.runs.events import MemoryEstimated
 
 _ADAM_BYTES = 8
@@ -48,43 +51,70 @@ class BatchShape(Struct, frozen=True):
     completion: int
 
 
+def empty_model(source: str, model: st.Model) -> Any:
+    """Return the model at ``source`` without weights, from its configuration; raises ``ModelProblem``."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    config = load_config(source, model)
+    try:
+        with torch.device("meta"):
+            return AutoModelForCausalLM.from_config(config.text, trust_remote_code=model.trust_remote_code)
+    except LOADING_ERRORS as error:
+        raise loading_problem(source, "configuration", error) from error
+
+
 def model_sizes(source: str, model: st.Model) -> Sizes:
     """Return the sizes of the model at ``source`` from its configuration; raises ``ModelProblem``."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    return sizes_of(empty_model(source, model))
 
-    from opeddev_tui.models.loading import loading_problem
 
-    try:
-        config = AutoConfig.from_pretrained(source, trust_remote_code=model.trust_remote_code)
-        with torch.device("meta"):
-            empty = AutoModelForCausalLM.from_config(config, trust_remote_code=model.trust_remote_code)
-    except (OSError, ValueError, KeyError) as error:
-        raise loading_problem(source, "configuration", error) from error
+def sizes_of(empty: Any) -> Sizes:
+    """Return the sizes of a model, which may be without weights."""
     linear = [
-        module
+        _inputs_outputs(module)
         for name, module in empty.named_modules()
-        if isinstance(module, torch.nn.Linear) and not name.endswith("lm_head")
+        if is_linear(module) and not name.endswith("lm_head")
     ]
-    attention, key_value = _widths(config)
+    config = empty.config.get_text_config()
+    parameters = sum(parameter.numel() for parameter in empty.parameters())
+    hidden = _first(config, ("hidden_size", "d_model", "n_embd")) or empty.get_input_embeddings().weight.shape[1]
+    layers = _first(config, ("num_hidden_layers", "n_layer", "n_layers", "num_layers")) or 1
+    attention, key_value = _widths(config, hidden)
     return Sizes(
-        parameters=sum(parameter.numel() for parameter in empty.parameters()),
-        lora_per_rank=sum(module.in_features + module.out_features for module in linear),
-        linear_inputs=sum(module.in_features for module in linear),
-        hidden=config.hidden_size,
-        intermediate=getattr(config, "intermediate_size", 4 * config.hidden_size),
+        parameters=parameters,
+        lora_per_rank=sum(sum(pair) for pair in linear),
+        linear_inputs=sum(inputs for inputs, _ in linear),
+        hidden=hidden,
+        intermediate=_first(config, ("intermediate_size", "n_inner", "ffn_dim")) or 4 * hidden,
         attention=attention,
         key_value=key_value,
-        layers=config.num_hidden_layers,
+        layers=layers,
         vocabulary=config.vocab_size,
     )
 
 
-def _widths(config: Any) -> tuple[int, int]:
+def _inputs_outputs(module: Any) -> tuple[int, int]:
+    """Return the widths of a linear layer; GPT-2's Conv1D keeps its weight as [inputs, outputs]."""
+    rows, columns = module.weight.shape
+    return (rows, columns) if type(module).__name__ == "Conv1D" else (columns, rows)
+
+
+def _first(config: Any, names: Sequence[str]) -> int:
+    """Return the first whole number that ``config`` has under one of ``names`` (of a list its most), or 0."""
+    for name in names:
+        value = getattr(config, name, None)
+        value = max(value, default=0) if isinstance(value, list | tuple) else value
+        if isinstance(value, int) and value > 0:
+            return value
+    return 0
+
+
+def _widths(config: Any, hidden: int) -> tuple[int, int]:
     """Return the elements a token of all attention heads and of all key-value heads."""
-    heads = getattr(config, "num_attention_heads", 1)
-    head = getattr(config, "head_dim", None) or config.hidden_size // heads
-    return heads * head, (getattr(config, "num_key_value_heads", None) or heads) * head
+    heads = _first(config, ("num_attention_heads", "n_head", "n_heads", "num_heads")) or 1
+    head = _first(config, ("head_dim",)) or hidden // heads
+    return heads * head, (_first(config, ("num_key_value_heads",)) or heads) * head
 
 
 def free_memory() -> int:

@@ -364,11 +364,15 @@ class Interrupted(Event, frozen=True):
 
 
 class RunFailed(Event, frozen=True):
-    """The run ended with a problem; ``resumable`` says whether `train` can take it up again."""
+    """The run ended with a problem; ``resumable`` says whether `train` can take it up again.
+
+    ``again`` is False where the same would happen again, whatever has changed outside of settings, data and code.
+    """
 
     kind: str
     message: str
     resumable: bool = True
+    again: bool = True
 
 
 class RunFinished(Event, frozen=True):

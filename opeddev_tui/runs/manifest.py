@@ -50,12 +50,26 @@ class DataSet(Struct, frozen=True):
     schema: str = ""
 
 
+class EncodingRecord(Struct, frozen=True):
+    """What the training rows are as tokens; ``guarded`` counts the spellings of special tokens that stay text.
+
+    ``digest`` is the SHA-256 of ids and weights; it is empty where only the counts are known.
+    """
+
+    digest: str = ""
+    rows: int = 0
+    tokens: int = 0
+    loss_tokens: int = 0
+    guarded: int = 0
+
+
 class DataRecord(Struct, frozen=True):
-    """What a run trains on and is scored on."""
+    """What a run trains on and is scored on; version 0.1 kept no ``encoding``."""
 
     fingerprint: str = ""
     batches: list[DataSet] = []
     holdout: DataSet | None = None
+    encoding: EncodingRecord | None = None
 
 
 class ModelRecord(Struct, frozen=True):
@@ -206,7 +220,22 @@ def _data_differences(before: DataRecord, now: DataRecord) -> list[str]:
     fingerprints = [part.holdout.fingerprint if part.holdout is not None else "" for part in (before, now)]
     if fingerprints[0] != fingerprints[1]:
         found.append("the hold-out has changed")
+    if not found:
+        found += _encoding_differences(before.encoding, now.encoding)
     return found
+
+
+def _encoding_differences(before: EncodingRecord | None, now: EncodingRecord | None) -> list[str]:
+    """Compare how equal rows were and are encoded: by the digest of their ids, else by the counts that are known."""
+    if before is None or now is None:
+        return []
+    if before.digest:
+        same = before.digest == now.digest
+    else:
+        same = (before.rows, before.tokens, before.loss_tokens) == (now.rows, now.tokens, now.loss_tokens)
+    return (
+        [] if same else [f"the same rows are encoded as other tokens ({before.tokens} tokens then, {now.tokens} now)"]
+    )
 
 
 def difference(one: Mapping[str, Any], two: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:

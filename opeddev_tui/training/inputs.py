@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from opeddev_tui.checkpoints import catalog
 from opeddev_tui.config import settings as st
@@ -13,10 +14,11 @@ from opeddev_tui.data.batches import LoadedBatch, StepData, load_step
 from opeddev_tui.data.rows import Example, Message
 from opeddev_tui.errors import DataProblem, SettingsProblem, StorageProblem, TrainingProblem
 from opeddev_tui.files import write_atomic
-from opeddev_tui.models import loading, memory
-from opeddev_tui.models.chat import ChatEncoder, EncodedRows, TokenRow
+from opeddev_tui.models import adapters, loading, memory, token_check
+from opeddev_tui.models.chat import ChatEncoder
 from opeddev_tui.models.generation import choose_probes
 from opeddev_tui.models.precision import resolve_precision
+from opeddev_tui.models.token_rows import EncodedRows, TokenRow
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import manifest
 from opeddev_tui.runs.history import RunRecord
@@ -33,6 +35,18 @@ class StepTokens(Struct, frozen=True):
     train: EncodedRows
     holdout: Holdout
     stats: tuple[ev.TokenStats, ...]
+    notes: tuple[str, ...] = ()
+
+    def describe(self) -> dict[str, Any]:
+        """Return the part of a manifest that tells whether rows are encoded as before."""
+        rows = self.train.rows
+        return {
+            "digest": self.train.digest,
+            "rows": len(rows),
+            "tokens": sum(row.length for row in rows),
+            "loss_tokens": sum(len(row.completion) for row in rows),
+            "guarded": sum(self.train.in_prompts.values()) + sum(self.train.in_completions.values()),
+        }
 
 
 def read_step(workspace: Workspace, settings: st.Settings, plan: StepPlan) -> StepData:
@@ -64,28 +78,15 @@ def record_holdout(workspace: Workspace, data: StepData) -> None:
 
 
 def tokenize(source: str, settings: st.Settings, data: StepData) -> StepTokens:
-    """Load the tokenizer at ``source`` and encode the step; raise ``DataProblem`` if no row fits."""
-    tokenizer = loading.load_tokenizer(source, settings.model)
-    encoder = ChatEncoder(
-        tokenizer,
-        max_length=settings.data.max_length,
-        min_prompt_tokens=settings.data.min_prompt_tokens,
-        thinking=settings.generation.enable_thinking,
-    )
-    train = encoder.encode_all(data.examples)
-    held = encoder.encode_all(data.holdout.examples)
-    for name, encoded in (("training", train), ("hold-out", held)):
-        if not encoded.rows:
-            raise DataProblem(
-                f"no {name} row fits into data.max_length = {settings.data.max_length} tokens.",
-                cure="Raise data.max_length.",
-            )
+    """Load the tokenizer at ``source`` and encode the step; raise ``Problem`` for what cannot be trained."""
+    fitted = token_check.fit(source, settings)
+    train, held, notes = token_check.encode_step(fitted, settings, data.examples, data.holdout.examples)
     examples = [data.holdout.examples[row.row] for row in held.rows]
     wanted = settings.generation
     pinned = _pinned(wanted.probes, data.holdout.examples, examples)
     probes = choose_probes(examples, wanted.num_probes, wanted.probe_seed, pinned)
     holdout = Holdout(examples, held.rows, probes, own_prompts(wanted.prompts, examples))
-    return StepTokens(tokenizer, encoder, train, holdout, _stats(data, train))
+    return StepTokens(fitted.tokenizer, fitted.encoder, train, holdout, _stats(data, train), tuple(notes))
 
 
 def _pinned(wanted: Sequence[str], holdout: Sequence[Example], fitting: Sequence[Example]) -> list[int]:
@@ -147,9 +148,12 @@ def _stats(data: StepData, train: EncodedRows) -> tuple[ev.TokenStats, ...]:
 
 
 def check_room(workspace: Workspace, settings: st.Settings, source: str, tokens: StepTokens) -> ev.MemoryEstimated:
-    """Return the memory the step needs; raise ``StorageProblem`` if the disk has no room for its checkpoints."""
+    """Return the memory the step needs; raise ``Problem`` if the disk has no room, or adapters no layer."""
+    empty = memory.empty_model(loading.full_source(source), settings.model)
+    if settings.lora.enabled:
+        adapters.check_targets(empty, settings.lora)
     found = memory.estimate(
-        memory.model_sizes(loading.full_source(source), settings.model),
+        memory.sizes_of(empty),
         settings,
         sixteen_bit=resolve_precision(settings.model.precision).dtype is not None,
         train=_extent(tokens.train.rows),
@@ -174,8 +178,11 @@ def _extent(rows: Sequence[TokenRow]) -> memory.BatchShape:
     return memory.BatchShape(len(rows), max(row.length for row in rows), max(len(row.completion) for row in rows))
 
 
-def refuse_changes(workspace: Workspace, record: RunRecord, now: manifest.RunManifest) -> None:
-    """Raise ``TrainingProblem`` if resuming ``record`` would train something else than it began."""
+def refuse_changes(workspace: Workspace, record: RunRecord, now: manifest.RunManifest) -> list[str]:
+    """Raise ``TrainingProblem`` if resuming ``record`` would train something else than it began.
+
+    Returns what a person should know where that cannot be told for certain.
+    """
     path = workspace.run_manifest(record.id)
     before = manifest.read(path)
     if before is None:
@@ -184,9 +191,23 @@ def refuse_changes(workspace: Workspace, record: RunRecord, now: manifest.RunMan
             where=str(path),
             cure="Start a new run: train --new.",
         )
+    digested = before.data.encoding is not None
+    if not digested and record.state.data is not None:
+        # version 0.1 kept no digest of the encoded rows; what it counted is in the journal
+        counted = record.state.data
+        known = manifest.EncodingRecord(rows=counted.rows, tokens=counted.tokens, loss_tokens=counted.loss_tokens)
+        before = replace(before, data=replace(before.data, encoding=known))
     changes = manifest.differences(before, now)
     if changes:
         raise TrainingProblem(
             f"the unfinished run {record.id} cannot be resumed exactly: {'; '.join(changes)}.",
             cure="Undo the change to resume it, or start a new run: train --new.",
         )
+    # only rows that spell special tokens were encoded in another way then, and equal counts are no proof for them
+    guarded = now.data.encoding.guarded if now.data.encoding is not None else 0
+    if digested or not guarded:
+        return []
+    return [
+        f"the run {record.id} was begun by an older version that kept no digest of its tokens: "
+        f"{guarded} rows that spell special tokens may be encoded in another way now."
+    ]

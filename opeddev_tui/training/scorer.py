@@ -16,10 +16,12 @@ from opeddev_tui.config import settings as st
 from opeddev_tui.data.rows import Example, parse_grade
 from opeddev_tui.models import generation, memory
 from opeddev_tui.models import losses as evaluation
+from opeddev_tui.models.architectures import batch_form
 from opeddev_tui.models.causal_lm import CausalLM, Tokenizer
-from opeddev_tui.models.chat import ChatEncoder, LeftPadCollator, TokenRow
+from opeddev_tui.models.chat import ChatEncoder
 from opeddev_tui.models.fingerprint import fingerprint
 from opeddev_tui.models.precision import Precision, autocast
+from opeddev_tui.models.token_rows import LeftPadCollator, TokenRow
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus
 
@@ -74,7 +76,7 @@ class Scorer:
     def score(self, epoch: int) -> ev.HoldoutEvaluated:
         """Return the hold-out losses after ``epoch``; recording them is the caller's."""
         self._tell("evaluating", f"{len(self._holdout.rows)} hold-out rows")
-        collate = LeftPadCollator(self._loaded.tokenizer.pad_token_id)
+        collate = LeftPadCollator(self._loaded.tokenizer.pad_token_id, form=batch_form(self._loaded.model))
         pulse = self._now_and_then("evaluating", "hold-out rows")
         began = time.perf_counter()
         sums, tokens = self._within_memory(
@@ -109,6 +111,17 @@ class Scorer:
         """True when every hold-out row has a grade to compare with."""
         return bool(self._holdout.examples) and all(example.grade is not None for example in self._holdout.examples)
 
+    def _prompts(self, examples: Sequence[Example], max_new_tokens: int) -> list[list[int]]:
+        """Return the prompt ids of ``examples``: those of the hold-out's rows, and of own prompts cut the same way."""
+        known = {
+            id(example): row.prompt for example, row in zip(self._holdout.examples, self._holdout.rows, strict=True)
+        }
+        encode = self._loaded.encoder.encode_question
+        return [
+            known[id(example)] if id(example) in known else encode(example.prompt, max_new_tokens)
+            for example in examples
+        ]
+
     def _texts(
         self,
         examples: Sequence[Example],
@@ -117,13 +130,12 @@ class Scorer:
         on_batch: Callable[[int, int], None] | None = None,
         on_tokens: Callable[[list[list[int]], int], None] | None = None,
     ) -> list[str]:
-        prompts = [self._loaded.encoder.encode_prompt(example.prompt) for example in examples]
-        room = self._settings.data.max_length
+        prompts = self._prompts(examples, max_new_tokens)
         ids = self._within_memory(
             lambda batch: generation.generate(
                 self._loaded.model,
                 self._loaded.encoder,
-                [prompt[-room:] for prompt in prompts],
+                prompts,
                 pad_id=self._loaded.tokenizer.pad_token_id,
                 max_new_tokens=max_new_tokens,
                 batch_size=memory.generation_batch(self._settings, batch),

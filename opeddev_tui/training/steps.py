@@ -56,9 +56,11 @@ class Engine(Struct, frozen=True):
         source = str(plan.parent) if plan.parent else loading.source_of(self.workspace.root, settings.model.name)
         tokens = inputs.tokenize(source, settings, data)
         run_id = plan.resume.id if plan.resume else new_run_id(plan.step, plan.batch.name)
-        record = self._record(plan, data, source, run_id)
+        data = msgspec.structs.replace(data, warnings=[*data.warnings, *tokens.notes])
+        record = self._record(plan, data, tokens, source, run_id)
         if plan.resume:
-            inputs.refuse_changes(self.workspace, plan.resume, record)
+            doubts = inputs.refuse_changes(self.workspace, plan.resume, record)
+            data = msgspec.structs.replace(data, warnings=[*data.warnings, *doubts])
         trainer.check_arguments(settings)
         memory = inputs.check_room(self.workspace, settings, source, tokens)
         model = loading.load_model(source, settings.model)
@@ -68,7 +70,9 @@ class Engine(Struct, frozen=True):
         inputs.record_holdout(self.workspace, data)
         return run_id, self._run(plan, RunParts(run_id, source, data, tokens, memory, model), record)
 
-    def _record(self, plan: StepPlan, data: StepData, source: str, run_id: str) -> manifest.RunManifest:
+    def _record(
+        self, plan: StepPlan, data: StepData, tokens: inputs.StepTokens, source: str, run_id: str
+    ) -> manifest.RunManifest:
         return manifest.build(
             self.loaded,
             run=run_id,
@@ -81,7 +85,7 @@ class Engine(Struct, frozen=True):
                 "revision": loading.commit_of(source, self.loaded.settings.model),
             },
             parent=self.workspace.named(str(plan.parent)) if plan.parent else None,
-            data=data.describe(self.workspace),
+            data={**data.describe(self.workspace), "encoding": tokens.describe()},
         )
 
     def _run(self, plan: StepPlan, parts: RunParts, record: manifest.RunManifest) -> bool:
@@ -142,17 +146,25 @@ def _watched(bus: Bus, run: Run) -> bool:
     try:
         return run.execute() is Ending.FINISHED
     except Problem as problem:
-        _record_failure(bus, problem.kind, str(problem), resumable=problem.kind != "non-finite")
+        resumable = problem.kind != "non-finite"
+        again = resumable and problem.kind not in ("settings", "data", "model")
+        _record_failure(bus, problem.kind, str(problem), resumable=resumable, again=again)
         raise
     except BaseException as error:
         # a bug or a dying process: the journal must say so before it goes its way
         _LOG.exception("the training ended with an error")
-        _record_failure(bus, "bug", f"{type(error).__name__}: {error}", resumable=True)
+        _record_failure(bus, "bug", f"{type(error).__name__}: {error}", resumable=True, again=not _repeats(error))
         raise
 
 
-def _record_failure(bus: Bus, kind: str, message: str, *, resumable: bool) -> None:
-    event = ev.RunFailed(kind=kind, message=message, resumable=resumable)
+def _repeats(error: BaseException) -> bool:
+    """True for errors of code and data, which come again; a machine's errors and a person's interruptions need not."""
+    machine = isinstance(error, OSError | MemoryError | RuntimeError)
+    return isinstance(error, Exception) and (not machine or isinstance(error, RecursionError | NotImplementedError))
+
+
+def _record_failure(bus: Bus, kind: str, message: str, *, resumable: bool, again: bool) -> None:
+    event = ev.RunFailed(kind=kind, message=message, resumable=resumable, again=again)
     try:
         bus.emit(event)
     except Problem as problem:

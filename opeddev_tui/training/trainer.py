@@ -22,9 +22,10 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from opeddev_tui.config import settings as st
 from opeddev_tui.errors import SettingsProblem, TrainingProblem
 from opeddev_tui.files import storage_errors, unwritable
+from opeddev_tui.models.architectures import batch_form
 from opeddev_tui.models.causal_lm import CausalLM, Tokenizer
-from opeddev_tui.models.chat import LeftPadCollator, TokenRow
 from opeddev_tui.models.precision import Precision, resolve_precision
+from opeddev_tui.models.token_rows import LeftPadCollator, TokenRow, weighted_loss
 from opeddev_tui.runs.events import Progress, finite
 from opeddev_tui.training.sampler import LikeLengthSampler
 
@@ -112,6 +113,13 @@ class StepTrainer(Trainer):
             raise NonFiniteLoss(self.state.global_step + 1, float(loss))
         return loss
 
+    def compute_loss(self, model: Any, inputs: Any, *_: Any, num_items_in_batch: Any = None, **__: Any) -> Any:
+        """Return the loss of a batch; rows of a weight other than 1 count by their weight."""
+        if "weights" not in inputs:
+            return super().compute_loss(model, inputs, num_items_in_batch=num_items_in_batch)
+        weights, labels = inputs.pop("weights"), inputs.pop("labels")
+        return weighted_loss(model(**inputs).logits, labels, weights, num_items_in_batch)
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Save, unless the weights are not numbers; a disk that does not take it is told as that."""
         if not all(bool(torch.isfinite(weight).all()) for weight in model.parameters()):
@@ -142,9 +150,8 @@ class HooksCallback(TrainerCallback):
         self.steps_per_epoch = steps_per_epoch
         self._hooks = hooks
         self._cut_short = False
-        self._began = 0.0
+        self._began = self._epoch_seconds = 0.0
         self._epoch_rows: list[int] = []
-        self._epoch_seconds = 0.0
         self._told = 0  # how many of the epoch's rows the hooks know
         self._told_step = 0
         self._window = [0.0, 0.0, 0.0]  # rows, tokens, seconds since the last logged point
@@ -280,14 +287,13 @@ def train(
     resume: Path | None = None,
 ) -> None:
     """Train ``model`` on ``rows`` until the hooks say stop or the maximum of epochs is reached."""
-    bridge = HooksCallback(hooks, plan.steps_per_epoch(len(rows)))
     trainer = StepTrainer(
         hooks=hooks,
-        bridge=bridge,
+        bridge=HooksCallback(hooks, plan.steps_per_epoch(len(rows))),
         rows=rows,
         model=model,
         args=training_arguments(plan, settings, precision),
-        data_collator=LeftPadCollator(tokenizer.pad_token_id, with_rows=True),
+        data_collator=LeftPadCollator(tokenizer.pad_token_id, with_rows=True, form=batch_form(model)),
         processing_class=tokenizer,
     )
     trainer.train(resume_from_checkpoint=str(resume) if resume is not None else None)

@@ -429,6 +429,8 @@ def test_a_bug_is_recorded_and_the_run_can_be_resumed(workspace_factory: Make, m
     failure = states(root)[0].failure
     assert failure is not None
     assert (failure.kind, failure.message, failure.resumable) == ("bug", "ZeroDivisionError: a bug", True)
+    # the same code would fail in the same way: the run is kept, but no key offers to try again
+    assert not failure.again
     train(root)
     undisturbed = workspace_factory()
     train(undisturbed)

@@ -55,3 +55,12 @@ def test_nothing_resumes_one_that_did_not_end_well(end: tuple[ev.AnyEvent, ...],
     assert [offer.label for offer in found.offers] == ["Next step"]
     assert not needs_recovery(state, alive=False)
     assert needs_recovery(reduce(run_events(0, [2.0, 1.5], finished=False)), alive=False)
+
+
+@pytest.mark.parametrize(("again", "offers"), [(True, ["Try again"]), (False, [])])
+def test_trying_again_is_offered_where_it_can_help(again: bool, offers: list[str]) -> None:
+    state = reduce(run_events(0, [2.0, 1.5], finished=False))
+    state.apply(ev.RunFailed(kind="bug", message="a bug", again=again))
+    found = told(state)
+    assert found.headline == "The training failed"
+    assert [offer.label for offer in found.offers] == offers

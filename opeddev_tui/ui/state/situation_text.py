@@ -193,7 +193,7 @@ def _failed(view: View) -> Situation:
     failure = view.state.failure
     cause = view.trouble or (failure.message if failure else "Unknown cause.")
     told = tuple(clean_line(line) for line in cause.splitlines() if line.strip())[:3]
-    resumable = failure.resumable if failure is not None else view.next_batch is not None
+    resumable = failure.resumable and failure.again if failure is not None else view.next_batch is not None
     offers = (Action("start", "t", "Try again", "from the last verified checkpoint"),) if resumable else ()
     return Situation("failed", "The training failed", (*told, "The log (4) has the whole story."), offers)
 
