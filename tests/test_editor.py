@@ -196,9 +196,14 @@ def test_nano(desk: Desk) -> None:
     terminal.press("from nano")
     until(lambda: terminal.shows("from nano"))
     terminal.press("\x03")
-    until(lambda: terminal.shows("ine 1/"), 10, f"Ctrl+C is a key of nano: {terminal.lines()}")
+    until(lambda: terminal.shows("col 10/10"), 10, f"Ctrl+C is a key of nano: {terminal.lines()}")
     terminal.resize(110, 35)
-    terminal.press("\x0f\r\x18")
+    until(lambda: "^X" in terminal.lines()[-1], 10, "nano draws itself anew")
+    terminal.press("\x0f")
+    until(lambda: terminal.shows("File Name to Write"), 10)
+    terminal.press("\r")
+    until(lambda: terminal.shows("Wrote 1 line"), 10)
+    terminal.press("\x18")
     until(lambda: terminal.shows("from nano") and terminal.shows("Keep"), 10)
 
 
