@@ -79,9 +79,8 @@ class Announcer:
             self._write(sequence(notice, os.environ))
 
     def _write(self, text: str) -> None:
-        # a crashed screen has no driver
-        if self._app._driver is not None and text:
-            self._app._driver.write(text)
+        if text:
+            self._app.write_to_terminal(text)
 
 
 def title_of(view: View, kind: Kind) -> str:
