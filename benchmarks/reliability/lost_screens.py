@@ -36,7 +36,9 @@ from opeddev_tui.workspace import lock_holder
 
 # the targets: seconds without a step, and share of a core
 LONGEST_PAUSE, MOST_CPU = 0.5, 0.05
-# one epoch of half a minute, then a question; the model learns too little to end its texts early: they are seen growing
+# rows of the one epoch: a terminal that stops reading is noticed late
+ROWS = {"stops-reading": 3000}
+# one epoch, then a question; the model learns too little to end its texts early: they are seen growing
 SETTINGS = {
     "training.per_device_train_batch_size": 1,
     "training.num_train_epochs": 1,
@@ -102,14 +104,15 @@ def _torchs(pid: int, tid: int) -> bool:
 
 
 @contextlib.contextmanager
-def training(model: Path, in_tmux: bool) -> Iterator[Case]:
+def training(model: Path, fault: str) -> Iterator[Case]:
     """Give the app, training in a terminal or in a tmux; everything ends with the block."""
     folder = Path(tempfile.mkdtemp(prefix="lost-"))
-    place = Place(helpers.make_workspace(folder / "workspace", model, rows=3000, holdout=4, settings=SETTINGS))
+    rows = ROWS.get(fault, 1500)
+    place = Place(helpers.make_workspace(folder / "workspace", model, rows=rows, holdout=4, settings=SETTINGS))
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         stack.callback(place.close)
-        if in_tmux:
+        if fault == "tmux":
             tmux = stack.enter_context(Tmux(folder))
             names = [name for name in ("HOME", "HF_HUB_OFFLINE", "PYTHONPATH") if name in os.environ]
             tmux.start(" ".join([*PROGRAM, str(place.root)]), **{name: os.environ[name] for name in names})
@@ -131,7 +134,7 @@ def training(model: Path, in_tmux: bool) -> Iterator[Case]:
 
 def once(model: Path, fault: str, seconds: float) -> Figures:
     """Lose the screen, and watch, decide and end from another one; raise ``AssertionError`` if that cannot be."""
-    with training(model, fault == "tmux") as case:
+    with training(model, fault) as case:
         place, began = case.place, time.time()
         time.sleep(2.0)
         lost_at = time.time()
