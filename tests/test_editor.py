@@ -144,6 +144,17 @@ def test_the_terminal_is_closed_while_the_editor_has_it(desk: Desk) -> None:
     until(lambda: second.shows("Epoch 2 of"), 20)
 
 
+def test_a_hang_up_signal_while_the_editor_has_the_terminal_ends_the_editor(desk: Desk) -> None:
+    terminal, process = desk.writing()
+    pid = lock_holder(desk.workspace)
+    assert pid is not None
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(60) == 129
+    assert not editors(desk)
+    assert terminal.attributes() == modes()
+    assert not gone(pid)
+
+
 def test_the_app_is_killed_while_the_editor_has_the_terminal(desk: Desk) -> None:
     terminal, process = desk.writing()
     pid = lock_holder(desk.workspace)
