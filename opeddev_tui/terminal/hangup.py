@@ -225,6 +225,8 @@ class HangupDriver(LinuxDriver):
         """Take the terminal for lost."""
         if self._tty is not None:
             self._tty.lose(reason)
+        else:
+            self.send_message(TerminalLost(reason))  # lent to another program
 
     def write(self, data: str) -> None:
         """Write to the terminal, or to nobody."""

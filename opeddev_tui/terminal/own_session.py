@@ -86,7 +86,7 @@ class Owner:
 
         done = asyncio.Event()
         self._on_edited = done.set
-        self._send(f"edit {json.dumps([os.getcwd(), *command])}")
+        self._send(f"edit {json.dumps([*command])}")
         try:
             await done.wait()
         except asyncio.CancelledError:
@@ -217,15 +217,15 @@ class _Parent:
                 self._end_editor()
         return bool(data)
 
-    def _edit(self, words: Sequence[str]) -> None:
+    def _edit(self, command: Sequence[str]) -> None:
         pid = os.fork()
         if pid == 0:
-            self._become(*words)
+            self._become(command)
         self._editor = pid
         # here and in the new process: whichever comes first
         self._give_foreground(pid)
 
-    def _become(self, folder: str, *command: str) -> None:
+    def _become(self, command: Sequence[str]) -> None:
         """Turn this new process into the editor: first in its own group, with the signals as a shell gives them."""
         try:
             signal.set_wakeup_fd(-1)
@@ -234,8 +234,7 @@ class _Parent:
                 signal.signal(number, signal.SIG_DFL)
             for standard in (0, 1, 2):
                 os.dup2(self._terminal, standard)
-            os.chdir(folder)
-            os.execvp(command[0], command)
+            os.execvp(command[0], list(command))
         except OSError as error:
             write_now(self._terminal, f"{command[0]}: {error.strerror}\r\n")
         finally:

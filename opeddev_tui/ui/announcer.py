@@ -76,10 +76,8 @@ class Announcer:
             self._write(sequence(notice, os.environ))
 
     def _write(self, text: str) -> None:
-        # a crashed screen has no driver
-        terminal = self._shell.terminal
-        if terminal is not None and text:
-            terminal.write(text)
+        if text:
+            self._shell.write_to_terminal(text)
 
 
 def title_of(view: View, kind: Kind) -> str:

@@ -6,15 +6,13 @@ training stack is imported here: the first frame comes first.
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
-from textual._compositor import CompositorUpdate
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.driver import Driver
 from textual.screen import Screen
@@ -24,9 +22,8 @@ from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.launch import Runner
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.runs.events import AnyEvent, Choice, HardwareSampled, Progress
-from opeddev_tui.terminal.ascii_fallback import ascii_only
-from opeddev_tui.terminal.cell_diff import ShownCells
-from opeddev_tui.terminal.hangup import TerminalLost, TerminalUnknown
+from opeddev_tui.terminal.app import TerminalApp
+from opeddev_tui.terminal.own_session import Owner
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.announcer import Announcer
 from opeddev_tui.ui.keys import GLOBAL, bindings
@@ -37,18 +34,16 @@ from opeddev_tui.ui.state.training_thread import TrainingThread
 from opeddev_tui.ui.tasks.workspace import CrashFound, WorkspaceTasks
 from opeddev_tui.ui.themes import put_in_place
 
-_LOG = logging.getLogger(__name__)
 # seconds between two looks into the queue, and between two drawings where nothing but time has passed
 TICK = 0.08
 IDLE_DRAW = 1.0
-SWITCH_SECONDS = 0.01
 # ticks between two drawings while there is only progress: few bytes on a slow line, and the training is not held up
 PROGRESS_TICKS = 8
 # events that are drawn with the next picture: they come several times a second
 _MEASURES = (Progress, HardwareSampled)
 
 
-class OpeddevApp(App[str]):
+class OpeddevApp(TerminalApp):
     """The app. Its result says how it was left: "quit", "detach" (training goes on), "lost" (no terminal), "demo"."""
 
     TITLE = "opeddev-tui"
@@ -69,10 +64,10 @@ class OpeddevApp(App[str]):
         runner: Runner = launch.train,
         live: TrainingThread | None = None,
         driver_class: type[Driver] | None = None,
+        owner: Owner | None = None,
         on_ready: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(driver_class=driver_class)
-        self.shown_cells = ShownCells(ascii_only=ascii_only())
+        super().__init__(driver_class=driver_class, owner=owner)
         self.set_class("NO_COLOR" in os.environ, "-no-colour", update=False)
         self._on_ready = on_ready
         self.loaded = loaded
@@ -88,36 +83,12 @@ class OpeddevApp(App[str]):
         self._undrawn = 0
         self._remembered_theme = loaded.settings.ui.theme
         self.failed_themes, self.missing_theme = put_in_place(self, root, self._remembered_theme)
-        self._refresh_truecolor_filter(self.ansi_theme)
-
-    def _display(self, screen: Screen[Any], renderable: Any) -> None:
-        """Send a picture, without the cells that the terminal shows already."""
-        if isinstance(renderable, CompositorUpdate) and not self.is_headless:
-            renderable = self.shown_cells.only_changes(renderable, (self.size.width, self.size.height))
-        super()._display(screen, renderable)
-
-    def delay_update(self, delay: float = 0.05) -> None:
-        """Wait less than Textual before another screen is drawn: unchanged cells cost nothing here."""
-        super().delay_update(min(delay, SWITCH_SECONDS))
-
-    def on_resize(self) -> None:
-        """A terminal that changed its size shows nobody knows what."""
-        self.shown_cells.forget()
-
-    def on_terminal_unknown(self, _message: TerminalUnknown) -> None:
-        """The terminal did not take everything that was sent."""
-        self.action_redraw()
-
-    def on_terminal_lost(self, message: TerminalLost) -> None:
-        """Close the screen: there is nobody to see it. A training goes on."""
-        _LOG.info("the terminal is lost: %s", message.reason)
-        self.exit("lost")
+        self.match_colours()
 
     def action_redraw(self) -> None:
-        """Draw everything again, for a terminal that something else wrote to."""
-        self.shown_cells.forget()
+        """Draw everything again, the window's title too."""
         self.announcer.forget()
-        self.screen.refresh(layout=True)
+        super().action_redraw()
 
     def on_mount(self) -> None:
         """Begin to look at the training and to read the workspace, after the first frame."""
@@ -180,11 +151,6 @@ class OpeddevApp(App[str]):
         """Show a notice; its text may come from anywhere."""
         level = cast("Any", severity)
         self.notify(clean_line(text, max_chars=300), severity=level, markup=False, timeout=6)
-
-    @property
-    def terminal(self) -> Driver | None:
-        """What writes to the terminal; None after the screen has failed."""
-        return self._driver
 
     def announce(self, events: Iterable[AnyEvent]) -> None:
         """Notify a person of those of ``events`` that are worth it."""
@@ -286,10 +252,6 @@ class OpeddevApp(App[str]):
             self._leaving = True
             self.live.stop("stopped by the person on quitting")
             self.tell("Saving, then leaving …")
-
-    async def lend_terminal(self, command: list[str]) -> bool:  # noqa: ARG002 - for those who have one to lend
-        """Have ``command`` run in the terminal; False where that cannot be."""
-        return False
 
     def _remember_theme(self, name: str) -> None:
         if name != self._remembered_theme and self.session.has_workspace and not self.session.read_only:

@@ -20,7 +20,7 @@ from opeddev_tui.launch import Runner
 from opeddev_tui.runs import log as logs
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.terminal.event_loop import new_event_loop
-from opeddev_tui.terminal.hangup import HangupDriver, TerminalLost
+from opeddev_tui.terminal.hangup import HangupDriver
 from opeddev_tui.terminal.output import OutputGuard, output_guard
 from opeddev_tui.terminal.own_session import Owner, first_terminal
 from opeddev_tui.terminal.signals import Received, received
@@ -55,63 +55,43 @@ def run_app(
             "the app needs a terminal.", cure="Without one: opeddev-tui train, or opeddev-tui train --detach."
         )
     if root is None:
-        alone = OpeddevApp(None, loaded, driver_class=HangupDriver)
+        alone = OpeddevApp(None, loaded, driver_class=HangupDriver, owner=owner)
         result = alone.run()
+        if alone.failure is not None:
+            raise alone.failure
         return DEMO if result == "demo" else alone.return_code or 0
-    house = AppProcess(Workspace(root, loaded.settings.paths), loaded, TrainingThread(runner), owner)
-    return house.run(run=run, start=start, read_only=read_only)
+    process = AppProcess(Workspace(root, loaded.settings.paths), loaded, TrainingThread(runner), owner)
+    return process.run(run=run, start=start, read_only=read_only)
 
 
 class LastingApp(OpeddevApp):
-    """The app with what its process knows: signals, and the owner of the terminal."""
+    """The app with what its process knows: the signals that came."""
 
-    def __init__(self, house: AppProcess, **arguments: Any) -> None:
-        super().__init__(house.workspace.root, house.loaded, live=house.live, driver_class=HangupDriver, **arguments)
-        self._process = house
+    def __init__(self, process: AppProcess, **arguments: Any) -> None:
+        super().__init__(
+            process.workspace.root,
+            process.loaded,
+            live=process.live,
+            driver_class=HangupDriver,
+            owner=process.owner,
+            **arguments,
+        )
+        self._own_process = process
         self._signal_told = False
 
-    @property
-    def failure(self) -> Exception | None:
-        """What ended the app, None if it was left."""
-        return self._exception
-
     def on_mount(self) -> None:
-        """Look now and then whether a signal came; without the terminal's owner there is no terminal."""
+        """Look now and then whether a signal came."""
         self.set_interval(_LOOK, self._look)
-        if self._process.owner is not None:
-            self._process.owner.listen(lambda: self.on_terminal_lost(TerminalLost("its owner has died")))
 
     def _look(self) -> None:
-        received = self._process.signals
+        received = self._own_process.signals
         if received is None or received.number is None:
             return
-        if not self._process.live.running:
+        if not self._own_process.live.running:
             self.exit("quit")
         elif not self._signal_told:
             self._signal_told = True
             self.tell(f"{received.name}: saving, then leaving; a second one leaves at once.")
-
-    def give_terminal_back(self) -> None:
-        """Restore the terminal now, from a signal handler."""
-        if self._driver is not None:
-            self._driver.stop_application_mode()
-
-    async def lend_terminal(self, command: list[str]) -> bool:
-        """Have ``command`` run in the terminal by its owner, the screen away meanwhile; False where there is none."""
-        driver, owner = self._driver, self._process.owner
-        if owner is None or not isinstance(driver, HangupDriver):
-            return False
-        driver.suspend_application_mode()
-        try:
-            await owner.edit(command)
-        finally:
-            driver.resume_application_mode()
-            self.action_redraw()
-        return True
-
-    def _fatal_error(self) -> None:
-        # Textual would print all local variables; the plain traceback goes to the log
-        self._close_messages_no_wait()
 
 
 class AppProcess:

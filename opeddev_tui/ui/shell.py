@@ -5,10 +5,9 @@ They take a ``Shell`` instead of the app itself: nothing below the app imports i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from textual.driver import Driver
 from textual.message import Message
 from textual.screen import Screen
 
@@ -52,9 +51,8 @@ class Shell(Protocol):
     def disk(self) -> Disk:
         """The tasks that read and write the workspace."""
 
-    @property
-    def terminal(self) -> Driver | None:
-        """What writes to the terminal; None after the screen has failed."""
+    def write_to_terminal(self, text: str) -> None:
+        """Write control sequences between two pictures; an app without a terminal writes nothing."""
 
     def tell(self, text: str, *, severity: str = ...) -> None:
         """Show a short message."""
@@ -100,7 +98,7 @@ class Shell(Protocol):
     def run_demo(self) -> None:
         """Leave for the demo."""
 
-    async def lend_terminal(self, command: list[str]) -> bool:
+    async def lend_terminal(self, command: Sequence[str]) -> bool:
         """Have ``command`` run in the terminal, the screen away meanwhile; False where that cannot be."""
 
     def back_to_live(self) -> None:

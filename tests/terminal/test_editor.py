@@ -144,6 +144,17 @@ def test_the_terminal_is_closed_while_the_editor_has_it(desk: Desk) -> None:
     until(lambda: second.shows("Epoch 2 of"), 20)
 
 
+def test_a_hang_up_signal_while_the_editor_has_the_terminal_ends_the_editor(desk: Desk) -> None:
+    terminal, process = desk.writing()
+    pid = lock_holder(desk.workspace)
+    assert pid is not None
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(60) == 129
+    assert not editors(desk)
+    assert terminal.attributes() == modes()
+    assert not gone(pid)
+
+
 def test_the_app_is_killed_while_the_editor_has_the_terminal(desk: Desk) -> None:
     terminal, process = desk.writing()
     pid = lock_holder(desk.workspace)
@@ -196,9 +207,14 @@ def test_nano(desk: Desk) -> None:
     terminal.press("from nano")
     until(lambda: terminal.shows("from nano"))
     terminal.press("\x03")
-    until(lambda: terminal.shows("ine 1/"), 10, f"Ctrl+C is a key of nano: {terminal.lines()}")
+    until(lambda: terminal.shows("col 10/10"), 10, f"Ctrl+C is a key of nano: {terminal.lines()}")
     terminal.resize(110, 35)
-    terminal.press("\x0f\r\x18")
+    until(lambda: "^X" in terminal.lines()[-1], 10, "nano draws itself anew")
+    terminal.press("\x0f")
+    until(lambda: terminal.shows("File Name to Write"), 10)
+    terminal.press("\r")
+    until(lambda: terminal.shows("Wrote 1 line"), 10)
+    terminal.press("\x18")
     until(lambda: terminal.shows("from nano") and terminal.shows("Keep"), 10)
 
 

@@ -19,7 +19,7 @@ from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.launch import Runner
 from opeddev_tui.notices.terminal import title_sequence
 from opeddev_tui.runs import events as ev
-from opeddev_tui.runs.control import Control, Decide, StepRequest
+from opeddev_tui.runs.control import Control, StepRequest
 from opeddev_tui.runs.events import Sink
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.screens.quit import QuitScreen
@@ -65,15 +65,15 @@ async def test_notices_and_title_from_inside_the_app(tmp_path: Path, monkeypatch
         await until(pilot, lambda: "waits for your decision" in app.announcer._title)
         assert text_of(written).count("\x1b]9;opeddev step 1 (batch_100_01): epoch 1 waits for your decision: ") == 1
         assert f"\x1b]2;opeddev step 1 (batch_100_01): waits for your decision{ST}" in text_of(written)
-        app.live.request(Decide(epoch=1, choice="stop"))
+        await pilot.press("s")
         await until(pilot, lambda: "]2;opeddev step 1 (batch_100_01): done" in text_of(written))
         assert text_of(written).count("\x1b]9;opeddev step 1 (batch_100_01): done: 1 epochs") == 1
         assert {thread for _, thread in written} == {threading.get_ident()}
         # the stop asks for an observation: its screen is whole before the test goes
         await until(pilot, lambda: app.screen.is_mounted and app.screen.query(TextArea))
-        # another terminal: its window gets the title too
+        # something else wrote to the terminal: the title is written again too
         written.clear()
-        app.forget_terminal()
+        app.action_redraw()
         app.show_now()
         assert "]2;opeddev step 1 (batch_100_01): done" in text_of(written)
 
