@@ -65,7 +65,8 @@ def build_demo_set(seed: int = 42) -> DemoSet:
     training = _compose(read_templates("training"), BATCHES * ROWS_PER_BATCH, draw)
     batches = [training[start : start + ROWS_PER_BATCH] for start in range(0, len(training), ROWS_PER_BATCH)]
     holdout = _compose(read_templates("holdout"), HOLDOUT_ROWS, draw)
-    return DemoSet(training=tuple(_shuffled(batch, draw) for batch in batches), holdout=_shuffled(holdout, draw))
+    shuffled = [tuple(draw.sample(rows, len(rows))) for rows in (*batches, holdout)]
+    return DemoSet(training=tuple(shuffled[:-1]), holdout=shuffled[-1])
 
 
 def write_dataset(workspace: Path, paths: Paths, seed: int = 42) -> None:
@@ -81,10 +82,6 @@ def write_dataset(workspace: Path, paths: Paths, seed: int = 42) -> None:
 
 def _write(path: Path, rows: Sequence[DemoRow]) -> None:
     write_atomic(path, "".join(json.dumps(one.row(), ensure_ascii=False) + "\n" for one in rows).encode())
-
-
-def _shuffled(rows: Sequence[DemoRow], draw: random.Random) -> tuple[DemoRow, ...]:
-    return tuple(draw.sample(rows, len(rows)))
 
 
 def _compose(templates: Mapping[str, Sequence[Template]], count: int, draw: random.Random) -> list[DemoRow]:

@@ -41,7 +41,8 @@ def plan_step(
     batch = batches[step]
     unfinished = _unfinished(records, step)
     if unfinished is not None and not request.new and not request.start_from:
-        return StepPlan(step, batch, _recorded_parent(workspace, unfinished), unfinished)
+        began_from = unfinished.state.begun.parent
+        return StepPlan(step, batch, Path(workspace.located(began_from)) if began_from else None, unfinished)
     parent, warnings = _parent(workspace, request.start_from or start_from, step, done)
     return StepPlan(step, batch, parent, None, tuple(warnings), request.repeats)
 
@@ -68,11 +69,6 @@ def _unfinished(records: list[RunRecord], step: int) -> RunRecord | None:
         return None
     failure = newest.state.failure
     return newest if failure is None or failure.resumable else None
-
-
-def _recorded_parent(workspace: Workspace, record: RunRecord) -> Path | None:
-    parent = record.state.begun.parent
-    return Path(workspace.located(parent)) if parent else None
 
 
 def _parent(

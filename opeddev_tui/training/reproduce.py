@@ -5,7 +5,7 @@ from must be the same to the byte; must not train anything else.
 """
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -133,20 +133,15 @@ def _settings(run: str, before: RunManifest, loaded: LoadedSettings) -> tuple[Lo
         )
     resolved = resolve([Layer(f"the record of run {run}", tables)])
     differences = [
-        f"{name} did not exist then and has its default"
-        for name in known_keys()
-        if name.partition(".")[0] not in _PRESENT_SECTIONS and not _has(tables, name)
+        f"{section}.{key} did not exist then and has its default"
+        for section, key in (name.split(".") for name in known_keys())
+        if section not in _PRESENT_SECTIONS and key not in tables.get(section, {})
     ]
     present = {name: getattr(loaded.settings, name) for name in _PRESENT_SECTIONS}
     # nobody is asked: the recorded decisions are repeated
     early_stop = replace(resolved.settings.early_stop, policy="rule")
     settings = replace(resolved.settings, **present, early_stop=early_stop)
     return LoadedSettings(settings, resolved.origins), differences
-
-
-def _has(tables: Mapping[str, Mapping[str, Any]], name: str) -> bool:
-    section, _, key = name.partition(".")
-    return key in tables.get(section, {})
 
 
 def _with(loaded: LoadedSettings, section: str, **values: Any) -> LoadedSettings:

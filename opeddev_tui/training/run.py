@@ -59,26 +59,22 @@ class Run:
         self._precision = resolve_precision(settings.model.precision)
         self._files = RunFiles(
             checkpoints=workspace.checkpoints(parts.id),
-            metrics_csv=_metrics_csv(workspace, self._started),
+            metrics_csv=_metrics_csv(workspace, bus.state.begun),
             observations=workspace.path(workspace.paths.observations),
             pinned=lambda: catalog.pinned_folders(workspace, parts.id),
         )
         self._plan = self._first_plan()
 
-    @property
-    def _started(self) -> ev.RunStarted:
-        return self._bus.state.begun
-
     def _first_plan(self) -> trainer.Plan:
-        training_settings, lora = self._settings.training, self._settings.lora
-        rate = training_settings.resume_learning_rate if self._started.parent else training_settings.learning_rate
+        training_settings, lora, started = self._settings.training, self._settings.lora, self._bus.state.begun
+        rate = training_settings.resume_learning_rate if started.parent else training_settings.learning_rate
         retries = self._bus.state.retries
         return trainer.Plan(
             output=self._files.checkpoints,
             batch_size=retries[-1].batch_size if retries else training_settings.per_device_train_batch_size,
             accumulation=retries[-1].accumulation if retries else training_settings.gradient_accumulation_steps,
             learning_rate=lora.learning_rate if lora.enabled else rate,
-            max_epochs=self._started.max_epochs,
+            max_epochs=started.max_epochs,
         )
 
     def execute(self) -> bool:

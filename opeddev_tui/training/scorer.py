@@ -48,11 +48,6 @@ class ModelInUse(Struct, frozen=True):
     encoder: ChatEncoder
     precision: Precision
 
-    @property
-    def device(self) -> torch.device:
-        """The device of the model's first weights, where inputs go."""
-        return next(self.model.parameters()).device
-
 
 class Scorer:
     """Scores one model on one hold-out; progress goes to ``bus``.
@@ -96,9 +91,10 @@ class Scorer:
 
     def _within_memory(self, work: Callable[[int], Any]) -> Any:
         """Return ``work(batch size)``, run in the training's precision; halve the batch after each out-of-memory."""
+        device = next(self._loaded.model.parameters()).device
         while True:
             try:
-                with autocast(self._loaded.precision, self._loaded.device):
+                with autocast(self._loaded.precision, device):
                     return work(self._eval_batch)
             except torch.OutOfMemoryError:
                 if self._eval_batch == 1:

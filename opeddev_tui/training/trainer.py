@@ -62,10 +62,9 @@ class StepTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:  # noqa: ARG002 - the Trainer's signature
         group = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        return SimilarLengthSampler([row.length for row in self._rows], group, self.args.seed, self._epoch_number)
-
-    def _epoch_number(self) -> int:
-        return int(self.state.global_step // self._callback.steps_per_epoch)
+        lengths = [row.length for row in self._rows]
+        per_epoch = self._callback.steps_per_epoch
+        return SimilarLengthSampler(lengths, group, self.args.seed, lambda: self.state.global_step // per_epoch)
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         """Train on one batch; raises ``NonFiniteLoss`` at the first loss that is not a finite number."""
