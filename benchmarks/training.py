@@ -60,7 +60,7 @@ def one_side(options: argparse.Namespace) -> dict[str, Any]:
     from transformers import PrinterCallback, Trainer, TrainerCallback
 
     from opeddev_tui.models.token_rows import LeftPadCollator, TokenRow
-    from opeddev_tui.training.sampler import LikeLengthSampler
+    from opeddev_tui.training.sampler import SimilarLengthSampler
 
     torch.set_num_threads(options.threads)
     rows = make_rows(options.steps * options.batch, options.length, options.completion)
@@ -88,7 +88,7 @@ def one_side(options: argparse.Namespace) -> dict[str, Any]:
 
         def _get_train_sampler(self, *_: Any) -> Any:
             lengths = [len(prompt) + len(completion) for prompt, completion in rows]
-            return LikeLengthSampler(lengths, options.batch, 1, lambda: 0)
+            return SimilarLengthSampler(lengths, options.batch, 1, lambda: 0)
 
     dataset: list[Any] = [
         TokenRow(index, prompt, completion) if ours else {"prompt": prompt, "completion": completion}

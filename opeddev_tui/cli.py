@@ -1,6 +1,7 @@
-"""Owns the command line: the parser, lazy imports of what a command needs, problems as one clear sentence.
+"""The command line: the parser, exit codes, and problems printed as one sentence.
 
-A command is a module in ``opeddev_tui.commands`` with ``add(parser)`` and ``run(options) -> exit code``.
+A command is a module in ``opeddev_tui.commands`` with ``add(parser)`` and ``run(options) -> exit code``. Must import
+only the module of the command that runs, so that the app opens quickly.
 """
 
 import argparse
@@ -14,24 +15,24 @@ from opeddev_tui import __version__
 from opeddev_tui.errors import Problem
 from opeddev_tui.text import clean
 
-# name: (module, one line of help); the order is that of the help
+# name: (module, one line of help), in the order of the help
 COMMANDS: dict[str, tuple[str, str]] = {
-    "open": ("open", "open the app on a workspace (also without the word: opeddev-tui [WORKSPACE])"),
+    "open": ("open", "open the app on a workspace (the same as opeddev-tui [WORKSPACE]); --run replays a recorded run"),
     "demo": ("demo", "make a small workspace with data and a toy model, and train it"),
-    "init": ("init", "make a workspace"),
+    "init": ("init", "make a workspace: its folders and a config.toml with every setting"),
     "check": ("check", "read every batch and the hold-out, print an inventory and every problem"),
-    "train": ("train", "train a step without the app"),
+    "train": ("train", "train a step without the app; --detach: in a process of its own that outlives the login"),
     "attach": ("open", "follow and control a running training: the same as open; --view only looks"),
     "decide": ("decide", "answer the question of a training that waits: continue or stop"),
     "checkpoints": ("checkpoints", "list, show, verify, compare, pin, prune, export and try checkpoints"),
     "status": ("status", "what is trained, what is running, what comes next"),
     "note": ("note", "keep an observation on a run, in logs/observations.md and in its journal"),
-    "plot": ("plot", "draw loss curves, hold-out over data-set size and examples, PNG and SVG"),
-    "report": ("report", "write one HTML page and a Markdown file with everything that was found"),
-    "repeat": ("repeat", "train a recorded run again and compare the weights"),
-    "notify": ("notify", "try the notices to the terminal and to services"),
-    "export-logs": ("export_logs", "write the numbers of all runs for other viewers"),
-    "doctor": ("doctor", "versions, devices, disk, and which precision will be used"),
+    "plot": ("plot", "draw loss curves, hold-out loss over data-set size and examples, as PNG and SVG"),
+    "report": ("report", "write one self-contained HTML page and a Markdown file with all results"),
+    "repeat": ("repeat", "train a recorded run again from its manifest, say what differs and compare the weights"),
+    "notify": ("notify", "send a test notice to the terminal and, through Apprise, to services"),
+    "export-logs": ("export_logs", "write the numbers of all runs as TensorBoard event files or JSONL"),
+    "doctor": ("doctor", "print versions, devices, free disk space, and which precision will be used and why"),
 }
 
 EXIT_CODES = """\
@@ -43,19 +44,19 @@ exit codes:
   4  the disk or a checkpoint
 """
 
-# before torch, tokenizers and the hub client are imported; a person's own values stay
+# set before torch, tokenizers, the hub client and Textual are imported; values that a person has set are kept
 ENVIRONMENT = {
-    "OMP_WAIT_POLICY": "passive",  # waiting threads must not take the screen's core
+    "OMP_WAIT_POLICY": "passive",  # threads that wait must not use the core that the screen needs
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    "TEXTUAL_FPS": "120",  # a key waits for the next picture; without a change there is none
-    "TEXTUAL_ANIMATIONS": "none",  # a slow line carries where something is, not its way there
+    "TEXTUAL_FPS": "120",  # the answer to a key is drawn with the next frame; without changes none is drawn
+    "TEXTUAL_ANIMATIONS": "none",  # each frame of an animation has to pass through the SSH connection
 }
 
 
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
-    """Return the parser; only the module of ``command`` is imported, all of them without one."""
+    """Return the parser; only the module of ``command`` is imported, or every command's if it is None."""
     parser = argparse.ArgumentParser(
         prog="opeddev-tui",
         description="Fine-tune a small language model to grade web-development code, step by step.",
@@ -78,7 +79,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
 
 
 def _with_command(arguments: Sequence[str]) -> list[str]:
-    """Put the word ``open`` before what is no command and no question about the program itself."""
+    """Put ``open`` before arguments that begin neither with a command nor with --help or --version."""
     first = arguments[0] if arguments else ""
     if first in COMMANDS or first in ("-h", "--help", "--version"):
         return list(arguments)
@@ -86,14 +87,14 @@ def _with_command(arguments: Sequence[str]) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code; a problem is told in one sentence on stderr."""
-    words = _with_command(sys.argv[1:] if arguments is None else arguments)
+    """Run a command and return its exit code; a ``Problem`` is printed to stderr."""
+    arguments = _with_command(sys.argv[1:] if arguments is None else arguments)
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    if words[0] in ("open", "attach"):
-        # looking through what is being imported finds nothing; the app switches it on after its first frame
+    if arguments[0] in ("open", "attach"):
+        # collections find no garbage while modules are imported; the app enables them after its first frame
         gc.disable()
-    options = build_parser(words[0]).parse_args(words)
+    options = build_parser(arguments[0]).parse_args(arguments)
     try:
         module = importlib.import_module(f"opeddev_tui.commands.{options.module}")
         return int(module.run(options))
@@ -103,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # the reader of our output has gone (`| head`): nothing to tell and nobody to tell it to
+        # whatever read the output has ended, as in `| head`: the rest of it is not wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     finally:

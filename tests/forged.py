@@ -115,7 +115,7 @@ from opeddev_tui.launch import train as really_train
 from opeddev_tui.terminal.hangup import HangupDriver
 from opeddev_tui.ui.process import run_app
 payloads = list(json.loads((folder / "payloads").read_text()).values())
-loaded = config.load(root)
+loaded = loading.load(root)
 inputs = open(folder / "inputs", "a", buffering=1)
 plain = HangupDriver.process_message
 

@@ -1,7 +1,7 @@
-"""Write the references of commands and settings from the code: docs/commands.md, docs/settings.md, the README's table.
+"""Write from the code: docs/commands.md, docs/settings.md, config.toml and the README's table of commands.
 
 python tools/reference.py          writes them
-python tools/reference.py --check  changes nothing; exit code 1 and the names of the files that are out of date
+python tools/reference.py --check  writes nothing; names the files that are out of date, exit code 1 if there are any
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import fields
 
-from opeddev_tui.cli import COMMANDS, EXIT_CODES, build_parser
+from opeddev_tui.cli import EXIT_CODES, build_parser
 from opeddev_tui.config import loading
 from opeddev_tui.config.settings import Settings
 
@@ -85,35 +85,65 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
+def _value(action: argparse.Action) -> str:
+    """Return what a person writes for an argument: one of its choices, or the name of its value."""
+    if action.choices is not None:
+        return "|".join(map(str, action.choices))
+    return str(action.metavar or action.dest.upper())
+
+
+def usage(name: str, parser: argparse.ArgumentParser) -> str:
+    """Return a command with its own arguments: without --help and what every command takes."""
+    positional, optional = [], []
+    required = {
+        action for group in parser._mutually_exclusive_groups if group.required for action in group._group_actions
+    }
+    for action in parser._actions:
+        if action.dest in ("help", "overrides") or action.option_strings[-1:] == ["--workspace"]:
+            continue
+        if not action.option_strings:
+            positional.append(f"[{_value(action)}]" if action.nargs == "?" else _value(action))
+        elif action in required:
+            optional.append(f"{action.option_strings[-1]} {_value(action)}")
+        else:
+            value = "" if action.nargs == 0 else f" {_value(action)}"
+            optional.append(f"[{action.option_strings[-1]}{value}]")
+    return " ".join([name, *positional, *([" | ".join(optional)] if required else optional)])
+
+
 def readme_page(text: str) -> str:
-    """Return the README with its table of commands renewed."""
-    rows = [f"| `{name}` | {_cell(summary)} |" for name, (_, summary) in COMMANDS.items()]
+    """Return the README with its table of commands written again."""
+    rows = [
+        f"| `{_cell(usage(name, parser))}` | {_cell((parser.description or '').rstrip('.'))} |"
+        for name, parser in command_parsers()
+    ]
     table = "\n".join(["| command | |", "| --- | --- |", *rows])
-    return _MARKED.sub(lambda found: f"{found[1]}{table}\n{found[2]}", text)
+    return _MARKED.sub(lambda marks: f"{marks[1]}{table}\n{marks[2]}", text)
 
 
 def pages() -> dict[Path, str]:
-    """Return every generated file with the text that it should have."""
+    """Return the text of every generated file by its path."""
     readme = ROOT / "README.md"
     return {
         ROOT / "docs" / "commands.md": commands_page(),
         ROOT / "docs" / "settings.md": settings_page(),
+        ROOT / "config.toml": loading.render_default(),
         readme: readme_page(readme.read_text(encoding="utf-8")),
     }
 
 
 def outdated() -> list[Path]:
-    """Return the generated files that differ from what the code says."""
+    """Return the generated files that are missing or differ from what the code gives."""
     return [path for path, text in pages().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
 
 
 def main() -> int:
-    """Write the files, or check them."""
+    """Write the files, or check them; return the exit code."""
     if "--check" in sys.argv[1:]:
-        stale = [str(path.relative_to(ROOT)) for path in outdated()]
-        if stale:
-            print(f"out of date: {', '.join(stale)}. Run: python tools/reference.py")
-        return 1 if stale else 0
+        names = [str(path.relative_to(ROOT)) for path in outdated()]
+        if names:
+            print(f"out of date: {', '.join(names)}. Run: python tools/reference.py")
+        return 1 if names else 0
     for path, text in pages().items():
         path.write_text(text, encoding="utf-8")
     return 0

@@ -1,1 +1,1 @@
-"""The commands, one module each: ``add(parser)`` and ``run(options) -> exit code``."""
+"""The commands, one module each, with ``add(parser)`` and ``run(options) -> exit code``."""

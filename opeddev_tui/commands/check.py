@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from opeddev_tui.commands.options import add_workspace, load_settings
+from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.config.settings import Grading
 from opeddev_tui.data.batches import DataReport, check_data, describe, inventory
 from opeddev_tui.data.grade_scale import written
@@ -23,15 +23,15 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Return 0 if all data can be trained on, 1 if not."""
-    root, loaded = load_settings(options)
-    report = check_data(root, loaded.settings)
+    """Print the inventory, every note and every problem; return 1 if there is a problem."""
+    workspace, loaded = open_workspace(options)
+    report = check_data(workspace.root, loaded.settings)
     console = Console()
     console.print(_table(report, loaded.settings.grading))
     with console.status("loading the tokenizer"):
         from opeddev_tui.models import token_check
 
-        tokens = token_check.check(root, loaded.settings, report)
+        tokens = token_check.check(workspace.root, loaded.settings, report)
     if tokens.figures:
         console.print(Text(tokens.figures))
     for warning in (*report.warnings, *tokens.notes):
@@ -40,12 +40,12 @@ def run(options: argparse.Namespace) -> int:
     for problem in problems:
         console.print(Text(f"problem: {clean(str(problem))}"))
     count = len(problems)
-    console.print(Text(f"{count} problem{'' if count == 1 else 's'}." if count else "Everything can be trained on."))
+    console.print(f"{count} problem{'' if count == 1 else 's'}." if count else "Everything can be trained on.")
     return 1 if count else 0
 
 
 def grade_bar(grades: dict[int, int]) -> str:
-    """Return the distribution of grades as one small bar per grade, the lowest grade first."""
+    """Return the distribution of grades as one small bar per grade, lowest grade first; ``grades`` holds counts."""
     if not grades:
         return "-"
     most = max(grades.values())
@@ -53,10 +53,10 @@ def grade_bar(grades: dict[int, int]) -> str:
 
 
 def _grades(grades: dict[int, int], grading: Grading) -> str:
-    """Return how often each grade stands there, of a wide scale its range."""
+    """Return how often each grade occurs; for more than a dozen different grades their range and median."""
     if len(grades) > _MOST_GRADES:
-        every = [grade for grade, count in grades.items() for _ in range(count)]
-        return f"{min(every)} to {max(every)}, median {statistics.median_low(every)}"
+        occurring = [grade for grade, count in grades.items() for _ in range(count)]
+        return f"{min(occurring)} to {max(occurring)}, median {statistics.median_low(occurring)}"
     counts = " ".join(f"{written(grade, grading)}:{count}" for grade, count in grades.items())
     return f"{grade_bar(grades)}  {counts}"
 
@@ -67,11 +67,11 @@ def _table(report: DataReport, grading: Grading) -> Table:
     if report.holdout is not None:
         rows = [*rows, describe(report.holdout)]
     for summary in rows:
-        held = summary.number < 0
+        is_holdout = summary.number < 0
         table.add_row(
             Text(clean_line(summary.name)),
             str(summary.rows),
-            "" if held else str(summary.cumulative),
+            "" if is_holdout else str(summary.cumulative),
             Text(_grades(summary.grades, grading)),
             str(summary.characters_longest),
             summary.fingerprint[:12],

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from opeddev_tui.checkpoints import catalog, folders, pruning
-from opeddev_tui.commands.options import add_workspace, load_settings
+from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.format import duration, number, share, size
@@ -26,7 +26,7 @@ NAMES = "latest, best, step1, step1:3 (its epoch), run/checkpoint-75, or a folde
 
 
 class Context(msgspec.Struct):
-    """What every action needs."""
+    """What the actions work on."""
 
     workspace: Workspace
     loaded: LoadedSettings
@@ -35,7 +35,7 @@ class Context(msgspec.Struct):
     entries: list[catalog.Entry]
 
     def find(self, reference: str) -> catalog.Entry:
-        """Return the checkpoint that ``reference`` names."""
+        """Return the checkpoint that ``reference`` names; raises ``StorageProblem`` if there is none."""
         return catalog.find_entry(self.entries, reference)
 
 
@@ -44,26 +44,24 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.epilog = f"A CHECKPOINT is {NAMES}."
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     for name, (run_action, summary, arguments) in _ACTIONS.items():
-        sub = actions.add_parser(
-            name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", epilog=parser.epilog
-        )
-        for flags, extra in arguments:
-            sub.add_argument(*flags, **extra)
+        description = f"{summary[0].upper()}{summary[1:]}."
+        sub = actions.add_parser(name, help=summary, description=description, epilog=parser.epilog)
+        for argument in arguments:
+            sub.add_argument(argument, **_ARGUMENTS[argument])
         add_workspace(sub)
         sub.set_defaults(action=run_action)
 
 
 def run(options: argparse.Namespace) -> int:
     """Carry out the action."""
-    root, loaded = load_settings(options)
-    workspace = Workspace(root, loaded.settings.paths)
+    workspace, loaded = open_workspace(options)
     context = Context(workspace, loaded, options, Console(), catalog.list_entries(workspace))
     action: Callable[[Context], int] = options.action
     return action(context)
 
 
 def as_json(entry: catalog.Entry) -> dict[str, Any]:
-    """Return ``entry`` as documented in docs/json.md."""
+    """Return ``entry`` as plain values; docs/json.md describes them."""
     return {"name": entry.name, **msgspec.to_builtins(entry, enc_hook=str)}
 
 
@@ -76,10 +74,10 @@ def _list(context: Context) -> int:
         _print_json([as_json(entry) for entry in context.entries])
         return 0
     for run in dict.fromkeys(entry.run for entry in context.entries):
-        mine = [entry for entry in context.entries if entry.run == run]
-        context.console.print(_run_table(run, mine), "")
-    if words := context.workspace.copy_notice:
-        context.console.print(Text(clean_line(f"{words[0].upper()}{words[1:]}")), soft_wrap=True)
+        of_run = [entry for entry in context.entries if entry.run == run]
+        context.console.print(_run_table(run, of_run), "")
+    if notice := context.workspace.copy_notice:
+        context.console.print(Text(clean_line(f"{notice[0].upper()}{notice[1:]}")), soft_wrap=True)
     if not context.entries:
         context.console.print("No checkpoint yet. Train a step first: opeddev-tui train.")
     return 0
@@ -89,11 +87,11 @@ def _run_table(run: str, entries: list[catalog.Entry]) -> Table:
     parent = entries[-1].parent
     origin = f"{Path(parent).parent.name}/{Path(parent).name}" if parent else "the base model"
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
-    # the name is what other commands ask for: never cut, whatever the width
+    # the names are typed into other commands: never shortened, however narrow the terminal is
     for name in ("checkpoint", "epoch", "hold-out", "gain in the step (95 %)", "exact", "size", "age"):
         table.add_column(name, no_wrap=True)
     table.add_column("marks")
-    table.title = Text(clean_line(f"step {entries[-1].step}, {entries[-1].rows} rows: {run}, grown from {origin}"))
+    table.title = Text(clean_line(f"step {entries[-1].step}, {entries[-1].rows} rows: {run}, started from {origin}"))
     table.title_justify = "left"
     for entry in entries:
         table.add_row(*(Text(cell) for cell in _row(entry)))
@@ -126,32 +124,29 @@ def _show(context: Context) -> int:
         return 0
     for name, value in as_json(entry).items():
         context.console.print(Text(f"{name:12} {clean_line(str(value))}"))
-    context.console.print(Text("state        " + ("verified" if not problems else "damaged: " + "; ".join(problems))))
+    context.console.print(Text(f"{'state':12} {_state(problems)}"))
     return 0
 
 
 def _verify(context: Context) -> int:
-    wanted = [context.find(name) for name in context.options.checkpoint] or context.entries
-    found = [(entry, folders.problems_of(entry.folder)) for entry in wanted]
+    chosen = [context.find(name) for name in context.options.checkpoints] or context.entries
+    problems = {entry.name: folders.problems_of(entry.folder) for entry in chosen}
     if context.options.json:
-        _print_json([{"name": entry.name, "verified": not problems, "problems": problems} for entry, problems in found])
+        _print_json([{"name": name, "verified": not some, "problems": some} for name, some in problems.items()])
     else:
-        for entry, problems in found:
-            words = "damaged: " + "; ".join(problems) if problems else "verified"
-            context.console.print(Text(f"{entry.name}: {words}"))
-    return StorageProblem.exit_code if any(problems for _, problems in found) else 0
+        for name, some in problems.items():
+            context.console.print(Text(f"{name}: {_state(some)}"))
+    return StorageProblem.exit_code if any(problems.values()) else 0
+
+
+def _state(problems: list[str]) -> str:
+    return "damaged: " + "; ".join(problems) if problems else "verified"
 
 
 def _diff(context: Context) -> int:
     one, two = context.find(context.options.one), context.find(context.options.two)
-    pairs = [
-        *difference(as_json(one), as_json(two)),
-        *difference(
-            settings_of(context.workspace.run_manifest(one.run)),
-            settings_of(context.workspace.run_manifest(two.run)),
-            "settings.",
-        ),
-    ]
+    first, second = (settings_of(context.workspace.run_manifest(entry.run)) for entry in (one, two))
+    pairs = [*difference(as_json(one), as_json(two)), *difference(first, second, "settings.")]
     if context.options.json:
         _print_json([{"name": name, "one": a, "two": b} for name, a, b in pairs])
         return 0
@@ -177,17 +172,17 @@ def _note(context: Context) -> int:
 
 
 def _prune(context: Context) -> int:
-    wanted = [context.find(name) for name in context.options.checkpoint] or None
-    aside = pruning.list_aside(context.workspace) if wanted is None else []
-    removal = pruning.plan_removal(context.entries, wanted, aside)
-    verb = "goes" if context.options.yes else "would go"
-    for entry, reason in removal.stays:
-        context.console.print(Text(f"stays: {entry.name} ({reason})"))
-    for entry in removal.goes:
-        context.console.print(Text(f"{verb}: {entry.name} ({size(entry.size)})"))
-    for item in removal.aside:
-        words = f"{verb}: {item.name} ({size(item.size)}, damaged and put aside)"
-        context.console.print(Text(clean_line(words)), soft_wrap=True)
+    chosen = [context.find(name) for name in context.options.checkpoints] or None
+    quarantined = pruning.list_aside(context.workspace) if chosen is None else []
+    removal = pruning.plan_removal(context.entries, chosen, quarantined)
+    verb = "deleted" if context.options.yes else "would be deleted"
+    lines = [
+        *(f"kept: {entry.name} ({reason})" for entry, reason in removal.stays),
+        *(f"{verb}: {entry.name} ({size(entry.size)})" for entry in removal.goes),
+        *(f"{verb}: {item.name} ({size(item.size)}, damaged and quarantined)" for item in removal.aside),
+    ]
+    for line in lines:
+        context.console.print(Text(clean_line(line)), soft_wrap=True)
     if context.options.yes:
         pruning.carry_out(removal)
         context.console.print(Text(f"{size(removal.freed)} freed."))
@@ -217,9 +212,9 @@ def _generate(context: Context) -> int:
     for reference in [context.options.checkpoint, *context.options.against]:
         entry = context.find(reference)
         with context.console.status(f"loading {entry.name}"):
-            tryout = LoadedModel(str(entry.folder), settings)
-        context.console.print(Text(f"{entry.name} ({tryout.fingerprint})", style="bold"))
-        for piece in tryout.stream(context.options.prompt):
+            model = LoadedModel(str(entry.folder), settings)
+        context.console.print(Text(f"{entry.name} ({model.fingerprint})", style="bold"))
+        for piece in model.stream(context.options.prompt):
             print(clean(piece), end="", flush=True)
         print()
     return 0
@@ -237,50 +232,39 @@ def _evaluate(context: Context) -> int:
     return 0
 
 
-_ONE: tuple[tuple[str, ...], dict[str, Any]] = (("checkpoint",), {"metavar": "CHECKPOINT"})
-_SOME: tuple[tuple[str, ...], dict[str, Any]] = (("checkpoint",), {"metavar": "CHECKPOINT", "nargs": "*"})
-_JSON: tuple[tuple[str, ...], dict[str, Any]] = (("--json",), {"action": "store_true", "help": "for scripts"})
+_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "checkpoint": {"metavar": "CHECKPOINT"},
+    "checkpoints": {"metavar": "CHECKPOINT", "nargs": "*"},
+    "one": {"metavar": "CHECKPOINT"},
+    "two": {"metavar": "CHECKPOINT"},
+    "text": {"metavar": "TEXT"},
+    "prompt": {"metavar": "PROMPT"},
+    "target": {"metavar": "FOLDER", "type": Path},
+    "--json": {"action": "store_true", "help": "for scripts; the fields are in docs/json.md"},
+    "--off": {"action": "store_true", "help": "remove the pin"},
+    "--yes": {"action": "store_true", "help": "delete, instead of showing what would be deleted"},
+    "--adapter": {"action": "store_true", "help": "LoRA: the adapter alone, not merged"},
+    "--against": {"action": "append", "default": [], "metavar": "CHECKPOINT", "help": "another one, after it"},
+}
 
-_ACTIONS: dict[str, tuple[Callable[[Context], int], str, list[tuple[tuple[str, ...], dict[str, Any]]]]] = {
-    "list": (_list, "every checkpoint with its losses, size and marks", [_JSON]),
-    "show": (_show, "one checkpoint with its manifest and its run's settings", [_ONE, _JSON]),
-    "verify": (_verify, "read every byte and compare it with what was published (default: all)", [_SOME, _JSON]),
-    "diff": (
-        _diff,
-        "what differs between two checkpoints: metrics and settings",
-        [(("one",), {"metavar": "CHECKPOINT"}), (("two",), {"metavar": "CHECKPOINT"}), _JSON],
+# name: (what it does, a line of help, its arguments)
+_ACTIONS: dict[str, tuple[Callable[[Context], int], str, tuple[str, ...]]] = {
+    "list": (_list, "every checkpoint with its losses, size and marks", ("--json",)),
+    "show": (_show, "one checkpoint with its manifest and its run's settings", ("checkpoint", "--json")),
+    "verify": (
+        _verify,
+        "read every byte and compare it with what was published (default: all)",
+        ("checkpoints", "--json"),
     ),
-    "pin": (
-        _pin,
-        "never delete this checkpoint",
-        [_ONE, (("--off",), {"action": "store_true", "help": "take the pin away"})],
-    ),
-    "note": (_note, "write a note on a checkpoint", [_ONE, (("text",), {})]),
+    "diff": (_diff, "what differs between two checkpoints: metrics and settings", ("one", "two", "--json")),
+    "pin": (_pin, "never delete this checkpoint", ("checkpoint", "--off")),
+    "note": (_note, "write a note on a checkpoint", ("checkpoint", "text")),
     "prune": (
         _prune,
-        "delete what nothing needs, damaged ones put aside too (default: all of it); shows it first",
-        [_SOME, (("--yes",), {"action": "store_true", "help": "delete, instead of showing what would go"})],
+        "delete what nothing needs and what is quarantined (default: all of it); shows it first",
+        ("checkpoints", "--yes"),
     ),
-    "export": (
-        _export,
-        "write an ordinary model folder with a model card",
-        [
-            _ONE,
-            (("target",), {"type": Path, "metavar": "FOLDER"}),
-            (("--adapter",), {"action": "store_true", "help": "LoRA: the adapter alone, not merged"}),
-        ],
-    ),
-    "generate": (
-        _generate,
-        "answer a prompt",
-        [
-            _ONE,
-            (("prompt",), {}),
-            (
-                ("--against",),
-                {"action": "append", "default": [], "metavar": "CHECKPOINT", "help": "another one, after it"},
-            ),
-        ],
-    ),
-    "evaluate": (_evaluate, "score a checkpoint on the hold-out", [_ONE]),
+    "export": (_export, "write an ordinary model folder with a model card", ("checkpoint", "target", "--adapter")),
+    "generate": (_generate, "answer a prompt", ("checkpoint", "prompt", "--against")),
+    "evaluate": (_evaluate, "score a checkpoint on the hold-out", ("checkpoint",)),
 }

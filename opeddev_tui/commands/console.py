@@ -1,11 +1,10 @@
-"""Show a training in a plain terminal: a progress bar with ETA, a line per epoch, how to answer a question.
+"""Show a training in a plain terminal: a progress bar with the time left, a line per epoch, how to answer a question.
 
-Only shows: questions are answered by the app or by ``decide``.
+Must not answer questions: that is done in the app or by ``decide``.
 """
 
-from collections.abc import Callable
+import time
 from types import TracebackType
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -18,7 +17,7 @@ from opeddev_tui.text import clean, clean_line
 
 
 class ConsoleView:
-    """A sink that shows events with Rich. Events of the past (a resumed run) are not told again.
+    """A sink that prints events with Rich; what a resumed run recorded earlier is not printed again.
 
     ``answer_with`` is the command that answers the question after an epoch; empty where no person is asked.
     """
@@ -27,7 +26,7 @@ class ConsoleView:
         self._console = console
         self._answer_with = answer_with
         self._state = RunState()
-        self._live = False
+        self._began = time.time()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -53,118 +52,88 @@ class ConsoleView:
         if isinstance(event, ev.RunStarted):
             self._state = RunState()
         self._state.apply(event)
-        tell = _TELL.get(type(event))
-        if tell is not None:
-            tell(self, event)
+        if event.at < self._began and not isinstance(event, ev.RunStarted):
+            return
+        match event:
+            case ev.PhaseChanged():
+                self._progress.update(self._task, description=clean_line(f"{event.phase} {event.detail}".strip()))
+            case ev.Progress():
+                self._show_progress(event)
+            case ev.DecisionAwaited():
+                self._show_question(event)
+            case _:
+                line = _beginning(event) or _results(event, self._state)
+                if line:
+                    self._console.print(Text(clean(line)))
 
-    def say(self, text: str, style: str = "") -> None:
-        """Print a line above the bar."""
-        self._console.print(Text(clean(text), style=style))
+    def _show_progress(self, point: ev.Progress) -> None:
+        data = self._state.data
+        self._progress.update(
+            self._task,
+            description=f"epoch {point.epoch:.2f}",
+            completed=point.global_step,
+            total=data.total_steps if data else None,
+            loss="" if point.loss is None else f"loss {point.loss:.4f}",
+        )
 
-    def tell_question(self, question: ev.DecisionAwaited) -> None:
-        """Say that the training waits for a person, and how to answer it."""
+    def _show_question(self, question: ev.DecisionAwaited) -> None:
         if not self._answer_with or question.verdict.limit_reached:
             return
-        self.say(f"    verdict: {question.verdict.choice} ({'; '.join(question.verdict.reasons)})")
-        # one line, however narrow the terminal: it is there to be copied
-        told = f"    epoch {question.epoch} waits for your decision: {self._answer_with}"
-        self._console.print(Text(clean(told)), soft_wrap=True)
-
-    def describe(self, text: str, **fields: Any) -> None:
-        """Change the bar."""
-        self._progress.update(self._task, description=clean_line(text), **fields)
+        verdict = f"    verdict: {question.verdict.choice} ({'; '.join(question.verdict.reasons)})"
+        self._console.print(Text(clean(verdict)))
+        # on one line, however narrow the terminal is: it is there to be copied
+        how = f"    epoch {question.epoch} waits for your decision: {self._answer_with}"
+        self._console.print(Text(clean(how)), soft_wrap=True)
 
 
-def _started(view: ConsoleView, event: ev.RunStarted) -> None:
-    origin = f"from {event.parent}" if event.parent else f"from {event.model}"
-    view.say(f"step {event.step} ({event.batch}): {event.rows} rows, hold-out {event.holdout_rows} rows, {origin}")
+def _beginning(event: ev.AnyEvent) -> str:
+    """Return the line about what is trained, on what, from where; "" for other events."""
+    match event:
+        case ev.RunStarted():
+            held, origin = event.holdout_rows, event.parent or event.model
+            return f"step {event.step} ({event.batch}): {event.rows} rows, hold-out {held} rows, from {origin}"
+        case ev.ModelLoaded():
+            return f"  {event.parameters / 1e6:.1f} M parameters on {event.device}, {event.precision}: {event.reason}"
+        case ev.MemoryEstimated() if event.verdict != "fits":
+            need = f"{size(event.total)} needed, {size(event.free)} free"
+            return f"  memory: {event.verdict} (estimate: {need}). This would help: {'; '.join(event.advice)}"
+        case ev.DataPrepared():
+            first, dropped = ", ".join(event.dropped[:3]), len(event.dropped)
+            lines = [f"  {dropped} rows do not fit data.max_length and are left out: {first}"] if dropped else []
+            if event.shortened:
+                lines.append(f"  {event.shortened} rows lost the middle of their prompt (data.max_length)")
+            return "\n".join(lines)
+        case ev.Resumed():
+            return f"  resuming at optimizer step {event.global_step} from {event.checkpoint or 'the beginning'}"
+        case ev.CheckpointRejected():
+            return f"  {event.path} cannot be trusted: {event.problem}"
+        case ev.Warned():
+            return f"  note: {event.message}"
+        case _:
+            return ""
 
 
-def _model(view: ConsoleView, event: ev.ModelLoaded) -> None:
-    view.say(f"  {event.parameters / 1e6:.1f} M parameters on {event.device}, {event.precision}: {event.reason}")
-
-
-def _data(view: ConsoleView, event: ev.DataPrepared) -> None:
-    if event.dropped:
-        view.say(
-            f"  {len(event.dropped)} rows do not fit data.max_length and are left out: {', '.join(event.dropped[:3])}"
-        )
-    if event.shortened:
-        view.say(f"  {event.shortened} rows lost the middle of their prompt (data.max_length)")
-
-
-def _memory(view: ConsoleView, event: ev.MemoryEstimated) -> None:
-    if event.verdict != "fits":
-        need = f"{size(event.total)} needed, {size(event.free)} free"
-        view.say(f"  memory: {event.verdict} (estimate: {need}). It would help: {'; '.join(event.advice)}")
-
-
-def _phase(view: ConsoleView, event: ev.PhaseChanged) -> None:
-    view.describe(f"{event.phase} {event.detail}".strip())
-
-
-def _point(view: ConsoleView, event: ev.Progress) -> None:
-    data = view._state.data
-    loss = "" if event.loss is None else f"loss {event.loss:.4f}"
-    view.describe(
-        f"epoch {event.epoch:.2f}", completed=event.global_step, total=data.total_steps if data else None, loss=loss
-    )
-
-
-def _epoch(view: ConsoleView, event: ev.EpochFinished) -> None:
-    train = "" if event.train_loss is None else f"train {event.train_loss:.4f}  "
-    grades = view._state.grades.get(event.epoch)
-    text = f"  epoch {event.epoch}: {train}hold-out {event.val_loss:.4f}"
-    if grades is not None:
-        text += f"  grades: parsed {grades.parsed:.0%}, exact {grades.exact:.0%} (majority {grades.majority_exact:.0%})"
-    view.say(text)
-
-
-def _awaited(view: ConsoleView, event: ev.DecisionAwaited) -> None:
-    view.tell_question(event)
-
-
-def _decided(view: ConsoleView, event: ev.Decided) -> None:
-    view.say(f"    {event.choice} ({event.by}): {'; '.join(event.verdict.reasons)}")
-
-
-def _samples(view: ConsoleView, event: ev.SamplesGenerated) -> None:
-    if event.samples:
-        view.say(f"    first probe: {clean_line(event.samples[0].text, max_chars=150)!r}")
-
-
-def _finished(view: ConsoleView, event: ev.RunFinished) -> None:
-    best = "" if event.best_epoch == event.epochs else f" (best: epoch {event.best_epoch})"
-    view.say(f"  step done after {event.epochs} epochs{best}: {event.last_checkpoint}")
-
-
-def _interrupted(view: ConsoleView, event: ev.Interrupted) -> None:
-    view.say(f"  stopped ({event.reason}) at optimizer step {event.global_step}; train again to go on")
-
-
-def _resumed(view: ConsoleView, event: ev.Resumed) -> None:
-    view.say(f"  resuming at optimizer step {event.global_step} from {event.checkpoint or 'the beginning'}")
-
-
-def _said(pattern: str) -> Callable[[ConsoleView, Any], None]:
-    return lambda view, event: view.say(pattern.format(event=event))
-
-
-_TELL: dict[type, Callable[[ConsoleView, Any], None]] = {
-    ev.RunStarted: _started,
-    ev.ModelLoaded: _model,
-    ev.MemoryEstimated: _memory,
-    ev.DataPrepared: _data,
-    ev.PhaseChanged: _phase,
-    ev.Progress: _point,
-    ev.EpochFinished: _epoch,
-    ev.DecisionAwaited: _awaited,
-    ev.Decided: _decided,
-    ev.SamplesGenerated: _samples,
-    ev.RunFinished: _finished,
-    ev.Interrupted: _interrupted,
-    ev.Resumed: _resumed,
-    ev.Warned: _said("  note: {event.message}"),
-    ev.CheckpointRejected: _said("  {event.path} cannot be trusted: {event.problem}"),
-    ev.MemoryRetried: _said("  out of memory: batch {event.batch_size} × {event.accumulation} from now on"),
-}
+def _results(event: ev.AnyEvent, state: RunState) -> str:
+    """Return the line about an epoch, a decision or the end of a run; "" for other events."""
+    match event:
+        case ev.EpochFinished():
+            train = "" if event.train_loss is None else f"train {event.train_loss:.4f}  "
+            line = f"  epoch {event.epoch}: {train}hold-out {event.val_loss:.4f}"
+            grades = state.grades.get(event.epoch)
+            if grades is None:
+                return line
+            exact = f"exact {grades.exact:.0%} (majority {grades.majority_exact:.0%})"
+            return f"{line}  grades: parsed {grades.parsed:.0%}, {exact}"
+        case ev.SamplesGenerated() if event.samples:
+            return f"    first probe prompt: {clean_line(event.samples[0].text, max_chars=150)!r}"
+        case ev.Decided():
+            return f"    {event.choice} ({event.by}): {'; '.join(event.verdict.reasons)}"
+        case ev.MemoryRetried():
+            return f"  out of memory: batch {event.batch_size} × {event.accumulation} from now on"
+        case ev.RunFinished():
+            best = "" if event.best_epoch == event.epochs else f" (best: epoch {event.best_epoch})"
+            return f"  step finished after {event.epochs} epochs{best}: {event.last_checkpoint}"
+        case ev.Interrupted():
+            return f"  stopped ({event.reason}) at optimizer step {event.global_step}; opeddev-tui train resumes it"
+        case _:
+            return ""

@@ -1,10 +1,13 @@
-"""``decide``: answer the question of a training that waits in another process. Writes no journal itself."""
+"""``decide``: answer the question of a training that waits in another process.
+
+Must not write to a journal: the training records the answer.
+"""
 
 import argparse
 import time
 from pathlib import Path
 
-from opeddev_tui.commands.options import add_workspace, load_settings
+from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.errors import Problem, TrainingProblem
 from opeddev_tui.runs.control import Decide, send
 from opeddev_tui.runs.events import Choice, Decided, DecisionAwaited
@@ -13,7 +16,7 @@ from opeddev_tui.runs.state import RunState
 from opeddev_tui.workspace.lock import lock_holder
 from opeddev_tui.workspace.paths import Workspace
 
-# how long a training may take to record an answer, and between two looks
+# how long a training may take to record an answer, and how often the journal is read meanwhile
 PATIENCE_SECONDS = 30.0
 _LOOK_SECONDS = 0.1
 
@@ -27,9 +30,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Answer the open question and say that the training has recorded it."""
-    root, loaded = load_settings(options)
-    workspace = Workspace(root, loaded.settings.paths)
+    """Answer the open question and print what the training recorded."""
+    workspace, _ = open_workspace(options)
     followed = FollowedRun(workspace, options.run) if options.run else _in_progress(workspace)
     decided = answer(followed, options.choice, options.note.strip())
     print(f"{followed.run}: {decided.choice} after epoch {decided.epoch}, recorded.")
@@ -37,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 class FollowedRun:
-    """One run as its journal grows, and whether a process trains in its workspace."""
+    """A run whose journal another process may be writing, and whether such a process lives."""
 
     def __init__(self, workspace: Workspace, run: str) -> None:
         self.folder: Path = workspace.run_folder(run)
@@ -49,14 +51,14 @@ class FollowedRun:
         self._state = RunState()
 
     def look(self) -> RunState:
-        """Return the state after everything that the journal holds now."""
+        """Return the state after all events that the journal has now."""
         for event in self._reader.read_new():
             self._state.apply(event)
         return self._state
 
     @property
     def question(self) -> DecisionAwaited | None:
-        """The question that waits for a person, None where none is open."""
+        """The question that waits for a person, None if none is open."""
         state = self.look()
         return state.question if state.status == "awaiting" else None
 
@@ -67,9 +69,9 @@ class FollowedRun:
 
 
 def _in_progress(workspace: Workspace) -> FollowedRun:
-    """Return the newest run that is not over: one that crashed at its question before that is not meant."""
-    followed = (FollowedRun(workspace, run) for run in reversed(workspace.run_ids()))
-    newest = next((run for run in followed if not run.look().over), None)
+    """Return the newest run that is not over; an older one may have crashed while its question was open."""
+    newest_first = (FollowedRun(workspace, run) for run in reversed(workspace.run_ids()))
+    newest = next((run for run in newest_first if not run.look().over), None)
     if newest is None or newest.question is None:
         raise TrainingProblem(
             "no training waits for a decision.", where=str(workspace.root), cure="See: opeddev-tui status."
@@ -80,8 +82,8 @@ def _in_progress(workspace: Workspace) -> FollowedRun:
 def answer(followed: FollowedRun, choice: Choice, note: str, patience: float = PATIENCE_SECONDS) -> Decided:
     """Answer the open question of the run and return the decision as the training recorded it.
 
-    Raises ``TrainingProblem`` where no question is open, nobody trains, the training does not take the answer within
-    ``patience`` seconds, or the question was answered otherwise first.
+    Raises ``TrainingProblem`` if no question is open, no process trains, the training does not record the answer within
+    ``patience`` seconds, or another answer came first.
     """
     question = followed.question
     if question is None:
@@ -95,7 +97,7 @@ def answer(followed: FollowedRun, choice: Choice, note: str, patience: float = P
     try:
         decided = _recorded(followed, question, path, patience)
     finally:
-        # an answer that was not taken must not wait for another day
+        # an answer that was not taken must not reach a later training
         path.unlink(missing_ok=True)
     if (decided.by, decided.choice) != ("person", choice):
         raise TrainingProblem(
@@ -105,10 +107,10 @@ def answer(followed: FollowedRun, choice: Choice, note: str, patience: float = P
 
 
 def _recorded(followed: FollowedRun, question: DecisionAwaited, path: Path, patience: float) -> Decided:
-    """Wait until the journal holds a decision after ``question``."""
+    """Wait until the journal has a decision for ``question`` and return it."""
     end = time.monotonic() + patience
     while True:
-        # looked at first: what a process wrote before it ended is read below
+        # checked before the journal is read, so that nothing a process wrote before it ended is missed
         alive = followed.alive
         state = followed.look()
         decided = state.decided(question.epoch)

@@ -1,4 +1,4 @@
-"""``doctor``: versions, devices, disk, and which precision will be used and why."""
+"""``doctor``: print versions, devices, free disk space, and which precision training will use and why."""
 
 import argparse
 import os
@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from opeddev_tui.commands.options import add_workspace, load_settings
+from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.files import free_space, nearest_existing
 from opeddev_tui.format import size
 from opeddev_tui.runs import manifest
@@ -22,9 +22,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what the app finds on this machine."""
-    root, loaded = load_settings(options)
-    workspace = Workspace(root, loaded.settings.paths)
+    """Print what was found on this machine."""
+    workspace, loaded = open_workspace(options)
     table = Table(show_header=False, box=None, padding=(0, 2))
     for name, value in [*_machine(loaded.settings.model.precision), *_disks(workspace)]:
         table.add_row(Text(name, style="bold"), Text(value))
@@ -40,9 +39,7 @@ def _machine(precision: str) -> list[tuple[str, str]]:
 
     from opeddev_tui.models.precision import resolve_precision
 
-    rows = [
-        ("processor", f"{os.cpu_count()} cores, {size(psutil.virtual_memory().total)} of memory"),
-    ]
+    rows = [("processor", f"{os.cpu_count()} cores, {size(psutil.virtual_memory().total)} of memory")]
     for index in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(index)
         name = torch.cuda.get_device_name(index)
@@ -50,13 +47,13 @@ def _machine(precision: str) -> list[tuple[str, str]]:
     if not torch.cuda.is_available():
         rows.append(("GPU", "none: training runs on the CPU"))
     chosen = resolve_precision(precision)
-    rows.append(("precision", f"{chosen.name} (wanted {precision}): {chosen.reason}"))
+    rows.append(("precision", f"{chosen.name} (setting: {precision}): {chosen.reason}"))
     return rows
 
 
 def _disks(workspace: Workspace) -> list[tuple[str, str]]:
     store = workspace.path(workspace.paths.model_store)
-    return [(name, _space(path)) for name, path in (("workspace", workspace.root), ("model store", store))]
+    return [("workspace", _space(workspace.root)), ("model store", _space(store))]
 
 
 def _space(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""``init``: make a workspace."""
+"""``init``: make a workspace: its folders and a config.toml with every setting."""
 
 import argparse
 from pathlib import Path
@@ -11,11 +11,11 @@ from opeddev_tui.workspace.setup import make_workspace
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="default: this folder")
+    parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", default=Path(), help="default: this folder")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Make the workspace and say what to put where."""
+    """Make the workspace and print what was made and what comes next."""
     root = options.folder.expanduser().resolve()
     made = make_workspace(root)
     console = Console()

@@ -1,29 +1,28 @@
-"""``note``: keep an observation on a run."""
+"""``note``: keep an observation on a run, in its journal and in the observations file."""
 
 import argparse
 import sys
 
-from opeddev_tui.commands.options import add_workspace, load_settings
+from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.errors import TrainingProblem
 from opeddev_tui.runs.notes import annotate
 from opeddev_tui.terminal.editor import edit
-from opeddev_tui.workspace.paths import Workspace
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("text", nargs="?", default="", help="the note; without it $EDITOR opens, or stdin is read")
+    parser.add_argument(
+        "text", nargs="?", metavar="TEXT", default="", help="the note; without it $EDITOR opens, or stdin is read"
+    )
     add_workspace(parser)
     parser.add_argument("--run", metavar="ID", default="", help="default: the newest run")
     parser.add_argument("--epoch", type=int, default=None, help="default: the newest epoch of the run")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Keep the note and say where."""
-    root, loaded = load_settings(options)
-    workspace = Workspace(root, loaded.settings.paths)
-    newest = next(iter(reversed(workspace.run_ids())), "")
-    chosen = options.run or newest
+    """Keep the note and print where it is; return 1 if nothing was written."""
+    workspace, _ = open_workspace(options)
+    chosen = options.run or next(reversed(workspace.run_ids()), "")
     if not chosen or not workspace.run_folder(chosen).is_dir():
         missing = f"there is no run {chosen}." if chosen else "there is no run yet."
         raise TrainingProblem(missing, cure="See the runs with: opeddev-tui status.")
@@ -36,7 +35,5 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _written() -> str:
-    """Return what a person writes in their editor, or what comes through a pipe."""
-    if not sys.stdin.isatty():
-        return sys.stdin.read()
-    return edit("")
+    """Return what the person writes in their editor, or what comes through a pipe."""
+    return edit("") if sys.stdin.isatty() else sys.stdin.read()

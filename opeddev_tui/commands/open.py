@@ -1,4 +1,4 @@
-"""``open`` and ``attach``: the app on a workspace, also on one whose training runs in another process."""
+"""``open`` and ``attach``: open the app on a workspace, also where another process trains in it."""
 
 import argparse
 
@@ -10,19 +10,19 @@ from opeddev_tui.terminal.own_session import split
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_workspace(parser, positional=True)
-    parser.add_argument("--run", metavar="ID", default=None, help="replay this run")
-    parser.add_argument("--view", action="store_true", help="only look: no key reaches the training or writes anything")
+    parser.add_argument("--run", metavar="ID", help="replay this run")
+    parser.add_argument("--view", action="store_true", help="only look: no key affects the training or writes anything")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Open the app at the latest run, or at the offer to make a workspace."""
+    """Open the app at the latest run; in a folder that is no workspace it offers to make one."""
     root = find_workspace(options)
     loaded = load(root, overrides=options.overrides)
     owner = split()
     from opeddev_tui.ui.process import DEMO, run_app
 
-    known = root if is_workspace(root) or options.workspace else None
-    result = run_app(known, loaded, owner, run=options.run, read_only=options.view)
+    workspace = root if is_workspace(root) or options.workspace else None
+    result = run_app(workspace, loaded, owner, run=options.run, read_only=options.view)
     if result != DEMO:
         return int(result)
     from opeddev_tui.commands.demo import DEFAULT_FOLDER, show

@@ -1,17 +1,20 @@
-"""Owns the options that commands share: the workspace and ``--set``."""
+"""The options that commands share: the workspace and ``--set``."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from opeddev_tui.config.loading import CONFIG_NAME, LoadedSettings, load
 from opeddev_tui.errors import SettingsProblem
+from opeddev_tui.workspace.paths import Workspace
 
 
 def add_workspace(parser: argparse.ArgumentParser, *, positional: bool = False) -> None:
     """Add the workspace (default: the folder you are in) and ``--set``."""
-    name = ["workspace"] if positional else ["-w", "--workspace"]
-    extra = {"nargs": "?"} if positional else {}
-    parser.add_argument(*name, type=Path, default=None, metavar="WORKSPACE", help="default: this folder", **extra)  # type: ignore[arg-type]
+    names = ["workspace"] if positional else ["-w", "--workspace"]
+    extra: dict[str, Any] = {"nargs": "?"} if positional else {}
+    parser.add_argument(*names, type=Path, metavar="WORKSPACE", help="default: this folder", **extra)
     parser.add_argument(
         "--set",
         dest="overrides",
@@ -23,7 +26,7 @@ def add_workspace(parser: argparse.ArgumentParser, *, positional: bool = False) 
 
 
 def find_workspace(options: argparse.Namespace) -> Path:
-    """Return the workspace of ``options``; raise ``SettingsProblem`` if there is none."""
+    """Return the folder of the workspace; raises ``SettingsProblem`` if there is no such folder."""
     root: Path = (options.workspace or Path.cwd()).expanduser()
     if not root.is_dir():
         raise SettingsProblem(
@@ -32,12 +35,13 @@ def find_workspace(options: argparse.Namespace) -> Path:
     return root.resolve()
 
 
-def load_settings(options: argparse.Namespace, extra: list[str] | None = None) -> tuple[Path, LoadedSettings]:
-    """Return (workspace, its settings)."""
+def open_workspace(options: argparse.Namespace, extra: Sequence[str] = ()) -> tuple[Workspace, LoadedSettings]:
+    """Return the workspace and its settings; ``extra`` are further overrides, as for ``--set``."""
     root = find_workspace(options)
-    return root, load(root, overrides=[*options.overrides, *(extra or [])])
+    loaded = load(root, overrides=[*options.overrides, *extra])
+    return Workspace(root, loaded.settings.paths), loaded
 
 
 def is_workspace(root: Path) -> bool:
-    """True when ``root`` has been set up by ``init`` or ``demo``, or holds data in the default layout."""
+    """Return True if ``root`` was set up by ``init`` or ``demo``, or holds data in the default layout."""
     return any((root / name).exists() for name in (CONFIG_NAME, ".specs", "datasets"))

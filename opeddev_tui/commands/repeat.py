@@ -1,4 +1,4 @@
-"""``repeat``: train a recorded run again, as a new run, and say whether the weights agree."""
+"""``repeat``: train a recorded run again as a new run, and say whether the weights are equal."""
 
 import argparse
 
@@ -6,29 +6,27 @@ from rich.console import Console
 from rich.text import Text
 
 from opeddev_tui.commands.console import ConsoleView
-from opeddev_tui.commands.options import add_workspace, load_settings
+from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.runs import log
 from opeddev_tui.runs.control import Control, Stop
 from opeddev_tui.terminal.signals import received
 from opeddev_tui.text import clean
-from opeddev_tui.workspace.paths import Workspace
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("run", metavar="RUN", help="the id of the run, as in opeddev-tui status")
     add_workspace(parser)
-    parser.add_argument("--check", action="store_true", help="only say whether it can be repeated and what differs")
+    parser.add_argument("--check", action="store_true", help="only say whether it can be repeated, and what differs")
     parser.epilog = (
-        "Exit code 1: the weights differ although nothing in the environment does. On a GPU equal weights are not "
-        "promised; on a CPU with the same versions they are."
+        "Exit code 1: the weights differ although the environment is the same. Equal weights are promised on a CPU "
+        "with the same versions, not on a GPU."
     )
 
 
 def run(options: argparse.Namespace) -> int:
     """Repeat the run; return the exit code."""
-    root, loaded = load_settings(options)
-    workspace = Workspace(root, loaded.settings.paths)
+    workspace, loaded = open_workspace(options)
     console = Console()
     log.to_file(workspace.log)
     with console.status("loading the training stack"):

@@ -1,4 +1,7 @@
-"""``status``: what is trained, what is running, what comes next. Reads journals only, never the training stack."""
+"""``status``: print what is trained, what is running and what comes next.
+
+Reads journals only; must not load the training stack.
+"""
 
 import argparse
 import time
@@ -10,7 +13,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from opeddev_tui.commands.options import add_workspace, load_settings
+from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.data.batches import find_batches
 from opeddev_tui.errors import Problem
 from opeddev_tui.runs.history import RunRecord, finished_steps, list_runs, status_of
@@ -27,8 +30,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the status."""
-    root, loaded = load_settings(options)
-    report = status(Workspace(root, loaded.settings.paths))
+    workspace, _ = open_workspace(options)
+    report = status(workspace)
     if options.json:
         print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
     else:
@@ -37,10 +40,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def status(workspace: Workspace) -> dict[str, Any]:
-    """Return the status of ``workspace`` as plain values (documented in docs/json.md)."""
+    """Return the status of ``workspace`` as plain values; docs/json.md describes them."""
     records = list_runs(workspace)
     trains = who_trains(workspace)
-    holder = trains.pid if trains is not None else None
     done = finished_steps(records)
     try:
         batches = find_batches(workspace.root, workspace.paths, fetch=False)
@@ -50,14 +52,14 @@ def status(workspace: Workspace) -> dict[str, Any]:
     upcoming = next((batch for batch in batches if batch.number not in done), None)
     return {
         "workspace": str(workspace.root),
-        "training_process": holder,
+        "training_process": trains.pid if trains is not None else None,
         "alive": trains is not None,
         "host": trains.host if trains is not None else None,
         "since": trains.since if trains is not None else None,
         "last_event": records[-1].state.last_event_at if records else None,
         "steps": [_step(workspace, batch.number, batch.name, done.get(batch.number)) for batch in batches],
         "next_step": None if upcoming is None else {"step": upcoming.number, "batch": upcoming.name},
-        "runs": [_run(record, alive=holder is not None and record is records[-1]) for record in records],
+        "runs": [_run(record, alive=trains is not None and record is records[-1]) for record in records],
         "problem": problem,
     }
 
@@ -96,10 +98,11 @@ def _run(record: RunRecord, *, alive: bool) -> dict[str, Any]:
 def _print(report: dict[str, Any]) -> None:
     console = Console()
     console.print(Text(f"Workspace {report['workspace']}"))
+    next_step = report["next_step"] or {"step": None}
     table = Table("step", "batch", "state", "epochs", "hold-out loss", Column("run", overflow="fold"))
     for step in report["steps"]:
         loss = f"{step['val_loss']:.4f}" if step["val_loss"] is not None else ""
-        state = "trained" if step["trained"] else "next" if _is_next(report, step) else "waiting"
+        state = "trained" if step["trained"] else "next" if step["step"] == next_step["step"] else "waiting"
         table.add_row(
             str(step["step"]),
             Text(clean_line(step["batch"])),
@@ -111,27 +114,18 @@ def _print(report: dict[str, Any]) -> None:
     console.print(table)
     if report["problem"]:
         console.print(Text(f"problem: {report['problem']}"))
-    for line in _words(report):
-        console.print(Text(line))
+    for line in _sentences(report):
+        console.print(Text(clean_line(line)))
 
 
-def _is_next(report: dict[str, Any], step: dict[str, Any]) -> bool:
-    return bool(report["next_step"] and report["next_step"]["step"] == step["step"])
-
-
-def _alive(report: dict[str, Any]) -> list[str]:
-    """Say where the training runs and how to see it."""
-    since = time.strftime("%Y-%m-%d %H:%M", time.localtime(report["since"])) if report["since"] else "unknown"
-    line = f"A training runs in process {report['training_process']} on {report['host']} since {since}."
-    return [clean_line(line), "Watch it and decide with: opeddev-tui."]
-
-
-def _words(report: dict[str, Any]) -> list[str]:
+def _sentences(report: dict[str, Any]) -> list[str]:
+    """Return what runs now, how the newest run is, and what comes next."""
     lines = []
-    runs = report["runs"]
-    newest = runs[-1] if runs else None
+    newest = report["runs"][-1] if report["runs"] else None
     if report["alive"]:
-        lines += _alive(report)
+        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(report["since"])) if report["since"] else "unknown"
+        lines.append(f"A training runs in process {report['training_process']} on {report['host']} since {since}.")
+        lines.append("Watch it and decide with: opeddev-tui.")
     if newest and newest["status"] != "finished":
         ago = time.time() - newest["last_event"]
         what = f"Run {newest['run']}" + (f", which repeats {newest['repeats']}" if newest["repeats"] else "")

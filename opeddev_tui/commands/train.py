@@ -1,4 +1,4 @@
-"""``train``: train a step without the app, with progress in the terminal."""
+"""``train``: train a step without the app and print its progress."""
 
 import argparse
 import shlex
@@ -8,7 +8,7 @@ from rich.console import Console
 
 from opeddev_tui import launch
 from opeddev_tui.commands.console import ConsoleView
-from opeddev_tui.commands.options import add_workspace, load_settings
+from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.notices import terminal as notify_terminal
 from opeddev_tui.runs import log
@@ -36,22 +36,21 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train and return the exit code."""
     policy = [f"early_stop.policy={options.policy}"] if options.policy else []
-    root, loaded = load_settings(options, policy)
+    workspace, loaded = open_workspace(options, policy)
     if options.detach:
-        return _detach(root, loaded, options)
-    return train_here(
-        root, loaded, which=options.step, new=options.new, start_from=options.start_from, console=Console()
-    )
+        return _detach(workspace, options)
+    request = StepRequest(which=options.step, new=options.new, start_from=options.start_from)
+    return train_here(workspace.root, loaded, request)
 
 
-def _detach(root: Path, loaded: LoadedSettings, options: argparse.Namespace) -> int:
-    """Start the training in a process of its own and say how to get to it."""
+def _detach(workspace: Workspace, options: argparse.Namespace) -> int:
+    """Start the training in a process of its own and print how to watch and stop it."""
+    root = workspace.root
     words = ["train", "-w", str(root), "--step", options.step]
     words += ["--policy", options.policy] if options.policy else []
     words += ["--new"] if options.new else []
     words += ["--from", options.start_from] if options.start_from else []
     words += [f"--set={override}" for override in options.overrides]
-    workspace = Workspace(root, loaded.settings.paths)
     pid = launch.start_detached(workspace, words)
     print(
         f"Training in process {pid}, without a screen; it goes on when you log out.\n"
@@ -64,26 +63,18 @@ def _detach(root: Path, loaded: LoadedSettings, options: argparse.Namespace) -> 
 
 
 def how_to_answer(root: Path) -> str:
-    """Return in words what answers a question of the training in ``root`` from another terminal."""
+    """Return the commands that answer a question of the training in ``root`` from another terminal."""
     place = "" if root == Path.cwd() else f" {shlex.quote(str(root))}"
     here = f" -w{place}" if place else ""
     return f"opeddev-tui decide{here} continue (or stop), or the app: opeddev-tui{place}"
 
 
-def train_here(
-    root: Path,
-    loaded: LoadedSettings,
-    *,
-    which: str = "next",
-    new: bool = False,
-    start_from: str = "",
-    console: Console,
-) -> int:
-    """Train in this process and show progress on ``console``; return the exit code."""
+def train_here(root: Path, loaded: LoadedSettings, request: StepRequest) -> int:
+    """Train in this process and print the progress; return the exit code."""
     log.to_file(Workspace(root, loaded.settings.paths).log)
     control = Control()
     answer_with = how_to_answer(root) if loaded.settings.early_stop.policy == "ask" else ""
-    request = StepRequest(which=which, new=new, start_from=start_from)
+    console = Console()
     with (
         received(lambda name: control.request(Stop(reason=name))) as signals,
         ConsoleView(console, answer_with) as view,

@@ -1,1 +1,1 @@
-"""The embedded demo: data of its own, a toy model made from a seed, a workspace of both."""
+"""A demo workspace with rows and a toy model of its own; all of it is made from a seed."""

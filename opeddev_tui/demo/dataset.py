@@ -1,6 +1,6 @@
-"""Build the demo's data set: its rows, how they are split into base, batches and hold-out, and its files.
+"""Build the demo's data set from a seed: its rows, their split into base, batches and hold-out, and its files.
 
-Everything follows from a seed. The hold-out has tasks of its own, so no row of it nears a training row.
+The hold-out has tasks of its own, so none of its rows is a near copy of a training row.
 """
 
 import hashlib
@@ -19,10 +19,10 @@ ROWS_PER_BATCH = 100
 BATCHES = 3
 HOLDOUT_ROWS = 50
 
-# one turn of grades: 20 is coprime to the three kinds, so every kind meets every grade
+# repeated from row to row; its length, 20, is coprime to the three kinds, so every kind gets every grade
 _GRADES = (3, 4, 2, 5, 1, 3, 4, 2, 5, 3, 4, 2, 5, 1, 3, 4, 2, 5, 1, 3)
 _KINDS = ("html", "css", "js")
-# how often one area has two defects, so that counting defects is not counting areas
+# how often an area gets two defects, so that the number of defects alone does not tell the grade
 _SECOND_DEFECT = 0.25
 
 
@@ -36,9 +36,9 @@ class DemoRow:
     submission: str
 
     def row(self) -> dict[str, str | int]:
-        """Return the example as a row of a data file."""
+        """Return the fields of the row as they are written to a data file."""
         kind = self.template.kind
-        # from the content, so a row keeps its id wherever it stands
+        # made from the content: a row keeps its id in another batch or another order
         digest = hashlib.sha256(f"{self.task}\n{self.submission}".encode()).hexdigest()
         return {
             "id": f"demo-{digest[:10]}",
@@ -52,78 +52,60 @@ class DemoRow:
 
 
 @dataclass(frozen=True)
-class DemoExamples:
-    """The examples of the training batches, base first, and of the hold-out."""
+class DemoSet:
+    """The rows of the training batches, base first, and of the hold-out."""
 
     training: tuple[tuple[DemoRow, ...], ...]
     holdout: tuple[DemoRow, ...]
 
 
-@dataclass(frozen=True)
-class DemoRows:
-    """The rows of the base set, of the increments after it and of the hold-out."""
-
-    base: list[dict[str, str | int]]
-    batches: list[list[dict[str, str | int]]]
-    holdout: list[dict[str, str | int]]
-
-
-def build_examples(seed: int = 42) -> DemoExamples:
-    """Return every example of the starter data set."""
+def build_demo_set(seed: int = 42) -> DemoSet:
+    """Return 300 training rows in three batches of 100, and 50 hold-out rows."""
     draw = random.Random(seed)
     training = _compose(read_templates("training"), BATCHES * ROWS_PER_BATCH, draw)
     batches = [training[start : start + ROWS_PER_BATCH] for start in range(0, len(training), ROWS_PER_BATCH)]
     holdout = _compose(read_templates("holdout"), HOLDOUT_ROWS, draw)
-    return DemoExamples(training=tuple(_shuffled(batch, draw) for batch in batches), holdout=_shuffled(holdout, draw))
-
-
-def build_rows(seed: int = 42) -> DemoRows:
-    """Return 300 training rows in three batches of 100, and 50 hold-out rows."""
-    examples = build_examples(seed)
-    base, *batches = [[example.row() for example in batch] for batch in examples.training]
-    return DemoRows(base=base, batches=batches, holdout=[example.row() for example in examples.holdout])
+    shuffled = [tuple(draw.sample(rows, len(rows))) for rows in (*batches, holdout)]
+    return DemoSet(training=tuple(shuffled[:-1]), holdout=shuffled[-1])
 
 
 def write_dataset(workspace: Path, paths: Paths, seed: int = 42) -> None:
-    """Write the starter data set where ``paths`` says, below ``workspace``."""
-    rows = build_rows(seed)
-    _write(workspace / Path(paths.base).expanduser() / "train.jsonl", rows.base)
-    increments = workspace / Path(paths.increments).expanduser()
-    for number, batch in enumerate(rows.batches, start=1):
-        _write(increments / f"batch_{len(batch)}_{number:02}" / "train.jsonl", batch)
-    _write(workspace / Path(paths.holdout).expanduser() / "validation.jsonl", rows.holdout)
+    """Write the demo's data set where ``paths`` says, relative to ``workspace``; raises ``StorageProblem``."""
+    demo = build_demo_set(seed)
+    base, *increments = demo.training
+    _write(workspace / Path(paths.base).expanduser() / "train.jsonl", base)
+    folder = workspace / Path(paths.increments).expanduser()
+    for number, batch in enumerate(increments, start=1):
+        _write(folder / f"batch_{len(batch)}_{number:02}" / "train.jsonl", batch)
+    _write(workspace / Path(paths.holdout).expanduser() / "validation.jsonl", demo.holdout)
 
 
-def _write(path: Path, rows: Sequence[dict[str, str | int]]) -> None:
-    write_atomic(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
-
-
-def _shuffled(examples: Sequence[DemoRow], draw: random.Random) -> tuple[DemoRow, ...]:
-    return tuple(draw.sample(examples, len(examples)))
+def _write(path: Path, rows: Sequence[DemoRow]) -> None:
+    write_atomic(path, "".join(json.dumps(one.row(), ensure_ascii=False) + "\n" for one in rows).encode())
 
 
 def _compose(templates: Mapping[str, Sequence[Template]], count: int, draw: random.Random) -> list[DemoRow]:
-    """Return ``count`` different examples, kinds, tasks and grades taking turns."""
-    examples: list[DemoRow] = []
+    """Return ``count`` different rows; kinds, tasks and grades take turns."""
+    rows: list[DemoRow] = []
     seen: set[str] = set()
-    while len(examples) < count:
-        turn = len(examples)
+    while len(rows) < count:
+        turn = len(rows)
         choice = templates[_KINDS[turn % len(_KINDS)]]
         template = choice[turn // len(_KINDS) % len(choice)]
         planted = _choose_defects(template, _GRADES[turn % len(_GRADES)], draw)
         task, submission = template.render(draw, planted)
-        # templates have hundreds of renderings, so another draw soon differs
+        # every template has hundreds of renderings: one that was drawn before is drawn again
         if submission not in seen:
             seen.add(submission)
-            examples.append(DemoRow(template, planted, task, submission))
-    return examples
+            rows.append(DemoRow(template, planted, task, submission))
+    return rows
 
 
 def _choose_defects(template: Template, grade: int, draw: random.Random) -> tuple[str, ...]:
-    """Return defects in as many rubric areas as ``grade`` asks, now and then two in one area."""
+    """Return defects in 5 - ``grade`` rubric areas, now and then two in one area."""
     codes = template.codes()
     planted: list[str] = []
     for area in draw.sample(list(codes), 5 - grade):
-        wanted = 2 if draw.random() < _SECOND_DEFECT else 1
-        planted += draw.sample(codes[area], min(wanted, len(codes[area])))
+        count = 2 if draw.random() < _SECOND_DEFECT else 1
+        planted += draw.sample(codes[area], min(count, len(codes[area])))
     return tuple(planted)

@@ -1,7 +1,6 @@
-"""Owns the tiny model of the demo and the tests: a Qwen3 of random weights with a tokenizer of its own.
+"""Make the tiny model of the demo and the tests: a Qwen3 with random weights and a tokenizer trained on its texts.
 
-It is an ordinary model folder, so everything that works on it works on a real model. The same texts
-and seed give the same bytes.
+The result is an ordinary model folder, read like any real model. The same texts and seed give the same bytes.
 """
 
 import json
@@ -11,8 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opeddev_tui.errors import StorageProblem
-from opeddev_tui.files import storage_errors, sync_folder
+from opeddev_tui.files import storage_errors, sync_folder, unwritable
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -24,10 +22,10 @@ END = "<|im_end|>"
 THINK = ("<think>", "</think>")
 _HEAD_DIM = 32
 _MAX_POSITIONS = 4096
-# twice the usual spread: a model this narrow learns sooner from it
+# twice the usual standard deviation: so narrow a model learns faster with it
 _INITIALIZER_RANGE = 0.04
 
-# ChatML: with thinking off an empty thought stands before the answer, in the prompt and in the transcript alike
+# ChatML; with thinking off an empty thought stands before the answer, both in a prompt and in a complete conversation
 CHAT_TEMPLATE = """\
 {%- for message in messages -%}
 {{- '<|im_start|>' + message['role'] + '\\n' -}}
@@ -54,9 +52,9 @@ def build_tiny_model(
     num_hidden_layers: int = 3,
     vocab_size: int = 4096,
 ) -> None:
-    """Make ``folder`` a model folder whose tokenizer knows ``texts``; an existing folder is replaced.
+    """Write a model folder at ``folder`` whose tokenizer is trained on ``texts``; an existing folder is replaced.
 
-    The folder appears whole or not at all.
+    The folder appears whole or not at all; raises ``StorageProblem`` if it cannot be written.
     """
     with storage_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +64,7 @@ def build_tiny_model(
             _save_tokenizer(tokenizer, half)
             model = _random_model(tokenizer, seed, hidden_size, num_hidden_layers)
             _save_model(model, half)
-            half.chmod(0o755)  # mkdtemp makes it private
+            half.chmod(0o755)  # mkdtemp makes a folder that only its owner can read
             if folder.exists():
                 shutil.rmtree(folder)
             half.rename(folder)
@@ -77,7 +75,7 @@ def build_tiny_model(
 
 
 def _train_tokenizer(texts: Sequence[str], vocab_size: int) -> "Tokenizer":
-    """Return a byte-level BPE: any text can be encoded, and decoding gives it back."""
+    """Return a byte-level BPE tokenizer: every text can be encoded and decoded without loss."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -90,7 +88,7 @@ def _train_tokenizer(texts: Sequence[str], vocab_size: int) -> "Tokenizer":
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    # as in Qwen3, the marks of a thought are single tokens but not special: they stay in decoded text
+    # as in Qwen3, <think> and </think> are single tokens but not special ones: decoding keeps them
     tokenizer.add_tokens([AddedToken(mark, normalized=False, special=False) for mark in THINK])
     return tokenizer
 
@@ -115,14 +113,12 @@ def _save_model(model: "Qwen3ForCausalLM", folder: Path) -> None:
     try:
         model.save_pretrained(folder)
     except SafetensorError as error:
-        # safetensors tells a full disk as an error of its own, not as an OSError
-        raise StorageProblem(
-            f"cannot be written: {error}.", where=str(folder), cure="Free some space there."
-        ) from error
+        # safetensors reports a full disk with an error of its own, not with an OSError
+        raise unwritable(folder, error) from error
 
 
 def _random_model(tokenizer: "Tokenizer", seed: int, hidden_size: int, num_hidden_layers: int) -> "Qwen3ForCausalLM":
-    """Return a Qwen3 with weights drawn from ``seed``; the global random state stays as it was."""
+    """Return a Qwen3 with weights drawn from ``seed``; the global random state is left as it was."""
     import torch
     from transformers import GenerationConfig, Qwen3Config, Qwen3ForCausalLM
 

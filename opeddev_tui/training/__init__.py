@@ -1,1 +1,1 @@
-"""Training of steps with the Hugging Face Trainer."""
+"""Train steps with the Hugging Face Trainer. Must not know a screen."""

@@ -1,4 +1,4 @@
-"""Answer the question after an epoch: by the rule, by a person through the run's control, or as recorded."""
+"""Answer the question after an epoch: by the rule, by a person through the run's control, or as another run did."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -9,15 +9,16 @@ from opeddev_tui.runs.events import Decided, DecisionAwaited
 
 
 class StopRequested(Exception):
-    """A person wants the run to end here; it can be resumed."""
+    """Raised at a safe point when a person asked the run to end there; the run can be resumed."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
 
 
-# the open question as it stands now (ratings change it), and what carries out a command that is no answer
+# returns the open question as it is now: ratings can change its verdict
 Pending = Callable[[], DecisionAwaited]
+# carries out a command that is not an answer
 OnCommand = Callable[[AnyCommand], None]
 
 
@@ -25,43 +26,45 @@ class Decider(Protocol):
     """Answers the question after an epoch."""
 
     def decide(self, pending: Pending, on_command: OnCommand) -> Decided:
-        """Return the decision; raise ``StopRequested`` to leave the question open."""
+        """Return the decision; raises ``StopRequested`` to leave the question open."""
 
 
 class RuleDecider:
-    """The verdict is the decision."""
+    """Decides as the early-stop rule recommends."""
 
-    def decide(self, pending: Pending, on_command: OnCommand) -> Decided:  # noqa: ARG002 - the protocol's
-        """Return the rule's verdict."""
-        question = pending()
-        return Decided(epoch=question.epoch, choice=question.verdict.choice, by="rule", verdict=question.verdict)
+    def decide(self, pending: Pending, on_command: OnCommand) -> Decided:  # noqa: ARG002 - as the protocol has it
+        """Return the rule's verdict as the decision."""
+        return _by_rule(pending(), "rule")
 
 
 class ControlDecider:
-    """A person decides through ``control``; after the question's deadline, the rule."""
+    """Lets a person decide through ``control``, and the rule once the question's deadline has passed."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
 
     def decide(self, pending: Pending, on_command: OnCommand) -> Decided:
-        """Wait for the answer to the open question; other commands go to ``on_command`` meanwhile."""
+        """Wait for the answer to the open question; ``on_command`` carries out other commands meanwhile."""
         while True:
             question = pending()
-            left = None if question.deadline is None else question.deadline - time.time()
-            if left is not None and left <= 0:
-                verdict = question.verdict
-                return Decided(epoch=question.epoch, choice=verdict.choice, by="timeout", verdict=verdict)
-            commands = self._control.wait(left)
+            seconds = None if question.deadline is None else question.deadline - time.time()
+            if seconds is not None and seconds <= 0:
+                return _by_rule(question, "timeout")
+            commands = self._control.wait(seconds)
             for number, command in enumerate(commands, 1):
                 answer = _answer(command, pending, on_command)
                 if answer is not None:
-                    # what came with the answer is for the training, a stop above all
+                    # commands that arrived with the answer, such as a stop, are left for the training
                     self._control.put_back(commands[number:])
                     return answer
 
 
+def _by_rule(question: DecisionAwaited, by: str) -> Decided:
+    return Decided(epoch=question.epoch, choice=question.verdict.choice, by=by, verdict=question.verdict)
+
+
 def _answer(command: AnyCommand, pending: Pending, on_command: OnCommand) -> Decided | None:
-    """Return the decision that ``command`` is, None once ``on_command`` has carried it out."""
+    """Return the decision if ``command`` is one; otherwise have ``on_command`` carry it out and return None."""
     if isinstance(command, Stop):
         raise StopRequested(command.reason)
     if isinstance(command, Decide):
@@ -75,18 +78,18 @@ def _answer(command: AnyCommand, pending: Pending, on_command: OnCommand) -> Dec
 
 
 class RecordedDecider:
-    """Decides as it was decided; after the last recorded decision the rule does."""
+    """Decides as a person did in ``run``; the rule decides after epochs that have no recorded decision."""
 
     def __init__(self, run: str, decisions: Mapping[int, Decided]) -> None:
         self._run = run
         self._decisions = decisions
 
-    def decide(self, pending: Pending, on_command: OnCommand) -> Decided:
-        """Return the recorded decision with today's verdict beside it."""
+    def decide(self, pending: Pending, on_command: OnCommand) -> Decided:  # noqa: ARG002 - as the protocol has it
+        """Return the recorded decision with the present verdict beside it."""
         question = pending()
         recorded = self._decisions.get(question.epoch)
         if recorded is None:
-            return RuleDecider().decide(pending, on_command)
+            return _by_rule(question, "rule")
         return Decided(
             epoch=question.epoch,
             choice=recorded.choice,

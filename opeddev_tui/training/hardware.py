@@ -1,4 +1,4 @@
-"""Owns readings of the machine: processor, memory, and NVIDIA GPUs through NVML."""
+"""Read how busy the machine is: processor, memory, and the first NVIDIA GPU through NVML."""
 
 import functools
 import os
@@ -11,7 +11,7 @@ from opeddev_tui.runs.events import HardwareSampled
 
 @functools.cache
 def _gpu() -> Any:
-    """Return NVML's handle of the first GPU, None where there is none."""
+    """Return NVML's handle of the first GPU, None without one."""
     import pynvml
 
     try:
@@ -22,7 +22,7 @@ def _gpu() -> Any:
 
 
 def sample() -> HardwareSampled:
-    """Return the present readings; sizes in bytes."""
+    """Return the present readings: shares in percent, sizes in bytes, temperature in degrees Celsius."""
     memory = psutil.virtual_memory()
     return HardwareSampled(
         cpu_percent=psutil.cpu_percent(None), ram_used=memory.used, ram_total=memory.total, **_gpu_readings()
@@ -47,6 +47,6 @@ def _gpu_readings() -> dict[str, Any]:
         return {}
 
 
-def training_threads(wanted: int) -> int:
-    """Return the CPU threads for training: ``wanted``, or all but one (the screen's) where it is 0."""
-    return wanted or max(1, (os.cpu_count() or 1) - 1)
+def training_threads(setting: int) -> int:
+    """Return the number of CPU threads for training; ``setting`` 0 leaves one core to the screen."""
+    return setting or max(1, (os.cpu_count() or 1) - 1)

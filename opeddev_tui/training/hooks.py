@@ -1,8 +1,7 @@
-"""Owns one run from the inside: what happens after an optimizer step and at an epoch's end.
+"""Trainer hooks: take commands after an optimizer step; evaluate, sample, save and ask after each epoch.
 
-It scores, generates, publishes checkpoints and asks for decisions; it knows events and models, but neither the
-Trainer nor a screen. Every piece of an epoch's end is done only if the journal lacks it, so a run that was killed
-anywhere goes on where it stood.
+Must know neither the Trainer nor a screen. Each part of an epoch's end is done only if the journal does not have it
+yet, so a run that was killed between two parts goes on with the next one.
 """
 
 import math
@@ -15,7 +14,7 @@ from msgspec import Struct
 from opeddev_tui.analysis import early_stopping
 from opeddev_tui.checkpoints import folders as checkpoints
 from opeddev_tui.config import settings as st
-from opeddev_tui.errors import StorageProblem
+from opeddev_tui.errors import StorageProblem, TrainingProblem
 from opeddev_tui.runs import control as ctl
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import metrics_csv as metrics
@@ -25,22 +24,41 @@ from opeddev_tui.runs.bus import Bus
 from opeddev_tui.training import hardware
 from opeddev_tui.training.deciders import Decider, StopRequested
 from opeddev_tui.training.scorer import Scorer
-from opeddev_tui.training.trainer import AfterStep, NonFiniteLoss
 
-HARDWARE_EVERY = 5.0  # seconds
+# seconds between two readings of the machine
+HARDWARE_EVERY = 5.0
+
+
+class AfterStep(Struct, frozen=True):
+    """What the Trainer is asked to do after an optimizer step."""
+
+    save: bool = False
+    stop: bool = False
+
+
+class NonFiniteLoss(TrainingProblem):
+    """The loss is not a finite number; nothing trained since the last checkpoint can be used."""
+
+    kind = "non-finite"
+
+    def __init__(self, global_step: int, loss: float) -> None:
+        super().__init__(
+            f"the loss became {loss} at optimizer step {global_step}.",
+            cure='Lower training.learning_rate (or set model.precision = "fp32") and start a new run: train --new.',
+        )
 
 
 class RunFiles(Struct, frozen=True):
-    """Where a run writes; ``pinned`` tells which of its checkpoints a person wants to keep."""
+    """Where a run writes. ``pinned`` returns those of its checkpoints that a person wants to keep."""
 
     checkpoints: Path
     metrics_csv: Path
     observations: Path
-    pinned: Callable[[], list[Path]] = list
+    pinned: Callable[[], list[Path]]
 
 
 class RunHooks:
-    """The hooks of one training."""
+    """The hooks of one attempt at a run; all methods run on the training thread."""
 
     def __init__(
         self,
@@ -63,26 +81,26 @@ class RunHooks:
 
     @property
     def stop_reason(self) -> str | None:
-        """Why a person wants the run to end, None if nobody does."""
+        """Why a person asked the run to end, None if nobody did."""
         return self._stop.reason if self._stop is not None else None
 
     def raise_if_stopped(self) -> None:
-        """Raise ``StopRequested`` if somebody wants the run to end; for places where everything is on disk."""
+        """Raise ``StopRequested`` if a person asked the run to end; call it only where everything is on disk."""
         self._stop = self._stop or self._control.take_stop()
         if self._stop is not None:
             raise StopRequested(self._stop.reason)
 
-    # --- what the Trainer tells -----------------------------------------------------------------------------
+    # --- called by the Trainer ------------------------------------------------------------------------------
 
     def logged(self, point: ev.Progress) -> None:
-        """Record a logged point, and the machine's readings now and then."""
+        """Record a logged point and, every few seconds, readings of the machine."""
         self._bus.emit(point)
         if point.at - self._hardware_at >= HARDWARE_EVERY:
             self._hardware_at = point.at
             self._bus.emit(hardware.sample())
 
     def stepped(self, global_step: int, epoch: float, *, boundary: bool) -> AfterStep:
-        """Take commands after an optimizer step; wait while paused."""
+        """Carry out commands after an optimizer step and wait while paused; ``boundary``: the epoch ends here."""
         save = False
         for command in self._control.take():
             if isinstance(command, ctl.Pause):
@@ -103,35 +121,39 @@ class RunHooks:
                 self.on_command(command, global_step, epoch)
 
     def on_command(self, command: ctl.AnyCommand, global_step: int | None = None, epoch: float | None = None) -> None:
-        """Carry out a command that can be carried out anywhere."""
-        at_step = self._last_step() if global_step is None else global_step
+        """Carry out a command that needs no particular place; the place is the last logged point unless given."""
         match command:
             case ctl.Stop():
                 self._stop = command
             case ctl.SampleNow():
-                at_epoch = at_step / max(1, self._steps_per_epoch()) if epoch is None else epoch
+                last = self._bus.state.progress
+                at_step = global_step or (last.global_step if last else 0)
+                at_epoch = epoch or (last.epoch if last else 0.0)
                 self._scorer.sample(at_epoch, at_step, on_demand=True)
             case ctl.Record(fact=ev.Annotated() as note):
                 self._annotate(note)
             case ctl.Record(fact=rating):
                 self._bus.emit(rating)
             case _:
-                pass  # a decision for a question that is no longer open, or a resume without a pause
+                pass  # an answer to a question that is no longer open, or a resume without a pause
 
     def _annotate(self, event: ev.Annotated) -> None:
-        """Keep a person's words in the journal and in the file; a file that takes none does not end a training."""
+        """Keep a note in the journal and in the observations; if that file cannot be written, training goes on."""
         self._bus.emit(event)
         try:
             observations.keep_note(self._files.observations, self._bus.state, event)
         except StorageProblem as problem:
-            self._bus.emit(ev.Warned(message=f"the note is in the journal only: {problem}"))
+            self._bus.emit(ev.Warned(message=f"the note is only in the journal: {problem}"))
 
     def trained_rows(self, epoch: int, rows: Sequence[int], from_step: int) -> None:
-        """Record which rows an epoch saw, in order."""
+        """Record which rows were trained in ``epoch`` since ``from_step``, in order."""
         self._bus.emit(ev.RowsTrained(epoch=epoch, rows=tuple(rows), from_step=from_step))
 
     def evaluate(self, epoch: int, global_step: int) -> float:
-        """Score the hold-out, read grades, generate the probe prompts; return the hold-out loss."""
+        """Score the hold-out, measure grades, generate the probe prompts; return the hold-out loss (nats per token).
+
+        Raises ``NonFiniteLoss`` if that loss is not a finite number.
+        """
         result = self._scorer.score(epoch)
         if not math.isfinite(result.loss):
             raise NonFiniteLoss(global_step, result.loss)
@@ -142,14 +164,17 @@ class RunHooks:
         return result.loss
 
     def saved(self, folder: Path, global_step: int, epoch: float) -> None:
-        """Publish a checkpoint and rotate the older ones."""
+        """Publish the checkpoint in ``folder``, then delete older ones beyond the limit."""
         self._phase("saving", f"checking {folder.name}")
         manifest = checkpoints.publish(folder, self._manifest(global_step, epoch))
         self._bus.emit(checkpoints.saved_event(folder, manifest))
         self._rotate()
 
     def close_epoch(self, epoch: int, global_step: int, samples_per_second: float | None) -> bool:
-        """Record the epoch's row, ask whether to go on; True to train another epoch."""
+        """Record the epoch's results and get the decision; return True to train another epoch.
+
+        Raises ``StopRequested`` where the question is left open.
+        """
         state = self._bus.state
         if epoch not in state.holdout:
             self.evaluate(epoch, global_step)
@@ -172,15 +197,15 @@ class RunHooks:
     # --- the decision ---------------------------------------------------------------------------------------
 
     def _decided(self, epoch: int) -> bool:
-        known = self._bus.state.decided(epoch)
-        if known is None:
-            known = self._ask(epoch)
-            self._bus.emit(known)
-            if known.note:
-                self._annotate(ev.Annotated(epoch=epoch, note=known.note))
-        if known.choice == "continue":
+        decision = self._bus.state.decided(epoch)
+        if decision is None:
+            decision = self._ask(epoch)
+            self._bus.emit(decision)
+            if decision.note:
+                self._annotate(ev.Annotated(epoch=epoch, note=decision.note))
+        if decision.choice == "continue":
             self._phase("training", f"epoch {epoch + 1} of at most {self.limits.max_epochs}")
-        return known.choice == "continue"
+        return decision.choice == "continue"
 
     def _ask(self, epoch: int) -> ev.Decided:
         question = self._pending(epoch)
@@ -191,14 +216,13 @@ class RunHooks:
         return self._decider.decide(lambda: self._pending(epoch), self.on_command)
 
     def _pending(self, epoch: int) -> ev.DecisionAwaited:
-        """Return the open question; it is recorded anew when ratings have changed its verdict."""
+        """Return the open question; it is recorded again when ratings have changed its verdict."""
         state = self._bus.state
-        verdict = early_stopping.judge(epoch, state.holdout, self.limits, self._human_scores())
-        open_now = state.question
-        # a run that was taken up again asks anew, with a new deadline
-        asked = open_now is not None and state.status == "awaiting"
-        if open_now is not None and asked and open_now.epoch == epoch and open_now.verdict == verdict:
-            return open_now
+        verdict = early_stopping.judge(epoch, state.holdout, self.limits, ratings.shares(state))
+        # a resumed run is not awaiting: it asks again, with a new deadline
+        asked = state.question if state.status == "awaiting" else None
+        if asked is not None and (asked.epoch, asked.verdict) == (epoch, verdict):
+            return asked
         minutes = self._settings.early_stop.decision_timeout_minutes
         deadline = time.time() + 60 * minutes if minutes else None
         question = ev.DecisionAwaited(
@@ -209,7 +233,7 @@ class RunHooks:
 
     @property
     def limits(self) -> early_stopping.Limits:
-        """The limits of this step."""
+        """The early-stop rule's limits, from the settings."""
         stop = self._settings.early_stop
         return early_stopping.Limits(
             planned_epochs=self._settings.training.num_train_epochs,
@@ -218,9 +242,6 @@ class RunHooks:
             significant=stop.mode == "significant",
             confidence=stop.confidence,
         )
-
-    def _human_scores(self) -> dict[int, float]:
-        return ratings.shares(self._bus.state)
 
     # --- checkpoints ----------------------------------------------------------------------------------------
 
@@ -241,14 +262,14 @@ class RunHooks:
         )
 
     def _rotate(self) -> None:
+        """Delete the oldest checkpoints beyond the limit; the best, pinned and newest ones are kept."""
         state = self._bus.state
+        protected = self._files.pinned()
         best = state.best_epoch()
-        kept = [self._files.checkpoints / Path(state.epochs[best].checkpoint).name] if best is not None else []
-        # the epoch just saved has no row yet but may be the best
+        if best is not None:
+            protected = [*protected, self._files.checkpoints / Path(state.epochs[best].checkpoint).name]
         removed = checkpoints.rotate(
-            self._files.checkpoints,
-            keep=self._settings.training.save_total_limit,
-            protected=[*kept, *self._files.pinned()],
+            self._files.checkpoints, keep=self._settings.training.save_total_limit, protected=protected
         )
         for folder in removed:
             self._bus.emit(ev.CheckpointRemoved(path=ev.checkpoint_name(folder), reason="older than the newest kept"))
@@ -257,14 +278,5 @@ class RunHooks:
         name = ev.checkpoint_name(checkpoints.folder_for(self._files.checkpoints, global_step))
         return name if name in self._bus.state.checkpoints else ""
 
-    # --- small things ---------------------------------------------------------------------------------------
-
     def _phase(self, phase: str, detail: str = "") -> None:
         self._bus.emit(ev.PhaseChanged(phase=phase, detail=detail))
-
-    def _last_step(self) -> int:
-        progress = self._bus.state.progress
-        return progress.global_step if progress else 0
-
-    def _steps_per_epoch(self) -> int:
-        return self._bus.state.data.steps_per_epoch if self._bus.state.data else 1

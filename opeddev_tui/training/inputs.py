@@ -1,4 +1,7 @@
-"""Owns what a run needs before it begins: the step's rows, the frozen hold-out, tokens, the guard of a resume."""
+"""Prepare a run: read the step's rows, keep the hold-out the same, encode tokens, check the disk and a resume.
+
+Must not write anything but the hold-out's record.
+"""
 
 import json
 import statistics
@@ -15,6 +18,7 @@ from opeddev_tui.data.rows import Example, Message
 from opeddev_tui.errors import DataProblem, SettingsProblem, StorageProblem, TrainingProblem
 from opeddev_tui.files import write_atomic
 from opeddev_tui.models import adapters, loading, memory, token_check
+from opeddev_tui.models.causal_lm import Tokenizer
 from opeddev_tui.models.chat import ChatEncoder
 from opeddev_tui.models.generation import choose_probes
 from opeddev_tui.models.precision import resolve_precision
@@ -28,9 +32,9 @@ from opeddev_tui.workspace.paths import Workspace
 
 
 class StepTokens(Struct, frozen=True):
-    """The tokenizer, the encoded rows and the hold-out."""
+    """The tokenizer, the encoded rows and the hold-out; ``stats`` has one entry per batch."""
 
-    tokenizer: Any
+    tokenizer: Tokenizer
     encoder: ChatEncoder
     train: EncodedRows
     holdout: Holdout
@@ -50,7 +54,7 @@ class StepTokens(Struct, frozen=True):
 
 
 def read_step(workspace: Workspace, settings: st.Settings, plan: StepPlan) -> StepData:
-    """Read the step's batches and the hold-out; raise ``Problems`` or ``DataProblem`` if anything is wrong."""
+    """Return the step's batches and the hold-out; raises ``Problems`` or ``DataProblem`` if anything is wrong."""
     data = load_step(workspace.root, settings, plan.step)
     _same_holdout(workspace, data.holdout)
     return data
@@ -58,12 +62,12 @@ def read_step(workspace: Workspace, settings: st.Settings, plan: StepPlan) -> St
 
 def _same_holdout(workspace: Workspace, holdout: LoadedBatch) -> None:
     try:
-        known = json.loads(workspace.holdout_record.read_text())
+        recorded = json.loads(workspace.holdout_record.read_text())
     except (FileNotFoundError, ValueError):
         return
-    if known.get("fingerprint") != holdout.fingerprint:
+    if recorded.get("fingerprint") != holdout.fingerprint:
         raise DataProblem(
-            f"the hold-out is not the one that earlier runs were scored on ({known.get('rows')} rows then, "
+            f"the hold-out is not the one that earlier runs were scored on ({recorded.get('rows')} rows then, "
             f"{len(holdout.examples)} now).",
             where=str(holdout.batch.path),
             cure=f"Restore it, or delete {workspace.relative(workspace.holdout_record)} to begin a new comparison.",
@@ -71,43 +75,46 @@ def _same_holdout(workspace: Workspace, holdout: LoadedBatch) -> None:
 
 
 def record_holdout(workspace: Workspace, data: StepData) -> None:
-    """Freeze the hold-out's fingerprint the first time a run is scored on it."""
+    """Record the hold-out's fingerprint the first time a run is scored on it; raises ``StorageProblem``."""
     if not workspace.holdout_record.exists():
         record = {"fingerprint": data.holdout.fingerprint, "rows": len(data.holdout.examples)}
         write_atomic(workspace.holdout_record, json.dumps(record, indent=1).encode())
 
 
 def tokenize(source: str, settings: st.Settings, data: StepData) -> StepTokens:
-    """Load the tokenizer at ``source`` and encode the step; raise ``Problem`` for what cannot be trained."""
+    """Load the tokenizer at ``source`` and encode the step's rows.
+
+    Raises ``Problem`` for what cannot be trained, ``SettingsProblem`` for a probe prompt that cannot be used.
+    """
     fitted = token_check.fit(source, settings)
     train, held, notes = token_check.encode_step(fitted, settings, data.examples, data.holdout.examples)
     examples = [data.holdout.examples[row.row] for row in held.rows]
-    wanted = settings.generation
-    pinned = _pinned(wanted.probes, data.holdout.examples, examples)
-    probes = choose_probes(examples, wanted.num_probes, wanted.probe_seed, pinned)
-    holdout = Holdout(examples, held.rows, probes, own_prompts(wanted.prompts, examples))
+    generation = settings.generation
+    pinned = _pinned(generation.probes, data.holdout.examples, examples)
+    probes = choose_probes(examples, generation.num_probes, generation.probe_seed, pinned)
+    holdout = Holdout(examples, held.rows, probes, own_prompts(generation.prompts, examples))
     return StepTokens(fitted.tokenizer, fitted.encoder, train, holdout, _stats(data, train), tuple(notes))
 
 
-def _pinned(wanted: Sequence[str], holdout: Sequence[Example], fitting: Sequence[Example]) -> list[int]:
-    """Return where in ``fitting`` the rows are that a person pinned; raise ``SettingsProblem`` for a missing one."""
-    found: list[int] = []
-    for name in wanted:
-        number = int(name[1:]) - 1 if name[:1] == "#" and name[1:].isdecimal() else -1
-        at = next((i for i, row in enumerate(holdout) if row.id == name or i == number), None)
-        if at is None or holdout[at] not in fitting:
-            reason = "there is no such row" if at is None else "it does not fit data.max_length"
+def _pinned(names: Sequence[str], holdout: Sequence[Example], fitting: Sequence[Example]) -> list[int]:
+    """Return the positions in ``fitting`` of the rows that a person pinned as probe prompts."""
+    positions: list[int] = []
+    for name in names:
+        number = int(name[1:]) if name[:1] == "#" and name[1:].isdecimal() else 0
+        row = next((row for at, row in enumerate(holdout, 1) if row.id == name or at == number), None)
+        if row is None or row not in fitting:
+            reason = "there is no such row" if row is None else "it does not fit data.max_length"
             raise SettingsProblem(
                 f"the hold-out row {name!r} cannot be a probe prompt: {reason}.",
                 where="generation.probes",
                 cure="Name rows by their id, or #3 for the third row.",
             )
-        found.append(fitting.index(holdout[at]))
-    return found
+        positions.append(fitting.index(row))
+    return positions
 
 
 def own_prompts(prompts: Sequence[str], holdout: Sequence[Example]) -> list[Example]:
-    """Return a person's own prompts as the hold-out asks: with its system message; they have no reference."""
+    """Return a person's own prompts with the hold-out's system message; they have no reference answer."""
     first = holdout[0].prompt if holdout else ()
     system = tuple(message for message in first[:1] if message.role == "system")
     return [
@@ -148,22 +155,22 @@ def _stats(data: StepData, train: EncodedRows) -> tuple[ev.TokenStats, ...]:
 
 
 def check_room(workspace: Workspace, settings: st.Settings, source: str, tokens: StepTokens) -> ev.MemoryEstimated:
-    """Return the memory the step needs; raise ``Problem`` if the disk has no room, or adapters no layer."""
+    """Return the memory the step needs; raises ``Problem`` if the disk has no room, or if adapters fit no layer."""
     empty = memory.empty_model(loading.full_source(source), settings.model)
     if settings.lora.enabled:
         adapters.check_targets(empty, settings.lora)
-    found = memory.estimate(
+    estimate = memory.estimate(
         memory.sizes_of(empty),
         settings,
         sixteen_bit=resolve_precision(settings.model.precision).dtype is not None,
-        train=_extent(tokens.train.rows),
-        holdout=_extent(tokens.holdout.rows),
+        train=_shape(tokens.train.rows),
+        holdout=_shape(tokens.holdout.rows),
         free=memory.free_memory(),
     )
     epochs = settings.training.num_train_epochs + settings.early_stop.max_extra_epochs
-    # the newest ones, the best, and the one being written before an older one goes
+    # the newest ones, the best one, and the one that is written before an older one is deleted
     kept = min(epochs, settings.training.save_total_limit + 2)
-    problem = catalog.disk_budget(workspace.store, found.checkpoint, kept)
+    problem = catalog.disk_budget(workspace.store, estimate.checkpoint, kept)
     if problem is not None:
         raise StorageProblem(
             f"there is no room for this step: {problem}.",
@@ -171,15 +178,15 @@ def check_room(workspace: Workspace, settings: st.Settings, source: str, tokens:
             cure="Free some space (opeddev-tui checkpoints prune), set paths.model_store to another disk, "
             "or lora.enabled = true.",
         )
-    return found
+    return estimate
 
 
-def _extent(rows: Sequence[TokenRow]) -> memory.BatchShape:
+def _shape(rows: Sequence[TokenRow]) -> memory.BatchShape:
     return memory.BatchShape(len(rows), max(row.length for row in rows), max(len(row.completion) for row in rows))
 
 
 def refuse_changes(workspace: Workspace, record: RunRecord, now: manifest.RunManifest) -> list[str]:
-    """Raise ``TrainingProblem`` if resuming ``record`` would train something else than it began.
+    """Raise ``TrainingProblem`` if ``record`` would be resumed with other data, settings, tokens or another model.
 
     Returns what a person should know where that cannot be told for certain.
     """
@@ -187,7 +194,7 @@ def refuse_changes(workspace: Workspace, record: RunRecord, now: manifest.RunMan
     before = manifest.read(path)
     if before is None:
         raise TrainingProblem(
-            f"the unfinished run {record.id} has no manifest, so it cannot be resumed exactly.",
+            f"the unfinished run {record.id} has no readable manifest, so it cannot be resumed exactly.",
             where=str(path),
             cure="Start a new run: train --new.",
         )

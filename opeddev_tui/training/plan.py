@@ -1,4 +1,7 @@
-"""Owns which step comes next: the number, the batch it adds, the checkpoint it starts from, or the run it resumes."""
+"""Plan the next step: its number, the batch it adds, the checkpoint it starts from, or the run it resumes.
+
+Must not change anything on disk.
+"""
 
 from pathlib import Path
 
@@ -13,7 +16,7 @@ from opeddev_tui.workspace.paths import Workspace
 
 
 class StepPlan(Struct, frozen=True):
-    """What will be done. ``parent`` is a checkpoint folder, None for the base model."""
+    """What is trained next. ``parent`` is a checkpoint folder, None for the base model; ``repeats`` a run's id."""
 
     step: int
     batch: Batch
@@ -28,7 +31,8 @@ def plan_step(
 ) -> StepPlan | None:
     """Return the plan for ``request``, None when every step is trained.
 
-    ``start_from`` is the setting; the request's own goes before it.
+    ``start_from`` is the setting; that of the request has precedence. Raises ``TrainingProblem`` or ``StorageProblem``
+    where the request cannot be carried out.
     """
     done = finished_steps(records)
     step = _number(request, batches, done)
@@ -37,7 +41,8 @@ def plan_step(
     batch = batches[step]
     unfinished = _unfinished(records, step)
     if unfinished is not None and not request.new and not request.start_from:
-        return StepPlan(step, batch, _recorded_parent(workspace, unfinished), unfinished)
+        began_from = unfinished.state.begun.parent
+        return StepPlan(step, batch, Path(workspace.located(began_from)) if began_from else None, unfinished)
     parent, warnings = _parent(workspace, request.start_from or start_from, step, done)
     return StepPlan(step, batch, parent, None, tuple(warnings), request.repeats)
 
@@ -58,22 +63,18 @@ def _number(request: StepRequest, batches: list[Batch], done: dict[int, RunRecor
 
 
 def _unfinished(records: list[RunRecord], step: int) -> RunRecord | None:
-    """Return the newest run of ``step`` if it can be taken up again."""
+    """Return the newest run of ``step`` if it can be resumed."""
     newest = next((record for record in reversed(records) if record.step == step and not record.state.repeats), None)
     if newest is None or newest.state.status == "finished":
         return None
     failure = newest.state.failure
-    return None if failure is not None and not failure.resumable else newest
-
-
-def _recorded_parent(workspace: Workspace, record: RunRecord) -> Path | None:
-    started = record.state.started
-    return Path(workspace.located(started.parent)) if started and started.parent else None
+    return newest if failure is None or failure.resumable else None
 
 
 def _parent(
     workspace: Workspace, start_from: str, step: int, done: dict[int, RunRecord]
 ) -> tuple[Path | None, list[str]]:
+    """Return the checkpoint that a new run of ``step`` starts from, and warnings about another one that is damaged."""
     if start_from not in ("latest", "best"):
         return _chosen(workspace, start_from), []
     if step == 0:
@@ -84,18 +85,18 @@ def _parent(
             f"step {step} starts from step {step - 1}, which is not trained.", cure="Train it first: train --step next."
         )
     finished = before.state.finished
-    wanted = Path(workspace.located(finished.best_checkpoint if start_from == "best" else finished.last_checkpoint))
-    problems = folders.problems_of(wanted)
+    chosen = Path(workspace.located(finished.best_checkpoint if start_from == "best" else finished.last_checkpoint))
+    problems = folders.problems_of(chosen)
     if not problems:
-        return wanted, []
-    found = folders.newest_verified(workspace.checkpoints(before.id))
-    if found.folder is None:
+        return chosen, []
+    verified = folders.newest_verified(workspace.checkpoints(before.id)).folder
+    if verified is None:
         raise StorageProblem(
             f"no checkpoint of step {step - 1} can be trusted: {'; '.join(problems)}.",
-            where=str(wanted),
+            where=str(chosen),
             cure=f"Train that step again: train --step {step - 1} --new.",
         )
-    return found.folder, [f"{wanted.name} cannot be trusted ({'; '.join(problems)}); starting from {found.folder.name}"]
+    return verified, [f"{chosen.name} cannot be trusted ({'; '.join(problems)}); starting from {verified.name}"]
 
 
 def _chosen(workspace: Workspace, text: str) -> Path:

@@ -1,7 +1,7 @@
-"""Owns the repetition of a recorded run: what it takes, what forbids it, what differs, and whether the weights agree.
+"""Repeat a recorded run: plan it, refuse it where its inputs have changed, train it and compare the weights.
 
-The settings, the number of threads and the decisions are those of the record; data, hold-out and the model it began
-from must be the same to the byte, or there is no repetition.
+Settings, number of threads and decisions are taken from the record. Data, hold-out and the model that the run began
+from must be the same to the byte; must not train anything else.
 """
 
 import difflib
@@ -13,8 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from opeddev_tui.checkpoints import folders
-from opeddev_tui.config.loading import Layer, LoadedSettings, resolve
-from opeddev_tui.config.settings import Settings
+from opeddev_tui.config.loading import Layer, LoadedSettings, known_keys, resolve
 from opeddev_tui.data.batches import find_batches
 from opeddev_tui.errors import TrainingProblem
 from opeddev_tui.models import loading
@@ -31,12 +30,12 @@ from opeddev_tui.training.plan import StepPlan
 from opeddev_tui.training.steps import train_steps
 from opeddev_tui.workspace.paths import Workspace
 
-# sections that change no weights: those of today are used
-_TODAYS = ("paths", "notify", "ui")
+# sections that do not change the weights: their present settings are used
+_PRESENT_SECTIONS = ("paths", "notify", "ui")
 
 
 class Repetition(Struct, frozen=True):
-    """A run that can be repeated: how, and in what the environment is not the one it was recorded in."""
+    """How a run is repeated; ``differences`` are those of the environment, in words."""
 
     run: str
     loaded: LoadedSettings
@@ -46,7 +45,7 @@ class Repetition(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True):
-    """What the repetition gave. ``equal`` and ``unequal`` are the optimizer steps of checkpoints in both runs."""
+    """How a repetition ended: the optimizer steps whose checkpoints have equal and unequal weights in both runs."""
 
     run: str
     equal: list[int]
@@ -54,42 +53,41 @@ class Outcome(Struct, frozen=True):
 
     @property
     def same(self) -> bool:
-        """True when all checkpoints that both runs saved, one at least, hold the same weights to the bit."""
+        """True if both runs saved at least one common checkpoint and all common ones have bit-equal weights."""
         return bool(self.equal) and not self.unequal
 
 
 def plan_repeat(workspace: Workspace, loaded: LoadedSettings, run: str) -> Repetition:
-    """Return how to repeat ``run``; raise ``TrainingProblem`` with every reason why that cannot be.
+    """Return how to repeat ``run``; raises ``TrainingProblem`` with the reason why it cannot be repeated.
 
-    ``loaded`` gives the workspace's present paths. Reads the data; changes nothing.
+    ``loaded`` has the workspace's present paths. Reads the data, sets torch's number of threads, writes nothing.
     """
     before = _recorded(workspace, run)
-    told = _Told()
-    settings = _settings(run, before, loaded, told)
+    settings, differences = _settings(run, before, loaded)
     threads = before.hardware.get("torch_threads")
     if threads:
         torch.set_num_threads(threads)
         settings = _with(settings, "training", torch_num_threads=threads)
     if before.model.revision:
-        # the commit, not the branch: the branch may have moved
+        # the recorded commit: the branch that the settings name may have moved since
         settings = _with(settings, "model", revision=before.model.revision)
     parent = workspace.located(before.parent or "")
     now = _present(workspace, settings, before, parent)
     state = reduce(read(workspace.run_folder(run)))
-    _told_environment(before, now, told)
+    differences += _environment_differences(before, now)
     if state.retries:
-        told.append("the recorded run lacked memory and halved its batch; this one begins with the full batch")
+        differences.append("the recorded run ran out of memory and halved its batch; this one begins with the full one")
     return Repetition(
         run=run,
         loaded=settings,
         request=StepRequest(which=str(before.step), new=True, start_from=parent, repeats=run),
         decisions={item.epoch: item for item in state.decisions},
-        differences=told,
+        differences=differences,
     )
 
 
 def repeat(workspace: Workspace, plan: Repetition, *, sink: ev.Sink, control: Control) -> Outcome | None:
-    """Train ``plan`` as a new run and compare the weights; None if it was stopped before its end."""
+    """Train ``plan`` as a new run and compare the weights; return None if it was stopped before its end."""
     decider = RecordedDecider(plan.run, plan.decisions)
     (run,) = train_steps(workspace.root, plan.loaded, plan.request, sink=sink, control=control, decider=decider)
     events = read(workspace.run_folder(run))
@@ -99,11 +97,11 @@ def repeat(workspace: Workspace, plan: Repetition, *, sink: ev.Sink, control: Co
 
 
 def compare(run: str, before: Sequence[ev.AnyEvent], now: Sequence[ev.AnyEvent]) -> Outcome:
-    """Return which of the checkpoints in both journals hold the same weights."""
+    """Return which checkpoints that are in both journals have the same weights."""
     old, new = _digests(before), _digests(now)
     common = sorted(old.keys() & new.keys())
     unequal = [step for step in common if old[step] != new[step]]
-    # a run that ended elsewhere is not the same, however equal it began
+    # a run with another last checkpoint is not the same, even if all before it are equal
     unequal += [max(new)] if new and old and max(new) != max(old) and max(new) not in unequal else []
     return Outcome(run, [step for step in common if step not in unequal], unequal)
 
@@ -112,43 +110,38 @@ def _digests(events: Sequence[ev.AnyEvent]) -> dict[int, str]:
     return {item.global_step: item.digest for item in events if isinstance(item, ev.CheckpointSaved)}
 
 
-# what is told of differences that do not forbid a repetition
-_Told = list[str]
-
-
 def _recorded(workspace: Workspace, run: str) -> RunManifest:
-    known = workspace.run_ids()
-    if run not in known:
-        near = difflib.get_close_matches(run, known, n=1, cutoff=0.3)
+    runs = workspace.run_ids()
+    if run not in runs:
+        near = difflib.get_close_matches(run, runs, n=1, cutoff=0.3)
         cure = f"Did you mean {near[0]}?" if near else "See the runs: opeddev-tui status --json."
         raise TrainingProblem(f"there is no run {run}.", where=str(workspace.runs), cure=cure)
     path = workspace.run_manifest(run)
-    found = manifest.read(path)
-    if found is None or found.step < 0 or not found.settings or not found.data.batches:
+    recorded = manifest.read(path)
+    if recorded is None or recorded.step < 0 or not recorded.settings or not recorded.data.batches:
         raise TrainingProblem("cannot be read, so the run cannot be repeated.", where=str(path))
-    return found
+    return recorded
 
 
-def _settings(run: str, before: RunManifest, loaded: LoadedSettings, told: _Told) -> LoadedSettings:
-    tables = {name: dict(table) for name, table in before.settings.items() if name not in _TODAYS}
+def _settings(run: str, before: RunManifest, loaded: LoadedSettings) -> tuple[LoadedSettings, list[str]]:
+    """Return the settings of the repetition, and a sentence about each setting that the record does not have."""
+    tables = {name: dict(table) for name, table in before.settings.items() if name not in _PRESENT_SECTIONS}
     hidden = [key for key, value in tables.get("training", {}).get("arguments", {}).items() if value == "***"]
     if hidden:
-        raise TrainingProblem(f"training.arguments.{hidden[0]} looked like a secret, so it was not recorded.")
-    origin = f"the record of run {run}"
-    resolved = resolve([Layer(origin, tables)])
-    fresh = [
-        f"{section}.{key}"
-        for section in Settings.__struct_fields__
-        if section not in _TODAYS
-        for key in getattr(resolved.settings, section).__struct_fields__
-        if key not in tables.get(section, {})
+        raise TrainingProblem(
+            f"the run cannot be repeated: training.arguments.{hidden[0]} looked like a secret and was not recorded."
+        )
+    resolved = resolve([Layer(f"the record of run {run}", tables)])
+    differences = [
+        f"{section}.{key} did not exist then and has its default"
+        for section, key in (name.split(".") for name in known_keys())
+        if section not in _PRESENT_SECTIONS and key not in tables.get(section, {})
     ]
-    told += [f"{name} did not exist then and has its default" for name in fresh]
-    todays = {name: getattr(loaded.settings, name) for name in _TODAYS}
-    settings = replace(resolved.settings, **todays)
-    # nobody is asked: decisions are repeated
-    settings = replace(settings, early_stop=replace(settings.early_stop, policy="rule"))
-    return LoadedSettings(settings, resolved.origins)
+    present = {name: getattr(loaded.settings, name) for name in _PRESENT_SECTIONS}
+    # nobody is asked: the recorded decisions are repeated
+    early_stop = replace(resolved.settings.early_stop, policy="rule")
+    settings = replace(resolved.settings, **present, early_stop=early_stop)
+    return LoadedSettings(settings, resolved.origins), differences
 
 
 def _with(loaded: LoadedSettings, section: str, **values: Any) -> LoadedSettings:
@@ -157,7 +150,7 @@ def _with(loaded: LoadedSettings, section: str, **values: Any) -> LoadedSettings
 
 
 def _present(workspace: Workspace, loaded: LoadedSettings, before: RunManifest, parent: str) -> RunManifest:
-    """Return the manifest that the run would have now; raise ``TrainingProblem`` if it would train something else."""
+    """Return the manifest that the run would have now; raises ``TrainingProblem`` if it would train something else."""
     source = parent or loading.source_of(workspace.root, loaded.settings.model.name)
     if parent:
         problems = folders.problems_of(workspace.path(parent))
@@ -165,7 +158,7 @@ def _present(workspace: Workspace, loaded: LoadedSettings, before: RunManifest, 
             raise TrainingProblem(
                 f"the checkpoint that the run started from cannot be used: {'; '.join(problems)}.",
                 where=parent,
-                cure="Restore it; a repetition of the step before it has another name.",
+                cure="Restore that folder; repeating the step before it makes a checkpoint with another name.",
             )
     batches = find_batches(workspace.root, loaded.settings.paths)
     step = before.step
@@ -174,22 +167,21 @@ def _present(workspace: Workspace, loaded: LoadedSettings, before: RunManifest, 
     data = inputs.read_step(workspace, loaded.settings, StepPlan(step, batches[step], None, None))
     model = {"source": source, "files": file_hashes(source), "revision": before.model.revision}
     now = manifest.build(loaded, data=data.describe(workspace), model=model)
-    # settings are the recorded ones by construction; what is new since then is told, not refused
+    # the settings are the recorded ones; settings that are new since then are named as differences, not refused
     changes = manifest.differences(replace(before, settings=now.settings), now)
     if changes:
         raise TrainingProblem(
-            f"the run cannot be repeated: {'; '.join(changes)}.", cure="Restore what it was, or train a new run."
+            f"the run cannot be repeated: {'; '.join(changes)}.", cure="Undo the change, or train a new run."
         )
     return now
 
 
-def _told_environment(before: RunManifest, now: RunManifest, told: _Told) -> None:
-    names = {"versions": "", "git": "git ", "hardware": ""}
-    for part, prefix in names.items():
-        old, new = getattr(before, part), getattr(now, part)
-        for key in dict.fromkeys([*old, *new]):
-            if old.get(key) != new.get(key):
-                told.append(f"{prefix}{key} was {_shown(old.get(key))} and is {_shown(new.get(key))}")
+def _environment_differences(before: RunManifest, now: RunManifest) -> list[str]:
+    return [
+        f"{prefix}{key} was {_shown(old)} and is {_shown(new)}"
+        for part, prefix in (("versions", ""), ("git", "git "), ("hardware", ""))
+        for key, old, new in manifest.difference(getattr(before, part), getattr(now, part))
+    ]
 
 
 def _shown(value: Any) -> str:

@@ -1,6 +1,8 @@
-"""Owns one run's attempts: where it goes on from, memory retries, its end."""
+"""Run one step: resume from the newest verified checkpoint, halve the batch after out-of-memory, record the end.
 
-import enum
+Must not choose the step or read its data.
+"""
+
 from pathlib import Path
 
 import torch
@@ -26,15 +28,8 @@ from opeddev_tui.training.scorer import ModelInUse, Scorer
 from opeddev_tui.workspace.paths import Workspace
 
 
-class Ending(enum.Enum):
-    """How a run ended without a problem."""
-
-    FINISHED = "finished"
-    INTERRUPTED = "interrupted"
-
-
 class RunParts(Struct):
-    """What was prepared for a run. ``model`` is handed over to the first attempt."""
+    """What was prepared for a run. The first attempt takes ``model`` and leaves None, so that it can be freed."""
 
     id: str
     source: str
@@ -45,7 +40,7 @@ class RunParts(Struct):
 
 
 class Run:
-    """One execution of one step, over as many attempts as memory asks for."""
+    """One execution of one step, in as many attempts as it takes to find a batch size that fits into memory."""
 
     def __init__(
         self,
@@ -64,88 +59,97 @@ class Run:
         self._precision = resolve_precision(settings.model.precision)
         self._files = RunFiles(
             checkpoints=workspace.checkpoints(parts.id),
-            metrics_csv=_metrics_csv(workspace, self._started),
+            metrics_csv=_metrics_csv(workspace, bus.state.begun),
             observations=workspace.path(workspace.paths.observations),
             pinned=lambda: catalog.pinned_folders(workspace, parts.id),
         )
         self._plan = self._first_plan()
 
-    @property
-    def _started(self) -> ev.RunStarted:
-        return self._bus.state.begun
-
     def _first_plan(self) -> trainer.Plan:
-        training_settings, lora = self._settings.training, self._settings.lora
-        rate = training_settings.resume_learning_rate if self._started.parent else training_settings.learning_rate
+        training_settings, lora, started = self._settings.training, self._settings.lora, self._bus.state.begun
+        rate = training_settings.resume_learning_rate if started.parent else training_settings.learning_rate
         retries = self._bus.state.retries
         return trainer.Plan(
             output=self._files.checkpoints,
             batch_size=retries[-1].batch_size if retries else training_settings.per_device_train_batch_size,
             accumulation=retries[-1].accumulation if retries else training_settings.gradient_accumulation_steps,
             learning_rate=lora.learning_rate if lora.enabled else rate,
-            max_epochs=self._started.max_epochs,
+            max_epochs=started.max_epochs,
         )
 
-    def execute(self) -> Ending:
-        """Train to the end; after a lack of memory go on with half the batch from the last verified checkpoint."""
+    def execute(self) -> bool:
+        """Train until the step is finished (True) or a person stops the run (False); raises ``Problem``.
+
+        After out-of-memory it goes on with half the batch from the last verified checkpoint.
+        """
         while True:
             try:
                 self._attempt()
-                self._finish()
-                return Ending.FINISHED
+                self._record_finish()
+                return True
             except StopRequested as stop:
-                return self._interrupted(stop.reason)
+                self._record_interruption(stop.reason)
+                return False
             except torch.OutOfMemoryError as error:
                 message = str(error).splitlines()[0]
-            # outside the handler: the failed attempt's frames, and with them the model, are gone by now
-            self._halve(message)
+            # outside the handler: it would keep the failed attempt's frames alive, and with them the model
+            self._halve_batch(message)
 
     # --- one attempt ----------------------------------------------------------------------------------------
 
     def _attempt(self) -> None:
         resume = self._resume_point()
         loaded = self._load(resume)
-        session = self._session(loaded)
-        self._tell_start(loaded)
+        tokens = self._parts.tokens
+        scorer = Scorer(self._settings, self._bus, loaded, tokens.holdout, self._parts.data.train_texts)
+        hooks = RunHooks(
+            settings=self._settings,
+            bus=self._bus,
+            control=self._control,
+            files=self._files,
+            scorer=scorer,
+            decider=self._decider,
+        )
+        self._record_start(loaded)
         if 0 not in self._bus.state.epochs and resume is None:
-            session.evaluate(0, 0)
-            session.close_epoch(0, 0, None)
-            session.raise_if_stopped()
-        if resume is None or self._goes_on(session, resume):
-            self._phase("training", "the first optimizer step")
+            hooks.evaluate(0, 0)
+            hooks.close_epoch(0, 0, None)
+            hooks.raise_if_stopped()
+        if resume is None or self._close_interrupted_epoch(hooks, resume):
+            self._bus.emit(ev.PhaseChanged(phase="training", detail="the first optimizer step"))
             trainer.train(
                 loaded.model,
                 loaded.tokenizer,
-                self._parts.tokens.train.rows,
+                tokens.train.rows,
                 self._plan,
                 self._settings,
                 self._precision,
-                session,
+                hooks,
                 resume=resume,
             )
-        if session.stop_reason is not None and not self._epoch_decided():
-            raise StopRequested(session.stop_reason)
+        if hooks.stop_reason is not None and not self._decided_to_stop():
+            raise StopRequested(hooks.stop_reason)
 
     def _resume_point(self) -> Path | None:
-        """Return the newest checkpoint of this run that can be trusted; say what cannot, and put it aside."""
-        found = folders.newest_verified(self._files.checkpoints, for_resume=True)
-        for folder, problem in found.rejected:
+        """Return the newest verified checkpoint of this run; record and quarantine newer ones that are damaged."""
+        newest = folders.newest_verified(self._files.checkpoints, for_resume=True)
+        for folder, problem in newest.rejected:
             self._bus.emit(ev.CheckpointRejected(path=ev.checkpoint_name(folder), problem=problem))
             folders.quarantine(folder)
-        if found.folder is None:
+        if newest.folder is None:
             if self._bus.state.progress is not None or self._bus.state.epochs:
                 self._bus.emit(ev.Resumed(checkpoint="", global_step=0, epoch=0.0))
             return None
-        manifest = folders.manifest_of(found.folder)
-        name = ev.checkpoint_name(found.folder)
+        manifest = folders.manifest_of(newest.folder)
+        name = ev.checkpoint_name(newest.folder)
         self._bus.emit(ev.Resumed(checkpoint=name, global_step=manifest.global_step, epoch=manifest.epoch))
         if name not in self._bus.state.checkpoints:
-            # killed between the disk and the journal
-            self._bus.emit(folders.saved_event(found.folder, manifest))
-        return found.folder
+            # the process was killed after the checkpoint was published and before the journal recorded it
+            self._bus.emit(folders.saved_event(newest.folder, manifest))
+        return newest.folder
 
     def _load(self, resume: Path | None) -> ModelInUse:
-        """Return the model for this attempt: the parent's weights, or those of the checkpoint it resumes from."""
+        """Return the model for this attempt, with the parent's weights or those of the checkpoint ``resume``."""
         model, self._parts.model = self._parts.model, None
         if self._settings.lora.enabled:
             base = model if model is not None else loading.load_model(self._parts.source, self._settings.model)
@@ -158,25 +162,14 @@ class Run:
         tokens = self._parts.tokens
         return ModelInUse(model, tokens.tokenizer, tokens.encoder, self._precision)
 
-    def _session(self, loaded: ModelInUse) -> RunHooks:
-        scorer = Scorer(self._settings, self._bus, loaded, self._parts.tokens.holdout, self._parts.data.train_texts)
-        return RunHooks(
-            settings=self._settings,
-            bus=self._bus,
-            control=self._control,
-            files=self._files,
-            scorer=scorer,
-            decider=self._decider,
-        )
-
-    def _goes_on(self, session: RunHooks, resume: Path) -> bool:
-        """Finish what the interruption left of the checkpoint's epoch; True if there is more to train."""
+    def _close_interrupted_epoch(self, hooks: RunHooks, resume: Path) -> bool:
+        """Do what is left of an epoch's end if ``resume`` was saved there; return True if there is more to train."""
         manifest = folders.manifest_of(resume)
         if manifest.global_step % self._steps_per_epoch:
             return True
-        return session.close_epoch(round(manifest.epoch), manifest.global_step, None)
+        return hooks.close_epoch(round(manifest.epoch), manifest.global_step, None)
 
-    def _tell_start(self, loaded: ModelInUse) -> None:
+    def _record_start(self, loaded: ModelInUse) -> None:
         parameters, trainable = parameter_counts(loaded.model)
         self._bus.emit(
             ev.ModelLoaded(
@@ -208,14 +201,13 @@ class Run:
     def _steps_per_epoch(self) -> int:
         return self._plan.steps_per_epoch(len(self._parts.tokens.train.rows))
 
-    # --- ends -----------------------------------------------------------------------------------------------
+    # --- the end of an attempt ------------------------------------------------------------------------------
 
-    def _epoch_decided(self) -> bool:
-        last = max(self._bus.state.epochs, default=0)
-        decided = self._bus.state.decided(last)
-        return decided is not None and decided.choice == "stop"
+    def _decided_to_stop(self) -> bool:
+        decision = self._bus.state.decided(max(self._bus.state.epochs, default=0))
+        return decision is not None and decision.choice == "stop"
 
-    def _finish(self) -> None:
+    def _record_finish(self) -> None:
         state = self._bus.state
         last = max(state.epochs)
         best = state.best_epoch()
@@ -230,15 +222,14 @@ class Run:
             )
         )
 
-    def _interrupted(self, reason: str) -> Ending:
+    def _record_interruption(self, reason: str) -> None:
         folder = folders.newest_verified(self._files.checkpoints, for_resume=True).folder
-        step = folders.step_of(folder) if folder else 0
+        step = folders.step_of(folder) if folder else None
         name = ev.checkpoint_name(folder) if folder else ""
         self._bus.emit(ev.Interrupted(reason=reason, checkpoint=name, global_step=step or 0))
-        return Ending.INTERRUPTED
 
-    def _halve(self, message: str) -> None:
-        """Plan the same optimizer steps with smaller batches; raise ``ModelProblem`` where there are none."""
+    def _halve_batch(self, message: str) -> None:
+        """Plan the same optimizer steps with smaller batches; raises ``ModelProblem`` where the batch is one row."""
         effective = self._plan.batch_size * self._plan.accumulation
         smaller = [size for size in range(1, self._plan.batch_size // 2 + 1) if effective % size == 0]
         if not smaller:
@@ -259,12 +250,9 @@ class Run:
             )
         )
 
-    def _phase(self, phase: str, detail: str = "") -> None:
-        self._bus.emit(ev.PhaseChanged(phase=phase, detail=detail))
-
 
 def _metrics_csv(workspace: Workspace, started: ev.RunStarted) -> Path:
-    """Return where the run's table goes: a repetition does not replace the step's."""
+    """Return the path of the run's metrics table; a repetition must not replace that of the step."""
     if started.repeats:
         return workspace.run_folder(started.run) / "metrics.csv"
     return workspace.metrics_csv(started.batch)

@@ -1,7 +1,7 @@
-"""Owns what a model is asked during a run: hold-out losses, grades of the whole hold-out, the probe prompts.
+"""Score the hold-out, measure grades and generate the probe prompts during training.
 
-Everything runs in the training's precision, without touching the random state, with smaller batches after a lack
-of memory, and ends as an event.
+Everything runs in the training's precision, with smaller batches after out-of-memory. Must not change the random
+state: a run that is scored trains the same weights as one that is not.
 """
 
 import time
@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from opeddev_tui.analysis.agreement import agreement, classifier_exact
 from opeddev_tui.config import settings as st
@@ -25,14 +26,14 @@ from opeddev_tui.models.token_rows import LeftPadCollator, TokenRow
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus
 
-# how often a long scoring says how far it is: silence would be taken for a stall
+# how often a long scoring reports how far it is: a run without events is shown as stalled
 PULSE_SECONDS = 10.0
 
 
 class Holdout(Struct, frozen=True):
-    """The fixed validation set: examples, their tokens, and which of them are the probe prompts.
+    """The hold-out rows that fit data.max_length: ``rows[i]`` are the tokens of ``examples[i]``.
 
-    ``own`` are prompts of the person, generated beside the probe prompts.
+    ``probes`` are the positions of the probe prompts; ``own`` are a person's prompts, generated beside them.
     """
 
     examples: list[Example]
@@ -42,21 +43,19 @@ class Holdout(Struct, frozen=True):
 
 
 class ModelInUse(Struct, frozen=True):
-    """A model in memory with all that belongs to it."""
+    """A model in memory with its tokenizer, its encoder and the precision of its arithmetic."""
 
     model: CausalLM
     tokenizer: Tokenizer
     encoder: ChatEncoder
     precision: Precision
 
-    @property
-    def device(self) -> torch.device:
-        """Where the model's weights are."""
-        return next(self.model.parameters()).device
-
 
 class Scorer:
-    """Scores one model on one hold-out and tells ``bus``."""
+    """Scores one model on one hold-out; progress goes to ``bus``.
+
+    ``train_texts`` returns (submissions, grades) of the training rows, for the text classifier beside the grades.
+    """
 
     def __init__(
         self,
@@ -74,10 +73,10 @@ class Scorer:
         self._eval_batch = settings.training.per_device_eval_batch_size
 
     def score(self, epoch: int) -> ev.HoldoutEvaluated:
-        """Return the hold-out losses after ``epoch``; recording them is the caller's."""
-        self._tell("evaluating", f"{len(self._holdout.rows)} hold-out rows")
+        """Return the hold-out loss after ``epoch`` in nats per token, and each row's sum; the caller records it."""
+        self._phase("evaluating", f"{len(self._holdout.rows)} hold-out rows")
         collate = LeftPadCollator(self._loaded.tokenizer.pad_token_id, form=batch_form(self._loaded.model))
-        pulse = self._now_and_then("evaluating", "hold-out rows")
+        pulse = self._pulse("evaluating", "hold-out rows")
         began = time.perf_counter()
         sums, tokens = self._within_memory(
             lambda batch: evaluation.example_losses(
@@ -93,10 +92,11 @@ class Scorer:
         )
 
     def _within_memory(self, work: Callable[[int], Any]) -> Any:
-        """Run ``work(batch size)`` in the training's precision, with half the batch after each lack of memory."""
+        """Return ``work(batch size)``, run in the training's precision; halve the batch after each out-of-memory."""
+        device = next(self._loaded.model.parameters()).device
         while True:
             try:
-                with autocast(self._loaded.precision, self._loaded.device):
+                with autocast(self._loaded.precision, device):
                     return work(self._eval_batch)
             except torch.OutOfMemoryError:
                 if self._eval_batch == 1:
@@ -108,8 +108,8 @@ class Scorer:
                 )
 
     def graded(self) -> bool:
-        """True when every hold-out row has a grade to compare with."""
-        return bool(self._holdout.examples) and all(example.grade is not None for example in self._holdout.examples)
+        """Return True if every hold-out row has a grade to compare with."""
+        return all(example.grade is not None for example in self._holdout.examples)
 
     def _prompts(self, examples: Sequence[Example], max_new_tokens: int) -> list[list[int]]:
         """Return the prompt ids of ``examples``: those of the hold-out's rows, and of own prompts cut the same way."""
@@ -147,21 +147,25 @@ class Scorer:
         return [self._loaded.encoder.decode(item) for item in ids]
 
     def grades(self, epoch: int) -> ev.GradesMeasured:
-        """Generate a grade for every hold-out row and compare; recording it is the caller's."""
+        """Generate a grade for every hold-out row and compare it with the row's own; the caller records the result.
+
+        Only for a hold-out that is ``graded``.
+        """
         grading = self._settings.grading
-        self._tell("generating", f"grades of {len(self._holdout.examples)} hold-out rows")
-        pulse = self._now_and_then("generating", "grades of hold-out rows")
+        examples = self._holdout.examples
+        self._phase("generating", f"grades of {len(examples)} hold-out rows")
+        pulse = self._pulse("generating", "grades of hold-out rows")
         began = time.perf_counter()
         predicted = [
-            parse_grade(text, self._settings.grading)
+            parse_grade(text, grading)
             for text in self._texts(
-                self._holdout.examples,
+                examples,
                 grading.max_new_tokens,
                 on_batch=pulse,
                 on_tokens=lambda texts, finished: pulse(finished, len(texts)),
             )
         ]
-        reference = [example.grade for example in self._holdout.examples if example.grade is not None]
+        reference = self._reference()
         result = agreement(
             predicted,
             reference,
@@ -172,52 +176,58 @@ class Scorer:
             epoch=epoch,
             predicted=tuple(predicted),
             reference=tuple(reference),
-            parsed=result.parsed,
-            exact=result.exact,
-            within_one=result.within_one,
-            mean_absolute_error=result.mean_absolute_error,
-            kappa=result.kappa,
-            kappa_interval=result.kappa_interval,
-            majority_exact=result.majority_exact,
-            middle_within_one=result.middle_within_one,
-            classifier_exact=self._classifier(),
+            classifier_exact=self._classifier_exact(),
             seconds=time.perf_counter() - began,
-            ids=tuple(example.id for example in self._holdout.examples if example.grade is not None),
+            ids=tuple(example.id for example in examples),
+            **asdict(result),
         )
 
-    def _classifier(self) -> float | None:
-        """Return the text classifier's accuracy; it does not change within a step, so it is computed once."""
-        known = next(iter(self._bus.state.grades.values()), None)
-        if known is not None:
-            return known.classifier_exact
+    def _reference(self) -> list[int]:
+        return [example.grade for example in self._holdout.examples if example.grade is not None]
+
+    def _classifier_exact(self) -> float | None:
+        """Return the text classifier's share of exact grades; it is the same for all epochs of a step."""
+        earlier = next(iter(self._bus.state.grades.values()), None)
+        if earlier is not None:
+            return earlier.classifier_exact
         texts, grades = self._train_texts()
-        reference = [example.grade for example in self._holdout.examples if example.grade is not None]
-        return classifier_exact(texts, grades, [example.submission for example in self._holdout.examples], reference)
+        submissions = [example.submission for example in self._holdout.examples]
+        return classifier_exact(texts, grades, submissions, self._reference())
 
     def sample(self, epoch: float, global_step: int, *, on_demand: bool = False) -> None:
-        """Generate the probe prompts and record them with the weights' fingerprint."""
+        """Generate texts for the probe prompts and record them with the weights' fingerprint."""
         examples = [*(self._holdout.examples[index] for index in self._holdout.probes), *self._holdout.own]
         if not examples:
             return
-        self._tell("generating", f"{len(examples)} probe prompts")
+        self._phase("generating", f"{len(examples)} probe prompts")
         began = time.perf_counter()
+        prompts = tuple(example.prompt[-1].content if example.prompt else "" for example in examples)
         texts = self._texts(
             examples,
             self._settings.generation.max_new_tokens,
-            on_tokens=lambda ids, finished: self._stream(examples, ids, finished, epoch, global_step),
+            on_tokens=lambda ids, finished: self._bus.show_only(
+                # shown as they grow, not recorded
+                ev.SamplesStreaming(
+                    epoch=epoch,
+                    global_step=global_step,
+                    prompts=prompts,
+                    texts=tuple(self._loaded.encoder.decode(item) for item in ids),
+                    finished=finished,
+                )
+            ),
         )
         samples = tuple(
             ev.Sample(
-                prompt=_asked(example),
+                prompt=prompt,
                 reference=example.completion,
                 text=text,
                 id=example.id,
                 kind=example.kind,
                 grade=parse_grade(text, self._settings.grading),
                 reference_grade=example.grade,
-                own=any(example is mine for mine in self._holdout.own),
+                own=number >= len(self._holdout.probes),
             )
-            for example, text in zip(examples, texts, strict=True)
+            for number, (prompt, example, text) in enumerate(zip(prompts, examples, texts, strict=True))
         )
         self._bus.emit(
             ev.SamplesGenerated(
@@ -230,35 +240,17 @@ class Scorer:
             )
         )
 
-    def _stream(
-        self, examples: Sequence[Example], ids: list[list[int]], finished: int, epoch: float, global_step: int
-    ) -> None:
-        """Show the texts as they grow: some words on the screen, none in the journal."""
-        self._bus.show_only(
-            ev.SamplesStreaming(
-                epoch=epoch,
-                global_step=global_step,
-                prompts=tuple(_asked(example) for example in examples),
-                texts=tuple(self._loaded.encoder.decode(item) for item in ids),
-                finished=finished,
-            )
-        )
-
-    def _now_and_then(self, phase: str, words: str) -> Callable[[int, int], None]:
-        """Return what tells "so many of so many ``words``", at most every ``PULSE_SECONDS``."""
-        told_at = time.monotonic()
+    def _pulse(self, phase: str, unit: str) -> Callable[[int, int], None]:
+        """Return a callback (done, total) that reports progress in ``unit``, at most every ``PULSE_SECONDS``."""
+        reported_at = time.monotonic()
 
         def pulse(done: int, total: int) -> None:
-            nonlocal told_at
-            if time.monotonic() - told_at >= PULSE_SECONDS:
-                told_at = time.monotonic()
-                self._tell(phase, f"{done} of {total} {words}")
+            nonlocal reported_at
+            if time.monotonic() - reported_at >= PULSE_SECONDS:
+                reported_at = time.monotonic()
+                self._phase(phase, f"{done} of {total} {unit}")
 
         return pulse
 
-    def _tell(self, phase: str, detail: str) -> None:
+    def _phase(self, phase: str, detail: str) -> None:
         self._bus.emit(ev.PhaseChanged(phase=phase, detail=detail))
-
-
-def _asked(example: Example) -> str:
-    return example.prompt[-1].content if example.prompt else ""

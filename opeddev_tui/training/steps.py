@@ -1,18 +1,18 @@
-"""Owns a run from the outside: lock, data, model, journal, training, and its end, whatever that is.
+"""Train the requested steps: take the lock, read the data, load the model, then begin or resume a run.
 
-Everything that can be wrong with settings, data or model is found before a run is begun, so bad input changes nothing.
+Everything that can be wrong with settings, data or model is found before a run begins; bad input must not change
+anything.
 """
 
 import gc
 import logging
 import os
 import platform
-from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
 import torch
 from msgspec import Struct
+from msgspec.structs import replace
 
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.data.batches import StepData, find_batches
@@ -30,7 +30,7 @@ from opeddev_tui.runs.journal import Journal, read
 from opeddev_tui.training import hardware, inputs, trainer
 from opeddev_tui.training.deciders import ControlDecider, Decider, RuleDecider
 from opeddev_tui.training.plan import StepPlan, plan_step
-from opeddev_tui.training.run import Ending, Run, RunParts
+from opeddev_tui.training.run import Run, RunParts
 from opeddev_tui.workspace.lock import RunLock
 from opeddev_tui.workspace.paths import Workspace, new_run_id
 
@@ -38,7 +38,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Engine(Struct, frozen=True):
-    """What stays the same over all steps of one call."""
+    """What is the same for all steps of one call."""
 
     workspace: Workspace
     loaded: LoadedSettings
@@ -47,26 +47,27 @@ class Engine(Struct, frozen=True):
     decider: Decider
 
     def step(self, plan: StepPlan) -> tuple[str, bool]:
-        """Train or resume one step; return (run id, whether it is finished)."""
+        """Train or resume one step; return (run id, whether the step is finished). Raises ``Problem``."""
         settings = self.loaded.settings
-        _announce(self.sink, "reading data", f"base and {plan.step} increments")
+        # shown only: the run has no journal yet
+        self.sink.emit(ev.PhaseChanged(phase="reading data", detail=f"base and {plan.step} increments"))
         data = inputs.read_step(self.workspace, settings, plan)
-        _announce(self.sink, "loading model", settings.model.name)
+        self.sink.emit(ev.PhaseChanged(phase="loading model", detail=settings.model.name))
         torch.set_num_threads(hardware.training_threads(settings.training.torch_num_threads))
         source = str(plan.parent) if plan.parent else loading.source_of(self.workspace.root, settings.model.name)
         tokens = inputs.tokenize(source, settings, data)
         run_id = plan.resume.id if plan.resume else new_run_id(plan.step, plan.batch.name)
-        data = msgspec.structs.replace(data, warnings=[*data.warnings, *tokens.notes])
+        data = replace(data, warnings=[*data.warnings, *tokens.notes])
         record = self._record(plan, data, tokens, source, run_id)
         if plan.resume:
             doubts = inputs.refuse_changes(self.workspace, plan.resume, record)
-            data = msgspec.structs.replace(data, warnings=[*data.warnings, *doubts])
+            data = replace(data, warnings=[*data.warnings, *doubts])
         trainer.check_arguments(settings)
         memory = inputs.check_room(self.workspace, settings, source, tokens)
         model = loading.load_model(source, settings.model)
-        told = self.workspace.link_store()
-        if told:
-            data = msgspec.structs.replace(data, warnings=[*data.warnings, told])
+        copy_notice = self.workspace.link_store()
+        if copy_notice:
+            data = replace(data, warnings=[*data.warnings, copy_notice])
         inputs.record_holdout(self.workspace, data)
         return run_id, self._run(plan, RunParts(run_id, source, data, tokens, memory, model), record)
 
@@ -108,7 +109,7 @@ class Engine(Struct, frozen=True):
             for warning in (*plan.warnings, *parts.data.warnings):
                 bus.emit(ev.Warned(message=warning))
             run = Run(self.workspace, self.loaded.settings, bus, self.control, self.decider, parts)
-            return _watched(bus, run)
+            return _record_end(bus, run)
         finally:
             journal.close()
 
@@ -136,22 +137,17 @@ class Engine(Struct, frozen=True):
         )
 
 
-def _announce(sink: Sink, phase: str, detail: str) -> None:
-    """Show what is done before the run has a journal."""
-    sink.emit(ev.PhaseChanged(phase=phase, detail=detail))
-
-
-def _watched(bus: Bus, run: Run) -> bool:
-    """Run it and record its end, whatever that is; True when the step is finished."""
+def _record_end(bus: Bus, run: Run) -> bool:
+    """Execute ``run`` and record a failure before it is raised; return True when the step is finished."""
     try:
-        return run.execute() is Ending.FINISHED
+        return run.execute()
     except Problem as problem:
         resumable = problem.kind != "non-finite"
         again = resumable and problem.kind not in ("settings", "data", "model")
         _record_failure(bus, problem.kind, str(problem), resumable=resumable, again=again)
         raise
     except BaseException as error:
-        # a bug or a dying process: the journal must say so before it goes its way
+        # a bug, or a process that is ending: it is recorded, then raised
         _LOG.exception("the training ended with an error")
         _record_failure(bus, "bug", f"{type(error).__name__}: {error}", resumable=True, again=not _repeats(error))
         raise
@@ -168,7 +164,7 @@ def _record_failure(bus: Bus, kind: str, message: str, *, resumable: bool, again
     try:
         bus.emit(event)
     except Problem as problem:
-        # the journal's disk is full: the screen still learns of it, and the next start sees an unfinished run
+        # the journal's disk is full: the failure is still shown, and the next start finds an unfinished run
         _LOG.error("the end of the run could not be recorded: %s", problem)
         bus.show_only(event)
 
@@ -185,38 +181,30 @@ def train_steps(
 ) -> list[str]:
     """Train the steps of ``request`` in the workspace at ``root``; return the ids of the runs.
 
-    Blocking; meant for a worker thread. ``lock`` may be held already; it is released at the end. With ``decider`` None,
-    ``early_stop.policy`` says whether the rule decides or a person through ``control``. Raises ``Problem`` for
-    everything that a person can mend.
+    Blocks until they are trained; meant for a worker thread. ``lock`` is taken unless the caller holds it already, and
+    released at the end. With ``decider`` None the setting ``early_stop.policy`` says whether the rule decides after an
+    epoch or a person through ``control``. Raises ``Problem`` for everything that a person can correct.
     """
     loading.quiet_libraries()
     workspace = Workspace(root, loaded.settings.paths)
-    answers = decider or _decider(loaded.settings.early_stop.policy, control)
-    engine = Engine(workspace, loaded, Guarded(sink), control, answers)
+    settings = loaded.settings
+    if decider is None:
+        decider = RuleDecider() if settings.early_stop.policy == "rule" else ControlDecider(control)
+    engine = Engine(workspace, loaded, Guarded(sink), control, decider)
     runs: list[str] = []
     with lock or RunLock(workspace):
         workspace.adopt()
-        while True:
-            plan = _next_plan(engine, request, runs)
+        finished = True
+        while finished and (not runs or request.which == "all"):
+            batches = find_batches(workspace.root, settings.paths)
+            plan = plan_step(workspace, settings.training.start_from, batches, list_runs(workspace), request)
             if plan is None:
-                return runs
+                break
             run, finished = engine.step(plan)
             runs.append(run)
+            # a new run and a certain start were asked for the first step only
+            request = replace(request, new=False, start_from="")
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-            if not finished or request.which != "all":
-                return runs
-
-
-def _decider(policy: str, control: Control) -> Decider:
-    return RuleDecider() if policy == "rule" else ControlDecider(control)
-
-
-def _next_plan(engine: Engine, request: StepRequest, runs: Sequence[str]) -> StepPlan | None:
-    settings = engine.loaded.settings
-    batches = find_batches(engine.workspace.root, settings.paths)
-    if runs:
-        # what was asked for the first step of many (a new run, a certain parent) is not meant for the others
-        request = msgspec.structs.replace(request, new=False, start_from="")
-    return plan_step(engine.workspace, settings.training.start_from, batches, list_runs(engine.workspace), request)
+    return runs

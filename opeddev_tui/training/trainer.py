@@ -1,7 +1,8 @@
-"""Owns the Hugging Face Trainer: its arguments, its order of rows, its callbacks. Nobody else touches it.
+"""Run the Hugging Face Trainer: its arguments, its order of rows, its callbacks. No other module may use it.
 
-A step is a fresh Trainer with its own output folder; ``resume_from_checkpoint`` is only for an interruption within
-the same step. The maximum of epochs is planned up front and stopped early, which equals a native run of as many.
+Each step gets a fresh Trainer with an output folder of its own; ``resume_from_checkpoint`` is only for an interruption
+within the step. The largest number of epochs is planned at once and training is stopped early, because a Trainer
+cannot be extended once it has begun.
 """
 
 import dataclasses
@@ -11,7 +12,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from msgspec import Struct
@@ -20,21 +21,22 @@ from torch.utils.data import Sampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from opeddev_tui.config import settings as st
-from opeddev_tui.errors import SettingsProblem, TrainingProblem
+from opeddev_tui.errors import SettingsProblem
 from opeddev_tui.files import storage_errors, unwritable
 from opeddev_tui.models.architectures import batch_form
 from opeddev_tui.models.causal_lm import CausalLM, Tokenizer
 from opeddev_tui.models.precision import Precision, resolve_precision
 from opeddev_tui.models.token_rows import LeftPadCollator, TokenRow, weighted_loss
 from opeddev_tui.runs.events import Progress, finite
-from opeddev_tui.training.sampler import LikeLengthSampler
+from opeddev_tui.training.hooks import NonFiniteLoss, RunHooks
+from opeddev_tui.training.sampler import SimilarLengthSampler
 
-# what torch's zip writer says when a file cannot be written; it is a plain RuntimeError
-_WRITER = re.compile("inline_container|PytorchStreamWriter|iostream error")
+# in the RuntimeError that torch's zip writer raises when a file cannot be written
+_WRITE_ERROR = re.compile("inline_container|PytorchStreamWriter|iostream error")
 
 
 class Plan(Struct, frozen=True):
-    """What one Trainer does: sizes in rows and epochs, the folder it saves to."""
+    """What one Trainer does. ``batch_size``: rows per forward pass; ``accumulation``: passes per optimizer step."""
 
     output: Path
     batch_size: int
@@ -43,71 +45,31 @@ class Plan(Struct, frozen=True):
     max_epochs: int
 
     def steps_per_epoch(self, rows: int) -> int:
-        """Return the optimizer steps of one epoch over ``rows`` rows, the last one possibly smaller."""
+        """Return the optimizer steps per epoch of ``rows`` rows; the last one may have fewer rows than the others."""
         return math.ceil(math.ceil(rows / self.batch_size) / self.accumulation)
 
 
-class AfterStep(Struct, frozen=True):
-    """What a person wants at an optimizer-step boundary."""
-
-    save: bool = False
-    stop: bool = False
-
-
-class Hooks(Protocol):
-    """Who watches a training; every method runs on the training thread."""
-
-    def logged(self, point: Progress) -> None:
-        """Take a logged point."""
-
-    def stepped(self, global_step: int, epoch: float, *, boundary: bool) -> AfterStep:
-        """Say what is wanted after an optimizer step; may wait (pause). ``boundary``: the epoch ends here."""
-
-    def evaluate(self, epoch: int, global_step: int) -> float:
-        """Score the hold-out after ``epoch`` and return its loss."""
-
-    def trained_rows(self, epoch: int, rows: Sequence[int], from_step: int) -> None:
-        """Take the rows that ``epoch`` saw since ``from_step`` (a global step)."""
-
-    def saved(self, folder: Path, global_step: int, epoch: float) -> None:
-        """Publish the checkpoint in ``folder``."""
-
-    def close_epoch(self, epoch: int, global_step: int, samples_per_second: float | None) -> bool:
-        """Finish ``epoch`` after its checkpoint; True to train another."""
-
-
-class NonFiniteLoss(TrainingProblem):
-    """The loss is not a number; nothing trained since the last checkpoint can be used."""
-
-    kind = "non-finite"
-
-    def __init__(self, global_step: int, loss: float) -> None:
-        super().__init__(
-            f"the loss became {loss} at optimizer step {global_step}.",
-            cure='Lower training.learning_rate (or set model.precision = "fp32") and start a new run: train --new.',
-        )
-
-
 class StepTrainer(Trainer):
-    """The Trainer with our order of rows, the completion-only head, and the hold-out score of ``hooks``."""
+    """The Trainer with this app's order of rows; evaluation is done by ``hooks``."""
 
-    def __init__(self, *, hooks: Hooks, bridge: "HooksCallback", rows: Sequence[TokenRow], **arguments: Any) -> None:
-        super().__init__(train_dataset=rows, eval_dataset=rows[:1], callbacks=[bridge], **arguments)
+    def __init__(
+        self, *, hooks: RunHooks, callback: "HooksCallback", rows: Sequence[TokenRow], **arguments: Any
+    ) -> None:
+        super().__init__(train_dataset=rows, eval_dataset=rows[:1], callbacks=[callback], **arguments)
         self.remove_callback(PrinterCallback)
         self._hooks = hooks
-        self._bridge = bridge
+        self._callback = callback
         self._rows = rows
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:  # noqa: ARG002 - the Trainer's signature
         group = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        return LikeLengthSampler([row.length for row in self._rows], group, self.args.seed, self._epoch_number)
-
-    def _epoch_number(self) -> int:
-        return int(self.state.global_step // self._bridge.steps_per_epoch)
+        lengths = [row.length for row in self._rows]
+        per_epoch = self._callback.steps_per_epoch
+        return SimilarLengthSampler(lengths, group, self.args.seed, lambda: self.state.global_step // per_epoch)
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
-        """Train on one batch; raise ``NonFiniteLoss`` at the first loss that is not a number."""
-        self._bridge.batch(inputs.pop("rows"), inputs["attention_mask"])
+        """Train on one batch; raises ``NonFiniteLoss`` at the first loss that is not a finite number."""
+        self._callback.batch(inputs.pop("rows"), inputs["attention_mask"])
         loss = super().training_step(model, inputs, num_items_in_batch)
         if not torch.isfinite(loss):
             raise NonFiniteLoss(self.state.global_step + 1, float(loss))
@@ -121,7 +83,7 @@ class StepTrainer(Trainer):
         return weighted_loss(model(**inputs).logits, labels, weights, num_items_in_batch)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Save, unless the weights are not numbers; a disk that does not take it is told as that."""
+        """Save a checkpoint; raises ``NonFiniteLoss`` for weights that are not finite, ``StorageProblem``."""
         if not all(bool(torch.isfinite(weight).all()) for weight in model.parameters()):
             raise NonFiniteLoss(self.state.global_step, math.nan)
         folder = Path(str(self.args.output_dir))
@@ -129,13 +91,13 @@ class StepTrainer(Trainer):
             with storage_errors(folder):
                 super()._save_checkpoint(model, trial)
         except (SafetensorError, RuntimeError) as error:
-            # safetensors and torch's zip writer have errors of their own for a disk that does not take a file
-            if isinstance(error, RuntimeError) and not _WRITER.search(str(error)):
+            # safetensors and torch's zip writer report a full disk with errors of their own
+            if isinstance(error, RuntimeError) and not _WRITE_ERROR.search(str(error)):
                 raise
             raise unwritable(folder, error) from error
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Score the hold-out through the hooks; the Trainer's own loop would give one mean, not one loss a row."""
+        """Have the hooks score the hold-out: the Trainer's own loop gives one mean instead of a loss per row."""
         epoch = round(self.state.epoch or 0)
         metrics = {"eval_loss": self._hooks.evaluate(epoch, self.state.global_step)}
         self.log(metrics)
@@ -144,16 +106,16 @@ class StepTrainer(Trainer):
 
 
 class HooksCallback(TrainerCallback):
-    """Trainer callbacks to hooks, and wishes back."""
+    """Turns the Trainer's callbacks into calls of ``hooks``, and their answers into the Trainer's control flags."""
 
-    def __init__(self, hooks: Hooks, steps_per_epoch: int) -> None:
+    def __init__(self, hooks: RunHooks, steps_per_epoch: int) -> None:
         self.steps_per_epoch = steps_per_epoch
         self._hooks = hooks
         self._cut_short = False
         self._began = self._epoch_seconds = 0.0
         self._epoch_rows: list[int] = []
-        self._told = 0  # how many of the epoch's rows the hooks know
-        self._told_step = 0
+        self._recorded = 0  # how many of the epoch's rows the hooks have recorded
+        self._recorded_step = 0
         self._window = [0.0, 0.0, 0.0]  # rows, tokens, seconds since the last logged point
 
     def batch(self, rows: Sequence[int], mask: torch.Tensor) -> None:
@@ -163,7 +125,7 @@ class HooksCallback(TrainerCallback):
         self._window[1] += float(mask.sum())
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        self._told_step = state.global_step
+        self._recorded_step = state.global_step
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         self._began = time.perf_counter()
@@ -173,11 +135,11 @@ class HooksCallback(TrainerCallback):
         self._epoch_seconds += seconds
         self._window[2] += seconds
         boundary = state.global_step % self.steps_per_epoch == 0
-        wish = self._hooks.stepped(state.global_step, state.epoch, boundary=boundary)
+        after = self._hooks.stepped(state.global_step, state.epoch, boundary=boundary)
         if boundary:
-            return  # the end of the epoch saves anyway, and asks
-        control.should_save = control.should_save or wish.save or wish.stop
-        if wish.stop:
+            return  # the end of the epoch saves anyway and asks for a decision
+        control.should_save = control.should_save or after.save or after.stop
+        if after.stop:
             self._cut_short = True
             control.should_training_stop = True
 
@@ -200,37 +162,37 @@ class HooksCallback(TrainerCallback):
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         if self._cut_short:
-            # the epoch is not over: no score and no second checkpoint for half of one
+            # the epoch is not complete: it is neither scored nor saved a second time
             control.should_evaluate = control.should_save = control.should_log = False
             return
-        control.should_log = True  # the epoch's last steps belong to its train loss
-        self._tell_rows(state)
+        control.should_log = True  # so that the epoch's mean train loss includes its last optimizer steps
+        self._record_rows(state)
 
-    def _tell_rows(self, state: Any) -> None:
-        """Tell what was trained since the last time, at the latest with the checkpoint that holds it."""
-        from_step = self._told_step if self._told_step % self.steps_per_epoch else 0
-        self._hooks.trained_rows(math.ceil(state.epoch - 1e-9), self._epoch_rows[self._told :], from_step)
-        self._told, self._told_step = len(self._epoch_rows), state.global_step
+    def _record_rows(self, state: Any) -> None:
+        """Record the rows trained since the last record; called before a checkpoint that includes them is published."""
+        from_step = self._recorded_step if self._recorded_step % self.steps_per_epoch else 0
+        self._hooks.trained_rows(math.ceil(state.epoch - 1e-9), self._epoch_rows[self._recorded :], from_step)
+        self._recorded, self._recorded_step = len(self._epoch_rows), state.global_step
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        if state.global_step % self.steps_per_epoch:
-            self._tell_rows(state)
-        self._hooks.saved(folder, state.global_step, state.epoch)
-        if state.global_step % self.steps_per_epoch == 0:
+        boundary = state.global_step % self.steps_per_epoch == 0
+        if not boundary:
+            self._record_rows(state)
+        self._hooks.saved(Path(args.output_dir) / f"checkpoint-{state.global_step}", state.global_step, state.epoch)
+        if boundary:
             speed = len(self._epoch_rows) / self._epoch_seconds if self._epoch_seconds else None
-            self._epoch_rows, self._epoch_seconds, self._told = [], 0.0, 0
+            self._epoch_rows, self._epoch_seconds, self._recorded = [], 0.0, 0
             if not self._hooks.close_epoch(round(state.epoch), state.global_step, speed):
                 control.should_training_stop = True
 
 
 def training_arguments(plan: Plan, settings: st.Settings, precision: Precision) -> TrainingArguments:
-    """Return the Trainer's arguments; raises ``SettingsProblem`` for a pass-through field it does not know."""
+    """Return the Trainer's arguments; raises ``SettingsProblem`` for values or passed-through fields it refuses."""
     training = settings.training
-    known = [field.name for field in dataclasses.fields(TrainingArguments)]
+    names = [field.name for field in dataclasses.fields(TrainingArguments)]
     for name in training.arguments:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
             raise SettingsProblem(
                 f"training.arguments.{name} is not a field of TrainingArguments.",
                 cure=f"Did you mean {near[0]}?" if near else "",
@@ -262,15 +224,15 @@ def training_arguments(plan: Plan, settings: st.Settings, precision: Precision) 
             **training.arguments,
         )
     except (TypeError, ValueError) as error:
-        raise SettingsProblem(f"the Trainer does not take these settings: {error}", where="[training]") from error
-    # one process, the model spread by device_map: never DataParallel
+        raise SettingsProblem(f"the Trainer refuses these settings: {error}", where="[training]") from error
+    # device_map spreads the model over the GPUs; the Trainer would use DataParallel for more than one
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1
     return arguments
 
 
 def check_arguments(settings: st.Settings) -> None:
-    """Raise ``SettingsProblem`` for settings that the Trainer would not take, before anything is begun."""
+    """Raise ``SettingsProblem`` for settings that the Trainer would refuse, before a run begins."""
     plan = Plan(output=Path(), batch_size=1, accumulation=1, learning_rate=1e-5, max_epochs=1)
     training_arguments(plan, settings, resolve_precision(settings.model.precision))
 
@@ -282,14 +244,18 @@ def train(
     plan: Plan,
     settings: st.Settings,
     precision: Precision,
-    hooks: Hooks,
+    hooks: RunHooks,
     *,
     resume: Path | None = None,
 ) -> None:
-    """Train ``model`` on ``rows`` until the hooks say stop or the maximum of epochs is reached."""
+    """Train ``model`` on ``rows`` until a hook stops it or ``plan.max_epochs`` are trained.
+
+    ``resume``: a checkpoint folder of the same step to go on from. Raises ``NonFiniteLoss``, ``StorageProblem``,
+    ``SettingsProblem``, and what ``hooks`` raise.
+    """
     trainer = StepTrainer(
         hooks=hooks,
-        bridge=HooksCallback(hooks, plan.steps_per_epoch(len(rows))),
+        callback=HooksCallback(hooks, plan.steps_per_epoch(len(rows))),
         rows=rows,
         model=model,
         args=training_arguments(plan, settings, precision),

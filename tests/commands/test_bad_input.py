@@ -191,7 +191,7 @@ CASES = [
     Case("broken TOML", _config("[training"), 2, ("config.toml", "not valid TOML", "line")),
     Case("owned argument", _nothing, 2, ("training.arguments.output_dir is owned by the app", "own folder"), ("--set", "training.arguments.output_dir='x'")),
     Case("unknown argument", _nothing, 2, ("training.arguments.adam_beta", "Did you mean adam_beta"), ("--set", "training.arguments.adam_beta=0.9")),
-    Case("wrong argument", _nothing, 2, ("[training]", "does not take these settings"), ("--set", "training.arguments.optim='nope'")),
+    Case("wrong argument", _nothing, 2, ("[training]", "refuses these settings"), ("--set", "training.arguments.optim='nope'")),
     Case("pattern without a group", _nothing, 2, ("grading.pattern has no group",), ("--set", "grading.pattern=Grade")),
     Case("template that tells", _nothing, 2, ("grading.prompt_template", "would tell the model the answer"), ("--set", "grading.prompt_template={grade}")),
     # models

@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,8 @@ import pytest
 
 from opeddev_tui.config.settings import Paths
 from opeddev_tui.demo import template as templates
-from opeddev_tui.demo.dataset import DemoRows, build_examples, build_rows, write_dataset
-from opeddev_tui.demo.defects import AREAS, DEFECTS, NO_DEFECT
+from opeddev_tui.demo.dataset import DemoRow, build_demo_set, write_dataset
+from opeddev_tui.demo.defects import AREAS, NO_DEFECT
 from opeddev_tui.demo.template import Template, read_templates
 
 SEEDS = (42, 7)
@@ -23,7 +25,31 @@ EVERY_TEMPLATE = [one for group in (TRAINING, HOLDOUT) for kind in group.values(
 FIELDS = {"id", "kind", "task", "submission", "rubric", "grade", "feedback"}
 
 
-def training_rows(rows: DemoRows) -> list[dict[str, Any]]:
+DEFECTS = {
+    kind: {code: (area, sentence) for area, defects in areas.items() for code, sentence in defects.items()}
+    for kind, areas in AREAS.items()
+}
+
+
+@dataclass(frozen=True)
+class WrittenRows:
+    """The rows as they are written to files."""
+
+    base: list[dict[str, Any]]
+    batches: list[list[dict[str, Any]]]
+    holdout: list[dict[str, Any]]
+
+
+def build_rows(seed: int = 42) -> WrittenRows:
+    def written(rows: Sequence[DemoRow]) -> list[dict[str, Any]]:
+        return [dict(one.row()) for one in rows]
+
+    demo = build_demo_set(seed)
+    base, *batches = [written(batch) for batch in demo.training]
+    return WrittenRows(base, batches, written(demo.holdout))
+
+
+def training_rows(rows: WrittenRows) -> list[dict[str, Any]]:
     return [*rows.base, *(row for batch in rows.batches for row in batch)]
 
 
@@ -32,7 +58,7 @@ def shingles(text: str, words: str) -> set[tuple[str, ...]]:
     return {tuple(found[start : start + 4]) for start in range(len(found) - 3)}
 
 
-def highest_overlap(rows: DemoRows, words: str) -> float:
+def highest_overlap(rows: WrittenRows, words: str) -> float:
     holdout = [shingles(row["submission"], words) for row in rows.holdout]
     training = [shingles(row["submission"], words) for row in training_rows(rows)]
     return max(len(a & b) / len(a | b) for a in training for b in holdout)
@@ -56,7 +82,7 @@ def test_the_same_seed_gives_the_same_rows(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_grade_follows_from_the_planted_defects(seed: int) -> None:
-    examples = build_examples(seed)
+    examples = build_demo_set(seed)
     doubled = 0
     for example in [*(one for batch in examples.training for one in batch), *examples.holdout]:
         kind = example.template.kind
@@ -123,7 +149,7 @@ def test_every_place_of_a_template_shows_its_defect(one: Template) -> None:
 
 
 def test_every_defect_is_used_and_the_holdout_plants_none_that_training_lacks() -> None:
-    examples = build_examples()
+    examples = build_demo_set()
     trained = {(e.template.kind, code) for batch in examples.training for e in batch for code in e.planted}
     assert trained == {(kind, code) for kind, codes in DEFECTS.items() for code in codes}
 
@@ -168,7 +194,7 @@ def test_every_snippet_file_belongs_to_one_template() -> None:
         for one in group
     }
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    assert files == listed | {"index.toml"}
+    assert files == listed | {"index.toml", "defects.toml"}
     assert len(listed) == len(EVERY_TEMPLATE)
 
 
@@ -183,4 +209,4 @@ def test_the_rows_are_those_of_every_earlier_version() -> None:
 
 
 def test_pools_hold_no_text_twice() -> None:
-    assert all(len(set(pool)) == len(pool) for pool in templates.POOLS.values())
+    assert all(len(set(pool)) == len(pool) for one in EVERY_TEMPLATE for pool in one.pools.values())

@@ -9,11 +9,12 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen3ForCausalLM
 
-from opeddev_tui.demo.dataset import build_rows
+from opeddev_tui.demo.dataset import build_demo_set
 from opeddev_tui.demo.model import build_tiny_model
 from opeddev_tui.errors import StorageProblem
 
-TEXTS = [f"{row['task']}\n{row['submission']}\n{row['feedback']}" for row in build_rows().base]
+BASE_ROWS = [one.row() for one in build_demo_set().training[0]]
+TEXTS = [f"{row['task']}\n{row['submission']}\n{row['feedback']}" for row in BASE_ROWS]
 SMALL = {"hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 2000}
 MESSAGES = [
     {"role": "system", "content": "You grade code."},

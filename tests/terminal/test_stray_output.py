@@ -47,7 +47,7 @@ def runner(root, loaded, start, sink, control):
         (root / f"done-{name}").touch()
     while not (root / "leave").exists(): time.sleep(0.02)
 
-run_app(root, config.load(root), start=True, runner=runner)
+run_app(root, loading.load(root), start=True, runner=runner)
 print("back on the terminal")
 """
 )

@@ -249,7 +249,7 @@ from opeddev_tui.ui.process import run_app
 from opeddev_tui.workspace.lock import RunLock
 from opeddev_tui.workspace.paths import Workspace
 root = Path(sys.argv[1])
-loaded = config.load(root)
+loaded = loading.load(root)
 
 def fail(app):
     raise RuntimeError("the screen broke [/INST]")
@@ -264,7 +264,7 @@ sys.exit(run_app(root, loaded, owner, start=True, runner=run))
 
 
 def test_a_screen_that_fails_leaves_prompt_and_training_alive(place: Place) -> None:
-    tests = Path(__file__).parent
+    tests = Path(__file__).parents[1]
     before = Terminal()
     modes = before.attributes()
     before.close()
@@ -331,7 +331,7 @@ with RunLock(workspace), LiveFile(workspace, Nobody()) as live:
 def test_a_watcher_sees_phases_before_the_run_and_texts_as_they_grow(place: Place) -> None:
     import subprocess
 
-    tests = Path(__file__).parent
+    tests = Path(__file__).parents[1]
     argv = [PYTHON, "-c", TALKING, str(place.root), str(tests), str(tests / "ui")]
     watcher, _ = place.app(columns=120, lines=40)
     until(lambda: watcher.shows("Ready"), 20)
