@@ -37,7 +37,7 @@ from opeddev_tui.workspace.lock import lock_holder
 # the targets: seconds without a step, and share of a core
 LONGEST_PAUSE, MOST_CPU = 0.5, 0.05
 # rows of the one epoch: a terminal that stops reading is noticed late
-ROWS = {"stops-reading": 3000}
+ROWS = {"stops-reading": 4500}
 # one epoch, then a question; the model learns too little to end its texts early: they are seen growing
 SETTINGS = {
     "training.per_device_train_batch_size": 1,
