@@ -112,7 +112,7 @@ sys.path[:0] = sys.argv[3:]
 from textual import events
 from opeddev_tui.config import loading
 from opeddev_tui.launch import train as really_train
-from opeddev_tui.terminal.hangup import HangupDriver
+from opeddev_tui.terminal.textual_private import HangupDriver
 from opeddev_tui.ui.process import run_app
 payloads = list(json.loads((folder / "payloads").read_text()).values())
 loaded = loading.load(root)

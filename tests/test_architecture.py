@@ -1,5 +1,6 @@
 """The direction of dependencies: no import circle, and the training stack is loaded only by who trains."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Set
@@ -66,3 +67,13 @@ def test_no_import_circle() -> None:
     imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
     assert "opeddev_tui.ui.app" in imports
     assert import_circles(imports) == []
+
+
+PRIVATE = re.compile(r"textual\._|super\(\)\._(?!_)|\b(?:app|screen|driver|console)\._(?!_)")
+
+
+def test_private_names_of_textual_are_used_in_one_file_only() -> None:
+    package = Path(__file__).parent.parent / "opeddev_tui"
+    paths = [path for room in ("ui", "terminal") for path in (package / room).rglob("*.py")]
+    users = {path.name for path in paths if PRIVATE.search(path.read_text())}
+    assert users == {"textual_private.py"}

@@ -1,45 +1,34 @@
 """What an app does with its terminal: it sends only changed cells, lends it to an editor, and ends when it is lost.
 
-Of the app's own modules this one may use what Textual keeps to itself.
+Must not use a private name of Textual: those are in ``textual_private``.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
 
-from textual._compositor import CompositorUpdate
-from textual.app import App
 from textual.driver import Driver
-from textual.screen import Screen
 
 from opeddev_tui.terminal.ascii_fallback import ascii_only
 from opeddev_tui.terminal.cell_diff import ShownCells
-from opeddev_tui.terminal.hangup import HangupDriver, TerminalLost, TerminalUnknown
+from opeddev_tui.terminal.hangup import TerminalLost, TerminalUnknown
 from opeddev_tui.terminal.own_session import Owner
+from opeddev_tui.terminal.textual_private import HangupDriver, PrivateApp
 
 _LOG = logging.getLogger(__name__)
 # seconds a picture may wait for the next one
 _SWITCH_SECONDS = 0.01
 
 
-class TerminalApp(App[str]):
+class TerminalApp(PrivateApp):
     """An app in a terminal that may go away; ``owner`` is the process that owns it, None where this one does."""
 
     def __init__(self, *, driver_class: type[Driver] | None = None, owner: Owner | None = None) -> None:
         super().__init__(driver_class=driver_class)
         self._owner = owner
         self.shown_cells = ShownCells(ascii_only=ascii_only())
-
-    @property
-    def failure(self) -> Exception | None:
-        """What ended the app, None if it was left."""
-        return self._exception
-
-    def match_colours(self) -> None:
-        """Fit the filter of colours to the theme that was chosen before the app runs."""
-        self._refresh_truecolor_filter(self.ansi_theme)
+        self.only_changes = self.shown_cells.only_changes
 
     def on_mount(self) -> None:
         """Without its owner there is no terminal."""
@@ -66,17 +55,17 @@ class TerminalApp(App[str]):
 
     def write_to_terminal(self, text: str) -> None:
         """Write control sequences between two pictures; an app without a terminal writes nothing."""
-        if self._driver is not None:
-            self._driver.write(text)
+        if self.terminal_driver is not None:
+            self.terminal_driver.write(text)
 
     def give_terminal_back(self) -> None:
         """Restore the terminal now, from a signal handler."""
-        if self._driver is not None:
-            self._driver.stop_application_mode()
+        if self.terminal_driver is not None:
+            self.terminal_driver.stop_application_mode()
 
     async def lend_terminal(self, command: Sequence[str]) -> bool:
         """Have ``command`` run in the terminal by its owner, the screen away meanwhile; False where that cannot be."""
-        driver = self._driver
+        driver = self.terminal_driver
         if self._owner is None or not isinstance(driver, HangupDriver):
             return False
         driver.suspend_application_mode()
@@ -90,13 +79,3 @@ class TerminalApp(App[str]):
     def delay_update(self, delay: float = 0.05) -> None:
         """Wait less than Textual before another screen is drawn: unchanged cells cost nothing here."""
         super().delay_update(min(delay, _SWITCH_SECONDS))
-
-    def _display(self, screen: Screen[Any], renderable: Any) -> None:
-        """Send a picture, without the cells that the terminal shows already."""
-        if isinstance(renderable, CompositorUpdate) and not self.is_headless:
-            renderable = self.shown_cells.only_changes(renderable, (self.size.width, self.size.height))
-        super()._display(screen, renderable)
-
-    def _fatal_error(self) -> None:
-        # Textual would print all local variables; whoever runs the app tells the failure
-        self._close_messages_no_wait()

@@ -1,4 +1,4 @@
-"""Owns what the terminal shows, cell by cell, so that only cells that changed are sent: a slow line carries few bytes.
+"""Remember what the terminal shows, cell by cell, and send only cells that changed: a slow line carries few bytes.
 
 Textual sends whole widgets again when anything in them changed. Here every picture is compared with the last one.
 """
@@ -10,12 +10,11 @@ from collections.abc import Iterator
 
 from rich.cells import cell_len
 from rich.color import ColorSystem
-from rich.console import Console
 from rich.style import Style
-from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
 
 from opeddev_tui.terminal.ascii_fallback import as_ascii
+from opeddev_tui.terminal.textual_private import ChopsUpdate, ComparedUpdate, CompositorUpdate, LayoutUpdate
 
 Cell = tuple[str, Style | None]
 # unchanged cells between two changed ones that are cheaper to send again than to jump over
@@ -49,7 +48,7 @@ class ShownCells:
         if size != self._size:
             self._size = size
             self._lines = [[None] * size[0] for _ in range(size[1])]
-        return _Changes(self, update)
+        return ComparedUpdate(update, self.changed)
 
     def changed(self, x: int, y: int, strip: Strip, system: ColorSystem) -> Iterator[str]:
         """Take note of ``strip`` at (x, y) and return what must be sent for it."""
@@ -66,34 +65,6 @@ class ShownCells:
         for start, end in [(0, len(new))] if whole else runs(old, new):
             yield f"\x1b[{y + 1};{x + start + 1}H"
             yield from _written(new[start:end], system)
-
-
-class _Changes(CompositorUpdate):
-    """A picture that compares itself with the terminal at the moment it is sent."""
-
-    def __init__(self, shown: ShownCells, update: ChopsUpdate | LayoutUpdate) -> None:
-        self._shown, self._update = shown, update
-
-    def render_segments(self, console: Console) -> str:
-        """Return the sequences for what changed."""
-        system = console._color_system or ColorSystem.TRUECOLOR
-        pieces = _chops(self._update) if isinstance(self._update, ChopsUpdate) else _lines(self._update)
-        return "".join(text for x, y, strip in pieces for text in self._shown.changed(x, y, strip, system))
-
-
-def _lines(update: LayoutUpdate) -> Iterator[tuple[int, int, Strip]]:
-    for y, line in enumerate(update.strips, update.region.y):
-        x = update.region.x
-        for strip in line:
-            yield x, y, strip
-            x += strip.cell_length
-
-
-def _chops(update: ChopsUpdate) -> Iterator[tuple[int, int, Strip]]:
-    for y, left, right in update.spans:
-        for end, (x, strip) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
-            if strip is not None and x <= right and end > left:
-                yield x, y, strip
 
 
 def cells_of(strip: Strip) -> list[Cell]:

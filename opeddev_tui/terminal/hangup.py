@@ -1,4 +1,4 @@
-"""Textual's driver for a terminal that may be lost: the app is told once, nothing waits, nothing runs idle.
+"""A terminal that may be lost: the app is told once, nothing waits, nothing runs idle.
 
 A terminal counts as lost when it hangs up (a signal, EOF, EIO) or takes no byte for ``STALL_SECONDS``. Everything runs
 on the event loop: keys need no thread, and a terminal that does not read holds nobody up.
@@ -10,19 +10,11 @@ import asyncio
 import contextlib
 import os
 import select
-import signal
 import termios
-import threading
 import time
-from codecs import getincrementaldecoder
 from collections import deque
 from collections.abc import Callable
-from types import FrameType
-from typing import Any
 
-from textual._xterm_parser import XTermParser
-from textual.app import App
-from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
 from opeddev_tui.terminal.own_session import open_again
@@ -34,10 +26,6 @@ _READ_BYTES = 64 * 1024
 _MOMENT_MILLISECONDS = 4
 # how long a terminal that still reads may take to swallow the last bytes
 _FAREWELL_SECONDS = 2.0
-# an escape key is told from the start of a sequence by waiting: look again after these many seconds
-_ESCAPE_LOOKS = (0.12, 0.3)
-# the window's title on its stack and back; the end of a frame that was cut short, and of its colours
-_TITLE_KEPT, _TITLE_BACK, _FRAME_ENDED = "\x1b[22;2t", "\x1b[23;2t", "\x1b[?2026l\x1b[0m"
 
 
 class TerminalLost(Message):
@@ -179,104 +167,3 @@ class Tty:
             self._on_input(data)
         else:
             self.lose("the terminal was closed")
-
-
-class HangupDriver(LinuxDriver):
-    """Textual's driver for Linux, with the terminal read and written by ``Tty``; its two threads have nothing to do."""
-
-    def __init__(
-        self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
-    ) -> None:
-        super().__init__(app, debug=debug, mouse=mouse, size=size)
-        # nothing at a terminal may stop the process: it trains
-        signal.signal(signal.SIGTSTP, signal.SIG_IGN)
-        signal.signal(signal.SIGCONT, signal.SIG_DFL)
-        self._thread = threading.get_ident()
-        self._tty: Tty | None = None
-        self._modes: list[Any] | None = None
-
-    @property
-    def can_suspend(self) -> bool:
-        """Never: stopping the process would stop the training."""
-        return False
-
-    def start_application_mode(self) -> None:
-        """Take the terminal."""
-        self._tty = Tty(self.fileno, self._input, self.send_message)
-        self._parser = XTermParser(self._debug)
-        self._decode = getincrementaldecoder("utf-8")("replace").decode
-        self._watch_hang_ups()
-        self.write(_TITLE_KEPT)
-        super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual's own has no annotations
-        self._modes = self._attributes()
-        self._tty.listen()
-
-    def _watch_hang_ups(self) -> None:
-        owner = os.getpid()
-
-        def hung_up(_number: int, _frame: FrameType | None) -> None:
-            # workers forked from here share the handler, and the loop may be over: then it means nothing
-            if os.getpid() == owner and not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(self.lose, "hang-up signal")
-
-        signal.signal(signal.SIGHUP, hung_up)
-
-    def lose(self, reason: str) -> None:
-        """Take the terminal for lost."""
-        if self._tty is not None:
-            self._tty.lose(reason)
-        else:
-            self.send_message(TerminalLost(reason))  # lent to another program
-
-    def write(self, data: str) -> None:
-        """Write to the terminal, or to nobody."""
-        if threading.get_ident() != self._thread:
-            self._loop.call_soon_threadsafe(self.write, data)
-        elif self._tty is not None:
-            self._tty.write(data)
-
-    def disable_input(self) -> None:
-        """Take no more keys."""
-        if self._tty is not None:
-            self._tty.stop_reading()
-            super().disable_input()
-
-    def stop_application_mode(self) -> None:
-        """Give the terminal back as it was found; what somebody else has set meanwhile stays."""
-        if self._tty is None:
-            return
-        self._tty.stop_reading()
-        self.write(_FRAME_ENDED)
-        if self._attributes() != self._modes:
-            self.attrs_before = None
-        super().stop_application_mode()
-        self.write(_TITLE_BACK)
-        self._tty.close()
-        self._tty = None
-
-    def _attributes(self) -> list[Any] | None:
-        try:
-            return termios.tcgetattr(self.fileno)
-        except termios.error:
-            return None
-
-    def _get_terminal_size(self) -> tuple[int, int]:
-        try:
-            columns, lines = os.get_terminal_size(self.fileno)
-        except OSError:
-            return 80, 24
-        return columns or 80, lines or 24
-
-    def _run_input_thread(self) -> None:
-        """End Textual's thread at once: the event loop reads."""
-
-    def _input(self, data: bytes) -> None:
-        for message in self._parser.feed(self._decode(data)):
-            self.process_message(message)
-        for seconds in _ESCAPE_LOOKS:
-            self._loop.call_later(seconds, self._look_for_escape, self._parser)
-
-    def _look_for_escape(self, parser: XTermParser) -> None:
-        if parser is self._parser:
-            for message in parser.tick():
-                self.process_message(message)

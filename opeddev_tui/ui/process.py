@@ -20,10 +20,10 @@ from opeddev_tui.launch import Runner
 from opeddev_tui.runs import log as logs
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.terminal.event_loop import new_event_loop
-from opeddev_tui.terminal.hangup import HangupDriver
 from opeddev_tui.terminal.output import OutputGuard, output_guard
 from opeddev_tui.terminal.own_session import Owner, first_terminal
 from opeddev_tui.terminal.signals import Received, received
+from opeddev_tui.terminal.textual_private import HangupDriver
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.state.training_thread import TrainingThread, traceback_text
 from opeddev_tui.workspace.paths import Workspace

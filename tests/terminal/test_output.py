@@ -18,7 +18,7 @@ APP = (
 from pathlib import Path
 from textual.app import App
 from textual.widgets import Static
-from opeddev_tui.terminal.hangup import HangupDriver
+from opeddev_tui.terminal.textual_private import HangupDriver
 from opeddev_tui.terminal.output import output_guard
 folder, names, stock = Path(sys.argv[1]), sys.argv[2].split(","), "stock" in sys.argv
 

@@ -7,27 +7,22 @@ from typing import ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.reactive import Reactive
-from textual.screen import Screen
 from textual.widget import Widget
 
+from opeddev_tui.terminal.textual_private import SteadyScreen
 from opeddev_tui.ui.keys import GLOBAL, Key, help_of
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.bars import KeyLine, Places, StatusLine
 
 
-class BaseScreen(Screen[None]):
+class BaseScreen(SteadyScreen):
     """A screen. A subclass says what stands between the lines and how a view is shown."""
 
     mode: ClassVar[str] = ""
     own_keys: ClassVar[tuple[Key, ...]] = ()
     # widgets draw their own focus: Textual would draw the whole screen as well
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
-
-    def __init__(self) -> None:
-        super().__init__()
-        # a new screen has the newest style sheets: Textual would read all of them once more
-        self._css_update_count = self.app._css_update_count
 
     @property
     def shell(self) -> Shell:
@@ -48,11 +43,6 @@ class BaseScreen(Screen[None]):
     def on_screen_resume(self) -> None:
         """Show what happened meanwhile."""
         self.call_after_refresh(self.shell.show_now)
-
-    def _compositor_refresh(self) -> None:
-        """Draw, but not while the app is about to change more (or nobody looks): Textual throws that picture away."""
-        if not self.app._batch_count:
-            super()._compositor_refresh()
 
     def show(self, view: View) -> None:
         """Draw ``view``."""
