@@ -56,7 +56,10 @@ class GradeTokens(Struct, frozen=True):
 
 
 def grade_stem(completions: Sequence[str], pattern: str) -> tuple[str, str] | None:
-    """Return the text before the grade and what follows it in all ``completions``, None where it differs by row."""
+    """Return the text before the grade and what follows it in all ``completions``, None where it differs by row.
+
+    ``pattern`` is ``grading.pattern``: its first group is the grade.
+    """
     found = [match for text in completions if (match := re.search(pattern, text)) and match.group(1) is not None]
     if not found:
         return None
@@ -97,6 +100,9 @@ def _shared(sequences: Sequence[Sequence[int]]) -> int:
 
 
 def _common(texts: Sequence[str]) -> str:
+    """Return how all ``texts`` begin, up to the end of a word: the first letters of the feedbacks are not the frame."""
     low, high = min(texts, default=""), max(texts, default="")
-    length = next((place for place, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
-    return low[:length]
+    pairs = enumerate(zip(low, high, strict=False))
+    length = next((place for place, (a, b) in pairs if a != b), min(len(low), len(high)))
+    words = re.match(r".*\s", low[:length], re.DOTALL)
+    return words.group() if words else ""
