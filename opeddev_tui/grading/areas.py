@@ -43,8 +43,8 @@ class Style(Struct, frozen=True):
 class Areas(Struct, frozen=True):
     """The areas of n rows. ``failed`` [n, areas] is between 0 (passed) and 1, NaN where unknown or not asked for.
 
-    ``kinds`` per area: the kinds of rows it is asked of (empty: all); ``in_prompt``: asked of the rows whose prompt names
-    it. ``read`` [n]: the row's areas are known. ``highest`` per area: its best grade, 0 where it is passed or failed.
+    ``kinds`` per area: the kinds of rows it is asked of (empty: all); ``in_prompt``: asked of the rows whose prompt
+    names it. ``read`` [n]: the row is known. ``highest`` per area: its best grade, 0 where it is passed or failed.
     """
 
     names: tuple[str, ...]
@@ -156,9 +156,7 @@ def _highest(rows: Sequence[AreaRow], name: str) -> int:
     return max((int(value) for value in values if not isinstance(value, bool)), default=0)
 
 
-def _failed(
-    row: AreaRow, named: Sequence[str], areas: Areas, asked: NDArray[np.bool_], *, known: bool
-) -> list[float]:
+def _failed(row: AreaRow, named: Sequence[str], areas: Areas, asked: NDArray[np.bool_], *, known: bool) -> list[float]:
     result = []
     for column, name in enumerate(areas.names):
         if row.criteria:

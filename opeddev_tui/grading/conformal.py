@@ -23,7 +23,9 @@ def set_limit(
     ``probabilities`` [n, grades] are out of fold, ``grades`` [n] the right positions.
     """
     count = len(grades)
-    names = [group or f"\0{row}" for row, group in enumerate(groups)] if any(groups) else [str(row) for row in range(count)]
+    names = (
+        [group or f"\0{row}" for row, group in enumerate(groups)] if any(groups) else [str(row) for row in range(count)]
+    )
     sizes = {name: names.count(name) for name in set(names)} if len(set(names)) < count else {}
     draws = len(set(names))
     share = np.array([1.0 / sizes.get(name, 1) for name in names]) / (draws + 1)

@@ -43,9 +43,7 @@ class CriteriaHeads(Struct, frozen=True):
     f1: float
     f1_all: float
 
-    def probabilities(
-        self, features: NDArray[np.floating], kinds: Sequence[str], prompts: Sequence[str]
-    ) -> Floats:
+    def probabilities(self, features: NDArray[np.floating], kinds: Sequence[str], prompts: Sequence[str]) -> Floats:
         """Return the probability [n, areas] that each area failed; 0 where it is not asked of the row."""
         scores = self.linear.scores(features, kinds)
         return _area_probabilities(self, scores, asked_areas(self.areas, kinds, prompts))
@@ -81,7 +79,13 @@ def fit_criteria(
     linear, scores = fit_linear(features, targets, labels)
     ordinals = tuple(_failing(scores[:, column], targets[:, column], labels) for column in range(targets.shape[1]))
     kept = Areas(
-        areas.names, areas.kinds, areas.in_prompt, areas.highest, np.zeros((0, len(columns))), np.zeros(0, bool), areas.style
+        areas.names,
+        areas.kinds,
+        areas.in_prompt,
+        areas.highest,
+        np.zeros((0, len(columns))),
+        np.zeros(0, bool),
+        areas.style,
     )
     heads = CriteriaHeads(kept, tuple(columns), linear, ordinals, 0.5, 0.0, 0.0)
     out_of_fold = _area_probabilities(heads, scores, asked)
@@ -90,7 +94,7 @@ def fit_criteria(
     threshold = max(_THRESHOLDS, key=lambda limit: f1(known & (out_of_fold >= limit), truth))
     best = f1(known & (out_of_fold >= threshold), truth)
     heads = CriteriaHeads(kept, tuple(columns), linear, ordinals, threshold, best, f1(known, truth))
-    return FittedCriteria(heads, out_of_fold, _sums(scores, columns, asked))
+    return FittedCriteria(heads, out_of_fold, scores.sum(1))
 
 
 def grade_from_sum(
@@ -105,17 +109,14 @@ def sum_beats_head(direct: FittedHead, summed: Grades, labels: Labels) -> bool:
     """Return whether grades from the sum have the higher kappa out of fold."""
     rows = np.flatnonzero(labels.used)
     reference = Reference(labels.grades[rows], direct.head.scale.size)
-    found = [figures(Predictions.of(grades).rows(rows), reference)["kappa"].value for grades in (direct.out_of_fold, summed)]
+    found = [
+        figures(Predictions.of(grades).rows(rows), reference)["kappa"].value for grades in (direct.out_of_fold, summed)
+    ]
     return found[1] > found[0]
 
 
-def summed_head(
-    direct: GradeHead, heads: CriteriaHeads, fitted: tuple[Ordinal, float, Grades]
-) -> GradeHead:
-    """Return a grade head whose score is the (negative) sum of the areas' scores.
-
-    Exact where every row is asked one area per head, as with rubrics of equal length.
-    """
+def summed_head(direct: GradeHead, heads: CriteriaHeads, fitted: tuple[Ordinal, float, Grades]) -> GradeHead:
+    """Return a grade head whose score is the negative sum of all areas' scores."""
     linear = heads.linear
     total = LinearScores(
         linear.mean,
@@ -142,10 +143,3 @@ def _failing(scores: Floats, targets: Floats, labels: Labels) -> Ordinal:
 def _area_probabilities(heads: CriteriaHeads, scores: Floats, asked: NDArray[np.bool_]) -> Floats:
     by_column = [ordinal.probabilities(scores[:, column])[:, 1] for column, ordinal in enumerate(heads.ordinals)]
     return np.where(asked, np.stack([by_column[column] for column in heads.columns], axis=1), 0.0)
-
-
-def _sums(scores: Floats, columns: Sequence[int], asked: NDArray[np.bool_]) -> Floats:
-    taken = np.zeros(scores.shape, bool)
-    for area, column in enumerate(columns):
-        taken[:, column] |= asked[:, area]
-    return np.asarray(np.where(taken, scores, 0.0).sum(1), dtype=np.float64)

@@ -43,8 +43,8 @@ class Readings(Struct, frozen=True):
     grade_probabilities: NDArray[np.float64] | None = None
 
 
-class _DeepEnough(Exception):  # noqa: N818  not an error: ends a forward pass whose later layers nobody needs
-    """The deepest layer asked for has been read."""
+class _DeepEnough(Exception):
+    """The deepest layer asked for has been read: ends a forward pass whose later layers nobody needs."""
 
 
 def layers_of(model: Any) -> list[int]:
@@ -133,7 +133,7 @@ def base_features(
     return np.stack([known[key] for key in keys]) if keys else np.zeros((0, 0), np.float32)
 
 
-def _decoder_layers(model: Any) -> Sequence[torch.nn.Module]:
+def _decoder_layers(model: Any) -> torch.nn.ModuleList:
     """Return the model's decoder layers, whatever the architecture calls them."""
     from torch.nn import ModuleList
 
@@ -244,9 +244,7 @@ def _losses(logits: torch.Tensor | None, labels: torch.Tensor) -> tuple[list[flo
     return losses.double().sum(1).tolist(), (targets != IGNORED).sum(1).tolist()
 
 
-def _grades_by_branches(
-    model: Any, rows: Sequence[GradeRow], tokens: GradeTokens, pad_id: int
-) -> NDArray[np.float64]:
+def _grades_by_branches(model: Any, rows: Sequence[GradeRow], tokens: GradeTokens, pad_id: int) -> NDArray[np.float64]:
     """Return grade probabilities by a pass over prompt and stem, and a short one per branch that begins grades.
 
     Needed where grades have several tokens (half grades, 10) or the reference does not begin with the stem.
@@ -259,7 +257,9 @@ def _grades_by_branches(
     ids, mask = _left_padded([row.prompt + list(tokens.stem) for row in rows], pad_id, device)
     places = (mask.cumsum(1) - 1).clamp(min=0)
     out = model(input_ids=ids, attention_mask=mask, position_ids=places, use_cache=True, logits_to_keep=1)
-    found: dict[tuple[int, ...], NDArray[np.float64]] = {(): out.logits[:, -1].float().log_softmax(-1).double().cpu().numpy()}
+    found: dict[tuple[int, ...], NDArray[np.float64]] = {
+        (): out.logits[:, -1].float().log_softmax(-1).double().cpu().numpy()
+    }
     for branch in tokens.branches:
         added = torch.tensor([list(branch)] * len(rows), device=device)
         longer = torch.cat([mask, torch.ones_like(added)], 1)

@@ -21,7 +21,9 @@ class Segment(Struct, frozen=True):
     stops: tuple[str, ...] = ()
 
 
-def feedback_plan(grade: str, named: Sequence[str], names: Sequence[str], stem: tuple[str, str], style: Style) -> list[Segment]:
+def feedback_plan(
+    grade: str, named: Sequence[str], names: Sequence[str], stem: tuple[str, str], style: Style
+) -> list[Segment]:
     """Return the segments of a completion that states ``grade`` and the areas ``named``.
 
     ``names`` are all areas: where the model begins another one by itself, its text is cut. ``stem`` is the text before

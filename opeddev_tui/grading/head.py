@@ -40,7 +40,7 @@ class Labels(Struct, frozen=True):
 
     def chosen(self, rows: NDArray[np.bool_]) -> "Labels":
         """Return the labels of ``rows`` alone."""
-        places = np.flatnonzero(rows)
+        places = np.flatnonzero(rows).tolist()
         return Labels(
             self.grades[places],
             [self.kinds[place] for place in places] if len(self.kinds) else (),
@@ -52,8 +52,8 @@ class Labels(Struct, frozen=True):
 class LinearScores(Struct, frozen=True):
     """Scores that are linear in standardised features, with a part of its own per known kind.
 
-    ``mean`` and ``spread`` [d]; ``weights`` [targets, 1 + kinds, d]; ``intercepts`` and ``penalties`` [targets]. A row of
-    an unknown kind is scored by the common part.
+    ``mean`` and ``spread`` [d]; ``weights`` [targets, 1 + kinds, d]; ``intercepts`` and ``penalties`` [targets]. A row
+    of an unknown kind is scored by the common part.
     """
 
     mean: Singles
@@ -68,7 +68,7 @@ class LinearScores(Struct, frozen=True):
         standard = (np.asarray(features, np.float64) - self.mean) / self.spread
         found = standard @ self.weights[:, 0].T.astype(np.float64)
         for place, kind in enumerate(self.kinds, 1):
-            rows = np.flatnonzero(np.asarray(kinds, dtype=object) == kind) if len(kinds) else []
+            rows = np.flatnonzero(np.asarray(list(kinds), dtype=object) == kind)
             if len(rows):
                 found[rows] += standard[rows] @ self.weights[:, place].T.astype(np.float64)
         return np.asarray(found + np.asarray(self.intercepts), dtype=np.float64)
@@ -143,13 +143,13 @@ def fit_linear(features: NDArray[np.floating], targets: Floats, labels: Labels) 
     for columns, rows in _alike(targets, labels.used):
         part = labels.chosen(rows)
         gram = standard[rows] @ standard[rows].T * kind_factor(part.kinds, part.kinds)
-        for column, (duals, intercept, fit) in zip(columns, fit_gram(gram, targets[rows][:, columns], part), strict=True):
+        for column, (duals, intercept, fit) in zip(
+            columns, fit_gram(gram, targets[rows][:, columns], part), strict=True
+        ):
             weights[column] = _primal(duals, standard[rows], part.kinds, kinds)
             intercepts[column], penalties[column] = intercept, fit.penalty
             scores[rows, column] = fit.out_of_fold
-    linear = LinearScores(
-        mean, spread, kinds, weights, tuple(intercepts.tolist()), tuple(penalties.tolist())
-    )
+    linear = LinearScores(mean, spread, kinds, weights, tuple(intercepts.tolist()), tuple(penalties.tolist()))
     plain = linear.scores(features, labels.kinds)
     unknown = np.isnan(targets) | ~labels.used[:, None]
     return linear, np.where(unknown, plain, scores)
@@ -172,7 +172,7 @@ def fit_gram(gram: Floats, targets: Floats, labels: Labels) -> list[tuple[Floats
 
 
 def fit_probabilities(scores: Floats, labels: Labels, size: int) -> tuple[Ordinal, Floats]:
-    """Return the ordinal fit on out-of-fold ``scores`` [n], and probabilities [n, size] of rows by fits without them."""
+    """Return the ordinal fit on out-of-fold ``scores`` [n], and probabilities [n, size] by fits without the row."""
     used = labels.used
     part = labels.chosen(used)
     weights = np.asarray(part.weights, np.float64) if len(part.weights) else None

@@ -55,7 +55,7 @@ def share(hits: NDArray[np.bool_], *, groups: Sequence[str] = (), confidence: fl
     value = float(hits.mean())
     count = float(len(hits))
     if any(groups) and 0 < value < 1:
-        error, draws = standard_error(hits - value, groups)
+        error, draws = standard_error(hits.astype(np.float64) - value, groups)
         count = min(count, value * (1 - value) / error**2) if error > 0 else float(draws)
     z = float(stats.norm.ppf((1 + confidence) / 2))
     center = (value + z**2 / (2 * count)) / (1 + z**2 / count)
@@ -99,9 +99,7 @@ def kappa_estimate(
     return Estimate(value, math.tanh(z - reach), math.tanh(z + reach))
 
 
-def calibration(
-    confidences: Floats, right: NDArray[np.bool_], *, confidence: float = CONFIDENCE
-) -> Estimate:
+def calibration(confidences: Floats, right: NDArray[np.bool_], *, confidence: float = CONFIDENCE) -> Estimate:
     """Return the root mean square difference of confidence and agreement over bins of equal size.
 
     The noise of the bins is taken out (Kumar, Liang and Ma 2019), which the usual calibration error is full of: on 100
@@ -129,7 +127,7 @@ def bin_count(rows: int) -> int:
 
 
 def auroc(scores: Floats, positive: NDArray[np.bool_], *, confidence: float = CONFIDENCE) -> Estimate:
-    """Return the area under the ROC curve with DeLong's variance (1988) on the logit scale; NaN without both classes."""
+    """Return the area under the ROC curve with DeLong's variance (1988), on the logit scale; NaN for one class."""
     ups, downs = scores[positive], scores[~positive]
     if not len(ups) or not len(downs):
         return Estimate(math.nan, math.nan, math.nan)

@@ -42,7 +42,7 @@ class Grades(Struct, frozen=True):
     def median(self) -> Positions:
         """The grade [n] that is given: the median of the distribution, best for absolute and squared distance."""
         below = np.cumsum(self.probabilities, axis=1) < 0.5
-        return np.minimum(below.sum(1), self.probabilities.shape[1] - 1).astype(np.int64)
+        return np.asarray(np.minimum(below.sum(1), self.probabilities.shape[1] - 1), dtype=np.int64)
 
     @property
     def expected(self) -> Floats:
@@ -57,7 +57,7 @@ class Grades(Struct, frozen=True):
     def within(self, distance: int) -> Floats:
         """Return the probability [n] that the grade is at most ``distance`` positions from the given one."""
         places = np.arange(self.probabilities.shape[1])
-        near = np.abs(places[None, :] - self.median[:, None]) <= distance
+        near: NDArray[np.bool_] = np.abs(places[None, :] - self.median[:, None]) <= distance
         return np.asarray((self.probabilities * near).sum(1), dtype=np.float64)
 
 
@@ -95,7 +95,9 @@ def out_of_fold_probabilities(
 
 def fold_numbers(count: int, groups: Sequence[str] = (), folds: int = 10) -> Positions:
     """Return a fold [n] per row, rows of one group in one fold; the same each time."""
-    names = [group or f"\0{row}" for row, group in enumerate(groups)] if any(groups) else [str(row) for row in range(count)]
+    names = (
+        [group or f"\0{row}" for row, group in enumerate(groups)] if any(groups) else [str(row) for row in range(count)]
+    )
     order = {name: place for place, name in enumerate(dict.fromkeys(names))}
     shuffled = np.random.default_rng(0).permutation(len(order))
     return np.array([shuffled[order[name]] % min(folds, len(order)) for name in names], dtype=np.int64)
@@ -118,9 +120,7 @@ def _mixed(probabilities: Floats) -> Floats:
     return np.asarray(mixed / mixed.sum(1, keepdims=True), dtype=np.float64)
 
 
-def _loss(
-    x: Floats, scores: Floats, grades: Positions, share: Floats, start: Floats
-) -> tuple[float, Floats]:
+def _loss(x: Floats, scores: Floats, grades: Positions, share: Floats, start: Floats) -> tuple[float, Floats]:
     """Return the penalised mean −log p and its gradient; x: log slope, first cut, logs of the gaps."""
     slope, gaps = np.exp(x[0]), np.exp(x[2:])
     cuts = np.cumsum(np.r_[x[1], gaps])
@@ -136,7 +136,11 @@ def _loss(
     by_cut = by_cut[1:-1]
     onward = np.cumsum(by_cut[::-1])[::-1]  # a gap moves its cut and all later ones
     pulled = x[2:] - start[2:]
-    value = -(share * np.log(chance)).sum() + _SLOPE_PENALTY * slope**2 + _GAP_PENALTY * (pulled**2).sum() / max(1, len(pulled))
+    value = (
+        -(share * np.log(chance)).sum()
+        + _SLOPE_PENALTY * slope**2
+        + _GAP_PENALTY * (pulled**2).sum() / max(1, len(pulled))
+    )
     gradient = np.empty_like(x)
     gradient[0] = slope * ((upper - lower) * scores).sum() + 2 * _SLOPE_PENALTY * slope**2
     gradient[1] = onward[0]

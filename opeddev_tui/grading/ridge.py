@@ -18,7 +18,7 @@ KIND_WEIGHT = 3.0
 
 
 class RidgeFit(Struct, frozen=True):
-    """``duals`` [n] sum to 0; ``out_of_fold`` [n] are predictions of rows by the others; ``error`` their weighted MSE."""
+    """``duals`` [n] sum to 0; ``out_of_fold`` [n] predict rows by the others; ``error`` is their weighted MSE."""
 
     duals: Floats
     intercept: float

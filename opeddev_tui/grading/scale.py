@@ -22,7 +22,7 @@ class Scale(Struct, frozen=True):
 
     @staticmethod
     def of(minimum: int, maximum: int, written: Sequence[str] = ()) -> "Scale":
-        """Return the scale of the settings: the ``written`` grades, else the whole numbers. Raises ``SettingsProblem``."""
+        """Return the settings' scale: the ``written`` grades, else whole numbers. Raises ``SettingsProblem``."""
         labels = tuple(written) or tuple(str(number) for number in range(minimum, maximum + 1))
         if len(labels) < 2:
             raise SettingsProblem(

@@ -45,7 +45,9 @@ class Reference(Struct, frozen=True):
 
     def rows(self, places: NDArray[np.int64]) -> "Reference":
         """Return the reference of the rows at ``places``."""
-        return Reference(self.grades[places], self.size, [self.groups[place] for place in places] if self.groups else ())
+        return Reference(
+            self.grades[places], self.size, [self.groups[place] for place in places] if self.groups else ()
+        )
 
 
 class Figure(Struct, frozen=True):
@@ -59,9 +61,7 @@ class Figure(Struct, frozen=True):
 
 KAPPA = Figure("kappa", "quadratic weighted kappa", 1)
 NLL = Figure("nll", "mean −log p of the right grade", -1, needs_probabilities=True)
-CALIBRATION = Figure(
-    "calibration_error", "confidence against agreement, noise taken out", -1, needs_probabilities=True
-)
+CALIBRATION = Figure("calibration_error", "confidence against agreement, noise taken out", -1, needs_probabilities=True)
 FIGURES = (
     KAPPA,
     Figure("exact", "share exactly right", 1),
@@ -79,7 +79,9 @@ def figures(predictions: Predictions, reference: Reference, confidence: float = 
     found: dict[str, Estimate] = {}
     groups = reference.groups
     grades, right = counted_grades(predictions, reference), reference.grades
-    found["kappa"] = intervals.kappa_estimate(grades.astype(float), right.astype(float), groups=groups, confidence=confidence)
+    found["kappa"] = intervals.kappa_estimate(
+        grades.astype(float), right.astype(float), groups=groups, confidence=confidence
+    )
     found["exact"] = intervals.share(grades == right, groups=groups, confidence=confidence)
     found["within_one"] = intervals.share(np.abs(grades - right) <= 1, groups=groups, confidence=confidence)
     for name in ("mae", "signed_error", "nll", "brier"):
@@ -112,7 +114,7 @@ def paired_difference(
 
 
 def better_by(figure: Figure, difference: Estimate) -> int:
-    """Return 1 where a paired ``difference`` is better beyond doubt, -1 where worse, 0 where the interval holds zero."""
+    """Return 1 where a paired ``difference`` is better beyond doubt, -1 where worse, 0 where it may be zero."""
     if not difference.excludes_zero or not figure.better:
         return 0
     return figure.better if difference.value > 0 else -figure.better
