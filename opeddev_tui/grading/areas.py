@@ -16,7 +16,7 @@ from opeddev_tui.errors import SettingsProblem
 
 Floats = NDArray[np.float64]
 # an area opens a sentence or a line of a list, with a capital, and is followed by a colon
-AREA_PATTERN = r"(?:^|(?<=[.!?;])\s+|\n[\s>*•-]*)\**([A-Z][\w &/,'()-]{1,60}?)\**:(?!//)"
+AREA_PATTERN = r"(?:(?:^|\n)[\s\d.)>#*_•–-]*|(?<=[.!?;])[\s*_]+)([A-Z][\w &/,'()-]{1,60}?)[*_]{0,2}:(?!//)"
 # an area that fewer rows name is taken for a chance phrase
 _FEWEST = 3
 _MOST_AREAS = 40

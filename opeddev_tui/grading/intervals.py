@@ -96,7 +96,7 @@ def kappa_estimate(
         return Estimate(1.0, max(-1.0, 1 - missed / float(2 * reference.var())), 1.0)
     reach = _quantile(confidence, draws) * error / (1 - value**2) if abs(value) < 1 else 0.0
     z = math.atanh(max(value, -1 + 1e-12))
-    return Estimate(value, math.tanh(z - reach), math.tanh(z + reach))
+    return Estimate(value, min(value, math.tanh(z - reach)), math.tanh(z + reach))
 
 
 def calibration(confidences: Floats, right: NDArray[np.bool_], *, confidence: float = CONFIDENCE) -> Estimate:

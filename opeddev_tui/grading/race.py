@@ -99,6 +99,9 @@ def parts(
             places = np.flatnonzero(np.asarray(values, dtype=object) == value)
             if len(places) >= _FEWEST:
                 part = figures(predictions.rows(places), reference.rows(places))
+                if by == "grade":
+                    # rows of one grade have nothing to agree on but that grade
+                    del part["kappa"]
                 found.append(Part(by, value, len(places), part))
     return found
 

@@ -41,7 +41,8 @@ def test_the_intervals_of_shares_and_distances_cover_as_promised(name: str) -> N
         reference, grades, _ = grades_of_two(draw, 100, skill=0.7, other=0.7)
         found = figures(Predictions(grades), Reference(reference, 5))[name]
         covered.append(found.low <= truth <= found.high)
-    assert share(covered) == pytest.approx(0.95, abs=ROOM)
+    # shares of 100 rows come in steps of 0.01, so that Wilson's interval covers a little more or less
+    assert share(covered) == pytest.approx(0.95, abs=ROOM + 0.005)
 
 
 @pytest.mark.parametrize("over", [0.0, 0.1, 0.3])

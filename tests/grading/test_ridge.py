@@ -68,7 +68,7 @@ def test_the_penalty_with_the_least_error_out_of_fold_is_taken() -> None:
 
 
 def test_copies_of_a_row_look_known_unless_they_are_one_group() -> None:
-    features, labels = graded_features(40, signal=0.0)
+    features, labels = graded_features(40, signal=0.0, width=200)
     doubled = np.repeat(features.astype(np.float64), 2, axis=0)
     targets = np.repeat(labels.grades.astype(np.float64), 2)
     kernel = centred(doubled @ doubled.T)[0]
