@@ -137,10 +137,13 @@ def auroc(scores: Floats, positive: NDArray[np.bool_], *, confidence: float = CO
     value = float(above.mean())
     if len(ups) < 2 or len(downs) < 2:
         return Estimate(value, math.nan, math.nan)
-    error = math.sqrt(above.var(ddof=1) / len(ups) + below.var(ddof=1) / len(downs))
+    one, two = above.var(ddof=1) / len(ups), below.var(ddof=1) / len(downs)
+    error = math.sqrt(one + two)
     if not 0 < value < 1 or error == 0:
         return Estimate(value, value, value)
-    z = float(stats.norm.ppf((1 + confidence) / 2)) * error / (value * (1 - value))
+    # few positives: Welch's degrees of freedom, as for two means
+    freedom = (one + two) ** 2 / (one**2 / (len(ups) - 1) + two**2 / (len(downs) - 1))
+    z = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error / (value * (1 - value))
     middle = math.log(value / (1 - value))
     return Estimate(value, 1 / (1 + math.exp(z - middle)), 1 / (1 + math.exp(-z - middle)))
 

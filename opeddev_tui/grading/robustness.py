@@ -83,14 +83,15 @@ def _renamed(submission: str, kind: str, _rubric: str, _best: str) -> str:
         renamed = {name: f"{name}-x" for name in names}
         return pattern.sub(lambda match: _replaced(match.group(), renamed), submission)
     names = set(_DECLARED.findall(submission))
-    return _replaced(submission, {name: f"{name}X" for name in names if len(name) > 1})
+    # a property is somebody else's name, however it is spelled
+    return _replaced(submission, {name: f"{name}X" for name in names if len(name) > 1}, before=r"\w$.")
 
 
-def _replaced(text: str, names: Mapping[str, str]) -> str:
+def _replaced(text: str, names: Mapping[str, str], before: str = r"\w$-") -> str:
     if not names:
         return text
     words = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
-    return re.sub(rf"(?<![\w$-])({words})(?![\w$-])", lambda match: names[match.group(1)], text)
+    return re.sub(rf"(?<![{before}])({words})(?![\w$-])", lambda match: names[match.group(1)], text)
 
 
 CHANGES = (

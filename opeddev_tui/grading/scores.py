@@ -70,6 +70,12 @@ FIGURES = (
     Figure("signed_error", "mean of grade less reference: above zero is lenient", 0),
     NLL,
     CALIBRATION,
+    Figure(
+        "expected_distance",
+        "distance from the reference, expected by the probabilities",
+        -1,
+        needs_probabilities=True,
+    ),
     Figure("brier", "squared error of the probabilities, summed over grades", -1, needs_probabilities=True),
 )
 
@@ -84,7 +90,7 @@ def figures(predictions: Predictions, reference: Reference, confidence: float = 
     )
     found["exact"] = intervals.share(grades == right, groups=groups, confidence=confidence)
     found["within_one"] = intervals.share(np.abs(grades - right) <= 1, groups=groups, confidence=confidence)
-    for name in ("mae", "signed_error", "nll", "brier"):
+    for name in ("mae", "signed_error", "nll", "expected_distance", "brier"):
         values = _PER_ROW[name](predictions, reference)
         if values is not None:
             found[name] = intervals.mean(values, groups=groups, confidence=confidence)
@@ -167,11 +173,19 @@ def _brier(predictions: Predictions, reference: Reference) -> Floats | None:
     return np.asarray(((predictions.probabilities - wanted) ** 2).sum(1), dtype=np.float64)
 
 
+def _expected_distance(predictions: Predictions, reference: Reference) -> Floats | None:
+    if predictions.probabilities is None:
+        return None
+    distances = np.abs(np.arange(reference.size)[None, :] - reference.grades[:, None])
+    return np.asarray((predictions.probabilities * distances).sum(1), dtype=np.float64)
+
+
 _PER_ROW: Mapping[str, Callable[[Predictions, Reference], Floats | None]] = {
     "exact": _exact,
     "within_one": _within_one,
     "mae": _distance,
     "signed_error": _signed,
     "nll": _surprise,
+    "expected_distance": _expected_distance,
     "brier": _brier,
 }

@@ -204,7 +204,7 @@ def test_where_nothing_is_usually_said_of_good_rows_the_model_writes_it() -> Non
     areas = areas_of(rows)
     assert areas.style.clean == ""
     plan = feedback_plan("5", [], areas.names, ("Grade: ", "\n"), areas.style)
-    assert follow([plan], lambda texts, _: ["All is well. Names: no"]) == ["Grade: 5\nAll is well."]
+    assert follow([plan], lambda _, __: ["All is well. Names: no"]) == ["Grade: 5\nAll is well."]
 
 
 def test_a_text_is_cut_at_the_first_stop() -> None:

@@ -51,6 +51,7 @@ def test_figures_of_known_probabilities() -> None:
     found = figures(Predictions(np.array([0, 1]), chances), Reference(np.array([0, 2]), 3))
     assert found["nll"].value == pytest.approx(-np.log([0.5, 0.1]).mean())
     assert found["brier"].value == pytest.approx(((0.25 + 0.0625 * 2) + (0.01 + 0.64 + 0.81)) / 2)
+    assert found["expected_distance"].value == pytest.approx(((0.25 + 0.5) + (0.2 + 0.8)) / 2)
     assert set(found) == {figure.name for figure in FIGURES}
 
 

@@ -1,4 +1,4 @@
-"""Calibration, grading alone from a threshold on, raters, disputed rows, proposals, and attempts to talk a grader round."""
+"""Calibration, grading alone from a threshold on, raters, disputed rows, proposals, and pleas for a grade."""
 
 from itertools import pairwise
 
@@ -212,7 +212,7 @@ def test_names_are_changed_everywhere_and_only_the_code_s_own() -> None:
         == ".card-x {\n  color: red;\n}\n.card-x:hover .wide-x { margin: 1.5em; }"
     )
     script = rename("const total = document.total + total2;", "js", "", "5")
-    assert script == "const totalX = document.totalX + total2;" or script == "const totalX = document.total + total2;"
+    assert script == "const totalX = document.total + total2;"
     assert rename("console.log(window.name)", "js", "", "5") == "console.log(window.name)"
 
 
