@@ -83,7 +83,7 @@ def areas_of(rows: Sequence[AreaRow], pattern: str = AREA_PATTERN) -> Areas:
         name
         for name, count in counts.most_common(_MOST_AREAS)
         # named by all that can be read, an area is a heading of every feedback
-        if name in given or _FEWEST <= count < sum(known)
+        if count >= _FEWEST and (name in given or count < sum(known))
     ]
     named = [[name for name in row if name in names] for row in named]
     kinds, in_prompt = _asked_of(rows, named, names)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from opeddev_tui.grading.areas import Areas, asked_areas, columns_of
@@ -65,12 +66,15 @@ class FittedCriteria(Struct, frozen=True):
 
 
 def fit_criteria(
-    features: NDArray[np.floating], labels: Labels, areas: Areas, prompts: Sequence[str]
+    features: NDArray[np.floating], labels: Labels, areas: Areas, kinds: Sequence[str], prompts: Sequence[str]
 ) -> FittedCriteria | None:
-    """Return criteria heads fitted on ``features`` [n, d], None where fewer than 20 rows tell of two areas or more."""
+    """Return criteria heads fitted on ``features`` [n, d], None where fewer than 20 rows tell of two areas or more.
+
+    ``kinds`` and ``prompts`` [n] as the rows have them, without the submission: which areas are asked of each.
+    """
     if len(areas.names) < 2 or int((areas.read & labels.used).sum()) < FEWEST_READ:
         return None
-    asked = asked_areas(areas, labels.kinds or [""] * len(prompts), prompts)
+    asked = asked_areas(areas, kinds, prompts)
     columns = columns_of(areas, asked)
     targets = np.full((len(features), max(columns) + 1), np.nan)
     for area, column in enumerate(columns):
@@ -78,23 +82,18 @@ def fit_criteria(
         targets[rows, column] = areas.failed[rows, area]
     linear, scores = fit_linear(features, targets, labels)
     ordinals = tuple(_failing(scores[:, column], targets[:, column], labels) for column in range(targets.shape[1]))
-    kept = Areas(
-        areas.names,
-        areas.kinds,
-        areas.in_prompt,
-        areas.highest,
-        np.zeros((0, len(columns))),
-        np.zeros(0, bool),
-        areas.style,
-    )
-    heads = CriteriaHeads(kept, tuple(columns), linear, ordinals, 0.5, 0.0, 0.0)
+    heads = CriteriaHeads(_without_rows(areas), tuple(columns), linear, ordinals, 0.5, 0.0, 0.0)
     out_of_fold = _area_probabilities(heads, scores, asked)
     known = ~np.isnan(areas.failed) & labels.used[:, None]
     truth = known & (np.nan_to_num(areas.failed) >= 0.5)
     threshold = max(_THRESHOLDS, key=lambda limit: f1(known & (out_of_fold >= limit), truth))
     best = f1(known & (out_of_fold >= threshold), truth)
-    heads = CriteriaHeads(kept, tuple(columns), linear, ordinals, threshold, best, f1(known, truth))
+    heads = replace(heads, threshold=threshold, f1=best, f1_all=f1(known, truth))
     return FittedCriteria(heads, out_of_fold, scores.sum(1))
+
+
+def _without_rows(areas: Areas) -> Areas:
+    return replace(areas, failed=np.zeros((0, len(areas.names))), read=np.zeros(0, bool))
 
 
 def grade_from_sum(
@@ -137,6 +136,9 @@ def f1(named: NDArray[np.bool_], failed: NDArray[np.bool_]) -> float:
 
 def _failing(scores: Floats, targets: Floats, labels: Labels) -> Ordinal:
     rows = ~np.isnan(targets) & labels.used
+    if not rows.any():
+        # nobody knows: as likely as not
+        return Ordinal(0.0, (0.0,))
     return fit_ordinal(scores[rows], (targets[rows] >= 0.5).astype(np.int64), 2)
 
 

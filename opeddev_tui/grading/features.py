@@ -98,7 +98,7 @@ def read_rows(
     finally:
         model.train(was_training)
     return Readings(
-        np.stack([state for state in states if state is not None]) if rows else np.zeros((0, 0), np.float32),
+        _finite([state for state in states if state is not None]),
         sums if loss else [],
         tokens if loss else [],
         np.stack([grades[index] for index in range(len(rows))]) if grades else None,
@@ -131,6 +131,17 @@ def base_features(
         if on_batch is not None:
             on_batch(start + len(part), len(missing))
     return np.stack([known[key] for key in keys]) if keys else np.zeros((0, 0), np.float32)
+
+
+def _finite(states: Sequence[Floats]) -> Floats:
+    found = np.stack(states) if states else np.zeros((0, 0), np.float32)
+    if not np.isfinite(found).all():
+        raise ModelProblem(
+            "the model's hidden states are not finite, so no grade can be read from them.",
+            where="model.precision",
+            cure="Set model.precision to bf16 or fp32; if that does not help, the weights are broken.",
+        )
+    return found
 
 
 def _decoder_layers(model: Any) -> torch.nn.ModuleList:
@@ -251,11 +262,12 @@ def _grades_by_branches(model: Any, rows: Sequence[GradeRow], tokens: GradeToken
     """
     import torch
 
-    from opeddev_tui.generation import _left_padded
+    from opeddev_tui.chat import LeftPadCollator, TokenRow
 
     device = next(model.parameters()).device
-    ids, mask = _left_padded([row.prompt + list(tokens.stem) for row in rows], pad_id, device)
-    places = (mask.cumsum(1) - 1).clamp(min=0)
+    batch = LeftPadCollator(pad_id)([TokenRow(0, row.prompt + list(tokens.stem), []) for row in rows])
+    names = ("input_ids", "attention_mask", "position_ids")
+    ids, mask, places = (batch[name].to(device) for name in names)
     out = model(input_ids=ids, attention_mask=mask, position_ids=places, use_cache=True, logits_to_keep=1)
     found: dict[tuple[int, ...], NDArray[np.float64]] = {
         (): out.logits[:, -1].float().log_softmax(-1).double().cpu().numpy()

@@ -4,6 +4,7 @@ Everything that is claimed of the head (its probabilities' cut points, the sets,
 rows by fits without them. The head is kept in primal form: no row's features leave with it.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -19,6 +20,10 @@ from opeddev_tui.grading.scale import Positions, Scale
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 FEWEST_ROWS = 10
+# a target that fewer rows know is their mean
+FEWEST_KNOWN = 3
+# a kind with fewer rows has no part of its own: it would be these rows' features
+FEWEST_OF_KIND = 5
 
 
 class Labels(Struct, frozen=True):
@@ -141,6 +146,11 @@ def fit_linear(features: NDArray[np.floating], targets: Floats, labels: Labels) 
     intercepts, penalties = np.zeros(targets.shape[1]), np.zeros(targets.shape[1])
     scores = np.empty_like(targets)
     for columns, rows in _alike(targets, labels.used):
+        if rows.sum() < FEWEST_KNOWN:
+            for column in columns:
+                intercepts[column] = float(np.nanmean(targets[rows, column])) if rows.any() else 0.0
+                scores[rows, column] = intercepts[column]
+            continue
         part = labels.chosen(rows)
         gram = standard[rows] @ standard[rows].T * kind_factor(part.kinds, part.kinds)
         for column, (duals, intercept, fit) in zip(
@@ -217,10 +227,12 @@ def _primal(duals: Floats, standard: Floats, row_kinds: Sequence[str], kinds: Se
 def labels_of(
     grades: Positions, kinds: Sequence[str] = (), weights: Sequence[float] = (), groups: Sequence[str] = ()
 ) -> Labels:
-    """Return ``Labels``, leaving out what says nothing: equal weights, no group, no kind."""
+    """Return ``Labels``, leaving out what says nothing: equal weights, no group, no kind, kinds of a few rows."""
+    counts = Counter(kinds)
+    named = [kind if counts[kind] >= FEWEST_OF_KIND else "" for kind in kinds]
     return Labels(
         grades,
-        list(kinds) if any(kinds) else (),
+        named if any(named) else (),
         list(weights) if any(weight != 1 for weight in weights) else (),
         list(groups) if any(groups) else (),
     )

@@ -29,10 +29,11 @@ class RidgeFit(Struct, frozen=True):
 
 def kind_factor(rows: Sequence[str], others: Sequence[str]) -> Floats | float:
     """Return 1 + 3·[same kind], [rows, others]; 1 where no row has a kind. An empty kind is like no other."""
-    one, other = np.asarray(rows, dtype=object), np.asarray(others, dtype=object)
     if not any(rows) or not any(others):
         return 1.0
-    return np.asarray(1.0 + KIND_WEIGHT * ((one[:, None] == other[None, :]) & (one[:, None] != "")), dtype=np.float64)
+    numbers = {kind: number for number, kind in enumerate(dict.fromkeys(["", *rows, *others]))}
+    one, other = (np.array([numbers[kind] for kind in kinds]) for kinds in (rows, others))
+    return np.asarray(1.0 + KIND_WEIGHT * ((one[:, None] == other[None, :]) & (one[:, None] > 0)), dtype=np.float64)
 
 
 def centred(gram: Floats) -> tuple[Floats, float]:

@@ -56,7 +56,7 @@ def fit_step(
 ) -> StepHead:
     """Return the heads fitted on ``features`` [n, d] of ``rows``; raises ``DataProblem`` where rows are too few."""
     direct = fit_head(features, rows.labels, scale, coverage=coverage)
-    criteria = fit_criteria(features, rows.labels, areas, rows.prompts) if areas is not None else None
+    criteria = fit_criteria(features, rows.labels, areas, rows.kinds, rows.prompts) if areas is not None else None
     fitted, from_sum = _better(direct, criteria, rows, scale, coverage)
     used = np.flatnonzero(rows.labels.used)
     groups = rows.labels.groups

@@ -149,7 +149,7 @@ def test_the_grade_comes_from_the_sum_where_that_is_better_out_of_fold() -> None
 
 def test_without_areas_or_with_few_rows_there_are_no_criteria_heads() -> None:
     features, labels = graded_features(40)
-    assert fit_criteria(features, labels, areas_of(rows_of(["fine"] * 40)), [""] * 40) is None
+    assert fit_criteria(features, labels, areas_of(rows_of(["fine"] * 40)), [""] * 40, [""] * 40) is None
     few, rows, _ = made_rows(15)
     assert fit_step(few, rows, FIVE, areas_of_rows(rows, FIVE, GRADING.pattern)).criteria is None
 
@@ -160,10 +160,24 @@ def test_graded_areas_are_learnt_as_passed_or_failed() -> None:
         AreaRow("", "", "", False, {"one": int(4 * (1 - wrong[0])), "two": bool(1 - wrong[1])}) for wrong in failed
     ]
     areas = areas_of(given)
-    fitted = fit_criteria(features, replace(rows.labels, kinds=()), areas, [""] * 120)
+    fitted = fit_criteria(features, replace(rows.labels, kinds=()), areas, [""] * 120, [""] * 120)
     assert fitted is not None
     right = (fitted.out_of_fold >= fitted.heads.threshold) == (areas.failed >= 0.5)
     assert right.mean() > 0.7
+
+
+def test_areas_that_hardly_any_row_or_no_used_row_knows_do_no_harm() -> None:
+    features, rows, failed = made_rows(60)
+    given = [
+        AreaRow("", "", "", False, {"one": bool(wrong[0]), "two": bool(wrong[1])} | ({"rare": True} if row < 4 else {}))
+        for row, wrong in enumerate(failed)
+    ]
+    for weights in ([1.0] * 60, [0.0] * 4 + [1.0] * 56, [0.0] * 3 + [1.0] * 57):
+        labels = replace(rows.labels, weights=weights)
+        fitted = fit_criteria(features, labels, areas_of(given), [""] * 60, [""] * 60)
+        assert fitted is not None
+        assert np.isfinite(fitted.out_of_fold).all()
+    assert areas_of([*given[4:], AreaRow("", "", "", False, {"once": True})]).names == ("one", "two")
 
 
 @pytest.mark.parametrize(

@@ -204,6 +204,19 @@ def test_base_features_are_read_once_and_without_the_adapters(
     np.testing.assert_array_equal(base[-1], base[0])
 
 
+def test_states_that_are_not_finite_are_told_and_never_kept(
+    parts: tuple[Any, Any, ChatEncoder], tiny_model: Path, tmp_path: Path
+) -> None:
+    _, tokenizer, encoder = parts
+    broken = load_model(str(tiny_model), st.Model())
+    with torch.no_grad():
+        broken.model.embed_tokens.weight.fill_(float("nan"))
+    cache = FeatureCache(tmp_path, base="b", prompt="p", layers=layers_of(broken))
+    with pytest.raises(ModelProblem, match="not finite"):
+        base_features(broken, some_rows(encoder), pad_id=tokenizer.pad_token_id, batch_size=2, cache=cache)
+    assert not cache.folder.exists()
+
+
 def test_a_model_without_decoder_layers_is_refused() -> None:
     class Config:
         num_hidden_layers = 3

@@ -57,6 +57,14 @@ def test_kinds_help_where_they_differ_and_an_unknown_kind_is_graded_by_the_commo
     assert kappa(unknown, truth.grades) > 0.4
 
 
+def test_a_kind_of_a_few_rows_has_no_part_of_its_own() -> None:
+    features, labels = graded_features(60)
+    kinds = [f"file {row}" if row < 40 else "css" if row < 56 else "js" for row in range(60)]
+    head = fit_head(features, labels_of(labels.grades, kinds), FIVE).head
+    assert head.linear.kinds == ("css",)
+    assert labels_of(labels.grades, [str(row) for row in range(60)]).kinds == ()
+
+
 def test_a_row_of_weight_zero_is_as_if_it_were_not_there_but_is_graded() -> None:
     features, labels = graded_features(60)
     weights = np.ones(60)
