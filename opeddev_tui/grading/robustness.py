@@ -21,7 +21,7 @@ from opeddev_tui.rows import Example
 _PADDING_LINES = 12
 # declared in the text itself, so that no name from outside is changed
 _DECLARED = re.compile(r"\b(?:const|let|var|function)\s+([A-Za-z_$][\w$]*)")
-_CLASSES = re.compile(r"\bclass=\"([^\"<>{}]*)\"")
+_CLASSES = re.compile(r"(?<=\bclass=\")([^\"<>{}]*)(?=\")")
 _SELECTORS = re.compile(r"\.(-?[A-Za-z_][\w-]*)(?=[^{}]*\{)")
 # indentation means something inside these
 _VERBATIM = re.compile(r"`|<pre|<textarea|/\*|<!--", re.IGNORECASE)

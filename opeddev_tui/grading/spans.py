@@ -72,14 +72,13 @@ def grade_row(encoder: Encoder, example: Example, *, max_length: int, completion
     """
     prompt, written = encoder.encode(example)
     written = written if completion else []
-    start, end = _span(encoder, example, prompt)
-    room = max(1, max_length - len(written))
-    if len(prompt) <= room:
-        return GradeRow(prompt, written, (start, end))
-    kept = [*range(room // 2), *range(len(prompt) - (room - room // 2), len(prompt))]
-    inside = [place for place, index in enumerate(kept) if start <= index < end]
-    span = (inside[0], inside[-1] + 1) if inside else (0, room)
-    return GradeRow([prompt[index] for index in kept], written, span, cut=True)
+    return _cut(encoder, example, prompt, written, max(1, max_length - len(written)))
+
+
+def with_span(encoder: Encoder, example: Example, prompt: list[int], completion: list[int]) -> GradeRow:
+    """Return ``example`` whose tokens are known already, as training has them (``chat.TokenRow``), with its span."""
+    whole = encoder.encode(example)[0]
+    return _cut(encoder, example, whole, completion, len(prompt))
 
 
 def grade_rows(
@@ -87,6 +86,17 @@ def grade_rows(
 ) -> list[GradeRow]:
     """Return ``grade_row`` of each example."""
     return [grade_row(encoder, example, max_length=max_length, completion=completion) for example in examples]
+
+
+def _cut(encoder: Encoder, example: Example, prompt: list[int], completion: list[int], room: int) -> GradeRow:
+    """Return the row with its prompt cut in the middle to ``room`` tokens, as ``chat.ChatEncoder`` cuts it."""
+    start, end = _span(encoder, example, prompt)
+    if len(prompt) <= room:
+        return GradeRow(prompt, completion, (start, end))
+    kept = [*range(room // 2), *range(len(prompt) - (room - room // 2), len(prompt))]
+    inside = [place for place, index in enumerate(kept) if start <= index < end]
+    span = (inside[0], inside[-1] + 1) if inside else (0, room)
+    return GradeRow([prompt[index] for index in kept], completion, span, cut=True)
 
 
 def _span(encoder: Encoder, example: Example, prompt: list[int]) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from opeddev_tui import settings as st
 from opeddev_tui.chat import ChatEncoder
-from opeddev_tui.grading.spans import grade_row, with_submission
+from opeddev_tui.grading.spans import grade_row, with_span, with_submission
 from opeddev_tui.models import load_tokenizer
 from opeddev_tui.rows import Example, Message
 
@@ -83,6 +83,17 @@ def test_the_completion_shares_the_room_only_where_it_is_read_too(parts: tuple[A
     assert (len(plain.prompt), plain.completion) == (80, [])
     assert both.length == 80
     assert both.completion
+
+
+def test_rows_are_cut_as_training_cuts_them(parts: tuple[Any, ChatEncoder]) -> None:
+    encoder = ChatEncoder(parts[0], max_length=90)
+    examples = [example("table " * count) for count in (3, 40, 90, 200)]
+    encoded = encoder.encode_all(examples)
+    assert encoded.shortened > 1
+    for tokens in encoded.rows:
+        row = grade_row(encoder, examples[tokens.row], max_length=90, completion=True)
+        assert (row.prompt, row.completion) == (tokens.prompt, tokens.completion)
+        assert with_span(encoder, examples[tokens.row], tokens.prompt, tokens.completion) == row
 
 
 def test_the_key_depends_on_prompt_and_span_alone(parts: tuple[Any, ChatEncoder]) -> None:

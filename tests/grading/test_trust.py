@@ -213,6 +213,7 @@ def test_names_are_changed_everywhere_and_only_the_code_s_own() -> None:
     )
     script = rename("const total = document.total + total2;", "js", "", "5")
     assert script == "const totalX = document.total + total2;"
+    assert rename('<a class="class b">class</a>', "html", "", "5") == '<a class="class-x b-x">class</a>'
     assert rename("console.log(window.name)", "js", "", "5") == "console.log(window.name)"
 
 
