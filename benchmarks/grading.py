@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from opeddev_tui import settings as st
 from opeddev_tui.batches import Batch, load_batch
-from opeddev_tui.grading import calibration, race, rivals, robustness, step_head
+from opeddev_tui.grading import calibration, race, rivals, robustness, steady, step_head
 from opeddev_tui.grading.criteria import f1
 from opeddev_tui.grading.disputes import disputes
 from opeddev_tui.grading.feature_cache import FeatureCache, short_hash
@@ -52,6 +52,12 @@ class Rows(Struct):
     features: Any
     train: Any
     holdout: Any
+    moves: dict[int, Any]
+
+    def differences(self, places: Any) -> Any:
+        """Return how the features of the rows at ``places`` move when a comment is added; not every row was changed."""
+        known = [self.moves[place] for place in places.tolist() if place in self.moves]
+        return np.stack(known) if known else None
 
     def part(self, places: Any) -> GradedRows:
         """Return the graded rows at ``places``."""
@@ -106,7 +112,16 @@ def load_rows(data: Path, reader: Reader) -> Rows:
     began = time.perf_counter()
     features = reader.features(rows.examples)
     print(f"{len(train)} training rows, {len(holdout)} hold-out rows; features in {time.perf_counter() - began:.1f} s")
-    return Rows(rows, features, np.arange(len(train)), np.arange(len(train), len(rows.examples)))
+    return Rows(rows, features, np.arange(len(train)), np.arange(len(train), len(rows.examples)), {})
+
+
+def read_moves(rows: Rows, reader: Reader) -> None:
+    """Read one changed copy of every training row, to steady heads against; a fit uses those of at most 100 rows."""
+    frames = [rows.rows.prompts[place] for place in rows.train]
+    examples = [rows.rows.examples[place] for place in rows.train]
+    changed = steady.steadying_examples(examples, SCALE.labels[-1], frames, count=len(examples))
+    found = reader.features([example for _, example in changed])
+    rows.moves = {place: new - rows.features[place] for (place, _), new in zip(changed, found, strict=True)}
 
 
 # --- one draw
@@ -129,6 +144,11 @@ def run_draw(rows: Rows, count: int, seed: int) -> dict[str, dict[str, float]]:
     found["sets"] = {"covered": float(right.mean()), "size": float(reading.sets.sum(1).mean())}
     found["areas"] = _area_figures(fitted, reading, held, areas)
     found["disputes"] = _disputed(rows.features[places], train, seed)
+    if (moves := rows.differences(places[: steady.STEADYING_ROWS])) is not None:
+        steadied = step_head.fit_step(rows.features[places], train, SCALE, None, differences=moves)
+        grades = step_head.read(steadied, rows.features[rows.holdout], held.kinds, held.prompts).grades
+        found["steadied head"] = _figures(Predictions.of(grades), reference)
+        found["steadied, out of fold"] = {name: item.value for name, item in steadied.measured.items()}
     two = calibration.halves(reading.grades, reference)
     found["halves"] = {"sure": two.confident["within_one"].value, "unsure": two.other["within_one"].value}
     return found
@@ -206,7 +226,8 @@ def print_size(count: int, draws: Sequence[Mapping[str, Mapping[str, float]]]) -
     print(f"\n{count} training rows, {len(draws)} draw{'s' if len(draws) > 1 else ''}: mean ± standard error")
     columns = [name for name in SHOWN if any(name in draw["n-grams"] for draw in draws)]
     print(f"  {'':24}" + "".join(f"{name:>18}" for name in columns))
-    for way in ("commonest grade", "middle grade", "n-grams", "head on the base model", "out of fold"):
+    ways = ("commonest grade", "middle grade", "n-grams", "head on the base model", "out of fold")
+    for way in (*ways, *(name for name in draws[0] if name.startswith("steadied"))):
         cells = [_mean([draw[way][name] for draw in draws if name in draw[way]]) for name in columns]
         print(f"  {way:24}" + "".join(f"{cell:>18}" for cell in cells))
     for what in ("sets", "halves", "areas", "disputes"):
@@ -290,7 +311,10 @@ def print_robustness(rows: Rows, reader: Reader) -> None:
     """Print what each change of the hold-out submissions does to the grades of head and n-grams."""
     train, held = rows.part(rows.train), rows.part(rows.holdout)
     fitted = step_head.fit_step(rows.features[rows.train], train, SCALE, None)
+    moves = rows.differences(rows.train[: steady.STEADYING_ROWS])
+    steadied = step_head.fit_step(rows.features[rows.train], train, SCALE, None, differences=moves)
     methods: dict[str, Callable[[Sequence[Example]], Any]] = {
+        "steadied": lambda some: steadied.head.grades(reader.features(some), [item.kind for item in some]).median,
         "head": lambda some: fitted.head.grades(reader.features(some), [item.kind for item in some]).median,
         "n-grams": lambda some: (
             rivals.n_grams(
@@ -324,10 +348,12 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--tokens", action="store_true", help="also the frozen model's grade-token distribution")
-    parser.add_argument("--robustness", action="store_true", help="also changes of the submissions (reads 300 rows)")
+    parser.add_argument("--robustness", action="store_true", help="also changes of the submissions (reads 600 rows)")
     options = parser.parse_args()
     reader = open_reader(options)
     rows = load_rows(options.data, reader)
+    if options.robustness:
+        read_moves(rows, reader)
     missed: list[str] = []
     for count in SIZES:
         draws = options.draws if count < len(rows.train) else 1

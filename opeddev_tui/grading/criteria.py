@@ -66,11 +66,18 @@ class FittedCriteria(Struct, frozen=True):
 
 
 def fit_criteria(
-    features: NDArray[np.floating], labels: Labels, areas: Areas, kinds: Sequence[str], prompts: Sequence[str]
+    features: NDArray[np.floating],
+    labels: Labels,
+    areas: Areas,
+    kinds: Sequence[str],
+    prompts: Sequence[str],
+    *,
+    differences: NDArray[np.floating] | None = None,
 ) -> FittedCriteria | None:
     """Return criteria heads fitted on ``features`` [n, d], None where fewer than 20 rows tell of two areas or more.
 
     ``kinds`` and ``prompts`` [n] as the rows have them, without the submission: which areas are asked of each.
+    ``differences`` as in ``head.fit_head``.
     """
     if len(areas.names) < 2 or int((areas.read & labels.used).sum()) < FEWEST_READ:
         return None
@@ -80,7 +87,7 @@ def fit_criteria(
     for area, column in enumerate(columns):
         rows = ~np.isnan(areas.failed[:, area])
         targets[rows, column] = areas.failed[rows, area]
-    linear, scores = fit_linear(features, targets, labels)
+    linear, scores = fit_linear(features, targets, labels, differences)
     ordinals = tuple(_failing(scores[:, column], targets[:, column], labels) for column in range(targets.shape[1]))
     heads = CriteriaHeads(_without_rows(areas), tuple(columns), linear, ordinals, 0.5, 0.0, 0.0)
     out_of_fold = _area_probabilities(heads, scores, asked)

@@ -16,6 +16,7 @@ from opeddev_tui.grading.conformal import COVERAGE, grade_sets, set_limit
 from opeddev_tui.grading.ordinal import Grades, Ordinal, fit_ordinal, fold_numbers, out_of_fold_probabilities
 from opeddev_tui.grading.ridge import KIND_WEIGHT, RidgeFit, RidgeSystem, centred, kind_factor
 from opeddev_tui.grading.scale import Positions, Scale
+from opeddev_tui.grading.steady import steadying
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -117,11 +118,21 @@ def cannot_fit(labels: Labels) -> str:
     return "all rows have the same grade." if len(np.unique(grades)) < 2 else ""
 
 
-def fit_head(features: NDArray[np.floating], labels: Labels, scale: Scale, *, coverage: float = COVERAGE) -> FittedHead:
-    """Return the head fitted on ``features`` [n, d]; raises ``DataProblem`` where ``cannot_fit`` says why."""
+def fit_head(
+    features: NDArray[np.floating],
+    labels: Labels,
+    scale: Scale,
+    *,
+    coverage: float = COVERAGE,
+    differences: NDArray[np.floating] | None = None,
+) -> FittedHead:
+    """Return the head fitted on ``features`` [n, d]; raises ``DataProblem`` where ``cannot_fit`` says why.
+
+    ``differences`` [m, d]: how features move under changes without reason, to steady the head against (``steady``).
+    """
     require_fit(labels)
     targets = labels.grades.astype(np.float64)[:, None]
-    linear, scores = fit_linear(features, targets, labels)
+    linear, scores = fit_linear(features, targets, labels, differences)
     ordinal, out_of_fold = fit_probabilities(scores[:, 0], labels, scale.size)
     limit = limit_of(out_of_fold, labels, coverage)
     rows = int(labels.used.sum())
@@ -134,13 +145,22 @@ def require_fit(labels: Labels) -> None:
         raise DataProblem(reason, cure="Add graded rows of different grades.")
 
 
-def fit_linear(features: NDArray[np.floating], targets: Floats, labels: Labels) -> tuple[LinearScores, Floats]:
+def fit_linear(
+    features: NDArray[np.floating], targets: Floats, labels: Labels, differences: NDArray[np.floating] | None = None
+) -> tuple[LinearScores, Floats]:
     """Return linear scores for ``targets`` [n, targets] (NaN: unknown in that row) and out-of-fold scores, same shape.
 
-    A row whose target is unknown, or whose weight is 0, is predicted.
+    A row whose target is unknown, or whose weight is 0, is predicted. ``differences`` as in ``fit_head``.
     """
     mean, spread = _standards(features[labels.used])
     standard = (np.asarray(features, np.float64) - mean) / spread
+    steady = (
+        steadying(np.asarray(differences / spread, dtype=np.float64))
+        if differences is not None and len(differences)
+        else None
+    )
+    if steady is not None:
+        standard = steady.apply(standard)
     kinds = tuple(sorted({kind for kind in labels.kinds if kind}))
     weights = np.zeros((targets.shape[1], 1 + len(kinds), features.shape[1]), np.float32)
     intercepts, penalties = np.zeros(targets.shape[1]), np.zeros(targets.shape[1])
@@ -159,6 +179,9 @@ def fit_linear(features: NDArray[np.floating], targets: Floats, labels: Labels) 
             weights[column] = _primal(duals, standard[rows], part.kinds, kinds)
             intercepts[column], penalties[column] = intercept, fit.penalty
             scores[rows, column] = fit.out_of_fold
+    if steady is not None:
+        # scores of plain features by the weights that were found for steadied ones
+        weights = steady.apply(weights.astype(np.float64)).astype(np.float32)
     linear = LinearScores(mean, spread, kinds, weights, tuple(intercepts.tolist()), tuple(penalties.tolist()))
     plain = linear.scores(features, labels.kinds)
     unknown = np.isnan(targets) | ~labels.used[:, None]

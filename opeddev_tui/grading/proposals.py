@@ -54,7 +54,8 @@ def _typical(points: Floats, ungraded: int, count: int, seed: int) -> list[int]:
     """Return ``count`` of the first ``ungraded`` points; the rest are graded and cover their clusters."""
     from sklearn.cluster import KMeans
 
-    clusters = min(len(points) - ungraded + count, _MOST_CLUSTERS, len(points))
+    different = len(np.unique(points.round(6), axis=0))
+    clusters = min(len(points) - ungraded + count, _MOST_CLUSTERS, different)
     labels = KMeans(clusters, n_init=1, random_state=seed).fit_predict(points)
     covered = np.bincount(labels[ungraded:], minlength=clusters)
     members = {cluster: _densest_first(points, labels, cluster, ungraded) for cluster in range(clusters)}

@@ -102,6 +102,8 @@ CHANGES = (
     Change("reformatted", "the same code, indented otherwise", _reformatted),
     Change("renamed", "the same code, its own names changed", _renamed),
 )
+# those that add a comment: what a head can be steadied against
+COMMENTS = CHANGES[:4]
 
 
 def changed_examples(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from opeddev_tui.grading import intervals
 from opeddev_tui.grading.intervals import Estimate
 from opeddev_tui.grading.ordinal import Grades
-from opeddev_tui.grading.scale import Positions
+from opeddev_tui.grading.scale import Positions, Scale
 
 Floats = NDArray[np.float64]
 MISSING = -1
@@ -30,6 +30,13 @@ class Predictions(Struct, frozen=True):
     def of(grades: Grades) -> "Predictions":
         """Return the medians and probabilities of ``grades``."""
         return Predictions(grades.median, grades.probabilities)
+
+    @staticmethod
+    def written(grades: Sequence[int | None], scale: Scale) -> "Predictions":
+        """Return grades read from texts, numbers as in ``Example.grade``, None where a text has none on the scale."""
+        return Predictions(
+            np.array([MISSING if grade is None else grade - scale.minimum for grade in grades], dtype=np.int64)
+        )
 
     def rows(self, places: NDArray[np.int64]) -> "Predictions":
         """Return the predictions of the rows at ``places``."""

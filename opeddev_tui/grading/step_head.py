@@ -52,11 +52,22 @@ class Reading(Struct, frozen=True):
 
 
 def fit_step(
-    features: NDArray[np.floating], rows: GradedRows, scale: Scale, areas: Areas | None, *, coverage: float = COVERAGE
+    features: NDArray[np.floating],
+    rows: GradedRows,
+    scale: Scale,
+    areas: Areas | None,
+    *,
+    coverage: float = COVERAGE,
+    differences: NDArray[np.floating] | None = None,
 ) -> StepHead:
-    """Return the heads fitted on ``features`` [n, d] of ``rows``; raises ``DataProblem`` where rows are too few."""
-    direct = fit_head(features, rows.labels, scale, coverage=coverage)
-    criteria = fit_criteria(features, rows.labels, areas, rows.kinds, rows.prompts) if areas is not None else None
+    """Return the heads fitted on ``features`` [n, d] of ``rows``; raises ``DataProblem`` where rows are too few.
+
+    ``differences`` [m, d] of features steady the heads against pleas (``steady.steadying_examples``).
+    """
+    direct = fit_head(features, rows.labels, scale, coverage=coverage, differences=differences)
+    criteria = None
+    if areas is not None:
+        criteria = fit_criteria(features, rows.labels, areas, rows.kinds, rows.prompts, differences=differences)
     fitted, from_sum = _better(direct, criteria, rows, scale, coverage)
     used = np.flatnonzero(rows.labels.used)
     groups = rows.labels.groups

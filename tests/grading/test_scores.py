@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from grading_samples import grades_of_two
+from grading_samples import FIVE, grades_of_two
 
 from opeddev_tui.grading.scores import (
     FIGURES,
@@ -35,6 +35,11 @@ def test_a_missing_grade_is_the_farthest_one() -> None:
     reference = Reference(np.array([0, 1, 2, 3, 4]), 5)
     assert counted_grades(Predictions(np.full(5, MISSING)), reference).tolist() == [4, 4, 0, 0, 0]
     assert figures(Predictions(np.full(5, MISSING)), reference)["within_one"].value == 0
+
+
+def test_written_grades_are_numbers_of_the_scale_or_missing() -> None:
+    assert Predictions.written([1, None, 5], FIVE).grades.tolist() == [0, MISSING, 4]
+    assert Predictions.written([], FIVE).grades.tolist() == []
 
 
 def test_figures_of_known_grades() -> None:
