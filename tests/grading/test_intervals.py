@@ -9,7 +9,7 @@ from sklearn.metrics import cohen_kappa_score, roc_auc_score
 from opeddev_tui.grading import intervals
 from opeddev_tui.grading.scores import Predictions, Reference, figures, paired_difference
 
-DRAWS = 1500
+DRAWS = 1000
 # twice the standard deviation of a share of 0.95 over so many draws, and the promised 2 %
 ROOM = 0.02
 
