@@ -90,7 +90,8 @@ def open_reader(options: argparse.Namespace) -> Reader:
     import torch
 
     from opeddev_tui.chat import ChatEncoder
-    from opeddev_tui.models import fingerprint, load_model, load_tokenizer
+    from opeddev_tui.fingerprint import fingerprint
+    from opeddev_tui.models import load_model, load_tokenizer
 
     torch.set_num_threads(options.threads)
     tokenizer = load_tokenizer(options.model, SETTINGS.model)

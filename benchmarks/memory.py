@@ -125,9 +125,8 @@ def one_case(root: Path) -> dict[str, Any]:
 
     from opeddev_tui import config
     from opeddev_tui import events as ev
-    from opeddev_tui.control import Control
+    from opeddev_tui.control import Control, StepRequest
     from opeddev_tui.engine import run_steps
-    from opeddev_tui.steps import StepRequest
 
     found: dict[str, Any] = {"phases": {}}
     phase = ""

@@ -24,9 +24,9 @@ for name, value in ENVIRONMENT.items():
 
 from opeddev_tui import config
 from opeddev_tui import events as ev
-from opeddev_tui.control import Control
+from opeddev_tui.control import Control, StepRequest
 from opeddev_tui.ui import run
-from opeddev_tui.ui.live import Start, engine_runner
+from opeddev_tui.ui.live import engine_runner
 
 STEP = 0.01
 figures: dict[str, Any] = {"importing": [], "training": []}
@@ -51,7 +51,9 @@ class ProbedApp(run.LastingApp):
                 figures["importing"].append(late)
 
 
-def scripted(_root: Path, _loaded: config.LoadedSettings, _start: Start, sink: ev.Sink, _control: Control) -> object:
+def scripted(
+    _root: Path, _loaded: config.LoadedSettings, _start: StepRequest, sink: ev.Sink, _control: Control
+) -> object:
     """Tell 11,000 events, with memory taken after 1,000 and at the end."""
     import psutil
 

@@ -11,8 +11,9 @@ import time
 from collections.abc import Sequence
 
 from opeddev_tui.errors import BusyProblem, TrainingProblem
+from opeddev_tui.lock import lock_holder
 from opeddev_tui.storage import told_clearly
-from opeddev_tui.workspace import Workspace, lock_holder
+from opeddev_tui.workspace import Workspace
 
 _START_SECONDS = 30.0
 

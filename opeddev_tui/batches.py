@@ -1,10 +1,12 @@
 """Owns the data of a workspace: finding, reading and describing batches and the hold-out."""
 
+import hashlib
 import re
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -13,7 +15,7 @@ from opeddev_tui.errors import DataProblem, Problem, Problems, SettingsProblem
 from opeddev_tui.firewall import Leaks
 from opeddev_tui.rows import Example
 from opeddev_tui.text import clean_line
-from opeddev_tui.workspace import expand
+from opeddev_tui.workspace import Workspace, expand
 
 HOLDOUT = "hold-out"
 _HELD_OUT_SPLITS = ("validation", "test", "holdout")
@@ -65,6 +67,39 @@ class StepData(Struct, frozen=True):
     batches: list[LoadedBatch]
     holdout: LoadedBatch
     warnings: list[str]
+
+    @property
+    def examples(self) -> list[Example]:
+        """All training rows, base first."""
+        return [example for batch in self.batches for example in batch.examples]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the batches' fingerprints."""
+        return hashlib.sha256("".join(batch.fingerprint for batch in self.batches).encode()).hexdigest()
+
+    def describe(self, workspace: Workspace) -> dict[str, Any]:
+        """Return the data part of a manifest."""
+        return {
+            "fingerprint": self.fingerprint,
+            "batches": [_described(workspace, batch) for batch in self.batches],
+            "holdout": _described(workspace, self.holdout),
+        }
+
+    def train_texts(self) -> tuple[list[str], list[int]]:
+        """Return (submissions, grades) of the graded training rows."""
+        graded = [(item.submission, item.grade) for item in self.examples if item.grade is not None]
+        return [text for text, _ in graded], [grade for _, grade in graded]
+
+
+def _described(workspace: Workspace, batch: LoadedBatch) -> dict[str, Any]:
+    return {
+        "name": batch.batch.name,
+        "path": workspace.relative(batch.batch.path),
+        "rows": len(batch.examples),
+        "fingerprint": batch.fingerprint,
+        "schema": batch.schema,
+    }
 
 
 # --- finding

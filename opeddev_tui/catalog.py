@@ -5,7 +5,6 @@ in one small file of the workspace.
 """
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,10 @@ from msgspec.structs import replace
 
 from opeddev_tui import checkpoints, decision, human
 from opeddev_tui.errors import Problem, StorageProblem
-from opeddev_tui.events import GradesMeasured
+from opeddev_tui.events import GradesMeasured, checkpoint_name
+from opeddev_tui.format import size
 from opeddev_tui.history import RunRecord, finished_steps, list_runs
-from opeddev_tui.storage import write_atomic
+from opeddev_tui.storage import folder_size, free_space, write_atomic
 from opeddev_tui.workspace import Workspace
 
 
@@ -50,7 +50,7 @@ class Entry(Struct, frozen=True):
     @property
     def name(self) -> str:
         """How people name it: run/checkpoint-75."""
-        return f"{self.run}/{self.folder.name}"
+        return checkpoint_name(self.folder)
 
 
 def list_entries(workspace: Workspace, records: Sequence[RunRecord] | None = None) -> list[Entry]:
@@ -62,7 +62,7 @@ def list_entries(workspace: Workspace, records: Sequence[RunRecord] | None = Non
         for record in runs
         for folder in checkpoints.list_folders(workspace.checkpoints(record.id))
     ]
-    marks = _marks(runs, entries, notes)
+    marks = _marks(workspace, runs, entries, notes)
     return [
         replace(entry, marks=tuple(marks[entry.folder]), note=notes.get(entry.name, {}).get("note", ""))
         for entry in entries
@@ -75,7 +75,18 @@ def _entry(workspace: Workspace, record: RunRecord, folder: Path) -> Entry:
     if manifest is None:
         created = folder.stat().st_mtime
         return Entry(
-            folder, record.id, record.step, 0.0, step, "", "", 0, size_of(folder), created, lora=False, published=False
+            folder,
+            record.id,
+            record.step,
+            0.0,
+            step,
+            "",
+            "",
+            0,
+            folder_size(folder),
+            created,
+            lora=False,
+            published=False,
         )
     epoch = round(manifest.epoch) if float(manifest.epoch).is_integer() else None
     state = record.state
@@ -112,17 +123,15 @@ def _gain(record: RunRecord, epoch: int | None) -> tuple[float | None, tuple[flo
     return difference.mean, difference.interval
 
 
-def size_of(folder: Path) -> int:
-    """Return the bytes of all files below ``folder``."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _marks(runs: Sequence[RunRecord], entries: Sequence[Entry], notes: dict[str, Any]) -> dict[Path, list[str]]:
+def _marks(
+    workspace: Workspace, runs: Sequence[RunRecord], entries: Sequence[Entry], notes: dict[str, Any]
+) -> dict[Path, list[str]]:
     marks: dict[Path, list[str]] = {entry.folder: [] for entry in entries}
 
-    def mark(path: str | Path, word: str) -> None:
-        if path and Path(path) in marks:
-            marks[Path(path)].append(word)
+    def mark(place: str | Path, word: str) -> None:
+        folder = place if isinstance(place, Path) else Path(workspace.located(place))
+        if folder in marks:
+            marks[folder].append(word)
 
     finished = finished_steps(list(runs))
     for record in runs:
@@ -216,25 +225,12 @@ def pinned_folders(workspace: Workspace, run: str) -> list[Path]:
     return [folder for folder in folders if notes.get(f"{run}/{folder.name}", {}).get("pinned")]
 
 
-# --- room and differences
+# --- room
 
 
 def disk_budget(store: Path, checkpoint_size: int, kept: int) -> str | None:
     """Return what is wrong when ``kept`` checkpoints of ``checkpoint_size`` bytes do not fit, None if they do."""
-    existing = next(folder for folder in (store, *store.parents) if folder.exists())
-    free = shutil.disk_usage(existing).free
+    free = free_space(store)
     if checkpoint_size * kept <= free:
         return None
-    return f"{kept} checkpoints of {checkpoint_size / 1e9:.1f} GB are kept, {free / 1e9:.1f} GB are free"
-
-
-def difference(one: dict[str, Any], two: dict[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
-    """Return (name, value in ``one``, value in ``two``) of everything that differs, tables flattened with dots."""
-    found: list[tuple[str, Any, Any]] = []
-    for key in dict.fromkeys([*one, *two]):
-        a, b = one.get(key), two.get(key)
-        if isinstance(a, dict) and isinstance(b, dict):
-            found += difference(a, b, f"{prefix}{key}.")
-        elif a != b:
-            found.append((f"{prefix}{key}", a, b))
-    return found
+    return f"{kept} checkpoints of {size(checkpoint_size)} are kept, {size(free)} are free"

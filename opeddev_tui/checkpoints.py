@@ -15,7 +15,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from opeddev_tui.events import CheckpointSaved
+from opeddev_tui.errors import StorageProblem
+from opeddev_tui.events import CheckpointSaved, checkpoint_name
 from opeddev_tui.storage import sync_folder, told_clearly, write_atomic
 
 MANIFEST = "MANIFEST.json"
@@ -128,7 +129,7 @@ def _seal(content: bytes) -> str:
 def saved_event(folder: Path, manifest: Manifest) -> CheckpointSaved:
     """Return the event that tells of a published checkpoint."""
     return CheckpointSaved(
-        path=str(folder),
+        path=checkpoint_name(folder),
         global_step=manifest.global_step,
         epoch=manifest.epoch,
         size=manifest.size,
@@ -144,6 +145,14 @@ def read_manifest(folder: Path) -> Manifest | None:
         return manifest if manifest.seal == _seal(content) else None
     except (OSError, ValueError):  # msgspec's own errors and bytes that are no UTF-8 are ValueErrors
         return None
+
+
+def manifest_of(folder: Path) -> Manifest:
+    """Return the manifest of a checkpoint that was found whole; raises ``StorageProblem`` if it has changed since."""
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise StorageProblem("has lost its manifest just now.", where=str(folder), cure="Train again: train.")
+    return manifest
 
 
 def problems_of(folder: Path, *, for_resume: bool = False) -> list[str]:

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("check", "read every batch and the hold-out, print an inventory and every problem"),
     "train": ("train", "train a step without the app"),
     "attach": ("attach", "bring the app of a running training into this terminal, or look at it (--view)"),
+    "decide": ("decide", "answer the question of a training that waits: continue or stop"),
     "checkpoints": ("checkpoints", "list, show, verify, compare, pin, prune, export and try checkpoints"),
     "status": ("status", "what is trained, what is running, what comes next"),
     "note": ("note", "keep an observation on a run, in logs/observations.md and in its journal"),

@@ -5,6 +5,7 @@ and the nearest valid key. The app writes only its own file; a person's commente
 """
 
 import difflib
+import math
 import os
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -169,7 +170,7 @@ def _semantic_problem(origin: str, section: str, key: str, value: Any) -> Proble
                 )
     if (section, key) == ("grading", "pattern"):
         return _pattern_problem(origin, value)
-    if isinstance(value, float) and value != value:
+    if isinstance(value, float) and math.isnan(value):
         return _wrong_value(origin, section, key, value)
     return None
 

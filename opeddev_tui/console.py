@@ -1,9 +1,9 @@
-"""Owns how a training looks in a plain terminal: a progress bar with ETA, a line an epoch, the question."""
+"""Show a training in a plain terminal: a progress bar with ETA, a line per epoch, how to answer a question.
 
-import select
-import sys
-import termios
-from collections.abc import Callable, Sequence
+Only shows: questions are answered by the app or by ``decide``.
+"""
+
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -12,17 +12,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from opeddev_tui import events as ev
-from opeddev_tui.control import MAILBOX_POLL, AnyCommand, Control, Decide
-from opeddev_tui.deciders import ControlDecider, StopRequested
+from opeddev_tui.format import size
 from opeddev_tui.state import RunState
 from opeddev_tui.text import clean, clean_line
 
 
 class ConsoleView:
-    """A sink that shows events with Rich. Events of the past (a resumed run) are not told again."""
+    """A sink that shows events with Rich. Events of the past (a resumed run) are not told again.
 
-    def __init__(self, console: Console) -> None:
+    ``answer_with`` is the command that answers the question after an epoch; empty where no person is asked.
+    """
+
+    def __init__(self, console: Console, answer_with: str = "") -> None:
         self._console = console
+        self._answer_with = answer_with
         self._state = RunState()
         self._live = False
         self._progress = Progress(
@@ -45,14 +48,6 @@ class ConsoleView:
     ) -> None:
         self._progress.stop()
 
-    def pause(self) -> None:
-        """Take the bar away, for a question."""
-        self._progress.stop()
-
-    def resume(self) -> None:
-        """Show the bar again."""
-        self._progress.start()
-
     def emit(self, event: ev.AnyEvent) -> None:
         """Show one event."""
         if isinstance(event, ev.RunStarted):
@@ -65,6 +60,15 @@ class ConsoleView:
     def say(self, text: str, style: str = "") -> None:
         """Print a line above the bar."""
         self._console.print(Text(clean(text), style=style))
+
+    def tell_question(self, question: ev.DecisionAwaited) -> None:
+        """Say that the training waits for a person, and how to answer it."""
+        if not self._answer_with or question.verdict.limit_reached:
+            return
+        self.say(f"    verdict: {question.verdict.choice} ({'; '.join(question.verdict.reasons)})")
+        # one line, however narrow the terminal: it is there to be copied
+        told = f"    epoch {question.epoch} waits for your decision: {self._answer_with}"
+        self._console.print(Text(clean(told)), soft_wrap=True)
 
     def describe(self, text: str, **fields: Any) -> None:
         """Change the bar."""
@@ -91,7 +95,7 @@ def _data(view: ConsoleView, event: ev.DataPrepared) -> None:
 
 def _memory(view: ConsoleView, event: ev.MemoryEstimated) -> None:
     if event.verdict != "fits":
-        need = f"{event.total / 1e9:.1f} GB needed, {event.free / 1e9:.1f} GB free"
+        need = f"{size(event.total)} needed, {size(event.free)} free"
         view.say(f"  memory: {event.verdict} (estimate: {need}). It would help: {'; '.join(event.advice)}")
 
 
@@ -114,6 +118,10 @@ def _epoch(view: ConsoleView, event: ev.EpochFinished) -> None:
     if grades is not None:
         text += f"  grades: parsed {grades.parsed:.0%}, exact {grades.exact:.0%} (majority {grades.majority_exact:.0%})"
     view.say(text)
+
+
+def _awaited(view: ConsoleView, event: ev.DecisionAwaited) -> None:
+    view.tell_question(event)
 
 
 def _decided(view: ConsoleView, event: ev.Decided) -> None:
@@ -150,6 +158,7 @@ _TELL: dict[type, Callable[[ConsoleView, Any], None]] = {
     ev.PhaseChanged: _phase,
     ev.Progress: _point,
     ev.EpochFinished: _epoch,
+    ev.DecisionAwaited: _awaited,
     ev.Decided: _decided,
     ev.SamplesGenerated: _samples,
     ev.RunFinished: _finished,
@@ -159,69 +168,3 @@ _TELL: dict[type, Callable[[ConsoleView, Any], None]] = {
     ev.CheckpointRejected: _said("  {event.path} cannot be trusted: {event.problem}"),
     ev.MemoryRetried: _said("  out of memory: batch {event.batch_size} × {event.accumulation} from now on"),
 }
-
-
-class TerminalDecider(ControlDecider):
-    """Asks at the terminal: Enter takes the verdict, c continues, s stops. Other processes may answer as well."""
-
-    def __init__(self, view: ConsoleView, control: Control) -> None:
-        super().__init__(control)
-        self._view = view
-        self._asked: ev.DecisionAwaited | None = None
-        self._at_prompt = False
-
-    def decide(self, pending: Callable[[], ev.DecisionAwaited]) -> ev.Decided:
-        """Return a person's answer, given here or elsewhere; a stop signal leaves the question open."""
-        self._asked = None
-        self._view.pause()
-        _forget_typed()
-        try:
-            return super().decide(pending)
-        finally:
-            self._leave_prompt()
-            self._view.resume()
-
-    def next_commands(self, question: ev.DecisionAwaited, left: float | None) -> Sequence[AnyCommand]:
-        """Wait for a typed answer or a command from elsewhere."""
-        self._show(question)
-        wait = MAILBOX_POLL if left is None else min(MAILBOX_POLL, left)
-        if select.select([sys.stdin], [], [], wait)[0]:
-            return self._typed(question)
-        commands = self._control.take()
-        if commands:
-            # what they do may be told: on a line of its own, and the prompt comes again below it
-            self._leave_prompt()
-        return commands
-
-    def _show(self, question: ev.DecisionAwaited) -> None:
-        verdict = question.verdict
-        if question != self._asked:
-            self._leave_prompt()
-            self._asked = question
-            self._view.say(f"    verdict: {verdict.choice} ({'; '.join(verdict.reasons)})")
-        if not self._at_prompt:
-            print(f"    [c]ontinue or [s]top? (Enter: {verdict.choice}) ", end="", flush=True)
-            self._at_prompt = True
-
-    def _typed(self, question: ev.DecisionAwaited) -> Sequence[AnyCommand]:
-        line = sys.stdin.readline()
-        if not line:
-            raise StopRequested("the terminal is gone")
-        self._at_prompt = False  # the terminal has echoed the end of the line
-        word = line.strip().lower()
-        choice = _ANSWERS.get(word, question.verdict.choice if not word else None)
-        return [] if choice is None else [Decide(epoch=question.epoch, choice=choice)]
-
-    def _leave_prompt(self) -> None:
-        if self._at_prompt:
-            print(flush=True)
-        self._at_prompt = False
-
-
-def _forget_typed() -> None:
-    """Drop what was typed before the question: it cannot be its answer. A pipe keeps everything."""
-    if sys.stdin.isatty():
-        termios.tcflush(sys.stdin, termios.TCIFLUSH)
-
-
-_ANSWERS: dict[str, ev.Choice] = {"c": "continue", "continue": "continue", "s": "stop", "stop": "stop"}

@@ -14,12 +14,22 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from opeddev_tui.events import Annotated, Choice, Preference, Rated, RatingUndone
+from opeddev_tui.events import Annotated, Choice, Rated, RatingUndone
 from opeddev_tui.storage import write_atomic
 
 MAILBOX_NAME = "control"
 # how often a waiting training looks into the mailbox of other processes, in seconds
 MAILBOX_POLL = 0.2
+
+
+class StepRequest(Struct, frozen=True):
+    """What is asked for: ``which`` is next, all, or a number; ``start_from`` is latest, best or a checkpoint folder."""
+
+    which: str = "next"
+    new: bool = False
+    start_from: str = ""
+    # the run whose repetition this is
+    repeats: str = ""
 
 
 class Command(Struct, frozen=True, tag=True, tag_field="command"):
@@ -57,50 +67,13 @@ class Stop(Command, frozen=True):
     reason: str = "stopped by the person"
 
 
-class Rate(Command, frozen=True):
-    """A blind rating: which side of probe ``prompt`` after ``epoch`` was preferred."""
+class Record(Command, frozen=True):
+    """Something a person says of the run: a blind rating, its undoing, or a note. It is recorded as it is."""
 
-    epoch: int
-    prompt: int
-    left: str
-    right: str
-    preferred: Preference
-    round_seed: int
+    fact: Rated | RatingUndone | Annotated
 
 
-class UndoRating(Command, frozen=True):
-    """Take a rating back."""
-
-    epoch: int
-    prompt: int
-
-
-class Annotate(Command, frozen=True):
-    """An observation to keep with the run."""
-
-    epoch: int | None
-    note: str
-
-
-def fact_of(command: Rate | UndoRating | Annotate) -> Rated | RatingUndone | Annotated:
-    """Return the event that records what a person said."""
-    match command:
-        case Rate():
-            return Rated(
-                epoch=command.epoch,
-                prompt=command.prompt,
-                left=command.left,
-                right=command.right,
-                preferred=command.preferred,
-                round_seed=command.round_seed,
-            )
-        case UndoRating(epoch=epoch, prompt=prompt):
-            return RatingUndone(epoch=epoch, prompt=prompt)
-        case Annotate(epoch=noted, note=note):
-            return Annotated(epoch=noted, note=note)
-
-
-AnyCommand = Decide | Pause | Resume | SampleNow | SaveNow | Stop | Rate | UndoRating | Annotate
+AnyCommand = Decide | Pause | Resume | SampleNow | SaveNow | Stop | Record
 
 
 class Control:
@@ -163,16 +136,19 @@ class Control:
         commands: list[AnyCommand] = []
         for path in sorted(self._folder.glob("*.json")):
             try:
-                commands.append(msgspec.json.decode(path.read_bytes(), type=AnyCommand))
-            except msgspec.DecodeError:
-                # not one of ours; it is removed like the others, a run is not stopped by a stray file
+                content = path.read_bytes()
+                # removed first: what cannot be removed would be carried out again and again
+                path.unlink()
+                commands.append(msgspec.json.decode(content, type=AnyCommand))
+            except (OSError, ValueError):
+                # no command of this version (msgspec's errors are ValueErrors): a stray file ends no run
                 continue
-            finally:
-                path.unlink(missing_ok=True)
         return commands
 
 
-def send(run_folder: Path, command: AnyCommand) -> None:
-    """Leave ``command`` for the process that trains in ``run_folder``."""
+def send(run_folder: Path, command: AnyCommand) -> Path:
+    """Leave ``command`` for the process that trains in ``run_folder``; return its file, which goes when it is taken."""
     name = f"{time.time_ns():020d}-{os.getpid()}.json"
-    write_atomic(run_folder / MAILBOX_NAME / name, msgspec.json.encode(command), mode=0o600)
+    path = run_folder / MAILBOX_NAME / name
+    write_atomic(path, msgspec.json.encode(command), mode=0o600)
+    return path

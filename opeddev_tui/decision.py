@@ -4,11 +4,13 @@ The rule: after the planned epochs, go on while the hold-out loss or the human e
 step's best so far, up to a maximum of extra epochs; otherwise stop.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 
 from msgspec import Struct
 
 from opeddev_tui.events import HoldoutEvaluated, Verdict
+from opeddev_tui.intervals import percentile_interval, resampled_sums
 
 
 class Limits(Struct, frozen=True):
@@ -58,36 +60,20 @@ def paired_difference(
     mean = sum(gains) / total if total else 0.0
     indices = range(len(gains))
     per_token = [gain / count for gain, count in zip(gains, tokens, strict=True)]
+    sums, weights = resampled_sums([gains, tokens], samples, seed)
     worst = sorted((i for i in indices if per_token[i] < 0), key=lambda i: per_token[i])[:5]
     return Difference(
         mean=mean,
-        interval=_interval(gains, tokens, confidence, samples, seed),
+        interval=percentile_interval(sums / weights, confidence),
         better=sum(gain > 0 for gain in gains),
         worse=sum(gain < 0 for gain in gains),
         worst=tuple(worst),
     )
 
 
-def _interval(
-    gains: Sequence[float], tokens: Sequence[int], confidence: float, samples: int, seed: int
-) -> tuple[float, float]:
-    import numpy as np
-
-    count = len(gains)
-    generator = np.random.default_rng(seed)
-    pairs = np.array([gains, tokens], dtype=float)
-    # a resample is how often each example was drawn; a few hundred at a time keep the memory small
-    parts = [samples // 10] * 10
-    resampled = [pairs @ generator.multinomial(count, np.full(count, 1 / count), size=part).T for part in parts]
-    sums, weights = np.concatenate(resampled, axis=1)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(sums / weights, [tail, 1 - tail])
-    return float(low), float(high)
-
-
 def best_before(history: Mapping[int, HoldoutEvaluated], epoch: int) -> int | None:
     """Return the epoch before ``epoch`` with the lowest finite loss (0 included), the earliest among equals."""
-    earlier = [(item.loss, number) for number, item in history.items() if number < epoch and item.loss == item.loss]
+    earlier = [(item.loss, number) for number, item in history.items() if number < epoch and not math.isnan(item.loss)]
     return min(earlier)[1] if earlier else None
 
 
@@ -133,7 +119,7 @@ def judge(
 def _difference(
     epoch: int, compared: int | None, history: Mapping[int, HoldoutEvaluated], limits: Limits
 ) -> Difference | None:
-    if compared is None or epoch not in history or history[epoch].loss != history[epoch].loss:
+    if compared is None or epoch not in history or math.isnan(history[epoch].loss):
         return None
     return paired_difference(history[compared], history[epoch], confidence=limits.confidence)
 

@@ -9,7 +9,6 @@ import os
 import platform
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import torch
@@ -17,19 +16,21 @@ from msgspec import Struct
 
 from opeddev_tui import events as ev
 from opeddev_tui import hardware, logs, manifest, models, prepare, training
-from opeddev_tui.batches import find_batches
+from opeddev_tui.batches import StepData, find_batches
 from opeddev_tui.bus import Bus, Guarded
 from opeddev_tui.config import LoadedSettings
-from opeddev_tui.control import Control
-from opeddev_tui.deciders import Decider
+from opeddev_tui.control import Control, StepRequest
+from opeddev_tui.deciders import ControlDecider, Decider, RuleDecider
 from opeddev_tui.errors import Problem
 from opeddev_tui.events import Sink
-from opeddev_tui.history import list_runs, read_events
-from opeddev_tui.journal import Journal
+from opeddev_tui.fingerprint import file_hashes
+from opeddev_tui.history import list_runs
+from opeddev_tui.journal import Journal, read
+from opeddev_tui.lock import RunLock
 from opeddev_tui.run import Ending, Run, RunParts
-from opeddev_tui.steps import StepPlan, StepRequest, plan_step
+from opeddev_tui.steps import StepPlan, plan_step
 from opeddev_tui.storage import write_atomic
-from opeddev_tui.workspace import RunLock, Workspace, new_run_id
+from opeddev_tui.workspace import Workspace, new_run_id
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class Engine(Struct, frozen=True):
     loaded: LoadedSettings
     sink: Sink
     control: Control
-    decider: Decider | None
+    decider: Decider
 
     def step(self, plan: StepPlan) -> tuple[str, bool]:
         """Train or resume one step; return (run id, whether it is finished)."""
@@ -61,11 +62,11 @@ class Engine(Struct, frozen=True):
         model = models.load_model(source, settings.model)
         told = self.workspace.link_store()
         if told:
-            data = msgspec.structs.replace(data, warnings=(*data.warnings, told))
+            data = msgspec.structs.replace(data, warnings=[*data.warnings, told])
         prepare.record_holdout(self.workspace, data)
         return run_id, self._run(plan, RunParts(run_id, source, data, tokens, memory, model), record)
 
-    def _record(self, plan: StepPlan, data: prepare.StepInput, source: str, run_id: str) -> dict[str, Any]:
+    def _record(self, plan: StepPlan, data: StepData, source: str, run_id: str) -> manifest.RunManifest:
         return manifest.build(
             self.loaded,
             run=run_id,
@@ -73,15 +74,15 @@ class Engine(Struct, frozen=True):
             seed=self.loaded.settings.training.seed,
             model={
                 "name": self.loaded.settings.model.name,
-                "source": source,
-                "files": models.file_hashes(source),
+                "source": self.workspace.named(source),
+                "files": file_hashes(source),
                 "revision": models.commit_of(source, self.loaded.settings.model),
             },
-            parent=str(plan.parent) if plan.parent else None,
+            parent=self.workspace.named(str(plan.parent)) if plan.parent else None,
             data=data.describe(self.workspace),
         )
 
-    def _run(self, plan: StepPlan, parts: RunParts, record: dict[str, Any]) -> bool:
+    def _run(self, plan: StepPlan, parts: RunParts, record: manifest.RunManifest) -> bool:
         folder = self.workspace.run_folder(parts.id)
         content = manifest.encode(record)
         # a resumed run keeps the manifest it began with
@@ -89,7 +90,7 @@ class Engine(Struct, frozen=True):
             write_atomic(self.workspace.run_manifest(parts.id), content)
         write_atomic(self.workspace.last_run_args, content)
         self.control.open_mailbox(folder)
-        past = read_events(self.workspace, parts.id)
+        past = read(folder)
         journal = Journal(folder)
         bus = Bus(journal, [self.sink, logs.EventLog()], past)
         for event in past:
@@ -118,8 +119,8 @@ class Engine(Struct, frozen=True):
             max_epochs=settings.training.num_train_epochs + settings.early_stop.max_extra_epochs,
             seed=settings.training.seed,
             model=settings.model.name,
-            parent=str(plan.parent) if plan.parent else "",
-            source=parts.source,
+            parent=self.workspace.named(str(plan.parent)) if plan.parent else "",
+            source=self.workspace.named(parts.source),
             data_fingerprint=parts.data.fingerprint,
             policy=settings.early_stop.policy,
             lora=settings.lora.enabled,
@@ -172,9 +173,10 @@ def run_steps(
     Blocking; meant for a worker thread. With ``decider`` None, ``early_stop.policy`` says whether the rule decides
     or a person through ``control``. Raises ``Problem`` for everything that a person can mend.
     """
-    logs.quiet_libraries()
+    models.quiet_libraries()
     workspace = Workspace(root, loaded.settings.paths)
-    engine = Engine(workspace, loaded, Guarded(sink), control, decider)
+    answers = decider or _decider(loaded.settings.early_stop.policy, control)
+    engine = Engine(workspace, loaded, Guarded(sink), control, answers)
     runs: list[str] = []
     with RunLock(workspace):
         workspace.adopt()
@@ -189,6 +191,10 @@ def run_steps(
                 torch.cuda.empty_cache()
             if not finished or request.which != "all":
                 return runs
+
+
+def _decider(policy: str, control: Control) -> Decider:
+    return RuleDecider() if policy == "rule" else ControlDecider(control)
 
 
 def _next_plan(engine: Engine, request: StepRequest, runs: Sequence[str]) -> StepPlan | None:

@@ -1,11 +1,14 @@
-"""Owns the facts about a run: immutable events, their JSON form, and the protocol of who receives them.
+"""The facts about a run: immutable events, their JSON form, and the protocol of who receives them.
 
-Losses are in nats a token, times in Unix seconds, sizes in bytes. A ``None`` in a metric means that there is
-no finite number. Fields are only ever added, with defaults, so old journals stay readable.
+Losses are in nats per token, times in Unix seconds, sizes in bytes. A ``None`` in a metric means that there is
+no finite number. A checkpoint is named "run/checkpoint-75" and a model by its path in the workspace, so that journals
+hold after a move; version 0.1 wrote absolute paths. ``Workspace.located`` finds both. Fields are only ever added, with
+defaults, so old journals stay readable.
 """
 
 import math
 import time
+from pathlib import PurePath
 from typing import Literal, Protocol
 
 import msgspec
@@ -454,6 +457,11 @@ def decode(line: bytes | memoryview) -> AnyEvent:
 def decode_lines(lines: bytes) -> list[AnyEvent]:
     """Return the events of many JSON lines at once; raises ``msgspec.DecodeError`` if any is none."""
     return _DECODER.decode_lines(lines)
+
+
+def checkpoint_name(place: str | PurePath) -> str:
+    """Return "run/checkpoint-75" for a checkpoint's folder, or for what is recorded of it."""
+    return "/".join(PurePath(place).parts[-2:])
 
 
 def finite(value: float | None) -> float | None:

@@ -8,6 +8,7 @@ from opeddev_tui import checkpoints, models
 from opeddev_tui import settings as st
 from opeddev_tui.catalog import Entry
 from opeddev_tui.errors import StorageProblem
+from opeddev_tui.format import number
 from opeddev_tui.history import RunRecord
 from opeddev_tui.storage import sync_folder, told_clearly
 
@@ -48,7 +49,7 @@ def _write_model(entry: Entry, settings: st.Settings, folder: Path, *, adapter: 
         for path in [*entry.folder.glob("adapter_*"), *entry.folder.glob("*.jinja")]:
             shutil.copy2(path, folder)
     else:
-        models.load_model(str(entry.folder), settings.model).save_pretrained(folder, safe_serialization=True)
+        models.load_model(str(entry.folder), settings.model).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 
@@ -57,7 +58,7 @@ def model_card(entry: Entry, record: RunRecord, settings: st.Settings, *, adapte
     state = record.state
     started = state.started
     rows = [
-        f"| {epoch} | {_number(row.train_loss)} | {_number(row.val_loss)} |"
+        f"| {epoch} | {number(row.train_loss, 4)} | {number(row.val_loss, 4)} |"
         for epoch, row in sorted(state.epochs.items())
     ]
     head = {
@@ -136,7 +137,3 @@ def _prompting(settings: st.Settings, *, adapter: bool) -> list[str]:
         'print(tokenizer.decode(output[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))',
         "```",
     ]
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"

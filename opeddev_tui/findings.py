@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from msgspec import Struct
 
-from opeddev_tui import forecast, plots, series
+from opeddev_tui import forecast, manifest, plots, series
 from opeddev_tui import report_tables as tables
 from opeddev_tui.history import RunRecord
+from opeddev_tui.manifest import RunManifest
 from opeddev_tui.plot_examples import grade_words
 from opeddev_tui.report_tables import Table
 from opeddev_tui.text import clean, clean_line
@@ -59,7 +58,8 @@ class Findings(Struct, frozen=True):
 def collect(workspace: Workspace, records: Sequence[RunRecord]) -> Findings:
     """Return the findings of the runs ``records`` of ``workspace``; there must be a trained epoch in one of them."""
     chosen = series.steps_of(records)
-    manifests = {record.id: _manifest(workspace, record) for record in chosen}
+    # a report of what is there is better than none
+    manifests = {item.id: manifest.read(workspace.run_manifest(item.id)) or RunManifest() for item in chosen}
     ahead = forecast.forecast_of([record.state for record in chosen])
     moments = plots.moments(chosen)
     newest = chosen[-1]
@@ -85,19 +85,9 @@ def collect(workspace: Workspace, records: Sequence[RunRecord]) -> Findings:
     )
 
 
-def _manifest(workspace: Workspace, record: RunRecord) -> Mapping[str, Any]:
-    """Return the run's manifest; empty if it cannot be read: a report of what is there is better than none."""
-    try:
-        found = json.loads(workspace.run_manifest(record.id).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def summary(chosen: Sequence[RunRecord]) -> str:
     """Return what came out, in a sentence or two."""
     first, last = chosen[0].state, chosen[-1].state
-    assert last.started is not None
     best = last.best_epoch()
     assert best is not None
     low, high = series.loss_interval(last.holdout[best]) if best in last.holdout else (last.epochs[best].val_loss,) * 2
@@ -105,9 +95,9 @@ def summary(chosen: Sequence[RunRecord]) -> str:
     count = "One step" if len(chosen) == 1 else f"{len(chosen)} steps"
     since = f" from {start.val_loss:.3f}" if start else ""
     text = (
-        f"{count} on {last.started.rows} rows took the hold-out loss{since} to {last.epochs[best].val_loss:.3f} nats "
-        f"a token (step {last.started.step}, epoch {best}; 95% interval {low:.3f} to {high:.3f}; "
-        f"{last.started.holdout_rows} hold-out rows)."
+        f"{count} on {last.begun.rows} rows took the hold-out loss{since} to {last.epochs[best].val_loss:.3f} nats "
+        f"a token (step {last.begun.step}, epoch {best}; 95% interval {low:.3f} to {high:.3f}; "
+        f"{last.begun.holdout_rows} hold-out rows)."
     )
     grades = last.grades.get(best)
     if grades is None:

@@ -1,7 +1,5 @@
 """Owns the firewall between what is trained on and what is scored on: copies, near copies, repeated rows."""
 
-import math
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
@@ -24,7 +22,7 @@ class Leaks(Struct, frozen=True):
 def find(train: Iterable[Example], holdout: Sequence[Example], near_duplicate: float) -> Leaks:
     """Compare every training row with the hold-out, and with the training rows before it."""
     held = {_key(example): example for example in reversed(holdout)}
-    index = _NearIndex(holdout, near_duplicate)
+    held_shingles = [(example, _shingles(example.submission)) for example in holdout]
     leaks = Leaks([], [], [])
     first: dict[str, Example] = {}
     for example in train:
@@ -33,9 +31,11 @@ def find(train: Iterable[Example], holdout: Sequence[Example], near_duplicate: f
             cure = "Remove it from one of the two: a row that was trained on measures nothing."
             message = f"the hold-out row {same.where} is trained on here."
             leaks.exact.append(DataProblem(message, where=example.where, cure=cure))
-        elif near := index.near(example):
-            share, other = near
-            leaks.near.append(f"{example.where} is {share:.0%} like the hold-out row {other.where}.")
+        else:
+            share, other = _nearest(_shingles(example.submission), held_shingles)
+            # a share equal to the threshold counts, whatever its last binary digit
+            if other is not None and share >= near_duplicate - 1e-9:
+                leaks.near.append(f"{example.where} is {share:.0%} like the hold-out row {other.where}.")
         earlier = first.setdefault(_whole_key(example), example)
         if earlier is not example:
             leaks.repeated.append(f"{example.where} is the same training row as {earlier.where}.")
@@ -64,35 +64,15 @@ def _whole_key(example: Example) -> str:
     return "\0".join([*turns, _normal(example.completion)])
 
 
-class _NearIndex:
-    """Finds a hold-out row that shares many 4-word shingles with a row.
-
-    Two sets of which the share in common is at least t have a member in common among any
-    (1 - t) part of one of them: only the rarest shingles of a row need looking up.
-    """
-
-    def __init__(self, examples: Sequence[Example], threshold: float) -> None:
-        # a share equal to the threshold counts, whatever its last binary digit
-        self._threshold = threshold - 1e-9
-        self._rows = [(example, _shingles(example.submission)) for example in examples]
-        self._holders: dict[str, list[int]] = defaultdict(list)
-        for number, (_, shingles) in enumerate(self._rows):
-            for shingle in shingles:
-                self._holders[shingle].append(number)
-
-    def near(self, example: Example) -> tuple[float, Example] | None:
-        """Return the share in common and the row, for the likeliest row that reaches the threshold."""
-        own = _shingles(example.submission)
-        holders = sorted((self._holders.get(shingle, []) for shingle in own), key=len)
-        needed = max(1, math.ceil(self._threshold * len(own)))
-        shared = Counter(number for numbers in holders[: len(own) - needed + 1] for number in numbers)
-        for number, _ in shared.most_common():
-            other, shingles = self._rows[number]
-            common = len(own & shingles)
-            share = common / (len(own) + len(shingles) - common)
-            if share >= self._threshold:
-                return share, other
-        return None
+def _nearest(own: frozenset[str], holdout: Sequence[tuple[Example, frozenset[str]]]) -> tuple[float, Example | None]:
+    """Return the largest share of 4-word shingles in common with a hold-out row, and that row."""
+    best: tuple[float, Example | None] = (0.0, None)
+    for other, shingles in holdout:
+        common = len(own & shingles)
+        share = common / (len(own) + len(shingles) - common) if common else 0.0
+        if share > best[0]:
+            best = share, other
+    return best
 
 
 def _shingles(text: str) -> frozenset[str]:

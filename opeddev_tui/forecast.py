@@ -20,7 +20,7 @@ from opeddev_tui.series import StepPoint, points, resampled_losses
 from opeddev_tui.state import RunState
 
 if TYPE_CHECKING:
-    from opeddev_tui.series import Numbers
+    from opeddev_tui.intervals import Numbers
 
 CONFIDENCE = 0.8
 _FEWEST_POINTS = 3

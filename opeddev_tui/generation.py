@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from opeddev_tui import settings as st
+from opeddev_tui.causal_lm import CausalLM
 from opeddev_tui.chat import ChatEncoder
 from opeddev_tui.rows import Example
 
@@ -48,7 +49,7 @@ def choose_probes(holdout: Sequence[Example], count: int, seed: int, pinned: Seq
 
 @torch.no_grad()
 def generate(
-    model: Any,
+    model: CausalLM,
     encoder: ChatEncoder,
     prompts: Sequence[list[int]],
     *,

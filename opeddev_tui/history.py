@@ -1,28 +1,12 @@
-"""Owns the runs of a workspace as they were recorded: which there are, and which steps they finished.
-
-Checkpoints are told where they are now, also after the workspace or its store was moved.
-"""
+"""The runs of a workspace as they were recorded: which there are, and which steps they finished."""
 
 from pathlib import Path
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from opeddev_tui import events as ev
 from opeddev_tui.journal import read
 from opeddev_tui.state import RunState, reduce
 from opeddev_tui.workspace import Workspace
-
-_PLACES: dict[type, tuple[str, ...]] = {
-    ev.RunStarted: ("parent", "source"),
-    ev.CheckpointSaved: ("path",),
-    ev.CheckpointRejected: ("path",),
-    ev.CheckpointRemoved: ("path",),
-    ev.Resumed: ("checkpoint",),
-    ev.Interrupted: ("checkpoint",),
-    ev.EpochFinished: ("checkpoint",),
-    ev.RunFinished: ("last_checkpoint", "best_checkpoint"),
-}
 
 
 class RunRecord(Struct, frozen=True):
@@ -41,17 +25,7 @@ class RunRecord(Struct, frozen=True):
 def read_run(workspace: Workspace, run: str) -> RunRecord:
     """Return the run ``run`` from its journal."""
     folder = workspace.run_folder(run)
-    return RunRecord(run, folder, reduce(read_events(workspace, run)))
-
-
-def read_events(workspace: Workspace, run: str) -> list[ev.AnyEvent]:
-    """Return the journal of ``run``, its checkpoints where they are now."""
-    return [_here(workspace, event) for event in read(workspace.run_folder(run))]
-
-
-def _here(workspace: Workspace, event: ev.AnyEvent) -> ev.AnyEvent:
-    names = _PLACES.get(type(event), ())
-    return replace(event, **{name: workspace.located(getattr(event, name)) for name in names}) if names else event
+    return RunRecord(run, folder, reduce(read(folder)))
 
 
 def list_runs(workspace: Workspace) -> list[RunRecord]:

@@ -4,15 +4,14 @@ In a round one epoch's generations stand beside those from before the step, shuf
 when every prompt of it is rated: stopping as soon as it looks good would bias it, and names stay hidden until then.
 """
 
-import math
 import random
 from collections.abc import Iterable, Mapping
-from statistics import NormalDist
 from typing import Literal
 
 from msgspec import Struct
 
 from opeddev_tui.events import Preference, Rated, SamplesGenerated
+from opeddev_tui.intervals import wilson
 from opeddev_tui.state import RunState
 
 Side = Literal["now", "before"]
@@ -56,18 +55,6 @@ def preferred(left: Side, right: Side, answer: Answer) -> Preference:
     if answer == "right":
         return right
     return answer
-
-
-def wilson(successes: float, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the score interval of a share (Wilson 1927); (0, 1) where nothing was tried."""
-    if trials <= 0:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share = successes / trials
-    middle = share + z * z / (2 * trials)
-    half = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    scale = 1 + z * z / trials
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
 
 
 def score(preferences: Iterable[Preference], confidence: float = 0.95) -> Score | None:

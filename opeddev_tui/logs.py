@@ -1,8 +1,7 @@
-"""Owns where the libraries' words go: into the workspace's train.log, never onto the screen."""
+"""Route logging and warnings, and a run's main facts, to train.log. Imports no library of the training stack."""
 
 import logging
 import os
-import sys
 from pathlib import Path
 
 from opeddev_tui import events as ev
@@ -28,19 +27,6 @@ def to_file(path: Path) -> None:
     root.addHandler(handler)
     root.setLevel(logging.INFO)
     logging.captureWarnings(True)
-    if "transformers" in sys.modules:
-        quiet_libraries()
-
-
-def quiet_libraries() -> None:
-    """Take the libraries' own handlers and progress bars away; their words reach the root logger instead."""
-    from datasets.utils import logging as datasets_logging
-    from transformers.utils import logging as transformers_logging
-
-    for library in (transformers_logging, datasets_logging):
-        library.disable_progress_bar()
-        library.enable_propagation()
-    transformers_logging.disable_default_handler()
 
 
 class EventLog:

@@ -1,6 +1,7 @@
-"""Owns ``last_run_args.json``: everything needed to repeat a run, and the comparison that guards a resume.
+"""The manifest of a run: everything needed to repeat it, and the comparison that guards a resume.
 
-No secret is ever in it: settings hold none by design, and pass-through arguments that look like one are masked.
+It is written as ``manifest.json`` beside the journal and as ``last_run_args.json``. No secret is ever in it: settings
+hold none by design, and pass-through arguments that look like one are masked.
 """
 
 import os
@@ -15,6 +16,7 @@ from typing import Any
 
 import msgspec
 import psutil
+from msgspec import Struct
 
 from opeddev_tui import __version__
 from opeddev_tui.config import LoadedSettings
@@ -35,6 +37,65 @@ _HARMLESS = frozenset(
 _GUARDED_SECTIONS = ("model", "data", "training", "lora", "grading")
 _GUARDED_EXTRA = ("early_stop.max_extra_epochs", "generation.enable_thinking")
 _SECRET = re.compile(r"token|secret|passw|api_?key|credential", re.IGNORECASE)
+
+
+class DataSet(Struct, frozen=True):
+    """One batch, or the hold-out: where it was read and the SHA-256 of its rows."""
+
+    name: str = ""
+    path: str = ""
+    rows: int = 0
+    fingerprint: str = ""
+    schema: str = ""
+
+
+class DataRecord(Struct, frozen=True):
+    """What a run trains on and is scored on."""
+
+    fingerprint: str = ""
+    batches: list[DataSet] = []
+    holdout: DataSet | None = None
+
+
+class ModelRecord(Struct, frozen=True):
+    """The model that a run starts from: its name in the settings, its source, SHA-256 of its files, its hub commit."""
+
+    name: str = ""
+    source: str = ""
+    files: dict[str, str] = {}
+    revision: str = ""
+
+
+class RunManifest(Struct, frozen=True, kw_only=True):
+    """Everything that repeats a run. What an older version did not write has its default."""
+
+    format: int = 1
+    command: list[str] = []
+    run: str = ""
+    step: int = -1
+    seed: int | None = None
+    model: ModelRecord = ModelRecord()
+    parent: str | None = None
+    data: DataRecord = DataRecord()
+    settings: dict[str, dict[str, Any]] = {}
+    origins: dict[str, str] = {}
+    versions: dict[str, str] = {}
+    git: dict[str, Any] = {}
+    hardware: dict[str, Any] = {}
+
+
+def read(path: Path) -> RunManifest | None:
+    """Return the manifest at ``path``, None where there is none that can be read."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=RunManifest)
+    except (OSError, ValueError):  # msgspec's own errors are ValueErrors
+        return None
+
+
+def settings_of(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the settings in the manifest at ``path``; empty where it cannot be read."""
+    found = read(path)
+    return found.settings if found is not None else {}
 
 
 def masked(value: Any, name: str = "") -> Any:
@@ -88,55 +149,69 @@ def hardware() -> dict[str, Any]:
     }
 
 
-def build(loaded: LoadedSettings, **facts: Any) -> dict[str, Any]:
-    """Return the manifest: settings with their origins, ``facts`` about data, model and lineage, environment."""
-    return {
-        "format": 1,
+def build(loaded: LoadedSettings, **facts: Any) -> RunManifest:
+    """Return the manifest: settings with their origins, ``facts`` about data, model and lineage, environment.
+
+    ``facts`` are fields of ``RunManifest``, tables as plain dictionaries.
+    """
+    settings: dict[str, dict[str, Any]] = masked(msgspec.to_builtins(loaded.settings))
+    plain = {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         **facts,
-        "settings": masked(msgspec.to_builtins(loaded.settings)),
+        "settings": settings,
         "origins": dict(loaded.origins),
         "versions": versions(),
         "git": git_state(),
         "hardware": hardware(),
     }
+    return msgspec.convert(plain, RunManifest)
 
 
-def encode(manifest: Mapping[str, Any]) -> bytes:
+def encode(manifest: RunManifest) -> bytes:
     """Return the manifest as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def differences(before: RunManifest, now: RunManifest) -> list[str]:
     """Return, in words, every difference that forbids resuming ``before`` as ``now``."""
     found = []
-    old, new = before.get("settings", {}), now["settings"]
-    names = [f"{section}.{key}" for section in _GUARDED_SECTIONS for key in new[section]]
+    names = [f"{section}.{key}" for section in _GUARDED_SECTIONS for key in now.settings[section]]
     for name in [*(name for name in names if name not in _HARMLESS), *_GUARDED_EXTRA]:
         section, key = name.split(".")
-        was, is_now = old.get(section, {}).get(key), new[section][key]
+        was, is_now = before.settings.get(section, {}).get(key), now.settings[section][key]
         if was != is_now:
             found.append(f"{name} was {was!r} and is {is_now!r}")
-    found += _data_differences(before.get("data", {}), now["data"])
-    was_model, model = before.get("model", {}), now["model"]
-    if any(was_model.get(key) != model[key] for key in ("files", "revision")):
-        found.append(f"the model {model['source']} has changed")
-    was_threads = before.get("hardware", {}).get("torch_threads")
-    threads = now["hardware"]["torch_threads"]
-    if was_threads != threads and not now["hardware"]["gpus"]:
+    found += _data_differences(before.data, now.data)
+    if (before.model.files, before.model.revision) != (now.model.files, now.model.revision):
+        found.append(f"the model {now.model.source} has changed")
+    was_threads, threads = before.hardware.get("torch_threads"), now.hardware["torch_threads"]
+    if was_threads != threads and not now.hardware["gpus"]:
         found.append(f"the training used {was_threads} CPU threads and would use {threads}")
     return found
 
 
-def _data_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    old = {item["name"]: item for item in before.get("batches", [])}
+def _data_differences(before: DataRecord, now: DataRecord) -> list[str]:
+    old = {item.name: item for item in before.batches}
     found = []
-    for item in now["batches"]:
-        was = old.get(item["name"])
+    for item in now.batches:
+        was = old.get(item.name)
         if was is None:
-            found.append(f"batch {item['name']} was not there")
-        elif was["fingerprint"] != item["fingerprint"]:
-            found.append(f"batch {item['name']} has changed ({was['rows']} rows then, {item['rows']} now)")
-    if before.get("holdout", {}).get("fingerprint") != now["holdout"]["fingerprint"]:
+            found.append(f"batch {item.name} was not there")
+        elif was.fingerprint != item.fingerprint:
+            found.append(f"batch {item.name} has changed ({was.rows} rows then, {item.rows} now)")
+    fingerprints = [part.holdout.fingerprint if part.holdout is not None else "" for part in (before, now)]
+    if fingerprints[0] != fingerprints[1]:
         found.append("the hold-out has changed")
+    return found
+
+
+def difference(one: Mapping[str, Any], two: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """Return (name, value in ``one``, value in ``two``) of everything that differs, tables flattened with dots."""
+    found: list[tuple[str, Any, Any]] = []
+    for key in dict.fromkeys([*one, *two]):
+        a, b = one.get(key), two.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            found += difference(a, b, f"{prefix}{key}.")
+        elif a != b:
+            found.append((f"{prefix}{key}", a, b))
     return found

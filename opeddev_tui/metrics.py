@@ -13,7 +13,6 @@ COLUMNS = ("step", "epoch", "train_loss", "val_loss", "samples_per_second", "tim
 
 def write_metrics(path: Path, state: RunState) -> None:
     """Write the table of the run in ``state``; losses in nats a token, times in UTC (ISO 8601)."""
-    assert state.started is not None
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -21,7 +20,7 @@ def write_metrics(path: Path, state: RunState) -> None:
         speed = row.samples_per_second
         writer.writerow(
             (
-                state.started.step,
+                state.begun.step,
                 epoch,
                 "" if row.train_loss is None else f"{row.train_loss:.6f}",
                 f"{row.val_loss:.6f}",

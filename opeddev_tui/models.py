@@ -1,75 +1,34 @@
-"""Owns loading models and tokenizers: sources, precision by hardware, adapters, weight fingerprints.
+"""Load models, adapters and tokenizers, and quieten the libraries that do it.
 
 Weights are loaded as float32 masters, whatever the checkpoint's own type: half-precision weights barely move at
-fine-tuning learning rates. Half precision is a matter of autocast, chosen by the hardware.
+fine-tuning learning rates. Half precision is a matter of autocast (``precision.py``).
 """
 
-import contextlib
-import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from msgspec import Struct
 from safetensors import SafetensorError
 
 from opeddev_tui import settings as st
+from opeddev_tui.causal_lm import CausalLM
 from opeddev_tui.checkpoints import Manifest, read_manifest
 from opeddev_tui.errors import ModelProblem
 from opeddev_tui.stores import located
 
-# elements of a tensor hashed at a time, to keep the extra memory small
-_CHUNK = 1 << 22
 # what the libraries raise for a model that is not there, not whole or not one they know
 _LOADING = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
 
 
-class Precision(Struct, frozen=True):
-    """What arithmetic is used, and why: ``name`` is fp32, bf16 or fp16."""
+def quiet_libraries() -> None:
+    """Take the libraries' own handlers and progress bars away; their words reach the root logger instead."""
+    from datasets.utils import logging as datasets_logging
+    from transformers.utils import logging as transformers_logging
 
-    name: str
-    reason: str
-
-    @property
-    def dtype(self) -> torch.dtype | None:
-        """The autocast type, None for plain float32."""
-        return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.name)
-
-
-def device_name() -> str:
-    """Return the device in words."""
-    if torch.cuda.is_available():
-        count = torch.cuda.device_count()
-        return torch.cuda.get_device_name(0) + (f" × {count}" if count > 1 else "")
-    return f"CPU, {torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''}"
-
-
-def resolve_precision(wanted: str) -> Precision:
-    """Return the precision for ``wanted`` on this hardware.
-
-    Emulated bf16 (compute capability below 8) is never chosen: it is slower than float32.
-    """
-    if wanted == "fp32":
-        return Precision("fp32", "asked for in the settings")
-    if not torch.cuda.is_available():
-        return Precision("fp32", "no GPU: 16-bit arithmetic is slower than float32 on a CPU")
-    major, minor = torch.cuda.get_device_capability()
-    if major >= 8:
-        return Precision("bf16", f"compute capability {major}.{minor} has bf16; float32 master weights")
-    if wanted == "bf16":
-        return Precision("fp16", f"compute capability {major}.{minor} only emulates bf16; fp16 with a loss scaler")
-    return Precision("fp16", f"compute capability {major}.{minor}: fp16 with a loss scaler, float32 master weights")
-
-
-@contextlib.contextmanager
-def autocast(precision: Precision, device: torch.device) -> Iterator[None]:
-    """Run the block in ``precision`` on ``device``; nothing on a CPU."""
-    if precision.dtype is None or device.type != "cuda":
-        yield
-        return
-    with torch.autocast(device.type, dtype=precision.dtype):
-        yield
+    for library in (transformers_logging, datasets_logging):
+        library.disable_progress_bar()
+        library.enable_propagation()
+    transformers_logging.disable_default_handler()
 
 
 def source_of(root: Path, name: str) -> str:
@@ -120,11 +79,12 @@ def load_tokenizer(source: str, model: st.Model) -> Any:
     return tokenizer
 
 
-def _load_plain(source: str, model: st.Model) -> Any:
+def _load_plain(source: str, model: st.Model) -> CausalLM:
     from transformers import AutoModelForCausalLM
 
     placement: dict[str, Any] = {"device_map": model.device_map} if torch.cuda.is_available() else {}
     loader: Any = AutoModelForCausalLM  # its types do not know output_loading_info
+    loaded: CausalLM
     try:
         loaded, found = loader.from_pretrained(
             source,
@@ -143,7 +103,7 @@ def _load_plain(source: str, model: st.Model) -> Any:
     return loaded
 
 
-def load_model(source: str, model: st.Model) -> Any:
+def load_model(source: str, model: st.Model) -> CausalLM:
     """Return the model at ``source`` in float32: a hub name, a model folder, or a checkpoint of ours.
 
     An adapter checkpoint is merged into the model it grew from, following its lineage.
@@ -154,16 +114,17 @@ def load_model(source: str, model: st.Model) -> Any:
     return _merged_adapter(Path(source), manifest, model)
 
 
-def _merged_adapter(folder: Path, manifest: Manifest, model: st.Model) -> Any:
+def _merged_adapter(folder: Path, manifest: Manifest, model: st.Model) -> CausalLM:
     from peft import PeftModel
 
     base = load_model(_base_of(folder, manifest), model)
     try:
-        merged = PeftModel.from_pretrained(base, str(folder)).merge_and_unload()
+        merged: Any = PeftModel.from_pretrained(base, str(folder)).merge_and_unload()
     except _LOADING as error:
         raise loading_problem(str(folder), "adapter", error) from error
     # PEFT froze the base; merged, it is an ordinary model again that a full step can train
-    return merged.requires_grad_(True)
+    trainable: CausalLM = merged.requires_grad_(True)
+    return trainable
 
 
 def full_source(source: str) -> str:
@@ -177,15 +138,17 @@ def _base_of(folder: Path, manifest: Manifest) -> str:
     return located(folder.parent.parent, manifest.base)
 
 
-def with_adapters(model: Any, lora: st.Lora, trained: Path | None = None) -> Any:
+def with_adapters(model: CausalLM, lora: st.Lora, trained: Path | None = None) -> CausalLM:
     """Return ``model`` with trainable LoRA adapters, fresh or those of the checkpoint ``trained``.
 
     The model's own weights are frozen.
     """
     from peft import LoraConfig, PeftModel, get_peft_model
 
+    adapted: CausalLM
     if trained is not None:
-        return PeftModel.from_pretrained(model, str(trained), is_trainable=True)
+        adapted = PeftModel.from_pretrained(model, str(trained), is_trainable=True)
+        return adapted
     targets = lora.target_modules if lora.target_modules == "all-linear" else lora.target_modules.split(",")
     config = LoraConfig(
         r=lora.r,
@@ -194,44 +157,5 @@ def with_adapters(model: Any, lora: st.Lora, trained: Path | None = None) -> Any
         target_modules=targets,
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(model, config)
-
-
-def parameter_counts(model: Any) -> tuple[int, int]:
-    """Return (all, trainable) parameters."""
-    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
-    return sum(size for size, _ in sizes), sum(size for size, trains in sizes if trains)
-
-
-def fingerprint(model: Any) -> str:
-    """Return 16 hex digits that tell one set of weights from another.
-
-    Two exact integer checksums a tensor (sum of the bits; sum weighted by position) computed where the tensor is,
-    so that a model on a GPU need not be copied. Equal weights give equal fingerprints on any device.
-    """
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(_checksums(tensor.detach()).encode())
-    return digest.hexdigest()[:16]
-
-
-def _checksums(tensor: torch.Tensor) -> str:
-    integer = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[tensor.element_size()]
-    flat = tensor.contiguous().view(-1).view(integer)
-    plain, weighted = 0, 0
-    for start in range(0, flat.numel(), _CHUNK):
-        bits = flat[start : start + _CHUNK].to(torch.int64)
-        places = torch.arange(1, bits.numel() + 1, device=bits.device, dtype=torch.int64)
-        plain += int(bits.sum())
-        weighted += int((bits * (places % 65_521)).sum()) * (start // _CHUNK + 1)
-    return f"{tuple(tensor.shape)} {plain} {weighted}"
-
-
-def file_hashes(source: str) -> dict[str, str]:
-    """Return SHA-256 of the weight and tokenizer files of a local model folder; empty for a hub name."""
-    folder = Path(source)
-    if not folder.is_dir():
-        return {}
-    wanted = [*folder.glob("*.safetensors"), folder / "tokenizer.json", folder / "config.json"]
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(wanted) if path.is_file()}
+    adapted = get_peft_model(model, config)
+    return adapted

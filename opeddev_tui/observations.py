@@ -6,21 +6,22 @@ a run that is over.
 
 import fcntl
 import os
-import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from opeddev_tui import events as ev
 from opeddev_tui import human
-from opeddev_tui.control import Annotate, send
-from opeddev_tui.errors import BusyProblem, TrainingProblem
+from opeddev_tui.control import Record, send
+from opeddev_tui.errors import TrainingProblem
+from opeddev_tui.format import moment
 from opeddev_tui.journal import Journal, read
+from opeddev_tui.lock import RunLock, lock_holder
 from opeddev_tui.settings import Settings
 from opeddev_tui.state import RunState, reduce
 from opeddev_tui.storage import told_clearly
 from opeddev_tui.text import clean, clean_line
-from opeddev_tui.workspace import RunLock, Workspace, lock_holder
+from opeddev_tui.workspace import Workspace
 
 TITLE = "# Observations\n"
 # a training of this process may still be giving its lock back
@@ -32,7 +33,7 @@ def render(state: RunState, epoch: int | None, note: str, at: float) -> str:
     started = state.started
     epoch = max(state.epochs, default=0) if epoch is None else epoch
     step = f"Step {started.step} ({clean_line(started.batch)})" if started else "No step"
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
+    when = moment(at)
     facts = [f"run: {clean_line(started.run)}" if started else "", *_metrics(state, epoch), *_decision(state, epoch)]
     lines = [f"## {step}, epoch {epoch} · {when}", "", *(f"- {fact}" for fact in facts if fact), ""]
     return "\n".join([*lines, clean(note).strip() or "(no words)", ""])
@@ -124,31 +125,18 @@ def record(workspace: Workspace, run: str, events: Sequence[ev.AnyEvent]) -> Non
                 keep_note(workspace.path(workspace.paths.observations), state, note)
 
 
-def _sole_writer(workspace: Workspace, folder: Path) -> AbstractContextManager[object]:
+@contextmanager
+def _sole_writer(workspace: Workspace, folder: Path) -> Iterator[None]:
     """Hold the workspace's lock; a finished run needs none, since no training writes its journal ever again."""
     if reduce(read(folder)).status == "finished":
-        return nullcontext()
+        yield
+        return
     lock = RunLock(workspace)
-    end = time.monotonic() + _LOCK_SECONDS
-    while True:
-        try:
-            lock.acquire()
-            return closing(_Held(lock))
-        except BusyProblem:
-            if time.monotonic() >= end:
-                raise
-            time.sleep(0.05)
-
-
-class _Held:
-    """A lock that is held until it is closed."""
-
-    def __init__(self, lock: RunLock) -> None:
-        self._lock = lock
-
-    def close(self) -> None:
-        """Give it back."""
-        self._lock.release()
+    lock.acquire(_LOCK_SECONDS)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def annotate(workspace: Workspace, run: str, note: str, epoch: int | None = None) -> str:
@@ -157,10 +145,11 @@ def annotate(workspace: Workspace, run: str, note: str, epoch: int | None = None
     if epoch is None and state.epochs:
         epoch = max(state.epochs)
     newest = next(iter(reversed(workspace.run_ids())), "")
+    said = ev.Annotated(epoch=epoch, note=note)
     if not state.over and run == newest and lock_holder(workspace) is not None:
-        send(workspace.run_folder(run), Annotate(epoch=epoch, note=note))
+        send(workspace.run_folder(run), Record(said))
         return "handed to the running training, which keeps it at its next optimizer step"
-    record(workspace, run, [ev.Annotated(epoch=epoch, note=note)])
+    record(workspace, run, [said])
     return f"kept in {workspace.relative(workspace.path(workspace.paths.observations))} and in the journal"
 
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from opeddev_tui.forecast import Fit, Forecast
-from opeddev_tui.series import StepPoint, loss_interval, share_interval
+from opeddev_tui.intervals import wilson
+from opeddev_tui.series import StepPoint, loss_interval
 from opeddev_tui.state import RunState
 from opeddev_tui.text import clean_line
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE, VERMILLION, ORANGE, GREEN, PURPLE, SKY = "#0072B2", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#56B4E9"
+BLUE, VERMILLION, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#E69F00", "#009E73", "#CC79A7"
 _MOST_POINTS = 1500
 _WIDTH = 6.3  # inches: the text width of an A4 page
 # Any: matplotlib types every key of its own settings
@@ -70,7 +71,6 @@ def new_figure(height: float, width: float = _WIDTH) -> Figure:
 
 def loss_figure(state: RunState) -> Figure:
     """Return train and hold-out loss over the epochs of one step, with its best epoch and its decisions."""
-    assert state.started is not None
     with drawing():
         figure = new_figure(3.9)
         axes = figure.add_subplot()
@@ -84,7 +84,7 @@ def loss_figure(state: RunState) -> Figure:
         axes.set_xlabel("epoch (0: before the step)")
         axes.set_ylabel("loss (nats per token)")
         axes.set_title(
-            f"Step {state.started.step}: {clean_line(state.started.batch, max_chars=40)}, {state.started.rows} rows",
+            f"Step {state.begun.step}: {clean_line(state.begun.batch, max_chars=40)}, {state.begun.rows} rows",
             pad=18,
         )
         _legend(axes, below=-0.17, first="hold-out")
@@ -248,7 +248,7 @@ def _grades_over_size(axes: Axes, series: Sequence[StepPoint]) -> None:
     rows = [point.rows for point in series]
     measured = [point.grades for point in series if point.grades is not None]
     exact = [100 * item.exact for item in measured]
-    intervals = [share_interval(item.exact, len(item.reference)) for item in measured]
+    intervals = [wilson(item.exact * len(item.reference), len(item.reference)) for item in measured]
     shares = [(100 * low, 100 * high) for low, high in intervals]
     axes.errorbar(rows, exact, yerr=_bars(exact, shares), color=BLUE, marker="o", label="model, 95% interval", zorder=3)
     baselines = [("always the majority class", [100 * item.majority_exact for item in measured], ORANGE, "v", "--")]

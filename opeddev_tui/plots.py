@@ -7,11 +7,8 @@ equal data give equal bytes (no dates, no random ids).
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import io
 import logging
-import os
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,9 +17,10 @@ from opeddev_tui import forecast, series
 from opeddev_tui.errors import BusyProblem, Problem
 from opeddev_tui.events import Sample
 from opeddev_tui.history import RunRecord, list_runs
+from opeddev_tui.lock import FileLock
 from opeddev_tui.plot_examples import examples_figure
 from opeddev_tui.plot_figures import drawing, loss_figure, size_figure
-from opeddev_tui.storage import told_clearly, write_atomic
+from opeddev_tui.storage import write_atomic
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace import Workspace
 
@@ -31,9 +29,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _DPI = 200
-# how long to wait for another process that draws, and between two looks
+# how long to wait for another process that draws
 _PATIENCE_SECONDS = 60.0
-_LOOK_SECONDS = 0.1
 
 
 def file_name(text: str) -> str:
@@ -84,11 +81,9 @@ def figures(records: Sequence[RunRecord], *, step: int | None = None) -> Iterato
     """
     chosen = series.steps_of(records)
     for record in chosen:
-        started = record.state.started
-        assert started is not None
         if step not in (None, record.step):
             continue
-        name = file_name(started.batch)
+        name = file_name(record.state.begun.batch)
         yield f"loss_step_{name}", loss_figure(record.state)
         pairs = before_and_after([record])
         if pairs:
@@ -124,27 +119,13 @@ def alone(workspace: Workspace, patience: float = _PATIENCE_SECONDS) -> Iterator
     Plots are drawn after the training has let go of the run's lock, so another one may run. Raises ``BusyProblem``
     where another process draws for longer than ``patience`` seconds.
     """
-    path = workspace.lock.with_name("plots.lock")
-    with told_clearly(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = FileLock(workspace.lock.with_name("plots.lock"))
+    if not lock.acquire(patience):
+        raise BusyProblem("another process is still drawing.", where=str(lock.path), cure="opeddev-tui plot")
     try:
-        end = time.monotonic() + patience
-        while not _locked(descriptor):
-            if time.monotonic() >= end:
-                raise BusyProblem("another process is still drawing.", where=str(path), cure="opeddev-tui plot")
-            time.sleep(_LOOK_SECONDS)
         yield
     finally:
-        os.close(descriptor)
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        lock.release()
 
 
 def plots_after_step(workspace: Workspace, step: int) -> str | None:

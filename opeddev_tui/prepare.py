@@ -1,6 +1,5 @@
 """Owns what a run needs before it begins: the step's rows, the frozen hold-out, tokens, the guard of a resume."""
 
-import hashlib
 import json
 import statistics
 from collections.abc import Sequence
@@ -11,47 +10,17 @@ from msgspec import Struct
 from opeddev_tui import catalog, manifest, memory, models
 from opeddev_tui import events as ev
 from opeddev_tui import settings as st
-from opeddev_tui.batches import LoadedBatch, load_step
+from opeddev_tui.batches import LoadedBatch, StepData, load_step
 from opeddev_tui.chat import ChatEncoder, EncodedRows, TokenRow
 from opeddev_tui.errors import DataProblem, SettingsProblem, StorageProblem, TrainingProblem
 from opeddev_tui.generation import choose_probes
 from opeddev_tui.history import RunRecord
+from opeddev_tui.precision import resolve_precision
 from opeddev_tui.rows import Example, Message
 from opeddev_tui.scoring import Holdout
 from opeddev_tui.steps import StepPlan
 from opeddev_tui.storage import write_atomic
 from opeddev_tui.workspace import Workspace
-
-
-class StepInput(Struct, frozen=True):
-    """The rows of one step, in order, and the hold-out."""
-
-    batches: list[LoadedBatch]
-    holdout: LoadedBatch
-    warnings: tuple[str, ...]
-
-    @property
-    def examples(self) -> list[Example]:
-        """All training rows, base first."""
-        return [example for batch in self.batches for example in batch.examples]
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 over the batches' fingerprints."""
-        return hashlib.sha256("".join(batch.fingerprint for batch in self.batches).encode()).hexdigest()
-
-    def describe(self, workspace: Workspace) -> dict[str, Any]:
-        """Return the data part of a manifest."""
-        return {
-            "fingerprint": self.fingerprint,
-            "batches": [_described(workspace, batch) for batch in self.batches],
-            "holdout": _described(workspace, self.holdout),
-        }
-
-    def train_texts(self) -> tuple[list[str], list[int]]:
-        """Return (submissions, grades) of the graded training rows."""
-        graded = [(item.submission, item.grade) for item in self.examples if item.grade is not None]
-        return [text for text, _ in graded], [grade for _, grade in graded]
 
 
 class StepTokens(Struct, frozen=True):
@@ -64,21 +33,11 @@ class StepTokens(Struct, frozen=True):
     stats: tuple[ev.TokenStats, ...]
 
 
-def _described(workspace: Workspace, batch: LoadedBatch) -> dict[str, Any]:
-    return {
-        "name": batch.batch.name,
-        "path": workspace.relative(batch.batch.path),
-        "rows": len(batch.examples),
-        "fingerprint": batch.fingerprint,
-        "schema": batch.schema,
-    }
-
-
-def read_step(workspace: Workspace, settings: st.Settings, plan: StepPlan) -> StepInput:
+def read_step(workspace: Workspace, settings: st.Settings, plan: StepPlan) -> StepData:
     """Read the step's batches and the hold-out; raise ``Problems`` or ``DataProblem`` if anything is wrong."""
     data = load_step(workspace.root, settings, plan.step)
     _same_holdout(workspace, data.holdout)
-    return StepInput(list(data.batches), data.holdout, tuple(data.warnings))
+    return data
 
 
 def _same_holdout(workspace: Workspace, holdout: LoadedBatch) -> None:
@@ -95,14 +54,14 @@ def _same_holdout(workspace: Workspace, holdout: LoadedBatch) -> None:
         )
 
 
-def record_holdout(workspace: Workspace, data: StepInput) -> None:
+def record_holdout(workspace: Workspace, data: StepData) -> None:
     """Freeze the hold-out's fingerprint the first time a run is scored on it."""
     if not workspace.holdout_record.exists():
         record = {"fingerprint": data.holdout.fingerprint, "rows": len(data.holdout.examples)}
         write_atomic(workspace.holdout_record, json.dumps(record, indent=1).encode())
 
 
-def tokenize(source: str, settings: st.Settings, data: StepInput) -> StepTokens:
+def tokenize(source: str, settings: st.Settings, data: StepData) -> StepTokens:
     """Load the tokenizer at ``source`` and encode the step; raise ``DataProblem`` if no row fits."""
     tokenizer = models.load_tokenizer(source, settings.model)
     encoder = ChatEncoder(
@@ -163,7 +122,7 @@ def own_prompts(prompts: Sequence[str], holdout: Sequence[Example]) -> list[Exam
     ]
 
 
-def _stats(data: StepInput, train: EncodedRows) -> tuple[ev.TokenStats, ...]:
+def _stats(data: StepData, train: EncodedRows) -> tuple[ev.TokenStats, ...]:
     stats = []
     first = 0
     for batch in data.batches:
@@ -190,7 +149,7 @@ def check_room(workspace: Workspace, settings: st.Settings, source: str, tokens:
     found = memory.estimate(
         memory.model_sizes(models.full_source(source), settings.model),
         settings,
-        sixteen_bit=models.resolve_precision(settings.model.precision).dtype is not None,
+        sixteen_bit=resolve_precision(settings.model.precision).dtype is not None,
         train=_extent(tokens.train.rows),
         holdout=_extent(tokens.holdout.rows),
         free=memory.free_memory(),
@@ -213,17 +172,16 @@ def _extent(rows: Sequence[TokenRow]) -> memory.Rows:
     return memory.Rows(len(rows), max(row.length for row in rows), max(len(row.completion) for row in rows))
 
 
-def refuse_changes(workspace: Workspace, record: RunRecord, now: dict[str, Any]) -> None:
+def refuse_changes(workspace: Workspace, record: RunRecord, now: manifest.RunManifest) -> None:
     """Raise ``TrainingProblem`` if resuming ``record`` would train something else than it began."""
     path = workspace.run_manifest(record.id)
-    try:
-        before = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
+    before = manifest.read(path)
+    if before is None:
         raise TrainingProblem(
             f"the unfinished run {record.id} has no manifest, so it cannot be resumed exactly.",
             where=str(path),
             cure="Start a new run: train --new.",
-        ) from None
+        )
     changes = manifest.differences(before, now)
     if changes:
         raise TrainingProblem(

@@ -6,7 +6,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from opeddev_tui import checkpoints
-from opeddev_tui.catalog import Entry, size_of
+from opeddev_tui.catalog import Entry
+from opeddev_tui.storage import folder_size
 from opeddev_tui.workspace import Workspace
 
 
@@ -44,7 +45,7 @@ class Removal(Struct, frozen=True):
 def list_aside(workspace: Workspace) -> list[Aside]:
     """Return the damaged checkpoints that were put aside in the runs of ``workspace``, oldest run first."""
     return [
-        Aside(folder, run, size_of(folder))
+        Aside(folder, run, folder_size(folder))
         for run in workspace.run_ids()
         for folder in checkpoints.list_aside(workspace.checkpoints(run))
     ]

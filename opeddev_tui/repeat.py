@@ -5,8 +5,7 @@ from must be the same to the byte, or there is no repetition.
 """
 
 import difflib
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -17,14 +16,16 @@ from opeddev_tui import checkpoints, manifest, models, prepare
 from opeddev_tui import events as ev
 from opeddev_tui.batches import find_batches
 from opeddev_tui.config import Layer, LoadedSettings, resolve
-from opeddev_tui.control import Control
-from opeddev_tui.deciders import RuleDecider
+from opeddev_tui.control import Control, StepRequest
+from opeddev_tui.deciders import RecordedDecider
 from opeddev_tui.engine import run_steps
 from opeddev_tui.errors import TrainingProblem
+from opeddev_tui.fingerprint import file_hashes
 from opeddev_tui.journal import read
+from opeddev_tui.manifest import RunManifest
 from opeddev_tui.settings import Settings
 from opeddev_tui.state import reduce
-from opeddev_tui.steps import StepPlan, StepRequest
+from opeddev_tui.steps import StepPlan
 from opeddev_tui.workspace import Workspace
 
 # sections that change no weights: those of today are used
@@ -54,28 +55,6 @@ class Outcome(Struct, frozen=True):
         return bool(self.equal) and not self.unequal
 
 
-class RecordedDecider:
-    """Decides as it was decided; after the last recorded decision the rule does."""
-
-    def __init__(self, run: str, decisions: Mapping[int, ev.Decided]) -> None:
-        self._run = run
-        self._decisions = decisions
-
-    def decide(self, pending: Callable[[], ev.DecisionAwaited]) -> ev.Decided:
-        """Return the recorded decision with today's verdict beside it."""
-        question = pending()
-        recorded = self._decisions.get(question.epoch)
-        if recorded is None:
-            return RuleDecider().decide(pending)
-        return ev.Decided(
-            epoch=question.epoch,
-            choice=recorded.choice,
-            by=recorded.by,
-            verdict=question.verdict,
-            note=recorded.note or f"as in run {self._run}",
-        )
-
-
 def plan_repeat(workspace: Workspace, loaded: LoadedSettings, run: str) -> Repetition:
     """Return how to repeat ``run``; raise ``TrainingProblem`` with every reason why that cannot be.
 
@@ -84,16 +63,15 @@ def plan_repeat(workspace: Workspace, loaded: LoadedSettings, run: str) -> Repet
     before = _recorded(workspace, run)
     told = _Told()
     settings = _settings(run, before, loaded, told)
-    threads = before.get("hardware", {}).get("torch_threads")
+    threads = before.hardware.get("torch_threads")
     if threads:
         torch.set_num_threads(threads)
         settings = _with(settings, "training", torch_num_threads=threads)
-    revision = before.get("model", {}).get("revision") or ""
-    if revision:
+    if before.model.revision:
         # the commit, not the branch: the branch may have moved
-        settings = _with(settings, "model", revision=revision)
-    parent = workspace.located(before.get("parent") or "")
-    now = _present(workspace, settings, before, parent, revision)
+        settings = _with(settings, "model", revision=before.model.revision)
+    parent = workspace.located(before.parent or "")
+    now = _present(workspace, settings, before, parent)
     state = reduce(read(workspace.run_folder(run)))
     _told_environment(before, now, told)
     if state.retries:
@@ -101,7 +79,7 @@ def plan_repeat(workspace: Workspace, loaded: LoadedSettings, run: str) -> Repet
     return Repetition(
         run=run,
         loaded=settings,
-        request=StepRequest(which=str(before["step"]), new=True, start_from=parent, repeats=run),
+        request=StepRequest(which=str(before.step), new=True, start_from=parent, repeats=run),
         decisions={item.epoch: item for item in state.decisions},
         differences=told,
     )
@@ -135,24 +113,21 @@ def _digests(events: Sequence[ev.AnyEvent]) -> dict[int, str]:
 _Told = list[str]
 
 
-def _recorded(workspace: Workspace, run: str) -> Mapping[str, Any]:
+def _recorded(workspace: Workspace, run: str) -> RunManifest:
     known = workspace.run_ids()
     if run not in known:
         near = difflib.get_close_matches(run, known, n=1, cutoff=0.3)
         cure = f"Did you mean {near[0]}?" if near else "See the runs: opeddev-tui status --json."
         raise TrainingProblem(f"there is no run {run}.", where=str(workspace.runs), cure=cure)
     path = workspace.run_manifest(run)
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        found["step"], found["settings"], found["data"]["batches"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise TrainingProblem("cannot be read, so the run cannot be repeated.", where=str(path)) from None
-    checked: Mapping[str, Any] = found
-    return checked
+    found = manifest.read(path)
+    if found is None or found.step < 0 or not found.settings or not found.data.batches:
+        raise TrainingProblem("cannot be read, so the run cannot be repeated.", where=str(path))
+    return found
 
 
-def _settings(run: str, before: Mapping[str, Any], loaded: LoadedSettings, told: _Told) -> LoadedSettings:
-    tables = {name: dict(table) for name, table in before["settings"].items() if name not in _TODAYS}
+def _settings(run: str, before: RunManifest, loaded: LoadedSettings, told: _Told) -> LoadedSettings:
+    tables = {name: dict(table) for name, table in before.settings.items() if name not in _TODAYS}
     hidden = [key for key, value in tables.get("training", {}).get("arguments", {}).items() if value == "***"]
     if hidden:
         raise TrainingProblem(f"training.arguments.{hidden[0]} looked like a secret, so it was not recorded.")
@@ -178,9 +153,7 @@ def _with(loaded: LoadedSettings, section: str, **values: Any) -> LoadedSettings
     return LoadedSettings(replace(loaded.settings, **{section: changed}), loaded.origins)
 
 
-def _present(
-    workspace: Workspace, loaded: LoadedSettings, before: Mapping[str, Any], parent: str, revision: str
-) -> dict[str, Any]:
+def _present(workspace: Workspace, loaded: LoadedSettings, before: RunManifest, parent: str) -> RunManifest:
     """Return the manifest that the run would have now; raise ``TrainingProblem`` if it would train something else."""
     source = parent or models.source_of(workspace.root, loaded.settings.model.name)
     if parent:
@@ -192,15 +165,14 @@ def _present(
                 cure="Restore it; a repetition of the step before it has another name.",
             )
     batches = find_batches(workspace.root, loaded.settings.paths)
-    step = before["step"]
+    step = before.step
     if step >= len(batches):
         raise TrainingProblem(f"step {step} has no data any more.", cure=f"Steps 0 to {len(batches) - 1} have data.")
     data = prepare.read_step(workspace, loaded.settings, StepPlan(step, batches[step], None, None))
-    model = {"source": source, "files": models.file_hashes(source), "revision": revision}
+    model = {"source": source, "files": file_hashes(source), "revision": before.model.revision}
     now = manifest.build(loaded, data=data.describe(workspace), model=model)
     # settings are the recorded ones by construction; what is new since then is told, not refused
-    recorded = {**before, "settings": now["settings"], "model": {"revision": "", **before.get("model", {})}}
-    changes = manifest.differences(recorded, now)
+    changes = manifest.differences(replace(before, settings=now.settings), now)
     if changes:
         raise TrainingProblem(
             f"the run cannot be repeated: {'; '.join(changes)}.", cure="Restore what it was, or train a new run."
@@ -208,10 +180,10 @@ def _present(
     return now
 
 
-def _told_environment(before: Mapping[str, Any], now: Mapping[str, Any], told: _Told) -> None:
+def _told_environment(before: RunManifest, now: RunManifest, told: _Told) -> None:
     names = {"versions": "", "git": "git ", "hardware": ""}
     for part, prefix in names.items():
-        old, new = before.get(part, {}), now[part]
+        old, new = getattr(before, part), getattr(now, part)
         for key in dict.fromkeys([*old, *new]):
             if old.get(key) != new.get(key):
                 told.append(f"{prefix}{key} was {_shown(old.get(key))} and is {_shown(new.get(key))}")

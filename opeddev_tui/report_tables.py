@@ -10,8 +10,11 @@ import msgspec
 from msgspec import Struct
 
 from opeddev_tui import series
+from opeddev_tui.format import interval, number, share, size
 from opeddev_tui.history import RunRecord
 from opeddev_tui.human import scores
+from opeddev_tui.intervals import wilson
+from opeddev_tui.manifest import RunManifest
 from opeddev_tui.settings import Settings
 from opeddev_tui.state import RunState
 from opeddev_tui.text import clean_line
@@ -25,26 +28,12 @@ class Table(Struct, frozen=True):
     words: int = 1
 
 
-def _number(value: float | None, digits: int = 4) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.0%}"
-
-
-def _interval(value: tuple[float, float] | None, digits: int = 3) -> str:
-    # adding 0.0 turns a negative zero into zero
-    return "" if value is None else " to ".join(f"{round(bound, digits) + 0.0:.{digits}f}" for bound in value)
-
-
 def steps(chosen: Sequence[RunRecord]) -> Table:
     """Return one row a step: sizes and hold-out losses."""
     rows = []
     for record in chosen:
-        state, started = record.state, record.state.started
+        state, started = record.state, record.state.begun
         best = state.best_epoch()
-        assert started is not None
         assert best is not None
         rows.append(
             (
@@ -53,11 +42,11 @@ def steps(chosen: Sequence[RunRecord]) -> Table:
                 state.status,
                 str(started.rows),
                 str(max(state.epochs)),
-                _number(state.epochs[0].val_loss if 0 in state.epochs else None),
-                _number(state.epochs[best].val_loss),
-                _interval(series.loss_interval(state.holdout[best])) if best in state.holdout else "",
+                number(state.epochs[0].val_loss if 0 in state.epochs else None, 4),
+                number(state.epochs[best].val_loss, 4),
+                interval(series.loss_interval(state.holdout[best]) if best in state.holdout else None),
                 str(best),
-                _number(state.epochs[max(state.epochs)].val_loss),
+                number(state.epochs[max(state.epochs)].val_loss, 4),
             )
         )
     head = ("step", "batch", "state", "rows", "epochs", "before", "best", "95% interval", "at epoch", "last")
@@ -74,10 +63,10 @@ def epochs(chosen: Sequence[RunRecord]) -> Table:
                 (
                     str(record.step),
                     str(epoch),
-                    _number(row.train_loss),
-                    _number(row.val_loss),
-                    _interval(series.loss_interval(evaluated)) if evaluated else "",
-                    _number(row.samples_per_second, 2),
+                    number(row.train_loss, 4),
+                    number(row.val_loss, 4),
+                    interval(series.loss_interval(evaluated) if evaluated else None),
+                    number(row.samples_per_second, 2),
                     "best" if epoch == record.state.best_epoch() else "",
                 )
             )
@@ -124,16 +113,16 @@ def grades(chosen: Sequence[RunRecord]) -> Table:
                 (
                     str(record.step),
                     str(epoch),
-                    _share(item.parsed),
-                    _share(item.exact),
-                    " to ".join(map(_share, series.share_interval(item.exact, len(item.reference)))),
-                    _share(item.majority_exact),
-                    _share(item.classifier_exact),
-                    _share(item.within_one),
-                    _share(item.middle_within_one),
-                    _number(item.mean_absolute_error, 2),
+                    share(item.parsed),
+                    share(item.exact),
+                    " to ".join(map(share, wilson(item.exact * len(item.reference), len(item.reference)))),
+                    share(item.majority_exact),
+                    share(item.classifier_exact),
+                    share(item.within_one),
+                    share(item.middle_within_one),
+                    number(item.mean_absolute_error, 2),
                     "" if item.kappa is None else f"{item.kappa + 0.0:.2f}",
-                    _interval(item.kappa_interval, 2),
+                    interval(item.kappa_interval, 2),
                 )
             )
     head = (
@@ -144,31 +133,30 @@ def grades(chosen: Sequence[RunRecord]) -> Table:
     return Table(head, rows, words=0)
 
 
-def data(manifest: Mapping[str, Any]) -> Table:
+def data(manifest: RunManifest) -> Table:
     """Return the batches and the hold-out with their fingerprints."""
-    data = manifest.get("data", {})
-    items = [*data.get("batches", []), *([data["holdout"]] if "holdout" in data else [])]
+    items = [*manifest.data.batches, *([manifest.data.holdout] if manifest.data.holdout is not None else [])]
     rows = [
         (
-            *(clean_line(str(item.get(key, ""))) for key in ("name", "path", "schema")),
-            str(item.get("rows", "")),
-            clean_line(str(item.get("fingerprint", "")))[:16],
+            *(clean_line(text) for text in (item.name, item.path, item.schema)),
+            str(item.rows),
+            clean_line(item.fingerprint)[:16],
         )
         for item in items
     ]
     return Table(("set", "path", "kind of rows", "rows", "fingerprint (SHA-256)"), rows, words=3)
 
 
-def settings(chosen: Sequence[RunRecord], manifests: Mapping[str, Mapping[str, Any]]) -> Table:
+def settings(chosen: Sequence[RunRecord], manifests: Mapping[str, RunManifest]) -> Table:
     """Return settings that differ from the defaults: one row where all steps agree, else one a step."""
     defaults = msgspec.to_builtins(Settings())
     by_key: dict[str, dict[int, tuple[Any, str]]] = {}
     for record in chosen:
         manifest = manifests[record.id]
-        for section, table in manifest.get("settings", {}).items():
+        for section, table in manifest.settings.items():
             for key, value in table.items():
                 name = f"{section}.{key}"
-                origin = manifest.get("origins", {}).get(name, "default")
+                origin = manifest.origins.get(name, "default")
                 by_key.setdefault(name, {})[record.step] = (value, origin)
     rows = []
     for name, values in by_key.items():
@@ -184,22 +172,21 @@ def settings(chosen: Sequence[RunRecord], manifests: Mapping[str, Mapping[str, A
     return Table(("setting", "value", "default", "steps", "from"), rows, words=5)
 
 
-def environment(record: RunRecord, manifest: Mapping[str, Any]) -> Table:
+def environment(record: RunRecord, manifest: RunManifest) -> Table:
     """Return what the run was made on and with."""
     model = record.state.model
-    rows = [("model", str(manifest.get("model", {}).get("name", "")))]
+    rows = [("model", manifest.model.name)]
     if model is not None:
         rows += [("device", model.device), ("precision", f"{model.precision} ({model.reason})")]
         rows += [("parameters", f"{model.parameters:,} ({model.trainable:,} trained)")]
-    rows += [(name, str(version)) for name, version in manifest.get("versions", {}).items()]
-    rows += [(f"git {name}", str(value)) for name, value in manifest.get("git", {}).items()]
-    hardware = manifest.get("hardware", {})
-    for name, value in hardware.items():
+    rows += list(manifest.versions.items())
+    rows += [(f"git {name}", str(value)) for name, value in manifest.git.items()]
+    for name, value in manifest.hardware.items():
         shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
         if name == "ram" and isinstance(value, int):
-            shown = f"{value / 2**30:.1f} GiB"
+            shown = size(value)
         rows.append((name.replace("_", " "), shown or "none"))
-    rows.append(("seed", str(manifest.get("seed", ""))))
+    rows.append(("seed", "" if manifest.seed is None else str(manifest.seed)))
     return Table(("what", "value"), [(name, clean_line(value)) for name, value in rows], words=2)
 
 

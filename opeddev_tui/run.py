@@ -2,7 +2,6 @@
 
 import enum
 from pathlib import Path
-from typing import Any
 
 import torch
 from msgspec import Struct
@@ -11,11 +10,15 @@ from msgspec.structs import replace
 from opeddev_tui import catalog, checkpoints, models, training
 from opeddev_tui import events as ev
 from opeddev_tui import settings as st
+from opeddev_tui.batches import StepData
 from opeddev_tui.bus import Bus
+from opeddev_tui.causal_lm import CausalLM
 from opeddev_tui.control import Control
-from opeddev_tui.deciders import ControlDecider, Decider, RuleDecider, StopRequested
+from opeddev_tui.deciders import Decider, StopRequested
 from opeddev_tui.errors import ModelProblem
-from opeddev_tui.prepare import StepInput, StepTokens
+from opeddev_tui.fingerprint import parameter_counts
+from opeddev_tui.precision import device_name, resolve_precision
+from opeddev_tui.prepare import StepTokens
 from opeddev_tui.scoring import Loaded, Scorer
 from opeddev_tui.session import RunFiles, Session
 from opeddev_tui.workspace import Workspace
@@ -33,10 +36,10 @@ class RunParts(Struct):
 
     id: str
     source: str
-    data: StepInput
+    data: StepData
     tokens: StepTokens
     memory: ev.MemoryEstimated
-    model: Any
+    model: CausalLM | None
 
 
 class Run:
@@ -48,7 +51,7 @@ class Run:
         settings: st.Settings,
         bus: Bus,
         control: Control,
-        decider: Decider | None,
+        decider: Decider,
         parts: RunParts,
     ) -> None:
         self._settings = settings
@@ -56,7 +59,7 @@ class Run:
         self._control = control
         self._decider = decider
         self._parts = parts
-        self._precision = models.resolve_precision(settings.model.precision)
+        self._precision = resolve_precision(settings.model.precision)
         self._files = RunFiles(
             checkpoints=workspace.checkpoints(parts.id),
             metrics_csv=_metrics_csv(workspace, self._started),
@@ -67,8 +70,7 @@ class Run:
 
     @property
     def _started(self) -> ev.RunStarted:
-        assert self._bus.state.started is not None
-        return self._bus.state.started
+        return self._bus.state.begun
 
     def _first_plan(self) -> training.Plan:
         training_settings, lora = self._settings.training, self._settings.lora
@@ -126,16 +128,16 @@ class Run:
         """Return the newest checkpoint of this run that can be trusted; say what cannot, and put it aside."""
         found = checkpoints.newest_verified(self._files.checkpoints, for_resume=True)
         for folder, problem in found.rejected:
-            self._bus.emit(ev.CheckpointRejected(path=str(folder), problem=problem))
+            self._bus.emit(ev.CheckpointRejected(path=ev.checkpoint_name(folder), problem=problem))
             checkpoints.set_aside(folder)
         if found.folder is None:
             if self._bus.state.progress is not None or self._bus.state.epochs:
                 self._bus.emit(ev.Resumed(checkpoint="", global_step=0, epoch=0.0))
             return None
-        manifest = checkpoints.read_manifest(found.folder)
-        assert manifest is not None
-        self._bus.emit(ev.Resumed(checkpoint=str(found.folder), global_step=manifest.global_step, epoch=manifest.epoch))
-        if str(found.folder) not in self._bus.state.checkpoints:
+        manifest = checkpoints.manifest_of(found.folder)
+        name = ev.checkpoint_name(found.folder)
+        self._bus.emit(ev.Resumed(checkpoint=name, global_step=manifest.global_step, epoch=manifest.epoch))
+        if name not in self._bus.state.checkpoints:
             # killed between the disk and the journal
             self._bus.emit(checkpoints.saved_event(found.folder, manifest))
         return found.folder
@@ -156,32 +158,27 @@ class Run:
 
     def _session(self, loaded: Loaded) -> Session:
         scorer = Scorer(self._settings, self._bus, loaded, self._parts.tokens.holdout, self._parts.data.train_texts)
-        session = Session(
-            settings=self._settings, bus=self._bus, control=self._control, files=self._files, scorer=scorer
+        return Session(
+            settings=self._settings,
+            bus=self._bus,
+            control=self._control,
+            files=self._files,
+            scorer=scorer,
+            decider=self._decider,
         )
-        session.decider = self._decider or self._default_decider()
-        if isinstance(session.decider, ControlDecider):
-            session.decider.on_command = session.on_command
-        return session
-
-    def _default_decider(self) -> Decider:
-        if self._settings.early_stop.policy == "rule":
-            return RuleDecider()
-        return ControlDecider(self._control)
 
     def _goes_on(self, session: Session, resume: Path) -> bool:
         """Finish what the interruption left of the checkpoint's epoch; True if there is more to train."""
-        manifest = checkpoints.read_manifest(resume)
-        assert manifest is not None
+        manifest = checkpoints.manifest_of(resume)
         if manifest.global_step % self._steps_per_epoch:
             return True
         return session.close_epoch(round(manifest.epoch), manifest.global_step, None)
 
     def _tell_start(self, loaded: Loaded) -> None:
-        parameters, trainable = models.parameter_counts(loaded.model)
+        parameters, trainable = parameter_counts(loaded.model)
         self._bus.emit(
             ev.ModelLoaded(
-                device=models.device_name(),
+                device=device_name(),
                 precision=self._precision.name,
                 reason=self._precision.reason,
                 parameters=parameters,
@@ -232,9 +229,10 @@ class Run:
         )
 
     def _interrupted(self, reason: str) -> Ending:
-        found = checkpoints.newest_verified(self._files.checkpoints, for_resume=True)
-        step = checkpoints.step_of(found.folder) if found.folder else 0
-        self._bus.emit(ev.Interrupted(reason=reason, checkpoint=str(found.folder or ""), global_step=step or 0))
+        folder = checkpoints.newest_verified(self._files.checkpoints, for_resume=True).folder
+        step = checkpoints.step_of(folder) if folder else 0
+        name = ev.checkpoint_name(folder) if folder else ""
+        self._bus.emit(ev.Interrupted(reason=reason, checkpoint=name, global_step=step or 0))
         return Ending.INTERRUPTED
 
     def _halve(self, message: str) -> None:
@@ -249,11 +247,12 @@ class Run:
         self._plan = replace(self._plan, batch_size=smaller[-1], accumulation=effective // smaller[-1])
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+        folder = checkpoints.newest_verified(self._files.checkpoints, for_resume=True).folder
         self._bus.emit(
             ev.MemoryRetried(
                 batch_size=self._plan.batch_size,
                 accumulation=self._plan.accumulation,
-                checkpoint=str(checkpoints.newest_verified(self._files.checkpoints, for_resume=True).folder or ""),
+                checkpoint=ev.checkpoint_name(folder) if folder else "",
                 message=message,
             )
         )

@@ -11,11 +11,15 @@ from typing import Any
 import torch
 from msgspec import Struct
 
-from opeddev_tui import evaluation, generation, memory, models
+from opeddev_tui import evaluation, generation, memory
 from opeddev_tui import events as ev
 from opeddev_tui import settings as st
+from opeddev_tui.agreement import agreement, classifier_exact
 from opeddev_tui.bus import Bus
+from opeddev_tui.causal_lm import CausalLM, Tokenizer
 from opeddev_tui.chat import ChatEncoder, LeftPadCollator, TokenRow
+from opeddev_tui.fingerprint import fingerprint
+from opeddev_tui.precision import Precision, autocast
 from opeddev_tui.rows import Example, parse_grade
 
 # how often a long scoring says how far it is: silence would be taken for a stall
@@ -37,15 +41,15 @@ class Holdout(Struct, frozen=True):
 class Loaded(Struct, frozen=True):
     """A model in memory with all that belongs to it."""
 
-    model: Any
-    tokenizer: Any
+    model: CausalLM
+    tokenizer: Tokenizer
     encoder: ChatEncoder
-    precision: models.Precision
+    precision: Precision
 
     @property
     def device(self) -> torch.device:
         """Where the model's weights are."""
-        return next(self.model.parameters()).device  # type: ignore[no-any-return]
+        return next(self.model.parameters()).device
 
 
 class Scorer:
@@ -89,7 +93,7 @@ class Scorer:
         """Run ``work(batch size)`` in the training's precision, with half the batch after each lack of memory."""
         while True:
             try:
-                with models.autocast(self._loaded.precision, self._loaded.device):
+                with autocast(self._loaded.precision, self._loaded.device):
                     return work(self._eval_batch)
             except torch.OutOfMemoryError:
                 if self._eval_batch == 1:
@@ -145,7 +149,7 @@ class Scorer:
             )
         ]
         reference = [example.grade for example in self._holdout.examples if example.grade is not None]
-        result = evaluation.agreement(
+        result = agreement(
             predicted,
             reference,
             range(grading.minimum, grading.maximum + 1),
@@ -175,9 +179,7 @@ class Scorer:
             return known.classifier_exact
         texts, grades = self._train_texts()
         reference = [example.grade for example in self._holdout.examples if example.grade is not None]
-        return evaluation.classifier_exact(
-            texts, grades, [example.submission for example in self._holdout.examples], reference
-        )
+        return classifier_exact(texts, grades, [example.submission for example in self._holdout.examples], reference)
 
     def sample(self, epoch: float, global_step: int, *, on_demand: bool = False) -> None:
         """Generate the probe prompts and record them with the weights' fingerprint."""
@@ -208,7 +210,7 @@ class Scorer:
             ev.SamplesGenerated(
                 epoch=epoch,
                 global_step=global_step,
-                fingerprint=models.fingerprint(self._loaded.model),
+                fingerprint=fingerprint(self._loaded.model),
                 samples=samples,
                 seconds=time.perf_counter() - began,
                 on_demand=on_demand,

@@ -6,7 +6,6 @@ numpy is imported when numbers are asked for, so that a screen can know this mod
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,18 +13,13 @@ from msgspec import Struct
 
 from opeddev_tui.events import GradesMeasured, HoldoutEvaluated
 from opeddev_tui.history import RunRecord
+from opeddev_tui.intervals import CONFIDENCE, percentile_interval, resampled_sums
 from opeddev_tui.state import RunState
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from opeddev_tui.intervals import Numbers
 
-    Numbers = NDArray[np.float64]
-
-CONFIDENCE = 0.95
 _SAMPLES = 2000
-# 0.975 quantile of the normal distribution, for CONFIDENCE
-_Z = 1.959964
 
 
 class StepPoint(Struct, frozen=True):
@@ -96,11 +90,8 @@ def resampled_losses(sums: Numbers, tokens: Numbers, samples: int, seed: int) ->
     """
     import numpy as np
 
-    generator = np.random.default_rng(seed)
-    examples = sums.shape[-1]
-    # how often each example was drawn
-    counts = generator.multinomial(examples, np.full(examples, 1 / examples), size=samples).astype(np.float64)
-    result: Numbers = (counts @ sums.T) / (counts @ tokens.T)
+    drawn = resampled_sums(np.concatenate([sums, tokens]), samples, seed)
+    result: Numbers = (drawn[: len(sums)] / drawn[len(sums) :]).T
     return result
 
 
@@ -108,19 +99,7 @@ def loss_interval(
     evaluated: HoldoutEvaluated, *, confidence: float = CONFIDENCE, samples: int = _SAMPLES, seed: int = 0
 ) -> tuple[float, float]:
     """Return the interval of the mean loss: what other hold-outs of this kind and size would show."""
-    import numpy as np
-
     if len(evaluated.sums) < 2:
         return evaluated.loss, evaluated.loss
-    drawn = resampled_losses(np.array([evaluated.sums]), np.array([evaluated.tokens], dtype=float), samples, seed)
-    low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
-
-
-def share_interval(share: float, count: int) -> tuple[float, float]:
-    """Return the 95% interval of a share of ``count`` (Wilson 1927), which holds at 0 and 1 and for small counts."""
-    if count < 1:
-        return 0.0, 1.0
-    center = (share + _Z**2 / (2 * count)) / (1 + _Z**2 / count)
-    half = _Z * math.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2)) / (1 + _Z**2 / count)
-    return max(0.0, center - half), min(1.0, center + half)
+    sums, tokens = resampled_sums([evaluated.sums, evaluated.tokens], samples, seed)
+    return percentile_interval(sums / tokens, confidence)

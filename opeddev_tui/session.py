@@ -45,6 +45,7 @@ class Session:
         control: ctl.Control,
         files: RunFiles,
         scorer: Scorer,
+        decider: Decider,
     ) -> None:
         self._settings = settings
         self._bus = bus
@@ -53,7 +54,7 @@ class Session:
         self._scorer = scorer
         self._stop: ctl.Stop | None = None
         self._hardware_at = 0.0
-        self.decider: Decider | None = None
+        self._decider = decider
 
     @property
     def stop_reason(self) -> str | None:
@@ -105,10 +106,10 @@ class Session:
             case ctl.SampleNow():
                 at_epoch = at_step / max(1, self._steps_per_epoch()) if epoch is None else epoch
                 self._scorer.sample(at_epoch, at_step, on_demand=True)
-            case ctl.Rate() | ctl.UndoRating():
-                self._bus.emit(ctl.fact_of(command))
-            case ctl.Annotate(epoch=noted, note=note):
-                self._annotate(ev.Annotated(epoch=noted, note=note))
+            case ctl.Record(fact=ev.Annotated() as note):
+                self._annotate(note)
+            case ctl.Record(fact=rating):
+                self._bus.emit(rating)
             case _:
                 pass  # a decision for a question that is no longer open, or a resume without a pause
 
@@ -177,13 +178,12 @@ class Session:
         return known.choice == "continue"
 
     def _ask(self, epoch: int) -> ev.Decided:
-        assert self.decider is not None
         question = self._pending(epoch)
         self.heed_stop()
         if question.verdict.limit_reached:
             return ev.Decided(epoch=epoch, choice="stop", by="limit", verdict=question.verdict)
         self._phase("waiting", "for a decision")
-        return self.decider.decide(lambda: self._pending(epoch))
+        return self._decider.decide(lambda: self._pending(epoch), self.on_command)
 
     def _pending(self, epoch: int) -> ev.DecisionAwaited:
         """Return the open question; it is recorded anew when ratings have changed its verdict."""
@@ -220,8 +220,7 @@ class Session:
     # --- checkpoints ----------------------------------------------------------------------------------------
 
     def _manifest(self, global_step: int, epoch: float) -> checkpoints.Manifest:
-        started = self._bus.state.started
-        assert started is not None
+        started = self._bus.state.begun
         evaluated = self._bus.state.holdout.get(round(epoch)) if float(epoch).is_integer() else None
         return checkpoints.Manifest(
             run=started.run,
@@ -239,7 +238,7 @@ class Session:
     def _rotate(self) -> None:
         state = self._bus.state
         best = state.best_epoch()
-        kept = [Path(state.epochs[best].checkpoint)] if best is not None else []
+        kept = [self._files.checkpoints / Path(state.epochs[best].checkpoint).name] if best is not None else []
         # the epoch just saved has no row yet but may be the best
         removed = checkpoints.rotate(
             self._files.checkpoints,
@@ -247,11 +246,11 @@ class Session:
             protected=[*kept, *self._files.pinned()],
         )
         for folder in removed:
-            self._bus.emit(ev.CheckpointRemoved(path=str(folder), reason="older than the newest kept"))
+            self._bus.emit(ev.CheckpointRemoved(path=ev.checkpoint_name(folder), reason="older than the newest kept"))
 
     def _checkpoint_at(self, global_step: int) -> str:
-        folder = checkpoints.folder_for(self._files.checkpoints, global_step)
-        return str(folder) if str(folder) in self._bus.state.checkpoints else ""
+        name = ev.checkpoint_name(checkpoints.folder_for(self._files.checkpoints, global_step))
+        return name if name in self._bus.state.checkpoints else ""
 
     # --- small things ---------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ The state belongs to whoever applies the events (each thread its own); curves ar
 
 from __future__ import annotations  # array[float] is only subscriptable from Python 3.12
 
+import math
 from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -48,7 +49,7 @@ class Curves:
         for at, loss in zip(reversed(self.epoch), reversed(self.loss), strict=True):
             if at <= epoch - 1 + 1e-9:
                 break
-            if at <= epoch + 1e-9 and loss == loss:
+            if at <= epoch + 1e-9 and not math.isnan(loss):
                 total, count = total + loss, count + 1
         return total / count if count else None
 
@@ -73,6 +74,7 @@ class RunState:
     samples: list[ev.SamplesGenerated] = field(default_factory=list)
     streaming: ev.SamplesStreaming | None = None
     epochs: dict[int, ev.EpochFinished] = field(default_factory=dict)
+    # by name (run/checkpoint-75), also where version 0.1 recorded a path
     checkpoints: dict[str, ev.CheckpointSaved] = field(default_factory=dict)
     rejected: list[ev.CheckpointRejected] = field(default_factory=list)
     rows_trained: dict[int, list[int]] = field(default_factory=dict)
@@ -103,6 +105,13 @@ class RunState:
     def over(self) -> bool:
         """True when nothing more will happen unless somebody starts it."""
         return self.status in ("interrupted", "failed", "finished", "empty")
+
+    @property
+    def begun(self) -> ev.RunStarted:
+        """How the run began; raises ``ValueError`` for a state without a beginning, which recorded runs never are."""
+        if self.started is None:
+            raise ValueError("the run has not begun")
+        return self.started
 
     @property
     def repeats(self) -> str:
@@ -196,13 +205,17 @@ def _decided(state: RunState, event: ev.Decided) -> None:
         state.status = "training"
 
 
+def _saved(state: RunState, event: ev.CheckpointSaved) -> None:
+    state.checkpoints[ev.checkpoint_name(event.path)] = event
+
+
 def _removed(state: RunState, event: ev.CheckpointRemoved) -> None:
-    state.checkpoints.pop(event.path, None)
+    state.checkpoints.pop(ev.checkpoint_name(event.path), None)
 
 
 def _rejected(state: RunState, event: ev.CheckpointRejected) -> None:
     state.rejected.append(event)
-    state.checkpoints.pop(event.path, None)
+    state.checkpoints.pop(ev.checkpoint_name(event.path), None)
 
 
 def _rated(state: RunState, event: ev.Rated) -> None:
@@ -262,7 +275,7 @@ _HANDLERS: dict[type, Callable[[RunState, Any], None]] = {
     ev.HoldoutEvaluated: _keep("holdout", "epoch"),
     ev.GradesMeasured: _keep("grades", "epoch"),
     ev.SamplesGenerated: _samples,
-    ev.CheckpointSaved: _keep("checkpoints", "path"),
+    ev.CheckpointSaved: _saved,
     ev.CheckpointRejected: _rejected,
     ev.CheckpointRemoved: _removed,
     ev.RowsTrained: _rows,

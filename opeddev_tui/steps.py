@@ -6,19 +6,10 @@ from msgspec import Struct
 
 from opeddev_tui import checkpoints
 from opeddev_tui.batches import Batch
+from opeddev_tui.control import StepRequest
 from opeddev_tui.errors import StorageProblem, TrainingProblem
 from opeddev_tui.history import RunRecord, finished_steps
 from opeddev_tui.workspace import Workspace
-
-
-class StepRequest(Struct, frozen=True):
-    """What is asked for: ``which`` is next, all, or a number; ``start_from`` is latest, best or a checkpoint folder."""
-
-    which: str = "next"
-    new: bool = False
-    start_from: str = ""
-    # the run whose repetition this is
-    repeats: str = ""
 
 
 class StepPlan(Struct, frozen=True):
@@ -46,7 +37,7 @@ def plan_step(
     batch = batches[step]
     unfinished = _unfinished(records, step)
     if unfinished is not None and not request.new and not request.start_from:
-        return StepPlan(step, batch, _recorded_parent(unfinished), unfinished)
+        return StepPlan(step, batch, _recorded_parent(workspace, unfinished), unfinished)
     parent, warnings = _parent(workspace, request.start_from or start_from, step, done)
     return StepPlan(step, batch, parent, None, tuple(warnings), request.repeats)
 
@@ -75,9 +66,9 @@ def _unfinished(records: list[RunRecord], step: int) -> RunRecord | None:
     return None if failure is not None and not failure.resumable else newest
 
 
-def _recorded_parent(record: RunRecord) -> Path | None:
+def _recorded_parent(workspace: Workspace, record: RunRecord) -> Path | None:
     started = record.state.started
-    return Path(started.parent) if started and started.parent else None
+    return Path(workspace.located(started.parent)) if started and started.parent else None
 
 
 def _parent(
@@ -93,7 +84,7 @@ def _parent(
             f"step {step} starts from step {step - 1}, which is not trained.", cure="Train it first: train --step next."
         )
     finished = before.state.finished
-    wanted = Path(finished.best_checkpoint if start_from == "best" else finished.last_checkpoint)
+    wanted = Path(workspace.located(finished.best_checkpoint if start_from == "best" else finished.last_checkpoint))
     problems = checkpoints.problems_of(wanted)
     if not problems:
         return wanted, []
@@ -108,7 +99,7 @@ def _parent(
 
 
 def _chosen(workspace: Workspace, text: str) -> Path:
-    folder = workspace.path(text).resolve()
+    folder = workspace.path(workspace.located(text)).resolve()
     problems = checkpoints.problems_of(folder)
     if problems:
         raise StorageProblem(

@@ -37,7 +37,7 @@ def storage_problem(error: OSError, path: Path | str) -> StorageProblem:
 def unwritable(path: Path, error: Exception) -> StorageProblem:
     """Return the clear sentence for a library's own error about a file below ``path`` that it could not write."""
     stated = re.search(r"os error (\d+)", str(error))
-    full = shutil.disk_usage(path).free < _FULL
+    full = free_space(path) < _FULL
     number = int(stated[1]) if stated else errno.ENOSPC if full else errno.EIO
     return storage_problem(OSError(number, os.strerror(number)), path)
 
@@ -49,6 +49,21 @@ def told_clearly(path: Path | str) -> Iterator[None]:
         yield
     except OSError as error:
         raise storage_problem(error, path) from error
+
+
+def nearest_existing(path: Path) -> Path:
+    """Return ``path``, or the nearest folder above it that exists."""
+    return next(folder for folder in (path, *path.parents) if folder.exists())
+
+
+def free_space(path: Path) -> int:
+    """Return the free bytes of the disk that holds ``path``, or would hold it."""
+    return shutil.disk_usage(nearest_existing(path)).free
+
+
+def folder_size(folder: Path) -> int:
+    """Return the bytes of all files below ``folder``."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def sync_folder(folder: Path) -> None:

@@ -20,10 +20,11 @@ from torch.utils.data import Sampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from opeddev_tui import settings as st
+from opeddev_tui.causal_lm import CausalLM, Tokenizer
 from opeddev_tui.chat import LeftPadCollator, TokenRow
 from opeddev_tui.errors import SettingsProblem, TrainingProblem
 from opeddev_tui.events import Progress, finite
-from opeddev_tui.models import Precision, resolve_precision
+from opeddev_tui.precision import Precision, resolve_precision
 from opeddev_tui.sampler import LikeLengthSampler
 from opeddev_tui.storage import told_clearly, unwritable
 
@@ -268,8 +269,8 @@ def check_arguments(settings: st.Settings) -> None:
 
 
 def train(
-    model: Any,
-    tokenizer: Any,
+    model: CausalLM,
+    tokenizer: Tokenizer,
     rows: Sequence[TokenRow],
     plan: Plan,
     settings: st.Settings,

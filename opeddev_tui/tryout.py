@@ -6,12 +6,14 @@ from typing import Any
 
 import torch
 
-from opeddev_tui import logs, models
+from opeddev_tui import models
 from opeddev_tui import settings as st
 from opeddev_tui.batches import load_holdout
 from opeddev_tui.chat import ChatEncoder, LeftPadCollator
 from opeddev_tui.errors import Problems
 from opeddev_tui.evaluation import example_losses
+from opeddev_tui.fingerprint import fingerprint
+from opeddev_tui.precision import autocast, resolve_precision
 from opeddev_tui.rows import Message
 from opeddev_tui.workspace import Workspace
 
@@ -20,22 +22,22 @@ class Tryout:
     """A model in memory. ``source`` is a checkpoint folder, a model folder or a hub name."""
 
     def __init__(self, source: str, settings: st.Settings) -> None:
-        logs.quiet_libraries()
+        models.quiet_libraries()
         self._settings = settings
         self._tokenizer = models.load_tokenizer(source, settings.model)
         self._model = models.load_model(source, settings.model).eval()
-        self._precision = models.resolve_precision(settings.model.precision)
+        self._precision = resolve_precision(settings.model.precision)
         self._encoder = ChatEncoder(
             self._tokenizer,
             max_length=settings.data.max_length,
             min_prompt_tokens=settings.data.min_prompt_tokens,
             thinking=settings.generation.enable_thinking,
         )
-        self.fingerprint = models.fingerprint(self._model)
+        self.fingerprint = fingerprint(self._model)
 
     @property
     def _device(self) -> torch.device:
-        return next(self._model.parameters()).device  # type: ignore[no-any-return]
+        return next(self._model.parameters()).device
 
     def stream(self, prompt: str, history: Sequence[Message] = ()) -> Iterator[str]:
         """Yield pieces of the answer to ``prompt`` as they are generated; the system prompt is the settings' own."""
@@ -56,7 +58,7 @@ class Tryout:
     def _generate(self, ids: list[int], streamer: Any, problems: list[BaseException]) -> None:
         inputs = torch.tensor([ids], device=self._device)
         try:
-            with torch.no_grad(), models.autocast(self._precision, self._device):
+            with torch.no_grad(), autocast(self._precision, self._device):
                 self._model.generate(
                     input_ids=inputs,
                     attention_mask=torch.ones_like(inputs),
@@ -77,7 +79,7 @@ class Tryout:
         if holdout.problems:
             raise Problems(holdout.problems)
         rows = self._encoder.encode_all(holdout.examples).rows
-        with models.autocast(self._precision, self._device):
+        with autocast(self._precision, self._device):
             sums, tokens = example_losses(
                 self._model,
                 rows,

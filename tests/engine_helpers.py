@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import tomli_w
 
@@ -21,7 +21,7 @@ from opeddev_tui import events as ev
 from opeddev_tui.control import Control
 from opeddev_tui.deciders import Decider
 from opeddev_tui.history import list_runs
-from opeddev_tui.journal import JOURNAL_NAME, JournalReader, read
+from opeddev_tui.journal import JournalReader, read
 from opeddev_tui.state import RunState, reduce
 from opeddev_tui.workspace import Workspace
 
@@ -152,14 +152,12 @@ def holdout_file(root: Path) -> Path:
 
 
 def copy_workspace(source: Path, target: Path) -> Path:
-    """Copy a trained workspace; its checkpoints move to where the copy looks for them, its journals name them there."""
+    """Copy a trained workspace; its checkpoints move to where the copy looks for them."""
     shutil.copytree(source, target, symlinks=True)
     old, new = workspace_of(source).store, workspace_of(target).store
     os.rename(target / old.relative_to(source), new)
     (target / "models/qwen3_webdev").unlink()
     workspace_of(target).adopt()
-    for journal in target.glob(f"logs/runs/*/{JOURNAL_NAME}"):
-        journal.write_text(journal.read_text().replace(str(old), str(new)))
     return target
 
 
@@ -201,8 +199,8 @@ def train(
     overrides: Sequence[str] = (),
 ) -> list[str]:
     """Train in this process with the real engine; return the ids of the runs."""
+    from opeddev_tui.control import StepRequest
     from opeddev_tui.engine import run_steps
-    from opeddev_tui.steps import StepRequest
 
     return run_steps(
         root,
@@ -234,11 +232,16 @@ def checkpoint_folder(root: Path) -> Path:
     return workspace_of(root).checkpoints(last_run(root).name)
 
 
+def place_of(root: Path, recorded: str) -> Path:
+    """Return the folder of the checkpoint that a journal of the workspace at ``root`` names."""
+    return Path(workspace_of(root).located(recorded))
+
+
 def final_weights(root: Path) -> str:
     """Return the SHA-256 of the newest run's final weights; the run must be finished and its checkpoint whole."""
     finished = states(root)[-1].finished
     assert finished is not None
-    folder = Path(finished.last_checkpoint)
+    folder = place_of(root, finished.last_checkpoint)
     assert checkpoints.problems_of(folder, for_resume=True) == []
     name = next(name for name in ("model.safetensors", "adapter_model.safetensors") if (folder / name).exists())
     return sha256(folder / name)
@@ -380,8 +383,3 @@ def saving(root: Path) -> list[Path]:
 def state_of(run: Path) -> RunState:
     """Return the state of the run in the folder ``run``."""
     return reduce(read(run))
-
-
-def any_of(items: Sequence[Any], **wanted: Any) -> bool:
-    """True if one of ``items`` has all the ``wanted`` attributes."""
-    return any(all(getattr(item, name) == value for name, value in wanted.items()) for item in items)

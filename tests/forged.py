@@ -19,7 +19,8 @@ from typing import Self
 from pty_tools import PYTHON, Terminal, until
 from tmux_tools import Tmux, window
 
-from opeddev_tui.control import Annotate, send
+from opeddev_tui import events as ev
+from opeddev_tui.control import Record, send
 
 ESC, ST, BEL = "\x1b", "\x1b\\", "\x07"
 CLIPBOARD = "Zm9yZ2Vk"  # "forged"
@@ -134,14 +135,15 @@ SCRIPTED = (
 from hostile import asked, hostile_events
 from opeddev_tui import control as ctl
 from opeddev_tui.deciders import ControlDecider, StopRequested
-from opeddev_tui.workspace import Workspace, reserved
+from opeddev_tui.lock import reserved
+from opeddev_tui.workspace import Workspace
 commands = open(folder / "commands", "a", buffering=1)
 
 class Next(Exception):
     pass
 
 def other(command):
-    if isinstance(command, ctl.Annotate) and command.note == "next":
+    if isinstance(command, ctl.Record) and getattr(command.fact, "note", "") == "next":
         raise Next
     commands.write(f"{command!r}\n")
 
@@ -161,7 +163,7 @@ def train(root, loaded, start, sink, control):
             (folder / f"shown{number}").touch()
             try:
                 while True:
-                    commands.write(f"{ControlDecider(control, other).decide(lambda: question)!r}\n")
+                    commands.write(f"{ControlDecider(control).decide(lambda: question, other)!r}\n")
             except Next:
                 continue
             except StopRequested as stop:
@@ -264,7 +266,7 @@ class ForgedApp(PaneApp):
         """Have every payload on Monitor, Generations and Log, the question open all the time; tell its number then."""
         for number in range(self._payloads):
             if number:
-                send(self.folder, Annotate(epoch=1, note="next"))
+                send(self.folder, Record(ev.Annotated(epoch=1, note="next")))
             self._shown(number)
             told(number)
 

@@ -12,9 +12,10 @@ from opeddev_tui import events as ev
 from opeddev_tui import plots
 from opeddev_tui.afterwards import attended
 from opeddev_tui.errors import BusyProblem
+from opeddev_tui.lock import RunLock
 from opeddev_tui.plots import alone, plots_after_step
 from opeddev_tui.settings import Settings
-from opeddev_tui.workspace import RunLock, Workspace
+from opeddev_tui.workspace import Workspace
 
 FINISHED = ev.RunFinished(epochs=1, last_checkpoint="c", best_checkpoint="c", best_epoch=1, val_loss=1.0)
 

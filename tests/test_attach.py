@@ -16,8 +16,8 @@ import pytest
 from pty_tools import PYTHON, Terminal, end, until
 
 from opeddev_tui import events as ev
+from opeddev_tui.lock import RunLock
 from opeddev_tui.ui.presence import reach
-from opeddev_tui.workspace import RunLock
 
 PROGRAM = [PYTHON, "-m", "opeddev_tui"]
 # an epoch of some seconds, and every epoch is asked about
@@ -207,7 +207,8 @@ from engine import ScriptedEngine
 from opeddev_tui import config
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.run import run_app
-from opeddev_tui.workspace import Workspace, reserved
+from opeddev_tui.lock import reserved
+from opeddev_tui.workspace import Workspace
 root = Path(sys.argv[1])
 loaded = config.load(root)
 

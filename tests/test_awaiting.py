@@ -8,7 +8,7 @@ import pytest
 
 from opeddev_tui import events as ev
 from opeddev_tui import human
-from opeddev_tui.control import Annotate, Control, Decide, Rate, UndoRating, send
+from opeddev_tui.control import Control, Decide, Record, send
 from opeddev_tui.journal import read
 
 Make = Callable[..., Path]
@@ -30,7 +30,7 @@ def steps_of(events: list[ev.AnyEvent]) -> list[int]:
 def still_waiting(root: Path, process: eh.Command, follower: eh.Follower) -> None:
     """Have two notes recorded one after the other: by an open question, or at the ends of two optimizer steps."""
     for note in ("first", "second"):
-        send(eh.last_run(root), Annotate(epoch=1, note=note))
+        send(eh.last_run(root), Record(ev.Annotated(epoch=1, note=note)))
         follower.wait(lambda event, note=note: isinstance(event, ev.Annotated) and event.note == note, process)  # type: ignore[misc]
 
 
@@ -101,9 +101,11 @@ class Rater:
                 self._control.request(self._rate(event.epoch, prompt))
             self._control.request(Decide(epoch=event.epoch, choice="stop" if event.epoch == 3 else "continue"))
 
-    def _rate(self, epoch: int, prompt: int) -> Rate:
+    def _rate(self, epoch: int, prompt: int) -> Record:
         left, right = human.sides(epoch, prompt)
-        return Rate(epoch=epoch, prompt=prompt, left=left, right=right, preferred=self._preferred, round_seed=epoch)
+        return Record(
+            ev.Rated(epoch=epoch, prompt=prompt, left=left, right=right, preferred=self._preferred, round_seed=epoch)
+        )
 
 
 def train_with(root: Path, preferred: ev.Preference, **extra: bool) -> tuple[Rater, list[ev.Decided]]:
@@ -162,9 +164,11 @@ def test_after_the_planned_epochs_a_better_rating_alone_goes_on(asking: Callable
         left, right = "now", "before"
         if len(verdicts) == 1:
             for prompt in range(3):
-                control.request(Rate(epoch=3, prompt=prompt, left=left, right=right, preferred="now", round_seed=1))
+                control.request(
+                    Record(ev.Rated(epoch=3, prompt=prompt, left=left, right=right, preferred="now", round_seed=1))
+                )
         elif len(verdicts) == 2:
-            control.request(UndoRating(epoch=3, prompt=2))
+            control.request(Record(ev.RatingUndone(epoch=3, prompt=2)))
         else:
             control.request(Decide(epoch=3, choice="stop"))
 

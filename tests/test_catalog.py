@@ -6,7 +6,7 @@ from pathlib import Path
 import engine_helpers as helpers
 import pytest
 
-from opeddev_tui import checkpoints
+from opeddev_tui import checkpoints, format
 from opeddev_tui.catalog import list_entries
 from opeddev_tui.cli import main
 
@@ -112,7 +112,7 @@ def test_damaged_checkpoints_put_aside_are_pruned_and_nothing_that_only_looks_li
     file.write_text("x")
     assert call(root, "prune") == 0
     shown = capsys.readouterr().out
-    assert f"would go: {entry.run}/{aside.name} ({size / 1e6:.1f} MB, damaged and put aside)" in shown
+    assert f"would go: {entry.run}/{aside.name} ({format.size(size)}, damaged and put aside)" in shown
     assert shown.count("damaged") == 2
     assert aside.is_dir()
     assert call(root, "prune", "step0:1", "--yes") == 0  # named checkpoints only

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from engine_helpers import Seen, copy_workspace, final_weights, journal_of, last_run, states, train
+from engine_helpers import Seen, copy_workspace, final_weights, journal_of, last_run, place_of, states, train
 
 from opeddev_tui import checkpoints
 from opeddev_tui import events as ev
@@ -53,7 +53,7 @@ NAMED = {"missing": "is missing", "empty": "is empty", "half": "bytes", "flipped
 @pytest.fixture(scope="module")
 def published(trained_workspace: Path) -> Path:
     """The folder of the checkpoints of the first step; read-only."""
-    return Path(states(trained_workspace)[0].epochs[3].checkpoint).parent
+    return place_of(trained_workspace, states(trained_workspace)[0].epochs[3].checkpoint).parent
 
 
 @pytest.fixture
@@ -161,14 +161,14 @@ def test_a_resume_goes_back_to_the_newest_whole_one_and_says_so(
     trained_workspace: Path, tmp_path: Path, name: str, damage: str
 ) -> None:
     root = _unfinished(trained_workspace, tmp_path)
-    folder = Path(states(root)[-1].epochs[3].checkpoint)
+    folder = place_of(root, states(root)[-1].epochs[3].checkpoint)
     DAMAGES[damage](folder / name)
     seen = Seen()
     train(root, sink=seen)
     (rejected,) = seen.of(ev.CheckpointRejected)
-    assert rejected.path == str(folder)
+    assert rejected.path == ev.checkpoint_name(folder)
     assert name in rejected.problem or "never finished" in rejected.problem
-    assert seen.of(ev.Resumed)[-1].checkpoint == str(folder.with_name("checkpoint-20"))
+    assert seen.of(ev.Resumed)[-1].checkpoint == ev.checkpoint_name(folder.with_name("checkpoint-20"))
     # trained again to the same bytes; the damaged one is kept aside, not deleted
     assert final_weights(root) == final_weights(trained_workspace)
     aside = [path for path in folder.parent.iterdir() if path.name.startswith("damaged-checkpoint-30-")]
@@ -187,7 +187,7 @@ def _unfinished(trained: Path, tmp_path: Path) -> Path:
 
 def test_with_every_checkpoint_damaged_the_run_begins_again(trained_workspace: Path, tmp_path: Path) -> None:
     root = _unfinished(trained_workspace, tmp_path)
-    for folder in checkpoints.list_folders(Path(states(root)[-1].epochs[3].checkpoint).parent):
+    for folder in checkpoints.list_folders(place_of(root, states(root)[-1].epochs[3].checkpoint).parent):
         _flipped(folder / "model.safetensors")
     seen = Seen()
     train(root, sink=seen)
@@ -198,12 +198,12 @@ def test_with_every_checkpoint_damaged_the_run_begins_again(trained_workspace: P
 
 def test_a_step_does_not_start_from_a_damaged_parent(trained_workspace: Path, tmp_path: Path) -> None:
     root = copy_workspace(trained_workspace, tmp_path / "copy")
-    parent = Path(states(root)[0].epochs[3].checkpoint)
+    parent = place_of(root, states(root)[0].epochs[3].checkpoint)
     _flipped(parent / "model.safetensors")
     train(root, "1", new=True)
     started = states(root)[-1].started
     assert started is not None
-    assert started.parent == str(parent.with_name("checkpoint-10"))
+    assert started.parent == ev.checkpoint_name(parent.with_name("checkpoint-10"))
     assert any("cannot be trusted (model.safetensors has changed bytes)" in line for line in states(root)[-1].warnings)
     for folder in checkpoints.list_folders(parent.parent):
         (folder / "config.json").unlink(missing_ok=True)
@@ -237,8 +237,9 @@ def test_what_is_not_ours_survives_a_training(workspace_factory: Callable[..., P
 
     def place(event: ev.AnyEvent) -> None:
         if isinstance(event, ev.CheckpointSaved) and not placed:
-            folder = Path(event.path).parent
-            shutil.copytree(event.path, folder / "checkpoint-10x")
+            saved = place_of(root, event.path)
+            folder = saved.parent
+            shutil.copytree(saved, folder / "checkpoint-10x")
             placed["decoys"] = [*_decoys(folder, tmp_path, small=True), folder / "checkpoint-10x"]
 
     seen = Seen(place)

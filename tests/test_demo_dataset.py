@@ -1,5 +1,6 @@
 """The starter data set: its size, its grades, its promise that the hold-out is unseen, and its files."""
 
+import hashlib
 import json
 import re
 import subprocess
@@ -11,13 +12,13 @@ from typing import Any
 import pytest
 
 from opeddev_tui.demo import template as templates
-from opeddev_tui.demo.dataset import TRAINING, DemoRows, build_examples, build_rows, write_dataset
+from opeddev_tui.demo.dataset import DemoRows, build_examples, build_rows, write_dataset
 from opeddev_tui.demo.defects import AREAS, DEFECTS, NO_DEFECT
-from opeddev_tui.demo.snippets_holdout import HOLDOUT
-from opeddev_tui.demo.template import Template
+from opeddev_tui.demo.template import Template, read_templates
 from opeddev_tui.settings import Paths
 
 SEEDS = (42, 7)
+TRAINING, HOLDOUT = read_templates("training"), read_templates("holdout")
 EVERY_TEMPLATE = [one for group in (TRAINING, HOLDOUT) for kind in group.values() for one in kind]
 FIELDS = {"id", "kind", "task", "submission", "rubric", "grade", "feedback"}
 
@@ -156,6 +157,29 @@ def test_the_data_set_needs_no_training_stack() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_every_snippet_file_belongs_to_one_template() -> None:
+    folder = Path(templates.__file__).parent / "snippets"
+    listed = {
+        f"{part}/{one.name.replace(' ', '-')}.{one.kind}"
+        for part, kinds in (("training", TRAINING), ("holdout", HOLDOUT))
+        for group in kinds.values()
+        for one in group
+    }
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert files == listed | {"index.toml"}
+    assert len(listed) == len(EVERY_TEMPLATE)
+
+
+def test_the_rows_are_those_of_every_earlier_version() -> None:
+    """Workspaces made by ``demo`` are compared across versions: an edited snippet would change their figures."""
+    rows = build_rows()
+    content = json.dumps([*training_rows(rows), *rows.holdout], ensure_ascii=False)
+    assert (
+        hashlib.sha256(content.encode()).hexdigest()
+        == "b08ea5a51629b69285ad36d608cfb629252bff675a49af6c0338b6d129da269d"
+    )
 
 
 def test_pools_hold_no_text_twice() -> None:

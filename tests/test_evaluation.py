@@ -11,10 +11,12 @@ from sklearn.metrics import cohen_kappa_score
 from opeddev_tui import events as ev
 from opeddev_tui import scoring
 from opeddev_tui import settings as st
+from opeddev_tui.agreement import agreement, classifier_exact
 from opeddev_tui.chat import ChatEncoder
-from opeddev_tui.evaluation import agreement, classifier_exact
+from opeddev_tui.fingerprint import fingerprint
 from opeddev_tui.generation import choose_probes, generate
-from opeddev_tui.models import fingerprint, load_model, load_tokenizer, resolve_precision
+from opeddev_tui.models import load_model, load_tokenizer
+from opeddev_tui.precision import resolve_precision
 from opeddev_tui.rows import Example, Message
 
 GRADES = range(1, 6)

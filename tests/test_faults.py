@@ -21,6 +21,7 @@ from engine_helpers import (
     final_weights,
     journal_of,
     last_run,
+    place_of,
     saving,
     start_training,
     states,
@@ -35,7 +36,7 @@ from opeddev_tui import checkpoints, cli
 from opeddev_tui import events as ev
 from opeddev_tui.control import Control, SaveNow, Stop
 from opeddev_tui.errors import BusyProblem, ModelProblem, StorageProblem, TrainingProblem
-from opeddev_tui.workspace import RunLock
+from opeddev_tui.lock import RunLock
 
 Make = Callable[..., Path]
 
@@ -481,7 +482,9 @@ def test_a_signal_saves_and_ends_the_run(
     assert state.interrupted is not None
     assert state.interrupted.reason == number.name
     saved = state.interrupted.checkpoint
-    assert checkpoints.problems_of(Path(saved), for_resume=True) == [] if saved else moment is moments.an_epoch_0
+    assert (
+        checkpoints.problems_of(place_of(root, saved), for_resume=True) == [] if saved else moment is moments.an_epoch_0
+    )
     assert saving(root) == []
     train(root)
     undisturbed = workspace_factory(rows=40, **{"training.per_device_train_batch_size": 8, "data.max_length": 96})

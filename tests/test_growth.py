@@ -11,6 +11,7 @@ from engine_helpers import (
     final_weights,
     journal_of,
     last_run,
+    place_of,
     sha256,
     start_training,
     states,
@@ -22,6 +23,7 @@ from opeddev_tui import checkpoints
 from opeddev_tui import control as ctl
 from opeddev_tui import events as ev
 from opeddev_tui.control import Control, Stop
+from opeddev_tui.deciders import OnCommand, Pending
 
 Make = Callable[..., Path]
 COLUMNS = "step,epoch,train_loss,val_loss,samples_per_second,timestamp"
@@ -40,7 +42,7 @@ class Says:
     def __init__(self, **answers: ev.Choice) -> None:
         self._answers = {int(name.removeprefix("epoch")): choice for name, choice in answers.items()}
 
-    def decide(self, pending: Callable[[], ev.DecisionAwaited]) -> ev.Decided:
+    def decide(self, pending: Pending, on_command: OnCommand) -> ev.Decided:  # noqa: ARG002 - a decider
         question = pending()
         choice = self._answers.get(question.epoch, "continue")
         return ev.Decided(epoch=question.epoch, choice=choice, by="person", verdict=question.verdict)
@@ -93,7 +95,7 @@ def test_each_step_starts_from_the_last_checkpoint_of_the_one_before(grown: Path
     for state, before in zip(done[1:], done, strict=False):
         # the very weights: before its first step each scores as the one before did at its end
         assert state.holdout[0].loss == pytest.approx(before.epochs[1].val_loss, abs=1e-6)
-        manifest = checkpoints.read_manifest(Path(state.epochs[1].checkpoint))
+        manifest = checkpoints.read_manifest(place_of(grown, state.epochs[1].checkpoint))
         assert manifest is not None
         assert manifest.parent == state.started.parent if state.started else None
     assert done[-1].epochs[1].val_loss < done[0].epochs[0].val_loss / 2
@@ -139,7 +141,7 @@ def test_files_are_where_the_layout_says(commanded: Path) -> None:
     assert run.parent == commanded / "logs/runs"
     assert {path.name for path in run.iterdir()} >= {"events.jsonl", "manifest.json"}
     assert (run / "manifest.json").read_bytes() == (commanded / ".specs/training/last_run_args.json").read_bytes()
-    assert Path(states(commanded)[0].epochs[1].checkpoint).is_relative_to(commanded / "store")
+    assert place_of(commanded, states(commanded)[0].epochs[1].checkpoint).is_relative_to(commanded / "store")
 
 
 def test_last_run_args_repeat_the_run(commanded: Path, tiny_model: Path) -> None:
@@ -262,7 +264,7 @@ def test_rows_trained_twice_after_a_crash_are_recorded_once(workspace_factory: M
             control.request(Stop(reason="test"))
 
     train(root, sink=Seen(react), control=control)
-    saved = [Path(event.path) for event in journal_of(root) if isinstance(event, ev.CheckpointSaved)]
+    saved = [place_of(root, event.path) for event in journal_of(root) if isinstance(event, ev.CheckpointSaved)]
     assert [path.name for path in saved] == ["checkpoint-2", "checkpoint-3", "checkpoint-4"]
     for folder in saved[1:]:
         (folder / "optimizer.pt").unlink()

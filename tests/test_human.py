@@ -1,6 +1,5 @@
 """Blind evaluation: a uniform shuffle, the right names, scores with intervals that hold what they promise."""
 
-import random
 from pathlib import Path
 
 import journal_samples as js
@@ -83,25 +82,6 @@ def test_the_score_counts_ties_half_and_both_bad_as_a_tie() -> None:
     assert found.value == pytest.approx(0.6)
     assert found.interval[0] < 0.6 < found.interval[1]
     assert human.score([]) is None
-
-
-@pytest.mark.parametrize(
-    ("successes", "trials", "low", "high"),
-    # Wilson intervals as tabled (Newcombe 1998, table I, method 3)
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
-)
-def test_wilson_intervals_are_the_published_ones(successes: int, trials: int, low: float, high: float) -> None:
-    assert human.wilson(successes, trials) == pytest.approx((low, high), abs=5e-5)
-
-
-def test_the_interval_covers_the_true_share_about_as_often_as_it_says() -> None:
-    draw = random.Random(1)
-    hits = 0
-    for _ in range(2000):
-        wins = sum(draw.random() < 0.6 for _ in range(30))
-        low, high = human.wilson(wins, 30)
-        hits += low <= 0.6 <= high
-    assert 0.93 < hits / 2000 < 0.97
 
 
 def test_only_a_complete_round_counts() -> None:

@@ -9,6 +9,7 @@ import pytest
 from opeddev_tui import config, memory, models
 from opeddev_tui import events as ev
 from opeddev_tui import settings as st
+from opeddev_tui.fingerprint import parameter_counts
 from opeddev_tui.memory import Rows, Sizes
 
 GB = 10**9
@@ -117,7 +118,7 @@ def test_recomputing_and_adapters_and_sixteen_bits_need_less() -> None:
 def test_sizes_are_those_of_the_model(tiny_model: Path) -> None:
     sizes = memory.model_sizes(str(tiny_model), st.Model())
     model = models.load_model(str(tiny_model), st.Model())
-    assert sizes.parameters == models.parameter_counts(model)[0]
+    assert sizes.parameters == parameter_counts(model)[0]
     wide = [item for item in model.modules() if type(item).__name__ == "Linear" and item is not model.lm_head]
     assert sizes.linear_inputs == sum(item.in_features for item in wide)
     attention = model.model.layers[0].self_attn

@@ -11,7 +11,7 @@ from opeddev_tui import checkpoints, stores
 from opeddev_tui import events as ev
 from opeddev_tui.catalog import list_entries
 from opeddev_tui.cli import main
-from opeddev_tui.stores import OWNER, RECORD, claim, folder_of, home_of, located
+from opeddev_tui.stores import OWNER, RECORD, claim, folder_of, home_of, located, named
 
 ONE_EPOCH = {"training.num_train_epochs": 1}
 
@@ -45,7 +45,7 @@ def test_a_moved_workspace_goes_on_from_its_checkpoint(shared: Path, tmp_path: P
     # adapters sit on the model inside the workspace, which is elsewhere now
     assert list_entries(workspace)[0].base == str(moved / "model")
     eh.train(moved)
-    assert Path(started(moved).parent) == before[-1].folder
+    assert eh.place_of(moved, started(moved).parent) == before[-1].folder
     assert workspace.checkpoints(started(moved).run).parent == store
     assert [path.name for path in (tmp_path / "models").iterdir()] == [store.name]
     assert [entry.step for entry in list_entries(workspace)] == [0, 1]
@@ -62,11 +62,11 @@ def test_an_interrupted_run_is_resumed_after_a_move_and_protects_its_best(
     moved = root.rename(tmp_path / "moved")
     seen = eh.Seen()
     eh.train(moved, sink=seen)
-    assert seen.of(ev.Resumed)[-1].checkpoint.startswith(str(moved))
+    assert eh.place_of(moved, seen.of(ev.Resumed)[-1].checkpoint).is_relative_to(moved)
     state = eh.states(moved)[-1]
     assert state.finished is not None
-    assert state.finished.best_checkpoint.startswith(str(moved))
-    assert all(Path(row.checkpoint).is_dir() for epoch, row in state.epochs.items() if epoch)
+    assert eh.place_of(moved, state.finished.best_checkpoint).is_relative_to(moved)
+    assert all(eh.place_of(moved, row.checkpoint).is_dir() for epoch, row in state.epochs.items() if epoch)
 
 
 def test_a_copy_gets_a_folder_of_its_own_and_is_told_once(
@@ -83,7 +83,7 @@ def test_a_copy_gets_a_folder_of_its_own_and_is_told_once(
     assert f"This workspace is a copy of {shared}" in capsys.readouterr().out.replace("\n", " ")
     eh.train(copy)
     assert eh.tree(original) == before
-    assert started(copy).parent.startswith(str(original))
+    assert eh.place_of(copy, started(copy).parent).is_relative_to(original)
     told = [line for line in eh.states(copy)[-1].warnings if "is a copy of" in line]
     assert len(told) == 1
     assert "\n" not in told[0]
@@ -103,7 +103,7 @@ def test_a_moved_store_is_found_by_its_setting(shared: Path, tmp_path: Path) -> 
     first = list_entries(eh.workspace_of(shared))
     assert first[-1].folder.is_relative_to(tmp_path / "elsewhere")
     eh.train(shared)
-    assert started(shared).parent == str(first[-1].folder)
+    assert eh.place_of(shared, started(shared).parent) == first[-1].folder
     entries = list_entries(eh.workspace_of(shared))
     assert "start of step 1" in entries[0].marks
     assert not (tmp_path / "models").exists()
@@ -203,11 +203,76 @@ def test_what_was_recorded_is_found_where_it_is(places: tuple[Path, Path]) -> No
     inside = checkpoints.folder_for(folder / "run", 5)
     inside.mkdir(parents=True)
     assert located(folder, "/gone/store/other/run/checkpoint-5") == str(inside)
-    assert located(folder, str(root / "model")) == str(moved / "model")
+    assert located(folder, "run/checkpoint-5") == str(inside)
+    assert named(folder, str(inside), moved) == "run/checkpoint-5"
+    assert named(folder, str(moved / "model"), moved) == "model"
+    assert located(folder, "model") == str(moved / "model")
     # before it is written down that it moved again, the workspace itself knows where it is
     again = moved.rename(root.with_name("again"))
-    assert located(folder, str(root / "model"), again) == located(folder, str(moved / "model"), again)
-    assert located(folder, str(root / "model"), again) == str(again / "model")
-    for unknown in ("", "Qwen/Qwen3-0.6B", "/gone/run/checkpoint-6", str(root / "nothing")):
+    assert located(folder, "model", again) == str(again / "model")
+    for unknown in ("", "Qwen/Qwen3-0.6B", "/gone/run/checkpoint-6", str(root / "nothing"), "n" * 5000, "/\x00/x"):
         assert located(folder, unknown) == unknown
+        assert named(folder, unknown, again) == unknown
+    assert located(folder, "gone/checkpoint-6") == str(folder / "gone/checkpoint-6")
     assert stores.record_of(again) is not None
+
+
+def test_what_version_0_1_recorded_is_found_below_the_places_it_wrote_down(places: tuple[Path, Path]) -> None:
+    """Also in a copy, and after moves that this version wrote down."""
+    root, store = places
+    folder = folder_of(root, store)
+    for path in (root / RECORD, folder / OWNER):
+        path.unlink()
+    (root / "model").mkdir()
+    (root / stores.OLD_RECORD).write_text(json.dumps({"folder": folder.name, "path": str(folder)}))
+    (folder / OWNER).write_text(json.dumps({"root": str(root), "before": ["/first/place"]}))
+    copy = root.with_name("copy")
+    shutil.copytree(root, copy)
+    assert "is a copy of" in claim(copy, store)
+    moved = root.rename(root.with_name("moved"))
+    claim(moved, store)
+    again = moved.rename(root.with_name("again"))
+    claim(again, store)
+    assert not (again / stores.OLD_RECORD).exists()
+    for place in (str(root / "model"), "/first/place/model"):
+        assert located(folder, place) == str(again / "model")
+        assert located(folder_of(copy, store), place) == str(copy / "model")
+    owner = json.loads((folder / OWNER).read_text())
+    assert owner["before"] == ["/first/place", str(root)]
+    assert owner["id"] == json.loads((again / RECORD).read_text())["id"]
+    assert owner["id"] != json.loads((copy / RECORD).read_text())["id"]
+
+
+def test_another_machines_workspace_at_the_same_path_does_not_share_the_folder(places: tuple[Path, Path]) -> None:
+    """Two machines with one store: there is nothing but the id to tell them apart."""
+    root, store = places
+    folder = folder_of(root, store)
+    record = json.loads((root / RECORD).read_text())
+    (root / RECORD).write_text(json.dumps({**record, "id": "of the other machine"}))
+    assert claim(root, store) == ""
+    assert folder_of(root, store) == folder.with_name(f"{folder.name}-2")
+
+
+def test_checkpoints_left_in_an_earlier_store_are_found(shared: Path, tmp_path: Path) -> None:
+    """A full disk: the store is set to another one, the checkpoints stay where they are."""
+    first = list_entries(eh.workspace_of(shared))[-1].folder
+    config = shared / "config.toml"
+    config.write_text(config.read_text().replace(str(tmp_path / "models"), str(tmp_path / "larger")))
+    eh.train(shared)
+    assert started(shared).parent == ev.checkpoint_name(first)
+    assert eh.place_of(shared, started(shared).parent) == first
+    eh.train(shared)
+    # the adapters of step 0 lie in the first store, and sit on the model in the workspace
+    assert eh.states(shared)[-1].status == "finished"
+    moved = shared.rename(tmp_path / "moved")
+    assert eh.place_of(moved, eh.states(moved)[1].started.parent) == first  # type: ignore[union-attr]
+
+
+def test_no_journal_or_manifest_names_the_place_of_the_workspace(shared: Path) -> None:
+    eh.train(shared)
+    eh.train(shared)
+    for path in [*shared.glob("logs/runs/*/events.jsonl"), *eh.workspace_of(shared).store.glob("*/*/MANIFEST.json")]:
+        assert str(shared.parent) not in path.read_text(), path
+    for path in shared.glob("logs/runs/*/manifest.json"):
+        content = json.loads(path.read_text())
+        assert str(shared.parent) not in json.dumps([content["model"], content["parent"], content["data"]]), path

@@ -10,12 +10,13 @@ import pytest
 from opeddev_tui import events as ev
 from opeddev_tui import observations
 from opeddev_tui.cli import main
-from opeddev_tui.control import Annotate, Control, Decide
+from opeddev_tui.control import Control, Decide, Record
 from opeddev_tui.errors import BusyProblem, StorageProblem
 from opeddev_tui.journal import read
+from opeddev_tui.lock import RunLock
 from opeddev_tui.settings import Settings, Training
 from opeddev_tui.state import reduce
-from opeddev_tui.workspace import RunLock, Workspace
+from opeddev_tui.workspace import Workspace
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def test_a_living_training_keeps_notes_and_the_words_of_a_decision(tiny_model: P
 
     def react(event: ev.AnyEvent) -> None:
         if isinstance(event, ev.DecisionAwaited):
-            control.request(Annotate(epoch=event.epoch, note="seen at the question"))
+            control.request(Record(ev.Annotated(epoch=event.epoch, note="seen at the question")))
             control.request(Decide(epoch=event.epoch, choice="stop", note="it repeats itself"))
 
     eh.train(root, sink=eh.Seen(react), control=control)

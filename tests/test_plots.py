@@ -12,7 +12,7 @@ from opeddev_tui.forecast import fit, forecast
 from opeddev_tui.history import list_runs
 from opeddev_tui.plot_examples import examples_figure
 from opeddev_tui.plot_figures import loss_figure, size_figure
-from opeddev_tui.series import points, share_interval, steps_of
+from opeddev_tui.series import points, steps_of
 
 LOSSES = ([4.0, 2.0, 1.5, 1.3], [1.3, 1.0, 0.9, 0.95], [0.9, 0.8, 0.75, 0.76])
 
@@ -113,12 +113,6 @@ def test_newest_finished_run_of_a_step() -> None:
     unfinished = js.run_events(0, LOSSES[2], finished=False)
     chosen = steps_of([js.record(first), js.record(second), js.record(unfinished)])
     assert [record.state.epochs[1].val_loss for record in chosen] == [LOSSES[1][1]]
-
-
-def test_share_interval_of_known_value() -> None:
-    """Wilson's interval of 0 of 10 and 5 of 10."""
-    assert share_interval(0.0, 10) == pytest.approx((0.0, 0.2775), abs=1e-3)
-    assert share_interval(0.5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-3)
 
 
 def test_importing_draws_nothing() -> None:

@@ -6,8 +6,9 @@ from array import array
 import numpy as np
 import pytest
 
-from opeddev_tui.ui.plotting import Series, reduce_points, render, smooth
-from opeddev_tui.ui.points import tick_labels, ticks
+from opeddev_tui.ui.ascii_fallback import as_ascii
+from opeddev_tui.ui.plotting import Series, render
+from opeddev_tui.ui.points import reduce_points, smooth, tick_labels, ticks
 
 NAN = math.nan
 BRAILLE = [chr(code) for code in range(0x2801, 0x2900)]
@@ -89,7 +90,10 @@ def test_cursor_and_colours() -> None:
 
 def test_ascii_only() -> None:
     series = [curve([0, 1, 2], [1, 2, 3]), curve([0, 1, 2], [3, 2, 1], marker="●"), curve([0], [1], marker="braille")]
-    assert render(series, 60, 16, cursor_x=1.0, x_label="epoch", ascii_only=True).plain.isascii()
+    drawn = render(series, 60, 16, cursor_x=1.0, x_label="epoch", ascii_only=True).plain
+    assert not any("\u2800" <= char < "\u2900" for char in drawn)
+    # the three curves stay apart in what an ASCII terminal is sent
+    assert {"*", "@", "."} <= {as_ascii(char) for char in drawn}
 
 
 def test_every_size() -> None:

@@ -16,10 +16,10 @@ from store import publish, settings_of
 
 from opeddev_tui import checkpoints
 from opeddev_tui import events as ev
+from opeddev_tui.control import StepRequest
 from opeddev_tui.recovery import crashed, examine, in_words
 from opeddev_tui.state import reduce
 from opeddev_tui.ui.app import OpeddevApp
-from opeddev_tui.ui.live import Start
 from opeddev_tui.ui.scan import Scan
 from opeddev_tui.ui.screens.recovery import RecoveryScreen
 from opeddev_tui.workspace import Workspace
@@ -76,8 +76,10 @@ def test_a_bug_is_told_with_its_message(tmp_path: Path) -> None:
     assert "with an error: ValueError: ␛[c odd" in words
 
 
-@pytest.mark.parametrize(("key", "starts"), [("r", [Start(which="1")]), ("b", [Start(which="1", new=True)]), ("l", [])])
-async def test_the_app_asks_before_it_does_anything(tmp_path: Path, key: str, starts: list[Start]) -> None:
+@pytest.mark.parametrize(
+    ("key", "starts"), [("r", [StepRequest(which="1")]), ("b", [StepRequest(which="1", new=True)]), ("l", [])]
+)
+async def test_the_app_asks_before_it_does_anything(tmp_path: Path, key: str, starts: list[StepRequest]) -> None:
     died(tmp_path, training(time.time() - 300))
     engine = ScriptedEngine()
     app = OpeddevApp(tmp_path, settings_of(tmp_path), runner=engine, start=True)

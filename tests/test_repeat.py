@@ -7,11 +7,12 @@ from pathlib import Path
 import engine_helpers as eh
 import pytest
 
-from opeddev_tui import catalog, series
+from opeddev_tui import catalog, manifest, series
 from opeddev_tui import events as ev
 from opeddev_tui.cli import main
 from opeddev_tui.config import load
 from opeddev_tui.control import Control
+from opeddev_tui.deciders import OnCommand, Pending
 from opeddev_tui.errors import Problem, TrainingProblem
 from opeddev_tui.history import finished_steps, list_runs
 
@@ -21,7 +22,7 @@ Factory = Callable[..., Path]
 class Stubborn:
     """Decides against the rule."""
 
-    def decide(self, pending: Callable[[], ev.DecisionAwaited]) -> ev.Decided:
+    def decide(self, pending: Pending, on_command: OnCommand) -> ev.Decided:  # noqa: ARG002 - a decider
         """Stop after the second epoch, whatever the verdict is."""
         question = pending()
         choice: ev.Choice = "stop" if question.epoch == 2 else "continue"
@@ -149,3 +150,18 @@ def test_other_ends_are_not_the_same() -> None:
     assert compare("r", saved("a", "b"), saved("a", "c")).unequal == [2]
     assert not compare("r", saved("a", "b"), saved("a")).same
     assert not compare("r", saved("a"), []).same
+
+
+def test_manifests_of_other_versions_are_read(tmp_path: Path) -> None:
+    """Missing fields have their default, new ones are left alone, and what is no manifest is none."""
+    path = tmp_path / "manifest.json"
+    path.write_text('{"format": 9, "step": 2, "new": [1], "data": {"batches": [{"name": "base", "size": 3}]}}')
+    found = manifest.read(path)
+    assert found is not None
+    assert (found.step, found.run, found.model.files, found.data.holdout) == (2, "", {}, None)
+    assert found.data.batches == [manifest.DataSet(name="base")]
+    for broken in (b"", b"[]", b"\xff", b'{"step": "two"}', b'{"settings": []}', b'{"model": null}'):
+        path.write_bytes(broken)
+        assert manifest.read(path) is None, broken
+        assert manifest.settings_of(path) == {}
+    assert manifest.read(tmp_path) is None

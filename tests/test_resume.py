@@ -30,7 +30,7 @@ from engine_helpers import (
 from opeddev_tui import checkpoints
 from opeddev_tui import events as ev
 from opeddev_tui.control import Control, Decide, Stop, send
-from opeddev_tui.deciders import StopRequested
+from opeddev_tui.deciders import OnCommand, Pending, StopRequested
 from opeddev_tui.errors import DataProblem, Problem, TrainingProblem
 
 Make = Callable[..., Path]
@@ -161,7 +161,7 @@ def test_a_decision_that_was_taken_is_not_asked_again(workspace_factory: Make) -
     assert b'"Decided"' in lines[-2]
 
     class Never:
-        def decide(self, pending: Callable[[], ev.DecisionAwaited]) -> ev.Decided:  # noqa: ARG002 - a decider
+        def decide(self, pending: Pending, on_command: OnCommand) -> ev.Decided:  # noqa: ARG002 - a decider
             raise AssertionError("asked again")
 
     train(root, decider=Never())
@@ -170,7 +170,7 @@ def test_a_decision_that_was_taken_is_not_asked_again(workspace_factory: Make) -
 
 def test_a_question_left_open_is_asked_by_the_next_start(workspace_factory: Make) -> None:
     class Leaves:
-        def decide(self, pending: Callable[[], ev.DecisionAwaited]) -> ev.Decided:
+        def decide(self, pending: Pending, on_command: OnCommand) -> ev.Decided:  # noqa: ARG002 - a decider
             pending()
             raise StopRequested("the terminal is gone")
 

@@ -23,7 +23,8 @@ from opeddev_tui.cli import main
 from opeddev_tui.config import load
 from opeddev_tui.control import Control, Stop
 from opeddev_tui.errors import ModelProblem
-from opeddev_tui.workspace import RunLock, new_run_id
+from opeddev_tui.lock import RunLock
+from opeddev_tui.workspace import new_run_id
 
 CANARY = "canary-9f31c7-secret"
 

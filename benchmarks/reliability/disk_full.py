@@ -30,6 +30,7 @@ from engine_helpers import (
     checkpoint_folder,
     final_weights,
     make_workspace,
+    place_of,
     start_training,
     states,
 )
@@ -99,7 +100,7 @@ def faults_of_the_end(process: Command, root: Path, disk: Path, level: float) ->
     if (newest.name if newest else None) != wanted:
         found.append(f"newest whole checkpoint {newest}, not {wanted}")
     before = states(root)[0].finished
-    if before is None or checkpoints.problems_of(Path(before.last_checkpoint), for_resume=True):
+    if before is None or checkpoints.problems_of(place_of(root, before.last_checkpoint), for_resume=True):
         found.append("the step before is not whole")
     return found
 

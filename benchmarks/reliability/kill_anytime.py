@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 from common import finish, new_workspace, undisturbed
-from engine_helpers import build_model, final_weights, journal_of, start_training, states
+from engine_helpers import build_model, final_weights, journal_of, place_of, start_training, states
 
 from opeddev_tui import checkpoints
 from opeddev_tui import events as ev
@@ -45,7 +45,7 @@ def faults(root: Path, expected: str) -> list[str]:
     rows = [sorted(seen) for seen in state.rows_trained.values()]
     if rows != [list(range(len(rows[0])))] * 3:
         found.append("rows not seen once an epoch")
-    if checkpoints.problems_of(Path(state.finished.last_checkpoint if state.finished else "")):
+    if state.finished is None or checkpoints.problems_of(place_of(root, state.finished.last_checkpoint)):
         found.append("the last checkpoint is not whole")
     return found
 

@@ -87,7 +87,7 @@ def main() -> int:
             found = "exact" if final_weights(root) == expected else "OTHER WEIGHTS"
             # the last save may have been over, and the run with it: then nothing was left to resume
             resumed = next((event.checkpoint for event in journal_of(root) if isinstance(event, ev.Resumed)), None)
-            if resumed is not None and resumed != str(latest or ""):
+            if resumed is not None and resumed != (ev.checkpoint_name(latest) if latest else ""):
                 found = f"RESUMED FROM {resumed}"
         except (RuntimeError, AssertionError) as error:
             found = f"UNUSABLE: {error}"

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import common
 import moments
-from engine_helpers import build_model, journal_of, make_workspace, saving, states, workspace_of
+from engine_helpers import build_model, journal_of, make_workspace, place_of, saving, states, workspace_of
 from pty_tools import PYTHON, Terminal, end, until
 from tmux_tools import Tmux
 
@@ -72,7 +72,7 @@ def faults_on_disk(root: Path) -> list[str]:
         return [f"the journal ends with {last}"]
     problems = [] if last.checkpoint else ["no checkpoint"]
     if last.checkpoint:
-        problems += checkpoints.problems_of(Path(last.checkpoint), for_resume=True)
+        problems += checkpoints.problems_of(place_of(root, last.checkpoint), for_resume=True)
     problems += [f"{folder.name} left half" for folder in saving(root)]
     return problems
 

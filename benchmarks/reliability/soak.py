@@ -24,7 +24,8 @@ from common import new_workspace
 from engine_helpers import batch_file, build_model, make_rows, states, write_rows
 
 from opeddev_tui import config
-from opeddev_tui.ui.live import Live, Start
+from opeddev_tui.control import StepRequest
+from opeddev_tui.ui.live import Live
 
 # rows that each step adds; and the step from which on nothing may grow
 ADDED = 4
@@ -51,7 +52,7 @@ def figures() -> Figures:
 
 def train_one(live: Live, root: Path) -> None:
     """Train the next step on the app's training thread; raise what it raises."""
-    live.start(root, config.load(root, environment={}), Start())
+    live.start(root, config.load(root, environment={}), StepRequest())
     while live.running:
         live.queue.drain()
         time.sleep(0.05)

@@ -16,7 +16,9 @@ from opeddev_tui import catalog, checkpoints, pruning
 from opeddev_tui.commands.options import add_workspace, load_settings
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.errors import StorageProblem
+from opeddev_tui.format import duration, number, share, size
 from opeddev_tui.history import read_run
+from opeddev_tui.manifest import difference, settings_of
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.workspace import Workspace
 
@@ -106,27 +108,19 @@ def _row(entry: catalog.Entry) -> list[str]:
     return [
         clean_line(entry.folder.name),
         f"{entry.epoch:g}{' LoRA' if entry.lora else ''}",
-        "" if entry.val_loss is None else f"{entry.val_loss:.4f}",
+        number(entry.val_loss, 4),
         gain,
-        "" if entry.exact is None else f"{entry.exact:.0%}",
-        f"{entry.size / 1e6:.0f} MB",
-        _age(entry.created),
+        share(entry.exact),
+        size(entry.size),
+        duration(max(0.0, time.time() - entry.created)),
         marks,
     ]
-
-
-def _age(created: float) -> str:
-    seconds = max(0.0, time.time() - created)
-    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= unit:
-            return f"{seconds / unit:.0f} {name}"
-    return f"{seconds:.0f} s"
 
 
 def _show(context: Context) -> int:
     entry = context.find(context.options.checkpoint)
     problems = checkpoints.problems_of(entry.folder)
-    settings = _run_manifest(context.workspace, entry).get("settings", {})
+    settings = settings_of(context.workspace.run_manifest(entry.run))
     if context.options.json:
         _print_json({**as_json(entry), "problems": problems, "settings": settings})
         return 0
@@ -148,21 +142,13 @@ def _verify(context: Context) -> int:
     return StorageProblem.exit_code if any(problems for _, problems in found) else 0
 
 
-def _run_manifest(workspace: Workspace, entry: catalog.Entry) -> dict[str, Any]:
-    try:
-        manifest: dict[str, Any] = json.loads(workspace.run_manifest(entry.run).read_text())
-    except (OSError, ValueError):
-        return {}
-    return manifest
-
-
 def _diff(context: Context) -> int:
     one, two = context.find(context.options.one), context.find(context.options.two)
     pairs = [
-        *catalog.difference(as_json(one), as_json(two)),
-        *catalog.difference(
-            _run_manifest(context.workspace, one).get("settings", {}),
-            _run_manifest(context.workspace, two).get("settings", {}),
+        *difference(as_json(one), as_json(two)),
+        *difference(
+            settings_of(context.workspace.run_manifest(one.run)),
+            settings_of(context.workspace.run_manifest(two.run)),
             "settings.",
         ),
     ]
@@ -198,15 +184,15 @@ def _prune(context: Context) -> int:
     for entry, reason in removal.stays:
         context.console.print(Text(f"stays: {entry.name} ({reason})"))
     for entry in removal.goes:
-        context.console.print(Text(f"{verb}: {entry.name} ({entry.size / 1e6:.1f} MB)"))
+        context.console.print(Text(f"{verb}: {entry.name} ({size(entry.size)})"))
     for item in removal.aside:
-        words = f"{verb}: {item.name} ({item.size / 1e6:.1f} MB, damaged and put aside)"
+        words = f"{verb}: {item.name} ({size(item.size)}, damaged and put aside)"
         context.console.print(Text(clean_line(words)), soft_wrap=True)
     if context.options.yes:
         pruning.carry_out(removal)
-        context.console.print(Text(f"{removal.freed / 1e6:.1f} MB freed."))
+        context.console.print(Text(f"{size(removal.freed)} freed."))
     elif removal.count:
-        context.console.print(Text(f"Nothing was deleted. Add --yes to free {removal.freed / 1e6:.1f} MB."))
+        context.console.print(Text(f"Nothing was deleted. Add --yes to free {size(removal.freed)}."))
     return 0
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import shutil
 from pathlib import Path
 
 import psutil
@@ -12,6 +11,8 @@ from rich.text import Text
 
 from opeddev_tui import manifest
 from opeddev_tui.commands.options import add_workspace, load_settings
+from opeddev_tui.format import size
+from opeddev_tui.storage import free_space, nearest_existing
 from opeddev_tui.workspace import Workspace
 
 
@@ -37,15 +38,15 @@ def run(options: argparse.Namespace) -> int:
 def _machine(precision: str) -> list[tuple[str, str]]:
     import torch
 
-    from opeddev_tui.models import resolve_precision
+    from opeddev_tui.precision import resolve_precision
 
     rows = [
-        ("processor", f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.1f} GiB of memory"),
+        ("processor", f"{os.cpu_count()} cores, {size(psutil.virtual_memory().total)} of memory"),
     ]
     for index in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(index)
         name = torch.cuda.get_device_name(index)
-        rows.append((f"GPU {index}", f"{name}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free"))
+        rows.append((f"GPU {index}", f"{name}, {size(free)} of {size(total)} free"))
     if not torch.cuda.is_available():
         rows.append(("GPU", "none: training runs on the CPU"))
     chosen = resolve_precision(precision)
@@ -59,8 +60,7 @@ def _disks(workspace: Workspace) -> list[tuple[str, str]]:
 
 
 def _space(path: Path) -> str:
-    existing = next(folder for folder in (path, *path.parents) if folder.exists())
-    usage = shutil.disk_usage(existing)
+    existing = nearest_existing(path)
     writable = "" if os.access(existing, os.W_OK) else ", NOT WRITABLE"
     note = "" if existing == path else " (not made yet)"
-    return f"{path}{note}: {usage.free / 2**30:.1f} GiB free{writable}"
+    return f"{path}{note}: {size(free_space(path))} free{writable}"

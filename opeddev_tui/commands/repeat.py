@@ -7,7 +7,7 @@ from rich.text import Text
 
 from opeddev_tui import logs
 from opeddev_tui.commands.options import add_workspace, load_settings
-from opeddev_tui.commands.train import stop_on_signals as stop_on_signals
+from opeddev_tui.commands.train import stop_on_signals
 from opeddev_tui.console import ConsoleView
 from opeddev_tui.control import Control
 from opeddev_tui.text import clean

@@ -58,14 +58,14 @@ def status(workspace: Workspace) -> dict[str, Any]:
         "attachable": trains is not None and trains.attachable,
         "terminal": (trains.terminal or None) if trains is not None else None,
         "screen_failure": (trains.failure or None) if trains is not None else None,
-        "steps": [_step(batch.number, batch.name, done.get(batch.number)) for batch in batches],
+        "steps": [_step(workspace, batch.number, batch.name, done.get(batch.number)) for batch in batches],
         "next_step": None if upcoming is None else {"step": upcoming.number, "batch": upcoming.name},
         "runs": [_run(record, alive=holder is not None and record is records[-1]) for record in records],
         "problem": problem,
     }
 
 
-def _step(number: int, batch: str, record: RunRecord | None) -> dict[str, Any]:
+def _step(workspace: Workspace, number: int, batch: str, record: RunRecord | None) -> dict[str, Any]:
     finished = record.state.finished if record else None
     return {
         "step": number,
@@ -74,8 +74,8 @@ def _step(number: int, batch: str, record: RunRecord | None) -> dict[str, Any]:
         "run": record.id if record else None,
         "epochs": finished.epochs if finished else None,
         "val_loss": finished.val_loss if finished else None,
-        "last_checkpoint": finished.last_checkpoint if finished else None,
-        "best_checkpoint": finished.best_checkpoint if finished else None,
+        "last_checkpoint": workspace.located(finished.last_checkpoint) if finished else None,
+        "best_checkpoint": workspace.located(finished.best_checkpoint) if finished else None,
     }
 
 

@@ -1,8 +1,8 @@
 """``train``: train a step without the app, with progress in the terminal."""
 
 import argparse
+import shlex
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,16 +15,21 @@ from opeddev_tui.afterwards import attended
 from opeddev_tui.background import start_detached
 from opeddev_tui.commands.options import add_workspace, load_settings
 from opeddev_tui.config import LoadedSettings
-from opeddev_tui.console import ConsoleView, TerminalDecider
-from opeddev_tui.control import Control, Stop
-from opeddev_tui.workspace import Workspace, reserved
+from opeddev_tui.console import ConsoleView
+from opeddev_tui.control import Control, StepRequest, Stop
+from opeddev_tui.lock import reserved
+from opeddev_tui.workspace import Workspace
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_workspace(parser)
     parser.add_argument("--step", default="next", metavar="next|all|K", help="which step (default: next)")
-    parser.add_argument("--policy", choices=("rule", "ask"), help="who decides after an epoch (default: the setting)")
+    parser.add_argument(
+        "--policy",
+        choices=("rule", "ask"),
+        help="who decides after an epoch: the rule, or you in the app or by decide (default: the setting)",
+    )
     parser.add_argument("--new", action="store_true", help="begin a new run instead of resuming or refusing")
     parser.add_argument("--detach", action="store_true", help="train without a screen, and go on after this login")
     parser.add_argument("--in-background", action="store_true", help=argparse.SUPPRESS)
@@ -47,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _detach(root: Path, loaded: LoadedSettings, options: argparse.Namespace) -> int:
-    """Start the training in a process of its own and say how to get to it."""
+    """StepRequest the training in a process of its own and say how to get to it."""
     words = ["train", "--in-background", "-w", str(root), "--step", options.step]
     words += ["--policy", options.policy] if options.policy else []
     words += ["--new"] if options.new else []
@@ -69,10 +74,9 @@ def _detach(root: Path, loaded: LoadedSettings, options: argparse.Namespace) -> 
 def _in_background(root: Path, loaded: LoadedSettings, options: argparse.Namespace) -> int:
     """Be the process that ``--detach`` starts: the app without a terminal, until somebody attaches."""
     with reserved(Workspace(root, loaded.settings.paths)):
-        from opeddev_tui.ui.live import Start
         from opeddev_tui.ui.run import run_app
 
-        start = Start(which=options.step, new=options.new, start_from=options.start_from)
+        start = StepRequest(which=options.step, new=options.new, start_from=options.start_from)
         return run_app(root, loaded, start=start, detached=True)
 
 
@@ -119,18 +123,26 @@ def train_here(
         return _train(root, loaded, which=which, new=new, start_from=start_from, console=console)
 
 
+def how_to_answer(root: Path) -> str:
+    """Return in words what answers a question of the training in ``root`` from another terminal."""
+    place = "" if root == Path.cwd() else f" {shlex.quote(str(root))}"
+    here = f" -w{place}" if place else ""
+    return f"opeddev-tui decide{here} continue (or stop), or the app: opeddev-tui{place}"
+
+
 def _train(root: Path, loaded: LoadedSettings, *, which: str, new: bool, start_from: str, console: Console) -> int:
     with console.status("loading the training stack"):
         from opeddev_tui.engine import run_steps
-        from opeddev_tui.steps import StepRequest
 
     control = Control()
-    asks = loaded.settings.early_stop.policy == "ask" and sys.stdin.isatty()
+    answer_with = how_to_answer(root) if loaded.settings.early_stop.policy == "ask" else ""
     request = StepRequest(which=which, new=new, start_from=start_from)
-    with stop_on_signals(control) as signals, ConsoleView(console) as view:
-        decider = TerminalDecider(view, control) if asks else None
-        with attended(root, loaded.settings, view, terminal=notify_terminal.terminal()) as sink:
-            runs = run_steps(root, loaded, request, sink=sink, control=control, decider=decider)
+    with (
+        stop_on_signals(control) as signals,
+        ConsoleView(console, answer_with) as view,
+        attended(root, loaded.settings, view, terminal=notify_terminal.terminal()) as sink,
+    ):
+        runs = run_steps(root, loaded, request, sink=sink, control=control)
     if not runs:
         console.print("Every step is trained. Add the next batch, or train one again: train --step K --new.")
     return 128 + signals.received if signals.received is not None else 0

@@ -1,4 +1,4 @@
-"""Owns the starter data set: its rows, how they are split into base, batches and hold-out, and its files.
+"""Build the demo's data set: its rows, how they are split into base, batches and hold-out, and its files.
 
 Everything follows from a seed. The hold-out has tasks of its own, so no row of it nears a training row.
 """
@@ -11,16 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opeddev_tui.demo.defects import RUBRICS, feedback_of, grade_of
-from opeddev_tui.demo.snippets_css import CSS
-from opeddev_tui.demo.snippets_holdout import HOLDOUT
-from opeddev_tui.demo.snippets_html import HTML
-from opeddev_tui.demo.snippets_js import JS
-from opeddev_tui.demo.template import Template
+from opeddev_tui.demo.template import Template, read_templates
 from opeddev_tui.settings import Paths
 from opeddev_tui.storage import write_atomic
 
-TRAINING: Mapping[str, tuple[Template, ...]] = {"html": HTML, "css": CSS, "js": JS}
-ROWS_A_BATCH = 100
+ROWS_PER_BATCH = 100
 BATCHES = 3
 HOLDOUT_ROWS = 50
 
@@ -76,9 +71,9 @@ class DemoRows:
 def build_examples(seed: int = 42) -> DemoExamples:
     """Return every example of the starter data set."""
     draw = random.Random(seed)
-    training = _compose(TRAINING, BATCHES * ROWS_A_BATCH, draw)
-    batches = [training[start : start + ROWS_A_BATCH] for start in range(0, len(training), ROWS_A_BATCH)]
-    holdout = _compose(HOLDOUT, HOLDOUT_ROWS, draw)
+    training = _compose(read_templates("training"), BATCHES * ROWS_PER_BATCH, draw)
+    batches = [training[start : start + ROWS_PER_BATCH] for start in range(0, len(training), ROWS_PER_BATCH)]
+    holdout = _compose(read_templates("holdout"), HOLDOUT_ROWS, draw)
     return DemoExamples(training=tuple(_shuffled(batch, draw) for batch in batches), holdout=_shuffled(holdout, draw))
 
 

@@ -1,15 +1,21 @@
-"""Owns task templates: good code with marked places for names and for defects.
+"""Read the demo's task templates, good code with marked places for names and for defects, and fill them in.
 
 In a template's texts ``‹city›`` takes a value from the pool ``city`` (``‹city2›`` another one), and
 ``«missing-alt: alt="Fox"¦»`` reads as its first part, or as its second where that defect is planted.
+The templates are files of the package: ``snippets/index.toml`` lists them, each code snippet is a file beside it.
 """
 
 import random
 import re
+import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from importlib import resources
+from typing import Literal
 
 from opeddev_tui.demo.defects import AREAS, area_of
+
+Part = Literal["training", "holdout"]
 
 _PLACE = re.compile(r"«([a-z-]+):([^«¦»]*)¦([^«»]*)»")
 # a line that only a defect would fill must not leave a gap behind
@@ -65,6 +71,28 @@ class Template:
             # two slots of one pool stand for two things: never give them the same value
             values["".join(slot)] = draw.choice([value for value in pool if value not in values.values()])
         return values
+
+
+def read_templates(part: Part) -> dict[str, tuple[Template, ...]]:
+    """Return the templates of ``part`` by kind (html, css, js), in the order of the index.
+
+    No template is in both parts, so the hold-out measures tasks that were never trained on.
+    """
+    folder = resources.files("opeddev_tui.demo") / "snippets"
+    index = tomllib.loads((folder / "index.toml").read_text(encoding="utf-8"))
+    found: dict[str, tuple[Template, ...]] = {}
+    for kind, entries in index[part].items():
+        found[kind] = tuple(
+            Template(
+                name=entry["name"],
+                kind=kind,
+                task=entry["task"],
+                body=(folder / part / f"{entry['name'].replace(' ', '-')}.{kind}").read_text(encoding="utf-8"),
+                pools={pool: tuple(values) for pool, values in entry.get("pools", {}).items()},
+            )
+            for entry in entries
+        )
+    return found
 
 
 def _fill(text: str, values: Mapping[str, str]) -> str:

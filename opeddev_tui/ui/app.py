@@ -19,14 +19,15 @@ from textual.driver import Driver
 from textual.screen import Screen
 
 from opeddev_tui.config import LoadedSettings
+from opeddev_tui.control import StepRequest
 from opeddev_tui.events import AnyEvent, Choice
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.announce import Announcer
+from opeddev_tui.ui.ascii_fallback import ascii_only
 from opeddev_tui.ui.cells import ShownCells
-from opeddev_tui.ui.charset import ascii_only
 from opeddev_tui.ui.disk import DiskWork
 from opeddev_tui.ui.keys import GLOBAL, PLACES, bindings
-from opeddev_tui.ui.live import Live, Runner, Start, collect_again, engine_runner
+from opeddev_tui.ui.live import Live, Runner, collect_again, engine_runner
 from opeddev_tui.ui.provider import Provider
 from opeddev_tui.ui.session import Session
 from opeddev_tui.ui.themes import put_in_place
@@ -67,7 +68,7 @@ class OpeddevApp(App[str]):
         loaded: LoadedSettings,
         *,
         run: str | None = None,
-        start: bool | Start = False,
+        start: bool | StepRequest = False,
         read_only: bool = False,
         runner: Runner = engine_runner,
         live: Live | None = None,
@@ -75,7 +76,7 @@ class OpeddevApp(App[str]):
         on_ready: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(driver_class=driver_class)
-        self.shown_cells = ShownCells(plain=ascii_only())
+        self.shown_cells = ShownCells(ascii_only=ascii_only())
         self.set_class("NO_COLOR" in os.environ, "-no-colour", update=False)
         self._on_ready = on_ready
         self.loaded = loaded
@@ -205,9 +206,9 @@ class OpeddevApp(App[str]):
         self.session.ask(action)
         self.show_now()
 
-    def start_training(self, start: Start | None = None) -> None:
+    def start_training(self, start: StepRequest | None = None) -> None:
         """Begin to train."""
-        if self.session.start(start or Start()):
+        if self.session.start(start or StepRequest()):
             self.show_now()
 
     def make_workspace(self) -> None:

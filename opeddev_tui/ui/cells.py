@@ -15,7 +15,7 @@ from rich.style import Style
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
 
-from opeddev_tui.ui.charset import as_ascii
+from opeddev_tui.ui.ascii_fallback import as_ascii
 
 Cell = tuple[str, Style | None]
 # unchanged cells between two changed ones that are cheaper to send again than to jump over
@@ -32,9 +32,9 @@ _SIMPLE = re.compile(
 class ShownCells:
     """The cells of the terminal as last sent; a cell that is not known is None."""
 
-    def __init__(self, *, plain: bool = False) -> None:
+    def __init__(self, *, ascii_only: bool = False) -> None:
         # True: only ASCII goes to the terminal
-        self._plain = plain
+        self._ascii_only = ascii_only
         self._lines: list[list[Cell | None]] = []
         self._size = (0, 0)
 
@@ -56,7 +56,7 @@ class ShownCells:
         if not 0 <= y < len(self._lines):
             return
         line, new = self._lines[y], cells_of(strip)[: max(0, self._size[0] - x)]
-        if self._plain:
+        if self._ascii_only:
             new = [(as_ascii(char) if char else " ", style) for char, style in new]
         old = line[x : x + len(new)]
         if new == old:

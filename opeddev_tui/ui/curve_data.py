@@ -6,6 +6,7 @@ the size of the data set.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,16 +15,13 @@ from msgspec.structs import replace
 from rich.text import Text
 from textual.color import Color, ColorParseError
 
+from opeddev_tui.format import number
 from opeddev_tui.state import RunState
-from opeddev_tui.ui.format import number
 from opeddev_tui.ui.plotting import Series
 from opeddev_tui.ui.points import column, smooth
 
 if TYPE_CHECKING:
     from opeddev_tui.ui.points import Column
-
-
-_LEGEND_TO_ASCII = str.maketrans("─●○⠒·", "-oo..")
 
 
 class Look(Struct, frozen=True):
@@ -178,7 +176,7 @@ def size_points(runs: Iterable[RunState]) -> list[SizePoint]:
     """Return the best and the last hold-out loss of each step; a step that ran again counts once, the later time."""
     points: dict[int, SizePoint] = {}
     for run in runs:
-        trained = {epoch: loss for epoch, loss in holdout_losses(run).items() if epoch > 0 and loss == loss}
+        trained = {epoch: loss for epoch, loss in holdout_losses(run).items() if epoch > 0 and not math.isnan(loss)}
         if run.started is None or not trained:
             continue
         best, last = min(trained, key=lambda epoch: trained[epoch]), max(trained)
@@ -221,12 +219,11 @@ def loss_legend(state: RunState, previous: Sequence[RunState], look: Look, palet
     return entries
 
 
-def legend_text(entries: Sequence[Entry], width: int, ascii_only: bool) -> Text:
+def legend_text(entries: Sequence[Entry], width: int) -> Text:
     """Return as many legend entries as fit, the first ones first."""
     legend = Text(no_wrap=True, end="")
     for entry in entries:
-        mark = entry.mark.translate(_LEGEND_TO_ASCII) if ascii_only else entry.mark
-        words = f"{mark} {entry.text}".strip()
+        words = f"{entry.mark} {entry.text}".strip()
         gap = "  " if legend else ""
         if legend.cell_len + len(gap) + len(words) > width:
             break

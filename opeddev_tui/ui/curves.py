@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from opeddev_tui.state import RunState
 from opeddev_tui.ui import curve_data as data
-from opeddev_tui.ui.charset import ascii_only
+from opeddev_tui.ui.ascii_fallback import ascii_only
 from opeddev_tui.ui.curve_data import Look, Palette, palette_of
 from opeddev_tui.ui.keys import Key, bindings
 from opeddev_tui.ui.plotting import Colours, Series, render
@@ -176,7 +176,7 @@ class CurvesView(Widget, can_focus=True):
         else:
             entries = data.loss_legend(self._state, self._previous, self.look, palette)
         for flags in self._flags(bool(entries)):
-            legend = data.legend_text(entries, width - len(flags) - 2 if flags else width, self.ascii_only)
+            legend = data.legend_text(entries, width - len(flags) - 2 if flags else width)
             if legend.plain.count("  ") >= len(entries) - 1:
                 break
         if flags:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from opeddev_tui import config
-from opeddev_tui.control import AnyCommand
+from opeddev_tui.control import AnyCommand, StepRequest
 from opeddev_tui.errors import Problem
 from opeddev_tui.journal import JournalReader
-from opeddev_tui.ui.live import Start, in_words, traceback_text
+from opeddev_tui.ui.live import in_words, traceback_text
 from opeddev_tui.ui.provider import Provider
 from opeddev_tui.ui.scan import scan_data
 from opeddev_tui.ui.view import RunRow
@@ -53,11 +53,11 @@ class DiskWork:
 
     # --- opening
 
-    def open(self, run: str | None, start: bool | Start) -> None:
+    def open(self, run: str | None, start: bool | StepRequest) -> None:
         """Read the workspace: the run on show first, then everything else; then start if asked to."""
         self._go(self._open(run, start), "open")
 
-    async def _open(self, run: str | None, start: bool | Start) -> None:
+    async def _open(self, run: str | None, start: bool | StepRequest) -> None:
         session, provider = self._app.session, self._provider
         if session.root is None or not await asyncio.to_thread(provider.exists):
             session.has_workspace = session.root is not None and bool(start)
@@ -71,13 +71,13 @@ class DiskWork:
         if run and run != latest:
             await self._show_old(run)
         self._app.show_now()
-        found = None if isinstance(start, Start) or self._app.live.running else await self._find_crash()
+        found = None if isinstance(start, StepRequest) or self._app.live.running else await self._find_crash()
         if found is not None:
             from opeddev_tui.ui.screens.recovery import ask
 
             ask(self._app, found)
         elif start and not self._app.live.running:
-            self._app.start_training(start if isinstance(start, Start) else None)
+            self._app.start_training(start if isinstance(start, StepRequest) else None)
         self.refresh()
         self._go(self._watch(), "watch")
 
@@ -243,6 +243,3 @@ class DiskWork:
         session.root, session.has_workspace = root, True
         self._app.tell(f"Made a workspace in {root}.")
         await self._open(None, False)
-
-
-__all__ = ["DiskWork", "Start"]

@@ -37,10 +37,6 @@ class Guard:
             self._bar, self._changed = bar, now
             self.chosen = None
 
-    def touch(self, now: float) -> None:
-        """Start the waiting time again: the bar was out of sight until now."""
-        self._changed = now
-
     def accepts(self, now: float) -> bool:
         """True where a key may count: the bar is old enough and nothing is chosen."""
         return self.chosen is None and now - self._changed >= self._guard

@@ -15,40 +15,28 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from msgspec import Struct
-
 from opeddev_tui.config import LoadedSettings
-from opeddev_tui.control import AnyCommand, Control, Stop
+from opeddev_tui.control import AnyCommand, Control, StepRequest, Stop
 from opeddev_tui.errors import Problem
 from opeddev_tui.events import Sink
+from opeddev_tui.lock import reserved
 from opeddev_tui.state import RunState
 from opeddev_tui.ui.queue import EventQueue
-from opeddev_tui.workspace import Workspace, reserved
+from opeddev_tui.workspace import Workspace
+
+Runner = Callable[[Path, LoadedSettings, StepRequest, Sink, Control], object]
 
 
-class Start(Struct, frozen=True):
-    """What to train: the next step, all of them or one; from the natural checkpoint or a chosen one."""
-
-    which: str = "next"
-    new: bool = False
-    start_from: str = ""
-
-
-Runner = Callable[[Path, LoadedSettings, Start, Sink, Control], object]
-
-
-def engine_runner(root: Path, loaded: LoadedSettings, start: Start, sink: Sink, control: Control) -> object:
+def engine_runner(root: Path, loaded: LoadedSettings, start: StepRequest, sink: Sink, control: Control) -> object:
     """Train with the real engine."""
     # before the training stack is loaded, which takes seconds: a second start learns of it at once
     with reserved(Workspace(root, loaded.settings.paths)):
         _load_training_stack()
         from opeddev_tui.afterwards import attended
         from opeddev_tui.engine import run_steps
-        from opeddev_tui.steps import StepRequest
 
-        request = StepRequest(which=start.which, new=start.new, start_from=start.start_from)
         with attended(root, loaded.settings, sink) as told:
-            return run_steps(root, loaded, request, sink=told, control=control)
+            return run_steps(root, loaded, start, sink=told, control=control)
 
 
 def _load_training_stack() -> None:
@@ -99,7 +87,7 @@ class Live:
         # what the last training raised
         self.error: BaseException | None = None
 
-    def start(self, root: Path, loaded: LoadedSettings, start: Start) -> None:
+    def start(self, root: Path, loaded: LoadedSettings, start: StepRequest) -> None:
         """Begin to train; does nothing while a training runs."""
         if self.running:
             return

@@ -17,16 +17,12 @@ from rich.color import Color
 from rich.style import Style
 from rich.text import Text
 
-from opeddev_tui.ui.points import column, inside, limits, log_ticks, reduce_points, smooth, tick_labels, ticks
+from opeddev_tui.ui.points import column, inside, limits, log_ticks, reduce_points, tick_labels, ticks
 
 if TYPE_CHECKING:
     from opeddev_tui.ui.points import Column, Numbers
 
-__all__ = ["Colours", "Series", "reduce_points", "render", "smooth"]
-
 _ANSI = re.compile(r"\x1b\[([0-9;]*)m")
-# plotext frames and the marks used here, for terminals that have only ASCII
-_TO_ASCII = str.maketrans("┌┐└┘─│├┤┬┴┼●◆○•·×", "++++-|+++++o*o+.x")
 
 
 class Series(Struct, frozen=True):
@@ -100,7 +96,10 @@ def render(
     ascii_only: bool = False,
     empty: str = "Nothing to draw yet.",
 ) -> Text:
-    """Return the picture of ``series``: ``height`` lines of ``width`` cells, or the sentence that says why not."""
+    """Return the picture of ``series``: ``height`` lines of ``width`` cells, or the sentence that says why not.
+
+    ``ascii_only`` draws lines without braille, which one ASCII character each cannot tell apart.
+    """
     colours = colours or Colours()
     if width < 12 or height < 4:
         return _sentence("Too small for a plot.", width, height, colours)
@@ -124,7 +123,7 @@ def render(
         _draw(plt, item, frame, ascii_only)
     picture = plt.build()
     plt.clear_figure()
-    return _to_text(picture.translate(_TO_ASCII) if ascii_only else picture, height)
+    return _to_text(picture, height)
 
 
 def _why_empty(dropped: int, empty: str) -> str:

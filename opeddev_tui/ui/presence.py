@@ -15,8 +15,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from opeddev_tui.lock import who_trains
 from opeddev_tui.ui.handover import connect, peer
-from opeddev_tui.workspace import Workspace, who_trains
+from opeddev_tui.workspace import Workspace
 
 
 class ScreenRecord(Struct, frozen=True):

@@ -15,12 +15,12 @@ from msgspec.structs import replace
 from opeddev_tui import config
 from opeddev_tui.config import LoadedSettings
 from opeddev_tui.control import AnyCommand, send
-from opeddev_tui.errors import Problem
 from opeddev_tui.events import RunStarted, TokenStats
 from opeddev_tui.journal import JournalReader, length
+from opeddev_tui.lock import lock_holder
 from opeddev_tui.state import RunState, reduce
 from opeddev_tui.ui.view import BatchRow, RunRow, Whose
-from opeddev_tui.workspace import Workspace, lock_holder
+from opeddev_tui.workspace import Workspace
 
 LOG_BYTES = 300_000
 
@@ -100,14 +100,6 @@ class Provider:
         lines = content.decode(errors="replace").replace("\r\n", "\n").split("\n")
         # a progress bar rewrites its line with carriage returns: what stayed is the last part
         return [line.rsplit("\r", 1)[-1] for line in lines[1 if end > LOG_BYTES else 0 :] if line]
-
-    def log_stamp(self) -> tuple[int, int]:
-        """Return what changes when the log grows."""
-        try:
-            found = self.workspace.log.stat()
-        except OSError:
-            return (0, 0)
-        return (found.st_size, found.st_mtime_ns)
 
     def append_log(self, text: str) -> None:
         """Add ``text`` to the log, if the disk takes it: it is told on the screen as well."""
@@ -190,6 +182,3 @@ def _with_stats(row: BatchRow, stats: TokenStats | None) -> BatchRow:
         percentile_95=stats.percentile_95,
         longest=stats.longest,
     )
-
-
-__all__ = ["LOG_BYTES", "Problem", "Provider", "inventory", "toml_value", "trained_steps"]

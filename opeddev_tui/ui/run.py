@@ -15,10 +15,11 @@ from textual.driver import Driver
 
 from opeddev_tui import logs
 from opeddev_tui.config import LoadedSettings
+from opeddev_tui.control import StepRequest
 from opeddev_tui.errors import Problem
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.driver import DetachableDriver, make_driver
-from opeddev_tui.ui.live import Live, Runner, Start, engine_runner, traceback_text
+from opeddev_tui.ui.live import Live, Runner, engine_runner, traceback_text
 from opeddev_tui.ui.presence import Presence, reach
 from opeddev_tui.ui.signals import Received, received
 from opeddev_tui.ui.terminal import OutputGuard, output_guard
@@ -38,7 +39,7 @@ def run_app(
     loaded: LoadedSettings,
     *,
     run: str | None = None,
-    start: bool | Start = False,
+    start: bool | StepRequest = False,
     read_only: bool = False,
     detached: bool = False,
     runner: Runner = engine_runner,
@@ -138,7 +139,7 @@ class House:
         self._app: LastingApp | None = None
         self._failures = 0
 
-    def run(self, *, run: str | None, start: bool | Start, detached: bool) -> str | None:
+    def run(self, *, run: str | None, start: bool | StepRequest, detached: bool) -> str | None:
         """Run apps until one is left and the training has ended."""
         with output_guard(self.workspace.log) as guard:
             logs.to_file(self.workspace.log)
@@ -148,7 +149,9 @@ class House:
             finally:
                 self.presence.close()
 
-    def _run_apps(self, guard: OutputGuard, *, run: str | None, start: bool | Start, detached: bool) -> str | None:
+    def _run_apps(
+        self, guard: OutputGuard, *, run: str | None, start: bool | StepRequest, detached: bool
+    ) -> str | None:
         while True:
             self._app = LastingApp(
                 self,

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from opeddev_tui import events as ev
 from opeddev_tui.config import LoadedSettings
-from opeddev_tui.control import AnyCommand, Decide, Pause, Resume, SampleNow, SaveNow, Stop
+from opeddev_tui.control import AnyCommand, Decide, Pause, Resume, SampleNow, SaveNow, StepRequest, Stop
 from opeddev_tui.observations import whats_next
 from opeddev_tui.state import RunState
 from opeddev_tui.ui.guard import Guard
-from opeddev_tui.ui.live import Live, Start, in_words
+from opeddev_tui.ui.live import Live, in_words
 from opeddev_tui.ui.offers import Situation
 from opeddev_tui.ui.provider import inventory
 from opeddev_tui.ui.scan import Scan
@@ -99,7 +99,7 @@ class Session:
             return outcome
         return None
 
-    def start(self, start: Start) -> bool:
+    def start(self, start: StepRequest) -> bool:
         """Begin to train in this process; False where that means nothing."""
         if self.root is None or self.live.running or self.read_only:
             return False

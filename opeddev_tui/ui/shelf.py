@@ -5,8 +5,6 @@ Pure but for ``read_shelf``, which reads the disk: call that in a thread.
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +12,14 @@ from typing import Any
 
 from opeddev_tui import catalog
 from opeddev_tui.catalog import Entry
+from opeddev_tui.format import duration, number, share, signed, size
 from opeddev_tui.history import list_runs
+from opeddev_tui.manifest import difference, settings_of
 from opeddev_tui.pruning import Removal
 from opeddev_tui.settings import Settings
+from opeddev_tui.storage import free_space
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.columns import fit
-from opeddev_tui.ui.format import duration, number, signed, size
 from opeddev_tui.ui.screens.grid import Cell
 from opeddev_tui.workspace import Workspace
 
@@ -62,25 +62,15 @@ def read_shelf(workspace: Workspace, settings: Settings) -> Shelf:
     """Read all of it from disk."""
     records = list_runs(workspace)
     entries = catalog.list_entries(workspace, records)
-    store = next(folder for folder in (workspace.store, *workspace.store.parents) if folder.exists())
     newest = next((entry.size for entry in reversed(entries) if entry.published), 0)
     kept = settings.training.save_total_limit + 1
     return Shelf(
         tuple(entries),
         {record.id: record.state.started.batch for record in records if record.state.started},
-        {run: _settings_of(workspace, run) for run in {entry.run for entry in entries}},
-        shutil.disk_usage(store).free,
+        {run: settings_of(workspace.run_manifest(run)) for run in {entry.run for entry in entries}},
+        free_space(workspace.store),
         catalog.disk_budget(workspace.store, newest, kept) or "",
     )
-
-
-def _settings_of(workspace: Workspace, run: str) -> dict[str, Any]:
-    try:
-        found = json.loads(workspace.run_manifest(run).read_text())
-    except (OSError, ValueError):
-        return {}
-    settings = found.get("settings", {}) if isinstance(found, dict) else {}
-    return settings if isinstance(settings, dict) else {}
 
 
 # --- lines of the table
@@ -167,8 +157,8 @@ def _cells(entry: Entry, name: str, verified: Verified, marked: Sequence[str], n
         ", ".join(_SIGNS.get(mark, mark.replace("start of step", "→ step")) for mark in entry.marks) or "–",
         size(entry.size),
         duration(max(0.0, now - entry.created)),
-        "–" if entry.human is None else f"{entry.human:.0%}",
-        "–" if entry.exact is None else f"{entry.exact:.0%}",
+        share(entry.human),
+        share(entry.exact),
         kind(entry),
     )
 
@@ -192,8 +182,7 @@ def detail(shelf: Shelf, entry: Entry, verified: Verified, now: float) -> list[s
         f"{state_words} · {', '.join(entry.marks) or 'no marks'} · {kind(entry)} · {size(entry.size)} · "
         f"{duration(max(0.0, now - entry.created))} old",
         f"hold-out {number(entry.val_loss, 4)} · gain {gain(entry)} · human "
-        f"{'–' if entry.human is None else f'{entry.human:.0%}'} · exact grades "
-        f"{'–' if entry.exact is None else f'{entry.exact:.0%}'}",
+        f"{share(entry.human)} · exact grades {share(entry.exact)}",
         "grew from " + " ← ".join(lineage(shelf, entry)),
     ]
     told += [f"note: {entry.note}"] if entry.note else []
@@ -245,8 +234,8 @@ def differences(shelf: Shelf, one: Entry, two: Entry) -> list[tuple[str, str, st
             "kind": kind(entry), "grew from": lineage(shelf, entry)[0], "note": entry.note,
         }  # fmt: skip
 
-    pairs = catalog.difference(facts(one), facts(two))
-    pairs += catalog.difference(shelf.settings.get(one.run, {}), shelf.settings.get(two.run, {}))
+    pairs = difference(facts(one), facts(two))
+    pairs += difference(shelf.settings.get(one.run, {}), shelf.settings.get(two.run, {}))
     return [(clean_line(name), _text(a), _text(b)) for name, a, b in pairs]
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from opeddev_tui.events import Verdict
+from opeddev_tui.format import duration, number, plural
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.format import duration, number, plural
 from opeddev_tui.ui.offers import Kind, Offer, Situation
 from opeddev_tui.ui.view import View
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Literal, Protocol
+from typing import Literal
 
 from msgspec import Struct, field
 
@@ -80,10 +80,3 @@ class View(Struct, frozen=True):
     def next_batch(self) -> BatchRow | None:
         """The batch that the next step adds."""
         return next((batch for batch in self.batches if batch.state == "next"), None)
-
-
-class Shows(Protocol):
-    """Something that can be handed the newest view."""
-
-    def show(self, view: View) -> None:
-        """Draw ``view``."""

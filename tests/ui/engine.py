@@ -10,10 +10,9 @@ from scenes import decided, epoch_events, opening, question
 
 from opeddev_tui import events as ev
 from opeddev_tui.config import LoadedSettings
-from opeddev_tui.control import AnyCommand, Control, Decide, Pause, Resume, SampleNow, SaveNow, Stop
+from opeddev_tui.control import AnyCommand, Control, Decide, Pause, Resume, SampleNow, SaveNow, StepRequest, Stop
 from opeddev_tui.events import Sink
 from opeddev_tui.journal import Journal
-from opeddev_tui.ui.live import Start
 from opeddev_tui.workspace import Workspace
 
 
@@ -23,10 +22,10 @@ class ScriptedEngine:
     def __init__(self, *, error: BaseException | None = None) -> None:
         self.error = error
         self.commands: list[AnyCommand] = []
-        self.starts: list[Start] = []
+        self.starts: list[StepRequest] = []
         self.go = threading.Event()
 
-    def __call__(self, root: Path, loaded: LoadedSettings, start: Start, sink: Sink, control: Control) -> object:
+    def __call__(self, root: Path, loaded: LoadedSettings, start: StepRequest, sink: Sink, control: Control) -> object:
         self.starts.append(start)
         self._control = control
         now = time.time()

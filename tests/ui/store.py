@@ -60,7 +60,8 @@ def write_run(workspace: Workspace, run: str, step: int, *, lora: bool = False, 
         journal.emit(event)
     journal.close()
     loaded = config.resolve([config.Layer("t", {"lora": {"enabled": lora}})])
-    workspace.run_manifest(run).write_bytes(manifest.encode({"settings": msgspec.to_builtins(loaded.settings)}))
+    record = manifest.RunManifest(settings=msgspec.to_builtins(loaded.settings))
+    workspace.run_manifest(run).write_bytes(manifest.encode(record))
     return folders
 
 

@@ -20,11 +20,11 @@ from textual.widgets import TextArea
 from opeddev_tui import config
 from opeddev_tui import events as ev
 from opeddev_tui.config import LoadedSettings
-from opeddev_tui.control import Control, Decide
+from opeddev_tui.control import Control, Decide, StepRequest
 from opeddev_tui.events import Sink
 from opeddev_tui.notify_terminal import environment_of, title_sequence
 from opeddev_tui.ui.app import OpeddevApp
-from opeddev_tui.ui.live import Runner, Start
+from opeddev_tui.ui.live import Runner
 from opeddev_tui.ui.screens.quit import QuitScreen
 
 BEL, ST = "\a", "\x1b\\"
@@ -37,7 +37,7 @@ async def recorded(
     monkeypatch: pytest.MonkeyPatch,
     *,
     term: dict[str, str] | None = None,
-    start: Start | None = None,
+    start: StepRequest | None = None,
     **notify: bool,
 ) -> AsyncIterator[tuple[OpeddevApp, Pilot[str], list[tuple[str, int]]]]:
     """An app that trains with ``runner``, and what its driver was given, with the thread that gave it."""
@@ -110,7 +110,7 @@ async def test_a_console_gets_a_bell_and_no_sequence(tmp_path: Path, monkeypatch
 async def test_hostile_text_cannot_break_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch's name and a failure's words arrive in the terminal without a control character of their own."""
 
-    def fails(root: Path, loaded: LoadedSettings, start: Start, sink: Sink, control: Control) -> object:  # noqa: ARG001
+    def fails(root: Path, loaded: LoadedSettings, start: StepRequest, sink: Sink, control: Control) -> object:  # noqa: ARG001
         at = time.time() + 1
         sink.emit(_started(HOSTILE, at))
         sink.emit(ev.RunFailed(at=at, kind="bug", message=f"{HOSTILE}\x1b\\\x9c\x9d0;x\x07"))
@@ -142,7 +142,7 @@ class Lingering:
     def __init__(self) -> None:
         self.may_end = threading.Event()
 
-    def __call__(self, root: Path, loaded: LoadedSettings, start: Start, sink: Sink, control: Control) -> object:  # noqa: ARG002
+    def __call__(self, root: Path, loaded: LoadedSettings, start: StepRequest, sink: Sink, control: Control) -> object:  # noqa: ARG002
         at = time.time() + 1
         sink.emit(_started("batch", at))
         sink.emit(ev.RunFinished(at=at, epochs=1, last_checkpoint="c", best_checkpoint="c", best_epoch=1, val_loss=1.0))
@@ -186,14 +186,14 @@ async def test_between_two_steps_q_still_asks(tmp_path: Path, monkeypatch: pytes
     """A step that is over is not the end where all steps were asked for."""
     go_on = threading.Event()
 
-    def two_steps(root: Path, loaded: LoadedSettings, start: Start, sink: Sink, control: Control) -> object:  # noqa: ARG001
+    def two_steps(root: Path, loaded: LoadedSettings, start: StepRequest, sink: Sink, control: Control) -> object:  # noqa: ARG001
         at = time.time() + 1
         sink.emit(_started("batch", at))
         sink.emit(ev.RunFinished(at=at, epochs=1, last_checkpoint="c", best_checkpoint="c", best_epoch=1, val_loss=1.0))
         go_on.wait(30)
         return []
 
-    async with recorded(tmp_path, two_steps, monkeypatch, start=Start(which="all")) as (app, pilot, _written):
+    async with recorded(tmp_path, two_steps, monkeypatch, start=StepRequest(which="all")) as (app, pilot, _written):
         await until(pilot, lambda: app.session.current.finished)
         await pilot.press("q")
         assert isinstance(app.screen, QuitScreen)

@@ -12,11 +12,11 @@ from textual.pilot import Pilot
 
 from opeddev_tui import events as ev
 from opeddev_tui import human
-from opeddev_tui.control import Annotate, Rate, Stop, UndoRating, fact_of
+from opeddev_tui.control import Record, Stop
 from opeddev_tui.journal import read
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.recording import Recorder
-from opeddev_tui.ui.screens.blind import BlindScreen, rounds_in_words
+from opeddev_tui.ui.screens.blind import BlindScreen
 
 SMALL = (80, 24)
 
@@ -48,7 +48,6 @@ async def test_a_round_with_undo_interrupt_and_resume(tmp_path: Path) -> None:
         await pilot.press("4", "escape")  # both bad, then an interruption
         await recorded(app, pilot)
         assert app.session.state.ratings[3, 1].preferred == "both bad"
-        assert "2 of 5 rated" in rounds_in_words(app.session.state)
     # another day
     again = make_again(tmp_path)
     async with showing(again, SMALL, ("2", "b")) as pilot:
@@ -119,9 +118,9 @@ async def test_ratings_of_a_living_run_go_through_its_training(tmp_path: Path) -
             while True:
                 for command in self._control.wait(10):
                     self.commands.append(command)
-                    if not isinstance(command, Rate | UndoRating):
+                    if not isinstance(command, Record):
                         return
-                    self._emit(fact_of(command))
+                    self._emit(command.fact)
 
     engine = Rating()
     async with live(tmp_path, engine) as (app, pilot):
@@ -131,7 +130,7 @@ async def test_ratings_of_a_living_run_go_through_its_training(tmp_path: Path) -
         assert isinstance(app.screen, BlindScreen)
         await pilot.press("3", "u")
         await until(pilot, lambda: len(engine.commands) == 2)
-        assert [type(command) for command in engine.commands] == [Rate, UndoRating]
+        assert [type(command.fact) for command in engine.commands] == [ev.Rated, ev.RatingUndone]
         await until(pilot, lambda: not [worker for worker in app.workers if worker.group == "record"])
         assert app.session.current.ratings == {}
         await pilot.press("escape")
@@ -179,8 +178,8 @@ async def test_what_a_training_does_not_take_before_its_end_goes_into_its_journa
     async with live(tmp_path, engine) as (app, pilot):
         await until(pilot, lambda: app.session.current.status == "awaiting")
         run = app.session.current_run
-        Recorder(app).say(run, Annotate(epoch=1, note="too late for the training"))
-        await until(pilot, lambda: any(isinstance(command, Annotate) for command in engine.heard))
+        Recorder(app).say(run, ev.Annotated(epoch=1, note="too late for the training"))
+        await until(pilot, lambda: any(isinstance(command, Record) for command in engine.heard))
         app.live.stop("over")
         await until(pilot, lambda: app.session.current.notes)
         kept = [event for event in read(app.provider.workspace.run_folder(run)) if isinstance(event, ev.Annotated)]

@@ -14,9 +14,10 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from opeddev_tui import checkpoints
+from opeddev_tui.control import StepRequest
 from opeddev_tui.ui import shelf_work
 from opeddev_tui.ui.app import OpeddevApp
-from opeddev_tui.ui.live import Live, Start
+from opeddev_tui.ui.live import Live
 from opeddev_tui.ui.screens.checkpoints import CheckpointsScreen
 from opeddev_tui.ui.screens.grid import Grid
 from opeddev_tui.ui.screens.quit import AskScreen
@@ -190,7 +191,7 @@ async def test_training_starts_from_the_selected_one(tmp_path: Path) -> None:
         assert "Branch: train step 1 (batch_100_01) again" in shown
         await pilot.press("b")
         await until(pilot, lambda: engine.starts)
-        assert engine.starts == [Start(which="1", new=True, start_from=folder)]
+        assert engine.starts == [StepRequest(which="1", new=True, start_from=folder)]
         assert app.current_mode == "monitor"
         app.live.stop("the test is over")
         await until(pilot, lambda: not app.live.running)

@@ -16,8 +16,8 @@ from rich.style import Style
 from textual.strip import Strip
 
 from opeddev_tui.text import clean_line
+from opeddev_tui.ui.ascii_fallback import as_ascii, ascii_only
 from opeddev_tui.ui.cells import ShownCells, cells_of
-from opeddev_tui.ui.charset import as_ascii, ascii_only
 
 SIZE = (40, 6)
 STYLES = [Style.parse(text) for text in ("red on black", "bold blue", "none", "reverse green", "white on #123456")]

@@ -12,7 +12,8 @@ from pty_tools import PYTHON, Terminal, end, until
 from opeddev_tui import checkpoints
 from opeddev_tui.events import Decided, EpochFinished
 from opeddev_tui.journal import read
-from opeddev_tui.workspace import Workspace, lock_holder
+from opeddev_tui.lock import lock_holder
+from opeddev_tui.workspace import Workspace
 
 SETTINGS = {
     "early_stop.policy": "ask",

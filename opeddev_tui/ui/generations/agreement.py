@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from textual.content import Content
 
 from opeddev_tui.events import GradesMeasured
+from opeddev_tui.format import number, share, signed
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.columns import Column, table
-from opeddev_tui.ui.format import number, signed
 
 GROUPS = ("fixed", "broken", "still right", "still wrong")
 UNREAD = "?"
@@ -84,9 +84,9 @@ def measures(before: GradesMeasured | None, now: GradesMeasured, middle: int) ->
     off_middle = [abs(middle - wanted) for wanted in now.reference]
     constant = number(sum(off_middle) / len(off_middle), 2) if off_middle else "–"
     rows: list[tuple[str, str, Callable[[float | None], str], str]] = [
-        ("parsed", "parsed", _share, ""),
-        ("exact", "exact", _share, f"majority {_share(now.majority_exact)}"),
-        ("within one", "within_one", _share, f"always {middle}: {_share(now.middle_within_one)}"),
+        ("parsed", "parsed", share, ""),
+        ("exact", "exact", share, f"majority {share(now.majority_exact)}"),
+        ("within one", "within_one", share, f"always {middle}: {share(now.middle_within_one)}"),
         ("mean error", "mean_absolute_error", _two, f"always {middle}: {constant}"),
         ("kappa (QWK)", "kappa", _two, "constant: 0.00"),
     ]
@@ -95,15 +95,11 @@ def measures(before: GradesMeasured | None, now: GradesMeasured, middle: int) ->
             title,
             write(getattr(before, name) if before is not None else None),
             write(getattr(now, name)),
-            _change(getattr(before, name) if before is not None else None, getattr(now, name), write is _share),
+            _change(getattr(before, name) if before is not None else None, getattr(now, name), write is share),
             baseline,
         )
         for title, name, write, baseline in rows
     ]
-
-
-def _share(value: float | None) -> str:
-    return f"{value:.0%}" if value is not None else "–"
 
 
 def _two(value: float | None) -> str:
@@ -131,7 +127,7 @@ def measures_text(before: GradesMeasured | None, now: GradesMeasured, middle: in
     if now.kappa_interval is not None:
         told.append(f"kappa between {now.kappa_interval[0]:.2f} and {now.kappa_interval[1]:.2f}")
     if now.classifier_exact is not None:
-        told.append(f"a text classifier: exact {_share(now.classifier_exact)}")
+        told.append(f"a text classifier: exact {share(now.classifier_exact)}")
     told.append(f"{len(now.reference)} rows in {now.seconds:.1f} s")
     parts += [Content(""), Content.styled(clean_line(" · ".join(told)), "$muted")]
     return Content("\n").join(parts)

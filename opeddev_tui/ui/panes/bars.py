@@ -9,9 +9,9 @@ from textual.content import Content
 from textual.events import Click
 from textual.widgets import Static
 
+from opeddev_tui.format import duration
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.columns import fit
-from opeddev_tui.ui.format import duration
 from opeddev_tui.ui.keys import PLACES, Key
 from opeddev_tui.ui.situation import situation
 from opeddev_tui.ui.view import View

@@ -9,7 +9,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from opeddev_tui.ui.format import bar
+from opeddev_tui.format import bar
 from opeddev_tui.ui.offers import Offer, Situation
 from opeddev_tui.ui.panes.bars import KIND_STYLES, ClickBar
 from opeddev_tui.ui.situation import situation

@@ -7,9 +7,9 @@ from typing import ClassVar
 from textual.content import Content
 
 from opeddev_tui.events import EpochFinished, GradesMeasured
+from opeddev_tui.format import number, signed, whole
 from opeddev_tui.state import RunState
 from opeddev_tui.ui.columns import Column, table
-from opeddev_tui.ui.format import number, signed, whole
 from opeddev_tui.ui.panes.pane import Pane, lines
 from opeddev_tui.ui.view import View
 

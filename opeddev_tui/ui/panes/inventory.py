@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from textual.content import Content
 
+from opeddev_tui.format import histogram, short_count, whole
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.columns import Column, table
-from opeddev_tui.ui.format import histogram, short_count, whole
 from opeddev_tui.ui.panes.pane import Pane, lines
 from opeddev_tui.ui.view import BatchRow, View
 

@@ -9,10 +9,10 @@ from typing import ClassVar
 
 from textual.content import Content
 
+from opeddev_tui.format import bar, duration, number, rate, short_count, signed, size
 from opeddev_tui.state import RunState
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.columns import fit
-from opeddev_tui.ui.format import bar, duration, number, rate, short_count, signed, size
 from opeddev_tui.ui.panes.pane import Pane, lines
 from opeddev_tui.ui.view import View
 

@@ -15,8 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from opeddev_tui import human
-from opeddev_tui.control import Rate, UndoRating
-from opeddev_tui.events import Preference
+from opeddev_tui.events import Preference, Rated, RatingUndone
 from opeddev_tui.human import Answer, Pair
 from opeddev_tui.state import RunState
 from opeddev_tui.text import clean_line
@@ -144,7 +143,7 @@ class BlindScreen(ModalScreen[None]):
             return
         choice = human.preferred(pair.left, pair.right, answer)
         self._given[pair.prompt] = choice
-        rate = Rate(
+        rated = Rated(
             epoch=self._epoch,
             prompt=pair.prompt,
             left=pair.left,
@@ -152,7 +151,7 @@ class BlindScreen(ModalScreen[None]):
             preferred=choice,
             round_seed=self._seed,
         )
-        self._recorder.say(self._run, rate, failed=lambda: self._forget(pair.prompt))
+        self._recorder.say(self._run, rated, failed=lambda: self._forget(pair.prompt))
         self._draw()
 
     def _forget(self, prompt: int) -> None:
@@ -173,7 +172,7 @@ class BlindScreen(ModalScreen[None]):
             self.boss.tell("Nothing to take back." if self._open else "The names are known: the round is closed.")
             return
         prompt, choice = self._given.popitem()
-        undo = UndoRating(epoch=self._epoch, prompt=prompt)
+        undo = RatingUndone(epoch=self._epoch, prompt=prompt)
         self._recorder.say(self._run, undo, failed=lambda: self._remember(prompt, choice))
         self._draw()
 
@@ -230,12 +229,3 @@ def open_blind(boss: OpeddevApp, epoch: int | None = None) -> bool:
         )  # fmt: skip
         return True
     return False
-
-
-def rounds_in_words(state: RunState) -> str:
-    """Return how far the round of the newest epoch is, for a line of the decision bar. Empty without one."""
-    epoch = max((at for at, _ in state.ratings), default=None)
-    if epoch is None or human.complete(state, epoch):
-        return ""
-    asked, given = len(human.pairs(state, epoch, 0)), len(human.ratings_of(state, epoch))
-    return f"Blind round of epoch {epoch}: {given} of {asked} rated; it counts when all are."

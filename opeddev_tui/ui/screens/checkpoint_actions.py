@@ -16,10 +16,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from opeddev_tui.catalog import Entry
+from opeddev_tui.control import StepRequest
+from opeddev_tui.format import number, size
 from opeddev_tui.pruning import Removal
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.format import number, size
-from opeddev_tui.ui.live import Start
 from opeddev_tui.ui.screens.quit import Answer, AskScreen
 from opeddev_tui.ui.shelf import removal_words, short
 
@@ -103,7 +103,7 @@ class CheckpointActions:
 
         def start(answer: str | None) -> None:
             if answer:
-                boss.start_training(Start(which=answer, new=True, start_from=str(entry.folder)))
+                boss.start_training(StepRequest(which=answer, new=True, start_from=str(entry.folder)))
                 boss.action_go("monitor")
 
         words = f"A new run starts from the weights of {short(entry)} ({entry.name}). Nothing is overwritten."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -14,10 +14,10 @@ from textual.widget import Widget
 from textual.widgets import DataTable, Input, Static
 
 from opeddev_tui.catalog import Entry
+from opeddev_tui.format import plural, size
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui import shelf as sh
 from opeddev_tui.ui.columns import Column, table
-from opeddev_tui.ui.format import plural, size
 from opeddev_tui.ui.keys import CHECKPOINTS, Key, bindings
 from opeddev_tui.ui.screens.checkpoint_actions import CheckpointActions
 from opeddev_tui.ui.screens.grid import Grid
@@ -216,12 +216,6 @@ class CheckpointsScreen(CheckpointActions, Place):
         """Return the path of the selected one."""
         entry = self.current
         return clean_line(str(entry.folder)) if entry is not None else ""
-
-    def for_each(self, entries: Sequence[Entry], do: Callable[[Entry], None]) -> None:
-        """Do something to every one of ``entries`` that was published."""
-        for entry in entries:
-            if entry.published:
-                do(entry)
 
 
 def _memory(view: View) -> str:

@@ -12,8 +12,8 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from opeddev_tui.events import Sample
+from opeddev_tui.format import number, signed
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.format import number, signed
 from opeddev_tui.ui.generations.panes import TextPane, scroll_together
 from opeddev_tui.ui.generations.points import Key as PointKey
 from opeddev_tui.ui.generations.points import Point, before_step, index_of, points, same_weights

@@ -12,9 +12,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 
-from opeddev_tui.control import Annotate
 from opeddev_tui.editor import being_edited, editor_command, written
 from opeddev_tui.errors import Problem
+from opeddev_tui.events import Annotated
 from opeddev_tui.state import RunState
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.driver import DetachableDriver
@@ -95,7 +95,7 @@ def ask_note(boss: OpeddevApp, run: str, state: RunState, *, stopped: bool = Fal
 
     def take(words: str | None) -> None:
         if words:
-            Recorder(boss).say(run, Annotate(epoch=epoch, note=words))
+            Recorder(boss).say(run, Annotated(epoch=epoch, note=words))
             boss.tell("Observation kept.")
 
     boss.push_screen(NoteScreen(f"Observation · step {started.step}, epoch {epoch}", question), take)

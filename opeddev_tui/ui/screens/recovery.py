@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from opeddev_tui.control import StepRequest
 from opeddev_tui.recovery import Recovery, in_words
-from opeddev_tui.ui.live import Start
 from opeddev_tui.ui.screens.quit import Answer, AskScreen
 
 if TYPE_CHECKING:
@@ -29,6 +29,6 @@ def ask(app: OpeddevApp, found: Recovery) -> None:
 
     def chosen(answer: str | None) -> None:
         if answer in ("resume", "new"):
-            app.start_training(Start(which=str(found.step), new=answer == "new"))
+            app.start_training(StepRequest(which=str(found.step), new=answer == "new"))
 
     app.push_screen(RecoveryScreen(found), chosen)

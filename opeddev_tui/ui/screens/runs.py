@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
-from opeddev_tui.ui.format import moment, number, signed
+from opeddev_tui.format import moment, number, signed
 from opeddev_tui.ui.keys import RUNS, Key, bindings
 from opeddev_tui.ui.offers import MARKS
 from opeddev_tui.ui.screens.grid import Cell, Grid

@@ -1,4 +1,4 @@
-"""Owns how numbers, sizes, times and small bars are written on the screen."""
+"""Write numbers, sizes, times and small bars for a person: on the screen, in the plain terminal and in reports."""
 
 import math
 import time
@@ -14,6 +14,17 @@ def number(value: float | None, digits: int = 3) -> str:
 def signed(value: float | None, digits: int = 3) -> str:
     """Return a difference with its sign, a dash where there is none."""
     return f"{value:+.{digits}f}" if value is not None and math.isfinite(value) else "–"
+
+
+def share(value: float | None) -> str:
+    """Return a share as whole percent, a dash where there is none."""
+    return f"{value:.0%}" if value is not None and math.isfinite(value) else "–"
+
+
+def interval(bounds: tuple[float, float] | None, digits: int = 3) -> str:
+    """Return the two ends of an interval, a dash where there is none."""
+    # adding 0.0 turns a negative zero into zero
+    return " to ".join(f"{round(bound, digits) + 0.0:.{digits}f}" for bound in bounds) if bounds is not None else "–"
 
 
 def rate(value: float | None) -> str:
@@ -73,7 +84,7 @@ def bar(share: float | None, width: int) -> str:
 
 
 def histogram(counts: list[int]) -> str:
-    """Return one block character a count; any count above zero is visible."""
+    """Return one block character per count; any count above zero is visible."""
     highest = max(counts, default=0)
     if highest <= 0:
         return " " * len(counts)

@@ -1,4 +1,7 @@
-"""Owns which characters the terminal can show, and what stands for the others: one ASCII character for each cell."""
+"""Tell whether the terminal shows only ASCII, and which ASCII character then stands for the text of a cell.
+
+The one table for that: it is used where cells are sent (``cells``), so nothing that draws needs one of its own.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,10 @@ _PAIRS = (
     ("█▇▆■▓◼◆", "#"),
     ("▅▄▃", "="),
     ("▂", "_"),
-    ("░·‥…⋯∙", "."),
+    ("░·‥…⋯∙⠒", "."),
     ("▒", ":"),
-    ("●•★⚑", "*"),
+    ("●", "@"),
+    ("•★⚑", "*"),
     ("○◌◦", "o"),
     ("✓✔", "+"),
     ("✗✘×", "x"),

@@ -1,0 +1,130 @@
+"""``decide``: answer the question of a training that waits in another process. Writes no journal itself."""
+
+import argparse
+import time
+from pathlib import Path
+
+from opeddev_tui.commands.options import add_workspace, load_settings
+from opeddev_tui.control import Decide, send
+from opeddev_tui.errors import Problem, TrainingProblem
+from opeddev_tui.events import Choice, Decided, DecisionAwaited
+from opeddev_tui.journal import JournalReader
+from opeddev_tui.lock import lock_holder
+from opeddev_tui.state import RunState
+from opeddev_tui.workspace import Workspace
+
+# how long a training may take to record an answer, and between two looks
+PATIENCE_SECONDS = 30.0
+_LOOK_SECONDS = 0.1
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("choice", choices=("continue", "stop"), help="train another epoch, or end the step here")
+    add_workspace(parser)
+    parser.add_argument("--run", metavar="ID", default="", help="default: the run in progress")
+    parser.add_argument("--note", metavar="TEXT", default="", help="why: kept with the run as an observation")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Answer the open question and say that the training has recorded it."""
+    root, loaded = load_settings(options)
+    workspace = Workspace(root, loaded.settings.paths)
+    followed = FollowedRun(workspace, options.run) if options.run else _in_progress(workspace)
+    decided = answer(followed, options.choice, options.note.strip())
+    print(f"{followed.run}: {decided.choice} after epoch {decided.epoch}, recorded.")
+    return 0
+
+
+class FollowedRun:
+    """One run as its journal grows, and whether a process trains in its workspace."""
+
+    def __init__(self, workspace: Workspace, run: str) -> None:
+        self.folder: Path = workspace.run_folder(run)
+        if not self.folder.is_dir():
+            raise TrainingProblem(f"there is no run {run}.", cure="See the runs with: opeddev-tui status.")
+        self.run = run
+        self._workspace = workspace
+        self._reader = JournalReader(self.folder)
+        self._state = RunState()
+
+    def look(self) -> RunState:
+        """Return the state after everything that the journal holds now."""
+        for event in self._reader.read_new():
+            self._state.apply(event)
+        return self._state
+
+    @property
+    def question(self) -> DecisionAwaited | None:
+        """The question that waits for a person, None where none is open."""
+        state = self.look()
+        return state.question if state.status == "awaiting" else None
+
+    @property
+    def alive(self) -> bool:
+        """True while a process trains in the workspace."""
+        return lock_holder(self._workspace) is not None
+
+
+def _in_progress(workspace: Workspace) -> FollowedRun:
+    """Return the newest run that is not over: one that crashed at its question before that is not meant."""
+    followed = (FollowedRun(workspace, run) for run in reversed(workspace.run_ids()))
+    newest = next((run for run in followed if not run.look().over), None)
+    if newest is None or newest.question is None:
+        raise TrainingProblem(
+            "no training waits for a decision.", where=str(workspace.root), cure="See: opeddev-tui status."
+        )
+    return newest
+
+
+def answer(followed: FollowedRun, choice: Choice, note: str, patience: float = PATIENCE_SECONDS) -> Decided:
+    """Answer the open question of the run and return the decision as the training recorded it.
+
+    Raises ``TrainingProblem`` where no question is open, nobody trains, the training does not take the answer within
+    ``patience`` seconds, or the question was answered otherwise first.
+    """
+    question = followed.question
+    if question is None:
+        status = followed.look().status
+        raise TrainingProblem(
+            f"no question is open: the run is {status}.", where=followed.run, cure="See: opeddev-tui status."
+        )
+    if not followed.alive:
+        raise _gone(followed, "the training that asked no longer runs.")
+    path = send(followed.folder, Decide(epoch=question.epoch, choice=choice, note=note))
+    try:
+        decided = _recorded(followed, question, path, patience)
+    finally:
+        # an answer that was not taken must not wait for another day
+        path.unlink(missing_ok=True)
+    if (decided.by, decided.choice) != ("person", choice):
+        raise TrainingProblem(
+            f"epoch {decided.epoch} was already decided: {decided.choice}, by {decided.by}.", where=followed.run
+        )
+    return decided
+
+
+def _recorded(followed: FollowedRun, question: DecisionAwaited, path: Path, patience: float) -> Decided:
+    """Wait until the journal holds a decision after ``question``."""
+    end = time.monotonic() + patience
+    while True:
+        # looked at first: what a process wrote before it ended is read below
+        alive = followed.alive
+        state = followed.look()
+        decided = state.decided(question.epoch)
+        if decided is not None and state.question is None:
+            return decided
+        if state.over or not alive:
+            raise _gone(followed, "the training ended before the answer arrived.")
+        if time.monotonic() >= end:
+            raise TrainingProblem(
+                f"the answer did not arrive: the training has not {'taken' if path.exists() else 'recorded'} it within "
+                f"{patience:g} s.",
+                where=followed.run,
+                cure="It may be busy: see opeddev-tui status, then decide again.",
+            )
+        time.sleep(_LOOK_SECONDS)
+
+
+def _gone(followed: FollowedRun, message: str) -> Problem:
+    return TrainingProblem(message, where=followed.run, cure="opeddev-tui train resumes the run and asks again.")

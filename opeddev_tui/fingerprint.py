@@ -1,0 +1,51 @@
+"""Fingerprints of weights and model files, and parameter counts: what tells one model from another."""
+
+import hashlib
+from pathlib import Path
+
+import torch
+
+from opeddev_tui.causal_lm import CausalLM
+
+# elements of a tensor hashed at a time, to keep the extra memory small
+_CHUNK = 1 << 22
+
+
+def parameter_counts(model: CausalLM) -> tuple[int, int]:
+    """Return (all, trainable) parameters."""
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
+    return sum(size for size, _ in sizes), sum(size for size, trains in sizes if trains)
+
+
+def fingerprint(model: CausalLM) -> str:
+    """Return 16 hex digits that tell one set of weights from another.
+
+    Two exact integer checksums a tensor (sum of the bits; sum weighted by position) computed where the tensor is,
+    so that a model on a GPU need not be copied. Equal weights give equal fingerprints on any device.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(_checksums(tensor.detach()).encode())
+    return digest.hexdigest()[:16]
+
+
+def _checksums(tensor: torch.Tensor) -> str:
+    integer = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[tensor.element_size()]
+    flat = tensor.contiguous().view(-1).view(integer)
+    plain, weighted = 0, 0
+    for start in range(0, flat.numel(), _CHUNK):
+        bits = flat[start : start + _CHUNK].to(torch.int64)
+        places = torch.arange(1, bits.numel() + 1, device=bits.device, dtype=torch.int64)
+        plain += int(bits.sum())
+        weighted += int((bits * (places % 65_521)).sum()) * (start // _CHUNK + 1)
+    return f"{tuple(tensor.shape)} {plain} {weighted}"
+
+
+def file_hashes(source: str) -> dict[str, str]:
+    """Return SHA-256 of the weight and tokenizer files of a local model folder; empty for a hub name."""
+    folder = Path(source)
+    if not folder.is_dir():
+        return {}
+    wanted = [*folder.glob("*.safetensors"), folder / "tokenizer.json", folder / "config.json"]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(wanted) if path.is_file()}
