@@ -91,9 +91,9 @@ def summary(chosen: Sequence[RunRecord]) -> str:
     first, last = chosen[0].state, chosen[-1].state
     best = last.best_epoch()
     assert best is not None
-    low, high = (
-        learning_curve.loss_interval(last.holdout[best]) if best in last.holdout else (last.epochs[best].val_loss,) * 2
-    )
+    low = high = last.epochs[best].val_loss
+    if best in last.holdout:
+        low, high = learning_curve.loss_interval(last.holdout[best])
     start = first.epochs.get(0)
     count = "One step" if len(chosen) == 1 else f"{len(chosen)} steps"
     since = f" from {start.val_loss:.3f}" if start else ""

@@ -374,7 +374,8 @@ def test_a_refused_permission_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_reading_loads_no_training_stack(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(GOOD)
     program = (
-        "import sys; from pathlib import Path; from opeddev_tui import batches, formats, settings;"
+        "import sys; from pathlib import Path; from opeddev_tui.config import settings;"
+        "from opeddev_tui.data import batches, formats;"
         f"formats.read_rows(Path({str(tmp_path)!r}), settings.Data());"
         "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'datasets', 'pyarrow')))"
     )

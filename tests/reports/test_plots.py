@@ -118,7 +118,8 @@ def test_newest_finished_run_of_a_step() -> None:
 def test_importing_draws_nothing() -> None:
     """A screen may know these modules: neither matplotlib nor numpy nor torch is loaded by importing them."""
     code = (
-        "import sys, opeddev_tui.reports.plots, opeddev_tui.analysis.forecast, opeddev_tui.reports.report, opeddev_tui.notices.delivery;"
+        "import sys, opeddev_tui.reports.plots, opeddev_tui.analysis.forecast, opeddev_tui.reports.report;"
+        "import opeddev_tui.notices.delivery;"
         "print([name for name in ('matplotlib', 'numpy', 'torch', 'jinja2', 'apprise') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
