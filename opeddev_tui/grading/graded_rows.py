@@ -1,0 +1,85 @@
+"""Examples as the grader needs them: graded rows with kinds, weights, groups, texts and areas.
+
+Rows without a grade are left out here, so everything after this may rely on grades.
+"""
+
+import re
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from opeddev_tui.data.rows import Example
+from opeddev_tui.grading.areas import AREA_PATTERN, AreaRow, Areas, areas_of
+from opeddev_tui.grading.grade_tokens import grade_stem
+from opeddev_tui.grading.head import Labels, labels_of
+from opeddev_tui.grading.scale import Scale
+from opeddev_tui.grading.spans import with_submission
+
+
+class GradedRows(Struct, frozen=True):
+    """n graded ``examples``, their ``labels``, and the prompts without the submission (rubric and task)."""
+
+    examples: tuple[Example, ...]
+    labels: Labels
+    prompts: tuple[str, ...]
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kind of each row, empty where it has none."""
+        return [example.kind for example in self.examples]
+
+    @property
+    def texts(self) -> list[str]:
+        """The submission of each row."""
+        return [example.submission for example in self.examples]
+
+    @property
+    def all_grades(self) -> list[tuple[int, ...]]:
+        """Every grade that people gave to each row."""
+        # rows of version 0.1 know one grade
+        return [tuple(getattr(example, "grades", ())) for example in self.examples]
+
+
+def graded_rows(examples: Sequence[Example], scale: Scale) -> GradedRows:
+    """Return the examples that have a grade."""
+    graded = [example for example in examples if example.grade is not None]
+    labels = labels_of(
+        scale.positions([example.grade for example in graded if example.grade is not None]),
+        [example.kind for example in graded],
+        [float(getattr(example, "weight", 1.0)) for example in graded],
+        [str(getattr(example, "group", "")) for example in graded],
+    )
+    return GradedRows(tuple(graded), labels, tuple(prompt_frame(example) for example in graded))
+
+
+def prompt_frame(example: Example) -> str:
+    """Return the prompt without its submission, in which the rubric's areas are looked for."""
+    return "\n".join(message.content for message in with_submission(example, ""))
+
+
+def areas_of_rows(rows: GradedRows, scale: Scale, pattern: str, area_pattern: str = AREA_PATTERN) -> Areas:
+    """Return the areas of ``rows``; ``pattern`` is ``grading.pattern``, which tells the grade from the feedback."""
+    stem = grade_stem([example.completion for example in rows.examples], pattern)
+    best = scale.size - 1
+    found = [
+        AreaRow(
+            example.kind,
+            prompt,
+            feedback_of(example.completion, pattern, stem[1] if stem else ""),
+            bool(grade == best),
+            dict(getattr(example, "criteria", None) or {}),
+        )
+        for example, prompt, grade in zip(rows.examples, rows.prompts, rows.labels.grades, strict=True)
+    ]
+    return areas_of(found, area_pattern)
+
+
+def feedback_of(completion: str, pattern: str, after: str = "") -> str:
+    """Return the completion without its grade and the text ``after`` that always follows it."""
+    match = re.search(pattern, completion)
+    if match is None or match.group(1) is None:
+        return completion
+    if completion[: match.start()].strip():
+        # the grade stands last: the feedback is what is before
+        return completion[: match.start()]
+    return completion[match.end(1) :].removeprefix(after)

@@ -1,0 +1,41 @@
+"""Whether what a head claims of itself holds on rows that neither it nor the model was trained on.
+
+Out-of-fold figures of a frozen model are honest by construction. Features of rows that a model has trained on are
+partly remembered, so there the claim is measured against the hold-out, and said.
+"""
+
+import math
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from opeddev_tui.grading.intervals import Estimate
+
+
+class Claim(Struct, frozen=True):
+    """``gap``: what the rows of the fit show more than the hold-out (None where not comparable); ``words`` say it."""
+
+    holds: bool
+    gap: Estimate | None
+    words: str
+
+
+def check_claim(
+    out_of_fold: Mapping[str, Estimate], holdout: Mapping[str, Estimate], *, remembered: bool, figure: str = "kappa"
+) -> Claim:
+    """Return whether ``figure`` out of fold is more than the hold-out shows, beyond the doubt of both.
+
+    ``remembered``: the model has trained on the rows of the fit.
+    """
+    one, other = out_of_fold[figure], holdout[figure]
+    source = "the model has trained on these rows" if remembered else "the model has not trained on these rows"
+    if any(math.isnan(value) for item in (one, other) for value in (item.value, item.low, item.high)):
+        return Claim(not remembered, None, f"Out of fold and hold-out cannot be compared; {source}.")
+    center = one.value - other.value
+    # the rows are different ones, so the squared half widths add up
+    reach = math.hypot((one.high - one.low) / 2, (other.high - other.low) / 2)
+    gap = Estimate(center, center - reach, center + reach)
+    told = f"{figure} {one.value:.2f} out of fold, {other.value:.2f} on the hold-out; {source}"
+    if gap.low > 0:
+        return Claim(False, gap, f"The head claims too much: {told}. Trust the hold-out.")
+    return Claim(True, gap, f"The head's claim holds: {told}.")

@@ -1,0 +1,190 @@
+"""Compare all ways to a grade on the same rows: figures, paired differences, cost, and what to make of it.
+
+A way is better than another only where the interval of their paired difference excludes zero. Which rows may be
+compared is the caller's: rows that no way was fitted on, or out-of-fold predictions of all of them.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec import Struct
+
+from opeddev_tui.grading.intervals import Estimate
+from opeddev_tui.grading.scores import Predictions, Reference, answered, figures, paired_difference
+
+# parts with fewer rows tell nothing
+_FEWEST = 5
+
+
+class Way(Struct, frozen=True):
+    """One way to a grade; ``cheap``: needs no language model; ``tuned``: needs the fine-tuned one.
+
+    ``mode`` is the setting that chooses it (head, text, tokens), empty where none does. ``seconds`` is what grading the
+    rows took, and fitting where there is something to fit.
+    """
+
+    name: str
+    words: str
+    predictions: Predictions
+    seconds: float
+    mode: str = ""
+    cheap: bool = False
+    tuned: bool = False
+
+
+class RaceRow(Struct, frozen=True):
+    """A way's figures, and its kappa less that of the best cheap way (None for that one)."""
+
+    name: str
+    words: str
+    figures: dict[str, Estimate]
+    answered: float
+    seconds: float
+    to_cheap: Estimate | None
+
+
+class Part(Struct, frozen=True):
+    """The figures of one way on rows of one kind, reference grade or length."""
+
+    by: str
+    value: str
+    rows: int
+    figures: dict[str, Estimate]
+
+
+class Race(Struct, frozen=True):
+    """The race: rows from best kappa to worst, the chosen way, and one sentence each on it and on fine-tuning."""
+
+    rows: tuple[RaceRow, ...]
+    chosen: str
+    verdict: str
+    tuning: str
+
+
+def run_race(ways: Sequence[Way], reference: Reference, confidence: float = 0.95) -> Race:
+    """Return the race of ``ways`` on the rows of ``reference``; there is at least one way."""
+    found = {way.name: figures(way.predictions, reference, confidence) for way in ways}
+    ordered = sorted(ways, key=lambda way: _rank(found[way.name]["kappa"]), reverse=True)
+    cheap = next((way for way in ordered if way.cheap), None)
+    rows = tuple(
+        RaceRow(
+            *(way.name, way.words, found[way.name], answered(way.predictions), way.seconds),
+            _difference(way, cheap, reference, confidence),
+        )
+        for way in ordered
+    )
+    chosen = _choice(ordered, reference, confidence)
+    return Race(
+        rows,
+        chosen.name if chosen else "",
+        _verdict(ordered[0], chosen, cheap, reference, found, confidence),
+        _tuning(ordered, reference, confidence),
+    )
+
+
+def parts(
+    predictions: Predictions, reference: Reference, kinds: Sequence[str], lengths: Sequence[int], labels: Sequence[str]
+) -> list[Part]:
+    """Return figures per kind, reference grade (``labels``: the scale's) and third of ``lengths`` (submissions)."""
+    found: list[Part] = []
+    cuts = np.quantile(lengths, [1 / 3, 2 / 3]) if lengths else [0, 0]
+    thirds = np.searchsorted(cuts, np.asarray(lengths), side="left").tolist()
+    groups = {
+        "kind": [*kinds] if any(kinds) else [],
+        "grade": [labels[grade] for grade in reference.grades],
+        "length": [("short", "middle", "long")[place] for place in thirds],
+    }
+    for by, values in groups.items():
+        for value in sorted(set(values), key=lambda item: values.index(item) if by == "kind" else _order(item, labels)):
+            places = np.flatnonzero(np.asarray(values, dtype=object) == value)
+            if len(places) >= _FEWEST:
+                part = figures(predictions.rows(places), reference.rows(places))
+                if by == "grade":
+                    # rows of one grade have nothing to agree on but that grade
+                    del part["kappa"]
+                found.append(Part(by, value, len(places), part))
+    return found
+
+
+def _order(value: str, labels: Sequence[str]) -> int:
+    known = (*labels, "short", "middle", "long")
+    return known.index(value)
+
+
+def _rank(kappa: Estimate) -> float:
+    return -2.0 if np.isnan(kappa.value) else kappa.value
+
+
+def _difference(way: Way, other: Way | None, reference: Reference, confidence: float) -> Estimate | None:
+    if other is None or other is way:
+        return None
+    return paired_difference(way.predictions, other.predictions, reference, "kappa", confidence)
+
+
+def _choice(ordered: Sequence[Way], reference: Reference, confidence: float) -> Way | None:
+    """Return the way that grades: the head on the base model, unless another is better beyond doubt.
+
+    That head is never trained on by a step, costs one pass, and has probabilities; the others must earn their place.
+    """
+    usable = [way for way in ordered if way.mode]
+    heads = [way for way in usable if way.mode == "head"]
+    if not heads:
+        return usable[0] if usable else None
+    chosen = next((way for way in heads if not way.tuned), heads[0])
+    for way in usable:
+        difference = _difference(way, chosen, reference, confidence)
+        if difference is not None and difference.low > 0:
+            return way
+    return chosen
+
+
+def _verdict(
+    best: Way,
+    chosen: Way | None,
+    cheap: Way | None,
+    reference: Reference,
+    found: dict[str, dict[str, Estimate]],
+    confidence: float,
+) -> str:
+    shown = chosen or best
+    kappa = found[shown.name]["kappa"]
+    begin = f"{_capital(shown.words)} grades: kappa {_told(kappa)}"
+    if cheap is None or cheap is shown:
+        return f"{begin}."
+    difference = _difference(shown, cheap, reference, confidence)
+    if difference is None:
+        return f"{begin}; {cheap.words} has no kappa to compare with."
+    size = f"kappa differs by {_told(difference, signed=True)}"
+    if difference.low > 0:
+        return f"{begin}, better than {cheap.words}, the best cheap way ({size})."
+    if difference.high < 0:
+        return f"{begin}, worse than {cheap.words}, a cheap way: use that, or more rows ({size})."
+    return f"{begin}; on {len(reference.grades)} rows it is not shown to beat {cheap.words} ({size})."
+
+
+def _tuning(ordered: Sequence[Way], reference: Reference, confidence: float) -> str:
+    """Return whether fine-tuning was worth it for the grade, in one sentence; empty where nothing was tuned."""
+    tuned = next((way for way in ordered if way.tuned), None)
+    other = next((way for way in ordered if way.mode and not way.tuned), None) or next(
+        (way for way in ordered if way.cheap), None
+    )
+    if tuned is None or other is None:
+        return ""
+    difference = _difference(tuned, other, reference, confidence)
+    if difference is None:
+        return ""
+    size = f"{tuned.words} less {other.words}: kappa {_told(difference, signed=True)}"
+    if difference.low > 0:
+        return f"Fine-tuning was worth it for the grade ({size})."
+    if difference.high < 0:
+        return f"Fine-tuning made the grade worse ({size})."
+    return f"Fine-tuning is not shown to be worth it for the grade ({size})."
+
+
+def _told(estimate: Estimate, *, signed: bool = False) -> str:
+    form = "+.2f" if signed else ".2f"
+    return f"{estimate.value:{form}}, {estimate.low:{form}} to {estimate.high:{form}}"
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]

@@ -1,0 +1,70 @@
+"""Cheap ways to a grade that a model has to beat: the commonest grade, the middle one, character n-grams.
+
+The n-grams are the strong form: TF-IDF in the grade head's kernel, with the same ordinal fit, not a classifier that
+knows no order of grades.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from opeddev_tui.grading.head import Floats, Labels, fit_gram, fit_probabilities, require_fit
+from opeddev_tui.grading.ordinal import Grades
+from opeddev_tui.grading.ridge import kind_factor
+from opeddev_tui.grading.scale import Positions, Scale
+from opeddev_tui.grading.scores import Predictions
+
+_LONGEST = 4
+_FEATURES = 50_000
+
+
+def commonest(grades: Positions, scale: Scale, count: int) -> Predictions:
+    """Return the commonest of the training ``grades`` for ``count`` rows, with the training rows' frequencies."""
+    frequencies = np.bincount(grades, minlength=scale.size) + 0.5
+    chances = np.tile(frequencies / frequencies.sum(), (count, 1))
+    return Predictions(np.full(count, int(frequencies.argmax()), np.int64), chances)
+
+
+def middle(scale: Scale, count: int) -> Predictions:
+    """Return the middle grade for ``count`` rows."""
+    return Predictions(np.full(count, scale.middle, np.int64))
+
+
+class RivalGrades(Struct, frozen=True):
+    """Grades of new rows, and out-of-fold grades of the rows fitted on."""
+
+    grades: Grades
+    out_of_fold: Grades
+
+
+def n_grams(
+    texts: Sequence[str], labels: Labels, scale: Scale, new_texts: Sequence[str], new_kinds: Sequence[str] = ()
+) -> RivalGrades:
+    """Return the grades of ``new_texts`` by character n-grams of graded ``texts`` [n]; ``DataProblem`` for too few."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    require_fit(labels)
+    vectorizer = TfidfVectorizer(
+        analyzer="char_wb", ngram_range=(2, _LONGEST), max_features=_FEATURES, sublinear_tf=True, lowercase=False
+    )
+    rows = np.flatnonzero(labels.used).tolist()
+    vectorizer.fit([texts[row] for row in rows])
+    known, new = vectorizer.transform(texts), vectorizer.transform(new_texts)
+    part = labels.chosen(labels.used)
+    gram = _gram(known[rows], known[rows]) * kind_factor(part.kinds, part.kinds)
+    duals, intercept, fit = fit_gram(gram, part.grades.astype(np.float64)[:, None], part)[0]
+
+    def score(vectors: object, kinds: Sequence[str]) -> Floats:
+        kernel = _gram(vectors, known[rows]) * kind_factor(kinds, part.kinds)
+        return np.asarray(kernel @ duals + intercept, dtype=np.float64)
+
+    scores = score(known, labels.kinds)
+    scores[rows] = fit.out_of_fold
+    ordinal, out_of_fold = fit_probabilities(scores, labels, scale.size)
+    return RivalGrades(Grades(ordinal.probabilities(score(new, new_kinds))), Grades(out_of_fold))
+
+
+def _gram(one: object, other: object) -> NDArray[np.float64]:
+    return np.asarray((one @ other.T).toarray(), dtype=np.float64)  # type: ignore[attr-defined]

@@ -1,0 +1,219 @@
+"""Save and load a grade head beside a checkpoint: a safetensors file of weights and a JSON file that explains it.
+
+A head is worth nothing on other weights or another prompt than it was fitted on, so it is refused there. No pickle, no
+row, no feature is stored.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from opeddev_tui.errors import ModelProblem, StorageProblem
+from opeddev_tui.files import write_atomic
+from opeddev_tui.grading.areas import Areas, Style
+from opeddev_tui.grading.criteria import CriteriaHeads
+from opeddev_tui.grading.head import GradeHead, LinearScores
+from opeddev_tui.grading.intervals import Estimate
+from opeddev_tui.grading.ordinal import Ordinal
+from opeddev_tui.grading.scale import Scale
+
+FORMAT = 1
+WEIGHTS_NAME = "grade_head.safetensors"
+DESCRIPTION_NAME = "grade_head.json"
+
+
+class Origin(Struct, frozen=True):
+    """What a head belongs to: ``base`` and ``prompt`` hashes, the ``layers`` read, and ``model``, base or step."""
+
+    base: str
+    prompt: str
+    layers: tuple[int, ...]
+    model: str
+
+
+class StoredHead(Struct, frozen=True):
+    """A grade head with its criteria heads, where it belongs, and its leave-one-out figures by name."""
+
+    origin: Origin
+    head: GradeHead
+    criteria: CriteriaHeads | None
+    out_of_fold: dict[str, Estimate]
+
+
+class _Linear(Struct, frozen=True):
+    kinds: tuple[str, ...]
+    intercepts: tuple[float, ...]
+    penalties: tuple[float, ...]
+
+
+class _Criteria(Struct, frozen=True):
+    names: tuple[str, ...]
+    kinds: tuple[tuple[str, ...], ...]
+    in_prompt: tuple[bool, ...]
+    highest: tuple[int, ...]
+    style: Style
+    columns: tuple[int, ...]
+    linear: _Linear
+    ordinals: tuple[Ordinal, ...]
+    threshold: float
+    f1: float
+    f1_all: float
+
+
+class _Description(Struct, frozen=True):
+    """What the JSON file says; ``weights`` is the SHA-256 of the other file."""
+
+    format: int
+    origin: Origin
+    scale: Scale
+    linear: _Linear
+    ordinal: Ordinal
+    set_limit: float
+    coverage: float
+    rows: int
+    criteria: _Criteria | None
+    out_of_fold: dict[str, tuple[float, float | None, float | None]]
+    weights: str
+
+
+def save_head(folder: Path, stored: StoredHead) -> list[Path]:
+    """Write ``stored`` into ``folder`` and return its two files; raises ``StorageProblem``."""
+    tensors = _tensors("grade", stored.head.linear)
+    if stored.criteria is not None:
+        tensors |= _tensors("criteria", stored.criteria.linear)
+    content = save(tensors)
+    description = _Description(
+        FORMAT,
+        stored.origin,
+        stored.head.scale,
+        _described(stored.head.linear),
+        stored.head.ordinal,
+        stored.head.set_limit,
+        stored.head.coverage,
+        stored.head.rows,
+        _criteria_described(stored.criteria) if stored.criteria is not None else None,
+        {name: (item.value, item.low, item.high) for name, item in stored.out_of_fold.items()},
+        hashlib.sha256(content).hexdigest(),
+    )
+    write_atomic(folder / WEIGHTS_NAME, content)
+    text = msgspec.json.format(msgspec.json.encode(description), indent=1)
+    write_atomic(folder / DESCRIPTION_NAME, text + b"\n")
+    return [folder / WEIGHTS_NAME, folder / DESCRIPTION_NAME]
+
+
+def has_head(folder: Path) -> bool:
+    """Return whether ``folder`` has a grade head; a checkpoint of version 0.1 has none."""
+    return (folder / DESCRIPTION_NAME).is_file()
+
+
+def load_head(folder: Path, *, base: str, prompt: str) -> StoredHead:
+    """Return the head in ``folder``.
+
+    Raises ``ModelProblem`` if it was fitted on other weights than ``base`` or another prompt than ``prompt`` (hashes),
+    and ``StorageProblem`` if its files are damaged.
+    """
+    found, tensors = _read(folder)
+    for what, stored, wanted in (("model", found.origin.base, base), ("prompt template", found.origin.prompt, prompt)):
+        if stored != wanted:
+            raise ModelProblem(
+                f"the grade head was fitted on another {what} ({stored[:12]}, not {wanted[:12]}).",
+                where=str(folder / DESCRIPTION_NAME),
+                cure=f"Use it with the {what} that it was fitted on, or train a step to fit a new one.",
+            )
+    try:
+        head = GradeHead(
+            found.scale,
+            _linear("grade", tensors, found.linear),
+            found.ordinal,
+            found.set_limit,
+            found.coverage,
+            found.rows,
+        )
+        criteria = None if found.criteria is None else _criteria(tensors, found.criteria)
+    except (KeyError, ValueError) as error:
+        _damaged(folder, error)
+    return StoredHead(
+        found.origin, head, criteria, {name: _estimate(*item) for name, item in found.out_of_fold.items()}
+    )
+
+
+def _read(folder: Path) -> tuple[_Description, dict[str, NDArray[np.float32]]]:
+    try:
+        found = msgspec.json.decode((folder / DESCRIPTION_NAME).read_bytes(), type=_Description)
+        content = (folder / WEIGHTS_NAME).read_bytes()
+        if hashlib.sha256(content).hexdigest() != found.weights:
+            _damaged(folder, ValueError("the weights are not those that it describes"))
+        return found, load(content)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, SafetensorError) as error:
+        _damaged(folder, error)
+
+
+def _damaged(folder: Path, error: Exception) -> NoReturn:
+    raise StorageProblem(
+        f"the grade head cannot be read: {error}.",
+        where=str(folder / DESCRIPTION_NAME),
+        cure="Take another checkpoint, or train a step to fit a new head.",
+    ) from error
+
+
+def _estimate(value: float, low: float | None, high: float | None) -> Estimate:
+    # JSON has no NaN: an end that is not known comes back as null
+    return Estimate(value, *(float("nan") if end is None else end for end in (low, high)))
+
+
+def _tensors(name: str, linear: LinearScores) -> dict[str, NDArray[np.float32]]:
+    return {
+        f"{name}.mean": np.ascontiguousarray(linear.mean),
+        f"{name}.spread": np.ascontiguousarray(linear.spread),
+        f"{name}.weights": np.ascontiguousarray(linear.weights),
+    }
+
+
+def _described(linear: LinearScores) -> _Linear:
+    return _Linear(linear.kinds, linear.intercepts, linear.penalties)
+
+
+def _linear(name: str, tensors: dict[str, NDArray[np.float32]], known: _Linear) -> LinearScores:
+    weights = tensors[f"{name}.weights"]
+    if weights.shape[:2] != (len(known.intercepts), 1 + len(known.kinds)) or not np.isfinite(weights).all():
+        raise ValueError(f"the weights {name} have the wrong shape or are not finite")
+    mean, spread = tensors[f"{name}.mean"], tensors[f"{name}.spread"]
+    return LinearScores(mean, spread, known.kinds, weights, known.intercepts, known.penalties)
+
+
+def _criteria_described(heads: CriteriaHeads) -> _Criteria:
+    areas = heads.areas
+    return _Criteria(
+        areas.names,
+        tuple(tuple(sorted(kinds)) for kinds in areas.kinds),
+        areas.in_prompt,
+        areas.highest,
+        areas.style,
+        heads.columns,
+        _described(heads.linear),
+        heads.ordinals,
+        heads.threshold,
+        heads.f1,
+        heads.f1_all,
+    )
+
+
+def _criteria(tensors: dict[str, NDArray[np.float32]], known: _Criteria) -> CriteriaHeads:
+    areas = Areas(
+        known.names,
+        tuple(frozenset(kinds) for kinds in known.kinds),
+        known.in_prompt,
+        known.highest,
+        np.zeros((0, len(known.names))),
+        np.zeros(0, bool),
+        known.style,
+    )
+    linear = _linear("criteria", tensors, known.linear)
+    return CriteriaHeads(areas, known.columns, linear, known.ordinals, known.threshold, known.f1, known.f1_all)

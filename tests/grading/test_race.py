@@ -1,0 +1,152 @@
+"""The race: who grades, whether fine-tuning was worth it, and figures per part; rivals that are strong."""
+
+import numpy as np
+import pytest
+from grading_samples import FIVE, graded_features, grades_of_two
+
+from opeddev_tui.errors import DataProblem
+from opeddev_tui.grading import rivals
+from opeddev_tui.grading.head import labels_of
+from opeddev_tui.grading.race import Way, parts, run_race
+from opeddev_tui.grading.scores import MISSING, Predictions, Reference, figures
+
+COUNT = 120
+
+
+def way(name: str, skill: float, reference: np.ndarray, seed: int, **options: object) -> Way:
+    """Return a way that is right in the share ``skill`` of the rows and guesses in the others."""
+    draw = np.random.default_rng(seed)
+    grades = np.where(draw.random(COUNT) < skill, reference, draw.integers(0, 5, COUNT))
+    return Way(name, f"the {name}", Predictions(grades), 0.1, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def reference() -> Reference:
+    return Reference(np.random.default_rng(0).integers(0, 5, COUNT), 5)
+
+
+def ways(
+    reference: Reference, *, head: float = 0.8, tuned: float = 0.75, text: float = 0.1, cheap: float = 0.4
+) -> list[Way]:
+    right = reference.grades
+    return [
+        way("head", head, right, 1, mode="head"),
+        way("tuned head", tuned, right, 2, mode="head", tuned=True),
+        way("text", text, right, 3, mode="text", tuned=True),
+        way("n-grams", cheap, right, 4, cheap=True),
+        Way("middle", "the middle grade", rivals.middle(FIVE, COUNT), 0.0, cheap=True),
+    ]
+
+
+def test_the_base_head_grades_where_nothing_is_better_beyond_doubt(reference: Reference) -> None:
+    race = run_race(ways(reference), reference)
+    assert race.chosen == "head"
+    assert race.verdict.startswith("The head grades: kappa ")
+    assert "better than the n-grams, the best cheap way" in race.verdict
+    assert race.tuning.startswith("Fine-tuning is not shown to be worth it for the grade")
+    kappas = [row.figures["kappa"].value for row in race.rows]
+    assert kappas == sorted(kappas, reverse=True)
+
+
+def test_a_tuned_way_grades_where_it_is_better_beyond_doubt(reference: Reference) -> None:
+    race = run_race(ways(reference, head=0.3, tuned=0.95), reference)
+    assert race.chosen == "tuned head"
+    assert race.tuning.startswith("Fine-tuning was worth it for the grade")
+
+
+def test_a_tuned_way_that_lost_is_said_to_have_made_it_worse(reference: Reference) -> None:
+    assert run_race(ways(reference, head=0.9, tuned=0.2), reference).tuning.startswith(
+        "Fine-tuning made the grade worse"
+    )
+
+
+@pytest.mark.parametrize(
+    ("cheap", "words"), [(0.75, "it is not shown to beat the n-grams"), (1.0, "worse than the n-grams, a cheap way")]
+)
+def test_a_cheap_way_that_is_not_beaten_is_named(reference: Reference, cheap: float, words: str) -> None:
+    head = 0.8 if cheap < 1 else 0.3
+    race = run_race(ways(reference, head=head, tuned=0.2, cheap=cheap), reference)
+    assert words in race.verdict
+
+
+def test_without_a_head_the_best_written_way_grades_and_without_any_the_race_still_runs(reference: Reference) -> None:
+    written = [item for item in ways(reference, text=0.6) if item.mode != "head"]
+    assert run_race(written, reference).chosen == "text"
+    race = run_race([item for item in written if item.cheap], reference)
+    assert (race.chosen, race.tuning) == ("", "")
+    assert race.verdict.startswith("The n-grams grades: kappa")
+
+
+def test_texts_without_grades_are_shown_beside_the_figures(reference: Reference) -> None:
+    silent = Way("text", "the text", Predictions(np.full(COUNT, MISSING)), 1.0, mode="text")
+    row = run_race([*ways(reference), silent], reference).rows[-1]
+    assert (row.name, row.answered) == ("text", 0.0)
+    assert row.figures["exact"].value == 0
+
+
+def test_hold_outs_of_one_grade_have_no_kappa_and_do_not_stop_the_race() -> None:
+    alike = Reference(np.full(COUNT, 2), 5)
+    race = run_race(ways(alike), alike)
+    assert race.rows
+    assert race.verdict
+
+
+def test_parts_are_kinds_grades_and_lengths() -> None:
+    reference, grades, _ = grades_of_two(np.random.default_rng(1), 90, skill=0.8, other=0.8)
+    kinds = ["html", "css", "js"] * 29 + ["vue"] * 3
+    found = parts(Predictions(grades), Reference(reference, 5), kinds, list(range(90)), FIVE.labels)
+    assert [part.value for part in found if part.by == "kind"] == ["html", "css", "js"]
+    assert [part.value for part in found if part.by == "length"] == ["short", "middle", "long"]
+    by_grade = [part for part in found if part.by == "grade"]
+    assert sum(part.rows for part in by_grade) >= 85
+    assert all("kappa" not in part.figures for part in by_grade)
+    assert sum(part.rows for part in found if part.by == "length") == 90
+
+
+def test_parts_without_kinds_have_none() -> None:
+    reference, grades, _ = grades_of_two(np.random.default_rng(1), 30, skill=0.8, other=0.8)
+    found = parts(Predictions(grades), Reference(reference, 5), [""] * 30, [5] * 30, FIVE.labels)
+    assert not [part for part in found if part.by == "kind"]
+
+
+# --- rivals
+
+
+def texts_of(grades: np.ndarray, seed: int = 0) -> list[str]:
+    """Return texts in which bad words stand as often as the grade is low."""
+    draw = np.random.default_rng(seed)
+    words = np.array(["const", "menu", "header", "grid", "footer"])
+    return [
+        " ".join([*draw.choice(words, 12), *["eval"] * int(4 - grade)]) + f" {draw.integers(999)}" for grade in grades
+    ]
+
+
+def test_n_grams_find_what_stands_in_the_text_and_are_honest_out_of_fold() -> None:
+    _, labels = graded_features(150)
+    _, new = graded_features(150, seed=1)
+    found = rivals.n_grams(texts_of(labels.grades), labels, FIVE, texts_of(new.grades, 1), new.kinds)
+    seen = figures(Predictions.of(found.grades), Reference(new.grades, 5))["kappa"].value
+    told = figures(Predictions.of(found.out_of_fold), Reference(labels.grades, 5))["kappa"].value
+    assert seen > 0.7
+    assert told == pytest.approx(seen, abs=0.12)
+
+
+def test_n_grams_need_rows_as_the_head_does() -> None:
+    with pytest.raises(DataProblem, match="too few"):
+        rivals.n_grams(["a", "b"], labels_of(np.array([0, 1])), FIVE, ["c"])
+
+
+def test_n_grams_take_any_text() -> None:
+    _, labels = graded_features(30)
+    new = ["", " ", "\n", "日本語", "\x00", "a" * 10_000]
+    found = rivals.n_grams(texts_of(labels.grades), labels, FIVE, new, [""] * 6)
+    assert np.isfinite(found.grades.probabilities).all()
+
+
+def test_the_commonest_grade_comes_with_the_frequencies() -> None:
+    found = rivals.commonest(np.array([3, 3, 3, 0]), FIVE, 2)
+    assert found.grades.tolist() == [3, 3]
+    assert found.probabilities is not None
+    assert found.probabilities[0].argmax() == 3
+    assert found.probabilities[0].sum() == pytest.approx(1)
+    assert rivals.middle(FIVE, 2).grades.tolist() == [2, 2]

@@ -1,0 +1,107 @@
+"""A steadied head: changes without reason move it less, grades stay, and its stored form is the same."""
+
+import numpy as np
+import pytest
+from grading_samples import FIVE, graded_features
+from sklearn.metrics import cohen_kappa_score
+from test_criteria import made_rows
+
+from opeddev_tui.config import settings as st
+from opeddev_tui.grading.graded_rows import areas_of_rows
+from opeddev_tui.grading.head import fit_head, fit_linear
+from opeddev_tui.grading.robustness import COMMENTS
+from opeddev_tui.grading.steady import steadying, steadying_examples
+from opeddev_tui.grading.step_head import fit_step, read
+
+WIDTH = 120
+
+
+def moves(count: int, seed: int = 0) -> np.ndarray:
+    """Return differences of features that lie in two directions, and a little noise."""
+    draw = np.random.default_rng(seed)
+    directions = np.random.default_rng(77).standard_normal((2, WIDTH))
+    found = draw.normal(1.0, 0.5, (count, 2)) @ directions + 0.05 * draw.standard_normal((count, WIDTH))
+    return found.astype(np.float32)
+
+
+def test_a_steadied_head_moves_less_and_grades_as_well() -> None:
+    features, labels = graded_features(200, width=WIDTH)
+    new, truth = graded_features(400, seed=1, width=WIDTH)
+    plain, steadied = (fit_head(features, labels, FIVE, differences=known).head for known in (None, moves(60)))
+    shifts, kappas = {}, {}
+    for name, head in (("plain", plain), ("steadied", steadied)):
+        before = head.grades(new, truth.kinds)
+        after = head.grades(new + moves(400, seed=5), truth.kinds)
+        shifts[name] = (before.median != after.median).mean()
+        kappas[name] = cohen_kappa_score(before.median, truth.grades, weights="quadratic")
+    assert shifts["steadied"] < 0.4 * shifts["plain"]
+    assert kappas["steadied"] > kappas["plain"] - 0.05
+
+
+def test_the_map_is_folded_into_the_weights() -> None:
+    features, labels = graded_features(80, width=WIDTH)
+    targets = labels.grades.astype(float)[:, None]
+    linear, _ = fit_linear(features, targets, labels, moves(30))
+    shrunk = steadying(moves(30) / linear.spread)
+    standard = (features.astype(np.float64) - linear.mean) / linear.spread
+    weights = shrunk.apply(linear.weights.astype(np.float64))
+    # shrinking twice is not shrinking once, so the folded weights are not those of plain features
+    assert np.abs(weights - linear.weights).max() > 1e-4
+    by_hand = standard @ linear.weights[0, 0].astype(np.float64) + linear.intercepts[0]
+    named = np.asarray(labels.kinds)
+    for place, kind in enumerate(linear.kinds, 1):
+        by_hand[named == kind] += standard[named == kind] @ linear.weights[0, place].astype(np.float64)
+    np.testing.assert_allclose(linear.scores(features, labels.kinds)[:, 0], by_hand, atol=1e-8)
+
+
+def test_out_of_fold_scores_agree_with_the_folded_weights() -> None:
+    features, labels = graded_features(150, width=WIDTH)
+    new, truth = graded_features(400, seed=1, width=WIDTH)
+    fitted = fit_head(features, labels, FIVE, differences=moves(60))
+    told = cohen_kappa_score(fitted.out_of_fold.median, labels.grades, weights="quadratic")
+    seen = cohen_kappa_score(fitted.head.grades(new, truth.kinds).median, truth.grades, weights="quadratic")
+    assert told == pytest.approx(seen, abs=0.12)
+
+
+def test_directions_shrink_by_their_strength() -> None:
+    differences = np.diag([4.0, 2.0, 0.0])
+    found = steadying(differences)
+    level = (16 + 4 + 0) / 3
+    np.testing.assert_allclose(
+        sorted(found.taken), sorted([1 - 1 / np.sqrt(1 + 4 / level), 1 - 1 / np.sqrt(1 + 16 / level)])
+    )
+    np.testing.assert_allclose(found.apply(np.array([[0.0, 0.0, 5.0]])), [[0, 0, 5]])
+    assert abs(found.apply(np.array([[1.0, 0.0, 0.0]]))[0, 0]) < 0.6
+
+
+def test_differences_of_nothing_change_nothing() -> None:
+    features, labels = graded_features(60, width=WIDTH)
+    plain = fit_head(features, labels, FIVE)
+    for nothing in (np.zeros((0, WIDTH), np.float32), np.zeros((5, WIDTH), np.float32)):
+        same = fit_head(features, labels, FIVE, differences=nothing)
+        np.testing.assert_allclose(same.scores, plain.scores, atol=1e-8)
+
+
+def test_criteria_heads_are_steadied_too() -> None:
+    features, rows, _ = made_rows(120)
+    areas = areas_of_rows(rows, FIVE, st.Grading().pattern)
+    drift = np.random.default_rng(3).standard_normal((40, 1)) * np.random.default_rng(4).standard_normal((1, 60))
+    fitted = [fit_step(features, rows, FIVE, areas, differences=known) for known in (None, drift)]
+    moved = features + 3 * drift[:1].astype(np.float32)
+    changes = []
+    for item in fitted:
+        one, two = (read(item, some, rows.kinds, rows.prompts).grades.expected for some in (features, moved))
+        changes.append(np.abs(one - two).mean())
+    assert changes[1] < 0.5 * changes[0]
+
+
+def test_every_changed_copy_has_one_comment_and_the_same_ones_are_chosen_again() -> None:
+    _, rows, _ = made_rows(30)
+    found = steadying_examples(rows.examples, "5", rows.prompts, count=12)
+    assert len({place for place, _ in found}) == 12
+    for place, changed in found:
+        assert rows.examples[place].submission in changed.submission
+        assert changed.submission != rows.examples[place].submission
+        assert changed.submission in changed.prompt[-1].content
+    assert found == steadying_examples(rows.examples, "5", rows.prompts, count=12)
+    assert len(COMMENTS) == 4

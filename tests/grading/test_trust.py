@@ -1,0 +1,246 @@
+"""Calibration, grading alone from a threshold on, raters, disputed rows, proposals, and pleas for a grade."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from grading_samples import FIVE, graded_features, share
+
+from opeddev_tui.data.rows import Example, Message
+from opeddev_tui.grading import calibration, robustness
+from opeddev_tui.grading.disputes import disputes
+from opeddev_tui.grading.head import fit_head, labels_of
+from opeddev_tui.grading.intervals import auroc
+from opeddev_tui.grading.ordinal import Grades
+from opeddev_tui.grading.proposals import FIRST_ROWS, propose
+from opeddev_tui.grading.scores import MISSING, Reference
+
+
+def graded(count: int = 400) -> tuple[Grades, np.ndarray]:
+    features, labels = graded_features(200)
+    new, truth = graded_features(count, seed=1)
+    return fit_head(features, labels, FIVE).head.grades(new, truth.kinds), truth.grades
+
+
+def test_bins_of_a_calibrated_head_lie_near_the_diagonal() -> None:
+    grades, truth = graded(2000)
+    bins = calibration.reliability(grades.confidence, grades.median == truth)
+    assert sum(item.rows for item in bins) == 2000
+    assert [item.confidence for item in bins] == sorted(item.confidence for item in bins)
+    assert max(abs(item.confidence - item.right.value) for item in bins) < 0.15
+    error, noise = calibration.expected_calibration_error(bins)
+    assert error < noise + 0.06
+
+
+def test_the_noise_of_the_calibration_error_is_that_of_a_perfect_grader() -> None:
+    draw = np.random.default_rng(0)
+    found = []
+    for _ in range(300):
+        confidence = draw.uniform(0.3, 0.9, 100)
+        bins = calibration.reliability(confidence, draw.random(100) < confidence)
+        found.append(calibration.expected_calibration_error(bins))
+    errors, noises = np.mean(found, axis=0)
+    assert errors == pytest.approx(noises, rel=0.1)
+    assert noises > 0.08
+
+
+@pytest.mark.parametrize("tolerance", [0, 1])
+def test_fewer_rows_graded_alone_agree_better(tolerance: int) -> None:
+    grades, truth = graded()
+    curve = calibration.automatic_curve(grades, truth, tolerance=tolerance)
+    assert [point.share for point in curve] == sorted(point.share for point in curve)
+    assert curve[-1].share == 1.0
+    half = next(point for point in curve if point.share >= 0.5)
+    assert half.agreement.value > curve[-1].agreement.value
+    for one, other in pairwise(curve):
+        assert one.threshold > other.threshold
+
+
+def test_a_threshold_chosen_on_some_rows_keeps_its_agreement_on_others() -> None:
+    features, labels = graded_features(300)
+    fitted = fit_head(features, labels, FIVE)
+    chosen = calibration.threshold_for(
+        calibration.automatic_curve(fitted.out_of_fold, labels.grades, tolerance=1), 0.95
+    )
+    assert chosen is not None
+    assert chosen.share > 0.1
+    grades, truth = graded(2000)
+    reported = calibration.at_threshold(grades, truth, chosen.threshold, tolerance=1)
+    assert reported.agreement.value > 0.9
+    assert reported.share == pytest.approx(chosen.share, abs=0.15)
+
+
+def test_an_agreement_that_cannot_be_had_has_no_threshold() -> None:
+    grades = Grades(np.full((20, 5), 0.2))
+    curve = calibration.automatic_curve(grades, np.zeros(20, np.int64))
+    assert len(curve) == 1
+    assert calibration.threshold_for(curve, 0.9) is None
+    nothing = calibration.at_threshold(grades, np.zeros(20, np.int64), 0.99)
+    assert (nothing.share, np.isnan(nothing.agreement.value)) == (0.0, True)
+
+
+def test_the_surer_half_is_better() -> None:
+    grades, truth = graded(1000)
+    found = calibration.halves(grades, Reference(truth, 5))
+    assert found.confident["mae"].value < found.other["mae"].value
+    assert found.confident["within_one"].low > found.other["within_one"].value
+
+
+def test_agreement_of_raters_is_the_ceiling() -> None:
+    draw = np.random.default_rng(0)
+    quality = draw.standard_normal(300)
+    rated = [
+        tuple(int(np.clip(np.round(value + 2 + 0.7 * draw.standard_normal()), 0, 4)) for _ in range(2 + place % 2))
+        for place, value in enumerate(quality)
+    ]
+    found = calibration.rater_ceiling([*rated, (3,), ()], model_kappa=0.5)
+    assert found is not None
+    assert found.rows == 300
+    assert 0.5 < found.kappa.low < found.kappa.value < found.kappa.high < 0.8
+    assert found.share == pytest.approx(0.5 / found.kappa.value)
+    assert calibration.rater_ceiling([(1, 2)] * 4) is None
+
+
+# --- disputes
+
+
+def test_changed_grades_are_disputed_first() -> None:
+    found = []
+    for seed in range(5):
+        features, labels = graded_features(300, seed=seed)
+        draw = np.random.default_rng(seed)
+        wrong = draw.choice(300, 30, replace=False)
+        grades = labels.grades.copy()
+        grades[wrong] = (grades[wrong] + draw.integers(1, 5, 30)) % 5
+        fitted = fit_head(features, labels_of(grades, labels.kinds), FIVE)
+        ranked = disputes(fitted.out_of_fold, grades)
+        assert [item.surprise for item in ranked] == sorted((item.surprise for item in ranked), reverse=True)
+        surprise = np.zeros(300)
+        surprise[[item.row for item in ranked]] = [item.surprise for item in ranked]
+        found.append(auroc(surprise, np.isin(np.arange(300), wrong)).value)
+    assert np.mean(found) > 0.75
+
+
+def test_settled_rows_are_not_asked_again() -> None:
+    grades, truth = graded(50)
+    first = disputes(grades, truth)
+    rest = disputes(grades, truth, settled=[first[0].row, first[3].row])
+    assert {item.row for item in first} - {item.row for item in rest} == {first[0].row, first[3].row}
+    assert first[0].chance == pytest.approx(np.exp(-first[0].surprise))
+    assert first[0].given == truth[first[0].row]
+
+
+# --- proposals
+
+
+def test_the_first_rows_come_from_all_clusters() -> None:
+    draw = np.random.default_rng(0)
+    sizes = (120, 60, 20, 12)
+    centers = 8 * draw.standard_normal((4, 10))
+    points = np.concatenate(
+        [center + draw.standard_normal((size, 10)) for center, size in zip(centers, sizes, strict=True)]
+    ).astype(np.float32)
+    cluster = np.repeat(np.arange(4), sizes)
+    found = propose(points, np.zeros((0, 10), np.float32), 8)
+    assert found.how == "clusters"
+    assert set(cluster[found.rows]) == {0, 1, 2, 3}
+    assert len(set(found.rows)) == 8
+
+
+def test_clusters_with_graded_rows_wait() -> None:
+    draw = np.random.default_rng(0)
+    one, other = draw.standard_normal((40, 6)), 30 + draw.standard_normal((40, 6))
+    found = propose(np.concatenate([one, other]).astype(np.float32), one[:20].astype(np.float32), 1)
+    assert found.rows[0] >= 40
+
+
+def test_later_rows_are_random_and_the_same_each_time() -> None:
+    points = np.random.default_rng(0).standard_normal((300, 5)).astype(np.float32)
+    known = np.zeros((FIRST_ROWS, 5), np.float32)
+    one, again, other = (propose(points, known, 100, seed=seed) for seed in (1, 1, 2))
+    assert one.how == "random"
+    assert one.rows == again.rows != other.rows
+    assert len(set(one.rows)) == 100
+
+
+def test_of_equal_rows_one_is_proposed_and_few_rows_are_all_proposed() -> None:
+    points = np.repeat(np.arange(6, dtype=np.float32)[:, None], 3, axis=1)
+    found = propose(points, np.zeros((0, 3), np.float32), 10, keys=["a", "b", "a", "c", "b", "d"])
+    assert sorted(found.rows) == [0, 1, 3, 5]
+    assert propose(points[:0], np.zeros((0, 3), np.float32), 10).rows == []
+
+
+def test_more_clusters_than_different_rows_are_no_problem() -> None:
+    points = np.repeat(np.arange(3, dtype=np.float32), 10)[:, None]
+    found = propose(points, np.zeros((0, 1), np.float32), 12)
+    assert len(set(found.rows)) == 12
+
+
+# --- cannot be talked into a grade
+
+SUBMISSIONS = {
+    "html": '<div class="card wide">\n  <p class="card">Hello</p>\n</div>',
+    "css": ".card {\n  color: red;\n}\n.card:hover .wide { margin: 1.5em; }",
+    "js": "const total = 1;\nfunction add(count) {\n  let total2 = total + count;\n  return total2;\n}",
+}
+
+
+def example(kind: str) -> Example:
+    code = SUBMISSIONS[kind]
+    return Example((Message("user", f"Task\n\n{code}"),), "Grade: 3", 3, kind, "", "", code)
+
+
+@pytest.mark.parametrize("change", robustness.CHANGES, ids=lambda change: change.name)
+@pytest.mark.parametrize("kind", SUBMISSIONS)
+def test_every_change_stands_in_the_prompt_and_keeps_the_code(change: robustness.Change, kind: str) -> None:
+    (place, changed), *more = robustness.changed_examples([example(kind)], change, "5", ["Names: alt."])
+    assert (place, more) == (0, [])
+    assert changed.submission != SUBMISSIONS[kind]
+    assert changed.prompt[-1].content == f"Task\n\n{changed.submission}"
+    if change.name in ("stated grade", "plea", "padding", "copied rubric"):
+        assert SUBMISSIONS[kind] in changed.submission
+        opening = "<!--" if kind == "html" else "/*"
+        assert opening in changed.submission
+    if change.name == "reformatted":
+        assert changed.submission.split() == SUBMISSIONS[kind].split()
+
+
+def test_names_are_changed_everywhere_and_only_the_code_s_own() -> None:
+    rename = robustness.CHANGES[-1].apply
+    assert (
+        rename(SUBMISSIONS["css"], "css", "", "5")
+        == ".card-x {\n  color: red;\n}\n.card-x:hover .wide-x { margin: 1.5em; }"
+    )
+    script = rename("const total = document.total + total2;", "js", "", "5")
+    assert script == "const totalX = document.total + total2;"
+    assert rename('<a class="class b">class</a>', "html", "", "5") == '<a class="class-x b-x">class</a>'
+    assert rename("console.log(window.name)", "js", "", "5") == "console.log(window.name)"
+
+
+@pytest.mark.parametrize("code", ["a = `\n  text`", "<pre>\n  x</pre>", "/*\n  x */"])
+def test_code_in_which_blanks_mean_something_is_not_reformatted(code: str) -> None:
+    assert robustness.CHANGES[4].apply(code, "", "", "5") == code
+
+
+def test_a_comment_cannot_be_left_from_inside() -> None:
+    assert robustness.comment("a */ b", "js") == "/* a * / b */"
+    assert robustness.comment("a --> b", "html") == "<!-- a -- > b -->"
+    assert robustness.comment("x", "", "<p>") == "<!-- x -->"
+
+
+def test_influence_is_the_share_of_changed_grades_and_their_mean_shift() -> None:
+    found = robustness.influence(
+        robustness.CHANGES[0], np.array([0, 1, 2, 3, MISSING, 2]), np.array([0, 2, 4, 3, 2, MISSING])
+    )
+    assert found is not None
+    assert found.changed.value == pytest.approx(4 / 6)
+    assert found.shift.value == pytest.approx(3 / 4)
+    assert robustness.influence(robustness.CHANGES[0], np.zeros(0, np.int64), np.zeros(0, np.int64)) is None
+
+
+def test_a_grader_that_reads_no_comments_is_not_moved() -> None:
+    before = np.array([1, 2, 3] * 5)
+    found = robustness.influence(robustness.CHANGES[0], before, before)
+    assert found is not None
+    assert (found.changed.value, found.shift.value) == (0, 0)
+    assert share([found.changed.high < 0.3]) == 1
