@@ -42,7 +42,7 @@ FLIPPED = 0.1
 REPLACEMENTS = 10
 SHOWN = ("kappa", "exact", "within_one", "mae", "signed_error", "nll", "calibration_error", "brier")
 SETTINGS = st.Settings()
-SCALE = Scale.of(SETTINGS.grading.minimum, SETTINGS.grading.maximum)
+SCALE = Scale.of(SETTINGS.grading)
 
 
 class Rows(Struct):
@@ -133,7 +133,7 @@ def run_draw(rows: Rows, count: int, seed: int) -> dict[str, dict[str, float]]:
     places = np.random.default_rng(seed).permutation(rows.train)[:count]
     train, held = rows.part(places), rows.part(rows.holdout)
     reference = Reference(held.labels.grades, SCALE.size)
-    areas = areas_of_rows(train, SCALE, SETTINGS.grading.pattern)
+    areas = areas_of_rows(train, SCALE, SETTINGS.grading)
     began = time.perf_counter()
     fitted = step_head.fit_step(rows.features[places], train, SCALE, areas)
     fit_seconds = time.perf_counter() - began
@@ -184,7 +184,7 @@ def _area_figures(
     if fitted.criteria is None:
         return {}
     names = areas.names
-    wanted = areas_of_rows(held, SCALE, SETTINGS.grading.pattern)
+    wanted = areas_of_rows(held, SCALE, SETTINGS.grading)
     truth = np.zeros((len(held.examples), len(names)), bool)
     for column, name in enumerate(names):
         if name in wanted.names:

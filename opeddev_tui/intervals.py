@@ -21,7 +21,7 @@ CONFIDENCE = 0.95
 _PARTS = 10
 
 
-def wilson(successes: float, trials: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def wilson(successes: float, trials: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Return the score interval of a share (Wilson 1927); (0, 1) where nothing was tried.
 
     It holds at shares of 0 and 1 and for few trials.

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from opeddev_tui.config.settings import Grading
 from opeddev_tui.grading.head import Labels, labels_of
 from opeddev_tui.grading.scale import Scale
 
-FIVE = Scale.of(1, 5)
+FIVE = Scale.of(Grading())
 KINDS = ("html", "css", "js")
 
 

@@ -27,7 +27,9 @@ def semantic_problem(origin: str, section: str, key: str, value: Any) -> Problem
                     cure=f"Set training.{name} instead.",
                 )
     if (section, key) == ("grading", "pattern"):
-        return _pattern_problem(origin, value)
+        return _pattern_problem(origin, key, value, "the grade in parentheses: Grade: ([0-9]+)")
+    if (section, key) == ("grading", "area_pattern"):
+        return _pattern_problem(origin, key, value, "the area's name in parentheses: ([A-Z][a-z ]+):")
     if (section, key) == ("grading", "grades"):
         return _grades_problem(origin, value)
     if (section, key) == ("data", "columns"):
@@ -35,16 +37,16 @@ def semantic_problem(origin: str, section: str, key: str, value: Any) -> Problem
     return None
 
 
-def _pattern_problem(origin: str, value: str) -> Problem | None:
+def _pattern_problem(origin: str, key: str, value: str, group: str) -> Problem | None:
     try:
         groups = re.compile(value).groups
     except re.error as error:
-        return SettingsProblem(f"grading.pattern is not a regular expression: {error}.", where=origin)
+        return SettingsProblem(f"grading.{key} is not a regular expression: {error}.", where=origin)
     if groups < 1:
         return SettingsProblem(
-            "grading.pattern has no group.",
+            f"grading.{key} has no group.",
             where=origin,
-            cure="Put the grade in parentheses: Grade: ([0-9]+).",
+            cure=f"Put {group}.",
         )
     return None
 

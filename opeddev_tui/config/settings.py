@@ -16,6 +16,8 @@ ROW_FIELDS = (
     *("messages", "prompt", "completion", "instruction", "input", "output", "text", "system", "history"),
     *("weight", "grades", "rater", "criteria", "group"),
 )
+# an area opens a sentence or a line of a list, with a capital, and is followed by a colon
+DEFAULT_AREA_PATTERN = r"(?:(?:^|\n)[\s\d.)>#*_•–-]*|(?<=[.!?;])[\s*_]+)([A-Z][\w &/,'()-]{1,60}?)[*_]{0,2}:(?!//)"
 DEFAULT_PATTERN = r"Grade:\s*([+-]?[0-9]+(?:[.,][0-9]+)?)"
 
 # a source that is a data set of the hub instead of a path
@@ -214,6 +216,13 @@ class Grading(_Section, frozen=True):
         str,
         _text("A regular expression whose first group is the grade. With grading.grades it reads those, unless set."),
     ] = DEFAULT_PATTERN
+    area_pattern: Annotated[
+        str,
+        _text(
+            "A regular expression whose first group is an area of the rubric that a feedback names, as in "
+            '"Valid markup: a list is never closed." Rows with criteria do not need it.'
+        ),
+    ] = DEFAULT_AREA_PATTERN
     minimum: Annotated[int, _text("Lowest grade.")] = 1
     maximum: Annotated[int, _text("Highest grade.")] = 5
     grades: Annotated[

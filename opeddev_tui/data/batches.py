@@ -239,8 +239,8 @@ def check_data(workspace: Path, settings: settings.Settings) -> DataReport:
     return _read_all(workspace, settings, None)
 
 
-def load_step(workspace: Path, settings: settings.Settings, step: int) -> StepData:
-    """Return base + batches 1..``step`` and the hold-out, or raise ``Problems`` with all that is wrong."""
+def load_step(workspace: Path, settings: settings.Settings, step: int | None) -> StepData:
+    """Return base + batches 1..``step`` (None: all) and the hold-out, or raise ``Problems`` with all that is wrong."""
     report = _read_all(workspace, settings, step)
     if report.problems or report.holdout is None:
         raise Problems(report.problems)

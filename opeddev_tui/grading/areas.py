@@ -12,11 +12,10 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from opeddev_tui.config.settings import DEFAULT_AREA_PATTERN
 from opeddev_tui.errors import SettingsProblem
 
 Floats = NDArray[np.float64]
-# an area opens a sentence or a line of a list, with a capital, and is followed by a colon
-AREA_PATTERN = r"(?:(?:^|\n)[\s\d.)>#*_•–-]*|(?<=[.!?;])[\s*_]+)([A-Z][\w &/,'()-]{1,60}?)[*_]{0,2}:(?!//)"
 # an area that fewer rows name is taken for a chance phrase
 _FEWEST = 3
 _MOST_AREAS = 40
@@ -56,7 +55,7 @@ class Areas(Struct, frozen=True):
     style: Style
 
 
-def named_areas(feedback: str, pattern: str = AREA_PATTERN) -> list[str]:
+def named_areas(feedback: str, pattern: str = DEFAULT_AREA_PATTERN) -> list[str]:
     """Return the areas that ``feedback`` names, each once, in its order."""
     return list(dict.fromkeys(match.group(1).strip() for match in compiled(pattern).finditer(feedback)))
 
@@ -73,7 +72,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
     return found
 
 
-def areas_of(rows: Sequence[AreaRow], pattern: str = AREA_PATTERN) -> Areas:
+def areas_of(rows: Sequence[AreaRow], pattern: str = DEFAULT_AREA_PATTERN) -> Areas:
     """Return the areas of ``rows``; none where too few rows name any."""
     named = [list(row.criteria) if row.criteria else named_areas(row.feedback, pattern) for row in rows]
     counts = Counter(name for row in named for name in row)

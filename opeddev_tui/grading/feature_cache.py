@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from opeddev_tui.files import write_atomic
+from opeddev_tui.files import storage_errors, write_atomic
 
 Floats = NDArray[np.float32]
 
@@ -47,6 +47,8 @@ class FeatureCache:
         if not features:
             return
         name = short_hash(*sorted(features))
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with storage_errors(self.folder):
+            for folder in (self.folder.parent, self.folder):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         content = save({key: np.ascontiguousarray(value, dtype=np.float32) for key, value in features.items()})
         write_atomic(self.folder / f"{name}.safetensors", content, mode=0o600)

@@ -116,7 +116,8 @@ def base_features(
 ) -> Floats:
     """Return the features [n, layers · width] of ``rows`` on the base model, reading only those not yet in ``cache``.
 
-    Adapters are switched off. The caller vouches that the weights are those that the cache names.
+    Adapters are switched off. The caller vouches that the weights are those that the cache names. ``on_batch(done,
+    total)`` counts the rows that are read, and is never called where all are known.
     """
     keys = [row.key for row in rows]
     known = cache.load(keys)
@@ -124,13 +125,24 @@ def base_features(
     for start in range(0, len(missing), _SAVED_TOGETHER):
         part = missing[start : start + _SAVED_TOGETHER]
         with adapters_off(model):
-            found = read_rows(model, [row for _, row in part], pad_id=pad_id, batch_size=batch_size).states
+            found = read_rows(
+                *(model, [row for _, row in part]),
+                pad_id=pad_id,
+                batch_size=batch_size,
+                on_batch=_counted_on(on_batch, start, len(missing)),
+            ).states
         new = {key: found[place] for place, (key, _) in enumerate(part)}
         cache.add(new)
         known.update(new)
-        if on_batch is not None:
-            on_batch(start + len(part), len(missing))
     return np.stack([known[key] for key in keys]) if keys else np.zeros((0, 0), np.float32)
+
+
+def _counted_on(on_batch: Callable[[int, int], None] | None, before: int, total: int) -> Callable[[int, int], None]:
+    def told(done: int, _part: int) -> None:
+        if on_batch is not None:
+            on_batch(before + done, total)
+
+    return told
 
 
 def _finite(states: Sequence[Floats]) -> Floats:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from opeddev_tui.config.settings import Grading
 from opeddev_tui.data.rows import Example
-from opeddev_tui.grading.areas import AREA_PATTERN, AreaRow, Areas, areas_of
+from opeddev_tui.grading.areas import AreaRow, Areas, areas_of
 from opeddev_tui.grading.grade_tokens import grade_stem
 from opeddev_tui.grading.head import Labels, labels_of
 from opeddev_tui.grading.scale import Scale
@@ -36,8 +37,7 @@ class GradedRows(Struct, frozen=True):
     @property
     def all_grades(self) -> list[tuple[int, ...]]:
         """Every grade that people gave to each row."""
-        # rows of version 0.1 know one grade
-        return [tuple(getattr(example, "grades", ())) for example in self.examples]
+        return [example.grades for example in self.examples]
 
 
 def graded_rows(examples: Sequence[Example], scale: Scale) -> GradedRows:
@@ -46,8 +46,8 @@ def graded_rows(examples: Sequence[Example], scale: Scale) -> GradedRows:
     labels = labels_of(
         scale.positions([example.grade for example in graded if example.grade is not None]),
         [example.kind for example in graded],
-        [float(getattr(example, "weight", 1.0)) for example in graded],
-        [str(getattr(example, "group", "")) for example in graded],
+        [example.weight for example in graded],
+        [example.group for example in graded],
     )
     return GradedRows(tuple(graded), labels, tuple(prompt_frame(example) for example in graded))
 
@@ -57,21 +57,21 @@ def prompt_frame(example: Example) -> str:
     return "\n".join(message.content for message in with_submission(example, ""))
 
 
-def areas_of_rows(rows: GradedRows, scale: Scale, pattern: str, area_pattern: str = AREA_PATTERN) -> Areas:
-    """Return the areas of ``rows``; ``pattern`` is ``grading.pattern``, which tells the grade from the feedback."""
-    stem = grade_stem([example.completion for example in rows.examples], pattern)
+def areas_of_rows(rows: GradedRows, scale: Scale, grading: Grading) -> Areas:
+    """Return the areas of ``rows``; the settings' patterns tell the grade from the feedback, and areas in it."""
+    stem = grade_stem([example.completion for example in rows.examples], grading.pattern)
     best = scale.size - 1
     found = [
         AreaRow(
             example.kind,
             prompt,
-            feedback_of(example.completion, pattern, stem[1] if stem else ""),
+            feedback_of(example.completion, grading.pattern, stem[1] if stem else ""),
             bool(grade == best),
-            dict(getattr(example, "criteria", None) or {}),
+            example.criteria,
         )
         for example, prompt, grade in zip(rows.examples, rows.prompts, rows.labels.grades, strict=True)
     ]
-    return areas_of(found, area_pattern)
+    return areas_of(found, grading.area_pattern)
 
 
 def feedback_of(completion: str, pattern: str, after: str = "") -> str:

@@ -13,8 +13,9 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from scipy import stats
 
+from opeddev_tui.intervals import CONFIDENCE, wilson
+
 Floats = NDArray[np.float64]
-CONFIDENCE = 0.95
 _MOST_BINS = 10
 
 
@@ -57,10 +58,7 @@ def share(hits: NDArray[np.bool_], *, groups: Sequence[str] = (), confidence: fl
     if any(groups) and 0 < value < 1:
         error, draws = standard_error(hits.astype(np.float64) - value, groups)
         count = min(count, value * (1 - value) / error**2) if error > 0 else float(draws)
-    z = float(stats.norm.ppf((1 + confidence) / 2))
-    center = (value + z**2 / (2 * count)) / (1 + z**2 / count)
-    half = z * math.sqrt(value * (1 - value) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
-    return Estimate(value, max(0.0, center - half), min(1.0, center + half))
+    return Estimate(value, *wilson(value * count, count, confidence))
 
 
 def kappa(grades: Floats, reference: Floats) -> tuple[float, Floats]:

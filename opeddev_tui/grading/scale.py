@@ -1,6 +1,7 @@
 """A grade scale: an ordered list of labels, the lowest first, and the numbers that stand for them in rows.
 
-Letters, half grades and points are all positions on the scale here; distances count positions.
+Letters, half grades and points are all positions on the scale here; distances count positions. How a grade is written
+is known to ``data.grade_scale`` alone.
 """
 
 from collections.abc import Sequence
@@ -9,6 +10,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from opeddev_tui.config.settings import Grading
+from opeddev_tui.data import grade_scale
 from opeddev_tui.errors import SettingsProblem
 
 Positions = NDArray[np.int64]
@@ -21,18 +24,17 @@ class Scale(Struct, frozen=True):
     minimum: int = 1
 
     @staticmethod
-    def of(minimum: int, maximum: int, written: Sequence[str] = ()) -> "Scale":
-        """Return the settings' scale: the ``written`` grades, else whole numbers. Raises ``SettingsProblem``."""
-        labels = tuple(written) or tuple(str(number) for number in range(minimum, maximum + 1))
+    def of(grading: Grading) -> "Scale":
+        """Return the settings' scale; raises ``SettingsProblem`` for one with fewer than two grades."""
+        numbers = range(grading.minimum, grading.maximum + 1)
+        labels = tuple(grade_scale.written(number, grading) for number in numbers)
         if len(labels) < 2:
             raise SettingsProblem(
                 "a grade scale needs at least two grades.",
                 where="grading",
                 cure="Set grading.minimum and grading.maximum, or grading.grades.",
             )
-        if len(set(labels)) < len(labels):
-            raise SettingsProblem("a grade stands twice on the scale.", where="grading.grades", cure="Name each once.")
-        return Scale(labels, minimum)
+        return Scale(labels, grading.minimum)
 
     @property
     def size(self) -> int:

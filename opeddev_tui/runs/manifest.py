@@ -33,6 +33,7 @@ _HARMLESS = frozenset(
         "grading.evaluate",
         "grading.max_new_tokens",
         "grading.pattern",
+        "grading.area_pattern",
     }
 )
 _GUARDED_SECTIONS = ("model", "data", "training", "lora", "grading")

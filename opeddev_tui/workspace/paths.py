@@ -109,6 +109,11 @@ class Workspace:
         return self.root / SPECS / "holdout.json"
 
     @property
+    def grading(self) -> Path:
+        """Features of rows, each read once per model; they tell about the rows, so they are the owner's alone."""
+        return self.root / SPECS / "grading"
+
+    @property
     def checkpoint_notes(self) -> Path:
         """Pins and notes on checkpoints."""
         return self.root / SPECS / "checkpoints.json"

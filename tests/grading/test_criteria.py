@@ -46,7 +46,7 @@ def made_rows(count: int, *, seed: int = 0) -> tuple[np.ndarray, GradedRows, np.
 
 def test_areas_are_read_from_the_feedback() -> None:
     _, rows, failed = made_rows(90)
-    areas = areas_of_rows(rows, FIVE, GRADING.pattern)
+    areas = areas_of_rows(rows, FIVE, GRADING)
     assert set(areas.names) == {name for names in RUBRICS.values() for name in names}
     assert areas.read.all()
     for row, kind in enumerate(rows.kinds):
@@ -58,7 +58,7 @@ def test_areas_are_read_from_the_feedback() -> None:
 
 def test_areas_of_different_kinds_share_four_heads() -> None:
     _, rows, _ = made_rows(90)
-    areas = areas_of_rows(rows, FIVE, GRADING.pattern)
+    areas = areas_of_rows(rows, FIVE, GRADING)
     columns = dict(zip(areas.names, columns_of(areas, asked_areas(areas, rows.kinds, rows.prompts)), strict=True))
     for names in RUBRICS.values():
         assert [columns[name] for name in names] == [0, 1, 2, 3]
@@ -119,7 +119,7 @@ def test_a_pattern_that_cannot_name_an_area_is_told(pattern: str) -> None:
 def test_the_heads_name_what_failed_and_know_how_well() -> None:
     features, rows, _ = made_rows(240)
     new, fresh, failed = made_rows(300, seed=1)
-    areas = areas_of_rows(rows, FIVE, GRADING.pattern)
+    areas = areas_of_rows(rows, FIVE, GRADING)
     fitted = fit_step(features, rows, FIVE, areas)
     assert fitted.criteria is not None
     reading = read(fitted, new, fresh.kinds, fresh.prompts)
@@ -138,7 +138,7 @@ def test_the_heads_name_what_failed_and_know_how_well() -> None:
 
 def test_the_grade_comes_from_the_sum_where_that_is_better_out_of_fold() -> None:
     features, rows, _ = made_rows(240)
-    areas = areas_of_rows(rows, FIVE, GRADING.pattern)
+    areas = areas_of_rows(rows, FIVE, GRADING)
     direct, both = fit_step(features, rows, FIVE, None), fit_step(features, rows, FIVE, areas)
     best = max(direct.measured["kappa"].value, both.measured["kappa"].value)
     assert both.measured["kappa"].value == best
@@ -151,7 +151,7 @@ def test_without_areas_or_with_few_rows_there_are_no_criteria_heads() -> None:
     features, labels = graded_features(40)
     assert fit_criteria(features, labels, areas_of(rows_of(["fine"] * 40)), [""] * 40, [""] * 40) is None
     few, rows, _ = made_rows(15)
-    assert fit_step(few, rows, FIVE, areas_of_rows(rows, FIVE, GRADING.pattern)).criteria is None
+    assert fit_step(few, rows, FIVE, areas_of_rows(rows, FIVE, GRADING)).criteria is None
 
 
 def test_graded_areas_are_learnt_as_passed_or_failed() -> None:
@@ -197,7 +197,7 @@ def test_the_feedback_is_the_completion_without_its_grade(completion: str, feedb
 
 def test_a_written_feedback_names_exactly_the_areas_of_the_plan() -> None:
     _, rows, _ = made_rows(90)
-    areas = areas_of_rows(rows, FIVE, GRADING.pattern)
+    areas = areas_of_rows(rows, FIVE, GRADING)
     stem = ("Grade: ", "\nFeedback: ")
     named = [["Names", "Separation"], [], ["Valid markup"]]
     plans = [feedback_plan(str(5 - len(row)), row, areas.names, stem, areas.style) for row in named]

@@ -5,6 +5,7 @@ import pytest
 from grading_samples import FIVE, graded_features
 from sklearn.metrics import cohen_kappa_score
 
+from opeddev_tui.config.settings import Grading
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.grading.head import FEWEST_ROWS, Labels, fit_gram, fit_head, fit_linear, labels_of
 from opeddev_tui.grading.ridge import kind_factor
@@ -103,11 +104,11 @@ def test_copies_of_authors_do_not_flatter_where_groups_are_known() -> None:
 @pytest.mark.parametrize(
     "scale",
     [
-        Scale(("F", "D", "C", "B", "A")),
-        Scale.of(1, 5, [f"{half / 2:g}" for half in range(2, 11)]),
-        Scale.of(0, 100),
-        Scale.of(0, 1),
-        Scale.of(-2, 2),
+        Scale.of(Grading(grades=["F", "D", "C", "B", "A"])),
+        Scale.of(Grading(grades=[f"{half / 2:g}" for half in range(2, 11)])),
+        Scale.of(Grading(minimum=0, maximum=100)),
+        Scale.of(Grading(minimum=0, maximum=1)),
+        Scale.of(Grading(minimum=-2, maximum=2)),
     ],
     ids=["letters", "half grades", "points", "passed or not", "below zero"],
 )

@@ -84,7 +84,7 @@ def test_differences_of_nothing_change_nothing() -> None:
 
 def test_criteria_heads_are_steadied_too() -> None:
     features, rows, _ = made_rows(120)
-    areas = areas_of_rows(rows, FIVE, st.Grading().pattern)
+    areas = areas_of_rows(rows, FIVE, st.Grading())
     drift = np.random.default_rng(3).standard_normal((40, 1)) * np.random.default_rng(4).standard_normal((1, 60))
     fitted = [fit_step(features, rows, FIVE, areas, differences=known) for known in (None, drift)]
     moved = features + 3 * drift[:1].astype(np.float32)

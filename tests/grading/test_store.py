@@ -32,7 +32,7 @@ ORIGIN = Origin(base="b" * 64, prompt="p" * 16, layers=(6, 9, 12, 15, 18), model
 
 def saved(folder: Path) -> StoredHead:
     features, rows, _ = made_rows(90)
-    fitted = fit_step(features, rows, FIVE, areas_of_rows(rows, FIVE, st.Grading().pattern))
+    fitted = fit_step(features, rows, FIVE, areas_of_rows(rows, FIVE, st.Grading()))
     stored = StoredHead(ORIGIN, fitted.head, fitted.criteria, fitted.measured)
     assert [path.name for path in save_head(folder, stored)] == [WEIGHTS_NAME, DESCRIPTION_NAME]
     return stored

@@ -1,0 +1,137 @@
+"""``race``: compare heads on a model's hidden states with cheap ways to a grade, on the workspace's own hold-out.
+
+Trains nothing and changes nothing but the cache of features. The training stack is loaded when a model is read.
+"""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from opeddev_tui.checkpoints import catalog, folders
+from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.config.settings import Settings
+from opeddev_tui.data.batches import StepData, load_step
+from opeddev_tui.errors import StorageProblem
+from opeddev_tui.runs.history import finished_steps, list_runs
+from opeddev_tui.text import clean_line
+from opeddev_tui.workspace.paths import Workspace
+
+if TYPE_CHECKING:
+    from opeddev_tui.grading.contest import ContestRows, Entrant
+    from opeddev_tui.grading.reader import OnBatch
+
+BASE = "base"
+
+
+class ModelRead(Struct, frozen=True):
+    """How a model's features were obtained: of ``rows``, ``read`` were read in ``seconds``, the rest were cached."""
+
+    model: str
+    rows: int
+    read: int
+    seconds: float
+    remembered: int
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_workspace(parser)
+    parser.add_argument(
+        "--from",
+        dest="source",
+        default=BASE,
+        metavar="base|latest|best|CHECKPOINT",
+        help="the model whose states are read: the base model (default), or a checkpoint beside it",
+    )
+    parser.add_argument("--json", action="store_true", help="for scripts; the fields are in docs/json.md")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Hold the race and print it; raises ``DataProblem`` where the rows do not allow one."""
+    from opeddev_tui.commands import race_tables
+    from opeddev_tui.grading.contest import contest_rows, hold_race
+
+    workspace, loaded = open_workspace(options)
+    settings = loaded.settings
+    entry = None if options.source == BASE else _checkpoint(workspace, options.source)
+    data = _trained_so_far(workspace, settings, entry)
+    rows = contest_rows(data, settings)
+    base, base_read = _enter(workspace, settings, rows, data, None)
+    entrants, reads = [base], [base_read]
+    if entry is not None:
+        tuned, tuned_read = _enter(workspace, settings, rows, data, entry)
+        entrants, reads = [base, tuned], [base_read, tuned_read]
+    report = hold_race(rows, entrants)
+    batches = [batch.batch.name for batch in data.batches]
+    if options.json:
+        print(race_tables.as_json(report, reads, batches))
+    else:
+        race_tables.show(Console(), report, reads, batches)
+    return 0
+
+
+def _checkpoint(workspace: Workspace, reference: str) -> catalog.Entry:
+    """Return the checkpoint that ``reference`` names; raises ``StorageProblem`` unless every byte is as published."""
+    workspace.adopt()
+    entry = catalog.find_entry(catalog.list_entries(workspace), reference)
+    if problems := folders.problems_of(entry.folder):
+        raise StorageProblem(
+            f"the checkpoint cannot be trusted: {'; '.join(problems)}.",
+            where=str(entry.folder),
+            cure="Choose another one: opeddev-tui checkpoints list.",
+        )
+    return entry
+
+
+def _trained_so_far(workspace: Workspace, settings: Settings, entry: catalog.Entry | None) -> StepData:
+    """Return the rows of every step trained so far and of the checkpoint's; before any training, all rows.
+
+    Raises ``Problems`` where rows or hold-out are wrong.
+    """
+    steps = list(finished_steps(list_runs(workspace)))
+    if entry is not None:
+        steps.append(entry.step)
+    if steps:
+        return load_step(workspace.root, settings, max(steps))
+    return load_step(workspace.root, settings, None)
+
+
+def _enter(
+    workspace: Workspace, settings: Settings, rows: "ContestRows", data: StepData, entry: catalog.Entry | None
+) -> tuple["Entrant", ModelRead]:
+    """Read the features of all rows from the base model, or from the checkpoint ``entry``; the model is let go of."""
+    from opeddev_tui.grading.contest import Entrant
+    from opeddev_tui.grading.reader import FeatureReader
+    from opeddev_tui.models.loading import source_of
+
+    source = source_of(workspace.root, settings.model.name) if entry is None else str(entry.folder)
+    name = settings.model.name if entry is None else entry.name
+    train, held = rows.train.examples, rows.held.examples
+    with Console(stderr=True).status(f"loading {clean_line(name)}"):
+        reader = FeatureReader(source, settings, workspace.grading)
+        reader.check(train, held)
+    with _progress(f"features of {clean_line(name, max_chars=40)}") as on_batch:
+        found = reader.features([*train, *held], on_batch)
+    with _progress("grade tokens of the hold-out") as on_batch:
+        tokens = reader.token_grades(held, [example.completion for example in train], rows.scale, on_batch)
+    count = len(train)
+    words, short = ("the base model", "base") if entry is None else ("the checkpoint", "tuned")
+    seen = sum(len(batch.examples) for batch in data.batches if entry is not None and batch.batch.number <= entry.step)
+    entrant = Entrant(
+        short, words, found.features[:count], found.features[count:], tokens, entry is not None, remembered=seen
+    )
+    return entrant, ModelRead(name, count + len(held), found.read, found.seconds, seen)
+
+
+@contextmanager
+def _progress(what: str) -> Iterator["OnBatch"]:
+    """Show rows read and the time left on standard error, which leaves the output to the figures."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -1,0 +1,145 @@
+"""The race as tables and sentences that fit 80 columns, and as JSON."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from opeddev_tui.format import duration, interval, number, plural, share, signed
+from opeddev_tui.grading.contest import AreaFigures, DisputedRow, Report
+from opeddev_tui.grading.intervals import Estimate
+from opeddev_tui.text import clean, clean_line
+
+if TYPE_CHECKING:
+    from opeddev_tui.commands.race import ModelRead
+
+
+def as_json(report: Report, reads: "Sequence[ModelRead]", batches: Sequence[str]) -> str:
+    """Return everything as JSON; docs/json.md describes it. What is not a number is null."""
+    value = {"batches": list(batches), "models": list(reads), **msgspec.to_builtins(report)}
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+def show(console: Console, report: Report, reads: "Sequence[ModelRead]", batches: Sequence[str]) -> None:
+    """Print the race, the sets, what the heads claim of themselves, the disputed rows and the areas."""
+    _say(
+        console,
+        f"Fitted on {plural(report.rows, 'graded row')} ({', '.join(map(clean_line, batches))}), compared on "
+        f"{plural(report.holdout_rows, 'hold-out row')}.{_left_out(report)}",
+    )
+    console.print(_race_table(report))
+    _say(console, "In brackets: 95 % intervals. The heads' seconds are those of fitting and grading.")
+    for read in reads:
+        _say(console, _cost(read))
+    console.print()
+    _say(console, report.race.verdict, style="bold")
+    _say(console, report.race.tuning)
+    for name, words in report.claims.items():
+        _say(console, f"{name}: {words}")
+    for read in reads:
+        _say(console, _remembered(read))
+    sets = report.sets
+    _say(
+        console,
+        f"Sets that promise to hold the right grade {sets.promised:.0%} of the time hold it for "
+        f"{share(sets.covered.value)} ({share(sets.covered.low)} to {share(sets.covered.high)}) of the hold-out rows, "
+        f"with {number(sets.mean_size, 1)} grades on average (base head).",
+    )
+    console.print()
+    _show_disputed(console, report.disputed)
+    _show_areas(console, report.areas)
+
+
+def _say(console: Console, words: str, style: str = "") -> None:
+    if words:
+        console.print(Text(clean(words), style=style))
+
+
+def _left_out(report: Report) -> str:
+    train, held = report.ungraded
+    if not train and not held:
+        return ""
+    return f" Left out, without a grade: {plural(train, 'training row')}, {plural(held, 'hold-out row')}."
+
+
+def _cost(read: "ModelRead") -> str:
+    cached = read.rows - read.read
+    told = f"Features of {clean_line(read.model)}: {plural(read.rows, 'row')}, {cached} from the cache"
+    if not read.read:
+        return f"{told}."
+    return f"{told}, {read.read} read in {duration(read.seconds)} ({number(read.seconds / read.read, 2)} s per row)."
+
+
+def _remembered(read: "ModelRead") -> str:
+    if not read.remembered:
+        return ""
+    return (
+        f"{clean_line(read.model)} has trained on {plural(read.remembered, 'row')} of these, and partly remembers them. "
+        "It has never trained on the hold-out: the table is honest for it, too."
+    )
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    for name in names:
+        table.add_column(name)
+    return table
+
+
+def _race_table(report: Report) -> Table:
+    table = _table("method", "kappa", "exact", "within\none", "MAE", "s", "kappa less best\ncheap way's")
+    for row in report.race.rows:
+        found = row.figures
+        table.add_row(
+            clean_line(row.name),
+            _told(found["kappa"]),
+            share(found["exact"].value),
+            share(found["within_one"].value),
+            number(found["mae"].value, 2),
+            number(row.seconds, 1 if row.seconds < 10 else 0),
+            "" if row.to_cheap is None else _told(row.to_cheap, sign=True),
+            style="bold" if row.name == report.race.chosen else "",
+        )
+    return table
+
+
+def _told(estimate: Estimate, *, sign: bool = False) -> str:
+    value = signed(estimate.value, 2) if sign else number(estimate.value, 2)
+    # an interval that is not known has no ends to show
+    known = estimate.low == estimate.low and estimate.high == estimate.high
+    return f"{value} ({interval((estimate.low, estimate.high), 2)})" if known else value
+
+
+def _show_disputed(console: Console, disputed: Sequence[DisputedRow]) -> None:
+    if not disputed:
+        _say(console, "No training row's grade is disputed.")
+        return
+    _say(console, "Training rows whose grade is disputed most (base head, out of fold); worth another look:")
+    table = _table("row", "given", "graded", "-log p")
+    for row in disputed:
+        name = clean_line(row.id or row.where, max_chars=45)
+        table.add_row(Text(name), Text(clean_line(row.given)), Text(clean_line(row.graded)), number(row.surprise, 2))
+    console.print(table)
+
+
+def _show_areas(console: Console, areas: AreaFigures | None) -> None:
+    if areas is None:
+        return
+    console.print()
+    if areas.f1 is None:
+        words = "Too few rows tell areas of the rubric to name them."
+    else:
+        words = (
+            f"Areas of the rubric are named with F1 {number(areas.f1, 2)} out of fold (naming all of them: "
+            f"{number(areas.f1_all, 2)})."
+        )
+    if areas.gives_grade:
+        words += " Their sum gives the grade."
+    _say(console, words)
+    table = _table("area", "rows that fail it")
+    for name, count in areas.failed.items():
+        table.add_row(Text(clean_line(name, max_chars=60)), str(count))
+    console.print(table)

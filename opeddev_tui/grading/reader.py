@@ -1,0 +1,131 @@
+"""A model in memory that turns examples into features, through the cache, and reads its grade tokens.
+
+Loads torch when a model is opened, not when it is imported. Must not fit anything.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from opeddev_tui.config.settings import Settings
+from opeddev_tui.data.rows import Example
+from opeddev_tui.grading.feature_cache import FeatureCache, short_hash
+from opeddev_tui.grading.features import base_features, layers_of, read_rows
+from opeddev_tui.grading.grade_tokens import grade_stem, grade_tokens
+from opeddev_tui.grading.ordinal import Grades
+from opeddev_tui.grading.scale import Scale
+from opeddev_tui.grading.spans import grade_rows
+
+OnBatch = Callable[[int, int], None]
+
+
+class Extraction(Struct, frozen=True):
+    """Features [n, d] of n rows; ``read`` of them were read in ``seconds``, the others were in the cache."""
+
+    features: NDArray[np.float32]
+    read: int
+    seconds: float
+
+
+class TokenGrades(Struct, frozen=True):
+    """Grades by the model's probabilities of the tokens that write them, and how long reading them took."""
+
+    grades: Grades
+    seconds: float
+
+
+class FeatureReader:
+    """A model with its tokenizer. ``source`` is a model folder, a checkpoint folder or a hub name.
+
+    Features are cached below ``cache`` by weights, prompt template and arithmetic. Raises ``ModelProblem`` for a model
+    or tokenizer that cannot be used.
+    """
+
+    def __init__(self, source: str, settings: Settings, cache: Path) -> None:
+        from opeddev_tui.models import loading, token_check
+        from opeddev_tui.models.fingerprint import fingerprint
+        from opeddev_tui.models.precision import resolve_precision
+
+        loading.quiet_libraries()
+        fitted = token_check.fit(source, settings)
+        self._settings = settings
+        self._fitted = fitted
+        self._pad_id: int = fitted.tokenizer.pad_token_id
+        self._model: Any = loading.load_model(source, settings.model).eval()
+        self._precision = resolve_precision(settings.model.precision)
+        grading = settings.grading
+        template = fitted.tokenizer.chat_template
+        # 16-bit states are not those of float32
+        prompt = short_hash(template, grading.system_prompt, grading.prompt_template, self._precision.name)
+        self._cache = FeatureCache(cache, base=fingerprint(self._model), prompt=prompt, layers=layers_of(self._model))
+
+    def check(self, train: Sequence[Example], holdout: Sequence[Example]) -> None:
+        """Raise the ``Problem`` with which a training would refuse these rows."""
+        from opeddev_tui.models import token_check
+
+        token_check.encode_step(self._fitted, self._settings, train, holdout)
+
+    def features(self, examples: Sequence[Example], on_batch: OnBatch | None = None) -> Extraction:
+        """Return the features of ``examples``; ``on_batch(done, total)`` counts those that are not in the cache."""
+        from opeddev_tui.models.precision import autocast
+
+        rows = grade_rows(self._fitted.encoder, examples, max_length=self._fitted.encoder.max_length)
+        read = 0
+
+        def counted(done: int, total: int) -> None:
+            nonlocal read
+            read = done
+            if on_batch is not None:
+                on_batch(done, total)
+
+        began = time.perf_counter()
+        with autocast(self._precision, self._device):
+            found = base_features(
+                *(self._model, rows),
+                pad_id=self._pad_id,
+                batch_size=self._settings.training.per_device_eval_batch_size,
+                cache=self._cache,
+                on_batch=counted,
+            )
+        return Extraction(found, read, time.perf_counter() - began)
+
+    def token_grades(
+        self,
+        examples: Sequence[Example],
+        completions: Sequence[str],
+        scale: Scale,
+        on_batch: OnBatch | None = None,
+    ) -> TokenGrades | None:
+        """Return grades of ``examples`` by token probabilities.
+
+        None where the training ``completions`` do not begin alike, or two grades are written with the same tokens.
+        """
+        from opeddev_tui.models.precision import autocast
+
+        encoder = self._fitted.encoder
+        stem = grade_stem(completions, self._settings.grading.pattern)
+        tokens = grade_tokens(encoder, stem, scale.labels) if stem else None
+        if tokens is None:
+            return None
+        rows = grade_rows(encoder, examples, max_length=encoder.max_length, completion=True)
+        began = time.perf_counter()
+        with autocast(self._precision, self._device):
+            found = read_rows(
+                *(self._model, rows),
+                pad_id=self._pad_id,
+                batch_size=self._settings.training.per_device_eval_batch_size,
+                grade_tokens=tokens,
+                on_batch=on_batch,
+            )
+        if found.grade_probabilities is None:
+            return None
+        return TokenGrades(Grades(found.grade_probabilities), time.perf_counter() - began)
+
+    @property
+    def _device(self) -> Any:
+        return next(self._model.parameters()).device
