@@ -121,11 +121,17 @@ def _enter(
         tokens = reader.token_grades(held, [example.completion for example in train], rows.scale, on_batch)
     count = len(train)
     words, short = ("the base model", "base") if entry is None else ("the checkpoint", "tuned")
-    seen = sum(len(batch.examples) for batch in data.batches if entry is not None and batch.batch.number <= entry.step)
+    seen = _trained_on(data, entry)
     entrant = Entrant(
         short, words, found.features[:count], found.features[count:], tokens, entry is not None, remembered=seen
     )
     return entrant, ModelRead(name, count + len(held), found.read, found.seconds, seen)
+
+
+def _trained_on(data: StepData, entry: catalog.Entry | None) -> int:
+    """Return how many of the graded rows the checkpoint ``entry`` has trained on; the base model on none."""
+    batches = [batch for batch in data.batches if entry is not None and batch.batch.number <= entry.step]
+    return sum(example.grade is not None for batch in batches for example in batch.examples)
 
 
 @contextmanager

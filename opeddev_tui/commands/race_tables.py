@@ -77,8 +77,8 @@ def _remembered(read: "ModelRead") -> str:
     if not read.remembered:
         return ""
     return (
-        f"{clean_line(read.model)} has trained on {plural(read.remembered, 'row')} of these, and partly remembers them. "
-        "It has never trained on the hold-out: the table is honest for it, too."
+        f"{clean_line(read.model)} has trained on {plural(read.remembered, 'row')} of these and partly remembers them. "
+        "It has never trained on the hold-out, so the table is honest for it, too."
     )
 
 
@@ -107,7 +107,9 @@ def _race_table(report: Report) -> Table:
 
 
 def _told(estimate: Estimate, *, sign: bool = False) -> str:
-    value = signed(estimate.value, 2) if sign else number(estimate.value, 2)
+    # adding 0.0 turns a negative zero into zero
+    rounded = round(estimate.value, 2) + 0.0
+    value = signed(rounded, 2) if sign else number(rounded, 2)
     # an interval that is not known has no ends to show
     known = estimate.low == estimate.low and estimate.high == estimate.high
     return f"{value} ({interval((estimate.low, estimate.high), 2)})" if known else value

@@ -4,6 +4,7 @@ A way is better than another only where the interval of their paired difference 
 compared is the caller's: rows that no way was fitted on, or out-of-fold predictions of all of them.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -148,6 +149,8 @@ def _verdict(
 ) -> str:
     shown = chosen or best
     kappa = found[shown.name]["kappa"]
+    if math.isnan(kappa.value):
+        return f"{_capital(shown.words)} grades, but the hold-out has too few different grades for a kappa."
     begin = f"{_capital(shown.words)} grades: kappa {_told(kappa)}"
     if cheap is None or cheap is shown:
         return f"{begin}."
@@ -183,7 +186,10 @@ def _tuning(ordered: Sequence[Way], reference: Reference, confidence: float) -> 
 
 def _told(estimate: Estimate, *, signed: bool = False) -> str:
     form = "+.2f" if signed else ".2f"
-    return f"{estimate.value:{form}}, {estimate.low:{form}} to {estimate.high:{form}}"
+    # adding 0.0 turns a negative zero into zero
+    value, low, high = (f"{round(found, 2) + 0.0:{form}}" for found in (estimate.value, estimate.low, estimate.high))
+    unknown = math.isnan(estimate.low) or math.isnan(estimate.high)
+    return value if unknown else f"{value}, {low} to {high}"
 
 
 def _capital(words: str) -> str:
