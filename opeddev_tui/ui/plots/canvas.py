@@ -95,8 +95,7 @@ def render(
 ) -> Text:
     """Return the picture of ``series``: ``height`` lines of ``width`` cells, or a sentence why there is none.
 
-    Without ``x_range`` all points are shown. ``ascii_only`` draws lines with ASCII characters instead of braille;
-    ``empty`` is the sentence for series without points.
+    Without ``x_range`` all points are shown; ``ascii_only`` draws with ASCII characters instead of braille.
     """
     colours = colours or Colours()
     if width < 12 or height < 4:
@@ -111,8 +110,7 @@ def render(
     xlimits = x_range or limits([values for item in drawn for values in (item.line[0], item.points[0])], 0.0)
     ylimits = limits([values for item in drawn for values in (item.line[1], item.points[1])], 0.04)
     plt = _fresh_figure(width, height, colours)
-    labelled = height >= 8 and bool(x_label)
-    if labelled:
+    if labelled := height >= 8 and bool(x_label):
         plt.xlabel(x_label)
     frame = _axes(plt, xlimits, ylimits, (width, height - labelled), log_y)
     if cursor_x is not None and xlimits[0] <= cursor_x <= xlimits[1]:
