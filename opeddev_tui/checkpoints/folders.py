@@ -5,7 +5,6 @@ into place. A folder without it, or one that does not match it, is never resumed
 """
 
 import hashlib
-import os
 import re
 import shutil
 import time
@@ -16,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from opeddev_tui.errors import StorageProblem
-from opeddev_tui.files import storage_errors, sync_folder, write_atomic
+from opeddev_tui.files import storage_errors, sync, sync_folder, write_atomic
 from opeddev_tui.runs.events import CheckpointSaved, checkpoint_name
 
 MANIFEST = "MANIFEST.json"
@@ -106,11 +105,7 @@ def publish(folder: Path, manifest: Manifest) -> Manifest:
     records: dict[str, FileRecord] = {}
     with storage_errors(folder):
         for path in _files(folder):
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            sync(path)
             records[str(path.relative_to(folder))] = _record(path)
     full = msgspec.structs.replace(manifest, files=records, created=time.time(), seal="")
     full = msgspec.structs.replace(full, seal=_seal(msgspec.json.encode(full)))
