@@ -18,7 +18,10 @@ from collections.abc import Sequence
 
 
 class Problem(Exception):
-    """One sentence that says what is wrong; ``where`` is a file, line or setting, ``cure`` what to do. Both may be empty."""
+    """One sentence that says what is wrong.
+
+    ``where`` names a file, line or setting, ``cure`` says what to do; both may be empty.
+    """
 
     exit_code = 1
     kind = "problem"

@@ -81,7 +81,7 @@ def sync(path: Path, flags: int = 0) -> None:
 
 
 def write_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None:
-    """Replace the file at ``path``: a reader, or a crash, sees the old content or the new one. Raises ``StorageProblem``."""
+    """Replace the file at ``path``: a reader or a crash sees the old content or the new. Raises ``StorageProblem``."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

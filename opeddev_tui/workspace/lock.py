@@ -78,11 +78,12 @@ def _locked(descriptor: int) -> bool:
 
 
 class RunLock(FileLock):
-    """The lock of a workspace: one training at a time. Holds it inside a ``with`` block."""
+    """The lock of a workspace: one training at a time. A ``with`` block waits ``patience`` seconds for it at most."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, patience: float = 0.0) -> None:
         super().__init__(workspace.lock)
         self._root = workspace.root
+        self._patience = patience
 
     def acquire(self, patience: float = 0.0) -> bool:
         """Take the lock within ``patience`` seconds; raise ``BusyProblem`` naming the process that has it."""
@@ -95,7 +96,7 @@ class RunLock(FileLock):
         return True
 
     def __enter__(self) -> "RunLock":
-        self.acquire()
+        self.acquire(self._patience)
         return self
 
     def __exit__(self, *_: object) -> None:
