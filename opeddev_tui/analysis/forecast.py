@@ -1,11 +1,10 @@
-"""Owns the answer to "is more data worth it?": a power law through the steps' best hold-out losses.
+"""Forecast the hold-out loss with more data: a power law through the best losses of the steps. Pure functions.
 
-The law is ``loss = a * rows ** b``: with three to five steps a floor cannot be told from the exponent, so none is
-fitted and nothing is said beyond the next increment. The interval joins two doubts: which examples the hold-out
-happens to hold (bootstrap over them, the same draw for every step) and how far the steps themselves lie off the
-law (residuals, Student's t). It is meant for the loss on any hold-out of this kind (in simulations 83 to 91 %
-of the 80 % intervals held it) and therefore wide for the loss on this very one. Where the direction is open, there
-is no forecast. Pure functions.
+The law is ``loss = a * rows ** b``. Three to five steps cannot tell a floor from the exponent, so no floor is fitted
+and nothing is forecast beyond the next increment. The interval joins two uncertainties: which examples the hold-out
+happens to hold (a bootstrap over them, the same draw for every step) and how far the steps lie off the law (residuals,
+Student's t). It is meant for the loss on any hold-out of this kind (in simulations, 83 to 91 % of the 80 % intervals
+held it), so it is wide for the loss on this one. There is no forecast if the direction is uncertain.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from opeddev_tui.analysis.learning_curve import StepPoint, points, resampled_losses
+from opeddev_tui.intervals import percentile_interval
 from opeddev_tui.runs.state import RunState
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 CONFIDENCE = 0.8
 _FEWEST_POINTS = 3
 _SAMPLES = 4000
-# an interval wider than this share of the loss says nothing worth reading
+# an interval wider than this share of the loss is of no use
 _WIDEST = 0.6
 
 
 class Forecast(Struct, frozen=True):
-    """What ``added`` more rows, ``rows`` in all, should bring. ``exponent`` is the law's b (negative: more helps)."""
+    """The expected ``loss`` with ``added`` more rows, ``rows`` in all; ``exponent`` is b, negative if rows help."""
 
     rows: int
     added: int
@@ -55,7 +55,7 @@ class Forecast(Struct, frozen=True):
 
 
 class Fit(Struct, frozen=True):
-    """A power law with its doubts, as many draws of it; use ``at`` to read it."""
+    """A fitted power law with draws of slope, offset and residual, each of shape [samples]; read it with ``at``."""
 
     slope: float
     offset: float
@@ -66,27 +66,26 @@ class Fit(Struct, frozen=True):
     count: int
 
     def at(self, rows: float, confidence: float = CONFIDENCE) -> tuple[float, float, float]:
-        """Return (loss, low, high) at ``rows``; the interval is for a loss that is yet to be measured."""
+        """Return (loss, low, high) at ``rows``; the interval is that of a new measurement."""
         import numpy as np
 
         x = math.log(rows) - self.center
         slopes, offsets, noise = self.draws
         reach = self.scatter * math.sqrt(1 + 1 / self.count + x * x / self.spread)
-        drawn = np.exp(offsets + slopes * x + noise * reach)
-        low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
-        return math.exp(self.offset + self.slope * x), float(low), float(high)
+        interval = percentile_interval(np.exp(offsets + slopes * x + noise * reach), confidence)
+        return math.exp(self.offset + self.slope * x), *interval
 
     def falls(self, confidence: float = CONFIDENCE) -> bool:
-        """True when the exponent's interval excludes zero: the trend is more than noise."""
-        import numpy as np
-
+        """True if the whole interval of the exponent is below zero: the trend is more than noise."""
         slopes, _, noise = self.draws
-        drawn = slopes + noise * self.scatter / math.sqrt(self.spread)
-        return self.slope < 0 and float(np.quantile(drawn, (1 + confidence) / 2)) < 0
+        return (
+            self.slope < 0
+            and percentile_interval(slopes + noise * self.scatter / math.sqrt(self.spread), confidence)[1] < 0
+        )
 
 
 def fit(series: Sequence[StepPoint], *, samples: int = _SAMPLES, seed: int = 0) -> Fit | None:
-    """Return the law through ``series``; None with fewer than three sizes, or with losses that have no logarithm."""
+    """Return the law through ``series``; None with fewer than three sizes or with losses without a logarithm."""
     import numpy as np
 
     sizes = {point.rows for point in series}
@@ -123,9 +122,9 @@ def fit(series: Sequence[StepPoint], *, samples: int = _SAMPLES, seed: int = 0) 
 def forecast(
     series: Sequence[StepPoint], *, added: int | None = None, confidence: float = CONFIDENCE, seed: int = 0
 ) -> Forecast | None:
-    """Return what ``added`` rows more (default: as many as the last step added) should bring.
+    """Return the forecast for ``added`` more rows (default: as many as the last step added).
 
-    None where the data do not support a forecast: too few steps, no clear fall, or an interval too wide to use.
+    None if the data do not support one: too few steps, no clear fall, or an interval too wide to use.
     """
     law = fit(series, seed=seed)
     if law is None or not law.falls(confidence):
@@ -151,5 +150,5 @@ def forecast(
 
 
 def forecast_of(states: Sequence[RunState]) -> Forecast | None:
-    """Return the forecast for the steps in ``states`` (one state a step, in order)."""
+    """Return the forecast from the steps in ``states`` (one per step, in order), None if there is none."""
     return forecast(points(states))

@@ -209,7 +209,7 @@ def _data_differences(before: DataRecord, now: DataRecord) -> list[str]:
 
 
 def difference(one: Mapping[str, Any], two: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
-    """Return (name, value in ``one``, value in ``two``) of all that differs; names of nested keys are joined by dots."""
+    """Return (name, value in ``one``, value in ``two``) of all that differs, nested names joined by dots."""
     found: list[tuple[str, Any, Any]] = []
     for key in dict.fromkeys([*one, *two]):
         a, b = one.get(key), two.get(key)
