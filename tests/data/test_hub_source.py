@@ -146,7 +146,7 @@ def test_a_new_workspace_makes_no_folder_of_that_name(tmp_path: Path) -> None:
 def checked(root: Path, address: str) -> str:
     """Return what reading the workspace in a process of its own says, with the hub at ``address``."""
     program = (
-        "from pathlib import Path; from opeddev_tui import batches, settings;"
+        "from pathlib import Path; from opeddev_tui.config import settings; from opeddev_tui.data import batches;"
         "paths = settings.Paths(base='hub:someone/webdev', holdout='held');"
         f"report = batches.check_data(Path({str(root)!r}), settings.Settings(paths=paths));"
         "print(*report.problems, *(len(batch.examples) for batch in report.batches))"
