@@ -28,9 +28,7 @@ def storage_problem(error: OSError, path: Path | str) -> StorageProblem:
     """Return the problem of a failed read or write at ``path``, with a cure where one is known."""
     reason = os.strerror(error.errno).lower() if error.errno else str(error)
     return StorageProblem(
-        f"cannot be written: {reason}.",
-        where=str(error.filename or path),
-        cure=_CURES.get(error.errno or 0, ""),
+        f"cannot be written: {reason}.", where=str(error.filename or path), cure=_CURES.get(error.errno or 0, "")
     )
 
 

@@ -98,6 +98,6 @@ def histogram(counts: list[int]) -> str:
     return "".join(_BLOCKS[max(1, round(count / highest * 8)) if count else 0] for count in counts)
 
 
-def plural(count: int, one: str, many: str = "") -> str:
+def plural(count: int, noun: str) -> str:
     """Return ``count`` with its noun: 1 row, 2 rows."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+    return f"{count:,} {noun if count == 1 else noun + 's'}"

@@ -14,6 +14,7 @@ _INVISIBLE = (
     | frozenset({0x200B, 0x200C, 0x200E, 0x200F, 0x061C, 0xFEFF, 0x00AD, 0x180E})
     | frozenset(range(0xE0000, 0xE0080))
 )
+_MOST_COMBINING = 4
 _REPLACEMENT = "\ufffd"
 
 
@@ -33,18 +34,18 @@ def _shown(char: str) -> str:
     return char
 
 
-def clean(text: str, *, max_chars: int = 20_000, max_combining: int = 4) -> str:
+def clean(text: str, *, max_chars: int = 20_000) -> str:
     """Return ``text`` without control bytes and reordering marks, cut after ``max_chars`` characters.
 
     Control characters become their visible pictures (``ESC`` is ``␛``), so nothing is hidden; newline and tab are kept.
-    Combining marks beyond ``max_combining`` per character are dropped.
+    More than four combining marks per character are dropped.
     """
     shown: list[str] = []
     combining = 0
     for char in text[:max_chars]:
         if unicodedata.combining(char):
             combining += 1
-            if combining > max_combining:
+            if combining > _MOST_COMBINING:
                 continue
         else:
             combining = 0

@@ -59,9 +59,7 @@ def _kappa(pairs: Sequence[tuple[int, int]], grades: Sequence[int]) -> float | N
     return None if math.isnan(value) else value
 
 
-def _kappa_interval(
-    pairs: Sequence[tuple[int, int]], confidence: float, samples: int = 1000
-) -> tuple[float, float] | None:
+def _kappa_interval(pairs: Sequence[tuple[int, int]], confidence: float) -> tuple[float, float] | None:
     """Return a percentile bootstrap interval of the quadratic weighted kappa over the examples.
 
     Kappa is 1 - (mean squared difference) / (its expectation from the margins), so sums over examples are enough.
@@ -69,7 +67,7 @@ def _kappa_interval(
     if len(pairs) < 5:
         return None
     sums = [(p, r, p * p, r * r, (p - r) ** 2) for p, r in pairs]
-    means = resampled_sums(list(zip(*sums, strict=True)), samples) / len(pairs)
+    means = resampled_sums(list(zip(*sums, strict=True)), samples=1000) / len(pairs)
     p, r, p_squared, r_squared, observed = means
     expected = (p_squared - p * p) + (r_squared - r * r) + (p - r) ** 2
     # kappa is not defined for a resample of one grade only, and a rounding error must not define it
@@ -91,8 +89,7 @@ def classifier_exact(
     if len(set(grades)) < 2 or not holdout_grades:
         return None
     model = make_pipeline(
-        TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), max_features=50_000),
-        LogisticRegression(max_iter=1000),
+        TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), max_features=50_000), LogisticRegression(max_iter=1000)
     )
     model.fit(list(texts), list(grades))
     return float(model.score(list(holdout_texts), list(holdout_grades)))

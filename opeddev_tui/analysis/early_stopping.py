@@ -75,10 +75,7 @@ def best_before(history: Mapping[int, HoldoutEvaluated], epoch: int) -> int | No
 
 
 def judge(
-    epoch: int,
-    history: Mapping[int, HoldoutEvaluated],
-    limits: Limits,
-    human_scores: Mapping[int, float] | None = None,
+    epoch: int, history: Mapping[int, HoldoutEvaluated], limits: Limits, human_scores: Mapping[int, float] | None = None
 ) -> Verdict:
     """Return the verdict after ``epoch``.
 

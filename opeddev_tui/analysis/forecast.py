@@ -30,7 +30,7 @@ _WIDEST = 0.6
 
 
 class Forecast(Struct, frozen=True):
-    """The expected ``loss`` with ``added`` more rows, ``rows`` in all; ``exponent`` is b, negative if rows help."""
+    """The expected ``loss`` with ``added`` more rows, ``rows`` in all; the law is ``scale * rows ** exponent``."""
 
     rows: int
     added: int
@@ -38,8 +38,8 @@ class Forecast(Struct, frozen=True):
     loss: float
     interval: tuple[float, float]
     exponent: float
+    scale: float
     points: int
-    confidence: float = CONFIDENCE
 
     @property
     def words(self) -> str:
@@ -48,14 +48,18 @@ class Forecast(Struct, frozen=True):
         low, high = self.interval
         text = (
             f"The next +{self.added} rows should bring the hold-out loss from {self.now:.{digits}f} to "
-            f"{self.loss:.{digits}f} ({self.confidence:.0%} interval {low:.{digits}f} to {high:.{digits}f}; "
+            f"{self.loss:.{digits}f} ({CONFIDENCE:.0%} interval {low:.{digits}f} to {high:.{digits}f}; "
             f"power law through {self.points} steps)"
         )
         return f"{text}; it may also bring nothing." if high >= self.now else f"{text}."
 
 
-class Fit(Struct, frozen=True):
-    """A fitted power law with draws of slope, offset and residual, each of shape [samples]; read it with ``at``."""
+class _Law(Struct, frozen=True):
+    """A fitted power law with draws of its slope, offset and residual, each of shape [samples].
+
+    It is fitted in logarithms, around ``center``; ``spread`` is the sum of squares of log rows, ``scatter`` the
+    standard deviation of the residuals, ``count`` the number of steps.
+    """
 
     slope: float
     offset: float
@@ -65,26 +69,24 @@ class Fit(Struct, frozen=True):
     scatter: float
     count: int
 
-    def at(self, rows: float, confidence: float = CONFIDENCE) -> tuple[float, float, float]:
-        """Return (loss, low, high) at ``rows``; the interval is that of a new measurement."""
+    def at(self, rows: float) -> tuple[float, tuple[float, float]]:
+        """Return the loss at ``rows``, and the interval of a new measurement there."""
         import numpy as np
 
         x = math.log(rows) - self.center
         slopes, offsets, noise = self.draws
         reach = self.scatter * math.sqrt(1 + 1 / self.count + x * x / self.spread)
-        interval = percentile_interval(np.exp(offsets + slopes * x + noise * reach), confidence)
-        return math.exp(self.offset + self.slope * x), *interval
+        interval = percentile_interval(np.exp(offsets + slopes * x + noise * reach), CONFIDENCE)
+        return math.exp(self.offset + self.slope * x), interval
 
-    def falls(self, confidence: float = CONFIDENCE) -> bool:
+    def falls(self) -> bool:
         """True if the whole interval of the exponent is below zero: the trend is more than noise."""
         slopes, _, noise = self.draws
-        return (
-            self.slope < 0
-            and percentile_interval(slopes + noise * self.scatter / math.sqrt(self.spread), confidence)[1] < 0
-        )
+        drawn = slopes + noise * self.scatter / math.sqrt(self.spread)
+        return self.slope < 0 and percentile_interval(drawn, CONFIDENCE)[1] < 0
 
 
-def fit(series: Sequence[StepPoint], *, samples: int = _SAMPLES, seed: int = 0) -> Fit | None:
+def _fit(series: Sequence[StepPoint]) -> _Law | None:
     """Return the law through ``series``; None with fewer than three sizes or with losses without a logarithm."""
     import numpy as np
 
@@ -95,58 +97,39 @@ def fit(series: Sequence[StepPoint], *, samples: int = _SAMPLES, seed: int = 0) 
     if min(sizes) < 1 or not (np.isfinite(losses).all() and (losses > 0).all()):
         return None
     sums = np.array([point.sums for point in series])
-    drawn = resampled_losses(sums, np.array([point.tokens for point in series], dtype=float), samples, seed)
+    drawn = resampled_losses(sums, np.array([point.tokens for point in series], dtype=float), _SAMPLES, seed=0)
     if not (drawn > 0).all():
         return None
     x = np.log([point.rows for point in series])
     center = float(x.mean())
     x = x - center
     spread = float(x @ x)
-    y = np.log(losses)
+    y, logs = np.log(losses), np.log(drawn)
     slope, offset = float(x @ y) / spread, float(y.mean())
     freedom = len(series) - 2
     residual = y - offset - slope * x
-    logs = np.log(drawn)
-    noise = np.random.default_rng(seed + 1).standard_t(freedom, size=samples)
-    return Fit(
-        slope=slope,
-        offset=offset,
-        draws=(logs @ x / spread, logs.mean(axis=1), noise),
-        spread=spread,
-        center=center,
-        scatter=math.sqrt(float(residual @ residual) / freedom),
-        count=len(series),
-    )
+    noise = np.random.default_rng(1).standard_t(freedom, size=_SAMPLES)
+    scatter = math.sqrt(float(residual @ residual) / freedom)
+    return _Law(slope, offset, (logs @ x / spread, logs.mean(axis=1), noise), spread, center, scatter, len(series))
 
 
-def forecast(
-    series: Sequence[StepPoint], *, added: int | None = None, confidence: float = CONFIDENCE, seed: int = 0
-) -> Forecast | None:
-    """Return the forecast for ``added`` more rows (default: as many as the last step added).
+def forecast(series: Sequence[StepPoint]) -> Forecast | None:
+    """Return the forecast for as many more rows as the last step added.
 
     None if the data do not support one: too few steps, no clear fall, or an interval too wide to use.
     """
-    law = fit(series, seed=seed)
-    if law is None or not law.falls(confidence):
+    law = _fit(series)
+    if law is None or not law.falls():
         return None
-    ordered = sorted(series, key=lambda point: point.rows)
-    last = ordered[-1]
-    more = added or last.rows - ordered[-2].rows
-    if more < 1:
+    *_, before, last = sorted(series, key=lambda point: point.rows)
+    added = last.rows - before.rows
+    if added < 1:
         return None
-    loss, low, high = law.at(last.rows + more, confidence)
+    loss, (low, high) = law.at(last.rows + added)
     if loss >= last.loss or high - low > _WIDEST * last.loss:
         return None
-    return Forecast(
-        rows=last.rows + more,
-        added=more,
-        now=last.loss,
-        loss=loss,
-        interval=(low, high),
-        exponent=law.slope,
-        points=len(series),
-        confidence=confidence,
-    )
+    scale = math.exp(law.offset - law.slope * law.center)
+    return Forecast(last.rows + added, added, last.loss, loss, (low, high), law.slope, scale, len(series))
 
 
 def forecast_of(states: Sequence[RunState]) -> Forecast | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from opeddev_tui.intervals import CONFIDENCE, percentile_interval, resampled_sums
+from opeddev_tui.intervals import percentile_interval, resampled_sums
 from opeddev_tui.runs.events import GradesMeasured, HoldoutEvaluated
 from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.runs.state import RunState
@@ -90,11 +90,9 @@ def resampled_losses(sums: Numbers, tokens: Numbers, samples: int, seed: int) ->
     return result
 
 
-def loss_interval(
-    evaluated: HoldoutEvaluated, *, confidence: float = CONFIDENCE, samples: int = _SAMPLES, seed: int = 0
-) -> tuple[float, float]:
-    """Return the interval of the mean loss over other hold-outs of this kind and size."""
+def loss_interval(evaluated: HoldoutEvaluated) -> tuple[float, float]:
+    """Return the 95 % interval of the mean loss over other hold-outs of this kind and size."""
     if len(evaluated.sums) < 2:
         return evaluated.loss, evaluated.loss
-    sums, tokens = resampled_sums([evaluated.sums, evaluated.tokens], samples, seed)
-    return percentile_interval(sums / tokens, confidence)
+    sums, tokens = resampled_sums([evaluated.sums, evaluated.tokens], _SAMPLES)
+    return percentile_interval(sums / tokens)

@@ -157,11 +157,11 @@ def find_holdout(workspace: Path, paths: settings.Paths) -> tuple[Path, str | No
 # --- reading
 
 
-def load_batch(batch: Batch, settings: settings.Settings, *, split: str | None = None) -> LoadedBatch:
+def load_batch(batch: Batch, settings: settings.Settings) -> LoadedBatch:
     """Read a batch; its problems are returned, never raised."""
     schema, examples, problems, notes = "", list[Example](), list[Problem](), list[str]()
     try:
-        files = formats.read_split(batch.path, settings.data, split=split or batch.split)
+        files = formats.read_split(batch.path, settings.data, split=batch.split)
         problems += files.problems
         notes += files.notes
         if files.rows:

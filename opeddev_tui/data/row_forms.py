@@ -16,16 +16,7 @@ from opeddev_tui.data.conversations import (
 from opeddev_tui.data.grading_rows import from_grading
 from opeddev_tui.data.optional_fields import OPTIONAL
 from opeddev_tui.data.raw_rows import RawRow
-from opeddev_tui.data.rows import (
-    Example,
-    Message,
-    RowContext,
-    label,
-    optional_text,
-    parse_grade,
-    required_text,
-    shown,
-)
+from opeddev_tui.data.rows import Example, Message, RowContext, label, optional_text, parse_grade, required_text, shown
 
 GRADING, MESSAGES, PAIR, INSTRUCTION, TEXT = "grading", "messages", "prompt/completion", "instruction/output", "text"
 _CHATS = ("conversations", "conversation", "dialogue", "dialog", "chat")

@@ -180,18 +180,14 @@ def services(environment: Mapping[str, str] | None = None) -> list[tuple[str, De
     return [(masked(address), service(address)) for address in addresses]
 
 
-def _log_failure(message: str) -> None:
-    _LOG.warning("%s", message)
-
-
-def _first_is_shown(sink: Sink, on_failure: Callable[[str], None]) -> Callable[[str], None]:
-    """Return a handler of one receiver's failures: ``on_failure`` gets each, ``sink`` the first as a warning."""
+def _first_is_shown(sink: Sink) -> Callable[[str], None]:
+    """Return a handler of one receiver's failures: each is logged, the first is also a warning to ``sink``."""
     shown = threading.Event()
     # a failing view must not end the delivery thread
     guarded = Guarded(sink)
 
     def failed(message: str) -> None:
-        on_failure(message)
+        _LOG.warning("%s", message)
         if not shown.is_set():
             shown.set()
             text = f"{message[:1].upper()}{message[1:]}. The training goes on; further ones are only in train.log."
@@ -207,7 +203,6 @@ def with_notices(
     *,
     terminal: Deliver | None = None,
     environment: Mapping[str, str] | None = None,
-    on_failure: Callable[[str], None] = _log_failure,
 ) -> Iterator[Sink]:
     """Yield a sink that passes events to ``sink`` and sends notices; at the end, the last ones get some seconds.
 
@@ -220,12 +215,12 @@ def with_notices(
     try:
         receivers += services(environment)
     except Problem as problem:
-        on_failure(str(problem))
+        _LOG.warning("%s", problem)
         sink.emit(ev.Warned(message=str(problem)))
     shown = FanOut([sink])
     if not receivers:
         yield shown
         return
-    lanes = [DeliveryThread(name, deliver, _first_is_shown(shown, on_failure)) for name, deliver in receivers]
+    lanes = [DeliveryThread(name, deliver, _first_is_shown(shown)) for name, deliver in receivers]
     with contextlib.closing(Notifier(settings, lanes)) as notifier:
         yield FanOut([shown, notifier])

@@ -43,15 +43,10 @@ def _understands(environment: Mapping[str, str]) -> bool:
     return bool(term) and not term.startswith(_NO_SEQUENCES)
 
 
-def terminal(
-    write: Callable[[str], object] | None = None, environment: Mapping[str, str] | None = None
-) -> Callable[[Notice], str | None] | None:
-    """Return the function that delivers a notice to the terminal (see ``delivery.Deliver``), None without a terminal.
-
-    ``write`` is given by an app that draws on the terminal, so that notices do not cut into its output.
-    """
+def terminal(environment: Mapping[str, str] | None = None) -> Callable[[Notice], str | None] | None:
+    """Return the function that delivers notices to the terminal (``delivery.Deliver``), None without a terminal."""
     variables = os.environ if environment is None else environment
-    writer = write or _terminal_writer()
+    writer = _terminal_writer()
     if writer is None:
         return None
 

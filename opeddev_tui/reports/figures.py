@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from opeddev_tui.analysis.forecast import Fit, Forecast
+from opeddev_tui.analysis.forecast import CONFIDENCE, Forecast
 from opeddev_tui.analysis.learning_curve import StepPoint, loss_interval
 from opeddev_tui.intervals import wilson
 from opeddev_tui.runs.state import RunState
@@ -84,8 +84,7 @@ def loss_figure(state: RunState) -> Figure:
         axes.set_xlabel("epoch (0: before the step)")
         axes.set_ylabel("loss (nats per token)")
         axes.set_title(
-            f"Step {state.begun.step}: {clean_line(state.begun.batch, max_chars=40)}, {state.begun.rows} rows",
-            pad=18,
+            f"Step {state.begun.step}: {clean_line(state.begun.batch, max_chars=40)}, {state.begun.rows} rows", pad=18
         )
         _legend(axes, below=-0.17, first="hold-out")
     return figure
@@ -163,13 +162,13 @@ def _row_above(axes: Axes, epochs: Sequence[int], **look: Any) -> None:
 # --- hold-out over data-set size
 
 
-def size_figure(series: Sequence[StepPoint], law: Fit | None, ahead: Forecast | None) -> Figure:
+def size_figure(series: Sequence[StepPoint], ahead: Forecast | None) -> Figure:
     """Return best hold-out loss, and grades if there are any, over the rows trained on; ``ahead`` adds the forecast."""
     graded = [point for point in series if point.grades is not None]
     with drawing():
         figure = new_figure(6.6 if graded else 3.6)
         panels = figure.subplots(2 if graded else 1, 1, sharex=True, squeeze=False)[:, 0]
-        _losses_over_size(panels[0], series, law if ahead else None, ahead)
+        _losses_over_size(panels[0], series, ahead)
         if graded:
             _grades_over_size(panels[1], graded)
         sizes = [point.rows for point in series] + ([ahead.rows] if ahead else [])
@@ -182,7 +181,7 @@ def size_figure(series: Sequence[StepPoint], law: Fit | None, ahead: Forecast | 
     return figure
 
 
-def _losses_over_size(axes: Axes, series: Sequence[StepPoint], law: Fit | None, ahead: Forecast | None) -> None:
+def _losses_over_size(axes: Axes, series: Sequence[StepPoint], ahead: Forecast | None) -> None:
     rows, losses = [point.rows for point in series], [point.loss for point in series]
     bars = _bars(losses, [point.interval for point in series])
     axes.errorbar(rows, losses, yerr=bars, color=BLUE, marker="o", label="best epoch, 95% interval", zorder=3)
@@ -191,20 +190,20 @@ def _losses_over_size(axes: Axes, series: Sequence[StepPoint], law: Fit | None, 
             f"{point.loss:.3f}\nepoch {point.epoch}", (point.rows, point.loss), (7, 5), textcoords="offset points",
             fontsize=7.5,
         )  # fmt: skip
-    if law is not None and ahead is not None:
-        _ahead(axes, min(rows), law, ahead)
+    if ahead is not None:
+        _ahead(axes, min(rows), ahead)
     axes.set_ylabel("hold-out loss\n(nats per token)")
     axes.set_title("Best hold-out loss of each step")
 
 
-def _ahead(axes: Axes, first: int, law: Fit, ahead: Forecast) -> None:
+def _ahead(axes: Axes, first: int, ahead: Forecast) -> None:
     count = 40
     grid = [first + (ahead.rows - first) * i / (count - 1) for i in range(count)]
-    line = [law.at(size)[0] for size in grid]
-    axes.plot(grid, line, color="black", linestyle=":", linewidth=1, label=f"power law, exponent {law.slope:.2f}")
+    line = [ahead.scale * size**ahead.exponent for size in grid]
+    axes.plot(grid, line, color="black", linestyle=":", linewidth=1, label=f"power law, exponent {ahead.exponent:.2f}")
     axes.errorbar(
         [ahead.rows], [ahead.loss], yerr=_bars([ahead.loss], [ahead.interval]), color=PURPLE, marker="D",
-        markerfacecolor="white", linestyle="none", label=f"forecast, {ahead.confidence:.0%} interval", zorder=4,
+        markerfacecolor="white", linestyle="none", label=f"forecast, {CONFIDENCE:.0%} interval", zorder=4,
     )  # fmt: skip
     axes.annotate(f"{ahead.loss:.3f}", (ahead.rows, ahead.loss), (7, 5), textcoords="offset points", fontsize=7.5)
 

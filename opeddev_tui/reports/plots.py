@@ -88,7 +88,7 @@ def figures(records: Sequence[RunRecord], *, step: int | None = None) -> Iterato
             yield f"examples_step_{name}", examples_figure(pairs, moments([record]))
     series = learning_curve.points([record.state for record in chosen])
     if series:
-        yield "holdout_over_size", size_figure(series, forecast.fit(series), forecast.forecast(series))
+        yield "holdout_over_size", size_figure(series, forecast.forecast(series))
     pairs = before_and_after(chosen)
     if pairs:
         yield "examples_before_after", examples_figure(pairs, moments(chosen))

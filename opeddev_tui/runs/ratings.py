@@ -119,10 +119,10 @@ def counted(state: RunState) -> dict[int, list[Preference]]:
     }
 
 
-def scores(state: RunState, confidence: float = 0.95) -> dict[int, Score]:
+def scores(state: RunState) -> dict[int, Score]:
     """Return the score of each complete round by epoch."""
     rounds = counted(state).items()
-    return {epoch: found for epoch, given in rounds if (found := score(given, confidence)) is not None}
+    return {epoch: found for epoch, given in rounds if (found := score(given)) is not None}
 
 
 def shares(state: RunState) -> dict[int, float]:

@@ -78,7 +78,7 @@ def test_training_and_process_end_while_every_request_is_held(
     log = workspace_of(root).log.read_text()
     assert "the last notices to json://*** were given up: it did not answer in time" in log
     told = " ".join(process.text().split())
-    assert "The last notices to json://*** are given up" in told
+    assert "The last notices to json://*** were given up" in told
     assert SECRET not in log + process.text() + "".join(path.read_text() for path in root.rglob("*.jsonl"))
 
 
