@@ -1,4 +1,4 @@
-"""What a person should know of data that can be trained on: grades that are not read, files that are not trained on."""
+"""Notes on data that can be trained on: grades that cannot be read, scales that disagree, files that are not used."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ _LOOKS_GRADED = re.compile(
 
 
 def unread_grades(examples: Iterable[Example], grading: settings.Grading) -> list[Problem]:
-    """Return a problem if grades that the completions state are read back as other ones, or not at all."""
+    """Return a problem if grades in completions are read back as other grades, or not at all."""
     graded = [(row, rows.parse_grade(row.completion, grading)) for row in examples if row.grade is not None]
     wrong = [(row, read) for row, read in graded if read != row.grade]
     if not wrong:
@@ -28,14 +28,12 @@ def unread_grades(examples: Iterable[Example], grading: settings.Grading) -> lis
         for row, read in wrong[:_PLACES]
     )
     more = f" and {len(wrong) - _PLACES} more" if len(wrong) > _PLACES else ""
-    return [
-        SettingsProblem(
-            f"grading.pattern does not read the grade that grading.completion_template writes, in {len(wrong)} of "
-            f"{len(graded)} rows: {shown}{more}.",
-            where=wrong[0][0].where,
-            cure="Change one of the two so that they agree; the first match in the completion counts.",
-        )
-    ]
+    message = (
+        f"grading.pattern does not read the grade that grading.completion_template writes, in {len(wrong)} of "
+        f"{len(graded)} rows: {shown}{more}."
+    )
+    cure = "Change one of the two so that they agree; the first match in the completion counts."
+    return [SettingsProblem(message, where=wrong[0][0].where, cure=cure)]
 
 
 def _read(grade: int | None, grading: settings.Grading) -> str:
@@ -43,7 +41,7 @@ def _read(grade: int | None, grading: settings.Grading) -> str:
 
 
 def grade_notes(name: str, examples: Sequence[Example], grading: settings.Grading) -> list[str]:
-    """Return notes on completions whose grade is off the scale or not readable; ``name`` is that of the set."""
+    """Return notes on completions whose grade is off the scale or cannot be read; ``name`` is that of the set."""
     without = [row for row in examples if row.grade is None]
     if not without:
         return []
@@ -82,12 +80,12 @@ def scale_note(examples: Iterable[Example], grading: settings.Grading) -> list[s
 
 
 def not_used(path: Path, used: Sequence[str]) -> list[str]:
-    """Return a sentence for all that lies at ``path`` beside the ``used`` splits."""
+    """Return a sentence for everything at ``path`` beside the ``used`` splits."""
     try:
         notes = folder_files.passed_over(path) if path.is_dir() and formats.detect_kind(path)[:5] != "saved" else []
         splits = formats.split_files(path)
     except DataProblem:
-        return []  # told as a problem of the set
+        return []  # reported as a problem of the set
     others = {split: names for split, names in splits.items() if split not in used} if len(splits) > 1 else {}
     for split, names in others.items():
         shown = clean_line(", ".join(names[:_PLACES]), max_chars=200) + (", …" if len(names) > _PLACES else "")
