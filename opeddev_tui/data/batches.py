@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from opeddev_tui.config import settings
-from opeddev_tui.data import data_warnings, formats, leakage, rows, split_names
+from opeddev_tui.data import data_warnings, folder_files, formats, leakage, rows, split_names
 from opeddev_tui.data.batch_paths import batch_name, folder_of_increments, increments, natural, source_of
 from opeddev_tui.data.batch_paths import resolve as resolve
 from opeddev_tui.data.leakage import Leaks
@@ -152,7 +152,8 @@ def find_holdout(workspace: Path, paths: settings.Paths) -> tuple[Path, str | No
         # a link that leads nowhere is told, not passed over in silence
         names = formats.splits(place) if place.exists() or place.is_symlink() else []
         held_out = next((name for name in split_names.HELD_OUT if name in names), None)
-        if held_out or (place == holdout and holdout.exists()):
+        # an empty folder, as init makes it, is not filled yet: the base set may have the hold-out
+        if held_out or (place == holdout and holdout.exists() and not folder_files.is_empty(holdout)):
             return place, held_out
     has = f" (it has: {clean_line(', '.join(names))})" if names else ""
     cure = f"Put rows that are never trained on at {holdout}, or give the base set a validation split{has}."

@@ -117,6 +117,12 @@ def data_files(folder: Path) -> list[Path]:
     raise bad(folder, message, f"Put a file of the kind {', '.join(SUFFIXES)} there.")
 
 
+def is_empty(place: Path) -> bool:
+    """Say whether ``place`` is a folder without anything that could be data: nothing, or a description alone."""
+    with read_clearly(place):
+        return place.is_dir() and not any(item.is_dir() or not_read(item) for item in _listed(place))
+
+
 def _listed(folder: Path) -> list[Path]:
     return sorted(item for item in folder.iterdir() if not item.name.startswith("."))
 
