@@ -148,12 +148,11 @@ def find_holdout(workspace: Path, paths: settings.Paths) -> tuple[Path, str | No
         return holdout, wanted
     base, _ = source_of(workspace, paths.base, fetch=True)
     names: list[str] = []
-    for place in (holdout, base):
+    for place in [base] if folder_files.is_empty(holdout) else [holdout, base]:
         # a link that leads nowhere is told, not passed over in silence
         names = formats.splits(place) if place.exists() or place.is_symlink() else []
         held_out = next((name for name in split_names.HELD_OUT if name in names), None)
-        # an empty folder, as init makes it, is not filled yet: the base set may have the hold-out
-        if held_out or (place == holdout and holdout.exists() and not folder_files.is_empty(holdout)):
+        if held_out or (place == holdout and holdout.exists()):
             return place, held_out
     has = f" (it has: {clean_line(', '.join(names))})" if names else ""
     cure = f"Put rows that are never trained on at {holdout}, or give the base set a validation split{has}."
@@ -175,7 +174,7 @@ def load_batch(batch: Batch, settings: settings.Settings, *, split: str | None =
             problems, notes = [*problems, *read.problems], [*notes, *read.notes]
     except Problem as problem:
         problems.append(problem)
-    notes += data_warnings.grade_notes(batch.name, examples, settings.grading)
+    notes += data_warnings.notes_of(batch.name, examples, settings.grading)
     return LoadedBatch(batch, schema, examples, rows.fingerprint(examples), problems, tuple(notes))
 
 

@@ -46,6 +46,26 @@ def plain(name: str) -> str:
     return re.sub(r"[\W_]+", "_", _IN_BRACKETS.sub("", name).strip().casefold()).strip("_")
 
 
+def value_at(fields: Mapping[str, Any], column: str) -> Any:
+    """Return the value of ``column``, or of a name inside an object (input.code); ``None`` where there is none."""
+    if column in fields:
+        return fields[column]
+    outer, _, inner = column.partition(".")
+    nested = fields.get(outer)
+    return nested.get(inner) if isinstance(nested, Mapping) else None
+
+
+def flat(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``fields`` with the names inside objects as columns of their own: input.code."""
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            found |= {f"{name}.{inner}": nested for inner, nested in value.items()}
+        else:
+            found[name] = value
+    return found
+
+
 def renamed(rows: Sequence[RawRow], columns: Mapping[str, str]) -> list[RawRow]:
     """Return ``rows`` with each field of ``columns`` read from its column, where a row has it."""
     if not columns:
@@ -54,7 +74,11 @@ def renamed(rows: Sequence[RawRow], columns: Mapping[str, str]) -> list[RawRow]:
         RawRow(
             {
                 **row.fields,
-                **{field: row.fields[column] for field, column in columns.items() if column in row.fields},
+                **{
+                    field: value
+                    for field, column in columns.items()
+                    if (value := value_at(row.fields, column)) is not None or column in row.fields
+                },
             },
             row.where,
         )
@@ -72,6 +96,7 @@ def implied(fields: Mapping[str, Any], known: Iterable[str]) -> dict[str, str]:
 
 def proposed(fields: Mapping[str, Any]) -> dict[str, str]:
     """Return field to column for the columns that the names of ``fields`` suggest; empty if they suggest no rows."""
+    fields = flat(fields)
     for wanted, needed in ((_GRADING, ("submission", "grade")), (("prompt", "completion"), ("prompt", "completion"))):
         found: dict[str, str] = {}
         for field in wanted:
@@ -104,7 +129,7 @@ def as_setting(columns: Mapping[str, str]) -> str:
 
 def unknown_columns(rows: Sequence[RawRow], columns: Mapping[str, str]) -> list[str]:
     """Return a sentence for each mapped column that no row has, while the field is missing too."""
-    present = {name for row in rows for name in row.fields}
+    present = {name for row in rows for name in (*row.fields, *flat(row.fields))}
     sentences = []
     for field, column in columns.items():
         if column not in present and field not in present:
