@@ -125,7 +125,7 @@ def data_files(folder: Path) -> list[Path]:
 
 
 def is_empty(place: Path) -> bool:
-    """Say whether ``place`` is a folder without anything that could be data, as init makes it: nothing, or a description."""
+    """Say whether ``place`` is a folder without anything that could be data: nothing, or a description alone."""
     with read_clearly(place):
         return place.is_dir() and not any(item.is_dir() or not_read(item) for item in _listed(place))
 

@@ -161,8 +161,9 @@ def _plain_settings(model: CausalLM) -> Iterator[None]:
 
     They change what is written, the grade's digit too, and some cannot be used for texts that are shown as they grow.
     """
-    inner = getattr(model, "base_model", None)
-    owners = [part for part in (model, inner, getattr(inner, "model", None)) if _has_settings(part)]
+    inner: Any = getattr(model, "base_model", None)
+    parts: tuple[Any, ...] = (model, inner, getattr(inner, "model", None))
+    owners = [part for part in parts if _has_settings(part)]
     kept = [part.generation_config for part in owners]
     for part in owners:
         own = part.generation_config

@@ -72,8 +72,9 @@ def _compared(source: str, model: st.Model, arguments: dict[str, Any]) -> dict[s
 @contextmanager
 def _without_reports() -> Iterator[None]:
     """Keep the library's own tables and progress bars off the screen; what they say is said in one sentence."""
-    from transformers.utils import logging as library
+    from transformers.utils import logging as transformers_logging
 
+    library: Any = transformers_logging  # its switches have no types
     logger = logging.getLogger(_LOADERS)
     level, bars = logger.level, library.is_progress_bar_enabled()
     logger.setLevel(logging.CRITICAL)

@@ -90,6 +90,8 @@ CASES = [
     Case("other endings of lines", {"base/a.jsonlines": LINES, "base/b.jl": jsonl(MORE)}, 7),
     Case("other endings of tables", {"base/train.tab": table(ROWS, "\t")}),
     Case("other endings of Parquet", {"base/train.pq": _parquet(ROWS)}),
+    Case("texts as bytes", {"base/train.parquet": _parquet([{**row, "submission": str(row["submission"]).encode()} for row in ROWS])}),
+    Case("bytes that are no text", {"base/train.parquet": _parquet([{**row, "submission": b"\xff\xd8\xff"} for row in ROWS])}, 0, problems=("submission is b'", "not a text")),
     # texts that were changed on their way
     Case("line breaks escaped twice", {"base/train.jsonl": jsonl([{**row, "submission": f"{row['submission']}\\n<p>\\n"} for row in ROWS])}, notes=("4 of 4 submissions have \"\\n\" as two signs",)),
     Case("brackets escaped", {"base/train.jsonl": jsonl([{**row, "submission": str(row["submission"]).replace("<", "&lt;")} for row in ROWS])}, notes=("4 of 4 submissions have &lt;",)),

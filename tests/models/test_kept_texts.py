@@ -65,7 +65,12 @@ def _template(tiny_model: Path, content: str, loop: str = "messages") -> ChatTem
 
 @pytest.mark.parametrize(
     ("content", "changes"),
-    [("m.content", False), ("m.content | trim", False), ("m.content | e", True), ("m.content.split() | join(' ')", True)],
+    [
+        ("m.content", False),
+        ("m.content | trim", False),
+        ("m.content | e", True),
+        ("m.content.split() | join(' ')", True),
+    ],
 )
 def test_a_template_that_changes_code_is_seen(tiny_model: Path, content: str, changes: bool) -> None:
     assert _template(tiny_model, content).changes_texts is changes

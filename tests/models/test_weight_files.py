@@ -113,3 +113,15 @@ def test_no_weights_are_read_and_whole_ones_are_taken(tiny_model: Path, tmp_path
     shutil.copytree(tiny_model, tmp_path / "mine")
     _rewritten(tmp_path / "mine", lambda weights: {name: weight.half() for name, weight in weights.items()})
     check_weights(str(tmp_path / "mine"), st.Model())
+
+
+def test_weights_that_are_no_numbers_are_said_to_be_damaged(
+    workspace_factory: Make, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = workspace_factory(rows=8)
+    shutil.copytree(tiny_model, root / "mine")
+    _rewritten(root / "mine", lambda weights: {name: weight * float("nan") for name, weight in weights.items()})
+    assert cli.main(["train", "-w", str(root), "--set", "model.name=mine"]) == 6
+    error = capsys.readouterr().err
+    assert "the loss is nan before anything was trained" in error
+    assert "weights may be damaged" in error
