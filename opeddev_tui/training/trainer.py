@@ -82,12 +82,10 @@ class NonFiniteLoss(TrainingProblem):
     kind = "non-finite"
 
     def __init__(self, global_step: int, loss: float) -> None:
-        if global_step:
-            cure = 'Lower training.learning_rate (or set model.precision = "fp32") and start a new run: train --new.'
-            super().__init__(f"the loss became {loss} at optimizer step {global_step}.", cure=cure)
-        else:
-            cure = 'The model\'s weights may be damaged: take them again, or set model.precision = "fp32".'
-            super().__init__(f"the loss is {loss} before anything was trained.", cure=cure)
+        told = f"became {loss} at optimizer step {global_step}" if global_step else f"is {loss} before any training"
+        cure = "Lower training.learning_rate" if global_step else "The model's weights may be damaged: take them again"
+        cure += ' (or set model.precision = "fp32") and start a new run: train --new.'
+        super().__init__(f"the loss {told}.", cure=cure)
 
 
 class StepTrainer(Trainer):

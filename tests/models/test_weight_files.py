@@ -123,5 +123,5 @@ def test_weights_that_are_no_numbers_are_said_to_be_damaged(
     _rewritten(root / "mine", lambda weights: {name: weight * float("nan") for name, weight in weights.items()})
     assert cli.main(["train", "-w", str(root), "--set", "model.name=mine"]) == 6
     error = capsys.readouterr().err
-    assert "the loss is nan before anything was trained" in error
+    assert "the loss is nan before any training" in error
     assert "weights may be damaged" in error
