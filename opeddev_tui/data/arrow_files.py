@@ -67,7 +67,19 @@ def _numbered(rows: Sequence[dict[str, Any]], path: Path, names: Mapping[str, Se
             number = row.get(column)
             if isinstance(number, int) and 0 <= number < len(classes):
                 row[column] = LabelName(classes[number], number)
-    return [RawRow(row, f"{path} row {number}") for number, row in enumerate(rows, 1)]
+    return [RawRow(_with_texts(row), f"{path} row {number}") for number, row in enumerate(rows, 1)]
+
+
+def _with_texts(row: dict[str, Any]) -> dict[str, Any]:
+    """Return ``row`` with texts where a column holds the bytes of texts, as some writers of Parquet leave them."""
+    return {name: _as_text(value) if isinstance(value, bytes) else value for name, value in row.items()}
+
+
+def _as_text(value: bytes) -> str | bytes:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value  # a picture, say: told as no text
 
 
 def _names_in_metadata(metadata: Mapping[bytes, bytes] | None) -> dict[str, Sequence[str]]:

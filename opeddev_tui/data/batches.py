@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from opeddev_tui.config import settings
-from opeddev_tui.data import data_warnings, formats, leakage, rows, split_names
+from opeddev_tui.data import data_warnings, folder_files, formats, leakage, rows, split_names
 from opeddev_tui.data.batch_paths import batch_name, folder_of_increments, increments, natural, source_of
 from opeddev_tui.data.batch_paths import resolve as resolve
 from opeddev_tui.data.leakage import Leaks
@@ -143,7 +143,7 @@ def find_holdout(workspace: Path, paths: settings.Paths) -> tuple[Path, str | No
         return holdout, split
     base, _ = source_of(workspace, paths.base, fetch=True)
     names: list[str] = []
-    for place in (holdout, base):
+    for place in [base] if folder_files.is_empty(holdout) else [holdout, base]:
         # a link to nowhere is reported, not passed over in silence
         names = formats.splits(place) if place.exists() or place.is_symlink() else []
         held_out = next((name for name in split_names.HELD_OUT if name in names), None)
@@ -171,7 +171,7 @@ def load_batch(batch: Batch, settings: settings.Settings) -> LoadedBatch:
             notes += read.notes
     except Problem as problem:
         problems.append(problem)
-    notes += data_warnings.grade_notes(batch.name, examples, settings.grading)
+    notes += data_warnings.notes_of(batch.name, examples, settings.grading)
     return LoadedBatch(batch, schema, examples, rows.fingerprint(examples), problems, tuple(notes))
 
 

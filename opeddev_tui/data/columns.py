@@ -46,13 +46,34 @@ def plain(name: str) -> str:
     return re.sub(r"[\W_]+", "_", _IN_BRACKETS.sub("", name).strip().casefold()).strip("_")
 
 
+def value_at(fields: Mapping[str, Any], column: str) -> Any:
+    """Return the value of ``column``, or of a name inside an object (input.code); ``None`` where there is none."""
+    if column in fields:
+        return fields[column]
+    outer, _, inner = column.partition(".")
+    nested = fields.get(outer)
+    return nested.get(inner) if isinstance(nested, Mapping) else None
+
+
+def flat(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``fields`` with the names inside objects as columns of their own: input.code."""
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            found |= {f"{name}.{inner}": nested for inner, nested in value.items()}
+        else:
+            found[name] = value
+    return found
+
+
 def renamed(rows: Sequence[RawRow], columns: Mapping[str, str]) -> list[RawRow]:
     """Return ``rows`` with each field of ``columns`` (field to column) read from its column, if a row has it."""
     if not columns:
         return list(rows)
     renamed_rows = []
     for row in rows:
-        mapped = {field: row.fields[column] for field, column in columns.items() if column in row.fields}
+        found = {field: value_at(row.fields, column) for field, column in columns.items()}
+        mapped = {field: value for field, value in found.items() if value is not None or columns[field] in row.fields}
         renamed_rows.append(RawRow({**row.fields, **mapped}, row.where))
     return renamed_rows
 
@@ -67,6 +88,7 @@ def implied(fields: Mapping[str, Any], known: Iterable[str]) -> dict[str, str]:
 
 def proposed(fields: Mapping[str, Any]) -> dict[str, str]:
     """Return the mapping, field to column, that the names of ``fields`` suggest; empty if they suggest none."""
+    fields = flat(fields)
     for form, needed in ((_GRADING, ("submission", "grade")), (("prompt", "completion"), ("prompt", "completion"))):
         columns: dict[str, str] = {}
         for field in form:
@@ -99,7 +121,7 @@ def as_setting(columns: Mapping[str, str]) -> str:
 
 def unknown_columns(rows: Sequence[RawRow], columns: Mapping[str, str]) -> list[str]:
     """Return a sentence for each mapped column that no row has, if no row has the field either."""
-    present = {name for row in rows for name in row.fields}
+    present = {name for row in rows for name in (*row.fields, *flat(row.fields))}
     sentences = []
     for field, column in columns.items():
         if column not in present and field not in present:

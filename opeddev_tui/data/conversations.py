@@ -18,7 +18,7 @@ _ROLE_KEYS, _CONTENT_KEYS = ("role", "from"), ("content", "value")
 _ROLE_NAMES = {
     **{role: role for role in ROLES},
     **dict.fromkeys(("human", "prompter"), "user"),
-    **dict.fromkeys(("gpt", "chatgpt", "bot", "ai", "model"), "assistant"),
+    **dict.fromkeys(("gpt", "chatgpt", "chatbot", "bot", "ai", "model"), "assistant"),
     "developer": "system",
 }
 _TOOL_ROLES = frozenset({"tool", "function", "ipython", "observation", "function_call", "tool_call", "tool_response"})

@@ -18,10 +18,12 @@ from opeddev_tui.data.parsing import too_long
 from opeddev_tui.data.raw_rows import FileRows, RawRow, bad
 from opeddev_tui.text import clean_line
 
+_TABBED = frozenset({".tsv", ".tab"})
 _SEPARATORS = (",", ";", "\t", "|")
 _STATED = re.compile(r'\A"?sep=(.)"?[;,\t]*\r?\n', re.IGNORECASE)
 # a header that splits by comma into such names is taken as one with commas
 _PLAIN_NAME = re.compile(r"[^\W\d][\w .-]{0,63}")
+_RULE = re.compile(r"\s*(?::?-+:?)?\s*")
 _LONGEST_NAME = 200
 _CURE = "Put the column names in line 1, such as task,submission,rubric,grade,feedback."
 
@@ -42,7 +44,11 @@ def read_csv(path: Path, settings: settings.Data) -> FileRows:
     records = _records(text, separator, path, settings, found, first_line)
     if not records:
         return found
-    names, records = _header(records[0], path), records[1:]
+    if separator == "|":
+        records = _without_rule(records)
+    header, records = records[0], records[1:]
+    _mind_lines_above(header, records, path)
+    names = _header(header, path)
     if len(names) > 1 and records and all(len(record.values) == len(names) + 1 for record in records):
         # R's write.table leaves the column of row names without a name
         names = ["", *names]
@@ -54,7 +60,7 @@ def _separator(text: str, path: Path) -> tuple[str, str, int]:
     """Return the separator, the text from the header on, and the header's line."""
     if stated := _STATED.match(text):
         return stated[1], text[stated.end() :], 2
-    if ".tsv" in path.suffixes[-2:]:
+    if not _TABBED.isdisjoint(suffix.lower() for suffix in path.suffixes[-2:]):
         return "\t", text, 1
     line = text.lstrip("\r\n").partition("\n")[0]
     by_comma = _split(line, ",")
@@ -91,6 +97,26 @@ def _records(
         wrong = bad(where, f"is not valid CSV: {error}.", cure)
         found.problems.append(too_long(where, settings.max_line_bytes) if is_too_long else wrong)
     return records
+
+
+def _without_rule(records: list[_Record]) -> list[_Record]:
+    """Return the cells of a Markdown table without the rule below its header and the blanks around them."""
+    if len(records) < 2 or not all(_RULE.fullmatch(value) for value in records[1].values):
+        return records
+    cells = [[value.strip() for value in record.values] for record in (records[0], *records[2:])]
+    if all(len(row) > 2 and not row[0] and not row[-1] for row in cells):
+        cells = [row[1:-1] for row in cells]
+    lines = [records[0].line, *(record.line for record in records[2:])]
+    return [_Record(line, row) for line, row in zip(lines, cells, strict=True)]
+
+
+def _mind_lines_above(header: _Record, records: Sequence[_Record], path: Path) -> None:
+    """Refuse in one sentence a table below a title or a line of its type, whose first line is no header."""
+    below = {len(record.values) for record in records}
+    # a single word may be a column's name above values that lack their quotes
+    if len(header.values) == 1 and not header.values[0].strip().isidentifier() and len(below) == 1 and max(below) > 1:
+        message = f"the line has 1 value, and all lines below have {max(below)}: it is no header of column names."
+        raise bad(f"{path}:{header.line}", message, "Remove what stands above the column names.")
 
 
 def _header(record: _Record, path: Path) -> list[str]:

@@ -1,7 +1,7 @@
 """Notes on data that can be trained on: grades that cannot be read, scales that disagree, files that are not used."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from opeddev_tui.config import settings
@@ -14,6 +14,21 @@ _PLACES = 5
 # a grade as a person would write it, whatever grading.pattern says
 _LOOKS_GRADED = re.compile(
     r"(?i)\b(?:grade|score|rating|mark|points|verdict)\b\W{0,6}(?:[0-9]|[a-f]\b)|[:：]\s*[0-9]{1,3}\b|\A\s*[0-9]{1,3}\s*\Z"
+)
+
+# part of the submissions from which a way of writing is that of the set, not of a text about it
+_MANY = 0.5
+# letters with accents and quotes of UTF-8, read as Windows-1252
+_GARBLED = re.compile("Ã[¤¶¼Ÿ©¨±³¡ª«§]|â€[œ™“”˜¦]|Â[ §°·»«]")
+_CHANGED: tuple[tuple[Callable[[str], bool], str], ...] = (
+    (
+        lambda text: "\\n" in text and "\n" not in text.strip() and text.count("\\n") > 1,
+        'have "\\n" as two signs and no line breaks: they may have been escaped twice',
+    ),
+    (
+        lambda text: re.search(r"&lt;/?[a-zA-Z]", text) is not None and "<" not in text,
+        "have &lt; and &gt; for all brackets: they may have been escaped for a web page",
+    ),
 )
 
 
@@ -40,7 +55,12 @@ def _read(grade: int | None, grading: settings.Grading) -> str:
     return "nothing" if grade is None else grade_scale.written(grade, grading)
 
 
-def grade_notes(name: str, examples: Sequence[Example], grading: settings.Grading) -> list[str]:
+def notes_of(name: str, examples: Sequence[Example], grading: settings.Grading) -> list[str]:
+    """Return what a person should know of the rows of the set ``name``."""
+    return [*_grade_notes(name, examples, grading), *_text_notes(name, examples)]
+
+
+def _grade_notes(name: str, examples: Sequence[Example], grading: settings.Grading) -> list[str]:
     """Return notes on completions whose grade is off the scale or cannot be read; ``name`` is that of the set."""
     without = [row for row in examples if row.grade is None]
     if not without:
@@ -63,6 +83,25 @@ def grade_notes(name: str, examples: Sequence[Example], grading: settings.Gradin
         notes.append(
             f"{name}: no completion has a grade that grading.pattern reads, the first begins {shown!r}. If the rows "
             "are graded, set grading.pattern."
+        )
+    return notes
+
+
+def _text_notes(name: str, examples: Sequence[Example]) -> list[str]:
+    """Return notes on submissions that were changed on their way: escaped, or read with a wrong encoding."""
+    texts = [(row, row.submission) for row in examples]
+    notes = []
+    for is_changed, words in _CHANGED:
+        changed = [(row, text) for row, text in texts if is_changed(text)]
+        if len(changed) > len(texts) * _MANY:
+            notes.append(f"{name}: {len(changed)} of {len(texts)} submissions {words} ({changed[0][0].where}).")
+    garbled = [row for row in examples if _GARBLED.search(row.submission) or _GARBLED.search(row.completion)]
+    if garbled:
+        found = _GARBLED.search(f"{garbled[0].submission}\n{garbled[0].completion}")
+        shown = found.group() if found else ""
+        notes.append(
+            f"{name}: {len(garbled)} rows have signs such as {shown!r}, as UTF-8 has that was read as Windows-1252, "
+            f"the first is {garbled[0].where}. Export the texts again as UTF-8."
         )
     return notes
 

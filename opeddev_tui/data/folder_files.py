@@ -19,6 +19,13 @@ SUFFIXES: Mapping[str, str] = {
     ".tsv": "csv",
     ".parquet": "parquet",
 }
+# other endings of the same kinds
+_ALSO: Mapping[str, str] = {
+    **dict.fromkeys((".jsonlines", ".jl", ".ldjson"), "jsonl"),
+    **dict.fromkeys((".tab",), "csv"),
+    **dict.fromkeys((".pq", ".parq"), "parquet"),
+}
+_KINDS = {**SUFFIXES, **_ALSO}
 KNOWN = f"Known are {', '.join(SUFFIXES)} (the text ones also as .gz) and folders of save_to_disk."
 # levels of folders below a set; published sets have data/train-00000-of-00001.parquet, en/test/0000.parquet
 _DEEPEST = 3
@@ -85,13 +92,13 @@ def data_suffix(path: Path) -> str:
     suffix = path.suffix
     if suffix.lower() == ".gz":
         suffix = "".join(path.suffixes[-2:])
-    return suffix if suffix.lower().removesuffix(".gz") in SUFFIXES else ""
+    return suffix if suffix.lower().removesuffix(".gz") in _KINDS else ""
 
 
 def kind_by_name(path: Path) -> str:
     """Return the kind of a data file by its name; raises ``DataProblem`` for other files."""
     if suffix := data_suffix(path):
-        return SUFFIXES[suffix.lower().removesuffix(".gz")]
+        return _KINDS[suffix.lower().removesuffix(".gz")]
     cure = f"{_cure_of(path)} {KNOWN}".strip()
     raise bad(path, f"is not a data file ({clean_line(path.suffix) or 'no extension'}).", cure)
 
@@ -115,6 +122,12 @@ def data_files(folder: Path) -> list[Path]:
     names = clean_line(", ".join(item.name for item in found[:5]))
     message = f"holds no data file (only {names})." if names else "is an empty folder."
     raise bad(folder, message, f"Put a file of the kind {', '.join(SUFFIXES)} there.")
+
+
+def is_empty(place: Path) -> bool:
+    """Say whether ``place`` is a folder without anything that could be data: nothing, or a description alone."""
+    with read_clearly(place):
+        return place.is_dir() and not any(item.is_dir() or not_read(item) for item in _listed(place))
 
 
 def _listed(folder: Path) -> list[Path]:

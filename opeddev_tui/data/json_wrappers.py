@@ -18,7 +18,7 @@ def unwrapped(row: RawRow, path: Path) -> list[RawRow]:
     if _is_pandas_split(fields):
         names = fields["columns"]
         listed: list[Any] = [dict(zip(names, values, strict=True)) for values in fields["data"]]
-    elif len(fields) > 1 and all(isinstance(value, dict) and value for value in fields.values()):
+    elif _is_by_column(fields):
         message = "is one object of columns, as DataFrame.to_json writes it by default, not rows."
         raise row.bad(message, 'Write it with to_json(path, orient="records", lines=True).')
     else:
@@ -44,3 +44,11 @@ def _is_pandas_split(fields: dict[str, Any]) -> bool:
         and all(isinstance(name, str) for name in names)
         and all(isinstance(item, list) and len(item) == len(names) for item in values)
     )
+
+
+def _is_by_column(fields: dict[str, Any]) -> bool:
+    """Say whether all values are objects with the same keys, the numbers of the rows; one row has names of its own."""
+    columns = list(fields.values())
+    if len(columns) < 2 or not all(isinstance(column, dict) and column for column in columns):
+        return False
+    return all(column.keys() == columns[0].keys() for column in columns)

@@ -99,7 +99,8 @@ def _recognized(
     first = rows[0]
     schema = detect_schema(first.fields, mapping)
     known = {name for needed in NEEDED.values() for name in needed} | {*_TEMPLATE_FIELDS, "kind", "id"}
-    wanted = sorted(known) if not schema else list(_TEMPLATE_FIELDS) if schema == GRADING else []
+    # a form is not read into a row that has one; a grading row may lack what the templates need, or its grade
+    wanted = sorted(known) if not schema else [*NEEDED[GRADING], *_TEMPLATE_FIELDS] if schema == GRADING else []
     if implied := columns.implied(first.fields, wanted):
         rows = columns.renamed(rows, implied)
         schema = detect_schema(rows[0].fields, mapping)
@@ -110,9 +111,16 @@ def _recognized(
         refuse_known(first, context, is_read=False)
         cure = _proposal(first) or _CURE
         raise first.bad(f"the row has no known fields, but {column_names(first.fields)}.", cure)
+    if schema == GRADING and len(rows) > 1 and not any(_has_grade(row) for row in rows):
+        cure = _proposal(first) or "Write a column grade; a grading row has submission and grade."
+        raise first.bad(f"no row has a grade: the columns are {column_names(first.fields)}.", cure)
     _mind_grades(rows[0], schema, mapping, context)
     _note_unused(rows[0], schema, {*mapping, *mapping.values(), *implied.values()}, context)
     return schema, rows
+
+
+def _has_grade(row: RawRow) -> bool:
+    return "grade" in row.fields or row_forms.has_grades(row.fields)
 
 
 def _note_unused(row: RawRow, schema: str, read: set[str], context: RowContext) -> None:

@@ -7,6 +7,7 @@ was found, so that looking at a training does not change it.
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -79,7 +80,7 @@ def generate(
             prompts, batch_size, lambda length: pads and encoder.room_after(length, max_new_tokens) == max_new_tokens
         ):
             ids, mask = _left_padded([prompts[index] for index in chosen], pad_id, device)
-            with _kept_random_state(device):
+            with _kept_random_state(device), _plain_settings(model):
                 output = model.generate(
                     input_ids=ids,
                     attention_mask=mask,
@@ -152,6 +153,31 @@ class _Watcher:
 
     def end(self) -> None:
         """Nothing to do: the whole texts are on their way."""
+
+
+@contextmanager
+def _plain_settings(model: CausalLM) -> Iterator[None]:
+    """Leave out what a model's own generation config adds: beams, penalties, forced or suppressed tokens.
+
+    They change what is written, the grade's digit too, and some cannot be used for texts that are shown as they grow.
+    """
+    inner: Any = getattr(model, "base_model", None)
+    parts: tuple[Any, ...] = (model, inner, getattr(inner, "model", None))
+    owners = [part for part in parts if _has_settings(part)]
+    kept = [part.generation_config for part in owners]
+    for part in owners:
+        own = part.generation_config
+        ids = {name: getattr(own, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+        part.generation_config = type(own)(**ids, top_k=own.top_k)
+    try:
+        yield
+    finally:
+        for part, own in zip(owners, kept, strict=True):
+            part.generation_config = own
+
+
+def _has_settings(part: Any) -> bool:
+    return getattr(part, "generation_config", None) is not None
 
 
 def _sampling(sampling: st.Generation | None) -> dict[str, Any]:
