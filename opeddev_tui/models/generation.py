@@ -72,13 +72,13 @@ def generate(
     texts: list[list[int]] = [[] for _ in prompts]
     # a context that ends sooner, or a model that must not be padded on the left, takes prompts of one length at a time
     pads = batch_form(model).left
+
+    def mixes(length: int) -> bool:
+        return pads and encoder.room_after(length, max_new_tokens) == max_new_tokens
+
     done = 0
-    was_training = model.training
-    model.eval()
-    try:
-        for chosen in _batches(
-            prompts, batch_size, lambda length: pads and encoder.room_after(length, max_new_tokens) == max_new_tokens
-        ):
+    with _evaluating(model):
+        for chosen in _batches(prompts, batch_size, mixes):
             ids, mask = _left_padded([prompts[index] for index in chosen], pad_id, device)
             with _kept_random_state(device), _plain_settings(model):
                 output = model.generate(
@@ -95,9 +95,18 @@ def generate(
             done += len(chosen)
             if on_batch is not None:
                 on_batch(done, len(prompts))
+    return texts
+
+
+@contextmanager
+def _evaluating(model: CausalLM) -> Iterator[None]:
+    """Switch dropout off inside the block, and back to what it was."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
     finally:
         model.train(was_training)
-    return texts
 
 
 def _batches(prompts: Sequence[list[int]], size: int, mixes: Callable[[int], bool]) -> Iterator[list[int]]:
