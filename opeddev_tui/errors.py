@@ -1,16 +1,26 @@
-"""Owns the problems a person can act on: what is wrong, where, and the cure.
+"""The problems that a person can act on: what is wrong, where, and the cure.
 
-Everything raised on purpose is one of these; anything else that reaches the command line is a bug
-and shows a traceback in the log. Exit codes are part of the interface (README, "Exit codes").
+Exception
+└── Problem                 exit code 1
+    ├── SettingsProblem     2  a setting
+    ├── DataProblem         3  a batch, a row or the hold-out
+    ├── StorageProblem      4  a disk or a checkpoint
+    ├── ModelProblem        5  a model or tokenizer
+    ├── TrainingProblem     6  a training that cannot start, go on or be resumed
+    ├── BusyProblem         7  another process holds the workspace
+    └── Problems            several at once; exit code and kind of the first
+
+Everything that is raised on purpose is one of these. Any other exception at the command line is a bug, and its
+traceback is in the log. Exit codes are part of the interface (README, "Exit codes").
 """
 
 from collections.abc import Sequence
 
 
 class Problem(Exception):
-    """One clear sentence with its place and its cure.
+    """One sentence that says what is wrong.
 
-    ``where`` is a file (with line or key) or empty; ``cure`` says what to do next or is empty.
+    ``where`` names a file, line or setting, ``cure`` says what to do; both may be empty.
     """
 
     exit_code = 1
@@ -64,7 +74,7 @@ class TrainingProblem(Problem):
 
 
 class BusyProblem(Problem):
-    """Another process holds the workspace."""
+    """A workspace in which another process trains."""
 
     exit_code = 7
     kind = "busy"

@@ -1,4 +1,4 @@
-"""Owns careful writing: files appear whole or not at all, and disk problems become clear sentences."""
+"""Write files whole or not at all, measure disks and folders, and turn disk errors into ``StorageProblem``."""
 
 import contextlib
 import errno
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from opeddev_tui.errors import StorageProblem
 
-# a disk with less than this left is taken to be full where a library does not say why it failed, in bytes
+# bytes; with less than this free, a failure that a library gives no reason for is taken to be a full disk
 _FULL = 64 << 20
 _CURES = {
     errno.ENOSPC: "Free some space there, or set paths.model_store to another disk.",
@@ -25,17 +25,15 @@ _CURES = {
 
 
 def storage_problem(error: OSError, path: Path | str) -> StorageProblem:
-    """Return the clear sentence for a failed write or read at ``path``."""
+    """Return the problem of a failed read or write at ``path``, with a cure where one is known."""
     reason = os.strerror(error.errno).lower() if error.errno else str(error)
     return StorageProblem(
-        f"cannot be written: {reason}.",
-        where=str(error.filename or path),
-        cure=_CURES.get(error.errno or 0, ""),
+        f"cannot be written: {reason}.", where=str(error.filename or path), cure=_CURES.get(error.errno or 0, "")
     )
 
 
 def unwritable(path: Path, error: Exception) -> StorageProblem:
-    """Return the clear sentence for a library's own error about a file below ``path`` that it could not write."""
+    """Return the problem of a file below ``path`` that a library could not write, from the library's own ``error``."""
     stated = re.search(r"os error (\d+)", str(error))
     full = free_space(path) < _FULL
     number = int(stated[1]) if stated else errno.ENOSPC if full else errno.EIO
@@ -44,7 +42,7 @@ def unwritable(path: Path, error: Exception) -> StorageProblem:
 
 @contextlib.contextmanager
 def storage_errors(path: Path | str) -> Iterator[None]:
-    """Turn an ``OSError`` inside the block into a ``StorageProblem`` about ``path``."""
+    """Raise an ``OSError`` of the block as a ``StorageProblem`` about ``path``."""
     try:
         yield
     except OSError as error:
@@ -57,7 +55,7 @@ def nearest_existing(path: Path) -> Path:
 
 
 def free_space(path: Path) -> int:
-    """Return the free bytes of the disk that holds ``path``, or would hold it."""
+    """Return the free bytes of the disk that holds ``path`` (which need not exist yet)."""
     return shutil.disk_usage(nearest_existing(path)).free
 
 
@@ -67,8 +65,13 @@ def folder_size(folder: Path) -> int:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    """Sync the file names in ``folder`` to disk, so that a rename or deletion survives a power failure."""
+    sync(folder, os.O_DIRECTORY)
+
+
+def sync(path: Path, flags: int = 0) -> None:
+    """Sync the content of ``path`` to disk; raises ``OSError``."""
+    descriptor = os.open(path, os.O_RDONLY | flags)
     try:
         os.fsync(descriptor)
     finally:
@@ -76,7 +79,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None:
-    """Write ``content`` to ``path`` so that a reader or a crash sees the old file or the new one."""
+    """Replace the file at ``path``: a reader or a crash sees the old content or the new. Raises ``StorageProblem``."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

@@ -1,4 +1,7 @@
-"""Write numbers, sizes, times and small bars for a person: on the screen, in the plain terminal and in reports."""
+"""Format numbers, sizes, times and small bars for a person: on screen, in the terminal and in reports.
+
+A value that is missing or not finite is a dash everywhere.
+"""
 
 import math
 import time
@@ -6,39 +9,43 @@ import time
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
+def _formatted(value: float | None, spec: str) -> str:
+    return format(value, spec) if value is not None and math.isfinite(value) else "–"
+
+
 def number(value: float | None, digits: int = 3) -> str:
-    """Return a metric with ``digits`` decimals, a dash where there is none."""
-    return f"{value:.{digits}f}" if value is not None and math.isfinite(value) else "–"
+    """Return a metric with ``digits`` decimals."""
+    return _formatted(value, f".{digits}f")
 
 
 def signed(value: float | None, digits: int = 3) -> str:
-    """Return a difference with its sign, a dash where there is none."""
-    return f"{value:+.{digits}f}" if value is not None and math.isfinite(value) else "–"
+    """Return a difference with its sign and ``digits`` decimals."""
+    return _formatted(value, f"+.{digits}f")
 
 
 def share(value: float | None) -> str:
-    """Return a share as whole percent, a dash where there is none."""
-    return f"{value:.0%}" if value is not None and math.isfinite(value) else "–"
+    """Return a share (0 to 1) in whole percent."""
+    return _formatted(value, ".0%")
+
+
+def rate(value: float | None) -> str:
+    """Return a learning rate or another small number with three significant digits."""
+    return _formatted(value, ".3g")
+
+
+def whole(value: int | None) -> str:
+    """Return a count with commas between the thousands."""
+    return _formatted(value, ",")
 
 
 def interval(bounds: tuple[float, float] | None, digits: int = 3) -> str:
-    """Return the two ends of an interval, a dash where there is none."""
+    """Return the two ends of an interval."""
     # adding 0.0 turns a negative zero into zero
     return " to ".join(f"{round(bound, digits) + 0.0:.{digits}f}" for bound in bounds) if bounds is not None else "–"
 
 
-def rate(value: float | None) -> str:
-    """Return a learning rate or another small number in three figures."""
-    return f"{value:.3g}" if value is not None and math.isfinite(value) else "–"
-
-
-def whole(value: int | None) -> str:
-    """Return a count with thin thousands, a dash where there is none."""
-    return f"{value:,}" if value is not None else "–"
-
-
 def short_count(value: float | None) -> str:
-    """Return a large count in at most four figures: 999, 12.3k, 596M."""
+    """Return a count with at most four digits: 999, 12.3k, 596M."""
     if value is None:
         return "–"
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -49,7 +56,7 @@ def short_count(value: float | None) -> str:
 
 
 def size(value: float | None) -> str:
-    """Return a size in bytes in binary units."""
+    """Return a size, given in bytes, in binary units: 1.5 GiB."""
     if value is None:
         return "–"
     for limit, unit in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
@@ -73,24 +80,24 @@ def duration(seconds: float | None) -> str:
 
 
 def moment(at: float) -> str:
-    """Return a point in time for a list: date and minute, local."""
+    """Return a point in time, given in Unix seconds, as local date and minute."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(at)) if at > 0 else "–"
 
 
 def bar(share: float | None, width: int) -> str:
-    """Return a progress bar of ``width`` cells."""
+    """Return a progress bar of ``width`` characters; ``share`` is clipped to 0 to 1."""
     filled = 0 if share is None or not math.isfinite(share) else round(max(0.0, min(1.0, share)) * width)
     return "█" * filled + "░" * (width - filled)
 
 
 def histogram(counts: list[int]) -> str:
-    """Return one block character per count; any count above zero is visible."""
+    """Return one block character per count; a count above zero is always visible."""
     highest = max(counts, default=0)
     if highest <= 0:
         return " " * len(counts)
     return "".join(_BLOCKS[max(1, round(count / highest * 8)) if count else 0] for count in counts)
 
 
-def plural(count: int, one: str, many: str = "") -> str:
-    """Return ``count`` with its word."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+def plural(count: int, noun: str) -> str:
+    """Return ``count`` with its noun: 1 row, 2 rows."""
+    return f"{count:,} {noun if count == 1 else noun + 's'}"

@@ -1,6 +1,6 @@
-"""Intervals of recorded figures: Wilson's for shares, the percentile bootstrap over examples for everything else.
+"""Confidence intervals: Wilson's for shares, the percentile bootstrap over examples for all other figures.
 
-numpy is imported when numbers are asked for, so that a screen can know this module and still start fast.
+numpy is imported on first use, so that the screen starts fast.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.float64]
 
 CONFIDENCE = 0.95
-# resamples are drawn in parts, which keeps the memory small
+# resamples are drawn in parts to keep memory small
 _PARTS = 10
 
 
 def wilson(successes: float, trials: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return the score interval of a share (Wilson 1927); (0, 1) where nothing was tried.
+    """Return the score interval of the share successes / trials (Wilson 1927); (0, 1) without trials.
 
-    It holds at shares of 0 and 1 and for few trials.
+    Unlike the normal approximation it holds at shares of 0 and 1 and for few trials.
     """
     if trials <= 0:
         return 0.0, 1.0
@@ -37,10 +37,10 @@ def wilson(successes: float, trials: float, confidence: float = CONFIDENCE) -> t
 
 
 def resampled_sums(values: Sequence[Sequence[float]] | Numbers, samples: int, seed: int = 0) -> Numbers:
-    """Return the sums of ``values`` over resamples of the examples: the bootstrap (Efron and Tibshirani 1993).
+    """Return the sums of ``values`` over bootstrap resamples of the examples (Efron and Tibshirani 1993).
 
-    ``values`` has shape [quantities, examples]; all quantities see the same resample. The result has shape
-    [quantities, samples]; ``samples`` is rounded down to a multiple of ten. A seed always gives the same resamples.
+    ``values`` has shape [quantities, examples]; all quantities share the resamples. The result has shape
+    [quantities, samples], with ``samples`` rounded down to a multiple of ten. Equal seeds give equal resamples.
     """
     import numpy as np
 
@@ -55,7 +55,7 @@ def resampled_sums(values: Sequence[Sequence[float]] | Numbers, samples: int, se
 
 
 def percentile_interval(drawn: Numbers, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return the interval that holds the middle share ``confidence`` of ``drawn``."""
+    """Return the quantiles of ``drawn`` between which its middle share ``confidence`` lies."""
     import numpy as np
 
     low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])

@@ -1,7 +1,7 @@
-"""Owns the boundary for text from outside: models, data sets, files, error messages.
+"""Make text from outside (models, data sets, files, error messages) safe to show.
 
-A terminal answers some control sequences as if a person had typed, so text that reaches it
-unfiltered can press keys, set the clipboard or hide itself. Everything shown passes ``clean`` once.
+A terminal answers some control sequences as if a person had typed, so unfiltered text can press keys, set the
+clipboard or hide itself. Everything that is shown passes ``clean`` once.
 """
 
 import unicodedata
@@ -14,11 +14,12 @@ _INVISIBLE = (
     | frozenset({0x200B, 0x200C, 0x200E, 0x200F, 0x061C, 0xFEFF, 0x00AD, 0x180E})
     | frozenset(range(0xE0000, 0xE0080))
 )
+_MOST_COMBINING = 4
 _REPLACEMENT = "\ufffd"
 
 
 def _shown(char: str) -> str:
-    """What stands on the screen for one character: itself, a picture of it, or a replacement mark."""
+    """Return what is shown for one character: itself, a picture of it, or a replacement mark."""
     code = ord(char)
     if char in "\n\t":
         return char
@@ -33,18 +34,18 @@ def _shown(char: str) -> str:
     return char
 
 
-def clean(text: str, *, max_chars: int = 20_000, max_combining: int = 4) -> str:
-    """Return ``text`` safe to show: no control byte, no reordering mark, of bounded length.
+def clean(text: str, *, max_chars: int = 20_000) -> str:
+    """Return ``text`` without control bytes and reordering marks, cut after ``max_chars`` characters.
 
-    Control characters become their visible pictures (``ESC`` is ``␛``), so nothing is hidden;
-    newline and tab stay. Combining marks beyond ``max_combining`` on one base are dropped.
+    Control characters become their visible pictures (``ESC`` is ``␛``), so nothing is hidden; newline and tab are kept.
+    More than four combining marks per character are dropped.
     """
     shown: list[str] = []
     combining = 0
     for char in text[:max_chars]:
         if unicodedata.combining(char):
             combining += 1
-            if combining > max_combining:
+            if combining > _MOST_COMBINING:
                 continue
         else:
             combining = 0

@@ -1,7 +1,7 @@
 """Agreement of predicted grades with the reference: shares, quadratic weighted kappa, and simple baselines.
 
-Agreement alone misleads on a small hold-out, so the majority class, the middle grade and a cheap text classifier
-always stand beside it. Pure: no model is asked here.
+Agreement alone misleads on a small hold-out, so the majority class, the middle grade and a text classifier are always
+shown beside it. Pure functions; no model is loaded here.
 """
 
 import math
@@ -14,7 +14,7 @@ from opeddev_tui.intervals import percentile_interval, resampled_sums
 
 
 class Agreement(Struct, frozen=True):
-    """How predicted grades agree with the reference; shares between 0 and 1, an unparsed grade counts as wrong."""
+    """Agreement with the reference; shares from 0 to 1, in which a grade that could not be read counts as wrong."""
 
     parsed: float
     exact: float
@@ -29,7 +29,7 @@ class Agreement(Struct, frozen=True):
 def agreement(
     predicted: Sequence[int | None], reference: Sequence[int], grades: Sequence[int], *, confidence: float = 0.95
 ) -> Agreement:
-    """Compare ``predicted`` with ``reference`` (same order); ``grades`` are all possible grades."""
+    """Compare ``predicted`` (None: no grade was read) with ``reference``, row by row; ``grades`` is the whole scale."""
     total = len(reference)
     pairs = [(p, r) for p, r in zip(predicted, reference, strict=True) if p is not None]
     middle = grades[len(grades) // 2]
@@ -48,7 +48,7 @@ def agreement(
 
 
 def _kappa(pairs: Sequence[tuple[int, int]], grades: Sequence[int]) -> float | None:
-    """Return the quadratic weighted kappa (Cohen 1968), None where it is not defined."""
+    """Return the quadratic weighted kappa (Cohen 1968), None if it is not defined."""
     from sklearn.metrics import cohen_kappa_score
 
     if len(pairs) < 2 or len({r for _, r in pairs}) < 2:
@@ -59,20 +59,18 @@ def _kappa(pairs: Sequence[tuple[int, int]], grades: Sequence[int]) -> float | N
     return None if math.isnan(value) else value
 
 
-def _kappa_interval(
-    pairs: Sequence[tuple[int, int]], confidence: float, samples: int = 1000
-) -> tuple[float, float] | None:
+def _kappa_interval(pairs: Sequence[tuple[int, int]], confidence: float) -> tuple[float, float] | None:
     """Return a percentile bootstrap interval of the quadratic weighted kappa over the examples.
 
-    Kappa is 1 - mean squared difference / the same expected from the margins, so sums over the examples are enough.
+    Kappa is 1 - (mean squared difference) / (its expectation from the margins), so sums over examples are enough.
     """
     if len(pairs) < 5:
         return None
     sums = [(p, r, p * p, r * r, (p - r) ** 2) for p, r in pairs]
-    means = resampled_sums(list(zip(*sums, strict=True)), samples) / len(pairs)
+    means = resampled_sums(list(zip(*sums, strict=True)), samples=1000) / len(pairs)
     p, r, p_squared, r_squared, observed = means
     expected = (p_squared - p * p) + (r_squared - r * r) + (p - r) ** 2
-    # all of a resample can be one grade: there kappa is not defined, and rounding must not make it so
+    # kappa is not defined for a resample of one grade only, and a rounding error must not define it
     defined = expected > 1e-9
     return percentile_interval(1 - observed[defined] / expected[defined], confidence) if defined.any() else None
 
@@ -80,9 +78,9 @@ def _kappa_interval(
 def classifier_exact(
     texts: Sequence[str], grades: Sequence[int], holdout_texts: Sequence[str], holdout_grades: Sequence[int]
 ) -> float | None:
-    """Return the exact accuracy of a character n-gram logistic regression trained on the same rows.
+    """Return the accuracy on the hold-out of a character n-gram logistic regression trained on the same rows.
 
-    A language model that does not beat this has not learnt to grade. None where there is nothing to train on.
+    A language model that is no better has not learnt to grade. None if there are fewer than two grades to learn.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
@@ -91,8 +89,7 @@ def classifier_exact(
     if len(set(grades)) < 2 or not holdout_grades:
         return None
     model = make_pipeline(
-        TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), max_features=50_000),
-        LogisticRegression(max_iter=1000),
+        TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), max_features=50_000), LogisticRegression(max_iter=1000)
     )
     model.fit(list(texts), list(grades))
     return float(model.score(list(holdout_texts), list(holdout_grades)))

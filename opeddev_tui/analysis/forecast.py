@@ -1,11 +1,10 @@
-"""Owns the answer to "is more data worth it?": a power law through the steps' best hold-out losses.
+"""Forecast the hold-out loss with more data: a power law through the best losses of the steps. Pure functions.
 
-The law is ``loss = a * rows ** b``: with three to five steps a floor cannot be told from the exponent, so none is
-fitted and nothing is said beyond the next increment. The interval joins two doubts: which examples the hold-out
-happens to hold (bootstrap over them, the same draw for every step) and how far the steps themselves lie off the
-law (residuals, Student's t). It is meant for the loss on any hold-out of this kind (in simulations 83 to 91 %
-of the 80 % intervals held it) and therefore wide for the loss on this very one. Where the direction is open, there
-is no forecast. Pure functions.
+The law is ``loss = a * rows ** b``. Three to five steps cannot tell a floor from the exponent, so no floor is fitted
+and nothing is forecast beyond the next increment. The interval joins two uncertainties: which examples the hold-out
+happens to hold (a bootstrap over them, the same draw for every step) and how far the steps lie off the law (residuals,
+Student's t). It is meant for the loss on any hold-out of this kind (in simulations, 83 to 91 % of the 80 % intervals
+held it), so it is wide for the loss on this one. There is no forecast if the direction is uncertain.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from opeddev_tui.analysis.learning_curve import StepPoint, points, resampled_losses
+from opeddev_tui.intervals import percentile_interval
 from opeddev_tui.runs.state import RunState
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 CONFIDENCE = 0.8
 _FEWEST_POINTS = 3
 _SAMPLES = 4000
-# an interval wider than this share of the loss says nothing worth reading
+# an interval wider than this share of the loss is of no use
 _WIDEST = 0.6
 
 
 class Forecast(Struct, frozen=True):
-    """What ``added`` more rows, ``rows`` in all, should bring. ``exponent`` is the law's b (negative: more helps)."""
+    """The expected ``loss`` with ``added`` more rows, ``rows`` in all; the law is ``scale * rows ** exponent``."""
 
     rows: int
     added: int
@@ -38,8 +38,8 @@ class Forecast(Struct, frozen=True):
     loss: float
     interval: tuple[float, float]
     exponent: float
+    scale: float
     points: int
-    confidence: float = CONFIDENCE
 
     @property
     def words(self) -> str:
@@ -48,14 +48,18 @@ class Forecast(Struct, frozen=True):
         low, high = self.interval
         text = (
             f"The next +{self.added} rows should bring the hold-out loss from {self.now:.{digits}f} to "
-            f"{self.loss:.{digits}f} ({self.confidence:.0%} interval {low:.{digits}f} to {high:.{digits}f}; "
+            f"{self.loss:.{digits}f} ({CONFIDENCE:.0%} interval {low:.{digits}f} to {high:.{digits}f}; "
             f"power law through {self.points} steps)"
         )
         return f"{text}; it may also bring nothing." if high >= self.now else f"{text}."
 
 
-class Fit(Struct, frozen=True):
-    """A power law with its doubts, as many draws of it; use ``at`` to read it."""
+class _Law(Struct, frozen=True):
+    """A fitted power law with draws of its slope, offset and residual, each of shape [samples].
+
+    It is fitted in logarithms, around ``center``; ``spread`` is the sum of squares of log rows, ``scatter`` the
+    standard deviation of the residuals, ``count`` the number of steps.
+    """
 
     slope: float
     offset: float
@@ -65,28 +69,25 @@ class Fit(Struct, frozen=True):
     scatter: float
     count: int
 
-    def at(self, rows: float, confidence: float = CONFIDENCE) -> tuple[float, float, float]:
-        """Return (loss, low, high) at ``rows``; the interval is for a loss that is yet to be measured."""
+    def at(self, rows: float) -> tuple[float, tuple[float, float]]:
+        """Return the loss at ``rows``, and the interval of a new measurement there."""
         import numpy as np
 
         x = math.log(rows) - self.center
         slopes, offsets, noise = self.draws
         reach = self.scatter * math.sqrt(1 + 1 / self.count + x * x / self.spread)
-        drawn = np.exp(offsets + slopes * x + noise * reach)
-        low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
-        return math.exp(self.offset + self.slope * x), float(low), float(high)
+        interval = percentile_interval(np.exp(offsets + slopes * x + noise * reach), CONFIDENCE)
+        return math.exp(self.offset + self.slope * x), interval
 
-    def falls(self, confidence: float = CONFIDENCE) -> bool:
-        """True when the exponent's interval excludes zero: the trend is more than noise."""
-        import numpy as np
-
+    def falls(self) -> bool:
+        """True if the whole interval of the exponent is below zero: the trend is more than noise."""
         slopes, _, noise = self.draws
         drawn = slopes + noise * self.scatter / math.sqrt(self.spread)
-        return self.slope < 0 and float(np.quantile(drawn, (1 + confidence) / 2)) < 0
+        return self.slope < 0 and percentile_interval(drawn, CONFIDENCE)[1] < 0
 
 
-def fit(series: Sequence[StepPoint], *, samples: int = _SAMPLES, seed: int = 0) -> Fit | None:
-    """Return the law through ``series``; None with fewer than three sizes, or with losses that have no logarithm."""
+def _fit(series: Sequence[StepPoint]) -> _Law | None:
+    """Return the law through ``series``; None with fewer than three sizes or with losses without a logarithm."""
     import numpy as np
 
     sizes = {point.rows for point in series}
@@ -96,60 +97,41 @@ def fit(series: Sequence[StepPoint], *, samples: int = _SAMPLES, seed: int = 0) 
     if min(sizes) < 1 or not (np.isfinite(losses).all() and (losses > 0).all()):
         return None
     sums = np.array([point.sums for point in series])
-    drawn = resampled_losses(sums, np.array([point.tokens for point in series], dtype=float), samples, seed)
+    drawn = resampled_losses(sums, np.array([point.tokens for point in series], dtype=float), _SAMPLES, seed=0)
     if not (drawn > 0).all():
         return None
     x = np.log([point.rows for point in series])
     center = float(x.mean())
     x = x - center
     spread = float(x @ x)
-    y = np.log(losses)
+    y, logs = np.log(losses), np.log(drawn)
     slope, offset = float(x @ y) / spread, float(y.mean())
     freedom = len(series) - 2
     residual = y - offset - slope * x
-    logs = np.log(drawn)
-    noise = np.random.default_rng(seed + 1).standard_t(freedom, size=samples)
-    return Fit(
-        slope=slope,
-        offset=offset,
-        draws=(logs @ x / spread, logs.mean(axis=1), noise),
-        spread=spread,
-        center=center,
-        scatter=math.sqrt(float(residual @ residual) / freedom),
-        count=len(series),
-    )
+    noise = np.random.default_rng(1).standard_t(freedom, size=_SAMPLES)
+    scatter = math.sqrt(float(residual @ residual) / freedom)
+    return _Law(slope, offset, (logs @ x / spread, logs.mean(axis=1), noise), spread, center, scatter, len(series))
 
 
-def forecast(
-    series: Sequence[StepPoint], *, added: int | None = None, confidence: float = CONFIDENCE, seed: int = 0
-) -> Forecast | None:
-    """Return what ``added`` rows more (default: as many as the last step added) should bring.
+def forecast(series: Sequence[StepPoint]) -> Forecast | None:
+    """Return the forecast for as many more rows as the last step added.
 
-    None where the data do not support a forecast: too few steps, no clear fall, or an interval too wide to use.
+    None if the data do not support one: too few steps, no clear fall, or an interval too wide to use.
     """
-    law = fit(series, seed=seed)
-    if law is None or not law.falls(confidence):
+    law = _fit(series)
+    if law is None or not law.falls():
         return None
-    ordered = sorted(series, key=lambda point: point.rows)
-    last = ordered[-1]
-    more = added or last.rows - ordered[-2].rows
-    if more < 1:
+    *_, before, last = sorted(series, key=lambda point: point.rows)
+    added = last.rows - before.rows
+    if added < 1:
         return None
-    loss, low, high = law.at(last.rows + more, confidence)
+    loss, (low, high) = law.at(last.rows + added)
     if loss >= last.loss or high - low > _WIDEST * last.loss:
         return None
-    return Forecast(
-        rows=last.rows + more,
-        added=more,
-        now=last.loss,
-        loss=loss,
-        interval=(low, high),
-        exponent=law.slope,
-        points=len(series),
-        confidence=confidence,
-    )
+    scale = math.exp(law.offset - law.slope * law.center)
+    return Forecast(last.rows + added, added, last.loss, loss, (low, high), law.slope, scale, len(series))
 
 
 def forecast_of(states: Sequence[RunState]) -> Forecast | None:
-    """Return the forecast for the steps in ``states`` (one state a step, in order)."""
+    """Return the forecast from the steps in ``states`` (one per step, in order), None if there is none."""
     return forecast(points(states))

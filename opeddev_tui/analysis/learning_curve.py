@@ -1,7 +1,7 @@
-"""Owns the steps of a workspace as one series: for each step its size, its best epoch and how sure that is.
+"""The steps of a workspace as one series: size, best epoch and loss interval per step.
 
-Intervals are percentile bootstraps over the hold-out examples (Efron and Tibshirani 1993), losses in nats a token.
-numpy is imported when numbers are asked for, so that a screen can know this module and still start fast.
+Losses are in nats per token, intervals percentile bootstraps over the hold-out examples (Efron and Tibshirani 1993).
+numpy is imported on first use, so that the screen starts fast.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from opeddev_tui.intervals import CONFIDENCE, percentile_interval, resampled_sums
+from opeddev_tui.intervals import percentile_interval, resampled_sums
 from opeddev_tui.runs.events import GradesMeasured, HoldoutEvaluated
 from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.runs.state import RunState
@@ -23,7 +23,7 @@ _SAMPLES = 2000
 
 
 class StepPoint(Struct, frozen=True):
-    """The best trained epoch of one step. ``rows`` counts all rows it was trained on, earlier batches included."""
+    """The best epoch of one step; ``rows`` counts all rows it was trained on, earlier batches included."""
 
     step: int
     batch: str
@@ -37,31 +37,26 @@ class StepPoint(Struct, frozen=True):
 
 
 def steps_of(records: Sequence[RunRecord]) -> list[RunRecord]:
-    """Return one run a step, in order: the newest finished one, or the newest that trained an epoch.
+    """Return one run per step, in order: the newest finished one, else the newest that trained an epoch.
 
-    Repetitions are left out: they are there to be compared.
+    Repetitions are left out: they are only for comparing weights.
     """
     chosen: dict[int, RunRecord] = {}
     for record in records:
-        known = chosen.get(record.step)
-        finished = record.state.status == "finished"
         if record.state.best_epoch() is None or record.state.repeats:
             continue
-        if finished or known is None or known.state.status != "finished":
+        earlier = chosen.get(record.step)
+        if record.state.status == "finished" or earlier is None or earlier.state.status != "finished":
             chosen[record.step] = record
     return [chosen[step] for step in sorted(chosen)]
 
 
 def points(states: Sequence[RunState]) -> list[StepPoint]:
-    """Return the point of each state that was scored on the same hold-out as the last one, smallest first."""
-    found: dict[int, StepPoint] = {}
+    """Return the points of the states with the same hold-out as the last one, by size."""
     started = [state.started for state in states if state.started]
     holdout = started[-1].holdout_fingerprint if started else ""
-    for state in states:
-        point = _point(state, holdout)
-        if point is not None:
-            found[point.step] = point
-    return sorted(found.values(), key=lambda point: (point.rows, point.step))
+    by_step = {point.step: point for state in states if (point := _point(state, holdout)) is not None}
+    return sorted(by_step.values(), key=lambda point: (point.rows, point.step))
 
 
 def _point(state: RunState, holdout: str) -> StepPoint | None:
@@ -84,9 +79,9 @@ def _point(state: RunState, holdout: str) -> StepPoint | None:
 
 
 def resampled_losses(sums: Numbers, tokens: Numbers, samples: int, seed: int) -> Numbers:
-    """Return losses on ``samples`` hold-outs drawn from this one, one row a draw.
+    """Bootstrap the hold-out losses of several models, all on the same resamples: shape [samples, models].
 
-    ``sums`` and ``tokens`` have one row a model and one column an example: all models are scored on the same draw.
+    ``sums`` (summed losses) and ``tokens`` have shape [models, examples].
     """
     import numpy as np
 
@@ -95,11 +90,9 @@ def resampled_losses(sums: Numbers, tokens: Numbers, samples: int, seed: int) ->
     return result
 
 
-def loss_interval(
-    evaluated: HoldoutEvaluated, *, confidence: float = CONFIDENCE, samples: int = _SAMPLES, seed: int = 0
-) -> tuple[float, float]:
-    """Return the interval of the mean loss: what other hold-outs of this kind and size would show."""
+def loss_interval(evaluated: HoldoutEvaluated) -> tuple[float, float]:
+    """Return the 95 % interval of the mean loss over other hold-outs of this kind and size."""
     if len(evaluated.sums) < 2:
         return evaluated.loss, evaluated.loss
-    sums, tokens = resampled_sums([evaluated.sums, evaluated.tokens], samples, seed)
-    return percentile_interval(sums / tokens, confidence)
+    sums, tokens = resampled_sums([evaluated.sums, evaluated.tokens], _SAMPLES)
+    return percentile_interval(sums / tokens)

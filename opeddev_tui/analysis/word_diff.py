@@ -1,4 +1,4 @@
-"""Owns differences between two texts, word by word."""
+"""Differences between two texts, word by word."""
 
 import difflib
 import re
@@ -9,21 +9,21 @@ from msgspec import Struct
 from opeddev_tui.text import clean
 
 _WORD = re.compile(r"\s+|\w+|[^\w\s]")
-# comparing takes time with the square of this
+# longer texts are not compared: the time grows with the square of this
 _MOST_WORDS = 3000
 
 Kind = Literal["same", "removed", "added"]
 
 
 class Piece(Struct, frozen=True):
-    """A part of a text: in both texts, only in the earlier, or only in the later one."""
+    """A part of a text that is in both texts, only in the earlier or only in the later one."""
 
     kind: Kind
     text: str
 
 
 def word_differences(before: str, after: str) -> tuple[list[Piece], list[Piece]]:
-    """Return the pieces of ``before`` and of ``after``; joined they are the (cleaned) texts."""
+    """Return the pieces of ``before`` and of ``after``; joined, they are the cleaned texts."""
     old, new = _WORD.findall(clean(before)), _WORD.findall(clean(after))
     if len(old) > _MOST_WORDS or len(new) > _MOST_WORDS:
         return [Piece("removed", "".join(old))], [Piece("added", "".join(new))]

@@ -1,7 +1,7 @@
-"""Owns the view over all checkpoints of a workspace: what each is, its marks and lineage, names for people.
+"""List all checkpoints of a workspace with their marks, lineage, results and names for people.
 
-What a checkpoint says of itself comes from its manifest, how it did from its run's journal; pins and notes are kept
-in one small file of the workspace.
+A checkpoint's own facts come from its manifest, its results from its run's journal. Pins and notes are kept in one
+small file of the workspace.
 """
 
 import json
@@ -13,33 +13,37 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from opeddev_tui.analysis import early_stopping
-from opeddev_tui.checkpoints import folders as checkpoints
+from opeddev_tui.checkpoints import folders
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problem, StorageProblem
 from opeddev_tui.files import folder_size, free_space, write_atomic
 from opeddev_tui.format import size
-from opeddev_tui.runs import ratings as human
-from opeddev_tui.runs.events import GradesMeasured, checkpoint_name
+from opeddev_tui.runs import ratings
+from opeddev_tui.runs.events import checkpoint_name
 from opeddev_tui.runs.history import RunRecord, finished_steps, list_runs
 from opeddev_tui.runs.manifest import settings_of
 from opeddev_tui.workspace.paths import Workspace
 
 
 class Entry(Struct, frozen=True):
-    """One checkpoint folder. ``interval`` is that of the hold-out loss gained since the step's beginning."""
+    """One checkpoint folder; ``size`` in bytes.
+
+    ``gain`` is the fall of the hold-out loss since before the step, with its ``interval``; ``parent`` is the checkpoint
+    that the step started from, ``base`` the model below adapters, ``repeats`` the run that its run repeats.
+    """
 
     folder: Path
     run: str
     step: int
-    epoch: float
     global_step: int
-    parent: str
-    base: str
-    rows: int
     size: int
     created: float
-    lora: bool
     published: bool
+    epoch: float = 0.0
+    parent: str = ""
+    base: str = ""
+    rows: int = 0
+    lora: bool = False
     val_loss: float | None = None
     gain: float | None = None
     interval: tuple[float, float] | None = None
@@ -48,23 +52,22 @@ class Entry(Struct, frozen=True):
     precision: str = ""
     marks: tuple[str, ...] = ()
     note: str = ""
-    # the run that its run repeats
     repeats: str = ""
 
     @property
     def name(self) -> str:
-        """How people name it: run/checkpoint-75."""
+        """Its name for people: run/checkpoint-75."""
         return checkpoint_name(self.folder)
 
 
 def list_entries(workspace: Workspace, records: Sequence[RunRecord] | None = None) -> list[Entry]:
-    """Return every checkpoint of every run, oldest first, with marks. Bytes are not verified here."""
+    """Return every checkpoint of every run, oldest first, with marks; files are not verified here."""
     runs = list(records) if records is not None else list_runs(workspace)
     notes = _read_notes(workspace)
     entries = [
         _entry(workspace, record, folder)
         for record in runs
-        for folder in checkpoints.list_folders(workspace.checkpoints(record.id))
+        for folder in folders.list_folders(workspace.checkpoints(record.id))
     ]
     marks = _marks(workspace, runs, entries, notes)
     return [
@@ -74,28 +77,22 @@ def list_entries(workspace: Workspace, records: Sequence[RunRecord] | None = Non
 
 
 def _entry(workspace: Workspace, record: RunRecord, folder: Path) -> Entry:
-    manifest = checkpoints.read_manifest(folder)
-    step = checkpoints.step_of(folder) or 0
+    manifest = folders.read_manifest(folder)
     if manifest is None:
-        created = folder.stat().st_mtime
         return Entry(
-            folder,
-            record.id,
-            record.step,
-            0.0,
-            step,
-            "",
-            "",
-            0,
-            folder_size(folder),
-            created,
-            lora=False,
+            folder=folder,
+            run=record.id,
+            step=record.step,
+            global_step=folders.step_of(folder) or 0,
+            size=folder_size(folder),
+            created=folder.stat().st_mtime,
             published=False,
         )
-    epoch = round(manifest.epoch) if float(manifest.epoch).is_integer() else None
     state = record.state
-    gain, interval = _gain(record, epoch)
-    grades: GradesMeasured | None = state.grades.get(epoch) if epoch is not None else None
+    # results belong to the end of an epoch; -1 finds none
+    epoch = round(manifest.epoch) if manifest.epoch.is_integer() else -1
+    before, after, grades = state.holdout.get(0), state.holdout.get(epoch), state.grades.get(epoch)
+    difference = early_stopping.paired_difference(before, after) if before is not None and after is not None else None
     return Entry(
         folder=folder,
         run=record.id,
@@ -110,21 +107,13 @@ def _entry(workspace: Workspace, record: RunRecord, folder: Path) -> Entry:
         lora=manifest.lora,
         published=True,
         val_loss=manifest.val_loss,
-        gain=gain,
-        interval=interval,
-        human=human.shares(state).get(epoch) if epoch is not None else None,
-        exact=grades.exact if grades else None,
+        gain=difference.mean if difference is not None else None,
+        interval=difference.interval if difference is not None else None,
+        human=ratings.shares(state).get(epoch),
+        exact=grades.exact if grades is not None else None,
         precision=state.model.precision if state.model else "",
         repeats=state.repeats,
     )
-
-
-def _gain(record: RunRecord, epoch: int | None) -> tuple[float | None, tuple[float, float] | None]:
-    before, after = record.state.holdout.get(0), record.state.holdout.get(epoch if epoch is not None else -1)
-    if before is None or after is None:
-        return None, None
-    difference = early_stopping.paired_difference(before, after)
-    return difference.mean, difference.interval
 
 
 def _marks(
@@ -161,7 +150,10 @@ def _marks(
 
 
 def find_entry(entries: Sequence[Entry], reference: str) -> Entry:
-    """Return the checkpoint that ``reference`` names: latest, best, step1, step1:3 (its epoch), a name or path."""
+    """Return the checkpoint that ``reference`` names: latest, best, step1, step1:3 (its epoch 3), a name or a path.
+
+    Raises ``StorageProblem`` if there is none.
+    """
     if not entries:
         raise StorageProblem("there is no checkpoint yet.", cure="Train a step first: opeddev-tui train.")
     whole = [entry for entry in entries if entry.published]
@@ -170,7 +162,7 @@ def find_entry(entries: Sequence[Entry], reference: str) -> Entry:
         for entry in entries
         if reference in (entry.name, str(entry.folder)) or Path(reference).expanduser().absolute() == entry.folder
     ]
-    # a repetition's are meant only where they are named in full
+    # the checkpoints of a repetition are found by their full names only
     own = [entry for entry in whole if not entry.repeats]
     if not matches and reference in ("latest", "best"):
         matches = [entry for entry in own if reference in entry.marks]
@@ -180,17 +172,17 @@ def find_entry(entries: Sequence[Entry], reference: str) -> Entry:
         names = ", ".join(dict.fromkeys(entry.name for entry in entries[-3:]))
         raise StorageProblem(
             f"no checkpoint is called {reference}.",
-            cure=f"Say latest, best, step1, step1:3, or a name such as {names}.",
+            cure=f"Write latest, best, step1, step1:3, or a name such as {names}.",
         )
     return matches[-1]
 
 
 def _by_step(entries: Sequence[Entry], text: str) -> list[Entry]:
     step, _, epoch = text.partition(":")
-    found = [entry for entry in entries if str(entry.step) == step]
+    of_step = [entry for entry in entries if str(entry.step) == step]
     if epoch:
-        return [entry for entry in found if f"{entry.epoch:g}" == epoch]
-    return [entry for entry in found if "chosen" in entry.marks] or found
+        return [entry for entry in of_step if f"{entry.epoch:g}" == epoch]
+    return [entry for entry in of_step if "chosen" in entry.marks] or of_step
 
 
 # --- pins and notes
@@ -209,7 +201,7 @@ def _read_notes(workspace: Workspace) -> dict[str, Any]:
 
 
 def annotate(workspace: Workspace, entry: Entry, *, pinned: bool | None = None, note: str | None = None) -> None:
-    """Pin or unpin ``entry``, or set its note."""
+    """Pin or unpin ``entry``, or set its note; None changes nothing. Raises ``StorageProblem``."""
     notes = _read_notes(workspace)
     mine = notes.setdefault(entry.name, {})
     if pinned is not None:
@@ -220,20 +212,17 @@ def annotate(workspace: Workspace, entry: Entry, *, pinned: bool | None = None, 
 
 
 def pinned_folders(workspace: Workspace, run: str) -> list[Path]:
-    """Return the pinned checkpoint folders of ``run``; a damaged notes file pins everything rather than nothing."""
-    folders = checkpoints.list_folders(workspace.checkpoints(run))
+    """Return the pinned checkpoint folders of ``run``; with a damaged notes file, all of them count as pinned."""
+    every = folders.list_folders(workspace.checkpoints(run))
     try:
         notes = _read_notes(workspace)
     except Problem:
-        return folders
-    return [folder for folder in folders if notes.get(f"{run}/{folder.name}", {}).get("pinned")]
-
-
-# --- everything at once
+        return every
+    return [folder for folder in every if notes.get(f"{run}/{folder.name}", {}).get("pinned")]
 
 
 class CheckpointList(Struct, frozen=True):
-    """Everything on disk, with each run's batch and settings (by the run's id). ``free`` is in bytes."""
+    """All checkpoints on disk, batch and settings per run id, free bytes, and the sentence of ``disk_budget``."""
 
     entries: tuple[Entry, ...] = ()
     batches: Mapping[str, str] = field(default_factory=dict)
@@ -242,12 +231,12 @@ class CheckpointList(Struct, frozen=True):
     budget: str = ""
 
     def find(self, key: str) -> Entry | None:
-        """Return the entry with this folder."""
+        """Return the entry of the folder ``key``, None if there is none."""
         return next((entry for entry in self.entries if str(entry.folder) == key), None)
 
 
 def read_checkpoint_list(workspace: Workspace, settings: Settings) -> CheckpointList:
-    """Read all of it from disk."""
+    """Read the list from disk."""
     records = list_runs(workspace)
     entries = list_entries(workspace, records)
     newest = next((entry.size for entry in reversed(entries) if entry.published), 0)
@@ -261,11 +250,8 @@ def read_checkpoint_list(workspace: Workspace, settings: Settings) -> Checkpoint
     )
 
 
-# --- room
-
-
 def disk_budget(store: Path, checkpoint_size: int, kept: int) -> str | None:
-    """Return what is wrong when ``kept`` checkpoints of ``checkpoint_size`` bytes do not fit, None if they do."""
+    """Return a sentence if ``kept`` checkpoints of ``checkpoint_size`` bytes do not fit, None if they do."""
     free = free_space(store)
     if checkpoint_size * kept <= free:
         return None

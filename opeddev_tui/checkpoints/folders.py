@@ -1,11 +1,10 @@
-"""Owns checkpoint folders: publishing, verifying, finding, rotating. Nobody else deletes in the model store.
+"""Publish, verify, find, quarantine and delete checkpoint folders. No other module deletes in the model store.
 
-A checkpoint is published by ``MANIFEST.json``, written last: sizes and SHA-256 of every file, synced and renamed
-into place. A folder without it, or one that does not match it, is never resumed from, best or latest.
+A checkpoint is published by its ``MANIFEST.json``: size and SHA-256 of every file, written last, synced and renamed
+into place. A folder without a manifest, or with files that differ from it, is never resumed from, best or latest.
 """
 
 import hashlib
-import os
 import re
 import shutil
 import time
@@ -14,9 +13,10 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from opeddev_tui.errors import StorageProblem
-from opeddev_tui.files import storage_errors, sync_folder, write_atomic
+from opeddev_tui.files import storage_errors, sync, sync_folder, write_atomic
 from opeddev_tui.runs.events import CheckpointSaved, checkpoint_name
 
 MANIFEST = "MANIFEST.json"
@@ -24,7 +24,7 @@ _NAME = re.compile(r"checkpoint-(\d+)")
 # a time in nanoseconds has 19 digits until the year 2286
 _ASIDE = re.compile(r"damaged-checkpoint-\d+-\d{19}")
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors")
-# without any one of these a resumed training would silently be another training
+# the Trainer resumes without these too, silently as another training
 RESUME_FILES = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
 
 
@@ -36,7 +36,7 @@ class FileRecord(Struct, frozen=True):
 
 
 class Manifest(Struct, frozen=True):
-    """What a published checkpoint says of itself."""
+    """The facts of a published checkpoint; ``base`` is the model below adapters: checkpoint, folder or hub name."""
 
     run: str
     step: int
@@ -45,50 +45,43 @@ class Manifest(Struct, frozen=True):
     parent: str
     files: dict[str, FileRecord]
     lora: bool = False
-    # what adapters sit on: a checkpoint, a model folder or a hub name
     base: str = ""
     val_loss: float | None = None
     rows: int = 0
     created: float = 0.0
     format: int = 1
-    # SHA-256 of all the rest of the manifest
+    # SHA-256 of all other fields
     seal: str = ""
 
     @property
     def size(self) -> int:
-        """Bytes of all files together."""
+        """Total bytes of the files."""
         return sum(item.size for item in self.files.values())
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the weights: the identity of the model in this checkpoint."""
-        weights = "".join(f"{name}{item.sha256}" for name, item in sorted(self.files.items()) if _is_weights(name))
+        """SHA-256 over the weight files: the identity of the model."""
+        weights = "".join(
+            f"{name}{item.sha256}" for name, item in sorted(self.files.items()) if name.endswith(".safetensors")
+        )
         return hashlib.sha256(weights.encode()).hexdigest()
 
 
-def _is_weights(name: str) -> bool:
-    return name.endswith(".safetensors")
-
-
 def folder_for(run_folder: Path, global_step: int) -> Path:
-    """Return the folder that the Trainer uses for ``global_step``."""
+    """Return the folder into which the Trainer saves at ``global_step``."""
     return run_folder / f"checkpoint-{global_step}"
 
 
 def step_of(folder: Path) -> int | None:
-    """Return the optimizer step in a checkpoint folder's name, None if it is not such a name."""
+    """Return the optimizer step in the name of a checkpoint folder, None for another name."""
     match = _NAME.fullmatch(folder.name)
     return int(match[1]) if match else None
 
 
 def _files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
-        if (
-            path.is_file()
-            and not path.is_symlink()
-            and path.name != MANIFEST
-            and not path.name.startswith(f".{MANIFEST}")
-        ):
+        is_manifest = path.name == MANIFEST or path.name.startswith(f".{MANIFEST}")
+        if path.is_file() and not path.is_symlink() and not is_manifest:
             yield path
 
 
@@ -99,35 +92,31 @@ def _record(path: Path) -> FileRecord:
 
 
 def publish(folder: Path, manifest: Manifest) -> Manifest:
-    """Sync every file in ``folder``, then write its manifest; return it with the files filled in.
+    """Sync every file in ``folder``, then write and return its manifest, with ``files`` filled in.
 
-    ``manifest.files`` is ignored. Raises ``StorageProblem`` if the disk does not take it.
+    Raises ``StorageProblem``.
     """
     records: dict[str, FileRecord] = {}
     with storage_errors(folder):
         for path in _files(folder):
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            sync(path)
             records[str(path.relative_to(folder))] = _record(path)
-    full = msgspec.structs.replace(manifest, files=records, created=time.time(), seal="")
-    full = msgspec.structs.replace(full, seal=_seal(msgspec.json.encode(full)))
+    full = replace(manifest, files=records, created=time.time(), seal="")
+    full = replace(full, seal=_seal(msgspec.json.encode(full)))
     write_atomic(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(full), indent=1))
     sync_folder(folder.parent)
     return full
 
 
 def _seal(content: bytes) -> str:
-    """Return what ``seal`` must be. It depends on the values alone, so fields added later leave old ones whole."""
+    """Return the right ``seal``. It depends on the stored values alone, so later versions may add fields."""
     values = msgspec.json.decode(content)
     values.pop("seal", None)
     return hashlib.sha256(msgspec.json.encode(values, order="sorted")).hexdigest()
 
 
 def saved_event(folder: Path, manifest: Manifest) -> CheckpointSaved:
-    """Return the event that tells of a published checkpoint."""
+    """Return the event of a published checkpoint."""
     return CheckpointSaved(
         path=checkpoint_name(folder),
         global_step=manifest.global_step,
@@ -138,7 +127,7 @@ def saved_event(folder: Path, manifest: Manifest) -> CheckpointSaved:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """Return the manifest of ``folder``, None if there is none that can be read and trusted."""
+    """Return the manifest of ``folder``, None if it is missing or damaged."""
     try:
         content = (folder / MANIFEST).read_bytes()
         manifest = msgspec.json.decode(content, type=Manifest)
@@ -148,15 +137,15 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def manifest_of(folder: Path) -> Manifest:
-    """Return the manifest of a checkpoint that was found whole; raises ``StorageProblem`` if it has changed since."""
+    """Return the manifest of a verified checkpoint; raises ``StorageProblem`` if it was lost since."""
     manifest = read_manifest(folder)
     if manifest is None:
-        raise StorageProblem("has lost its manifest just now.", where=str(folder), cure="Train again: train.")
+        raise StorageProblem("has just lost its manifest.", where=str(folder), cure="Train again: opeddev-tui train.")
     return manifest
 
 
 def problems_of(folder: Path, *, for_resume: bool = False) -> list[str]:
-    """Return what is wrong with a checkpoint, in words; an empty list means that every byte is as published."""
+    """Return what is wrong with a checkpoint, one phrase each; an empty list means that every byte is as published."""
     if not (folder / MANIFEST).is_file():
         return ["it was never finished (no manifest)"]
     manifest = read_manifest(folder)
@@ -183,7 +172,7 @@ def _file_problem(path: Path, name: str, expected: FileRecord) -> str:
 
 
 def list_folders(run_folder: Path) -> list[Path]:
-    """Return the folders named like checkpoints in ``run_folder``, oldest optimizer step first. Links are not ours."""
+    """Return the checkpoint folders in ``run_folder``, oldest first; links are not followed."""
     if not run_folder.is_dir():
         return []
     named = [(step, path) for path in run_folder.iterdir() if (step := step_of(path)) is not None]
@@ -191,14 +180,14 @@ def list_folders(run_folder: Path) -> list[Path]:
 
 
 class Found(Struct, frozen=True):
-    """The newest checkpoint that can be trusted, and the newer ones that cannot, with what is wrong."""
+    """The newest whole checkpoint, None without one, and the damaged newer ones with what is wrong with them."""
 
     folder: Path | None
     rejected: list[tuple[Path, str]]
 
 
 def newest_verified(run_folder: Path, *, for_resume: bool = False) -> Found:
-    """Look from the newest checkpoint back until one is whole."""
+    """Return the newest whole checkpoint of a run, verified now."""
     rejected: list[tuple[Path, str]] = []
     for folder in reversed(list_folders(run_folder)):
         problems = problems_of(folder, for_resume=for_resume)
@@ -209,7 +198,7 @@ def newest_verified(run_folder: Path, *, for_resume: bool = False) -> Found:
 
 
 def quarantine(folder: Path) -> Path:
-    """Rename a checkpoint that cannot be trusted, so that the training can write its own again."""
+    """Rename a damaged checkpoint, so that the training can write that checkpoint again; return the new path."""
     aside = folder.with_name(f"damaged-{folder.name}-{time.time_ns()}")
     with storage_errors(folder):
         folder.rename(aside)
@@ -217,26 +206,26 @@ def quarantine(folder: Path) -> Path:
 
 
 def is_aside(folder: Path) -> bool:
-    """True for a folder that ``quarantine`` made: its name to the digit, and neither a link nor a file."""
+    """True for a folder that ``quarantine`` made, by its exact name; never for a link or a file."""
     return _ASIDE.fullmatch(folder.name) is not None and folder.is_dir() and not folder.is_symlink()
 
 
 def list_aside(run_folder: Path) -> list[Path]:
-    """Return the damaged checkpoints in ``run_folder`` that were put aside, by name."""
+    """Return the quarantined checkpoints in ``run_folder``, by name."""
     return sorted(path for path in run_folder.iterdir() if is_aside(path)) if run_folder.is_dir() else []
 
 
 def remove(folder: Path) -> None:
-    """Delete a checkpoint: its manifest first, so that a crash cannot leave half of one that looks whole."""
+    """Delete a checkpoint, its manifest first: what a crash leaves of it does not look whole."""
     with storage_errors(folder):
         (folder / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(folder)
 
 
 def rotate(run_folder: Path, *, keep: int, protected: Collection[Path]) -> list[Path]:
-    """Delete all but the ``keep`` newest published checkpoints and the ``protected`` ones; return what went.
+    """Delete all published checkpoints but the ``keep`` newest and the ``protected`` ones; return the deleted folders.
 
-    Only folders with the app's manifest and the Trainer's name are ever touched.
+    Only folders with the app's manifest and the Trainer's name are touched.
     """
     published = [folder for folder in list_folders(run_folder) if read_manifest(folder) is not None]
     removed = [folder for folder in published[:-keep] if folder not in protected]

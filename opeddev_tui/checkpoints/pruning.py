@@ -1,4 +1,4 @@
-"""Owns deleting checkpoints: what may go, what stays and why, and what was put aside as damaged."""
+"""Plan and carry out the deletion of checkpoints: which are deleted, which are kept and why, which are quarantined."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from opeddev_tui.workspace.paths import Workspace
 
 
 class Aside(Struct, frozen=True):
-    """A damaged checkpoint that a resume put aside; ``size`` in bytes."""
+    """A damaged checkpoint that was quarantined; ``size`` in bytes."""
 
     folder: Path
     run: str
@@ -20,12 +20,12 @@ class Aside(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """How people name it: run/damaged-checkpoint-75-…"""
+        """Its name for people: run/damaged-checkpoint-75-…"""
         return f"{self.run}/{self.folder.name}"
 
 
 class Removal(Struct, frozen=True):
-    """What a deletion would do: what goes, damaged ones among it, and what stays with the reason."""
+    """A planned deletion: what is deleted (``goes``, ``aside``), and what is kept, with the reason."""
 
     goes: list[Entry]
     stays: list[tuple[Entry, str]]
@@ -33,17 +33,17 @@ class Removal(Struct, frozen=True):
 
     @property
     def freed(self) -> int:
-        """Bytes that would be freed."""
+        """Bytes that the deletion frees."""
         return sum(entry.size for entry in self.goes) + sum(item.size for item in self.aside)
 
     @property
     def count(self) -> int:
-        """How many folders would go."""
+        """Number of folders that are deleted."""
         return len(self.goes) + len(self.aside)
 
 
 def list_aside(workspace: Workspace) -> list[Aside]:
-    """Return the damaged checkpoints that were put aside in the runs of ``workspace``, oldest run first."""
+    """Return the quarantined checkpoints of ``workspace``, oldest run first."""
     return [
         Aside(folder, run, folder_size(folder))
         for run in workspace.run_ids()
@@ -54,13 +54,13 @@ def list_aside(workspace: Workspace) -> list[Aside]:
 def plan_removal(
     entries: Sequence[Entry], wanted: Iterable[Entry] | None = None, aside: Sequence[Aside] = ()
 ) -> Removal:
-    """Return what deleting ``wanted`` (None: everything that nothing needs) and ``aside`` would do; nothing is touched.
+    """Return what deleting ``wanted`` (None: all entries that nothing needs) and ``aside`` would do.
 
-    Never goes: latest, best, chosen, pinned, a step's start, the base of adapters, and what was never published.
+    Nothing is touched. Always kept: latest, best, chosen and pinned checkpoints, the start of a step, the base of
+    adapters, and folders that were never published.
     """
-    chosen = list(entries) if wanted is None else list(wanted)
     goes, stays = [], []
-    for entry in chosen:
+    for entry in entries if wanted is None else wanted:
         if not entry.published:
             stays.append((entry, "not finished or not of this app"))
         elif entry.marks:
@@ -71,11 +71,11 @@ def plan_removal(
 
 
 def carry_out(removal: Removal) -> None:
-    """Delete what ``removal`` says goes."""
+    """Delete the checkpoints of ``removal``; raises ``StorageProblem``."""
     for folder in [*(entry.folder for entry in removal.goes), *still_aside(removal.aside)]:
         folders.remove(folder)
 
 
 def still_aside(found: Iterable[Aside]) -> list[Path]:
-    """Return the folders of ``found`` that are what they were when they were found."""
+    """Return the folders of ``found`` that are still quarantined checkpoints."""
     return [item.folder for item in found if folders.is_aside(item.folder)]

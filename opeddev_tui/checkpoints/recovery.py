@@ -1,6 +1,6 @@
-"""Owns what is said after a run that ended badly: what happened, what is safe, where it would go on.
+"""Describe a run that ended badly: what happened, which checkpoint is whole, where a resume would continue.
 
-Reads the journal and every byte of the newest checkpoints; nothing is changed.
+Reads the journal and every byte of the newest checkpoints; changes nothing.
 """
 
 import time
@@ -16,16 +16,16 @@ from opeddev_tui.workspace.paths import Workspace
 
 
 class Recovery(Struct, frozen=True):
-    """What is known about a run that did not end by itself or on request."""
+    """What is known about a run that neither finished nor was stopped on request."""
 
     run: str
     step: int
     optimizer_step: int
     last_event_at: float
-    # what the run said before it ended; empty: it was interrupted without one
+    # the recorded failure; empty: the process ended without recording one
     failure: str = ""
     resumable: bool = True
-    # the machine was started after the run's last event
+    # the machine was started again after the run's last event
     restarted: bool = False
     question_epoch: int | None = None
     safe: str = ""
@@ -35,16 +35,16 @@ class Recovery(Struct, frozen=True):
 
 
 def needs_recovery(state: RunState, *, alive: bool) -> bool:
-    """True for a run that was interrupted without recording why, or that failed of something that is no problem."""
+    """True for a run whose process ended without recording why, or that failed because of a bug."""
     if alive or state.started is None or state.repeats:
-        return False  # nothing goes on from a repetition: it is begun again
+        return False  # a repetition is never resumed, it is begun again
     status = status_of(state, alive=alive)
     unrecorded = status == "interrupted" and state.interrupted is None
     return unrecorded or (status == "failed" and state.failure is not None and state.failure.kind == "bug")
 
 
 def examine(workspace: Workspace, run: str, state: RunState) -> Recovery:
-    """Return what the run left, its checkpoints verified now."""
+    """Return what ``run`` left, with its checkpoints verified now."""
     found = folders.newest_verified(workspace.checkpoints(run), for_resume=True)
     manifest = folders.read_manifest(found.folder) if found.folder else None
     failed = state.failure if state.status == "failed" else None
@@ -65,7 +65,7 @@ def examine(workspace: Workspace, run: str, state: RunState) -> Recovery:
 
 
 def in_words(found: Recovery, now: float | None = None) -> list[str]:
-    """Return what happened, what is safe and what a resume would do, one sentence each, cleaned."""
+    """Return sentences on what happened, on the last verified checkpoint and on what a resume would do, cleaned."""
     return [clean_line(line) for line in (_happened(found, now or time.time()), *_safe(found), *_would(found))]
 
 
@@ -82,20 +82,17 @@ def _happened(found: Recovery, now: float) -> str:
 def _safe(found: Recovery) -> list[str]:
     lines = [f"{name} cannot be trusted: {problem}." for name, problem in found.rejected]
     if not found.safe:
-        return [*lines, "No checkpoint of this run is whole; what earlier steps trained is untouched."]
-    return [
-        *lines,
-        f"Safe: {found.safe} (optimizer step {found.safe_step}, epoch {found.safe_epoch:g}), "
-        "every byte verified just now.",
-    ]
+        return [*lines, "This run has no verified checkpoint; the checkpoints of earlier steps are untouched."]
+    place = f"optimizer step {found.safe_step}, epoch {found.safe_epoch:g}"
+    return [*lines, f"Last verified checkpoint: {found.safe} ({place}); every byte was checked just now."]
 
 
 def _would(found: Recovery) -> list[str]:
     if not found.resumable:
         return ["It cannot be resumed; a new run starts from the previous step's checkpoint."]
     again = max(0, found.optimizer_step - found.safe_step)
-    line = f"A resume goes on from {found.safe or 'the beginning of the step'}"
+    line = f"A resume continues from {found.safe or 'the beginning of the step'}"
     line += f" and trains {again} optimizer steps again." if again else "; no optimizer step is trained again."
     if found.question_epoch is not None:
-        line += f" The decision after epoch {found.question_epoch} is open and will be asked."
+        line += f" The decision after epoch {found.question_epoch} will be asked again."
     return [line]

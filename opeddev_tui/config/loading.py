@@ -1,16 +1,17 @@
-"""Owns how settings come together: shipped defaults < config.toml < saved by the app < environment < --set.
+"""Read the settings of a workspace in layers: defaults < config.toml < saved by the app < environment < --set.
 
-Every wrong key, type or value is found in one pass and told with file, key, value, what is allowed
-and the nearest valid key. The app writes only its own file; a person's commented file is never touched.
+All wrong keys, types and values are reported in one pass, each with file, key, value, what is allowed and the nearest
+valid key. The app writes only its own file (``.specs/settings.toml``), never a person's config.toml.
 """
 
+import contextlib
 import difflib
 import math
 import os
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 import tomli_w
@@ -20,6 +21,7 @@ from msgspec.structs import fields
 from opeddev_tui.config.setting_rules import semantic_problem
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problem, Problems, SettingsProblem
+from opeddev_tui.files import write_atomic
 
 ENVIRONMENT_PREFIX = "OPEDDEV_"
 CONFIG_NAME = "config.toml"
@@ -56,38 +58,27 @@ def known_keys() -> list[str]:
 
 def describe(section: str, key: str) -> tuple[str, str]:
     """Return (help sentence, allowed values in words) of a setting."""
-    annotation = get_type_hints(sections()[section], include_extras=True)[key]
-    base, *extras = get_args(annotation)
-    meta: msgspec.Meta = extras[0]
-    return meta.description or "", _allowed(base, meta)
-
-
-def _allowed(base: Any, meta: msgspec.Meta) -> str:
-    origin = getattr(base, "__origin__", None)
-    if origin is list:
-        return "a list of texts"
-    literals = get_args(base) if origin is not dict else ()
-    if literals:
-        return "one of " + ", ".join(str(value) for value in literals)
+    base, *extras, help_text = get_args(get_type_hints(sections()[section], include_extras=True)[key])
+    if get_origin(base) is Literal:
+        return help_text, f"one of {', '.join(get_args(base))}"
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-    name = names.get(base, "a table")
-    limits = (
-        ("at least", meta.ge),
-        ("above", meta.gt),
-        ("at most", meta.le),
-        ("below", meta.lt),
-    )
-    parts = [f"{word} {limit:.10g}" for word, limit in limits if limit is not None]
-    return f"{name} {' and '.join(parts)}".strip()
+    name = "a list of texts" if get_origin(base) is list else names.get(base, "a table")
+    parts = [
+        f"{words} {limit:.10g}"
+        for meta in extras
+        for words, limit in (("at least", meta.ge), ("above", meta.gt), ("at most", meta.le), ("below", meta.lt))
+        if limit is not None
+    ]
+    return help_text, f"{name} {' and '.join(parts)}".strip()
 
 
 def load(
-    workspace: Path,
-    *,
-    overrides: Sequence[str] = (),
-    environment: Mapping[str, str] | None = None,
+    workspace: Path, *, overrides: Sequence[str] = (), environment: Mapping[str, str] | None = None
 ) -> LoadedSettings:
-    """Return the settings of ``workspace``; raise ``Problems`` with everything that is wrong in them."""
+    """Return the settings of ``workspace``; raise ``Problems`` with everything that is wrong in them.
+
+    ``overrides`` are ``section.key=value``, as after ``--set``; ``environment`` is by default that of the process.
+    """
     problems: list[Problem] = []
     layers = [
         _file_layer(workspace / CONFIG_NAME, problems),
@@ -99,8 +90,8 @@ def load(
 
 
 def resolve(layers: Iterable[Layer], problems: list[Problem] | None = None) -> LoadedSettings:
-    """Lay ``layers`` over the defaults, later ones last; raise ``Problems`` if anything is wrong."""
-    found: list[Problem] = [] if problems is None else problems
+    """Lay ``layers`` over the defaults, the last one wins; raise ``Problems`` with ``problems`` and all found here."""
+    found: list[Problem] = [*(problems or ())]
     merged: dict[str, dict[str, Any]] = {name: {} for name in sections()}
     origins: dict[str, str] = {}
     for layer in layers:
@@ -126,22 +117,21 @@ def _checked_table(origin: str, section: str, table: Any, problems: list[Problem
         if key not in hints:
             problems.append(_unknown(origin, f"{section}.{key}", f"{section}.{key}", known_keys()))
             continue
-        try:
-            msgspec.convert(value, hints[key])
-        except msgspec.ValidationError:
-            problems.append(_wrong_value(origin, section, key, value))
-            continue
-        problem = _wrong_meaning(origin, section, key, value)
-        if problem is not None:
+        if (problem := _problem_of(origin, section, key, value, hints[key])) is not None:
             problems.append(problem)
-            continue
-        yield key, value
+        else:
+            yield key, value
 
 
-def _wrong_meaning(origin: str, section: str, key: str, value: Any) -> Problem | None:
-    if isinstance(value, float) and math.isnan(value):
-        return _wrong_value(origin, section, key, value)
-    return semantic_problem(origin, section, key, value)
+def _problem_of(origin: str, section: str, key: str, value: Any, expected: Any) -> Problem | None:
+    _, allowed = describe(section, key)
+    wrong = SettingsProblem(f"{section}.{key} = {value!r} is not allowed.", where=origin, cure=f"It takes {allowed}.")
+    try:
+        msgspec.convert(value, expected)
+    except msgspec.ValidationError:
+        return wrong
+    # NaN lies in every range
+    return wrong if isinstance(value, float) and math.isnan(value) else semantic_problem(origin, section, key, value)
 
 
 def _unknown(origin: str, shown: str, name: str, valid: list[str]) -> Problem:
@@ -153,24 +143,17 @@ def _unknown(origin: str, shown: str, name: str, valid: list[str]) -> Problem:
     return SettingsProblem(f"unknown setting {shown}.", where=origin, cure=cure)
 
 
-def _wrong_value(origin: str, section: str, key: str, value: Any) -> Problem:
-    _, allowed = describe(section, key)
-    return SettingsProblem(f"{section}.{key} = {value!r} is not allowed.", where=origin, cure=f"It takes {allowed}.")
-
-
 def _file_layer(path: Path, problems: list[Problem]) -> Layer:
+    tables: dict[str, Any] = {}
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        return Layer(str(path), {})
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(SettingsProblem(f"cannot be read: {error}.", where=str(path)))
-        return Layer(str(path), {})
-    try:
-        return Layer(str(path), tomllib.loads(text))
+        tables = {}
     except tomllib.TOMLDecodeError as error:
         problems.append(SettingsProblem(f"is not valid TOML: {error}.", where=str(path)))
-        return Layer(str(path), {})
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(SettingsProblem(f"cannot be read: {error}.", where=str(path)))
+    return Layer(str(path), tables)
 
 
 def _environment_layers(environment: Mapping[str, str]) -> Iterable[Layer]:
@@ -196,18 +179,16 @@ def _override_layers(overrides: Sequence[str], problems: list[Problem]) -> Itera
 def _single(origin: str, section: str, key: str, raw: str) -> Layer:
     """Return a layer of one value, read as TOML if it is TOML and as a text if that is what the key takes."""
     hints = get_type_hints(sections()[section]) if section in sections() else {}
-    value: Any
     if section == "training" and key.startswith("arguments."):
         key, raw = "arguments", f"{{{key.removeprefix('arguments.')} = {raw}}}"
     if section == "data" and key.startswith("columns."):
         return Layer(origin, {section: {"columns": {key.removeprefix("columns."): raw.strip("\"'")}}})
+    value: Any = raw
     if hints.get(key) is str:
         value = raw.strip("\"'") if raw[:1] in "\"'" and raw[:1] == raw[-1:] else raw
     else:
-        try:
+        with contextlib.suppress(tomllib.TOMLDecodeError):
             value = tomllib.loads(f"value = {raw}")["value"]
-        except tomllib.TOMLDecodeError:
-            value = raw
     return Layer(origin, {section: {key: value}})
 
 
@@ -216,8 +197,6 @@ def save(workspace: Path, changes: Mapping[str, Any]) -> Path:
 
     Raises ``Problems`` and leaves the file as it was if a value is not allowed.
     """
-    from opeddev_tui.files import write_atomic
-
     path = workspace / SAVED_NAME
     problems: list[Problem] = []
     tables = {name: dict(table) for name, table in _file_layer(path, problems).tables.items()}

@@ -1,8 +1,8 @@
-"""Owns the list of TrainingArguments that may not be passed through, each with its reason."""
+"""TrainingArguments that may not be passed through, each with its reason."""
 
 from collections.abc import Mapping
 
-# what the app needs to keep in its own hands to be exact
+# fields that the app sets itself, so that runs stay exact and resumable
 OWNED_ARGUMENTS: Mapping[str, str] = {
     "output_dir": "each run has its own folder in the model store",
     "resume_from_checkpoint": "resuming is decided from the journal",

@@ -1,74 +1,73 @@
-"""Rules for values of settings that a type cannot state: owned arguments, patterns, scales, columns."""
+"""Rules for values of settings that a type cannot state: reserved arguments, patterns, scales, columns."""
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, get_type_hints
 
 from opeddev_tui.config.reserved_arguments import OWNED_ARGUMENTS
 from opeddev_tui.config.settings import ROW_FIELDS, Training
 from opeddev_tui.errors import Problem, SettingsProblem
 
+# (what is wrong, the cure); None where nothing is
+_Fault = tuple[str, str] | None
+
 
 def semantic_problem(origin: str, section: str, key: str, value: Any) -> Problem | None:
-    """Return what a type cannot say: owned training arguments, a pattern that does not compile."""
-    if (section, key) == ("training", "arguments"):
-        for name in value:
-            if name in OWNED_ARGUMENTS:
-                return SettingsProblem(
-                    f"training.arguments.{name} is owned by the app.",
-                    where=origin,
-                    cure=f"The reason: {OWNED_ARGUMENTS[name]}.",
-                )
-            if name in get_type_hints(Training):
-                return SettingsProblem(
-                    f"training.arguments.{name} has a setting of its own.",
-                    where=origin,
-                    cure=f"Set training.{name} instead.",
-                )
-    if (section, key) == ("grading", "pattern"):
-        return _pattern_problem(origin, key, value, "the grade in parentheses: Grade: ([0-9]+)")
-    if (section, key) == ("grading", "area_pattern"):
-        return _pattern_problem(origin, key, value, "the area's name in parentheses: ([A-Z][a-z ]+):")
-    if (section, key) == ("grading", "grades"):
-        return _grades_problem(origin, value)
-    if (section, key) == ("data", "columns"):
-        return _columns_problem(origin, value)
+    """Return what is wrong with a value of the right type, None where nothing is; ``origin`` names its layer."""
+    rule = _RULES.get(f"{section}.{key}")
+    fault = rule(value) if rule is not None else None
+    return SettingsProblem(fault[0], where=origin, cure=fault[1]) if fault is not None else None
+
+
+def _arguments(value: Mapping[str, Any]) -> _Fault:
+    for name in value:
+        if name in OWNED_ARGUMENTS:
+            return f"training.arguments.{name} is owned by the app.", f"The reason: {OWNED_ARGUMENTS[name]}."
+        if name in get_type_hints(Training):
+            return f"training.arguments.{name} has a setting of its own.", f"Set training.{name} instead."
     return None
 
 
-def _pattern_problem(origin: str, key: str, value: str, group: str) -> Problem | None:
+def _pattern(value: str) -> _Fault:
+    return _pattern_fault("grading.pattern", value, "Put the grade in parentheses: Grade: ([0-9]+).")
+
+
+def _area_pattern(value: str) -> _Fault:
+    return _pattern_fault("grading.area_pattern", value, "Put the area's name in parentheses: ([A-Z][a-z ]+):.")
+
+
+def _pattern_fault(name: str, value: str, cure: str) -> _Fault:
     try:
         groups = re.compile(value).groups
     except re.error as error:
-        return SettingsProblem(f"grading.{key} is not a regular expression: {error}.", where=origin)
-    if groups < 1:
-        return SettingsProblem(
-            f"grading.{key} has no group.",
-            where=origin,
-            cure=f"Put {group}.",
-        )
-    return None
+        return f"{name} is not a regular expression: {error}.", ""
+    return None if groups else (f"{name} has no group.", cure)
 
 
-def _grades_problem(origin: str, value: list[str]) -> Problem | None:
+def _grades(value: list[str]) -> _Fault:
     shown = [grade.strip().casefold() for grade in value]
     if not value or (len(value) > 1 and all(shown) and len(set(shown)) == len(shown)):
         return None
-    return SettingsProblem(
-        f"grading.grades = {value!r} is not a scale.",
-        where=origin,
-        cure='Write at least two different grades, the lowest first: ["F", "D", "C", "B", "A"].',
-    )
+    cure = 'Write at least two different grades, the lowest first: ["F", "D", "C", "B", "A"].'
+    return f"grading.grades = {value!r} is not a scale.", cure
 
 
-def _columns_problem(origin: str, value: Mapping[str, str]) -> Problem | None:
+def _columns(value: Mapping[str, str]) -> _Fault:
     for name, column in value.items():
         if name not in ROW_FIELDS:
             near = difflib.get_close_matches(name, ROW_FIELDS, n=1)
             cure = f"Did you mean {near[0]}?" if near else f"Fields are: {', '.join(ROW_FIELDS)}."
-            return SettingsProblem(f"data.columns.{name} is not a field of a row.", where=origin, cure=cure)
+            return f"data.columns.{name} is not a field of a row.", cure
         if not column.strip():
-            cure = f'Write the name of a column: {name} = "…".'
-            return SettingsProblem(f"data.columns.{name} names no column.", where=origin, cure=cure)
+            return f"data.columns.{name} names no column.", f'Write the name of a column: {name} = "…".'
     return None
+
+
+_RULES: Mapping[str, Callable[[Any], _Fault]] = {
+    "training.arguments": _arguments,
+    "grading.pattern": _pattern,
+    "grading.area_pattern": _area_pattern,
+    "grading.grades": _grades,
+    "data.columns": _columns,
+}

@@ -1,7 +1,7 @@
-"""Owns what can be set: every setting with its type, range, default and one sentence of help.
+"""Every setting with its type, range, default and one sentence of help.
 
-A setting that Transformers, PEFT or GenerationConfig already names keeps that name. ``config.toml`` at
-the project's top level is written from here (``opeddev_tui.config.loading.render_default``), so the two agree.
+A setting that Transformers, PEFT or GenerationConfig already names keeps that name. The help is the text beside the
+type: a person reads it in config.toml, on the Settings screen and in docs/settings.md, which are all written from here.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 from msgspec.structs import force_setattr
 
-# what a column may be read as (data.columns)
+# the fields of a row that a column can be read as (data.columns)
 ROW_FIELDS = (
     *("task", "submission", "rubric", "grade", "feedback", "kind", "id"),
     *("messages", "prompt", "completion", "instruction", "input", "output", "text", "system", "history"),
@@ -20,226 +20,205 @@ ROW_FIELDS = (
 DEFAULT_AREA_PATTERN = r"(?:(?:^|\n)[\s\d.)>#*_•–-]*|(?<=[.!?;])[\s*_]+)([A-Z][\w &/,'()-]{1,60}?)[*_]{0,2}:(?!//)"
 DEFAULT_PATTERN = r"Grade:\s*([+-]?[0-9]+(?:[.,][0-9]+)?)"
 
-# a source that is a data set of the hub instead of a path
+# begins a source that is a data set of the Hugging Face Hub, not a path
 HUB_PREFIX = "hub:"
+
+_Batch = Annotated[int, Meta(ge=1, le=4096)]
+_Rate = Annotated[float, Meta(gt=0, le=1)]
 
 
 class _Section(Struct, frozen=True, forbid_unknown_fields=True):
     """A table of config.toml."""
 
 
-def _text(doc: str) -> Meta:
-    return Meta(description=doc)
-
-
 class Paths(_Section, frozen=True):
-    """Where things lie, relative to the workspace unless absolute or starting with ~."""
+    """Where files are kept. Paths are relative to the workspace unless they are absolute or begin with ~."""
 
-    base: Annotated[str, _text("The first training set: a folder or file.")] = "datasets/processed_webdev_coding"
-    increments: Annotated[str, _text("The folder of the increments: batch_100_01, batch_100_02 and so on.")] = (
+    base: Annotated[str, "The first training set: a file, a folder or hub:owner/name."] = (
+        "datasets/processed_webdev_coding"
+    )
+    increments: Annotated[str, "The folder of the later batches: batch_100_01, batch_100_02 and so on."] = (
         "datasets/incremental"
     )
     holdout: Annotated[
-        str,
-        _text("The fixed validation set. If it does not exist, a validation or test split of the base set is used."),
+        str, "The hold-out, never trained on. Where it is missing, a validation or test split of the base set is used."
     ] = "datasets/holdout_webdev_coding"
-    model_store: Annotated[str, _text("Where checkpoints are kept; large, may be on another disk.")] = (
+    model_store: Annotated[str, "The folder of all checkpoints. It grows large and may be on another disk."] = (
         "~/.openclaw/models/qwen3_webdev"
     )
-    model_link: Annotated[str, _text("The link to the model store inside the workspace.")] = "models/qwen3_webdev"
-    logs: Annotated[str, _text("Logs and the metrics tables.")] = "logs"
-    runs: Annotated[str, _text("One folder a run, with its journal.")] = "logs/runs"
-    train_log: Annotated[str, _text("What the libraries print while training.")] = "logs/train.log"
-    observations: Annotated[str, _text("Your notes on stopped steps.")] = "logs/observations.md"
-    last_run_args: Annotated[str, _text("Everything that repeats the last run.")] = ".specs/training/last_run_args.json"
-    plots: Annotated[str, _text("Plots and reports.")] = ".specs/plots"
+    model_link: Annotated[str, "A link to the model store, made inside the workspace."] = "models/qwen3_webdev"
+    logs: Annotated[str, "The folder of the metrics tables."] = "logs"
+    runs: Annotated[str, "The folder of the runs: one folder per run, with its journal."] = "logs/runs"
+    train_log: Annotated[str, "The log file of the libraries."] = "logs/train.log"
+    observations: Annotated[str, "The file of your notes on runs."] = "logs/observations.md"
+    last_run_args: Annotated[str, "The manifest of the last run: everything needed to repeat it."] = (
+        ".specs/training/last_run_args.json"
+    )
+    plots: Annotated[str, "The folder of plots and reports."] = ".specs/plots"
 
 
 class Model(_Section, frozen=True):
     """The model that is fine-tuned."""
 
-    name: Annotated[str, Meta(min_length=1, description="A hub name or a folder (relative to the workspace).")] = (
-        "Qwen/Qwen3-0.6B"
-    )
-    revision: Annotated[str, _text("Branch, tag or commit on the hub.")] = "main"
+    name: Annotated[str, Meta(min_length=1), "A model of the Hugging Face Hub, or a folder."] = "Qwen/Qwen3-0.6B"
+    revision: Annotated[str, "Branch, tag or commit of the model on the hub."] = "main"
     precision: Annotated[
         Literal["fp16", "bf16", "fp32"],
-        _text(
-            "16-bit arithmetic where the hardware does it well: fp16 becomes bf16 autocast on compute "
-            "capability 8 and above, fp16 autocast with a loss scaler below, nothing on a CPU. Weights stay float32."
-        ),
+        "Arithmetic of forward and backward passes; the weights stay float32. fp16 uses bf16 autocast on GPUs of "
+        "compute capability 8 and above, fp16 autocast with a loss scaler on older GPUs, and float32 on a CPU.",
     ] = "fp16"
-    device_map: Annotated[str, _text("How weights are placed on GPUs (one process).")] = "auto"
-    trust_remote_code: Annotated[bool, _text("Run Python code that comes with a model. Leave this off.")] = False
-    use_safetensors: Annotated[bool, _text("Load weights from safetensors only; pickled weights can run code.")] = True
+    device_map: Annotated[str, "How the weights are placed on the GPUs of this process."] = "auto"
+    trust_remote_code: Annotated[bool, "Run Python code that comes with a model. Leave this off."] = False
+    use_safetensors: Annotated[bool, "Load weights only from safetensors files: pickled weights can run code."] = True
 
 
 class Data(_Section, frozen=True):
-    """Reading batches and turning rows into tokens."""
+    """How data files are read and rows become tokens."""
 
     max_length: Annotated[
         int,
-        Meta(ge=32, le=131072, description="Longest example in tokens; longer prompts lose their middle."),
+        Meta(ge=32, le=131072),
+        "Most tokens per example. Where there are more, the middle of the prompt is cut out.",
     ] = 1024
     min_prompt_tokens: Annotated[
-        int,
-        Meta(ge=0, le=4096, description="A row whose prompt would be cut below this is dropped and reported."),
+        int, Meta(ge=0, le=4096), "Fewest tokens of a cut prompt; a row that would keep fewer is dropped and reported."
     ] = 16
-    max_line_bytes: Annotated[int, Meta(ge=1000, description="Longest line of a JSONL file, in bytes.")] = 4_000_000
-    max_depth: Annotated[int, Meta(ge=4, le=500, description="Deepest nesting of a JSON row.")] = 32
+    max_line_bytes: Annotated[int, Meta(ge=1000), "Most bytes per row."] = 4_000_000
+    max_depth: Annotated[int, Meta(ge=4, le=500), "Most levels of nested brackets in a JSON row."] = 32
     near_duplicate: Annotated[
         float,
-        Meta(
-            gt=0,
-            le=1,
-            description="Share of common 4-word shingles from which a training row counts as a "
-            "near copy of a hold-out row (a warning; exact copies are an error).",
-        ),
+        Meta(gt=0, le=1),
+        "Share of common 4-word sequences from which a training row is reported as a near copy of a hold-out row. "
+        "Exact copies are always an error.",
     ] = 0.8
     columns: Annotated[
-        dict[str, str],
-        _text('Which column of your files a field is read from: {submission = "code", grade = "score"}.'),
+        dict[str, str], 'The columns of your files that fields are read from: {submission = "code", grade = "score"}.'
     ] = field(default_factory=dict)
 
 
 class Training(_Section, frozen=True):
-    """The Hugging Face Trainer's settings."""
+    """Settings of the Hugging Face Trainer."""
 
-    per_device_train_batch_size: Annotated[int, Meta(ge=1, le=4096, description="Examples a forward pass.")] = 2
-    per_device_eval_batch_size: Annotated[
-        int, Meta(ge=1, le=4096, description="Examples a forward pass on the hold-out.")
-    ] = 4
-    gradient_accumulation_steps: Annotated[
-        int, Meta(ge=1, le=4096, description="Forward passes an optimizer step.")
-    ] = 1
-    learning_rate: Annotated[float, Meta(gt=0, le=1, description="Learning rate of a first full fine-tune.")] = 2e-5
-    resume_learning_rate: Annotated[
-        float, Meta(gt=0, le=1, description="Learning rate when continuing from a checkpoint.")
-    ] = 1e-5
-    num_train_epochs: Annotated[int, Meta(ge=1, le=100, description="Epochs before the early-stop rule decides.")] = 3
+    per_device_train_batch_size: Annotated[_Batch, "Examples per forward pass in training."] = 2
+    per_device_eval_batch_size: Annotated[_Batch, "Examples per forward pass on the hold-out."] = 4
+    gradient_accumulation_steps: Annotated[_Batch, "Forward passes per optimizer step."] = 1
+    learning_rate: Annotated[_Rate, "Learning rate of a run that starts from the base model."] = 2e-5
+    resume_learning_rate: Annotated[_Rate, "Learning rate of a run that starts from the previous step."] = 1e-5
+    num_train_epochs: Annotated[int, Meta(ge=1, le=100), "Planned epochs; after them the early-stop rule applies."] = 3
     lr_scheduler_type: Annotated[
         Literal["constant_with_warmup", "constant", "linear", "cosine"],
-        _text(
-            "constant_with_warmup is exact however many epochs are added; linear and cosine are planned "
-            "to the maximum of epochs."
-        ),
+        "Course of the learning rate. linear and cosine reach zero at the most epochs allowed, so a run that stops "
+        "earlier ends above zero; constant_with_warmup does not depend on the number of epochs.",
     ] = "constant_with_warmup"
-    warmup_steps: Annotated[
-        float, Meta(ge=0, description="Optimizer steps of warm-up; below 1 a share of all steps.")
-    ] = 0.02
-    weight_decay: Annotated[float, Meta(ge=0, le=10, description="Weight decay of AdamW.")] = 0.0
-    max_grad_norm: Annotated[float, Meta(gt=0, description="Gradients are clipped to this norm.")] = 1.0
-    activation_checkpointing: Annotated[bool, _text("Recompute activations: less memory, somewhat slower.")] = False
-    logging_steps: Annotated[int, Meta(ge=1, description="Optimizer steps between two logged points.")] = 1
+    warmup_steps: Annotated[float, Meta(ge=0), "Warm-up in optimizer steps; below 1, as a share of all of them."] = 0.02
+    weight_decay: Annotated[float, Meta(ge=0, le=10), "Weight decay of AdamW."] = 0.0
+    max_grad_norm: Annotated[float, Meta(gt=0), "Norm to which gradients are clipped."] = 1.0
+    activation_checkpointing: Annotated[
+        bool, "Compute activations again in the backward pass: less memory, somewhat slower."
+    ] = False
+    logging_steps: Annotated[int, Meta(ge=1), "Optimizer steps per logged point."] = 1
     save_total_limit: Annotated[
-        int, Meta(ge=3, le=1000, description="Checkpoints kept a run, besides best, pinned and parent ones.")
+        int,
+        Meta(ge=3, le=1000),
+        "Newest checkpoints kept per run. The best, the pinned and those another step starts from are kept as well.",
     ] = 3
-    seed: Annotated[int, Meta(ge=0, le=2**32 - 1, description="Seed of everything random.")] = 42
+    seed: Annotated[int, Meta(ge=0, le=2**32 - 1), "Seed of the order of rows, of dropout and of new adapters."] = 42
     start_from: Annotated[
-        Literal["latest", "best"], _text("Which checkpoint of the previous step the next one starts from.")
+        Literal["latest", "best"], "The checkpoint of the previous step that the next one starts from."
     ] = "latest"
     torch_num_threads: Annotated[
-        int, Meta(ge=0, le=1024, description="CPU threads of the training; 0 leaves one core to the screen.")
+        int, Meta(ge=0, le=1024), "CPU threads of the training; 0 uses all cores but one, which is left to the screen."
     ] = 0
-    arguments: Annotated[
-        dict[str, Any], _text("Any other field of transformers.TrainingArguments, passed through.")
-    ] = field(default_factory=dict)
+    arguments: Annotated[dict[str, Any], "Other fields of transformers.TrainingArguments, passed to the Trainer."] = (
+        field(default_factory=dict)
+    )
 
 
 class Lora(_Section, frozen=True):
-    """Low-rank adapters (PEFT) instead of a full fine-tune."""
+    """Low-rank adapters (PEFT) instead of training all weights."""
 
-    enabled: Annotated[bool, _text("Train adapters only: little memory, small checkpoints.")] = False
-    r: Annotated[int, Meta(ge=1, le=512, description="Rank; 8 or 16 are usual.")] = 8
-    lora_alpha: Annotated[int, Meta(ge=1, le=1024, description="Scaling of the adapters.")] = 16
-    lora_dropout: Annotated[float, Meta(ge=0, lt=1, description="Dropout on the adapters' input.")] = 0.05
-    target_modules: Annotated[str, _text("Which layers get adapters.")] = "all-linear"
-    learning_rate: Annotated[float, Meta(gt=0, le=1, description="Learning rate of adapters.")] = 1e-4
+    enabled: Annotated[bool, "Train adapters only: less memory and small checkpoints."] = False
+    r: Annotated[int, Meta(ge=1, le=512), "Rank of the adapters; 8 and 16 are usual."] = 8
+    lora_alpha: Annotated[int, Meta(ge=1, le=1024), "Scaling of the adapters."] = 16
+    lora_dropout: Annotated[float, Meta(ge=0, lt=1), "Dropout on the input of the adapters."] = 0.05
+    target_modules: Annotated[str, "The layers that get adapters."] = "all-linear"
+    learning_rate: Annotated[_Rate, "Learning rate of adapters."] = 1e-4
 
 
 class EarlyStop(_Section, frozen=True):
-    """When to go on after the planned epochs, and who decides."""
+    """When a step goes on after its planned epochs, and who decides."""
 
     max_extra_epochs: Annotated[
-        int,
-        Meta(ge=0, le=100, description="Epochs that may be added while the hold-out or the person says better."),
+        int, Meta(ge=0, le=100), "Most epochs that are added while the hold-out loss or your blind ratings improve."
     ] = 2
-    min_delta: Annotated[float, Meta(ge=0, description="How much the hold-out loss must fall to count as better.")] = (
+    min_delta: Annotated[float, Meta(ge=0), "Fall of the hold-out loss, in nats per token, that counts as better."] = (
         0.0
     )
     mode: Annotated[
         Literal["plain", "significant"],
-        _text("plain compares the means; significant asks the interval of the difference to exclude zero."),
+        "plain compares the mean losses; significant also requires that the interval of the difference excludes zero.",
     ] = "plain"
-    confidence: Annotated[float, Meta(gt=0.5, lt=1, description="Confidence of the intervals.")] = 0.95
-    policy: Annotated[Literal["ask", "rule"], _text("Who decides after an epoch: you, or the rule.")] = "ask"
+    confidence: Annotated[float, Meta(gt=0.5, lt=1), "Confidence of the intervals."] = 0.95
+    policy: Annotated[
+        Literal["ask", "rule"], "Who decides after an epoch: you (ask) or the early-stop rule (rule)."
+    ] = "ask"
     decision_timeout_minutes: Annotated[
-        float, Meta(ge=0, description="After this long without an answer the rule decides; 0 waits for ever.")
+        float, Meta(ge=0), "Minutes without an answer after which the rule decides; 0 waits without a limit."
     ] = 0.0
 
 
 class Generation(_Section, frozen=True):
-    """The probe prompts: a few fixed hold-out prompts, generated after every epoch."""
+    """The probe prompts: a few fixed hold-out prompts that are generated after every epoch."""
 
-    num_probes: Annotated[int, Meta(ge=0, le=200, description="How many probe prompts.")] = 6
-    probe_seed: Annotated[int, Meta(ge=0, description="Seed that chooses them.")] = 42
-    max_new_tokens: Annotated[int, Meta(ge=1, le=8192, description="Longest generation in tokens.")] = 160
-    do_sample: Annotated[bool, _text("Sample instead of taking the likeliest token.")] = False
-    temperature: Annotated[float, Meta(gt=0, le=10, description="Only with do_sample.")] = 0.7
-    top_p: Annotated[float, Meta(gt=0, le=1, description="Only with do_sample.")] = 0.9
-    enable_thinking: Annotated[
-        bool, _text("Thinking mode of the chat template, the same in training and generation.")
-    ] = False
-    batch_size: Annotated[int, Meta(ge=1, le=512, description="Prompts generated together.")] = 8
-    probes: Annotated[
-        list[str],
-        _text("Hold-out rows that are always among the probe prompts: their ids, or #3 for the third row."),
-    ] = field(default_factory=list)
-    prompts: Annotated[list[str], _text("Prompts of your own, generated beside the probe prompts.")] = field(
+    num_probes: Annotated[int, Meta(ge=0, le=200), "Number of probe prompts."] = 6
+    probe_seed: Annotated[int, Meta(ge=0), "Seed that chooses the probe prompts."] = 42
+    max_new_tokens: Annotated[int, Meta(ge=1, le=8192), "Most tokens per generation."] = 160
+    do_sample: Annotated[bool, "Draw tokens at random instead of taking the likeliest one."] = False
+    temperature: Annotated[float, Meta(gt=0, le=10), "Temperature of the draw; used only with do_sample."] = 0.7
+    top_p: Annotated[float, Meta(gt=0, le=1), "Nucleus of the draw; used only with do_sample."] = 0.9
+    enable_thinking: Annotated[bool, "Thinking mode of the chat template, in training and in generation."] = False
+    batch_size: Annotated[int, Meta(ge=1, le=512), "Prompts per batch of generation."] = 8
+    probes: Annotated[list[str], "Hold-out rows that are always probe prompts: their ids, or #3 for the third row."] = (
+        field(default_factory=list)
+    )
+    prompts: Annotated[list[str], "Prompts of your own, generated beside the probe prompts."] = field(
         default_factory=list
     )
 
 
 class Grading(_Section, frozen=True):
-    """Rows with task, submission, rubric, grade and feedback; and the grade in a text."""
+    """How rows with a submission and a grade become text, and how a grade is read from a text."""
 
-    system_prompt: Annotated[str, _text("The system message; empty for none.")] = (
+    system_prompt: Annotated[str, "The system message; empty for none."] = (
         "You grade web-development code from 1 (poor) to 5 (excellent)."
     )
-    prompt_template: Annotated[str, _text("Fields in braces are the row's: {task} {submission} {rubric} {kind}.")] = (
-        "Task: {task}\n\nRubric: {rubric}\n\nSubmission:\n{submission}"
-    )
-    completion_template: Annotated[str, _text("What the model learns to write.")] = (
+    prompt_template: Annotated[
+        str, "The user message. {task}, {submission}, {rubric} and {kind} are the row's fields."
+    ] = "Task: {task}\n\nRubric: {rubric}\n\nSubmission:\n{submission}"
+    completion_template: Annotated[str, "The answer that the model learns to write."] = (
         "Grade: {grade}\nFeedback: {feedback}"
     )
     pattern: Annotated[
         str,
-        _text("A regular expression whose first group is the grade. With grading.grades it reads those, unless set."),
+        "A regular expression whose first group is the grade. Left unchanged, it reads grading.grades if they are set.",
     ] = DEFAULT_PATTERN
     area_pattern: Annotated[
         str,
-        _text(
-            "A regular expression whose first group is an area of the rubric that a feedback names, as in "
-            '"Valid markup: a list is never closed." Rows with criteria do not need it.'
-        ),
+        "A regular expression whose first group is an area of the rubric that a feedback names, as in "
+        '"Valid markup: a list is never closed." Rows with criteria do not need it.',
     ] = DEFAULT_AREA_PATTERN
-    minimum: Annotated[int, _text("Lowest grade.")] = 1
-    maximum: Annotated[int, _text("Highest grade.")] = 5
+    minimum: Annotated[int, "The lowest grade."] = 1
+    maximum: Annotated[int, "The highest grade."] = 5
     grades: Annotated[
         list[str],
-        _text(
-            'The grades as they are written, the lowest first, such as ["F", "D", "C", "B", "A"] or ["1", "1.5", "2"]; '
-            "empty for the whole numbers from minimum to maximum."
-        ),
+        'The grades as they are written, lowest first, such as ["F", "D", "C", "B", "A"] or ["1", "1.5", "2"]. '
+        "Empty: the whole numbers from minimum to maximum.",
     ] = field(default_factory=list)
-    evaluate: Annotated[bool, _text("Generate a grade for every hold-out row after every epoch.")] = True
-    max_new_tokens: Annotated[int, Meta(ge=1, le=512, description="Tokens generated to read a grade.")] = 8
+    evaluate: Annotated[bool, "Generate a grade for every hold-out row after every epoch."] = True
+    max_new_tokens: Annotated[int, Meta(ge=1, le=512), "Most tokens generated to read a grade."] = 8
 
     def __post_init__(self) -> None:
-        """Let maximum and pattern follow the written grades, so that every reader of the settings agrees.
-
-        A written grade is handled as the number minimum + its position.
-        """
+        """Derive maximum and pattern from the written grades: a grade is then the number minimum + its position."""
         if not self.grades:
             return
         force_setattr(self, "maximum", self.minimum + len(self.grades) - 1)
@@ -251,28 +230,28 @@ class Grading(_Section, frozen=True):
 
 
 class Notify(_Section, frozen=True):
-    """Which notices are sent. Service addresses come from the environment, never from here."""
+    """Which notices are sent. The addresses of services are secrets and are never read from here."""
 
-    epoch_finished: Annotated[bool, _text("After every epoch.")] = True
-    decision_awaited: Annotated[bool, _text("When a decision waits.")] = True
-    run_finished: Annotated[bool, _text("When a run ends.")] = True
-    run_failed: Annotated[bool, _text("When a run fails or stalls.")] = True
-    terminal: Annotated[bool, _text("Bell and terminal notification.")] = True
+    epoch_finished: Annotated[bool, "Notify after every epoch."] = True
+    decision_awaited: Annotated[bool, "Notify when a decision is awaited."] = True
+    run_finished: Annotated[bool, "Notify when a run finishes or is stopped."] = True
+    run_failed: Annotated[bool, "Notify when a run fails or stalls."] = True
+    terminal: Annotated[bool, "Notify in the terminal too: bell and desktop notification."] = True
 
 
 class Ui(_Section, frozen=True):
     """The screen."""
 
-    theme: Annotated[str, _text("Name of a theme.")] = "opeddev-dark"
+    theme: Annotated[str, "Name of the theme."] = "opeddev-dark"
     guard_ms: Annotated[
-        int, Meta(ge=0, le=5000, description="Decision keys are ignored this long after the bar changes.")
+        int, Meta(ge=0, le=5000), "Milliseconds after a change of the bottom bar in which decision keys are ignored."
     ] = 300
     undo_seconds: Annotated[
-        float, Meta(ge=0, le=60, description="How long a decision can be undone before it takes effect.")
+        float, Meta(ge=0, le=60), "Seconds before a decision takes effect; until then it can be undone."
     ] = 3.0
-    smoothing: Annotated[float, Meta(ge=0, lt=1, description="Smoothing of the shown train loss; 0 is off.")] = 0.8
+    smoothing: Annotated[float, Meta(ge=0, lt=1), "Smoothing of the train loss on screen; 0 is off."] = 0.8
     stall_seconds: Annotated[
-        float, Meta(gt=0, description="A run without an event for this long is shown as stalled.")
+        float, Meta(gt=0), "Seconds without an event after which a run is shown and reported as stalled."
     ] = 120.0
 
 

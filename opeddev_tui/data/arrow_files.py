@@ -1,4 +1,4 @@
-"""Rows of Parquet files and of folders written by ``save_to_disk``; classes (``ClassLabel``) as their names."""
+"""Read Parquet files and folders written by ``save_to_disk``; a class (``ClassLabel``) becomes its name."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from opeddev_tui.config import settings
-from opeddev_tui.data.decoding import bad, refuse_other_files
+from opeddev_tui.data.decoding import refuse_other_files
 from opeddev_tui.data.grade_scale import LabelName
-from opeddev_tui.data.raw_rows import FileRows, RawRow
+from opeddev_tui.data.raw_rows import FileRows, RawRow, bad
 from opeddev_tui.text import clean_line
 
 
@@ -16,7 +16,6 @@ def read_parquet(path: Path, _: settings.Data) -> FileRows:
     """Return the rows of a Parquet file; raise ``DataProblem`` if it is not whole."""
     from pyarrow import ArrowException, parquet  # type: ignore[import-untyped]  # it has no types
 
-    cure = "It may be half written: write or copy it again."
     if path.stat().st_size == 0:
         return FileRows()
     refuse_other_files(path, b"PAR1")
@@ -26,7 +25,8 @@ def read_parquet(path: Path, _: settings.Data) -> FileRows:
     except PermissionError:
         raise
     except (OSError, ValueError, ArrowException) as error:
-        raise bad(path, f"is not a whole Parquet file: {first_line(error)}.", cure) from None
+        message = f"is not a whole Parquet file: {first_line(error)}."
+        raise bad(path, message, "It may be half written: write or copy it again.") from None
     if len(set(table.column_names)) < len(table.column_names):
         raise bad(path, "has two columns of the same name.", "Give every column its own name.")
     return FileRows(_numbered(fields, path, _names_in_metadata(table.schema.metadata)))
@@ -67,7 +67,19 @@ def _numbered(rows: Sequence[dict[str, Any]], path: Path, names: Mapping[str, Se
             number = row.get(column)
             if isinstance(number, int) and 0 <= number < len(classes):
                 row[column] = LabelName(classes[number], number)
-    return [RawRow(row, f"{path} row {number}") for number, row in enumerate(rows, 1)]
+    return [RawRow(_with_texts(row), f"{path} row {number}") for number, row in enumerate(rows, 1)]
+
+
+def _with_texts(row: dict[str, Any]) -> dict[str, Any]:
+    """Return ``row`` with texts where a column holds the bytes of texts, as some writers of Parquet leave them."""
+    return {name: _as_text(value) if isinstance(value, bytes) else value for name, value in row.items()}
+
+
+def _as_text(value: bytes) -> str | bytes:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value  # a picture, say: told as no text
 
 
 def _names_in_metadata(metadata: Mapping[bytes, bytes] | None) -> dict[str, Sequence[str]]:

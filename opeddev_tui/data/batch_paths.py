@@ -1,4 +1,4 @@
-"""Where the sets of a workspace lie: the places that settings name, and the increments in their folder."""
+"""Find the sets of a workspace: the places that settings name, and the increments in their folder."""
 
 import re
 from pathlib import Path
@@ -10,9 +10,9 @@ from opeddev_tui.workspace.paths import expand
 
 
 def resolve(workspace: Path, text_path: str) -> Path:
-    """Return the place a setting names: relative to the workspace, absolute, from the home folder, or of the hub.
+    """Return the place that a setting names; one of a data set of the hub that was not fetched does not exist.
 
-    A data set of the hub that was not fetched is a place that does not exist.
+    Raises ``SettingsProblem`` for an unknown home folder (~name) or hub source.
     """
     if hub_source.is_hub(text_path):
         source = hub_source.parse(text_path)
@@ -25,7 +25,7 @@ def resolve(workspace: Path, text_path: str) -> Path:
 
 
 def source_of(workspace: Path, text_path: str, *, fetch: bool) -> tuple[Path, str | None]:
-    """Return the place a setting names and the split that it asks for; a data set of the hub is fetched first."""
+    """Return the place and split that a setting names; a data set of the hub is fetched first, if ``fetch`` is on."""
     if not hub_source.is_hub(text_path):
         return resolve(workspace, text_path), None
     source = hub_source.parse(text_path)
@@ -35,6 +35,7 @@ def source_of(workspace: Path, text_path: str, *, fetch: bool) -> tuple[Path, st
 
 
 def folder_of_increments(workspace: Path, paths: settings.Paths) -> Path:
+    """Return the folder of the increments; raises ``SettingsProblem`` for one on the hub."""
     if hub_source.is_hub(paths.increments):
         cure = "Name a folder of this machine; paths.base and paths.holdout may be on the hub."
         raise SettingsProblem("paths.increments cannot be on the hub.", where=paths.increments, cure=cure)
@@ -42,8 +43,8 @@ def folder_of_increments(workspace: Path, paths: settings.Paths) -> Path:
 
 
 def increments(folder: Path) -> tuple[list[Path], list[str]]:
-    """Return the increments in ``folder`` and a sentence for everything there that is none."""
-    found: list[Path] = []
+    """Return the increments in ``folder``, and a sentence for everything else in it; raises ``DataProblem``."""
+    paths: list[Path] = []
     notes: list[str] = []
     try:
         for path in sorted(folder.iterdir()) if folder.exists() else []:
@@ -54,11 +55,11 @@ def increments(folder: Path) -> tuple[list[Path], list[str]]:
             elif (split := split_names.split_of(batch_name(path))) in split_names.HELD_OUT:
                 notes.append(f"{path}: is a {split} split by its name, and is not trained on.")
             else:
-                found.append(path)
+                paths.append(path)
     except OSError as error:
         cure = "paths.increments must be a folder that you may read."
         raise DataProblem(f"cannot be listed: {error.strerror}.", where=str(folder), cure=cure) from error
-    return found, notes
+    return paths, notes
 
 
 def batch_name(path: Path) -> str:

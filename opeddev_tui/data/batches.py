@@ -1,7 +1,4 @@
-"""The data of a workspace: finding, reading and describing batches and the hold-out.
-
-Every row is read here; what a tokenizer makes of it is not known here.
-"""
+"""Find, read, check and describe the batches and the hold-out of a workspace. Nothing here knows tokens."""
 
 import hashlib
 import statistics
@@ -13,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from opeddev_tui.config import settings
-from opeddev_tui.data import data_warnings, formats, leakage, rows, split_names
+from opeddev_tui.data import data_warnings, folder_files, formats, leakage, rows, split_names
 from opeddev_tui.data.batch_paths import batch_name, folder_of_increments, increments, natural, source_of
 from opeddev_tui.data.batch_paths import resolve as resolve
 from opeddev_tui.data.leakage import Leaks
@@ -30,7 +27,7 @@ HOLDOUT = "hold-out"
 class Batch(Struct, frozen=True):
     """One set of rows: 0 is the base set, 1 and up the increments in natural order, -1 the hold-out.
 
-    ``split`` is set where a source names one (hub:owner/name:train).
+    ``split`` is set if a source names one (hub:owner/name:train).
     """
 
     name: str
@@ -40,9 +37,9 @@ class Batch(Struct, frozen=True):
 
 
 class LoadedBatch(Struct, frozen=True):
-    """A batch that was read; ``examples`` are its good rows, ``problems`` what is wrong with the others.
+    """A batch that was read: the examples of its good rows, the problems of the others, and its form (``schema``).
 
-    ``notes`` say what was read in another way than it stands there, or not at all.
+    ``notes`` say what was not read, or not as it is written.
     """
 
     batch: Batch
@@ -54,7 +51,7 @@ class LoadedBatch(Struct, frozen=True):
 
 
 class BatchSummary(Struct, frozen=True):
-    """What a person wants to know of a batch; ``cumulative`` counts the rows up to and with it."""
+    """Figures of a batch; ``cumulative`` counts the rows up to and with it, ``grades`` maps grades to rows."""
 
     name: str
     number: int
@@ -67,7 +64,7 @@ class BatchSummary(Struct, frozen=True):
 
 
 class DataReport(Struct, frozen=True):
-    """All data of a workspace, with everything that is wrong with it."""
+    """All data of a workspace, with all problems."""
 
     batches: list[LoadedBatch]
     holdout: LoadedBatch | None
@@ -76,7 +73,7 @@ class DataReport(Struct, frozen=True):
 
 
 class StepData(Struct, frozen=True):
-    """What one step trains on and is scored on; nothing in it is wrong."""
+    """The data that one step trains on and is scored on, without problems."""
 
     batches: list[LoadedBatch]
     holdout: LoadedBatch
@@ -93,7 +90,7 @@ class StepData(Struct, frozen=True):
         return hashlib.sha256("".join(batch.fingerprint for batch in self.batches).encode()).hexdigest()
 
     def describe(self, workspace: Workspace) -> dict[str, Any]:
-        """Return the data part of a manifest."""
+        """Return the data part of a manifest (``runs.manifest.DataRecord``)."""
         return {
             "fingerprint": self.fingerprint,
             "batches": [_described(workspace, batch) for batch in self.batches],
@@ -122,34 +119,32 @@ def _described(workspace: Workspace, batch: LoadedBatch) -> dict[str, Any]:
 def find_batches(workspace: Path, paths: settings.Paths, *, fetch: bool = True) -> list[Batch]:
     """Return the base set and the increments in natural order (batch_100_2 before batch_100_10).
 
-    A base set on the hub is fetched if it is not in the cache, unless ``fetch`` is off.
+    A base set on the hub is fetched if it is not in the cache, unless ``fetch`` is off. Raises ``DataProblem``.
     """
     base, split = source_of(workspace, paths.base, fetch=fetch)
     if not base.exists():
         cure = f"Put the first training set at {base}, or run opeddev-tui demo."
         raise DataProblem("the base set does not exist.", where=str(base), cure=cure)
     folder = folder_of_increments(workspace, paths)
-    found = sorted(increments(folder)[0], key=lambda path: (natural(path.name), path.name))
-    seen: dict[str, Path] = {}
-    for path in found:
+    by_name: dict[str, Path] = {}
+    for path in sorted(increments(folder)[0], key=lambda path: (natural(path.name), path.name)):
         name = batch_name(path)
-        if name in seen:
-            message = f"{seen[name].name} and {path.name} are both the batch {clean_line(name)}."
+        if (other := by_name.setdefault(name, path)) != path:
+            message = f"{other.name} and {path.name} are both the batch {clean_line(name)}."
             raise DataProblem(message, where=str(folder), cure="Rename or remove one of the two.")
-        seen[name] = path
-    numbered = enumerate(seen.items(), 1)
+    numbered = enumerate(by_name.items(), 1)
     return [Batch("base", 0, base, split), *(Batch(name, number, path) for number, (name, path) in numbered)]
 
 
 def find_holdout(workspace: Path, paths: settings.Paths) -> tuple[Path, str | None]:
-    """Return where the hold-out is and which split of it: its own place, else a split of the base set."""
-    holdout, wanted = source_of(workspace, paths.holdout, fetch=True)
-    if wanted is not None:
-        return holdout, wanted
+    """Return place and split of the hold-out: its own place, else a split of the base set; raises ``DataProblem``."""
+    holdout, split = source_of(workspace, paths.holdout, fetch=True)
+    if split is not None:
+        return holdout, split
     base, _ = source_of(workspace, paths.base, fetch=True)
     names: list[str] = []
-    for place in (holdout, base):
-        # a link that leads nowhere is told, not passed over in silence
+    for place in [base] if folder_files.is_empty(holdout) else [holdout, base]:
+        # a link to nowhere is reported, not passed over in silence
         names = formats.splits(place) if place.exists() or place.is_symlink() else []
         held_out = next((name for name in split_names.HELD_OUT if name in names), None)
         if held_out or (place == holdout and holdout.exists()):
@@ -162,30 +157,32 @@ def find_holdout(workspace: Path, paths: settings.Paths) -> tuple[Path, str | No
 # --- reading
 
 
-def load_batch(batch: Batch, settings: settings.Settings, *, split: str | None = None) -> LoadedBatch:
-    """Read a batch; what is wrong with it is in its ``problems``, never raised."""
+def load_batch(batch: Batch, settings: settings.Settings) -> LoadedBatch:
+    """Read a batch; its problems are returned, never raised."""
     schema, examples, problems, notes = "", list[Example](), list[Problem](), list[str]()
     try:
-        found = formats.read_split(batch.path, settings.data, split=split or batch.split)
-        problems, notes = list(found.problems), list(found.notes)
-        if found.rows:
-            read = read_examples(found.rows, settings)
+        files = formats.read_split(batch.path, settings.data, split=batch.split)
+        problems += files.problems
+        notes += files.notes
+        if files.rows:
+            read = read_examples(files.rows, settings)
             schema, examples = read.schema, read.examples
-            problems, notes = [*problems, *read.problems], [*notes, *read.notes]
+            problems += read.problems
+            notes += read.notes
     except Problem as problem:
         problems.append(problem)
-    notes += data_warnings.grade_notes(batch.name, examples, settings.grading)
+    notes += data_warnings.notes_of(batch.name, examples, settings.grading)
     return LoadedBatch(batch, schema, examples, rows.fingerprint(examples), problems, tuple(notes))
 
 
 def load_holdout(workspace: Path, settings: settings.Settings) -> LoadedBatch:
-    """Read the hold-out; raises ``DataProblem`` only where there is none."""
+    """Read the hold-out; raises ``DataProblem`` only if there is none."""
     path, split = find_holdout(workspace, settings.paths)
     return load_batch(Batch(HOLDOUT, -1, path, split), settings)
 
 
 def check_agreement(batches: Sequence[LoadedBatch]) -> list[DataProblem]:
-    """Return a problem for every set whose rows are not of the schema of the first one, the base set."""
+    """Return a problem for every set whose rows have another form than those of the first, the base set."""
     readable = [loaded for loaded in batches if loaded.schema]
     return [
         DataProblem(
@@ -199,8 +196,8 @@ def check_agreement(batches: Sequence[LoadedBatch]) -> list[DataProblem]:
 
 
 def describe(loaded: LoadedBatch, before: int = 0) -> BatchSummary:
-    """Return the figures of a batch; ``before`` is the number of rows in the batches before it."""
-    sizes = [_characters(example) for example in loaded.examples]
+    """Return the figures of a batch; ``before`` counts the rows of the batches before it."""
+    sizes = [sum(len(message.content) for message in row.prompt) + len(row.completion) for row in loaded.examples]
     grades = Counter(example.grade for example in loaded.examples if example.grade is not None)
     return BatchSummary(
         name=loaded.batch.name,
@@ -222,10 +219,6 @@ def inventory(batches: Sequence[LoadedBatch]) -> list[BatchSummary]:
     return summaries
 
 
-def _characters(example: Example) -> int:
-    return sum(len(message.content) for message in example.prompt) + len(example.completion)
-
-
 # --- everything together
 
 
@@ -235,12 +228,12 @@ def find_leaks(train: Sequence[LoadedBatch], holdout: LoadedBatch, near_duplicat
 
 
 def check_data(workspace: Path, settings: settings.Settings) -> DataReport:
-    """Read everything there is and return all that is wrong with it; bad data is never raised."""
+    """Read all data and return it with all problems; none are raised."""
     return _read_all(workspace, settings, None)
 
 
 def load_step(workspace: Path, settings: settings.Settings, step: int | None) -> StepData:
-    """Return base + batches 1..``step`` (None: all) and the hold-out, or raise ``Problems`` with all that is wrong."""
+    """Return base + batches 1..``step`` (None: all) and the hold-out; raises ``Problems`` with all that is wrong."""
     report = _read_all(workspace, settings, step)
     if report.problems or report.holdout is None:
         raise Problems(report.problems)
@@ -252,8 +245,8 @@ def _read_all(workspace: Path, settings: settings.Settings, step: int | None) ->
     batches: list[LoadedBatch] = []
     holdout: LoadedBatch | None = None
     try:
-        wanted = _up_to(find_batches(workspace, settings.paths), step)
-        batches = [load_batch(batch, settings) for batch in wanted]
+        chosen = _up_to(find_batches(workspace, settings.paths), step)
+        batches = [load_batch(batch, settings) for batch in chosen]
     except Problem as problem:
         problems.append(problem)
     try:
@@ -265,35 +258,30 @@ def _read_all(workspace: Path, settings: settings.Settings, step: int | None) ->
     problems += [problem for loaded in every for problem in loaded.problems]
     problems += check_agreement(every)
     problems += data_warnings.unread_grades(examples, settings.grading)
-    # a wrong template is found in every set, and is one problem
+    # a wrong template is found in every set, but is one problem
     problems = list({str(problem): problem for problem in problems}.values())
     warnings = [note for loaded in every for note in loaded.notes]
     warnings += data_warnings.scale_note(examples, settings.grading)
-    warnings += _not_trained_on(workspace, settings.paths, batches, holdout)
-    if holdout is None:
-        return DataReport(batches, holdout, problems, warnings)
-    leaks = find_leaks(batches, holdout, settings.data.near_duplicate)
-    warnings = [*leaks.near, *leaks.repeated, *leaks.groups, *warnings]
-    return DataReport(batches, holdout, [*problems, *leaks.exact], warnings)
-
-
-def _not_trained_on(
-    workspace: Path, paths: settings.Paths, batches: Sequence[LoadedBatch], holdout: LoadedBatch | None
-) -> list[str]:
-    notes: list[str] = []
     if batches:
-        notes += increments(folder_of_increments(workspace, paths))[1]
+        warnings += increments(folder_of_increments(workspace, settings.paths))[1]
+    warnings += _unused_splits(every)
+    if holdout is not None:
+        leaks = find_leaks(batches, holdout, settings.data.near_duplicate)
+        warnings = [*leaks.near, *leaks.repeated, *leaks.groups, *warnings]
+        problems += leaks.exact
+    return DataReport(batches, holdout, problems, warnings)
+
+
+def _unused_splits(loaded: Sequence[LoadedBatch]) -> list[str]:
     used: dict[Path, list[str]] = {}
-    for loaded in [*batches, holdout] if holdout else batches:
-        used.setdefault(loaded.batch.path, []).append(loaded.batch.split or split_names.TRAIN)
-    for path, splits in used.items():
-        notes += data_warnings.not_used(path, splits)
-    return notes
+    for item in loaded:
+        used.setdefault(item.batch.path, []).append(item.batch.split or split_names.TRAIN)
+    return [note for path, splits in used.items() for note in data_warnings.not_used(path, splits)]
 
 
-def _up_to(found: list[Batch], step: int | None) -> list[Batch]:
-    if step is not None and not 0 <= step < len(found):
+def _up_to(batches: list[Batch], step: int | None) -> list[Batch]:
+    if step is not None and not 0 <= step < len(batches):
         cure = "Add batches to the folder of increments, or choose a smaller step."
-        message = f"step {step} does not exist: there are steps 0 to {len(found) - 1}."
-        raise DataProblem(message, where=str(found[-1].path), cure=cure)
-    return found if step is None else found[: step + 1]
+        message = f"step {step} does not exist: there are steps 0 to {len(batches) - 1}."
+        raise DataProblem(message, where=str(batches[-1].path), cure=cure)
+    return batches if step is None else batches[: step + 1]

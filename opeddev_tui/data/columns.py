@@ -1,6 +1,6 @@
-"""Columns read as fields: by ``data.columns``, by names that differ in case or punctuation only, and by proposal.
+"""Map columns to fields: by ``data.columns``, by names that differ in case or punctuation only, and by proposal.
 
-A proposal is never applied: it is a line for config.toml, for a person to agree to.
+A proposal is a line for config.toml that a person may agree to; it is never applied.
 """
 
 import difflib
@@ -11,7 +11,7 @@ from typing import Any
 
 from opeddev_tui.data.raw_rows import RawRow
 
-# a field under the names that people give it, the likelier ones first
+# names of columns per field, the likeliest first
 _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "submission": (
         *("submission", "code", "student_code", "source_code", "solution", "student_answer", "answer", "essay"),
@@ -46,24 +46,40 @@ def plain(name: str) -> str:
     return re.sub(r"[\W_]+", "_", _IN_BRACKETS.sub("", name).strip().casefold()).strip("_")
 
 
+def value_at(fields: Mapping[str, Any], column: str) -> Any:
+    """Return the value of ``column``, or of a name inside an object (input.code); ``None`` where there is none."""
+    if column in fields:
+        return fields[column]
+    outer, _, inner = column.partition(".")
+    nested = fields.get(outer)
+    return nested.get(inner) if isinstance(nested, Mapping) else None
+
+
+def flat(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``fields`` with the names inside objects as columns of their own: input.code."""
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            found |= {f"{name}.{inner}": nested for inner, nested in value.items()}
+        else:
+            found[name] = value
+    return found
+
+
 def renamed(rows: Sequence[RawRow], columns: Mapping[str, str]) -> list[RawRow]:
-    """Return ``rows`` with each field of ``columns`` read from its column, where a row has it."""
+    """Return ``rows`` with each field of ``columns`` (field to column) read from its column, if a row has it."""
     if not columns:
         return list(rows)
-    return [
-        RawRow(
-            {
-                **row.fields,
-                **{field: row.fields[column] for field, column in columns.items() if column in row.fields},
-            },
-            row.where,
-        )
-        for row in rows
-    ]
+    renamed_rows = []
+    for row in rows:
+        found = {field: value_at(row.fields, column) for field, column in columns.items()}
+        mapped = {field: value for field, value in found.items() if value is not None or columns[field] in row.fields}
+        renamed_rows.append(RawRow({**row.fields, **mapped}, row.where))
+    return renamed_rows
 
 
 def implied(fields: Mapping[str, Any], known: Iterable[str]) -> dict[str, str]:
-    """Return the ``known`` fields whose columns are named so, but for case, brackets and punctuation."""
+    """Return field to column for the ``known`` fields whose columns differ only in case, brackets and punctuation."""
     by_plain: dict[str, list[str]] = {}
     for name in fields:
         by_plain.setdefault(plain(name), []).append(name)
@@ -71,14 +87,15 @@ def implied(fields: Mapping[str, Any], known: Iterable[str]) -> dict[str, str]:
 
 
 def proposed(fields: Mapping[str, Any]) -> dict[str, str]:
-    """Return field to column for the columns that the names of ``fields`` suggest; empty if they suggest no rows."""
-    for wanted, needed in ((_GRADING, ("submission", "grade")), (("prompt", "completion"), ("prompt", "completion"))):
-        found: dict[str, str] = {}
-        for field in wanted:
-            if (column := _likeliest(field, [name for name in fields if name not in found.values()])) is not None:
-                found[field] = column
-        if all(field in found for field in needed):
-            return {field: column for field, column in found.items() if field != column}
+    """Return the mapping, field to column, that the names of ``fields`` suggest; empty if they suggest none."""
+    fields = flat(fields)
+    for form, needed in ((_GRADING, ("submission", "grade")), (("prompt", "completion"), ("prompt", "completion"))):
+        columns: dict[str, str] = {}
+        for field in form:
+            if (column := _likeliest(field, [name for name in fields if name not in columns.values()])) is not None:
+                columns[field] = column
+        if all(field in columns for field in needed):
+            return {field: column for field, column in columns.items() if field != column}
     return {}
 
 
@@ -97,14 +114,14 @@ def _likeliest(field: str, names: Sequence[str]) -> str | None:
 
 
 def as_setting(columns: Mapping[str, str]) -> str:
-    """Return the line for config.toml that reads ``columns`` so."""
+    """Return the line for config.toml with this mapping."""
     pairs = ", ".join(f"{field} = {json.dumps(column, ensure_ascii=False)}" for field, column in columns.items())
     return f"columns = {{{pairs}}}"
 
 
 def unknown_columns(rows: Sequence[RawRow], columns: Mapping[str, str]) -> list[str]:
-    """Return a sentence for each mapped column that no row has, while the field is missing too."""
-    present = {name for row in rows for name in row.fields}
+    """Return a sentence for each mapped column that no row has, if no row has the field either."""
+    present = {name for row in rows for name in (*row.fields, *flat(row.fields))}
     sentences = []
     for field, column in columns.items():
         if column not in present and field not in present:

@@ -1,6 +1,6 @@
-"""Chats in the forms that people have: OpenAI messages, ShareGPT conversations, JSON as text, contents in parts.
+"""Read chats in all usual forms: OpenAI messages, ShareGPT conversations, JSON as text, contents in parts.
 
-What cannot be kept (tool calls, images) is refused by name; nothing is dropped without a word.
+Content that cannot be kept (tool calls, images) is refused by name; nothing is dropped silently.
 """
 
 import json
@@ -11,14 +11,14 @@ from msgspec import Struct
 
 from opeddev_tui.data.parsing import parse_json_text
 from opeddev_tui.data.raw_rows import RawRow
-from opeddev_tui.data.rows import ROLES, Message, RowContext, bad_row, shown
+from opeddev_tui.data.rows import ROLES, Message, RowContext, shown
 
 _TURNS = f"Messages are objects of role ({', '.join(ROLES)}) and content (a text)."
 _ROLE_KEYS, _CONTENT_KEYS = ("role", "from"), ("content", "value")
 _ROLE_NAMES = {
     **{role: role for role in ROLES},
     **dict.fromkeys(("human", "prompter"), "user"),
-    **dict.fromkeys(("gpt", "chatgpt", "bot", "ai", "model"), "assistant"),
+    **dict.fromkeys(("gpt", "chatgpt", "chatbot", "bot", "ai", "model"), "assistant"),
     "developer": "system",
 }
 _TOOL_ROLES = frozenset({"tool", "function", "ipython", "observation", "function_call", "tool_call", "tool_response"})
@@ -31,17 +31,17 @@ NO_MEDIA = "Only text is trained on: leave the row out, or describe the picture,
 
 
 class Turn(Struct, frozen=True):
-    """One turn of a row; ``trained`` is false for an answer with weight 0."""
+    """One turn of a chat; ``trained`` is False for an answer with weight 0."""
 
     message: Message
     trained: bool
 
 
 def read_turns(row: RawRow, name: str, context: RowContext) -> list[Turn]:
-    """Return the turns in the column ``name``; raise ``DataProblem`` for what cannot be kept."""
+    """Return the turns in the column ``name``; raises ``DataProblem`` for content that cannot be kept."""
     turns = _as_list(row, name)
     if not isinstance(turns, list):
-        raise bad_row(row, f"{name} is {shown(turns)}, not a list of messages.", _TURNS)
+        raise row.bad(f"{name} is {shown(turns)}, not a list of messages.", _TURNS)
     return [_turn(row, turn, f"message {number} of {name}", context) for number, turn in enumerate(turns, 1)]
 
 
@@ -52,7 +52,7 @@ def _as_list(row: RawRow, name: str) -> Any:
             return parse_json_text(value, row.where)
         except ValueError:
             cure = "Write the column with json.dumps, or save the rows as .jsonl."
-            raise bad_row(row, f"{name} is a text that looks like a list, but is not valid JSON.", cure) from None
+            raise row.bad(f"{name} is a text that looks like a list, but is not valid JSON.", cure) from None
     if isinstance(value, dict) and value and all(isinstance(item, list) for item in value.values()):
         # a sequence of structs, as older Parquet files hold it: one list per key
         columns = list(value)
@@ -63,10 +63,10 @@ def _as_list(row: RawRow, name: str) -> Any:
 
 def _turn(row: RawRow, turn: Any, place: str, context: RowContext) -> Turn:
     if not isinstance(turn, dict):
-        raise bad_row(row, f"{place} is {shown(turn)}.", _TURNS)
+        raise row.bad(f"{place} is {shown(turn)}.", _TURNS)
     role = _role(row, turn, place)
     if any(turn.get(key) for key in _TOOL_KEYS):
-        raise bad_row(row, f"{place} has tool calls.", NO_TOOLS)
+        raise row.bad(f"{place} has tool calls.", NO_TOOLS)
     content = _content(row, turn, place)
     unknown = sorted(key for key in turn if turn[key] not in (None, "", [], {}) and key not in _KNOWN_KEYS)
     if unknown:
@@ -81,9 +81,9 @@ def _role(row: RawRow, turn: dict[str, Any], place: str) -> str:
     stated = next((turn[key] for key in _ROLE_KEYS if turn.get(key) is not None), None)
     known = stated.strip().casefold() if isinstance(stated, str) else ""
     if known in _TOOL_ROLES:
-        raise bad_row(row, f"{place} has the role {shown(stated)}: it belongs to a tool call.", NO_TOOLS)
+        raise row.bad(f"{place} has the role {shown(stated)}: it belongs to a tool call.", NO_TOOLS)
     if known not in _ROLE_NAMES:
-        raise bad_row(row, f"{place} has the role {shown(stated)}.", _TURNS)
+        raise row.bad(f"{place} has the role {shown(stated)}.", _TURNS)
     return _ROLE_NAMES[known]
 
 
@@ -92,31 +92,31 @@ def _content(row: RawRow, turn: dict[str, Any], place: str) -> str:
     if isinstance(content, list) and content and all(isinstance(part, dict) for part in content):
         return "".join(_part(row, part, place) for part in content)
     if not isinstance(content, str):
-        raise bad_row(row, f"the content of {place} is {shown(content)}, not a text.", _TURNS)
+        raise row.bad(f"the content of {place} is {shown(content)}, not a text.", _TURNS)
     return content
 
 
 def _part(row: RawRow, part: dict[str, Any], place: str) -> str:
     kind, text = part.get("type", "text"), part.get("text")
     if kind in _UNREADABLE_PARTS or any(part.get(name) is not None for name in _UNREADABLE_PARTS):
-        raise bad_row(row, f"the content of {place} holds {shown(kind)}.", NO_MEDIA)
+        raise row.bad(f"the content of {place} holds {shown(kind)}.", NO_MEDIA)
     if kind in ("tool_use", "tool_result"):
-        raise bad_row(row, f"{place} has tool calls.", NO_TOOLS)
+        raise row.bad(f"{place} has tool calls.", NO_TOOLS)
     if not isinstance(text, str):
-        raise bad_row(row, f"the content of {place} has a part without a text.", _TURNS)
+        raise row.bad(f"the content of {place} has a part without a text.", _TURNS)
     return text
 
 
 def _reasoning(row: RawRow, turn: dict[str, Any], role: str, place: str) -> str:
-    """Return the thought that an answer keeps apart, or an empty text."""
+    """Return the thought that an answer keeps apart, empty if there is none."""
     for key in _REASONING_KEYS:
         if (thought := turn.get(key)) in (None, ""):
             continue
         if not isinstance(thought, str):
-            raise bad_row(row, f"the {key} of {place} is {shown(thought)}, not a text.", _TURNS)
+            raise row.bad(f"the {key} of {place} is {shown(thought)}, not a text.", _TURNS)
         if role != "assistant":
             cure = f"Only an answer has a {key}; remove it."
-            raise bad_row(row, f"{place} has a {key}, but its role is {role}.", cure)
+            raise row.bad(f"{place} has a {key}, but its role is {role}.", cure)
         return thought
     return ""
 
@@ -127,18 +127,18 @@ def _trained(row: RawRow, turn: dict[str, Any], place: str) -> bool:
             continue
         if value not in (0, 1):
             cure = "Write 0 (not trained on) or 1; how much a whole row counts is the row's own weight."
-            raise bad_row(row, f"the {key} of {place} is {shown(value)}.", cure)
+            raise row.bad(f"the {key} of {place} is {shown(value)}.", cure)
         return bool(value)
     return True
 
 
 def ending_with_what_is_trained(row: RawRow, turns: Sequence[Turn], name: str, context: RowContext) -> list[Turn]:
-    """Return the turns up to the last answer that is trained on; raise ``DataProblem`` where there is none.
+    """Return the turns up to the last answer that is trained on; raises ``DataProblem`` if the last turn is no answer.
 
-    An empty list means that every answer has weight 0: the row is passed over.
+    An empty list means that every answer has weight 0 and the row is left out.
     """
     if not turns or turns[-1].message.role != "assistant":
-        raise bad_row(row, f"{name} does not end with the assistant.", "End with what the model is to write.")
+        raise row.bad(f"{name} does not end with the assistant.", "End with what the model is to write.")
     answers = [place for place, turn in enumerate(turns) if turn.message.role == "assistant" and turn.trained]
     if not answers:
         return []
@@ -148,7 +148,7 @@ def ending_with_what_is_trained(row: RawRow, turns: Sequence[Turn], name: str, c
 
 
 def system_first(row: RawRow, prompt: list[Message]) -> list[Message]:
-    """Return ``prompt`` after the text of the row's own system column, where it has one."""
+    """Return ``prompt`` with the text of the row's system column as its first message, if it has one."""
     texts = (row.fields.get(name) for name in SYSTEM_COLUMNS)
     system = next((text for text in texts if isinstance(text, str) and text.strip()), "")
     if not system or any(message.role == "system" for message in prompt):
@@ -170,6 +170,6 @@ def history_turns(row: RawRow) -> list[Message]:
     for pair in history if isinstance(history, list) else [history]:
         if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(text, str) for text in pair)):
             cure = "history is a list of pairs [question, answer] of texts; remove it, or write messages."
-            raise bad_row(row, f"history holds {shown(pair)}.", cure)
+            raise row.bad(f"history holds {shown(pair)}.", cure)
         messages += Message("user", pair[0]), Message("assistant", pair[1])
     return messages

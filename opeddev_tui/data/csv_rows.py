@@ -1,6 +1,6 @@
-"""Rows of CSV and TSV files as Excel, pandas and R write them, parsed by the standard library under limits.
+"""Read CSV and TSV files as Excel, pandas and R write them, with the standard library under limits.
 
-All values stay the texts that were written: 007, NA and None too.
+All values stay the texts that were written, also 007, NA and None.
 """
 
 import csv
@@ -13,15 +13,17 @@ from pathlib import Path
 from msgspec import Struct
 
 from opeddev_tui.config import settings
-from opeddev_tui.data.decoding import bad, decode, open_data
+from opeddev_tui.data.decoding import decode, open_data
 from opeddev_tui.data.parsing import too_long
-from opeddev_tui.data.raw_rows import FileRows, RawRow
+from opeddev_tui.data.raw_rows import FileRows, RawRow, bad
 from opeddev_tui.text import clean_line
 
+_TABBED = frozenset({".tsv", ".tab"})
 _SEPARATORS = (",", ";", "\t", "|")
 _STATED = re.compile(r'\A"?sep=(.)"?[;,\t]*\r?\n', re.IGNORECASE)
-# names that need no second look: a comma header of such names is a comma header
+# a header that splits by comma into such names is taken as one with commas
 _PLAIN_NAME = re.compile(r"[^\W\d][\w .-]{0,63}")
+_RULE = re.compile(r"\s*(?::?-+:?)?\s*")
 _LONGEST_NAME = 200
 _CURE = "Put the column names in line 1, such as task,submission,rubric,grade,feedback."
 
@@ -34,7 +36,7 @@ class _Record(Struct, frozen=True):
 
 
 def read_csv(path: Path, settings: settings.Data) -> FileRows:
-    """Return the rows below the header; the separator is the one that the header shows or ``sep=`` states."""
+    """Return the rows below the header; the separator is stated by ``sep=`` or found in the header."""
     with open_data(path) as file:
         text = decode(file.read(), path)
     separator, text, first_line = _separator(text, path)
@@ -42,7 +44,10 @@ def read_csv(path: Path, settings: settings.Data) -> FileRows:
     records = _records(text, separator, path, settings, found, first_line)
     if not records:
         return found
+    if separator == "|":
+        records = _without_rule(records)
     header, records = records[0], records[1:]
+    _mind_lines_above(header, records, path)
     names = _header(header, path)
     if len(names) > 1 and records and all(len(record.values) == len(names) + 1 for record in records):
         # R's write.table leaves the column of row names without a name
@@ -55,7 +60,7 @@ def _separator(text: str, path: Path) -> tuple[str, str, int]:
     """Return the separator, the text from the header on, and the header's line."""
     if stated := _STATED.match(text):
         return stated[1], text[stated.end() :], 2
-    if ".tsv" in path.suffixes[-2:]:
+    if not _TABBED.isdisjoint(suffix.lower() for suffix in path.suffixes[-2:]):
         return "\t", text, 1
     line = text.lstrip("\r\n").partition("\n")[0]
     by_comma = _split(line, ",")
@@ -87,13 +92,31 @@ def _records(
                 records.append(_Record(line, values))
             line = first_line + reader.line_num
     except csv.Error as error:
-        where = f"{path}:{line}"
-        if "field limit" in str(error):
-            found.problems.append(too_long(where, settings.max_line_bytes))
-        else:
-            cure = "Close the quote, or double quotes inside a value."
-            found.problems.append(bad(where, f"is not valid CSV: {error}.", cure))
+        where, cure = f"{path}:{line}", "Close the quote, or double quotes inside a value."
+        is_too_long = "field limit" in str(error)
+        wrong = bad(where, f"is not valid CSV: {error}.", cure)
+        found.problems.append(too_long(where, settings.max_line_bytes) if is_too_long else wrong)
     return records
+
+
+def _without_rule(records: list[_Record]) -> list[_Record]:
+    """Return the cells of a Markdown table without the rule below its header and the blanks around them."""
+    if len(records) < 2 or not all(_RULE.fullmatch(value) for value in records[1].values):
+        return records
+    cells = [[value.strip() for value in record.values] for record in (records[0], *records[2:])]
+    if all(len(row) > 2 and not row[0] and not row[-1] for row in cells):
+        cells = [row[1:-1] for row in cells]
+    lines = [records[0].line, *(record.line for record in records[2:])]
+    return [_Record(line, row) for line, row in zip(lines, cells, strict=True)]
+
+
+def _mind_lines_above(header: _Record, records: Sequence[_Record], path: Path) -> None:
+    """Refuse in one sentence a table below a title or a line of its type, whose first line is no header."""
+    below = {len(record.values) for record in records}
+    # a single word may be a column's name above values that lack their quotes
+    if len(header.values) == 1 and not header.values[0].strip().isidentifier() and len(below) == 1 and max(below) > 1:
+        message = f"the line has 1 value, and all lines below have {max(below)}: it is no header of column names."
+        raise bad(f"{path}:{header.line}", message, "Remove what stands above the column names.")
 
 
 def _header(record: _Record, path: Path) -> list[str]:
@@ -109,7 +132,7 @@ def _header(record: _Record, path: Path) -> list[str]:
 
 
 def _is_value(name: str) -> bool:
-    """Say whether a header's name is rather a value: a number, or as long as no name is."""
+    """True if a name in the header looks like a value: a number, or too long for a name."""
     return len(name) > _LONGEST_NAME or re.fullmatch(r"[+-]?[0-9]+([.,][0-9]+)?", name) is not None
 
 

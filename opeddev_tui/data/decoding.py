@@ -1,4 +1,4 @@
-"""Bytes of a data file as text: gzip unpacked under a limit, UTF-16 read, everything else told with its cure."""
+"""Read a data file as text: gzip is unpacked under a limit, UTF-16 converted, other kinds are refused."""
 
 import io
 import re
@@ -6,6 +6,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
+from opeddev_tui.data.raw_rows import bad
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.text import clean_line
 
@@ -17,7 +18,7 @@ _WIDE = (
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
 )
-# what files that are no text of rows begin with, what they are, and what to do
+# files without text rows: their first bytes, what they are, and the cure
 _NO_ROWS: tuple[tuple[bytes, str, str], ...] = (
     (b"version https://git-lfs", "is only a pointer to the data, left by Git LFS", "Fetch the data: git lfs pull."),
     (b"PK\x03\x04", "is a ZIP or Excel file by its content", "Unpack it, or save the sheet as CSV UTF-8."),
@@ -34,21 +35,16 @@ _FIRST_BYTES = 256
 # bytes shown on each side of one that is not UTF-8
 _AROUND = 12
 _CHUNK = 1 << 20
-# rows are kept in memory: more than this is a mistake or a trap, in bytes
+# bytes; rows are kept in memory, and more than this is a mistake or an attack
 MOST_UNPACKED = 1 << 30
-# text packs 3 to 20 times; a file that packs 300 times and more is a trap, in times and bytes
+# text packs 3 to 20 times: a file that packs more than 300 times is an attack, from this many bytes on
 _TRAP_RATIO, _TRAP_FROM = 300, 64 << 20
 
 
-def bad(where: Path | str, message: str, cure: str) -> DataProblem:
-    """Return a problem with its place and cure."""
-    return DataProblem(message, where=str(where), cure=cure)
-
-
 def open_data(path: Path) -> BinaryIO:
-    """Open ``path`` for reading bytes: of UTF-8 where it is UTF-16 or UTF-32, unpacked where it is gzip.
+    """Open ``path`` for reading bytes, converted to UTF-8 if it is UTF-16 or UTF-32, unpacked if it is gzip.
 
-    What the file holds counts, not its name. Raises ``DataProblem``, or ``OSError`` where it cannot be opened.
+    The content decides, not the name. Raises ``DataProblem``, or ``OSError`` if the file cannot be opened.
     """
     file: BinaryIO = path.open("rb")
     start = file.read(_FIRST_BYTES)
@@ -125,7 +121,7 @@ def _refuse_traps(path: Path, size: int, packed: int) -> None:
 
 
 def decode(raw: bytes, path: Path, line: int = 1, offset: int = 0) -> str:
-    """Return ``raw``, which begins at ``line`` and byte ``offset`` of the file, as text; raise ``DataProblem``."""
+    """Return ``raw``, which begins at ``line`` and byte ``offset`` of the file, as text; raises ``DataProblem``."""
     start = len(BOM) if offset == 0 and raw.startswith(BOM) else 0
     message, cure = "NUL byte", "Save the file as UTF-8 text (it may be UTF-16 or damaged)."
     if (position := raw.find(0)) < 0:
@@ -139,7 +135,7 @@ def decode(raw: bytes, path: Path, line: int = 1, offset: int = 0) -> str:
 
 
 def _encoding_cure(raw: bytes, position: int, path: Path) -> str:
-    """Name the likeliest encoding and show what the place reads in it, for a person to judge."""
+    """Name the likeliest encoding and show the place decoded with it, for a person to judge."""
     around = raw[max(0, position - _AROUND) : position + _AROUND]
     try:
         raw[position : position + 1].decode("cp1252")

@@ -1,4 +1,4 @@
-"""Which files of a folder are data, and what is passed over: named, with what would make it readable."""
+"""List the data files of a folder, and name the files that are not read, with the cure."""
 
 import contextlib
 import difflib
@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from opeddev_tui.data.decoding import bad
+from opeddev_tui.data.raw_rows import bad
 from opeddev_tui.text import clean_line
 
 SUFFIXES: Mapping[str, str] = {
@@ -19,10 +19,17 @@ SUFFIXES: Mapping[str, str] = {
     ".tsv": "csv",
     ".parquet": "parquet",
 }
+# other endings of the same kinds
+_ALSO: Mapping[str, str] = {
+    **dict.fromkeys((".jsonlines", ".jl", ".ldjson"), "jsonl"),
+    **dict.fromkeys((".tab",), "csv"),
+    **dict.fromkeys((".pq", ".parq"), "parquet"),
+}
+_KINDS = {**SUFFIXES, **_ALSO}
 KNOWN = f"Known are {', '.join(SUFFIXES)} (the text ones also as .gz) and folders of save_to_disk."
-# layouts of published sets are folders in folders: data/train-00000-of-00001.parquet, en/test/0000.parquet
+# levels of folders below a set; published sets have data/train-00000-of-00001.parquet, en/test/0000.parquet
 _DEEPEST = 3
-# what other tools leave beside their data files
+# files of other tools that describe the data
 _DESCRIPTIONS = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
 _ABOUT = ("readme", "license", "licence", "citation", "changelog")
 _CURES = {
@@ -42,7 +49,7 @@ _OTHER_KINDS: Mapping[tuple[str, ...], str] = {
 
 @contextlib.contextmanager
 def read_clearly(path: Path) -> Iterator[None]:
-    """Turn an ``OSError`` inside the block into a ``DataProblem`` about ``path``."""
+    """Raise an ``OSError`` of the block as a ``DataProblem`` about ``path``."""
     try:
         yield
     except OSError as error:
@@ -52,7 +59,7 @@ def read_clearly(path: Path) -> Iterator[None]:
 
 
 def is_folder(path: Path) -> bool:
-    """Say whether ``path`` is a folder or a file; raise ``DataProblem`` if it is neither."""
+    """Return True for a folder, False for a file; raises ``DataProblem`` for anything else."""
     with read_clearly(path):
         try:
             mode = path.stat().st_mode
@@ -66,7 +73,7 @@ def is_folder(path: Path) -> bool:
 
 
 def _nearby(path: Path) -> str:
-    """Say what exists near a missing path: a name much like it, else what the folder above holds."""
+    """Return a hint for a missing path: a similar name, else the content of the folder above."""
     missing, folder = path, path.parent
     while not folder.is_dir() and folder != folder.parent:
         missing, folder = folder, folder.parent
@@ -81,17 +88,17 @@ def _nearby(path: Path) -> str:
 
 
 def data_suffix(path: Path) -> str:
-    """Return the ending that makes a file a data file (.jsonl, .csv.gz), as written; an empty text for others."""
+    """Return the ending of a data file (.jsonl, .csv.gz) as it is written, empty for other files."""
     suffix = path.suffix
     if suffix.lower() == ".gz":
         suffix = "".join(path.suffixes[-2:])
-    return suffix if suffix.lower().removesuffix(".gz") in SUFFIXES else ""
+    return suffix if suffix.lower().removesuffix(".gz") in _KINDS else ""
 
 
 def kind_by_name(path: Path) -> str:
-    """Return the kind that a data file's name says; raise ``DataProblem`` for another file."""
+    """Return the kind of a data file by its name; raises ``DataProblem`` for other files."""
     if suffix := data_suffix(path):
-        return SUFFIXES[suffix.lower().removesuffix(".gz")]
+        return _KINDS[suffix.lower().removesuffix(".gz")]
     cure = f"{_cure_of(path)} {KNOWN}".strip()
     raise bad(path, f"is not a data file ({clean_line(path.suffix) or 'no extension'}).", cure)
 
@@ -101,7 +108,7 @@ def _cure_of(path: Path) -> str:
 
 
 def data_files(folder: Path) -> list[Path]:
-    """Return the data files of a folder, else those in the folders below it; raise ``DataProblem`` if there is none."""
+    """Return the data files in a folder, else those below it; raises ``DataProblem`` if there are none."""
     with read_clearly(folder):
         if files := _directly_in(folder) or _below(folder, _DEEPEST):
             return files
@@ -115,6 +122,12 @@ def data_files(folder: Path) -> list[Path]:
     names = clean_line(", ".join(item.name for item in found[:5]))
     message = f"holds no data file (only {names})." if names else "is an empty folder."
     raise bad(folder, message, f"Put a file of the kind {', '.join(SUFFIXES)} there.")
+
+
+def is_empty(place: Path) -> bool:
+    """Say whether ``place`` is a folder without anything that could be data: nothing, or a description alone."""
+    with read_clearly(place):
+        return place.is_dir() and not any(item.is_dir() or not_read(item) for item in _listed(place))
 
 
 def _listed(folder: Path) -> list[Path]:
@@ -135,24 +148,23 @@ def _below(folder: Path, depth: int) -> list[Path]:
 
 
 def passed_over(folder: Path) -> list[str]:
-    """Return a sentence for everything in ``folder`` that is neither read nor a description of the data."""
+    """Return a sentence for everything in ``folder`` that is neither read nor describes the data."""
     with read_clearly(folder):
         used = set(data_files(folder))
-        found = _listed(folder)
-    notes = []
-    for item in found:
-        if item in used:
-            continue
-        if not item.is_dir():
-            notes += not_read(item)
-        elif not any(item in file.parents for file in used) and (below := _below(item, _DEEPEST) + _directly_in(item)):
-            cure = "Move them up, or take the files beside the folder away."
-            notes.append(f"{item}: its {len(below)} data files are not read. {cure}")
+        notes = []
+        for item in _listed(folder):
+            if not item.is_dir():
+                notes += [] if item in used else not_read(item)
+            elif not any(item in file.parents for file in used) and (
+                unread := _below(item, _DEEPEST) + _directly_in(item)
+            ):
+                cure = "Move them up, or take the files beside the folder away."
+                notes.append(f"{item}: its {len(unread)} data files are not read. {cure}")
     return notes
 
 
 def not_read(file: Path) -> list[str]:
-    """Return the sentence that ``file`` is not read, none for a description of data."""
+    """Return the sentence that ``file`` is not read, none if it describes the data."""
     if file.name in _DESCRIPTIONS or file.name.lower().startswith(_ABOUT):
         return []
     return [f"{file}: is not read ({clean_line(file.suffix) or 'no extension'}). {_cure_of(file)}".strip()]

@@ -1,7 +1,7 @@
-"""The scale of grades: reading a stated grade, writing one, and proposing a scale for the grades that rows have.
+"""The scale of grades: read a stated grade, write one, and propose a scale for the grades that rows have.
 
-A grade is handled as a whole number from ``grading.minimum`` to ``grading.maximum``; with ``grading.grades``
-that is ``minimum`` plus the position of the written grade. Nothing here guesses a grade.
+A grade is a whole number from ``grading.minimum`` to ``grading.maximum``; with ``grading.grades`` it is ``minimum``
+plus the position of the written grade. Grades are never guessed.
 """
 
 import json
@@ -33,7 +33,7 @@ class LabelName(str):
 
 
 def number_of(value: object) -> float | None:
-    """Return the finite number that ``value`` is or writes ("4", "4.0", "3,5"), else ``None``."""
+    """Return the number that ``value`` is or states ("4", "4.0", "3,5"), None for no finite one; a huge one is inf."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
         return None
     if isinstance(value, str):
@@ -47,14 +47,14 @@ def number_of(value: object) -> float | None:
 
 
 def grade_of(value: object, grading: Grading) -> int | None:
-    """Return the grade that ``value`` states, or ``None`` if it is not on the scale."""
+    """Return the grade that ``value`` states, None if it states none on the scale."""
     if grading.grades:
         return _written(value, grading)
     if isinstance(value, str) and (parts := _OUT_OF.fullmatch(value.strip())) and int(parts[2]) == grading.maximum:
         value = parts[1]
     number = number_of(value)
     if isinstance(value, LabelName) and number is None:
-        # names that are no grades, numbered exactly as the scale is
+        # class names that state no grade, numbered from 0 as the scale is
         number = value.number if grading.minimum == 0 else None
     if number is None or not math.isfinite(number) or number != int(number):
         return None
@@ -80,30 +80,29 @@ def written(grade: int, grading: Grading) -> str:
 
 
 def range_words(grading: Grading) -> str:
-    """Return what a grade may be, in words."""
+    """Return the allowed grades in words."""
     if grading.grades:
         return f"one of {', '.join(grading.grades)}"
     return f"a whole number from {grading.minimum} to {grading.maximum}"
 
 
 def setting_words(grading: Grading) -> str:
-    """Return which settings say so."""
+    """Return the settings that define the scale."""
     return "grading.grades" if grading.grades else "grading.minimum and grading.maximum"
 
 
 def proposal(values: Iterable[object], grading: Grading) -> str:
-    """Return the settings with which all ``values`` would be grades, or an empty text if none can be named."""
-    seen = list(values)
-    if not seen or all(grade_of(value, grading) is not None for value in seen):
+    """Return the settings with which all ``values`` would be grades, empty if there are none."""
+    every = list(values)
+    if not every or all(grade_of(value, grading) is not None for value in every):
         return ""
-    if all(isinstance(value, LabelName) for value in seen):
-        names = {value.number: str(value) for value in seen if isinstance(value, LabelName)}
+    names = {value.number: str(value) for value in every if isinstance(value, LabelName)}
+    if names and all(isinstance(value, LabelName) for value in every):
         return _as_grades([names[number] for number in sorted(names)])
-    numbers = [number_of(value) for value in seen]
-    known = [number for number in numbers if number is not None and math.isfinite(number)]
-    if len(known) == len(seen):
-        return _for_numbers(known)
-    texts = {value.strip() for value in seen if isinstance(value, str)}
+    numbers = [number for value in every if (number := number_of(value)) is not None and math.isfinite(number)]
+    if len(numbers) == len(every):
+        return _for_numbers(numbers)
+    texts = {value.strip() for value in every if isinstance(value, str)}
     if len(texts) > 1 and all(_LETTER.fullmatch(text) for text in texts):
         return _as_grades(sorted(texts, key=_letter_order, reverse=True))
     return ""

@@ -1,6 +1,6 @@
-"""Grading rows: the settings' templates filled with a row's task, submission, rubric, grade and feedback.
+"""Read rows with a submission and a grade: fill the settings' templates with the row's fields.
 
-A row's own text never becomes a template: values are put in once and not looked at again.
+A row's own text never becomes a template: braces in it are plain text.
 """
 
 import functools
@@ -14,7 +14,7 @@ from typing import Any
 from opeddev_tui.data import grade_scale
 from opeddev_tui.data.optional_fields import read_grades
 from opeddev_tui.data.raw_rows import RawRow
-from opeddev_tui.data.rows import Example, Message, RowContext, bad_row, label, required_text, shown
+from opeddev_tui.data.rows import Example, Message, RowContext, label, required_text, shown
 from opeddev_tui.errors import SettingsProblem
 from opeddev_tui.text import clean_line
 
@@ -22,7 +22,7 @@ _GRADING_FIELDS = frozenset({"id", "kind", "task", "submission", "rubric", "grad
 
 
 def from_grading(row: RawRow, context: RowContext) -> Example:
-    """Return the example of a row with a submission and a grade; raise ``DataProblem`` or ``SettingsProblem``."""
+    """Return the example of a row with a submission and a grade; raises ``DataProblem`` or ``SettingsProblem``."""
     grading = context.grading
     submission, grade = required_text(row, "submission"), _grade(row, context)
     fields = {**row.fields, "grade": grade_scale.written(grade, grading)}
@@ -41,7 +41,7 @@ def from_grading(row: RawRow, context: RowContext) -> Example:
 
 
 def _grade(row: RawRow, context: RowContext) -> int:
-    """Return the grade that is trained on: the stated one, else the median (the lower middle one) of several."""
+    """Return the grade to train on: the stated one, else the median of several (the lower of two middle ones)."""
     grading, value = context.grading, row.fields.get("grade")
     if value is None:
         return statistics.median_low(read_grades(row, context))
@@ -49,25 +49,21 @@ def _grade(row: RawRow, context: RowContext) -> int:
         return grade
     cure = f"Write {grade_scale.range_words(grading)}."
     number = grade_scale.number_of(value)
-    if not grading.grades and isinstance(value, float | Decimal | str) and _is_no_whole_number(value, number):
+    # a float without a number is nan or infinity
+    is_whole = number.is_integer() if number is not None else isinstance(value, str)
+    if not grading.grades and isinstance(value, float | Decimal | str) and not is_whole:
         halves = f'["{grading.minimum}", "{grading.minimum}.5", "{grading.minimum + 1}", …]'
         cure += f" Half grades are a scale of their own: grading.grades = {halves}."
-        raise bad_row(row, f"the grade is {shown(value)}, not a whole number.", cure)
+        raise row.bad(f"the grade is {shown(value)}, not a whole number.", cure)
     if number is not None:
         cure += f" The range is set by {grade_scale.setting_words(grading)}."
         value = int(number) if isinstance(value, float | str) and number == int(number) else value
-    raise bad_row(row, f"the grade is {shown(value)}.", cure)
-
-
-def _is_no_whole_number(value: float | Decimal | str, number: float | None) -> bool:
-    if number is None:
-        return not isinstance(value, str)  # nan and infinity
-    return number != int(number)
+    raise row.bad(f"the grade is {shown(value)}.", cure)
 
 
 @functools.lru_cache(maxsize=16)
 def _pieces(setting: str, template: str) -> tuple[tuple[str, str | None], ...]:
-    """Split a template into literal texts and the names of fields; nothing else may stand in braces."""
+    """Split a template into literal texts and names of fields; nothing else is allowed in braces."""
     place = f"grading.{setting}"
     cure = "Use plain names in braces, such as {submission}; write {{ and }} for braces."
     try:
@@ -88,7 +84,7 @@ def _fill(setting: str, template: str, fields: Mapping[str, Any], row: RawRow) -
     for literal, name in _pieces(setting, template):
         value = fields.get(name) if name is not None else ""
         if value is None and name in _GRADING_FIELDS:
-            raise bad_row(row, f"the row lacks {name}.", f"Write {name}, or take it out of grading.{setting}.")
+            raise row.bad(f"the row lacks {name}.", f"Write {name}, or take it out of grading.{setting}.")
         if not isinstance(value, str | int | float):
             plain = ", ".join(key for key, item in fields.items() if isinstance(item, str | int | float))
             message = f"{{{name}}} is not a plain field of {row.where}."

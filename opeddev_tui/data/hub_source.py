@@ -1,11 +1,12 @@
 """Data sets of the Hugging Face Hub as a source: ``hub:owner/name[/folder][@revision][:split]``.
 
-Their files are fetched once, at a commit that is written down in the workspace, and then read like local ones; with
-the files in the cache no network is asked. Data set scripts are never run.
+Files are fetched once, at a commit that is recorded in the workspace, and then read like local ones; once they are in
+the cache, the network is not used. Data set scripts are never run.
 """
 
 import json
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,14 @@ from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import hub_record
 
 _SOURCE = re.compile(r"hub:([\w.-]+/[\w.-]+)((?:/[\w.-]+)*)(?:@([\w./-]+))?(?::([\w.-]+))?")
-# more than this is seldom meant for fine-tuning a small model, in bytes
+# bytes; more is hardly meant for fine-tuning a small model
 _MOST_FETCHED = 5 << 30
+_KNOWN_FILES = f"Files that are read end in {', '.join(SUFFIXES)}; data set scripts are never run."
 _PATTERNS = [f"*{suffix}{packed}" for suffix in SUFFIXES for packed in ("", ".gz")]
 
 
 class HubSource(Struct, frozen=True):
-    """A data set on the hub; ``folder`` is a part of it, ``split`` the one that is wanted, both may be empty."""
+    """A data set on the hub; ``folder`` is a part of it, ``split`` one of its splits, both may be empty."""
 
     repository: str
     folder: str
@@ -35,58 +37,54 @@ class HubSource(Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """The name under which its commit is written down."""
-        return f"{self.repository}{'/' if self.folder else ''}{self.folder}@{self.revision}"
+        """The name under which its commit is recorded."""
+        return f"{_joined(self.repository, self.folder)}@{self.revision}"
 
     @property
     def patterns(self) -> list[str]:
-        """Which files are fetched."""
-        return [f"{self.folder}/{pattern}" if self.folder else pattern for pattern in _PATTERNS]
+        """Patterns of the files to fetch."""
+        return [_joined(self.folder, pattern) for pattern in _PATTERNS]
 
 
 def is_hub(text: str) -> bool:
-    """Say whether a path of the settings names a data set of the hub."""
+    """True if a path of the settings names a data set of the hub."""
     return text.startswith(HUB_PREFIX)
 
 
 def parse(text: str) -> HubSource:
-    """Return the source that ``text`` names; raise ``SettingsProblem`` if it names none."""
+    """Return the source that ``text`` names; raises ``SettingsProblem`` if it names none."""
     match = _SOURCE.fullmatch(text)
     if match is None:
         cure = "Write hub:owner/name, with /folder, @revision and :split where needed."
         raise SettingsProblem(f"{clean_line(text)} names no data set of the hub.", where="paths", cure=cure)
     repository, folder, revision, split = match.groups()
-    return HubSource(
-        repository, folder.strip("/"), revision or "main", split_names.split_of(split or "") or split or ""
-    )
+    split = split_names.split_of(split or "") or split or ""
+    return HubSource(repository, folder.strip("/"), revision or "main", split)
 
 
 def cached(workspace: Path, source: HubSource) -> Path | None:
-    """Return where the files of ``source`` lie in the cache, ``None`` where they are not all there."""
-    known = _recorded(workspace).get(source.key, {})
-    folder = _in_cache(source, known.get("commit", source.revision))
-    files = known.get("files", {})
-    if folder is None or any(not (folder / name).is_file() for name in files):
+    """Return the folder of the files in the cache, None if one is missing."""
+    record = _recorded(workspace).get(source.key, {})
+    folder = _in_cache(source, record.get("commit", source.revision))
+    if folder is None or any(not (folder / name).is_file() for name in record.get("files", {})):
         return None
     place = folder / source.folder
     return place if place.is_dir() else None
 
 
 def fetch(workspace: Path, source: HubSource) -> Path:
-    """Return where the files of ``source`` lie, fetched now if they are not in the cache; raise ``DataProblem``."""
+    """Return the folder of the files, fetched now if they are not in the cache; raises ``DataProblem``."""
     if (place := cached(workspace, source)) is None:
         _download(workspace, source)
         place = cached(workspace, source)
     if place is None:
-        raise DataProblem(
-            "was fetched, but holds no data file.", where=f"{HUB_PREFIX}{source.key}", cure=_known_files()
-        )
+        raise _problem(source, "was fetched, but holds no data file.", _KNOWN_FILES)
     _one_set(place, source)
     return place
 
 
-def _known_files() -> str:
-    return f"Files that are read end in {', '.join(SUFFIXES)}; data set scripts are never run."
+def _problem(source: HubSource, message: str, cure: str) -> DataProblem:
+    return DataProblem(message, where=f"{HUB_PREFIX}{source.key}", cure=cure)
 
 
 def _recorded(workspace: Path) -> dict[str, Any]:
@@ -102,31 +100,29 @@ def _in_cache(source: HubSource, commit: str) -> Path | None:
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
-        found = snapshot_download(
-            source.repository,
-            repo_type="dataset",
-            revision=commit,
-            allow_patterns=source.patterns,
-            local_files_only=True,
+        patterns = source.patterns
+        folder = snapshot_download(
+            source.repository, repo_type="dataset", revision=commit, allow_patterns=patterns, local_files_only=True
         )
     except (LocalEntryNotFoundError, HFValidationError, OSError, ValueError):
         return None
-    return Path(found)
+    return Path(folder)
 
 
 def _download(workspace: Path, source: HubSource) -> None:
-    """Fetch the data files at one commit and write the commit down; raise ``DataProblem``."""
+    """Fetch the data files at one commit and record it; raises ``DataProblem``."""
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-    # the errors of the HTTP library that the hub's client is built on, whichever that is, are no OSErrors
+    # errors of the HTTP library below the hub's client, whichever it is, need not be OSErrors
     bases = tuple(kind for kind in HfHubHTTPError.__bases__ if issubclass(kind, Exception))
     failures: tuple[type[Exception], ...] = (*bases, OSError, RuntimeError, ValueError, HFValidationError)
     record = _recorded(workspace)
-    wanted = record.get(source.key, {}).get("commit", source.revision)
+    revision = record.get(source.key, {}).get("commit", source.revision)
     try:
-        info = HfApi().dataset_info(source.repository, revision=wanted, files_metadata=True)
-        sizes = {item.rfilename: item.size or 0 for item in info.siblings or [] if _is_wanted(item.rfilename, source)}
+        info = HfApi().dataset_info(source.repository, revision=revision, files_metadata=True)
+        files = {item.rfilename: item.size or 0 for item in info.siblings or []}
+        sizes = {name: size for name, size in files.items() if any(fnmatch(name, one) for one in source.patterns)}
         _check_size(source, sizes)
         snapshot_download(
             source.repository, repo_type="dataset", revision=info.sha, allow_patterns=source.patterns, max_workers=4
@@ -137,25 +133,18 @@ def _download(workspace: Path, source: HubSource) -> None:
             "Check the name and the network; a closed data set needs hf auth login. Without a network only what was "
             "fetched before can be read."
         )
-        reason = clean_line(lines[0], max_chars=160).rstrip(".")
-        raise DataProblem(f"cannot be fetched: {reason}.", where=f"{HUB_PREFIX}{source.key}", cure=cure) from None
+        raise _problem(source, f"cannot be fetched: {clean_line(lines[0], max_chars=160).rstrip('.')}.", cure) from None
     record[source.key] = {"commit": info.sha, "files": sizes}
     write_atomic(hub_record(workspace), json.dumps(record, indent=1).encode())
 
 
-def _is_wanted(name: str, source: HubSource) -> bool:
-    inside = not source.folder or name.startswith(f"{source.folder}/")
-    return inside and name.removesuffix(".gz").endswith(tuple(SUFFIXES))
-
-
 def _check_size(source: HubSource, sizes: dict[str, int]) -> None:
-    where = f"{HUB_PREFIX}{source.key}"
     if not sizes:
-        raise DataProblem("has no data file.", where=where, cure=_known_files())
+        raise _problem(source, "has no data file.", _KNOWN_FILES)
     if (size := sum(sizes.values())) > _MOST_FETCHED:
         folders = sorted({str(Path(name).parent) for name in sizes})
         cure = f"Name one of its folders: {', '.join(f'hub:{source.repository}/{name}' for name in folders[:3])}."
-        raise DataProblem(f"holds {size >> 30} GiB of data files.", where=where, cure=cure)
+        raise _problem(source, f"holds {size >> 30} GiB of data files.", cure)
 
 
 def _one_set(place: Path, source: HubSource) -> None:
@@ -163,12 +152,9 @@ def _one_set(place: Path, source: HubSource) -> None:
     folders = [item.name for item in sorted(place.iterdir()) if item.is_dir() and not item.name.startswith(".")]
     sets = [name for name in folders if name != "data" and not split_names.split_of(name)]
     if len(sets) > 1:
-        raise DataProblem(
-            f"holds several sets: {clean_line(', '.join(sets[:8]))}.",
-            where=f"{HUB_PREFIX}{source.key}",
-            cure=f"Name one: hub:{source.repository}/{_joined(source.folder, sets[0])}.",
-        )
+        cure = f"Name one: hub:{_joined(source.repository, source.folder, sets[0])}."
+        raise _problem(source, f"holds several sets: {clean_line(', '.join(sets[:8]))}.", cure)
 
 
-def _joined(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name
+def _joined(*parts: str) -> str:
+    return "/".join(part for part in parts if part)

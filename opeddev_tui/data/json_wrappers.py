@@ -1,11 +1,9 @@
-"""The one object of a JSON file that holds all rows: {"data": [...]}, tables of pandas, pages of a rows service."""
+"""Open the one object of a JSON file that holds all rows: {"data": [...]}, tables of pandas, pages of a service."""
 
 from pathlib import Path
 from typing import Any
 
-from opeddev_tui.data.decoding import bad
 from opeddev_tui.data.raw_rows import RawRow
-from opeddev_tui.errors import DataProblem
 
 # an object with one of these is a row, whatever else it holds
 _OF_ROWS = frozenset({"messages", "conversations", "prompt", "instruction", "question", "input", "text", "submission"})
@@ -13,15 +11,16 @@ _ROW_LISTS = ("data", "rows", "examples", "items", "records", "instances", "samp
 
 
 def unwrapped(row: RawRow, path: Path) -> list[RawRow]:
-    """Return the rows inside the only object of a file, or the object itself where it is a row."""
+    """Return the rows inside the only object of a file, or the object itself if it is a row; raises ``DataProblem``."""
     fields = row.fields
     if any(isinstance(fields.get(name), str | list) for name in _OF_ROWS):
         return [row]
     if _is_pandas_split(fields):
         names = fields["columns"]
         listed: list[Any] = [dict(zip(names, values, strict=True)) for values in fields["data"]]
-    elif len(fields) > 1 and all(isinstance(value, dict) and value for value in fields.values()):
-        raise _refuse_by_column(row)
+    elif _is_by_column(fields):
+        message = "is one object of columns, as DataFrame.to_json writes it by default, not rows."
+        raise row.bad(message, 'Write it with to_json(path, orient="records", lines=True).')
     else:
         # {"messages": [...]} is one row: only names that mean rows are opened
         holders = [name for name in _ROW_LISTS if _is_row_list(fields.get(name))]
@@ -47,6 +46,9 @@ def _is_pandas_split(fields: dict[str, Any]) -> bool:
     )
 
 
-def _refuse_by_column(row: RawRow) -> DataProblem:
-    message = "is one object of columns, as DataFrame.to_json writes it by default, not rows."
-    return bad(row.where, message, 'Write it with to_json(path, orient="records", lines=True).')
+def _is_by_column(fields: dict[str, Any]) -> bool:
+    """Say whether all values are objects with the same keys, the numbers of the rows; one row has names of its own."""
+    columns = list(fields.values())
+    if len(columns) < 2 or not all(isinstance(column, dict) and column for column in columns):
+        return False
+    return all(column.keys() == columns[0].keys() for column in columns)

@@ -1,6 +1,6 @@
-"""The firewall between what is trained on and what is scored on: copies, near copies, repeated rows, shared groups.
+"""Compare training rows with the hold-out: copies, near copies, repeated rows, shared groups.
 
-Rows are compared by what they are about: what most rows share (a template, a rubric, boilerplate) is left out.
+Text that most rows share (a template, a rubric, boilerplate) is left out of the comparison.
 """
 
 import re
@@ -18,14 +18,14 @@ _SHINGLE = 4
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
-# words, single signs, single characters of unspaced scripts: a minified file is many words too
+# words, single signs, and single characters of scripts without blanks, so that a minified file has many words too
 _WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])\w)+|[^\w\s]")
-# a frame is what more than this part of all rows share, where there are rows enough to say so
+# the frame is what more than this share of all rows have; it is looked for from this many rows on
 _FRAME_PART, _FRAME_ROWS = 0.5, 5
 
 
 class Leaks(Struct, frozen=True):
-    """Rows that are where they should not be; only ``exact`` ones forbid a training."""
+    """Rows on both sides, or twice; only ``exact`` ones forbid a training."""
 
     exact: list[DataProblem]
     near: list[str]
@@ -48,8 +48,8 @@ def find(train: Iterable[Example], holdout: Sequence[Example], near_duplicate: f
             leaks.exact.append(DataProblem(message, where=example.where, cure=cure))
         elif near := near_copies.of(number):
             share, other = near
-            # 100 % is said of equal ones only
-            percent = round(100 * share) if share == 1 else min(99, round(100 * share))
+            # 100 % is for equal ones only
+            percent = 100 if share == 1 else min(99, round(100 * share))
             leaks.near.append(f"{example.where} is {percent}% like the hold-out row {other.where}.")
         earlier = first.setdefault(_whole_key(example), example)
         if earlier is not example:
@@ -67,7 +67,7 @@ def _normal(text: str) -> str:
 
 
 def _key(example: Example) -> str:
-    """Return what must not be on both sides: the submission, or a conversation's turns up to the answer."""
+    """Return the text that must not be on both sides: the submission, or a chat's turns up to the answer."""
     turns = [message for message in example.prompt if message.role != "system"]
     if len(turns) < 2:
         return _normal(example.submission)
@@ -93,24 +93,26 @@ def _shared_groups(train: Sequence[Example], holdout: Sequence[Example]) -> list
 
 
 class _NearCopies:
-    """Finds the hold-out row that shares most 4-word shingles with a training row, without the frame of both."""
+    """Finds the hold-out row that shares most 4-word sequences with a training row, without the frame.
+
+    ``threshold`` is a Jaccard similarity (Broder 1997), 0 to 1.
+    """
 
     def __init__(self, train: Sequence[Example], holdout: Sequence[Example], threshold: float) -> None:
-        # a share equal to the threshold counts, whatever its last binary digit
+        # a share equal to the threshold counts, in spite of rounding errors
         self._threshold = threshold - 1e-9
-        self._train = [_shingles(example.submission) for example in train]
         self._holdout = holdout
-        self._held = [_shingles(example.submission) for example in holdout]
-        frame = _frame([*self._train, *self._held])
-        self._held = [shingles - frame for shingles in self._held]
-        self._train = [shingles - frame for shingles in self._train]
+        every = [_shingles(example.submission) for example in (*train, *holdout)]
+        frame = _frame(every)
+        every = [shingles - frame for shingles in every]
+        self._train, self._held = every[: len(train)], every[len(train) :]
         self._holders: dict[str, list[int]] = defaultdict(list)
         for number, shingles in enumerate(self._held):
             for shingle in shingles:
                 self._holders[shingle].append(number)
 
     def of(self, number: int) -> tuple[float, Example] | None:
-        """Return the share in common and the row, for the likest row that reaches the threshold."""
+        """Return similarity and row of the most similar one, None if it is below the threshold."""
         own = self._train[number]
         common = Counter(holder for shingle in own for holder in self._holders.get(shingle, ()))
         shares = [(count / (len(own) + len(self._held[holder]) - count), -holder) for holder, count in common.items()]
@@ -119,17 +121,15 @@ class _NearCopies:
 
 
 def _frame(every: Sequence[frozenset[str]]) -> frozenset[str]:
-    """Return the shingles that most rows have."""
+    """Return the word sequences that most rows have."""
     if len(every) < _FRAME_ROWS:
         return frozenset()
-    counts: Counter[str] = Counter()
-    for shingles in every:
-        counts.update(shingles)
+    counts = Counter(shingle for shingles in every for shingle in shingles)
     return frozenset(shingle for shingle, count in counts.items() if count > _FRAME_PART * len(every))
 
 
 def _shingles(text: str) -> frozenset[str]:
     words = _WORD.findall(text)
-    if len(words) < _SHINGLE:
-        return frozenset([" ".join(words)]) if words else frozenset()
+    if 0 < len(words) < _SHINGLE:
+        return frozenset([" ".join(words)])
     return frozenset(map(" ".join, zip(*(words[start:] for start in range(_SHINGLE)), strict=False)))

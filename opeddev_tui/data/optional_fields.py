@@ -1,7 +1,6 @@
-"""Fields that a row may have besides its text: weight, all grades, rater, criteria and group.
+"""Read the optional fields of a row: weight, all grades, rater, criteria and group.
 
-They are read, checked and kept on the example. A column of the same name that is something else (criteria as a
-text) is left alone and noted.
+A column of the same name with something else (criteria as a text) is not used, and noted.
 """
 
 import json
@@ -14,22 +13,23 @@ from msgspec.structs import replace
 from opeddev_tui.data import grade_scale
 from opeddev_tui.data.parsing import parse_json_text
 from opeddev_tui.data.raw_rows import RawRow
-from opeddev_tui.data.rows import Example, RowContext, bad_row, label, shown
+from opeddev_tui.data.rows import Example, RowContext, label, shown
 
 OPTIONAL = ("weight", "grades", "rater", "criteria", "group")
-_PASSED = {"pass": True, "passed": True, "yes": True, "true": True, "fail": False, "failed": False, "no": False}
-_PASSED["false"] = False
+_PASSED = {
+    **dict.fromkeys(("pass", "passed", "yes", "true"), True),
+    **dict.fromkeys(("fail", "failed", "no", "false"), False),
+}
 
 
 def with_optional_fields(example: Example, row: RawRow, context: RowContext) -> Example:
-    """Return ``example`` with what the row has of the optional fields; raise ``DataProblem`` for a wrong one."""
+    """Return ``example`` with the optional fields of ``row``; raises ``DataProblem`` for a wrong value."""
     if not any(row.fields.get(name) is not None for name in OPTIONAL):
         return example
-    grades = read_grades(row, context)
     return replace(
         example,
         weight=_weight(row),
-        grades=grades,
+        grades=read_grades(row, context),
         rater=label(row, "rater"),
         criteria=_criteria(row, context),
         group=_group(row, context),
@@ -43,12 +43,12 @@ def _weight(row: RawRow) -> float:
     number = grade_scale.number_of(value)
     if number is None or not math.isfinite(number) or number < 0:
         cure = "Write a number from 0 (not trained on) up; 1 is usual. Rename the column if it means something else."
-        raise bad_row(row, f"the weight is {shown(value)}.", cure)
+        raise row.bad(f"the weight is {shown(value)}.", cure)
     return number
 
 
 def read_grades(row: RawRow, context: RowContext) -> tuple[int, ...]:
-    """Return the grades that several people gave a row: a list, or a text such as "3;4;4" or "[3, 4]"."""
+    """Return all grades of a row, from a list or a text such as "3;4;4" or "[3, 4]"; raises ``DataProblem``."""
     value = row.fields.get("grades")
     if isinstance(value, str) and value.strip():
         value = _listed(value)
@@ -63,7 +63,7 @@ def read_grades(row: RawRow, context: RowContext) -> tuple[int, ...]:
         grade = grade_scale.grade_of(stated, context.grading)
         if grade is None:
             cure = f"Write {grade_scale.range_words(context.grading)} for each."
-            raise bad_row(row, f"one of the grades is {shown(stated)}.", cure)
+            raise row.bad(f"one of the grades is {shown(stated)}.", cure)
         found.append(grade)
     return tuple(found)
 
@@ -84,27 +84,26 @@ def _criteria(row: RawRow, context: RowContext) -> dict[str, int | bool]:
         try:
             value = parse_json_text(value, row.where)
         except ValueError:
-            raise bad_row(row, "criteria is not valid JSON.", 'Write it as {"contrast": 4, "names": "pass"}.') from None
+            raise row.bad("criteria is not valid JSON.", 'Write it as {"contrast": 4, "names": "pass"}.') from None
     if value is None or value == "":
         return {}
     if not isinstance(value, Mapping):
-        context.note(
-            row, f"criteria is {'a text' if isinstance(value, str) else shown(value)}, not a table, and is not kept."
-        )
+        kind = "a text" if isinstance(value, str) else shown(value)
+        context.note(row, f"criteria is {kind}, not a table, and is not kept.")
         return {}
-    # Arrow gives every row all areas, null where it has none
+    # Arrow gives every row all areas, with null for those that it does not have
     return {area: _criterion(row, area, item, context) for area, item in value.items() if item is not None}
 
 
 def _criterion(row: RawRow, area: str, value: Any, context: RowContext) -> int | bool:
     if isinstance(value, bool):
         return value
-    if isinstance(value, str) and value.strip().casefold() in _PASSED:
-        return _PASSED[value.strip().casefold()]
+    if isinstance(value, str) and (passed := _PASSED.get(value.strip().casefold())) is not None:
+        return passed
     grade = grade_scale.grade_of(value, context.grading)
     if grade is None:
         cure = f"Write pass or fail, or {grade_scale.range_words(context.grading)}."
-        raise bad_row(row, f"the criterion {json.dumps(area, ensure_ascii=False)[:60]} is {shown(value)}.", cure)
+        raise row.bad(f"the criterion {json.dumps(area, ensure_ascii=False)[:60]} is {shown(value)}.", cure)
     return grade
 
 

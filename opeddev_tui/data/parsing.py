@@ -1,7 +1,7 @@
-"""Rows of JSON files: one object per line, arrays, objects one after the other, and the usual wrappers.
+"""Read JSON files: one object per line, arrays, objects one after the other, and the usual wrappers.
 
-Parsed by the standard library under limits: one hostile row (20,000 brackets) crashes the fast parsers and the
-training with them, so depth, line length, numbers and duplicate keys are checked here. Nothing here writes.
+One hostile row (20,000 brackets) crashes the fast parsers and the training with them. So files are parsed by the
+standard library, with limits on depth and length, and without duplicate keys and numbers that are not finite.
 """
 
 import json
@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from opeddev_tui.config import settings
-from opeddev_tui.data.decoding import BOM, bad, decode, open_data
+from opeddev_tui.data.decoding import BOM, decode, open_data
 from opeddev_tui.data.json_wrappers import unwrapped
-from opeddev_tui.data.raw_rows import FileRows, RawRow
+from opeddev_tui.data.raw_rows import FileRows, RawRow, bad
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.text import clean_line
 
-# an unclosed string runs to the end, so the scan stays linear on any input
+# an unclosed string ends with the text, so that the scan takes linear time on any input
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.?)*+(?:"|\Z)|[\[{]|[\]}]', re.DOTALL)
 _SPACE = re.compile(r"[ \t\r\n]*")
 _ONE_PER_LINE = "Write one JSON object per line (.jsonl), or one array of objects (.json)."
@@ -25,7 +25,7 @@ _TEXT_DEPTH = 32
 
 
 class _RefusedError(ValueError):
-    """Valid for Python's parser, but nothing to train on."""
+    """Valid for Python's parser, but not to be trained on."""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -47,7 +47,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_finite, p
 
 
 def _limited(text: str, path: Path, line: int, limit: int) -> str:
-    """Return ``text`` if brackets outside strings nest at most ``limit`` deep; counted, not recursed."""
+    """Return ``text``; raises ``DataProblem`` if its brackets outside strings nest deeper than ``limit``."""
     if text.count("[") + text.count("{") <= limit:
         return text
     depth = 0
@@ -62,7 +62,7 @@ def _limited(text: str, path: Path, line: int, limit: int) -> str:
 
 
 def _parse(text: str, index: int, path: Path, line: int) -> tuple[dict[str, Any], int]:
-    """Return the object at ``index``, which lies on ``line``, and the index behind it."""
+    """Return the object at ``index``, on ``line``, and the index behind it; raises ``DataProblem``."""
     where = f"{path}:{line}"
     try:
         value, end = _DECODER.raw_decode(text, index)
@@ -100,7 +100,7 @@ def too_long(where: str, limit: int) -> DataProblem:
 
 
 def read_jsonl(path: Path, settings: settings.Data) -> FileRows:
-    """Return the rows of a file with one object per line; every line that is wrong is a problem of its own."""
+    """Return the rows of a file with one object per line; each wrong line is a problem of its own."""
     found = FileRows()
     undecoded: list[DataProblem] = []
     line = offset = 0
@@ -120,7 +120,7 @@ def read_jsonl(path: Path, settings: settings.Data) -> FileRows:
                 continue
             found.keep(lambda text=text, line=line: _row_of_line(text, path, line, settings.max_depth))  # type: ignore[misc]
     if undecoded:
-        # one cure for the whole file
+        # one problem for the whole file: the cure is the same
         first, more = undecoded[0], len(undecoded) - 1
         words = f" {more} more lines are like this." if more else ""
         found.problems.insert(0, bad(first.where, f"{first.message}{words}", first.cure))
@@ -130,7 +130,7 @@ def read_jsonl(path: Path, settings: settings.Data) -> FileRows:
 
 
 def is_one_per_line(path: Path, limit: int, *, unless_sure: bool) -> bool:
-    """Say whether a file has one object per line, by its first lines; ``unless_sure`` where they do not tell."""
+    """True if a file has one object per line, judged by its first two lines; ``unless_sure`` if these do not tell."""
     with open_data(path) as file:
         first, after = b"", b""
         while not first and (raw := file.readline(limit)):
@@ -153,7 +153,7 @@ def _rest_of_line(raw: bytes, file: BinaryIO, size: int) -> int:
 
 def _row_of_line(text: str, path: Path, line: int, max_depth: int) -> RawRow | None:
     where = f"{path}:{line}"
-    # files that begin with a mark were put together
+    # a byte-order mark inside the file comes from joining files
     text = text.removeprefix("\ufeff")
     if not _limited(text, path, line, max_depth).strip():
         return None
@@ -169,13 +169,13 @@ def _after_space(text: str, index: int) -> int:
 
 
 def read_json(path: Path, settings: settings.Data) -> FileRows:
-    """Return the rows of an array, or of objects that follow each other over any number of lines."""
+    """Return the rows of an array, or of objects one after the other, over any number of lines."""
     with open_data(path) as file:
         text = decode(file.read(), path)
     found = FileRows()
     try:
         is_array = text.startswith("[", start := _after_space(text, 0))
-        # the array around the rows, or the wrapper and its list, are no part of a row
+        # the array around the rows, or the wrapper and its list, do not count as depth of a row
         _limited(text, path, 1, settings.max_depth + (1 if is_array else 2))
         if is_array:
             _read_array(text, start + 1, path, settings, found)
@@ -187,7 +187,7 @@ def read_json(path: Path, settings: settings.Data) -> FileRows:
 
 
 def _read_objects(text: str, path: Path, settings: settings.Data, found: FileRows) -> None:
-    """Read objects one after the other; one object alone may be a wrapper around the rows."""
+    """Read objects one after the other; a single object may be a wrapper around the rows."""
     end, line = 0, 1
     while (index := _after_space(text, end)) < len(text):
         line += text.count("\n", end, index)
@@ -196,10 +196,9 @@ def _read_objects(text: str, path: Path, settings: settings.Data, found: FileRow
         line, end = line + text.count("\n", index, behind), behind
     if len(found.rows) == 1:
         found.rows = unwrapped(found.rows[0], path)
-    sizes = ((row, len(json.dumps(row.fields, ensure_ascii=False).encode())) for row in found.rows)
-    found.problems += [
-        too_long(row.where, settings.max_line_bytes) for row, size in sizes if size > settings.max_line_bytes
-    ]
+    for row in found.rows:
+        if len(json.dumps(row.fields, ensure_ascii=False).encode()) > settings.max_line_bytes:
+            found.problems.append(too_long(row.where, settings.max_line_bytes))
 
 
 def _read_array(text: str, end: int, path: Path, settings: settings.Data, found: FileRows) -> None:
@@ -217,11 +216,11 @@ def _read_array(text: str, end: int, path: Path, settings: settings.Data, found:
         try:
             fields, behind = _parse(text, index, path, line)
         except DataProblem as problem:
-            # valid JSON that is refused: its end is known, so the rows behind it are read too
-            end_of_refused = _end_of_value(text, index)
-            if end_of_refused is None:
-                raise
-            behind = end_of_refused
+            # the end of refused but valid JSON is known, so the rows behind it are read too
+            try:
+                behind = json.JSONDecoder().raw_decode(text, index)[1]
+            except ValueError:
+                raise problem from None
             found.problems.append(problem)
         else:
             if behind - index > settings.max_line_bytes:
@@ -233,15 +232,8 @@ def _read_array(text: str, end: int, path: Path, settings: settings.Data, found:
         raise bad(f"{path}:{line}", "has more after the array.", _ONE_PER_LINE)
 
 
-def _end_of_value(text: str, index: int) -> int | None:
-    try:
-        return json.JSONDecoder().raw_decode(text, index)[1]
-    except ValueError:
-        return None
-
-
 def parse_json_text(text: str, where: str) -> Any:
-    """Return the value of JSON that stands as a text in a column; raise ``ValueError`` if it is none."""
+    """Return the value of JSON that is written as a text in a column; raises ``ValueError`` if it is not valid."""
     try:
         _limited(text, Path(where), 1, _TEXT_DEPTH)
         value, end = _DECODER.raw_decode(text, _after_space(text, 0))

@@ -1,6 +1,7 @@
-"""Rows as they stand in a file, and all that was found while reading one."""
+"""Rows as they are written in a file, and the result of reading one file."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
@@ -8,15 +9,24 @@ from msgspec import Struct, field
 from opeddev_tui.errors import DataProblem
 
 
+def bad(where: Path | str, message: str, cure: str) -> DataProblem:
+    """Return a problem with its place and cure."""
+    return DataProblem(message, where=str(where), cure=cure)
+
+
 class RawRow(Struct, frozen=True):
-    """One row as it stands in a file; ``where`` is file:line, or file and row number."""
+    """One row as it is written; ``where`` is file:line, or file and row number."""
 
     fields: dict[str, Any]
     where: str
 
+    def bad(self, message: str, cure: str) -> DataProblem:
+        """Return a problem of this row."""
+        return bad(self.where, message, cure)
+
 
 class FileRows(Struct):
-    """The rows of a file, everything that is wrong in it, and what was passed over."""
+    """The rows of a file, all problems in it, and notes on what was not read."""
 
     rows: list[RawRow] = field(default_factory=list)
     problems: list[DataProblem] = field(default_factory=list)

@@ -1,11 +1,11 @@
-"""Rows that are known and cannot be trained on as they are: refused by name, with what to do."""
+"""Refuse known kinds of rows that cannot be trained on as they are, by name and with the cure."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from opeddev_tui.data.conversations import NO_MEDIA, NO_TOOLS
 from opeddev_tui.data.raw_rows import RawRow
-from opeddev_tui.data.rows import RowContext, bad_row
+from opeddev_tui.data.rows import RowContext
 from opeddev_tui.errors import DataProblem
 
 _MEDIA = ("image", "images", "audio", "audios", "video", "videos")
@@ -26,17 +26,17 @@ def _is_unpaired_preference(fields: Mapping[str, Any]) -> bool:
 
 
 def _is_listed(name: str, *keys: str) -> Callable[[Mapping[str, Any]], bool]:
-    """Say whether the column holds a list of objects that all have one of ``keys``."""
+    """Return a check that the column ``name`` is a list of objects that all have one of ``keys``."""
 
     def check(fields: Mapping[str, Any]) -> bool:
         items = fields.get(name)
-        return (
-            isinstance(items, list)
-            and bool(items)
-            and all(isinstance(item, dict) and any(key in item for key in keys) for item in items)
-        )
+        return isinstance(items, list) and bool(items) and all(_has_any(item, keys) for item in items)
 
     return check
+
+
+def _has_any(item: Any, keys: Iterable[str]) -> bool:
+    return isinstance(item, dict) and any(key in item for key in keys)
 
 
 def _is_label_studio(fields: Mapping[str, Any]) -> bool:
@@ -55,7 +55,7 @@ _PREFERENCES: tuple[_Kind, ...] = (
         "Keep the rows with label true, and leave the column out.",
     ),
 )
-# refused where the row has none of the forms that are read as they are
+# refused only if the row has none of the first forms
 _OTHER_FORMS: tuple[_Kind, ...] = (
     (_is_listed("contents", "parts"), "has contents, the form of Gemini", "Write messages of role and content."),
     (_is_listed("segments", "text"), "has segments, a form of Axolotl", "Write messages, or prompt and completion."),
@@ -104,7 +104,7 @@ _OTHER_FORMS: tuple[_Kind, ...] = (
 
 
 def refuse_known(row: RawRow, context: RowContext, *, is_read: bool) -> None:
-    """Raise ``DataProblem`` if ``row`` is of a known kind that cannot be trained on; ``is_read`` as it stands."""
+    """Raise ``DataProblem`` if ``row`` cannot be trained on; ``is_read`` says that it has one of the first forms."""
     if (problem := _problem(row, _PREFERENCES if is_read else (*_PREFERENCES, *_OTHER_FORMS))) is not None:
         raise problem
     for name in _MEDIA:
@@ -115,14 +115,14 @@ def refuse_known(row: RawRow, context: RowContext, *, is_read: bool) -> None:
 def _problem(row: RawRow, kinds: Iterable[_Kind]) -> DataProblem | None:
     for is_kind, words, cure in kinds:
         if is_kind(row.fields):
-            return bad_row(row, f"the row {words}.", cure)
+            return row.bad(f"the row {words}.", cure)
     for name in _TOOLS:
         value = row.fields.get(name)
         # {"tools": "hammer"} is a word about the row
         listed = isinstance(value, list | dict) or (isinstance(value, str) and value.lstrip()[:1] in ("[", "{"))
         if listed and _filled(row.fields, name):
-            return bad_row(row, f"the row has {name}.", NO_TOOLS)
+            return row.bad(f"the row has {name}.", NO_TOOLS)
     for name in _MEDIA:
         if _filled(row.fields, name) and not isinstance(row.fields[name], str | int | float):
-            return bad_row(row, f"the row has {name}.", NO_MEDIA)
+            return row.bad(f"the row has {name}.", NO_MEDIA)
     return None

@@ -1,6 +1,6 @@
-"""The forms of rows and how each is read: chats, pairs of a question and an answer, instructions, plain text.
+"""Recognize and read the forms of rows: chats, pairs of a question and an answer, instructions, plain text.
 
-The forms that version 0.1 read come first and give the same examples as then.
+The forms of version 0.1 come first and give the same examples as then.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,17 +16,7 @@ from opeddev_tui.data.conversations import (
 from opeddev_tui.data.grading_rows import from_grading
 from opeddev_tui.data.optional_fields import OPTIONAL
 from opeddev_tui.data.raw_rows import RawRow
-from opeddev_tui.data.rows import (
-    Example,
-    Message,
-    RowContext,
-    bad_row,
-    label,
-    optional_text,
-    parse_grade,
-    required_text,
-    shown,
-)
+from opeddev_tui.data.rows import Example, Message, RowContext, label, optional_text, parse_grade, required_text, shown
 
 GRADING, MESSAGES, PAIR, INSTRUCTION, TEXT = "grading", "messages", "prompt/completion", "instruction/output", "text"
 _CHATS = ("conversations", "conversation", "dialogue", "dialog", "chat")
@@ -38,7 +28,7 @@ _PAIRS = (
     *(("input", "output"), ("input", "response"), ("input", "target"), ("input", "ideal"), ("inputs", "targets")),
     *(("user", "assistant"), ("human", "assistant"), ("request", "response"), ("source", "target")),
 )
-# what a form is recognized by, the most telling first; the first five are those of version 0.1, in its order
+# the columns by which a form is recognized, the surest first; the first five are those of version 0.1, in its order
 NEEDED: Mapping[str, tuple[str, ...]] = {
     MESSAGES: ("messages",),
     PAIR: ("prompt", "completion"),
@@ -49,7 +39,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     **{"/".join(pair): pair for pair in _PAIRS},
 }
 FIRST_FORMS = (MESSAGES, PAIR, GRADING, INSTRUCTION, TEXT)
-# what stands beside a question and belongs to it
+# columns that belong to a question
 _BESIDE: Mapping[str, tuple[str, ...]] = {
     "instruction": ("input", "context"),
     "question": ("context",),
@@ -60,28 +50,26 @@ _BESIDE_OF_INSTRUCTION = ("input",)
 
 
 def detect_schema(fields: Mapping[str, Any], mapped: Iterable[str] = ()) -> str:
-    """Return the form of a row's fields, one with a ``mapped`` field first; an empty text if there is none such."""
+    """Return the form of a row, preferably one with a ``mapped`` field; empty if there is none."""
     present = {name for name, value in fields.items() if value is not None}
     if "submission" in present and has_grades(fields):
         present.add("grade")
     fitting = [schema for schema, needed in NEEDED.items() if present.issuperset(needed)]
     chosen = set(mapped)
-    if preferred := [schema for schema in fitting if chosen & set(NEEDED[schema])]:
-        return preferred[0]
     if fitting:
-        return fitting[0]
-    # a grading row that lacks its grade is told that, not that it is unknown
+        return next((schema for schema in fitting if chosen & set(NEEDED[schema])), fitting[0])
+    # so that a grading row without a grade is told that, not that it is unknown
     return GRADING if "submission" in present and present & {"task", "rubric", "feedback"} else ""
 
 
 def has_grades(fields: Mapping[str, Any]) -> bool:
-    """Say whether several grades stand in place of one."""
+    """True if the row has several grades."""
     value = fields.get("grades")
     return isinstance(value, list | str) and bool(value)
 
 
 def family(schema: str) -> str:
-    """Return the form that ``schema`` is another spelling of: sets of one family are trained on together."""
+    """Return the form that ``schema`` is a spelling of; sets of one family can be trained on together."""
     if schema in _CHATS:
         return MESSAGES
     needed = NEEDED.get(schema, ())
@@ -91,7 +79,7 @@ def family(schema: str) -> str:
 
 
 def build(row: RawRow, schema: str, context: RowContext) -> Example | None:
-    """Return the example of a row of ``schema``, ``None`` where every answer has weight 0; raise ``DataProblem``."""
+    """Return the example of a row of ``schema``, None if every answer has weight 0; raises ``DataProblem``."""
     if schema in _BUILDERS:
         return _BUILDERS[schema](row, context)
     return _from_chat(row, schema, context) if schema in _CHATS else _from_pair(row, NEEDED[schema], context)
@@ -115,7 +103,7 @@ def _example(
 
 def _asked(row: RawRow, prompt: list[Message]) -> list[Message]:
     if not any(message.content.strip() for message in prompt if message.role == "user"):
-        raise bad_row(row, "the prompt is empty: no user message.", "Put a user message before the answer.")
+        raise row.bad("the prompt is empty: no user message.", "Put a user message before the answer.")
     return prompt
 
 
@@ -125,7 +113,7 @@ def _from_chat(row: RawRow, name: str, context: RowContext) -> Example | None:
         return None
     *before, last = [turn.message for turn in turns]
     if not last.content.strip():
-        raise bad_row(row, "the completion is empty.", "Write the last message, or remove the row.")
+        raise row.bad("the completion is empty.", "Write the last message, or remove the row.")
     return _example(row, system_first(row, _asked(row, before)), last.content, context, last.reasoning)
 
 
@@ -142,20 +130,20 @@ def _from_pair(row: RawRow, names: Sequence[str], context: RowContext) -> Exampl
 
 
 def _last_message(row: RawRow, name: str, context: RowContext) -> Message | None:
-    """Return the one message of an answer that is a list of messages, ``None`` for one of weight 0."""
+    """Return the message of an answer that is a list of one message, None for weight 0."""
     if not isinstance(row.fields[name], list | dict):
-        raise bad_row(row, f"{name} is {shown(row.fields[name])}, not a text.", f"Make {name} a text.")
+        raise row.bad(f"{name} is {shown(row.fields[name])}, not a text.", f"Make {name} a text.")
     turns = read_turns(row, name, context)
     if len(turns) > 1:
-        raise bad_row(row, f"{name} has several messages.", "Put all but the last one into prompt.")
+        raise row.bad(f"{name} has several messages.", "Put all but the last one into prompt.")
     turns = ending_with_what_is_trained(row, turns, name, context)
     if turns and not turns[0].message.content.strip():
-        raise bad_row(row, "the completion is empty.", "Write the last message, or remove the row.")
+        raise row.bad("the completion is empty.", "Write the last message, or remove the row.")
     return turns[0].message if turns else None
 
 
 def _messages(row: RawRow, name: str, role: str, context: RowContext) -> list[Message]:
-    """Return the turns of a question: a text with what belongs to it and earlier turns, or a list of messages."""
+    """Return the turns of a question: earlier turns and a text with its other columns, or a list of messages."""
     if not isinstance(row.fields[name], str):
         return [turn.message for turn in read_turns(row, name, context)]
     asked = "\n\n".join([required_text(row, name), *_beside(row, _BESIDE.get(name, ()))])

@@ -1,4 +1,4 @@
-"""Rows of a file to examples: the form is recognized, columns are mapped, every row that is wrong is told."""
+"""Turn the rows of a file into examples: map columns, recognize the form, report every wrong row."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ from opeddev_tui.data.optional_fields import with_optional_fields
 from opeddev_tui.data.raw_rows import RawRow
 from opeddev_tui.data.refusals import refuse_known
 from opeddev_tui.data.row_forms import GRADING, NEEDED, detect_schema
-from opeddev_tui.data.rows import Example, RowContext, bad_row, capped, column_names
+from opeddev_tui.data.rows import Example, RowContext, capped, column_names
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.text import clean_line
 
@@ -21,12 +21,12 @@ _CURE = (
 _GRADE_LIKE = frozenset({"grade", "score", "rating", "mark", "marks", "points", "stars", "label"})
 # columns of a grading row that may be named in another case; {setting: field}
 _TEMPLATE_FIELDS = {"task": "prompt", "rubric": "prompt", "feedback": "completion"}
-# part of the grades beyond which the scale is asked about, not the grades
+# with a larger share of grades off the scale, another scale is proposed
 _MANY_OFF = 0.2
 
 
 class ReadExamples(Struct):
-    """The form of a file's rows, the examples of its good rows, every problem, and notes on what was left out."""
+    """The form of the rows, the examples of good rows, the problems of others, and notes on what was left out."""
 
     schema: str
     examples: list[Example]
@@ -35,7 +35,7 @@ class ReadExamples(Struct):
 
 
 def read_examples(rows: Sequence[RawRow], settings: settings.Settings) -> ReadExamples:
-    """Return the examples of ``rows`` with every problem (the first 50, then a count)."""
+    """Return the examples of ``rows``, with the first 50 problems and a count of the rest; nothing is raised."""
     if not rows:
         return ReadExamples("", [], [DataProblem("there are no rows.", cure="Put rows into the file.")], [])
     mapping = settings.data.columns
@@ -57,14 +57,14 @@ def read_examples(rows: Sequence[RawRow], settings: settings.Settings) -> ReadEx
             examples += [] if example is None else [example]
     if not examples and not problems:
         message = f"all {len(rows)} rows have weight 0: there is nothing to train on."
-        problems.append(bad_row(rows[0], message, "Give a row or its answer a weight above 0, or take the set away."))
+        problems.append(rows[0].bad(message, "Give a row or its answer a weight above 0, or take the set away."))
     if schema == GRADING and problems:
         notes += _other_scale(rows, settings.grading)
     return ReadExamples(schema, examples, capped(problems), [*notes, *context.notes])
 
 
 def _other_scale(rows: Sequence[RawRow], grading: settings.Grading) -> list[str]:
-    """Propose a scale where so many grades are off this one that it is hardly a slip of the pen."""
+    """Propose another scale if so many grades are off this one that they can hardly be typing errors."""
     values = [value for row in rows if (value := row.fields.get("grade")) is not None]
     off = sum(grade_scale.grade_of(value, grading) is None for value in values)
     if off <= _MANY_OFF * len(values) or not (proposal := grade_scale.proposal(values, grading)):
@@ -73,7 +73,7 @@ def _other_scale(rows: Sequence[RawRow], grading: settings.Grading) -> list[str]
 
 
 def to_example(row: RawRow, schema: str, context: RowContext) -> Example | None:
-    """Return the example that ``row`` stands for, ``None`` for one of weight 0; raise ``DataProblem``."""
+    """Return the example of ``row``, None for weight 0; raises ``DataProblem``."""
     refuse_known(row, context, is_read=schema in row_forms.FIRST_FORMS)
     lacking = [name for name in NEEDED[schema] if row.fields.get(name) is None]
     if schema == GRADING and row_forms.has_grades(row.fields):
@@ -82,7 +82,7 @@ def to_example(row: RawRow, schema: str, context: RowContext) -> Example | None:
         other = detect_schema(row.fields)
         hint = f" (it looks like {other}, not {schema})" if other not in ("", schema) else ""
         cure = f"A {schema} row has {' and '.join(NEEDED[schema])}; this one has {column_names(row.fields)}."
-        raise bad_row(row, f"the row lacks {' and '.join(lacking)}{hint}.", cure)
+        raise row.bad(f"the row lacks {' and '.join(lacking)}{hint}.", cure)
     example = row_forms.build(row, schema, context)
     if example is not None:
         example = with_optional_fields(example, row, context)
@@ -95,11 +95,12 @@ def to_example(row: RawRow, schema: str, context: RowContext) -> Example | None:
 def _recognized(
     rows: Sequence[RawRow], mapping: Mapping[str, str], context: RowContext
 ) -> tuple[str, Sequence[RawRow]]:
-    """Return the form of the rows and the rows with their columns named as it needs them; raise ``DataProblem``."""
+    """Return the form of the rows, and the rows with their columns named as it needs; raises ``DataProblem``."""
     first = rows[0]
     schema = detect_schema(first.fields, mapping)
     known = {name for needed in NEEDED.values() for name in needed} | {*_TEMPLATE_FIELDS, "kind", "id"}
-    wanted = sorted(known) if not schema else list(_TEMPLATE_FIELDS) if schema == GRADING else []
+    # a form is not read into a row that has one; a grading row may lack what the templates need, or its grade
+    wanted = sorted(known) if not schema else [*NEEDED[GRADING], *_TEMPLATE_FIELDS] if schema == GRADING else []
     if implied := columns.implied(first.fields, wanted):
         rows = columns.renamed(rows, implied)
         schema = detect_schema(rows[0].fields, mapping)
@@ -109,14 +110,21 @@ def _recognized(
     if not schema:
         refuse_known(first, context, is_read=False)
         cure = _proposal(first) or _CURE
-        raise bad_row(first, f"the row has no known fields, but {column_names(first.fields)}.", cure)
+        raise first.bad(f"the row has no known fields, but {column_names(first.fields)}.", cure)
+    if schema == GRADING and len(rows) > 1 and not any(_has_grade(row) for row in rows):
+        cure = _proposal(first) or "Write a column grade; a grading row has submission and grade."
+        raise first.bad(f"no row has a grade: the columns are {column_names(first.fields)}.", cure)
     _mind_grades(rows[0], schema, mapping, context)
     _note_unused(rows[0], schema, {*mapping, *mapping.values(), *implied.values()}, context)
     return schema, rows
 
 
+def _has_grade(row: RawRow) -> bool:
+    return "grade" in row.fields or row_forms.has_grades(row.fields)
+
+
 def _note_unused(row: RawRow, schema: str, read: set[str], context: RowContext) -> None:
-    """Name the columns that no example is made of; a grading row may have any, for the templates."""
+    """Note the columns that are not used; templates may use any column of a grading row."""
     if schema == GRADING:
         return
     read |= row_forms.used_columns(schema)
@@ -127,23 +135,23 @@ def _note_unused(row: RawRow, schema: str, read: set[str], context: RowContext) 
 
 
 def _proposal(row: RawRow) -> str:
-    found = columns.proposed(row.fields)
-    return (
-        f"Write into config.toml, under [data]: {columns.as_setting(found)}.{_templates(row, found)}" if found else ""
-    )
-
-
-def _templates(row: RawRow, found: dict[str, str]) -> str:
-    """Say what the templates must do without, where a proposal of grading rows lacks it."""
-    if "submission" not in found and "submission" not in row.fields:
+    mapping = columns.proposed(row.fields)
+    if not mapping:
         return ""
-    lacking = [name for name in _TEMPLATE_FIELDS if name not in found and name not in row.fields]
+    return f"Write into config.toml, under [data]: {columns.as_setting(mapping)}.{_templates(row, mapping)}"
+
+
+def _templates(row: RawRow, mapping: dict[str, str]) -> str:
+    """Return the fields to take out of the templates, if a proposal for grading rows lacks them."""
+    if "submission" not in mapping and "submission" not in row.fields:
+        return ""
+    lacking = [name for name in _TEMPLATE_FIELDS if name not in mapping and name not in row.fields]
     parts = ", ".join(f"{{{name}}} out of grading.{_TEMPLATE_FIELDS[name]}_template" for name in lacking)
     return f" Take {parts}." if parts else ""
 
 
 def _mind_grades(row: RawRow, schema: str, mapping: Mapping[str, str], context: RowContext) -> None:
-    """Tell that a column of grades is not used; refuse to guess where the answers may be what is graded."""
+    """Note a column of grades that is not used; raises ``DataProblem`` if the answers may be what is graded."""
     named = [name for name, value in row.fields.items() if columns.plain(name) in _GRADE_LIKE and value is not None]
     if schema == GRADING or not named or set(mapping) & set(NEEDED[schema]):
         return
@@ -154,8 +162,7 @@ def _mind_grades(row: RawRow, schema: str, mapping: Mapping[str, str], context: 
         return
     question, answer = (*NEEDED[schema], "", "")[:2]
     as_pair = columns.as_setting({"prompt": question, "completion": answer})
-    message = (
-        f"the row has {schema.replace('/', ' and ')} and also {named[0]}: it may be graded, or an example to follow."
-    )
+    form = schema.replace("/", " and ")
+    message = f"the row has {form} and also {named[0]}: it may be graded, or an example to follow."
     cure = f"Graded: {proposal} An example to follow: {as_pair}."
-    raise bad_row(row, message, cure)
+    raise row.bad(message, cure)

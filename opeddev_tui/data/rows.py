@@ -1,6 +1,6 @@
-"""What a row becomes: the prompt, completion and grade that training sees, and their fingerprint.
+"""Examples: the prompt, completion and grade that a row becomes in training, and their fingerprint.
 
-The forms of rows are read in ``row_schemas``. Nothing here knows tokens.
+``row_schemas`` reads the forms of rows. Nothing here knows tokens.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ ROLES = ("system", "user", "assistant")
 
 
 class Message(Struct, frozen=True):
-    """One turn of a chat; ``reasoning`` is the thought before an answer, where the row keeps it apart."""
+    """One turn of a chat; ``reasoning`` is the thought before an answer, if the row keeps it apart."""
 
     role: str
     content: str
@@ -30,12 +30,12 @@ class Message(Struct, frozen=True):
 
 
 class Example(Struct, frozen=True):
-    """One row as training sees it; ``submission`` is what is judged, for finding copies.
+    """One row as training sees it.
 
-    ``weight`` multiplies the row's loss in training; ``reasoning`` is the thought before the completion, where the row
-    keeps it apart. ``grades`` are all grades that people gave, ``grade`` the one that is
-    trained on; ``criteria`` are grades, or passed and failed, per area of the rubric; ``group`` is what related
-    rows share (author, repository, task).
+    ``where`` is its place in the files; ``submission`` is the text that is judged, by which copies are found;
+    ``weight`` multiplies its loss; ``reasoning`` is the thought before the completion, if the row keeps it apart.
+    ``grade`` is trained on, ``grades`` are all that people gave; ``criteria`` are grades, or passed and failed, per
+    area of the rubric; ``group`` is what related rows share (author, repository, task).
     """
 
     prompt: tuple[Message, ...]
@@ -54,21 +54,21 @@ class Example(Struct, frozen=True):
 
 
 class RowContext:
-    """What reading rows needs besides the row: the grading settings, and a place for notes."""
+    """The grading settings while rows are read, and the notes on them."""
 
     def __init__(self, grading: settings.Grading) -> None:
         self.grading = grading
         self._notes: dict[str, list[str]] = {}
 
     def note(self, row: RawRow, words: str) -> None:
-        """Remember that ``words`` hold for ``row``; equal words of many rows become one note."""
+        """Add the note ``words`` on ``row``; equal notes on several rows become one."""
         places = self._notes.setdefault(words, [])
         if places[-1:] != [row.where]:
             places.append(row.where)
 
     @property
     def notes(self) -> list[str]:
-        """All notes, each with the first row that it holds for and how many more there are."""
+        """All notes, each with its first row and the number of further rows."""
         return [
             f"{places[0]}: {words}" + (f" The same in {len(places) - 1} more rows." if len(places) > 1 else "")
             for words, places in self._notes.items()
@@ -76,11 +76,10 @@ class RowContext:
 
 
 def capped(problems: list[DataProblem]) -> list[DataProblem]:
-    """Return the first problems, and one more that counts the rest."""
-    if (rest := len(problems) - MOST_SHOWN) <= 0:
-        return problems
-    last = DataProblem(f"and {rest} more problems like these.", cure="Correct the ones above first.")
-    return [*problems[:MOST_SHOWN], last]
+    """Return the first 50 problems, and one more that counts the rest."""
+    rest = len(problems) - MOST_SHOWN
+    more = DataProblem(f"and {rest} more problems like these.", cure="Correct the ones above first.")
+    return [*problems[:MOST_SHOWN], more] if rest > 0 else problems
 
 
 def stated_grade(text: str, grading: settings.Grading) -> str | None:
@@ -91,8 +90,7 @@ def stated_grade(text: str, grading: settings.Grading) -> str | None:
 
 def parse_grade(text: str, grading: settings.Grading) -> int | None:
     """Return the grade that ``text`` states, or ``None`` if it states none in range."""
-    stated = stated_grade(text, grading)
-    return None if stated is None else grade_scale.grade_of(stated, grading)
+    return grade_scale.grade_of(stated_grade(text, grading), grading)
 
 
 def fingerprint(examples: Sequence[Example]) -> str:
@@ -110,11 +108,6 @@ def fingerprint(examples: Sequence[Example]) -> str:
 # --- what all forms of rows need
 
 
-def bad_row(row: RawRow, message: str, cure: str) -> DataProblem:
-    """Return the problem of ``row`` with its place."""
-    return DataProblem(message, where=row.where, cure=cure)
-
-
 def column_names(fields: Mapping[str, Any]) -> str:
     """Return the names of a row's columns for a message."""
     return clean_line(", ".join(fields), max_chars=120) or "nothing"
@@ -124,9 +117,9 @@ def required_text(row: RawRow, name: str) -> str:
     """Return the text in ``name``; raise ``DataProblem`` if it is none or blank."""
     value = row.fields[name]
     if not isinstance(value, str):
-        raise bad_row(row, f"{name} is {shown(value)}, not a text.", f"Make {name} a text.")
+        raise row.bad(f"{name} is {shown(value)}, not a text.", f"Make {name} a text.")
     if not value.strip():
-        raise bad_row(row, f"{name} is empty.", f"Write {name}, or remove the row.")
+        raise row.bad(f"{name} is empty.", f"Write {name}, or remove the row.")
     return value
 
 

@@ -1,7 +1,7 @@
-"""Which split a file, folder or saved split is, by the words of its name between separators.
+"""Find out by the words of its name which split a file, folder or saved split is.
 
-As ``datasets`` finds them (docs: "Structure your repository"), and wider: a row of a test split must never be trained
-on. "testimonials" is no test split, "graderTest" is one.
+The names of ``datasets`` count (its documentation: "Structure your repository"), and more: a row of a test split must
+never be trained on. "testimonials" is no test split, "graderTest" is one.
 """
 
 import re
@@ -20,7 +20,7 @@ _WORDS = {f"{stem}{ending}": split for split, stems in _STEMS.items() for stem i
 # a capital inside a word begins a new one; so do digits
 _BETWEEN = re.compile(r"[^a-zA-Z]+|(?<=[a-z])(?=[A-Z])")
 _TWO_WORDS = re.compile(r"(?i)(?<![a-z])(hold|held)[-_. ]out")
-# of several kinds of rows in one published set, these are the ones to fine-tune on
+# published sets may have several kinds of rows; the first kind is for fine-tuning, the others are not
 _FINE_TUNING, _OTHER_KINDS = "sft", frozenset({"gen", "prefs", "pref", "dpo", "rm", "ppo", "rl"})
 
 
@@ -31,12 +31,12 @@ def words_of(name: str) -> list[str]:
 
 
 def split_of(name: str) -> str:
-    """Return train, validation, test or holdout; an empty text if the name says none of them.
+    """Return train, validation, test or holdout, empty if the name has none of them.
 
-    A name that says both is held out: what may be a test row is not trained on.
+    A name with several of them is held out: a possible test row is not trained on.
     """
-    said = {_WORDS[word] for word in words_of(name) if word in _WORDS}
-    return next((split for split in (*HELD_OUT, TRAIN) if split in said), "")
+    splits = {_WORDS[word] for word in words_of(name) if word in _WORDS}
+    return next((split for split in (*HELD_OUT, TRAIN) if split in splits), "")
 
 
 def split_of_path(parts: Sequence[str]) -> str:
@@ -44,10 +44,9 @@ def split_of_path(parts: Sequence[str]) -> str:
     return next((split for part in reversed(parts) if (split := split_of(part))), "")
 
 
-def for_fine_tuning(names: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return (kept, passed over) of names of one split: with train_sft there, train_gen is another kind of rows."""
+def for_fine_tuning(names: Iterable[str]) -> list[str]:
+    """Return those of the names of one split that are for fine-tuning: train_gen is not, if train_sft is there."""
     every = list(names)
     if not any(_FINE_TUNING in words_of(name) for name in every):
-        return every, []
-    others = [name for name in every if _OTHER_KINDS & set(words_of(name))]
-    return [name for name in every if name not in others], others
+        return every
+    return [name for name in every if not _OTHER_KINDS & set(words_of(name))]

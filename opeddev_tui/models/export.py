@@ -1,4 +1,4 @@
-"""Owns export: a checkpoint as an ordinary model folder that plain Transformers loads, with a model card."""
+"""Export a checkpoint as an ordinary model folder with a model card, which plain Transformers or PEFT loads."""
 
 import shutil
 import tempfile
@@ -9,9 +9,10 @@ from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.config import settings as st
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.files import storage_errors, sync_folder
-from opeddev_tui.format import number
 from opeddev_tui.models import loading
 from opeddev_tui.models.template import ChatTemplate
+from opeddev_tui.reports.report import render
+from opeddev_tui.runs.events import checkpoint_name
 from opeddev_tui.runs.history import RunRecord
 
 
@@ -61,85 +62,16 @@ def _write_model(entry: Entry, settings: st.Settings, folder: Path, *, adapter: 
 
 def model_card(entry: Entry, record: RunRecord, settings: st.Settings, *, adapter: bool = False) -> str:
     """Return the model card as Markdown, filled from the run's records."""
-    state = record.state
-    started = state.started
-    rows = [
-        f"| {epoch} | {number(row.train_loss, 4)} | {number(row.val_loss, 4)} |"
-        for epoch, row in sorted(state.epochs.items())
-    ]
-    head = {
-        "base_model": started.model if started else settings.model.name,
-        "library_name": "peft" if adapter else "transformers",
-        "pipeline_tag": "text-generation",
-    }
-    lines = ["---", *(f"{key}: {value}" for key, value in head.items()), "---", ""]
-    lines += [f"# {head['base_model']}, fine-tuned to grade web-development code", ""]
-    lines += [
-        f"Step {entry.step}, epoch {entry.epoch:g}, trained on {entry.rows} rows"
-        f"{' with LoRA adapters' if entry.lora else ''}; run `{entry.run}`.",
-        "",
-        "## Results on the hold-out",
-        "",
-        "Losses in nats a token, mean over the completion's tokens.",
-        "",
-        "| epoch | train loss | hold-out loss |",
-        "| --- | --- | --- |",
-        *rows,
-        "",
-    ]
-    lines += _grades(entry, record)
-    lines += _lineage(entry, started.holdout_fingerprint if started else "")
-    lines += _prompting(settings, adapter=adapter)
-    return "\n".join(lines) + "\n"
-
-
-def _grades(entry: Entry, record: RunRecord) -> list[str]:
-    found = record.state.grades.get(round(entry.epoch))
-    if found is None:
-        return []
-    classifier = "" if found.classifier_exact is None else f", a text classifier {found.classifier_exact:.0%}"
-    return [
-        f"Grades: {found.parsed:.0%} parsed, {found.exact:.0%} exact (always the commonest grade: "
-        f"{found.majority_exact:.0%}{classifier}), {found.within_one:.0%} within one (always the middle grade: "
-        f"{found.middle_within_one:.0%}).",
-        "",
-    ]
-
-
-def _lineage(entry: Entry, holdout: str) -> list[str]:
-    return [
-        "## Lineage",
-        "",
-        f"- grew from: `{Path(entry.parent).parent.name}/{Path(entry.parent).name}`"
-        if entry.parent
-        else "- grew from: the base model",
-        f"- hold-out fingerprint: `{holdout}`",
-        "",
-    ]
-
-
-def _prompting(settings: st.Settings, *, adapter: bool) -> list[str]:
-    grading = settings.grading
-    load = "AutoPeftModelForCausalLM" if adapter else "AutoModelForCausalLM"
-    package = "peft" if adapter else "transformers"
-    return [
-        "## How to prompt it",
-        "",
-        "```python",
-        f"from {package} import {load}",
-        "from transformers import AutoTokenizer",
-        "",
-        f'model = {load}.from_pretrained(".")',
-        'tokenizer = AutoTokenizer.from_pretrained(".")',
-        "messages = [",
-        f'    {{"role": "system", "content": {grading.system_prompt!r}}},',
-        f'    {{"role": "user", "content": {grading.prompt_template!r}.format(task=…, rubric=…, submission=…)}},',
-        "]",
-        "inputs = tokenizer.apply_chat_template(",
-        "    messages, add_generation_prompt=True, "
-        f'enable_thinking={settings.generation.enable_thinking}, return_dict=True, return_tensors="pt"',
-        ")",
-        "output = model.generate(**inputs, max_new_tokens=160, do_sample=False)",
-        'print(tokenizer.decode(output[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))',
-        "```",
-    ]
+    started = record.state.started
+    return render(
+        "model_card.md.jinja",
+        entry=entry,
+        base_model=started.model if started else settings.model.name,
+        parent=checkpoint_name(entry.parent) if entry.parent else "",
+        holdout=started.holdout_fingerprint if started else "",
+        epochs=sorted(record.state.epochs.items()),
+        grades=record.state.grades.get(round(entry.epoch)),
+        settings=settings,
+        package="peft" if adapter else "transformers",
+        loader="AutoPeftModelForCausalLM" if adapter else "AutoModelForCausalLM",
+    )

@@ -7,6 +7,7 @@ was found, so that looking at a training does not change it.
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -71,15 +72,15 @@ def generate(
     texts: list[list[int]] = [[] for _ in prompts]
     # a context that ends sooner, or a model that must not be padded on the left, takes prompts of one length at a time
     pads = batch_form(model).left
+
+    def mixes(length: int) -> bool:
+        return pads and encoder.room_after(length, max_new_tokens) == max_new_tokens
+
     done = 0
-    was_training = model.training
-    model.eval()
-    try:
-        for chosen in _batches(
-            prompts, batch_size, lambda length: pads and encoder.room_after(length, max_new_tokens) == max_new_tokens
-        ):
+    with _evaluating(model):
+        for chosen in _batches(prompts, batch_size, mixes):
             ids, mask = _left_padded([prompts[index] for index in chosen], pad_id, device)
-            with _kept_random_state(device):
+            with _kept_random_state(device), _plain_settings(model):
                 output = model.generate(
                     input_ids=ids,
                     attention_mask=mask,
@@ -94,9 +95,18 @@ def generate(
             done += len(chosen)
             if on_batch is not None:
                 on_batch(done, len(prompts))
+    return texts
+
+
+@contextmanager
+def _evaluating(model: CausalLM) -> Iterator[None]:
+    """Switch dropout off inside the block, and back to what it was."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
     finally:
         model.train(was_training)
-    return texts
 
 
 def _batches(prompts: Sequence[list[int]], size: int, mixes: Callable[[int], bool]) -> Iterator[list[int]]:
@@ -152,6 +162,31 @@ class _Watcher:
 
     def end(self) -> None:
         """Nothing to do: the whole texts are on their way."""
+
+
+@contextmanager
+def _plain_settings(model: CausalLM) -> Iterator[None]:
+    """Leave out what a model's own generation config adds: beams, penalties, forced or suppressed tokens.
+
+    They change what is written, the grade's digit too, and some cannot be used for texts that are shown as they grow.
+    """
+    inner: Any = getattr(model, "base_model", None)
+    parts: tuple[Any, ...] = (model, inner, getattr(inner, "model", None))
+    owners = [part for part in parts if _has_settings(part)]
+    kept = [part.generation_config for part in owners]
+    for part in owners:
+        own = part.generation_config
+        ids = {name: getattr(own, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+        part.generation_config = type(own)(**ids, top_k=own.top_k)
+    try:
+        yield
+    finally:
+        for part, own in zip(owners, kept, strict=True):
+            part.generation_config = own
+
+
+def _has_settings(part: Any) -> bool:
+    return getattr(part, "generation_config", None) is not None
 
 
 def _sampling(sampling: st.Generation | None) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from opeddev_tui.models.adapters import check_targets, targets_of
 from opeddev_tui.models.causal_lm import CausalLM
 from opeddev_tui.models.generation_config import make_consistent
 from opeddev_tui.models.model_config import LOADING_ERRORS, TEXT_WEIGHTS, load_config, loading_problem, revision_of
+from opeddev_tui.models.weight_files import lacking
 from opeddev_tui.workspace.store import located
 
 
@@ -73,7 +74,7 @@ def _load_plain(source: str, model: st.Model) -> CausalLM:
     loaded, missing = _from_pretrained(source, model)
     # the library would fill these with random numbers and say so in a log only
     if missing:
-        raise loading_problem(source, "model", ValueError(f"it lacks {len(missing)} weights, such as {missing[0]}"))
+        raise loading_problem(source, "model", ValueError(lacking(missing)))
     make_consistent(loaded)
     return loaded
 

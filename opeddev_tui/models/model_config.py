@@ -19,6 +19,7 @@ TEXT_WEIGHTS = {
     r"^(?:model\.)?(?:language_model|text_model)\.lm_head\.": "lm_head.",
     r"^(?:model\.)?(?:language_model|text_model)\.(?:model\.)?": "model.",
 }
+_POINTER = b"version https://git-lfs"
 _DECODER = "Take a causal (decoder-only) language model."
 
 
@@ -48,8 +49,10 @@ def loading_problem(source: str, what: str, error: BaseException) -> ModelProble
         if local
         else "Check model.name and the network, or download the model and set model.name to its folder."
     )
-    first_line = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip()
-    return ModelProblem(f"the {what} of {source} cannot be loaded: {first_line}", where="model.name", cure=cure)
+    if local and not (Path(source) / "tokenizer.json").exists() and any(Path(source).glob("*.model")):
+        cure = "It has tokenizer.model without tokenizer.json: take the folder of a newer release, which has both."
+    first_line = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip().rstrip(".:")
+    return ModelProblem(f"the {what} of {source} cannot be loaded: {first_line}.", where="model.name", cure=cure)
 
 
 def is_out_of_reach(error: BaseException | None) -> bool:
@@ -80,12 +83,26 @@ def load_config(source: str, model: st.Model) -> ModelConfig:
 def _refuse_other_folders(source: str) -> None:
     """Name the folders that look like models to a person and are none."""
     folder = Path(source)
+    if folder.is_dir() and (pointer := next(filter(_is_pointer, sorted(folder.iterdir())), None)) is not None:
+        reason = f"{pointer.name} is only a pointer to the file (Git LFS)"
+        raise _unfit(source, reason, "Fetch the files: git lfs pull.")
     if not folder.is_dir() or (folder / "config.json").exists():
         return
     if (folder / "adapter_config.json").exists():
         raise _unfit(source, "it holds adapters alone", "Merge them into their base model, and set model.name to that.")
     if any(folder.glob("*.gguf")):
         raise _unfit(source, "it holds GGUF files", "Take the model in safetensors that they were made from.")
+
+
+def _is_pointer(file: Path) -> bool:
+    """Say whether ``file`` is what Git writes in place of a large file that was not fetched."""
+    if file.suffix not in (".json", ".safetensors", ".model") or not file.is_file():
+        return False
+    try:
+        with file.open("rb") as opened:
+            return opened.read(len(_POINTER)) == _POINTER
+    except OSError:
+        return False  # told by who needs the file
 
 
 def of_config(config: Any, source: str) -> ModelConfig:

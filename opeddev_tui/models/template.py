@@ -18,6 +18,7 @@ from opeddev_tui.text import clean_line
 
 # texts that stand for a message's own while the template is looked at
 _SYSTEM, _USER, _ANSWER, _LATER = (f"\ue000{name}\ue001" for name in ("s", "u", "a", "v"))
+_MARKUP = """<p class="a">\n    b & 'c'\n</p>"""
 # what a template gets for today: the same prompts tomorrow, or a run could be neither resumed nor repeated exactly
 _DATE = datetime.date(2025, 1, 1)
 _NOW = re.compile(r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""")
@@ -41,7 +42,8 @@ class TemplateRefusal(ValueError):
 class ChatTemplate:
     """One tokenizer's chat template. Without one, messages are separated by blank lines.
 
-    ``folds_system`` says that the system text is put before the user's. ``end`` is what the template writes after an
+    ``folds_system`` says that the system text is put before the user's, ``changes_texts`` that code does not arrive
+    as it is, ``drops_turns`` that earlier turns are left out. ``end`` is what the template writes after an
     answer, ``role_markers`` are the marks that it writes around texts. Raises ``ModelProblem`` for a template that
     cannot render a single user message.
     """
@@ -56,6 +58,8 @@ class ChatTemplate:
         self.writes_date = self._template != own and isinstance(own, str)
         self._header = ""
         self.folds_system = False
+        self.changes_texts = False
+        self.drops_turns = False
         self.end = ""
         self.role_markers: list[str] = []
         if tokenizer.chat_template:
@@ -114,6 +118,10 @@ class ChatTemplate:
         except TemplateRefusal:
             kept = False
         self.folds_system = not kept
+        self.changes_texts = not self._keeps([Message("user", _MARKUP)])
+        self.drops_turns = not self._keeps(
+            [Message("user", _USER), Message("assistant", _ANSWER), Message("user", _LATER)]
+        )
         try:
             answered = self._rendered([user, Message("assistant", _ANSWER)], generation=False)
         except TemplateRefusal:
@@ -123,6 +131,14 @@ class ChatTemplate:
             # a template that knows no generation prompt: the answer's header is taken from its transcript
             self._header = before[len(base) :]
         self.role_markers = role_markers(self._fixed(answered), self._tokenizer)
+
+    def _keeps(self, messages: Sequence[Message]) -> bool:
+        """True where every text stands in the rendering as it is, or the template does not take the messages."""
+        try:
+            rendered = self._rendered(messages)
+        except TemplateRefusal:
+            return True
+        return all(message.content in rendered for message in messages)
 
     def _first(self, user: Message) -> str:
         """Return the rendering of one user message; find out whether contents are texts or lists of parts."""

@@ -16,8 +16,11 @@ from opeddev_tui.data.rows import Example, parse_grade
 from opeddev_tui.errors import DataProblem, ModelProblem, Problem, Problems
 from opeddev_tui.models import adapters, loading, memory
 from opeddev_tui.models.chat import ChatEncoder
+from opeddev_tui.models.kept_texts import lost_of_texts
 from opeddev_tui.models.model_config import ModelConfig, is_out_of_reach, load_config
+from opeddev_tui.models.template import ChatTemplate
 from opeddev_tui.models.token_rows import EncodedRows, TokenRow
+from opeddev_tui.models.weight_files import check_weights
 from opeddev_tui.text import clean_line
 
 
@@ -40,6 +43,7 @@ class TokenReport(Struct, frozen=True):
 def fit(source: str, settings: st.Settings) -> Fitted:
     """Return the encoder for the model at ``source``; raises ``ModelProblem`` for what cannot be trained."""
     config = load_config(loading.full_source(source), settings.model)
+    check_weights(loading.full_source(source), settings.model)
     tokenizer = loading.load_tokenizer(source, settings.model)
     encoder = ChatEncoder(
         tokenizer,
@@ -147,6 +151,8 @@ def notes_of(
     """Return, one sentence each, what a person should know of the tokens before they are trained on."""
     return [
         *_of_model(fitted, settings),
+        *_of_template(fitted.encoder.template, completions),
+        *lost_of_texts(fitted.tokenizer, completions),
         *_of_lengths("training", train, fitted.encoder),
         *_of_lengths("hold-out", holdout, fitted.encoder),
         *_of_markers(train, holdout),
@@ -164,12 +170,25 @@ def _of_model(fitted: Fitted, settings: st.Settings) -> list[str]:
         )
     if not fitted.config.whole:
         notes.append("the model is multimodal: its text part is trained, and checkpoints hold the text part alone.")
-    if fitted.encoder.template.folds_system:
+    return notes
+
+
+def _of_template(template: ChatTemplate, completions: Sequence[tuple[Example, TokenRow]]) -> list[str]:
+    notes = []
+    if template.folds_system:
         notes.append("the model's chat template takes no system message: it is put before the user's text.")
-    if fitted.encoder.template.writes_date:
+    if template.writes_date:
         notes.append(
-            f"the model's chat template writes today's date: training writes {fitted.encoder.template.date} instead, "
+            f"the model's chat template writes today's date: training writes {template.date} instead, "
             "so that runs can be resumed and repeated."
+        )
+    if template.changes_texts:
+        notes.append("the model's chat template changes what is in a message: < or & or line breaks arrive as others.")
+    several = sum(sum(message.role != "system" for message in example.prompt) > 1 for example, _ in completions)
+    if template.drops_turns and several:
+        notes.append(
+            f"the model's chat template leaves earlier messages out, and {_rows(several, '', 'has', 'have')} some: "
+            "the model does not read them."
         )
     return notes
 

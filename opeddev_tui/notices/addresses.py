@@ -1,6 +1,6 @@
-"""Owns where the addresses of notice services come from.
+"""Read the addresses of notice services from the environment or a private file.
 
-They hold secrets: nobody else may be able to read the file, and no message shows more of an address than its kind.
+Addresses hold secrets: the file must be readable by its owner alone, and messages show only the kind of an address.
 """
 
 import os
@@ -18,25 +18,24 @@ FILE_NAME = "notify_urls"
 
 
 def address_file() -> Path:
-    """Return the private file with addresses, one a line (``~/.config/opeddev-tui/notify_urls``)."""
+    """Return the private file with one address per line (``~/.config/opeddev-tui/notify_urls``)."""
     return platformdirs.user_config_path("opeddev-tui") / FILE_NAME
 
 
 def read_addresses(environment: Mapping[str, str] | None = None) -> list[str]:
     """Return the Apprise URLs of the environment, else those of the private file.
 
-    Raises ``SettingsProblem`` where others could read the file.
+    Raises ``SettingsProblem`` if others could read the file.
     """
-    known = (os.environ if environment is None else environment).get(VARIABLE, "")
-    text = known if known.strip() else _private_text(address_file())
-    lines = [line.strip() for line in text.splitlines()]
-    return [word for line in lines if not line.startswith("#") for word in line.split()]
+    text = (os.environ if environment is None else environment).get(VARIABLE, "")
+    lines = (text if text.strip() else _private_text(address_file())).splitlines()
+    return [address for line in lines if not line.lstrip().startswith("#") for address in line.split()]
 
 
 def _private_text(path: Path) -> str:
-    """Return the content of ``path``, empty where it does not exist."""
+    """Return the content of ``path``, empty if it does not exist."""
     try:
-        # not a device or a pipe that would keep us waiting; its mode is that of the file that is read
+        # without waiting for a device or pipe; the mode that is checked is that of the opened file
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), encoding="utf-8") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
@@ -54,6 +53,6 @@ def _private_text(path: Path) -> str:
 
 
 def masked(address: str) -> str:
-    """Return all of an address that may be shown: its kind."""
+    """Return ``address`` with everything but its kind hidden: slack://***"""
     scheme = re.match(r"([a-z][a-z0-9+.-]{0,20})://", address, re.IGNORECASE)
     return f"{scheme[1].lower()}://***" if scheme else "***"

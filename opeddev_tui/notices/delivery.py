@@ -1,8 +1,7 @@
-"""Owns the sending of notices: background threads with short queues, to a terminal and to services.
+"""Send notices to the terminal and to services, from background threads with short queues.
 
-Training never waits for any of it: ``emit`` only puts into a queue that drops its oldest. A notice that cannot be
-delivered is a warning in the log, the first one of each service also on the screen. Addresses of services are
-secrets: they are read from the environment or a private file and appear nowhere else.
+Training never waits: ``emit`` only puts into a queue that drops its oldest notice. A notice that cannot be delivered is
+logged, and the first failure of each service is also shown. Addresses of services are secrets and appear nowhere.
 """
 
 import contextlib
@@ -25,15 +24,15 @@ from opeddev_tui.runs.events import Sink
 
 _LOG = logging.getLogger(__name__)
 _MOST_WAITING = 16
-# how long the end of a program waits for the last notice
+# most seconds that the end of a program waits for the last notices
 _LAST_SECONDS = 5.0
 
-# sends one notice; returns what went wrong in words, None when it was delivered
+# sends one notice; returns what went wrong, None if it was delivered
 Deliver = Callable[[Notice], str | None]
 
 
 class DeliveryThread:
-    """One way out with its own thread, so that one that hangs keeps no other waiting."""
+    """The queue and thread of one receiver, so that a receiver that hangs delays no other."""
 
     def __init__(self, name: str, deliver: Deliver, on_failure: Callable[[str], None]) -> None:
         self.name = name
@@ -46,19 +45,19 @@ class DeliveryThread:
         self._thread.start()
 
     def put(self, notice: Notice) -> None:
-        """Queue ``notice`` and return at once; the oldest goes when the queue is full."""
+        """Queue ``notice`` and return at once; a full queue drops its oldest notice."""
         with self._changed:
             self._waiting.append(notice)
             self._changed.notify_all()
 
     def close(self, seconds: float) -> None:
-        """Send what waits, for at most ``seconds``; what has not left by then is a failure."""
+        """Send the queued notices for at most ``seconds``; notices left over are reported as a failure."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
         self._thread.join(max(0.0, seconds))
         if self._thread.is_alive():
-            self._on_failure(f"the last notices to {self.name} are given up: it did not answer in time")
+            self._on_failure(f"the last notices to {self.name} were given up: it did not answer in time")
 
     def _work(self) -> None:
         while True:
@@ -73,16 +72,16 @@ class DeliveryThread:
 
 
 class Notifier:
-    """A sink that sends notices of what it is told, and one when it is told nothing for too long."""
+    """A sink that sends the notices of events, and one if there is no event for ``ui.stall_seconds``."""
 
     def __init__(self, settings: Settings, lanes: Sequence[DeliveryThread]) -> None:
         self._lanes = tuple(lanes)
-        # what happened before is replayed to every sink of a resumed run; it was told when it happened
+        # a resumed run replays its past events to every sink; their notices were sent when they happened
         self._notices = Notices(settings.notify, since=time.time())
         self._stall_seconds = settings.ui.stall_seconds
         self._lock = threading.Condition()
         self._last = time.monotonic()
-        self._stall_told = False
+        self._stall_sent = False
         self._closing = False
         self._watch = threading.Thread(target=self._watch_for_stalls, name="stall watch", daemon=True)
         self._watch.start()
@@ -90,7 +89,7 @@ class Notifier:
     def emit(self, event: ev.AnyEvent) -> None:
         """Take one event and return at once."""
         with self._lock:
-            self._last, self._stall_told = time.monotonic(), False
+            self._last, self._stall_sent = time.monotonic(), False
             notice = self._notices.take(event)
         self._send(notice)
 
@@ -100,7 +99,7 @@ class Notifier:
                 lane.put(notice)
 
     def close(self, seconds: float = _LAST_SECONDS) -> None:
-        """Send what waits, for at most ``seconds`` in all, and end."""
+        """Send the queued notices, for at most ``seconds`` in all, and end the threads."""
         with self._lock:
             self._closing = True
             self._lock.notify_all()
@@ -112,13 +111,13 @@ class Notifier:
         while True:
             with self._lock:
                 silent = time.monotonic() - self._last
-                wait = self._stall_seconds if self._stall_told else self._stall_seconds - silent
+                wait = self._stall_seconds if self._stall_sent else self._stall_seconds - silent
                 if self._closing or self._lock.wait_for(lambda: self._closing, max(wait, 0.01)):
                     return
                 silent = time.monotonic() - self._last
-                if self._stall_told or silent < self._stall_seconds:
+                if self._stall_sent or silent < self._stall_seconds:
                     continue
-                self._stall_told = True
+                self._stall_sent = True
                 notice = self._notices.stalled(silent)
             self._send(notice)
 
@@ -127,10 +126,10 @@ class Notifier:
 
 
 def service(address: str) -> Deliver:
-    """Return the way to the service at ``address`` (an Apprise URL)."""
+    """Return the function that delivers to the service at ``address`` (an Apprise URL)."""
 
     def deliver(notice: Notice) -> str | None:
-        # on the lane's thread: the import takes a second, the network as long as it likes
+        # on the delivery thread: the import takes a second, the network any time
         import apprise
 
         _keep_addresses_out_of_logs()
@@ -139,10 +138,10 @@ def service(address: str) -> Deliver:
             return "the address is not one that Apprise understands"
         kind = apprise.NotifyType.FAILURE if notice.kind == "run_failed" else apprise.NotifyType.INFO
         try:
-            # not by Apprise.notify: its threads are waited for at the end of a process, for as long as a service hangs
+            # not by Apprise.notify: the end of the process would wait for its threads, as long as a service hangs
             title, body, target = _as_understood(way, notice)
             done = way.notify(body=body, title=title, notify_type=kind, body_format=target)
-        except Exception as error:  # noqa: BLE001 - any of a hundred services' code; told, without its words: they may hold the address
+        except Exception as error:  # noqa: BLE001 - code of any of a hundred services; only the type is reported, the message may hold the address
             return type(error).__name__
         return None if done else "the service did not take it"
 
@@ -150,10 +149,10 @@ def service(address: str) -> Deliver:
 
 
 def _as_understood(way: Any, notice: Notice) -> tuple[str, str, Any]:
-    """Return title, body and the service's own format: plain text from a model must not become its markup."""
+    """Return title, body and format as the service needs them: plain text must not become its markup."""
     import apprise
 
-    # by name: without types
+    # imported by name: it has no types
     convert: Any = importlib.import_module("apprise.conversion").convert_between
     text = apprise.NotifyFormat.TEXT
     # newer releases know services with several formats
@@ -165,34 +164,30 @@ def _as_understood(way: Any, notice: Notice) -> tuple[str, str, Any]:
 
 
 def _keep_addresses_out_of_logs() -> None:
-    """Apprise and urllib3 log addresses, secrets included."""
+    """Silence the loggers of Apprise and urllib3, which log addresses with their secrets."""
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
     logging.getLogger("urllib3").setLevel(logging.CRITICAL + 1)
 
 
 def services(environment: Mapping[str, str] | None = None) -> list[tuple[str, Deliver]]:
-    """Return (masked name, way) of every configured service; raise ``SettingsProblem`` if that cannot work."""
+    """Return (masked address, delivery function) of every service; raise ``SettingsProblem`` if they cannot be used."""
     addresses = read_addresses(environment)
     if addresses and importlib.util.find_spec("apprise") is None:
         raise SettingsProblem(
-            "notices are to go to a service, and Apprise is not installed.",
+            "notices go to a service, but Apprise is not installed.",
             cure='Install it: pip install "opeddev-tui[notify]".',
         )
     return [(masked(address), service(address)) for address in addresses]
 
 
-def _log_failure(message: str) -> None:
-    _LOG.warning("%s", message)
-
-
-def _first_is_shown(sink: Sink, on_failure: Callable[[str], None]) -> Callable[[str], None]:
-    """Return what takes one lane's failures: each to ``on_failure``, the first also to ``sink``."""
+def _first_is_shown(sink: Sink) -> Callable[[str], None]:
+    """Return a handler of one receiver's failures: each is logged, the first is also a warning to ``sink``."""
     shown = threading.Event()
-    # a view that fails is no reason for a lane to end
+    # a failing view must not end the delivery thread
     guarded = Guarded(sink)
 
     def failed(message: str) -> None:
-        on_failure(message)
+        _LOG.warning("%s", message)
         if not shown.is_set():
             shown.set()
             text = f"{message[:1].upper()}{message[1:]}. The training goes on; further ones are only in train.log."
@@ -208,27 +203,24 @@ def with_notices(
     *,
     terminal: Deliver | None = None,
     environment: Mapping[str, str] | None = None,
-    on_failure: Callable[[str], None] = _log_failure,
 ) -> Iterator[Sink]:
-    """Give a sink that tells ``sink`` and sends notices; at the end the last ones get a few seconds to leave.
+    """Yield a sink that passes events to ``sink`` and sends notices; at the end, the last ones get some seconds.
 
-    ``terminal`` writes to the terminal (``notify_terminal.terminal``), None for none. Addresses that cannot be used
-    are a warning to ``sink``: no training is refused for them.
+    ``terminal`` delivers to the terminal (see ``notices.terminal``), None for none. Addresses that cannot be used are a
+    warning to ``sink``; the training starts anyway.
     """
-    ways: list[tuple[str, Deliver]] = []
+    receivers: list[tuple[str, Deliver]] = []
     if terminal is not None and settings.notify.terminal:
-        ways.append(("the terminal", terminal))
+        receivers.append(("the terminal", terminal))
     try:
-        ways += services(environment)
+        receivers += services(environment)
     except Problem as problem:
-        on_failure(str(problem))
+        _LOG.warning("%s", problem)
         sink.emit(ev.Warned(message=str(problem)))
-    told = FanOut([sink])
-    if not ways:
-        yield told
+    shown = FanOut([sink])
+    if not receivers:
+        yield shown
         return
-    notifier = Notifier(settings, [DeliveryThread(name, way, _first_is_shown(told, on_failure)) for name, way in ways])
-    try:
-        yield FanOut([told, notifier])
-    finally:
-        notifier.close()
+    lanes = [DeliveryThread(name, deliver, _first_is_shown(shown)) for name, deliver in receivers]
+    with contextlib.closing(Notifier(settings, lanes)) as notifier:
+        yield FanOut([shown, notifier])

@@ -1,4 +1,4 @@
-"""Owns what is worth telling somebody who is not looking: events to notices. Pure; nothing is sent here."""
+"""Decide which events become notices, and write their texts. Nothing is sent here."""
 
 from typing import Literal
 
@@ -12,10 +12,11 @@ from opeddev_tui.text import clean, clean_line
 # the names of the switches in settings.notify
 Kind = Literal["epoch_finished", "decision_awaited", "run_finished", "run_failed"]
 _TEXT = 400  # characters of a generation
+_RESUME = "It can be resumed: opeddev-tui train."
 
 
 class Notice(Struct, frozen=True):
-    """A title of one line and a text, both fit to be shown anywhere."""
+    """A notice: a title of one line and a text, both cleaned."""
 
     kind: Kind
     title: str
@@ -23,16 +24,16 @@ class Notice(Struct, frozen=True):
 
 
 class Notices:
-    """Follows one run after the other and says what is to be told. Events before ``since`` are known already."""
+    """Follows the runs and makes their notices, none for events before ``since`` (Unix seconds)."""
 
     def __init__(self, settings: Notify, since: float = 0.0) -> None:
         self.settings = settings
         self._since = since
-        self._told: set[tuple[str, int]] = set()
+        self._notified: set[tuple[str, int]] = set()
         self.state = RunState()
 
     def take(self, event: ev.AnyEvent) -> Notice | None:
-        """Take one event into account; return the notice it is worth, if its kind is switched on."""
+        """Take one event into account; return its notice, None if there is none or its kind is off."""
         if isinstance(event, ev.RunStarted):
             self.state = RunState()
         self.state.apply(event)
@@ -42,11 +43,11 @@ class Notices:
         return notice
 
     def stalled(self, seconds: float) -> Notice | None:
-        """Return the notice that nothing has happened for ``seconds``; None where nothing should."""
+        """Return the notice of a run without events for ``seconds``, None if the run is waiting or over."""
         if self.state.over or self.state.status in ("awaiting", "paused") or not self.settings.run_failed:
             return None
         phase = clean_line(f"{self.state.phase} {self.state.phase_detail}".strip()) or "starting"
-        return Notice("run_failed", f"{self._where()}: stalled", f"Nothing for {seconds:.0f} s; last: {phase}.")
+        return Notice("run_failed", f"{self._where()}: stalled", f"No event for {seconds:.0f} s; last: {phase}.")
 
     def _notice(self, event: ev.AnyEvent) -> Notice | None:
         match event:
@@ -55,14 +56,13 @@ class Notices:
             case ev.RunFinished():
                 return self._finished(event)
             case ev.Interrupted():
-                body = f"Stopped at optimizer step {event.global_step} ({clean_line(event.reason)}); train to go on."
+                body = f"Stopped at optimizer step {event.global_step} ({clean_line(event.reason)}). {_RESUME}"
                 return Notice("run_finished", f"{self._where()}: stopped", body)
             case ev.RunFailed():
-                what = "the disk is in the way" if event.kind == "storage" else "failed"
-                again = "It can be resumed: opeddev-tui train." if event.resumable else "It cannot be resumed."
-                return Notice(
-                    "run_failed", f"{self._where()}: {what}", f"{clean(event.message, max_chars=1000)}\n{again}"
-                )
+                what = "the disk is full or failed" if event.kind == "storage" else "failed"
+                again = _RESUME if event.resumable else "It cannot be resumed."
+                body = f"{clean(event.message, max_chars=1000)}\n{again}"
+                return Notice("run_failed", f"{self._where()}: {what}", body)
         return None
 
     def _where(self) -> str:
@@ -70,15 +70,12 @@ class Notices:
         return f"opeddev step {started.step} ({clean_line(started.batch, max_chars=40)})" if started else "opeddev"
 
     def _epoch(self, question: ev.DecisionAwaited) -> Notice | None:
-        """Return the notice of an epoch's end, once. It waits for the question, which carries the verdict.
-
-        Where a person has to answer, the question is the notice: one message, not two.
-        """
+        """Return the notice of an epoch's end, once: with its verdict, and with the question if one is asked."""
         started, epoch = self.state.started, question.epoch
         key = (started.run if started else "", epoch)
-        if key in self._told:
+        if key in self._notified:
             return None
-        self._told.add(key)
+        self._notified.add(key)
         asks = started is not None and started.policy == "ask" and not question.verdict.limit_reached
         lines = [*self._metrics(epoch), f"Verdict: {question.verdict.choice} ({'; '.join(question.verdict.reasons)})."]
         body = clean("\n".join([*lines, *self._generation(epoch)]), max_chars=2000)
@@ -99,11 +96,11 @@ class Notices:
         return lines
 
     def _generation(self, epoch: int) -> list[str]:
-        found = [item for item in self.state.samples if item.epoch == epoch and item.samples]
-        if not found:
+        generations = [item for item in self.state.samples if item.epoch == epoch and item.samples]
+        if not generations:
             return []
-        # a model's "@everyone" must not ring a whole chat
-        text = clean(found[-1].samples[0].text, max_chars=_TEXT).replace("@", "＠")
+        # a model's "@everyone" must not notify a whole chat
+        text = clean(generations[-1].samples[0].text, max_chars=_TEXT).replace("@", "＠")
         return [f"First generation: {text}"]
 
     def _finished(self, event: ev.RunFinished) -> Notice:

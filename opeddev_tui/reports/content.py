@@ -1,4 +1,4 @@
-"""Owns what a report says: facts from journals and manifests as plain values, cleaned for showing. No markup here."""
+"""Collect the facts of a report from journals and manifests, as plain values cleaned for showing. No markup."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from opeddev_tui.reports import plots, tables
 from opeddev_tui.reports.examples import grade_words
 from opeddev_tui.reports.tables import Table
 from opeddev_tui.runs import manifest
-from opeddev_tui.runs.history import RunRecord
+from opeddev_tui.runs.history import RunRecord, status_of
 from opeddev_tui.runs.manifest import RunManifest
 from opeddev_tui.text import clean, clean_line
+from opeddev_tui.workspace.lock import lock_holder
 from opeddev_tui.workspace.paths import Workspace
 
 _BLANK = re.compile(r"\s*(?:\n[^\S\n]*){4,}")
 
 
 class ReportExample(Struct, frozen=True):
-    """One probe prompt before and after, with what changed."""
+    """One probe prompt with its texts from before and after, as pieces that changed or not."""
 
     prompt: str
     before: list[Piece]
@@ -34,7 +35,7 @@ class ReportExample(Struct, frozen=True):
 
 
 class Findings(Struct, frozen=True):
-    """Everything in a report, in its order."""
+    """Everything in a report, in its order; ``moments`` say when the texts of the examples were generated."""
 
     title: str
     summary: str
@@ -57,18 +58,21 @@ class Findings(Struct, frozen=True):
 
 
 def collect(workspace: Workspace, records: Sequence[RunRecord]) -> Findings:
-    """Return the findings of the runs ``records`` of ``workspace``; there must be a trained epoch in one of them."""
+    """Return the findings of ``records``, the runs of ``workspace``; one of them must have trained an epoch."""
     chosen = learning_curve.steps_of(records)
-    # a report of what is there is better than none
+    # a run whose manifest is lost is reported without its settings
     manifests = {item.id: manifest.read(workspace.run_manifest(item.id)) or RunManifest() for item in chosen}
     ahead = forecast.forecast_of([record.state for record in chosen])
     moments = plots.moments(chosen)
     newest = chosen[-1]
+    is_training = lock_holder(workspace) is not None
+    # only the newest run can be the one that is trained now
+    status = {item.id: status_of(item.state, alive=is_training and item is records[-1]) for item in records}
     return Findings(
         title=clean_line(workspace.root.name),
         summary=summary(chosen),
         forecast=ahead.words if ahead else "",
-        steps=tables.steps(chosen),
+        steps=tables.steps(chosen, status),
         epochs=tables.epochs(chosen),
         decisions=tables.decisions(chosen),
         notes=_notes(chosen),
@@ -79,7 +83,7 @@ def collect(workspace: Workspace, records: Sequence[RunRecord]) -> Findings:
         data=tables.data(manifests[newest.id]),
         settings=tables.settings(chosen, manifests),
         environment=tables.environment(newest, manifests[newest.id]),
-        others=tables.others(records, chosen),
+        others=tables.others(records, chosen, status),
         commands=[f"opeddev-tui repeat {record.id}" for record in chosen],
         holdout=newest.state.started.holdout_fingerprint[:16] if newest.state.started else "",
         written=datetime.fromtimestamp(newest.state.last_event_at, UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -87,19 +91,17 @@ def collect(workspace: Workspace, records: Sequence[RunRecord]) -> Findings:
 
 
 def summary(chosen: Sequence[RunRecord]) -> str:
-    """Return what came out, in a sentence or two."""
+    """Return the result in a sentence or two."""
     first, last = chosen[0].state, chosen[-1].state
-    best = last.best_epoch()
-    assert best is not None
-    low = high = last.epochs[best].val_loss
-    if best in last.holdout:
-        low, high = learning_curve.loss_interval(last.holdout[best])
+    best = last.best_epoch() or 0
+    loss = last.epochs[best].val_loss
+    low, high = learning_curve.loss_interval(last.holdout[best]) if best in last.holdout else (loss, loss)
     start = first.epochs.get(0)
     count = "One step" if len(chosen) == 1 else f"{len(chosen)} steps"
     since = f" from {start.val_loss:.3f}" if start else ""
     text = (
-        f"{count} on {last.begun.rows} rows took the hold-out loss{since} to {last.epochs[best].val_loss:.3f} nats "
-        f"a token (step {last.begun.step}, epoch {best}; 95% interval {low:.3f} to {high:.3f}; "
+        f"{count} on {last.begun.rows} rows took the hold-out loss{since} to {loss:.3f} nats "
+        f"per token (step {last.begun.step}, epoch {best}; 95% interval {low:.3f} to {high:.3f}; "
         f"{last.begun.holdout_rows} hold-out rows)."
     )
     grades = last.grades.get(best)
@@ -121,22 +123,18 @@ def _notes(chosen: Sequence[RunRecord]) -> list[str]:
 
 
 def readable(text: str) -> str:
-    """Return ``text`` fit to be shown; long runs of blank lines, which untrained models like, are told, not shown."""
+    """Return ``text`` cleaned, with long runs of blank lines, which untrained models write, replaced by their count."""
     return _BLANK.sub(lambda run: f"\n⏎×{run[0].count(chr(10))}\n", clean(text))
 
 
 def _examples(chosen: Sequence[RunRecord]) -> list[ReportExample]:
-    found = []
-    for before, after in plots.before_and_after(chosen):
-        left, right = word_differences(readable(before.text), readable(after.text))
-        found.append(
-            ReportExample(
-                prompt=readable(after.prompt),
-                before=left,
-                after=right,
-                reference=readable(after.reference),
-                before_grade=grade_words(before).strip(" ()"),
-                after_grade=grade_words(after).strip(" ()"),
-            )
+    return [
+        ReportExample(
+            readable(after.prompt),
+            *word_differences(readable(before.text), readable(after.text)),
+            readable(after.reference),
+            grade_words(before).strip(" ()"),
+            grade_words(after).strip(" ()"),
         )
-    return found
+        for before, after in plots.before_and_after(chosen)
+    ]

@@ -1,4 +1,4 @@
-"""Owns how generations look on paper: the prompt, the text before, the text after, the reference, side by side."""
+"""A figure of generations for print: each prompt, with the texts from before and after and the reference below it."""
 
 from __future__ import annotations
 
@@ -25,29 +25,28 @@ _PICTURES = dict.fromkeys(range(9216, 9250), "�")
 
 
 def wrapped(text: str, width: int, lines: int) -> list[str]:
-    """Return ``text`` in at most ``lines`` lines of ``width`` characters, blank ones left out, a cut marked."""
-    found = [
+    """Return ``text`` in at most ``lines`` lines of ``width`` characters, without blank ones; a cut is marked."""
+    wrapped_lines = [
         part
         for line in clean(text).translate(_PICTURES).expandtabs(2).split("\n")
         for part in textwrap.wrap(line, width, replace_whitespace=False)
     ]
-    if not found:
-        return ["(no visible text)"]
-    return found if len(found) <= lines else [*found[: lines - 1], "[…]"]
+    if len(wrapped_lines) > lines:
+        return [*wrapped_lines[: lines - 1], "[…]"]
+    return wrapped_lines or ["(no visible text)"]
 
 
 def grade_words(sample: Sample) -> str:
-    """Return the grade read from a generation, beside that of the reference."""
+    """Return the grade read from a generation and that of the reference, in parentheses; empty without a reference."""
     if sample.reference_grade is None:
         return ""
-    found = "no grade" if sample.grade is None else f"grade {sample.grade}"
-    return f" ({found}, reference {sample.reference_grade})"
+    grade = "no grade" if sample.grade is None else f"grade {sample.grade}"
+    return f" ({grade}, reference {sample.reference_grade})"
 
 
 def examples_figure(pairs: Sequence[tuple[Sample, Sample]], moments: tuple[str, str]) -> Figure:
-    """Return the first probe prompts as generated before and after. ``moments`` says when that was."""
-    shown = pairs[:MOST_EXAMPLES]
-    blocks = [_block(before, after, moments) for before, after in shown]
+    """Return the first probe prompts with their texts before and after; ``moments`` says when these were generated."""
+    blocks = [_block(before, after, moments) for before, after in pairs[:MOST_EXAMPLES]]
     heights = [_height(prompt, columns) for prompt, columns in blocks]
     total = sum(heights) + 0.1
     with drawing():
@@ -80,12 +79,8 @@ def _height(prompt: list[str], columns: list[_Column]) -> float:
 def _draw(figure: Figure, prompt: list[str], columns: list[_Column], top: float, total: float) -> None:
     from matplotlib.lines import Line2D
 
-    look: dict[str, Any] = {
-        "fontfamily": ["DejaVu Sans Mono", "DejaVu Sans"],
-        "fontsize": 7,
-        "va": "top",
-        "linespacing": 1.25,
-    }
+    fonts = ["DejaVu Sans Mono", "DejaVu Sans"]
+    look: dict[str, Any] = {"fontfamily": fonts, "fontsize": 7, "va": "top", "linespacing": 1.25}
     left = 0.02
     figure.text(left, top / total, "\n".join(prompt), color="#444444", **look)
     head = top - _LINE * (len(prompt) + 0.7)

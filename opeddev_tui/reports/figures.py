@@ -1,7 +1,7 @@
-"""Owns how the numbers of a run and of a series look on paper: loss over epochs, hold-out over data-set size.
+"""Figures of runs for print: loss over epochs, hold-out loss and grades over the size of the training set.
 
-Colours are Okabe and Ito's, and every series has a marker of its own, so prints in grey can be read. Text from
-outside is never taken for TeX (``parse_math`` off).
+Colours are those of Okabe and Ito (2008) and every series has its own marker, so that prints in grey can be read. Text
+from outside is never read as TeX (``parse_math`` is off).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from opeddev_tui.analysis.forecast import Fit, Forecast
+from opeddev_tui.analysis.forecast import CONFIDENCE, Forecast
 from opeddev_tui.analysis.learning_curve import StepPoint, loss_interval
 from opeddev_tui.intervals import wilson
 from opeddev_tui.runs.state import RunState
@@ -49,7 +49,7 @@ _STYLE: Any = {
 
 @contextlib.contextmanager
 def drawing() -> Iterator[None]:
-    """Draw in the house style inside the block."""
+    """Use the style of this module inside the block."""
     import matplotlib
 
     with matplotlib.rc_context(_STYLE):
@@ -57,7 +57,7 @@ def drawing() -> Iterator[None]:
 
 
 def new_figure(height: float, width: float = _WIDTH) -> Figure:
-    """Return an empty figure, sizes in inches, on a canvas that needs no screen."""
+    """Return an empty figure of this size in inches, on a canvas that needs no display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -70,7 +70,7 @@ def new_figure(height: float, width: float = _WIDTH) -> Figure:
 
 
 def loss_figure(state: RunState) -> Figure:
-    """Return train and hold-out loss over the epochs of one step, with its best epoch and its decisions."""
+    """Return train and hold-out loss over the epochs of one step, with its best epoch and decisions."""
     with drawing():
         figure = new_figure(3.9)
         axes = figure.add_subplot()
@@ -84,18 +84,16 @@ def loss_figure(state: RunState) -> Figure:
         axes.set_xlabel("epoch (0: before the step)")
         axes.set_ylabel("loss (nats per token)")
         axes.set_title(
-            f"Step {state.begun.step}: {clean_line(state.begun.batch, max_chars=40)}, {state.begun.rows} rows",
-            pad=18,
+            f"Step {state.begun.step}: {clean_line(state.begun.batch, max_chars=40)}, {state.begun.rows} rows", pad=18
         )
         _legend(axes, below=-0.17, first="hold-out")
     return figure
 
 
 def _legend(axes: Axes, *, below: float, first: str | tuple[str, ...]) -> None:
-    """Put the legend under the axes, where it covers nothing, with what matters first."""
-    found = zip(*axes.get_legend_handles_labels(), strict=True)
-    ordered = sorted(found, key=lambda item: not item[1].startswith(first))
-    handles, labels = zip(*ordered, strict=True)
+    """Put the legend under the axes, where it covers nothing; labels that begin with ``first`` come first."""
+    entries = zip(*axes.get_legend_handles_labels(), strict=True)
+    handles, labels = zip(*sorted(entries, key=lambda entry: not entry[1].startswith(first)), strict=True)
     axes.legend(
         handles, labels, loc="upper center", bbox_to_anchor=(0.5, below), ncols=3, borderaxespad=0, frameon=False
     )
@@ -105,14 +103,9 @@ def _train(axes: Axes, state: RunState) -> None:
     curves = state.curves
     every = max(1, len(curves.loss) // _MOST_POINTS)
     axes.plot(
-        curves.epoch[::every],
-        curves.loss[::every],
-        color=ORANGE,
-        alpha=0.55,
-        linewidth=0.8,
-        label="train, as logged",
-        zorder=1,
-    )
+        curves.epoch[::every], curves.loss[::every], color=ORANGE, alpha=0.55, linewidth=0.8,
+        label="train, as logged", zorder=1,
+    )  # fmt: skip
     means = [(epoch, row.train_loss) for epoch, row in sorted(state.epochs.items()) if row.train_loss is not None]
     if means:
         axes.plot(*zip(*means, strict=True), color=VERMILLION, marker="s", linestyle="--", label="train, epoch mean")
@@ -129,7 +122,7 @@ def _holdout(axes: Axes, state: RunState) -> None:
 
 
 def _bars(values: Sequence[float], intervals: Sequence[tuple[float, float]]) -> list[list[float]]:
-    """Return the lengths of error bars, down and up."""
+    """Return the lengths of error bars: shape [2 (down, up), values]."""
     down = [max(0.0, value - low) for value, (low, _) in zip(values, intervals, strict=True)]
     up = [max(0.0, high - value) for value, (_, high) in zip(values, intervals, strict=True)]
     return [down, up]
@@ -137,25 +130,17 @@ def _bars(values: Sequence[float], intervals: Sequence[tuple[float, float]]) -> 
 
 def _best(axes: Axes, state: RunState) -> None:
     best = state.best_epoch()
-    if best is None or best not in state.epochs:
+    if best is None:
         return
     loss = state.epochs[best].val_loss
     axes.plot(
-        best,
-        loss,
-        color=GREEN,
-        marker="*",
-        markersize=13,
-        markeredgecolor="black",
-        markeredgewidth=0.6,
-        linestyle="none",
-        label=f"best: epoch {best}, {loss:.3f}",
-        zorder=5,
-    )
+        best, loss, color=GREEN, marker="*", markersize=13, markeredgecolor="black", markeredgewidth=0.6,
+        linestyle="none", label=f"best: epoch {best}, {loss:.3f}", zorder=5,
+    )  # fmt: skip
 
 
 def _decisions(axes: Axes, state: RunState) -> None:
-    """Mark decisions in a row above the frame, where no curve can hide them."""
+    """Mark decisions above the frame, where no curve can cover them."""
     kinds = (("continue", ">", "white", "decision: continue"), ("stop", "s", "black", "decision: stop"))
     for choice, marker, face, label in kinds:
         epochs = [item.epoch for item in state.decisions if item.choice == choice]
@@ -170,27 +155,20 @@ def _decisions(axes: Axes, state: RunState) -> None:
 
 
 def _row_above(axes: Axes, epochs: Sequence[int], **look: Any) -> None:
-    style = {"markersize": 6, **look}
-    axes.plot(
-        epochs,
-        [1.05] * len(epochs),
-        transform=axes.get_xaxis_transform(),
-        linestyle="none",
-        clip_on=False,
-        **style,
-    )
+    look = {"markersize": 6, "linestyle": "none", "clip_on": False, **look}
+    axes.plot(epochs, [1.05] * len(epochs), transform=axes.get_xaxis_transform(), **look)
 
 
 # --- hold-out over data-set size
 
 
-def size_figure(series: Sequence[StepPoint], law: Fit | None, ahead: Forecast | None) -> Figure:
-    """Return best hold-out loss, and grades where there are any, over the rows trained on."""
+def size_figure(series: Sequence[StepPoint], ahead: Forecast | None) -> Figure:
+    """Return best hold-out loss, and grades if there are any, over the rows trained on; ``ahead`` adds the forecast."""
     graded = [point for point in series if point.grades is not None]
     with drawing():
         figure = new_figure(6.6 if graded else 3.6)
         panels = figure.subplots(2 if graded else 1, 1, sharex=True, squeeze=False)[:, 0]
-        _losses_over_size(panels[0], series, law if ahead else None, ahead)
+        _losses_over_size(panels[0], series, ahead)
         if graded:
             _grades_over_size(panels[1], graded)
         sizes = [point.rows for point in series] + ([ahead.rows] if ahead else [])
@@ -203,44 +181,30 @@ def size_figure(series: Sequence[StepPoint], law: Fit | None, ahead: Forecast | 
     return figure
 
 
-def _losses_over_size(axes: Axes, series: Sequence[StepPoint], law: Fit | None, ahead: Forecast | None) -> None:
+def _losses_over_size(axes: Axes, series: Sequence[StepPoint], ahead: Forecast | None) -> None:
     rows, losses = [point.rows for point in series], [point.loss for point in series]
-    axes.errorbar(
-        rows,
-        losses,
-        yerr=_bars(losses, [point.interval for point in series]),
-        color=BLUE,
-        marker="o",
-        label="best epoch, 95% interval",
-        zorder=3,
-    )
+    bars = _bars(losses, [point.interval for point in series])
+    axes.errorbar(rows, losses, yerr=bars, color=BLUE, marker="o", label="best epoch, 95% interval", zorder=3)
     for point in series:
         axes.annotate(
             f"{point.loss:.3f}\nepoch {point.epoch}", (point.rows, point.loss), (7, 5), textcoords="offset points",
             fontsize=7.5,
         )  # fmt: skip
-    if law is not None and ahead is not None:
-        _ahead(axes, min(rows), law, ahead)
+    if ahead is not None:
+        _ahead(axes, min(rows), ahead)
     axes.set_ylabel("hold-out loss\n(nats per token)")
     axes.set_title("Best hold-out loss of each step")
 
 
-def _ahead(axes: Axes, first: int, law: Fit, ahead: Forecast) -> None:
+def _ahead(axes: Axes, first: int, ahead: Forecast) -> None:
     count = 40
     grid = [first + (ahead.rows - first) * i / (count - 1) for i in range(count)]
-    line = [law.at(size)[0] for size in grid]
-    axes.plot(grid, line, color="black", linestyle=":", linewidth=1, label=f"power law, exponent {law.slope:.2f}")
+    line = [ahead.scale * size**ahead.exponent for size in grid]
+    axes.plot(grid, line, color="black", linestyle=":", linewidth=1, label=f"power law, exponent {ahead.exponent:.2f}")
     axes.errorbar(
-        [ahead.rows],
-        [ahead.loss],
-        yerr=_bars([ahead.loss], [ahead.interval]),
-        color=PURPLE,
-        marker="D",
-        markerfacecolor="white",
-        linestyle="none",
-        label=f"forecast, {ahead.confidence:.0%} interval",
-        zorder=4,
-    )
+        [ahead.rows], [ahead.loss], yerr=_bars([ahead.loss], [ahead.interval]), color=PURPLE, marker="D",
+        markerfacecolor="white", linestyle="none", label=f"forecast, {CONFIDENCE:.0%} interval", zorder=4,
+    )  # fmt: skip
     axes.annotate(f"{ahead.loss:.3f}", (ahead.rows, ahead.loss), (7, 5), textcoords="offset points", fontsize=7.5)
 
 

@@ -1,7 +1,7 @@
-"""Owns the report as files: one HTML page that needs nothing else, and the same in Markdown beside the plots.
+"""Write the report: one HTML page that needs no other file, and the same in Markdown beside the plots.
 
-Text from models and data comes in as plain text and is escaped by the template (HTML) or by ``cell`` and ``fenced``
-(Markdown). The page allows itself its own style sheet and embedded images, and nothing from anywhere else.
+Text from models and data is escaped: by the template in HTML, by ``cell`` and ``fenced`` in Markdown. The page allows
+its own style sheet and embedded images, and loads nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from msgspec import Struct
 
@@ -21,20 +21,18 @@ from opeddev_tui.analysis import learning_curve
 from opeddev_tui.analysis.word_diff import Piece
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.files import write_atomic
+from opeddev_tui.format import number, share
 from opeddev_tui.reports import plots
 from opeddev_tui.reports.content import Findings, ReportExample, collect
 from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import Workspace
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
 _SPECIAL = re.compile(r"([\\`*_\[\]|~$])")
 
 
 class Plot(Struct, frozen=True):
-    """One drawn plot: its file name without suffix, what it shows, and its SVG in Base64."""
+    """A plot of the report; ``name`` is the file name without suffix, ``data`` the SVG in Base64."""
 
     name: str
     caption: str
@@ -42,12 +40,12 @@ class Plot(Struct, frozen=True):
 
 
 def write_report(workspace: Workspace, records: Sequence[RunRecord]) -> list[Path]:
-    """Write plots, ``report.html`` and ``report.md`` and return the two reports' paths.
+    """Write the plots, ``report.html`` and ``report.md``; return the paths of the two reports.
 
-    Raises ``DataProblem`` when no epoch was trained yet, ``StorageProblem`` if the disk does not take them.
+    Raises ``DataProblem`` if no epoch was trained yet, ``StorageProblem`` if a file cannot be written.
     """
     if not learning_curve.steps_of(records):
-        raise DataProblem("nothing is trained yet.", where=str(workspace.root), cure="Train a step: train --step next.")
+        raise DataProblem("nothing is trained yet.", where=str(workspace.root), cure="Train a step: opeddev-tui train.")
     findings = collect(workspace, records)
     drawn = _plots(workspace, records)
     folder = workspace.path(workspace.paths.plots)
@@ -59,7 +57,7 @@ def write_report(workspace: Workspace, records: Sequence[RunRecord]) -> list[Pat
 
 
 def _plots(workspace: Workspace, records: Sequence[RunRecord]) -> list[Plot]:
-    """Write the plots and return those that the report shows, the series first; examples are shown as text."""
+    """Write the plots and return those of the report, the series first; the report shows examples as text instead."""
     files = [path for path in plots.write_plots(workspace, records) if path.suffix == ".svg"]
     shown = [path for path in files if not path.name.startswith("examples_")]
     ordered = sorted(shown, key=lambda path: path.stem != "holdout_over_size")
@@ -75,19 +73,22 @@ def _caption(name: str) -> str:
     return f"Loss over the epochs of the step that added {batch}; epoch 0 is the state before it."
 
 
-def _environment() -> Environment:
+def render(name: str, **values: Any) -> str:
+    """Return the template ``name`` of this package filled with ``values``; only HTML is escaped here."""
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
     environment = Environment(
         loader=PackageLoader("opeddev_tui.reports", "templates"),
-        # by the template's name: report.html.jinja is escaped, report.md.jinja escapes by its filters
         autoescape=select_autoescape(enabled_extensions=("html.jinja",)),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    environment.filters.update(cell=cell, fenced=fenced, joined=joined, changes=changes)
-    return environment
+    environment.filters.update(
+        cell=cell, fenced=fenced, joined=joined, changes=changes, number=number, share=share, repr=repr
+    )
+    return environment.get_template(name).render(**values)
 
 
 def render_html(findings: Findings, drawn: Sequence[Plot]) -> str:
@@ -96,22 +97,20 @@ def render_html(findings: Findings, drawn: Sequence[Plot]) -> str:
 
     style = resources.files("opeddev_tui.reports").joinpath("templates/report.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
-    template = _environment().get_template("report.html.jinja")
-    # the style sheet is ours; everything else goes through autoescape
-    return template.render(it=findings, plots=drawn, style=Markup(style), style_hash=f"sha256-{digest}")
+    # the style sheet comes from this package; everything else is escaped
+    return render("report.html.jinja", it=findings, plots=drawn, style=Markup(style), style_hash=f"sha256-{digest}")
 
 
 def render_markdown(findings: Findings, drawn: Sequence[Plot]) -> str:
     """Return the Markdown file; its plots are the PNG files beside it."""
-    text = _environment().get_template("report.md.jinja").render(it=findings, plots=drawn)
-    return re.sub(r"\n{3,}", "\n\n", text)
+    return re.sub(r"\n{3,}", "\n\n", render("report.md.jinja", it=findings, plots=drawn))
 
 
 # --- Markdown
 
 
 def cell(text: str) -> str:
-    """Return ``text`` on one line with everything that Markdown or HTML would take for markup escaped."""
+    """Return ``text`` on one line, with everything that Markdown or HTML would take for markup escaped."""
     return _SPECIAL.sub(r"\\\1", html.escape(clean_line(text), quote=False))
 
 
@@ -123,13 +122,14 @@ def fenced(text: str) -> str:
 
 
 def joined(pieces: Sequence[Piece]) -> str:
-    """Return the text that ``pieces`` make up."""
+    """Return the whole text of ``pieces``."""
     return "".join(piece.text for piece in pieces)
 
 
 def changes(example: ReportExample) -> str:
-    """Return what changed, words that went struck and words that came bold."""
-    went = " ".join(piece.text.strip() for piece in example.before if piece.kind == "removed" and piece.text.strip())
-    came = " ".join(piece.text.strip() for piece in example.after if piece.kind == "added" and piece.text.strip())
-    parts = [f"~~{cell(went)}~~" if went else "", f"**{cell(came)}**" if came else ""]
-    return " ".join(part for part in parts if part) or "none"
+    """Return what changed: removed words struck, added words bold."""
+    parts = []
+    for pieces, kind, mark in ((example.before, "removed", "~~"), (example.after, "added", "**")):
+        words = " ".join(word for piece in pieces if piece.kind == kind and (word := piece.text.strip()))
+        parts += [f"{mark}{cell(words)}{mark}"] if words else []
+    return " ".join(parts) or "none"

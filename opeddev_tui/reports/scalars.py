@@ -1,4 +1,4 @@
-"""Owns the logs for other people's viewers: one JSON line a number, or TensorBoard event files."""
+"""Export recorded numbers for other viewers: one JSON line per number, or TensorBoard event files."""
 
 import importlib
 import importlib.util
@@ -15,7 +15,7 @@ from opeddev_tui.runs.events import AnyEvent, EpochFinished, GradesMeasured, Har
 
 
 class Scalar(Struct, frozen=True):
-    """One measured number: ``at`` in Unix seconds, ``global_step`` in optimizer steps of its run."""
+    """One measured number; ``at`` in Unix seconds, ``global_step`` in optimizer steps of its run."""
 
     run: str
     step: int
@@ -35,7 +35,7 @@ _FIELDS: dict[type, tuple[str, tuple[str, ...]]] = {
 
 
 def scalars(events: Sequence[AnyEvent]) -> Iterator[Scalar]:
-    """Yield every number in the journal of one run, in the order it was measured."""
+    """Yield every number in the journal of one run, in order."""
     run, step, global_step = "", -1, 0
     for event in events:
         if isinstance(event, RunStarted):
@@ -50,16 +50,16 @@ def scalars(events: Sequence[AnyEvent]) -> Iterator[Scalar]:
 
 
 def write_jsonl(path: Path, runs: Sequence[Sequence[AnyEvent]]) -> int:
-    """Write the numbers of all ``runs`` to ``path``; return how many."""
+    """Write the numbers of all ``runs`` to ``path`` and return their count; raises ``StorageProblem``."""
     lines = [msgspec.json.encode(item) for events in runs for item in scalars(events)]
     write_atomic(path, b"".join(line + b"\n" for line in lines))
     return len(lines)
 
 
 def write_tensorboard(folder: Path, runs: Sequence[Sequence[AnyEvent]]) -> int:
-    """Write event files, one folder a run, into ``folder``; return the count of numbers.
+    """Write event files, one folder per run, into ``folder``; return the count of numbers.
 
-    Raises ``SettingsProblem`` where TensorBoard is not installed.
+    Raises ``SettingsProblem`` if TensorBoard is not installed, ``StorageProblem`` if a file cannot be written.
     """
     if importlib.util.find_spec("tensorboard") is None:
         raise SettingsProblem("TensorBoard is not installed.", cure="Install it: pip install tensorboard.")

@@ -1,4 +1,4 @@
-"""Owns the tables of a report: facts from journals and manifests as cleaned texts. No markup here."""
+"""The tables of a report: facts from journals and manifests as cleaned texts. No markup."""
 
 from __future__ import annotations
 
@@ -16,115 +16,113 @@ from opeddev_tui.intervals import wilson
 from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.runs.manifest import RunManifest
 from opeddev_tui.runs.ratings import scores
-from opeddev_tui.runs.state import RunState
+from opeddev_tui.runs.state import RunState, Status
 from opeddev_tui.text import clean_line
 
 
 class Table(Struct, frozen=True):
-    """A table of plain texts; the first columns up to ``words`` hold words, the others numbers."""
+    """A table of plain texts; the first ``words`` columns hold words, the others numbers."""
 
     head: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
     words: int = 1
 
 
-def steps(chosen: Sequence[RunRecord]) -> Table:
-    """Return one row a step: sizes and hold-out losses."""
+def steps(chosen: Sequence[RunRecord], status: Mapping[str, Status]) -> Table:
+    """Return one row per step: sizes and hold-out losses; ``status`` is the present one of each run."""
     rows = []
     for record in chosen:
         state, started = record.state, record.state.begun
-        best = state.best_epoch()
-        assert best is not None
+        best, last = state.best_epoch() or 0, max(state.epochs)
         rows.append(
             (
                 str(record.step),
                 clean_line(started.batch),
-                state.status,
+                status[record.id],
                 str(started.rows),
-                str(max(state.epochs)),
+                str(last),
                 number(state.epochs[0].val_loss if 0 in state.epochs else None, 4),
                 number(state.epochs[best].val_loss, 4),
-                interval(learning_curve.loss_interval(state.holdout[best]) if best in state.holdout else None),
+                _loss_interval(state, best),
                 str(best),
-                number(state.epochs[max(state.epochs)].val_loss, 4),
+                number(state.epochs[last].val_loss, 4),
             )
         )
     head = ("step", "batch", "state", "rows", "epochs", "before", "best", "95% interval", "at epoch", "last")
     return Table(head, rows, words=3)
 
 
+def _loss_interval(state: RunState, epoch: int) -> str:
+    return interval(learning_curve.loss_interval(state.holdout[epoch]) if epoch in state.holdout else None)
+
+
 def epochs(chosen: Sequence[RunRecord]) -> Table:
-    """Return one row an epoch."""
-    rows = []
-    for record in chosen:
-        for epoch, row in sorted(record.state.epochs.items()):
-            evaluated = record.state.holdout.get(epoch)
-            rows.append(
-                (
-                    str(record.step),
-                    str(epoch),
-                    number(row.train_loss, 4),
-                    number(row.val_loss, 4),
-                    interval(learning_curve.loss_interval(evaluated) if evaluated else None),
-                    number(row.samples_per_second, 2),
-                    "best" if epoch == record.state.best_epoch() else "",
-                )
-            )
+    """Return one row per epoch."""
+    rows = [
+        (
+            str(record.step),
+            str(epoch),
+            number(row.train_loss, 4),
+            number(row.val_loss, 4),
+            _loss_interval(record.state, epoch),
+            number(row.samples_per_second, 2),
+            "best" if epoch == record.state.best_epoch() else "",
+        )
+        for record in chosen
+        for epoch, row in sorted(record.state.epochs.items())
+    ]
     return Table(("step", "epoch", "train loss", "hold-out loss", "95% interval", "rows/s", ""), rows, words=0)
 
 
 def decisions(chosen: Sequence[RunRecord]) -> Table:
-    """Return the decisions with the verdicts beside them."""
-    rows = []
-    for record in chosen:
-        for item in record.state.decisions:
-            against = "" if item.choice == item.verdict.choice else " (against the verdict)"
-            reasons = "; ".join(item.verdict.reasons)
-            rows.append(
-                (
-                    str(record.step),
-                    str(item.epoch),
-                    item.verdict.choice,
-                    f"{item.choice}{against}",
-                    clean_line(item.by),
-                    clean_line(reasons),
-                    clean_line(item.note),
-                )
-            )
+    """Return one row per decision, with the verdict beside it."""
+    rows = [
+        (
+            str(record.step),
+            str(item.epoch),
+            item.verdict.choice,
+            f"{item.choice}{'' if item.choice == item.verdict.choice else ' (against the verdict)'}",
+            *(clean_line(text) for text in (item.by, "; ".join(item.verdict.reasons), item.note)),
+        )
+        for record in chosen
+        for item in record.state.decisions
+    ]
     return Table(("step", "epoch", "verdict", "decision", "by", "reasons", "note"), rows, words=7)
 
 
 def human(chosen: Sequence[RunRecord]) -> Table:
-    """Return the human scores of epochs whose blind round is complete."""
-    rows = []
-    for record in chosen:
-        for epoch, score in sorted(scores(record.state).items()):
-            counts = (str(count) for count in (score.wins, score.losses, score.ties, score.both_bad))
-            rows.append((str(record.step), str(epoch), f"{score.value:.2f}", *counts))
+    """Return one row per complete blind round, with its score."""
+    rows = [
+        (
+            *(str(record.step), str(epoch), f"{score.value:.2f}"),
+            *(str(count) for count in (score.wins, score.losses, score.ties, score.both_bad)),
+        )
+        for record in chosen
+        for epoch, score in sorted(scores(record.state).items())
+    ]
     return Table(("step", "epoch", "score", "now better", "before better", "tie", "both bad"), rows, words=0)
 
 
 def grades(chosen: Sequence[RunRecord]) -> Table:
-    """Return grades read from generations, with the baselines beside them."""
-    rows = []
-    for record in chosen:
-        for epoch, item in sorted(record.state.grades.items()):
-            rows.append(
-                (
-                    str(record.step),
-                    str(epoch),
-                    share(item.parsed),
-                    share(item.exact),
-                    " to ".join(map(share, wilson(item.exact * len(item.reference), len(item.reference)))),
-                    share(item.majority_exact),
-                    share(item.classifier_exact),
-                    share(item.within_one),
-                    share(item.middle_within_one),
-                    number(item.mean_absolute_error, 2),
-                    "" if item.kappa is None else f"{item.kappa + 0.0:.2f}",
-                    interval(item.kappa_interval, 2),
-                )
-            )
+    """Return one row per epoch with grades read from generations, with the baselines beside them."""
+    rows = [
+        (
+            str(record.step),
+            str(epoch),
+            share(item.parsed),
+            share(item.exact),
+            " to ".join(map(share, wilson(item.exact * len(item.reference), len(item.reference)))),
+            share(item.majority_exact),
+            share(item.classifier_exact),
+            share(item.within_one),
+            share(item.middle_within_one),
+            number(item.mean_absolute_error, 2),
+            "" if item.kappa is None else f"{item.kappa + 0.0:.2f}",
+            interval(item.kappa_interval, 2),
+        )
+        for record in chosen
+        for epoch, item in sorted(record.state.grades.items())
+    ]
     head = (
         "step", "epoch", "a grade was read", "exactly right", "95% interval", "majority class: exact",
         "text classifier: exact", "within one", "middle grade: within one", "mean error", "weighted kappa",
@@ -148,16 +146,15 @@ def data(manifest: RunManifest) -> Table:
 
 
 def settings(chosen: Sequence[RunRecord], manifests: Mapping[str, RunManifest]) -> Table:
-    """Return settings that differ from the defaults: one row where all steps agree, else one a step."""
+    """Return the settings that differ from the defaults: one row if all steps agree, else one row per step."""
     defaults = msgspec.to_builtins(Settings())
     by_key: dict[str, dict[int, tuple[Any, str]]] = {}
     for record in chosen:
         manifest = manifests[record.id]
-        for section, table in manifest.settings.items():
-            for key, value in table.items():
-                name = f"{section}.{key}"
-                origin = manifest.origins.get(name, "default")
-                by_key.setdefault(name, {})[record.step] = (value, origin)
+        for name in (f"{section}.{key}" for section, table in manifest.settings.items() for key in table):
+            section, _, key = name.partition(".")
+            origin = manifest.origins.get(name, "default")
+            by_key.setdefault(name, {})[record.step] = (manifest.settings[section][key], origin)
     rows = []
     for name, values in by_key.items():
         section, _, key = name.partition(".")
@@ -173,7 +170,7 @@ def settings(chosen: Sequence[RunRecord], manifests: Mapping[str, RunManifest]) 
 
 
 def environment(record: RunRecord, manifest: RunManifest) -> Table:
-    """Return what the run was made on and with."""
+    """Return the model, machine and versions of the run."""
     model = record.state.model
     rows = [("model", manifest.model.name)]
     if model is not None:
@@ -190,11 +187,11 @@ def environment(record: RunRecord, manifest: RunManifest) -> Table:
     return Table(("what", "value"), [(name, clean_line(value)) for name, value in rows], words=2)
 
 
-def others(records: Sequence[RunRecord], chosen: Sequence[RunRecord]) -> Table:
-    """Return the runs that are not in the other tables."""
+def others(records: Sequence[RunRecord], chosen: Sequence[RunRecord], status: Mapping[str, Status]) -> Table:
+    """Return the runs that are not in the other tables; ``status`` is the present one of each run."""
     shown = {record.id for record in chosen}
     rows = [
-        (record.id, str(record.step), record.state.status, clean_line(_why(record.state)))
+        (record.id, str(record.step), status[record.id], clean_line(_why(record.state)))
         for record in records
         if record.id not in shown
     ]

@@ -1,4 +1,4 @@
-"""The events of a training on their way out: into the journal first, then into the run's state, then to every sink."""
+"""Publish the events of a training: first to the journal, then to the run's state, then to every sink."""
 
 import logging
 import threading
@@ -12,13 +12,13 @@ _LOG = logging.getLogger(__name__)
 
 
 class Guarded:
-    """A sink that never raises: the first failure of the one behind it is logged, and nothing more is shown to it."""
+    """A sink that never raises: when the sink behind it fails, the failure is logged and it gets no more events."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink: Sink | None = sink
 
     def emit(self, event: AnyEvent) -> None:
-        """Show ``event`` as long as the view behind it works."""
+        """Pass ``event`` on, unless the sink behind failed before."""
         if self._sink is None:
             return
         try:
@@ -29,21 +29,21 @@ class Guarded:
 
 
 class FanOut:
-    """Several sinks as one: all get the same events in the same order, also where several threads emit."""
+    """Several sinks as one: all get the same events in the same order, even if several threads emit."""
 
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._sinks = tuple(sinks)
         self._turn = threading.RLock()
 
     def emit(self, event: AnyEvent) -> None:
-        """Show ``event`` to every sink, in their order."""
+        """Pass ``event`` to every sink, in their order."""
         with self._turn:
             for sink in self._sinks:
                 sink.emit(event)
 
 
 class Bus:
-    """Takes events from the training; safe to use from any thread."""
+    """Records and publishes events; safe to use from any thread. ``past`` are the events recorded so far."""
 
     def __init__(self, journal: Journal, sinks: Sequence[Sink], past: Sequence[AnyEvent] = ()) -> None:
         self._journal = journal

@@ -1,7 +1,7 @@
-"""Owns the only way into a running training: commands, from this process or through the run's folder.
+"""Send commands to a running training, from this process or through a mailbox in the run's folder.
 
-Training takes commands at safe points (optimizer-step boundary, epoch boundary, while a question is open);
-whoever gives one never waits.
+Training takes commands at safe points: between optimizer steps, between epochs, and while it waits for a decision. The
+sender never waits. Nothing else reaches a running training.
 """
 
 import os
@@ -18,26 +18,26 @@ from opeddev_tui.files import write_atomic
 from opeddev_tui.runs.events import Annotated, Choice, Rated, RatingUndone
 
 MAILBOX_NAME = "control"
-# how often a waiting training looks into the mailbox of other processes, in seconds
+# seconds between two looks of a waiting training into the mailbox
 MAILBOX_POLL = 0.2
 
 
 class StepRequest(Struct, frozen=True):
-    """What is asked for: ``which`` is next, all, or a number; ``start_from`` is latest, best or a checkpoint folder."""
+    """The step to train: ``which`` is next, all, or a number; ``start_from`` is latest, best or a checkpoint folder."""
 
     which: str = "next"
     new: bool = False
     start_from: str = ""
-    # the run whose repetition this is
+    # the run to repeat
     repeats: str = ""
 
 
 class Command(Struct, frozen=True, tag=True, tag_field="command"):
-    """Something a person asks of the training."""
+    """A request to the training."""
 
 
 class Decide(Command, frozen=True):
-    """The answer to the question after ``epoch``; ignored if that question is not open."""
+    """The decision after ``epoch``; ignored unless it is awaited."""
 
     epoch: int
     choice: Choice
@@ -46,29 +46,29 @@ class Decide(Command, frozen=True):
 
 
 class Pause(Command, frozen=True):
-    """Wait at the next optimizer-step boundary."""
+    """Pause after the present optimizer step."""
 
 
 class Resume(Command, frozen=True):
-    """Go on after a pause."""
+    """Continue after a pause."""
 
 
 class SampleNow(Command, frozen=True):
-    """Generate the probe prompts at the next optimizer-step boundary."""
+    """Generate the probe prompts after the present optimizer step."""
 
 
 class SaveNow(Command, frozen=True):
-    """Save a checkpoint at the next optimizer-step boundary."""
+    """Save a checkpoint after the present optimizer step."""
 
 
 class Stop(Command, frozen=True):
-    """Save at the next optimizer-step boundary and end, resumable."""
+    """Save a checkpoint after the present optimizer step and end the run, resumable."""
 
     reason: str = "stopped by the person"
 
 
 class Record(Command, frozen=True):
-    """Something a person says of the run: a blind rating, its undoing, or a note. It is recorded as it is."""
+    """Add a person's blind rating, its undoing, or a note to the journal."""
 
     fact: Rated | RatingUndone | Annotated
 
@@ -77,7 +77,7 @@ AnyCommand = Decide | Pause | Resume | SampleNow | SaveNow | Stop | Record
 
 
 class Control:
-    """Commands on their way to one training. Safe to use from any thread."""
+    """The queue of commands to one training; safe to use from any thread."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder / MAILBOX_NAME if folder is not None else None
@@ -85,18 +85,18 @@ class Control:
         self._arrived = threading.Condition()
 
     def open_mailbox(self, folder: Path) -> None:
-        """From now on also take commands left in the run folder ``folder``; old ones are dropped."""
+        """Also take commands from the mailbox in ``folder`` from now on; those already there are dropped."""
         self._folder = folder / MAILBOX_NAME
         self._from_mailbox()
 
     def request(self, command: AnyCommand) -> None:
-        """Hand over a command and return at once."""
+        """Queue ``command`` and return at once."""
         with self._arrived:
             self._queue.append(command)
             self._arrived.notify_all()
 
     def put_back(self, commands: Sequence[AnyCommand]) -> None:
-        """Return commands that were taken and not carried out; they come first again."""
+        """Put commands that were taken and not carried out back at the front of the queue."""
         with self._arrived:
             self._queue.extendleft(reversed(commands))
 
@@ -104,22 +104,22 @@ class Control:
         """Return the commands that have arrived, oldest first."""
         commands: list[AnyCommand] = []
         with self._arrived:
-            # one at a time: a signal handler of this very thread may add one between any two lines
+            # one by one: a signal handler of this very thread may add one between any two lines
             while self._queue:
                 commands.append(self._queue.popleft())
         return commands + self._from_mailbox()
 
     def take_stop(self) -> Stop | None:
-        """Return a request to stop, if there is one; the other commands stay, in their order."""
+        """Return a request to stop, if there is one; the other commands stay queued."""
         with self._arrived:
             self._queue.extend(self._from_mailbox())
-            found = next((command for command in self._queue if isinstance(command, Stop)), None)
-            if found is not None:
-                self._queue.remove(found)
-        return found
+            stop = next((command for command in self._queue if isinstance(command, Stop)), None)
+            if stop is not None:
+                self._queue.remove(stop)
+        return stop
 
     def wait(self, timeout: float | None = None) -> list[AnyCommand]:
-        """Return the next commands; an empty list after ``timeout`` seconds without one."""
+        """Wait for commands and return them; an empty list after ``timeout`` seconds without one."""
         end = None if timeout is None else time.monotonic() + timeout
         while True:
             commands = self.take()
@@ -137,18 +137,17 @@ class Control:
         for path in sorted(self._folder.glob("*.json")):
             try:
                 content = path.read_bytes()
-                # removed first: what cannot be removed would be carried out again and again
+                # deleted first: a file that cannot be deleted would be obeyed again and again
                 path.unlink()
                 commands.append(msgspec.json.decode(content, type=AnyCommand))
             except (OSError, ValueError):
-                # no command of this version (msgspec's errors are ValueErrors): a stray file ends no run
+                # not a command of this version (msgspec's errors are ValueErrors): it must not end the run
                 continue
         return commands
 
 
 def send(run_folder: Path, command: AnyCommand) -> Path:
-    """Leave ``command`` for the process that trains in ``run_folder``; return its file, which goes when it is taken."""
-    name = f"{time.time_ns():020d}-{os.getpid()}.json"
-    path = run_folder / MAILBOX_NAME / name
+    """Put ``command`` into the mailbox of a run; return its file, which is deleted when the training takes it."""
+    path = run_folder / MAILBOX_NAME / f"{time.time_ns():020d}-{os.getpid()}.json"
     write_atomic(path, msgspec.json.encode(command), mode=0o600)
     return path

@@ -1,9 +1,9 @@
-"""The facts about a run: immutable events, their JSON form, and the protocol of who receives them.
+"""The events of a run: immutable facts, their JSON form, and the protocol of what receives them.
 
-Losses are in nats per token, times in Unix seconds, sizes in bytes. A ``None`` in a metric means that there is
-no finite number. A checkpoint is named "run/checkpoint-75" and a model by its path in the workspace, so that journals
-hold after a move; version 0.1 wrote absolute paths. ``Workspace.located`` finds both. Fields are only ever added, with
-defaults, so old journals stay readable.
+Losses are in nats per token, times in Unix seconds, sizes in bytes. A metric is None if it is not a finite number. A
+checkpoint is named "run/checkpoint-75" and a model by its path in the workspace, so that journals hold after a move;
+version 0.1 wrote absolute paths, and ``Workspace.located`` finds both. Fields are only ever added, with defaults, so
+that old journals stay readable.
 """
 
 import math
@@ -24,8 +24,12 @@ class Event(Struct, frozen=True, kw_only=True, tag=True, tag_field="type"):
     at: float = field(default_factory=time.time)
 
 
-class RunStarted(Event, frozen=True):
-    """A step's run begins; everything a monitor needs to draw its frame."""
+class DurableEvent(Event, frozen=True):
+    """A fact that a crash must not lose: the journal syncs it to disk."""
+
+
+class RunStarted(DurableEvent, frozen=True):
+    """A run of a step begins; ``parent`` is the checkpoint it starts from, empty for the base model."""
 
     run: str
     step: int
@@ -44,12 +48,12 @@ class RunStarted(Event, frozen=True):
     lora: bool = False
     pid: int = 0
     host: str = ""
-    # the run that this one repeats, to compare the weights: it is no run of the step's series
+    # the run that this one repeats, to compare the weights; a repetition does not count among the steps
     repeats: str = ""
 
 
 class ModelLoaded(Event, frozen=True):
-    """The model is in memory: where, how, and how large."""
+    """The model is in memory; ``reason`` says why this precision, ``parameters`` and ``trainable`` are counts."""
 
     device: str
     precision: str
@@ -59,7 +63,7 @@ class ModelLoaded(Event, frozen=True):
 
 
 class DataPrepared(Event, frozen=True):
-    """The rows are tokens. ``dropped`` and ``shortened`` name rows that did not fit ``max_length``."""
+    """The rows are tokens. ``dropped`` names rows that did not fit ``max_length``, ``shortened`` counts cut prompts."""
 
     rows: int
     tokens: int
@@ -92,10 +96,10 @@ class TokensCounted(Event, frozen=True):
 
 
 class MemoryEstimated(Event, frozen=True):
-    """What the training needs, in bytes, before anything large is read; ``verdict``: fits, tight or will not fit.
+    """Memory that the training needs, in bytes, estimated before loading; ``verdict``: fits, tight or will not fit.
 
-    ``total`` is that of the largest phase, ``peak``: training, evaluation or generation. ``evaluation`` and
-    ``generation`` are what these take besides weights and optimizer, as gradients and activations do in training.
+    ``total`` is the need of the largest phase, named by ``peak``: training, evaluation or generation. ``evaluation``
+    and ``generation`` are their needs beside weights and optimizer, as gradients and activations are in training.
     """
 
     total: int
@@ -114,18 +118,18 @@ class MemoryEstimated(Event, frozen=True):
 
 
 class PhaseChanged(Event, frozen=True):
-    """What the training is busy with: loading, reading, evaluating, training, generating, saving, waiting."""
+    """The present phase: loading, reading, evaluating, training, generating, saving or waiting."""
 
     phase: str
     detail: str = ""
 
 
-# the phase after the training has let go of the workspace: plots and notices are left
+# the phase after the workspace's lock is released: plots are drawn and the last notices sent
 AFTERWARDS = "afterwards"
 
 
 class Resumed(Event, frozen=True):
-    """An interrupted run goes on from a verified checkpoint (empty: from its beginning)."""
+    """An interrupted run continues from a verified checkpoint (empty: from its beginning)."""
 
     checkpoint: str
     global_step: int
@@ -134,7 +138,7 @@ class Resumed(Event, frozen=True):
 
 
 class Progress(Event, frozen=True):
-    """A logged point: the mean train loss since the last one."""
+    """A logged point; ``loss`` is the mean train loss since the last one."""
 
     global_step: int
     epoch: float
@@ -146,7 +150,7 @@ class Progress(Event, frozen=True):
 
 
 class HardwareSampled(Event, frozen=True):
-    """Use of the machine; GPU fields are None without an NVIDIA GPU."""
+    """Load of the machine; GPU fields are None without an NVIDIA GPU."""
 
     cpu_percent: float
     ram_used: int
@@ -157,7 +161,7 @@ class HardwareSampled(Event, frozen=True):
     gpu_celsius: float | None = None
 
 
-class HoldoutEvaluated(Event, frozen=True):
+class HoldoutEvaluated(DurableEvent, frozen=True):
     """Hold-out loss after ``epoch`` (0: before the step), with the summed loss and tokens of each example."""
 
     epoch: int
@@ -193,7 +197,7 @@ class SamplesGenerated(Event, frozen=True):
 
 
 class SamplesStreaming(Event, frozen=True):
-    """Texts while they are generated, one for each probe prompt. Transient: shown, never recorded."""
+    """Texts while they grow, one per probe prompt. Shown, never recorded."""
 
     epoch: float
     global_step: int
@@ -224,8 +228,8 @@ class GradesMeasured(Event, frozen=True):
     ids: tuple[str, ...] = ()
 
 
-class CheckpointSaved(Event, frozen=True):
-    """A checkpoint is on disk, verified and published."""
+class CheckpointSaved(DurableEvent, frozen=True):
+    """A checkpoint was published and verified."""
 
     path: str
     global_step: int
@@ -235,29 +239,29 @@ class CheckpointSaved(Event, frozen=True):
 
 
 class CheckpointRejected(Event, frozen=True):
-    """A checkpoint was found that cannot be trusted, and why."""
+    """A checkpoint was found damaged; ``problem`` says in what way."""
 
     path: str
     problem: str
 
 
 class CheckpointRemoved(Event, frozen=True):
-    """A checkpoint was rotated out."""
+    """A checkpoint was deleted."""
 
     path: str
     reason: str
 
 
 class RowsTrained(Event, frozen=True):
-    """Indices into the step's rows, in the order the epoch saw them (since ``from_step``)."""
+    """Indices of the rows that the epoch trained on, in order, since optimizer step ``from_step``."""
 
     epoch: int
     rows: tuple[int, ...]
     from_step: int = 0
 
 
-class EpochFinished(Event, frozen=True):
-    """One row of the metrics table; epoch 0 is the state before the step, without a train loss."""
+class EpochFinished(DurableEvent, frozen=True):
+    """One row of the metrics table; epoch 0, before the step, has no train loss."""
 
     epoch: int
     train_loss: float | None
@@ -284,8 +288,8 @@ class Verdict(Struct, frozen=True):
     compared_with: int | None = None
 
 
-class DecisionAwaited(Event, frozen=True):
-    """The question is open; training does not go on before the answer. ``deadline`` in Unix seconds."""
+class DecisionAwaited(DurableEvent, frozen=True):
+    """Training waits for a decision; after ``deadline`` (Unix seconds) the rule decides."""
 
     epoch: int
     verdict: Verdict
@@ -293,8 +297,8 @@ class DecisionAwaited(Event, frozen=True):
     deadline: float | None = None
 
 
-class Decided(Event, frozen=True):
-    """The answer, who gave it (person, rule, timeout, limit), and the verdict beside it."""
+class Decided(DurableEvent, frozen=True):
+    """The decision after an epoch, who took it (person, rule, timeout or limit), and the verdict at that time."""
 
     epoch: int
     choice: Choice
@@ -303,8 +307,8 @@ class Decided(Event, frozen=True):
     note: str = ""
 
 
-class Rated(Event, frozen=True):
-    """A blind rating of one prompt: what was left and right, and which was preferred."""
+class Rated(DurableEvent, frozen=True):
+    """A blind rating of one prompt: the text shown left, the one shown right, and the preferred one."""
 
     epoch: int
     prompt: int
@@ -314,15 +318,15 @@ class Rated(Event, frozen=True):
     round_seed: int
 
 
-class RatingUndone(Event, frozen=True):
-    """The last rating of a prompt was taken back."""
+class RatingUndone(DurableEvent, frozen=True):
+    """The last rating of a prompt was undone."""
 
     epoch: int
     prompt: int
 
 
-class Annotated(Event, frozen=True):
-    """A person's observation on the run."""
+class Annotated(DurableEvent, frozen=True):
+    """A person's note on the run."""
 
     epoch: int | None
     note: str
@@ -335,13 +339,13 @@ class Paused(Event, frozen=True):
 
 
 class Unpaused(Event, frozen=True):
-    """Training goes on."""
+    """Training continues after a pause."""
 
     global_step: int
 
 
 class MemoryRetried(Event, frozen=True):
-    """Out of memory: half the batch, double the accumulation, from the last verified checkpoint."""
+    """Out of memory: training continues from the last verified checkpoint with half the batch."""
 
     batch_size: int
     accumulation: int
@@ -350,23 +354,23 @@ class MemoryRetried(Event, frozen=True):
 
 
 class Warned(Event, frozen=True):
-    """Something a person should know that does not stop the run."""
+    """A warning; the run continues."""
 
     message: str
 
 
-class Interrupted(Event, frozen=True):
-    """The run stopped before its end on request and can be resumed."""
+class Interrupted(DurableEvent, frozen=True):
+    """The run was stopped on request and can be resumed."""
 
     reason: str
     checkpoint: str
     global_step: int
 
 
-class RunFailed(Event, frozen=True):
-    """The run ended with a problem; ``resumable`` says whether `train` can take it up again.
+class RunFailed(DurableEvent, frozen=True):
+    """The run failed; ``resumable`` says whether ``train`` can resume it.
 
-    ``again`` is False where the same would happen again, whatever has changed outside of settings, data and code.
+    ``again`` is False where the same failure would come again as long as settings, data and code are the same.
     """
 
     kind: str
@@ -375,7 +379,7 @@ class RunFailed(Event, frozen=True):
     again: bool = True
 
 
-class RunFinished(Event, frozen=True):
+class RunFinished(DurableEvent, frozen=True):
     """The step is trained."""
 
     epochs: int
@@ -386,59 +390,15 @@ class RunFinished(Event, frozen=True):
 
 
 AnyEvent = (
-    RunStarted
-    | ModelLoaded
-    | DataPrepared
-    | TokensCounted
-    | MemoryEstimated
-    | PhaseChanged
-    | Resumed
-    | Progress
-    | HardwareSampled
-    | HoldoutEvaluated
-    | SamplesGenerated
-    | SamplesStreaming
-    | GradesMeasured
-    | CheckpointSaved
-    | CheckpointRejected
-    | CheckpointRemoved
-    | RowsTrained
-    | EpochFinished
-    | DecisionAwaited
-    | Decided
-    | Rated
-    | RatingUndone
-    | Annotated
-    | Paused
-    | Unpaused
-    | MemoryRetried
-    | Warned
-    | Interrupted
-    | RunFailed
-    | RunFinished
-)
-
-# facts that a crash must not lose: the journal syncs these to disk
-DURABLE = (
-    RunStarted,
-    HoldoutEvaluated,
-    CheckpointSaved,
-    EpochFinished,
-    DecisionAwaited,
-    Decided,
-    Rated,
-    RatingUndone,
-    Annotated,
-    Interrupted,
-    RunFailed,
-    RunFinished,
-)
-# facts of the moment: shown while they last, never written down
-TRANSIENT = (SamplesStreaming,)
+    RunStarted | ModelLoaded | DataPrepared | TokensCounted | MemoryEstimated | PhaseChanged | Resumed | Progress
+    | HardwareSampled | HoldoutEvaluated | SamplesGenerated | SamplesStreaming | GradesMeasured | CheckpointSaved
+    | CheckpointRejected | CheckpointRemoved | RowsTrained | EpochFinished | DecisionAwaited | Decided | Rated
+    | RatingUndone | Annotated | Paused | Unpaused | MemoryRetried | Warned | Interrupted | RunFailed | RunFinished
+)  # fmt: skip
 
 
 class Sink(Protocol):
-    """Receives events. It must return at once: training never waits for a view."""
+    """Receives events. ``emit`` must return at once: training never waits for a view."""
 
     def emit(self, event: AnyEvent) -> None:
         """Take one event."""

@@ -1,4 +1,4 @@
-"""The runs of a workspace as they were recorded: which there are, and which steps they finished."""
+"""List the recorded runs of a workspace, their present status and the steps they finished."""
 
 from pathlib import Path
 
@@ -31,20 +31,17 @@ def read_run(workspace: Workspace, run: str) -> RunRecord:
 def list_runs(workspace: Workspace) -> list[RunRecord]:
     """Return all runs that began, oldest first."""
     records = [read_run(workspace, run) for run in workspace.run_ids()]
-    return sorted(
-        (record for record in records if record.state.started),
-        key=lambda record: record.state.started.at if record.state.started else 0.0,
-    )
+    return sorted((record for record in records if record.state.started), key=lambda record: record.state.begun.at)
 
 
 def status_of(state: RunState, *, alive: bool) -> Status:
-    """Return what a run is now; ``alive`` says whether a process trains it.
+    """Return the present status of a run; ``alive`` says whether a process trains it.
 
-    A run whose process ended without recording an end is interrupted, whatever its journal recorded last.
+    A run whose process ended without recording its end is interrupted, whatever its journal recorded last.
     """
     return state.status if state.over or alive else "interrupted"
 
 
 def finished_steps(records: list[RunRecord]) -> dict[int, RunRecord]:
-    """Return the newest finished run of each step; a repetition stands beside the run that it repeats."""
+    """Return the newest finished run of each step; repetitions do not count."""
     return {record.step: record for record in records if record.state.status == "finished" and not record.state.repeats}

@@ -1,7 +1,7 @@
-"""Owns a run's append-only ``events.jsonl``: the single source of truth.
+"""Write and read a run's append-only journal, ``events.jsonl``: the single source of truth.
 
-One event is one line, written with one call; facts that a crash must not lose are synced. A line cut short
-by a crash is skipped by readers and closed by the next writer.
+Each event is one line, written with one call; a ``DurableEvent`` is synced to disk. Readers skip a line that a crash
+cut short, and the next writer ends it.
 """
 
 import os
@@ -11,13 +11,13 @@ from pathlib import Path
 import msgspec
 
 from opeddev_tui.files import storage_errors
-from opeddev_tui.runs.events import DURABLE, AnyEvent, decode, decode_lines, encode
+from opeddev_tui.runs.events import AnyEvent, DurableEvent, decode, decode_lines, encode
 
 JOURNAL_NAME = "events.jsonl"
 
 
 class Journal:
-    """The writing end. One process writes a run's journal while it holds the workspace lock."""
+    """The writing end; only the process that holds the workspace's lock may use it."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / JOURNAL_NAME
@@ -25,7 +25,7 @@ class Journal:
             folder.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
             self._close_cut_line()
-        # True while a line may lack its end
+        # True while the last line may lack its end
         self._cut = False
 
     def _close_cut_line(self) -> None:
@@ -34,26 +34,26 @@ class Journal:
             os.write(self._descriptor, b"\n")
 
     def emit(self, event: AnyEvent) -> None:
-        """Append ``event``; raises ``StorageProblem`` if the disk does not take it."""
+        """Append ``event``; raises ``StorageProblem``."""
         with storage_errors(self.path):
             line = encode(event) + b"\n"
             if self._cut:
                 self._close_cut_line()
             self._cut = True
-            # a short write means a full disk: the rest tells the reason, or finds room after all
+            # a short write means a full disk: writing the rest raises the reason, or finds room after all
             while line := line[os.write(self._descriptor, line) :]:
                 pass
             self._cut = False
-            if isinstance(event, DURABLE):
+            if isinstance(event, DurableEvent):
                 os.fsync(self._descriptor)
 
     def close(self) -> None:
-        """Close the file; the journal can be opened again."""
+        """Close the file."""
         os.close(self._descriptor)
 
 
 class JournalReader:
-    """The reading end: everything so far, then only what is new. Any number of processes may read."""
+    """The reading end: all events so far, then only new ones. Any number of processes may read."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / JOURNAL_NAME
@@ -62,11 +62,11 @@ class JournalReader:
 
     @property
     def size(self) -> int:
-        """How many bytes have been read."""
+        """The number of bytes read."""
         return self._offset
 
     def read_new(self) -> list[AnyEvent]:
-        """Return the events appended since the last call; a line still being written waits for the next one."""
+        """Return the events appended since the last call, without a line that is still being written."""
         try:
             with self.path.open("rb") as file:
                 file.seek(self._offset)
@@ -81,7 +81,7 @@ class JournalReader:
             return list(self._decoded(content[:end]))
 
     def _decoded(self, content: bytes) -> Iterator[AnyEvent]:
-        """Read line by line, without those that a crash cut short."""
+        """Decode line by line and skip lines that a crash cut short."""
         for line in content.split(b"\n"):
             if not line:
                 continue
@@ -92,11 +92,11 @@ class JournalReader:
 
 
 def length(folder: Path) -> int:
-    """Return how many bytes the journal in ``folder`` has, 0 where there is none."""
+    """Return the size of the journal in ``folder`` in bytes, 0 if there is none."""
     path = folder / JOURNAL_NAME
     return path.stat().st_size if path.is_file() else 0
 
 
 def read(folder: Path) -> list[AnyEvent]:
-    """Return all events of the run in ``folder`` (empty if it has none)."""
+    """Return all events of the run in ``folder``."""
     return JournalReader(folder).read_new()

@@ -1,8 +1,8 @@
-"""What a training says that its journal does not keep, in one small file for whoever watches from another process.
+"""Publish what a training does beside its journal, in one small file for other processes that watch.
 
-That is what is done before the run exists, and texts while they grow. A thread writes the newest of it now and then:
-the training waits for no disk, and a disk that does not take it changes nothing. A file of a process that has died
-is never believed: it must agree with the lock, which dies with its process.
+That is the phase before the run exists, and texts while they grow. A thread writes the newest state now and then, so
+the training never waits for the disk, and a failed write changes nothing. Readers trust the file only if it names the
+process that holds the workspace's lock: the file of a dead process is ignored.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from opeddev_tui.runs.events import (
 from opeddev_tui.workspace.lock import Holder, who_trains
 from opeddev_tui.workspace.paths import Workspace
 
-# seconds between two writings
-_EVERY = 0.25
-# how long the end of a training waits for a slow disk
+# least seconds between two writes
+_INTERVAL = 0.25
+# most seconds that the end of a training waits for a slow disk
 _LAST_SECONDS = 1.0
 
 
 class Unrecorded(Struct, frozen=True):
-    """The newest of what is not in the journal. ``holder`` is whose words they are, ``run`` the run they belong to."""
+    """The newest of what the journal does not have; ``holder`` is the process that wrote it."""
 
     holder: Holder
     run: str = ""
@@ -48,11 +48,11 @@ class Unrecorded(Struct, frozen=True):
 
 
 class LiveFile:
-    """A sink that keeps the file while the block lasts; enter it while this process holds the workspace's lock."""
+    """A sink that keeps the file up to date inside a ``with`` block, in which this process must hold the lock."""
 
     def __init__(self, workspace: Workspace, sink: Sink) -> None:
         self._sink, self._path = sink, workspace.live_file
-        self._words = Unrecorded(who_trains(workspace) or Holder(os.getpid()))
+        self._newest = Unrecorded(who_trains(workspace) or Holder(os.getpid()))
         self._changed = threading.Condition()
         self._unwritten = self._closing = False
         self._in_run = False
@@ -71,26 +71,26 @@ class LiveFile:
         self._thread.join(_LAST_SECONDS)
 
     def emit(self, event: AnyEvent) -> None:
-        """Show ``event``; keep it for the file if the journal does not."""
+        """Pass ``event`` on, and publish it if the journal does not have it."""
         self._sink.emit(event)
         match event:
             case RunStarted():
                 self._in_run = True
-                self._keep(replace(self._words, run=event.run, phase=None))
+                self._keep(replace(self._newest, run=event.run, phase=None))
             case Resumed():
                 self._in_run = True
             case Interrupted() | RunFailed() | RunFinished():
                 self._in_run = False
             case PhaseChanged() if not self._in_run:
-                self._keep(replace(self._words, phase=event))
+                self._keep(replace(self._newest, phase=event))
             case SamplesStreaming():
-                self._keep(replace(self._words, streaming=event))
+                self._keep(replace(self._newest, streaming=event))
             case SamplesGenerated():
-                self._keep(replace(self._words, streaming=None))
+                self._keep(replace(self._newest, streaming=None))
 
-    def _keep(self, words: Unrecorded) -> None:
+    def _keep(self, newest: Unrecorded) -> None:
         with self._changed:
-            self._words, self._unwritten = words, True
+            self._newest, self._unwritten = newest, True
             self._changed.notify()
 
     def _write_all(self) -> None:
@@ -99,17 +99,17 @@ class LiveFile:
                 self._changed.wait_for(lambda: self._unwritten or self._closing)
                 if self._closing:
                     break
-                words, self._unwritten = self._words, False
+                newest, self._unwritten = self._newest, False
             with contextlib.suppress(OSError):
-                _put(self._path, msgspec.json.encode(words))
+                _put(self._path, msgspec.json.encode(newest))
             with self._changed:
-                self._changed.wait_for(lambda: self._closing, _EVERY)
+                self._changed.wait_for(lambda: self._closing, _INTERVAL)
         with contextlib.suppress(OSError):
             self._path.unlink()
 
 
 def _put(path: Path, content: bytes) -> None:
-    """Replace ``path``; what a power failure leaves of it is of no use to anybody, so nothing is synced."""
+    """Replace ``path``. Nothing is synced: the file is of no use after a power failure."""
     half = path.with_name(f".{path.name}.new")
     descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
@@ -118,10 +118,9 @@ def _put(path: Path, content: bytes) -> None:
 
 
 def read_live(workspace: Workspace, holder: Holder) -> Unrecorded:
-    """Return what the process that holds the lock says beside its journal; nothing where the file is another's."""
-    nothing = Unrecorded(holder)
+    """Return what the process that holds the lock published; empty if the file is missing or another process's."""
     try:
-        found = msgspec.json.decode(workspace.live_file.read_bytes(), type=Unrecorded)
+        published = msgspec.json.decode(workspace.live_file.read_bytes(), type=Unrecorded)
     except (OSError, ValueError):
-        return nothing
-    return found if found.holder == holder else nothing
+        return Unrecorded(holder)
+    return published if published.holder == holder else Unrecorded(holder)

@@ -1,4 +1,4 @@
-"""Route logging and warnings, and a run's main facts, to train.log. Imports no library of the training stack."""
+"""Route logging, warnings and a run's main events to train.log. Imports no library of the training stack."""
 
 import logging
 import os
@@ -8,13 +8,13 @@ from opeddev_tui.files import storage_errors
 from opeddev_tui.runs import events as ev
 
 _RUN = logging.getLogger("opeddev_tui.training.run")
-# anything longer is in the journal
-_SHORT = 160
+# most characters per field; the whole text is in the journal
+_MOST_CHARS = 160
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def to_file(path: Path) -> None:
-    """Send all logging and warnings of this process to ``path``; calling it again moves them."""
+    """Send all logging and warnings of this process to ``path``, from now on there alone. Raises ``StorageProblem``."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
@@ -30,19 +30,20 @@ def to_file(path: Path) -> None:
 
 
 class EventLog:
-    """A sink that tells a run's main facts in train.log, between the words of the libraries."""
+    """A sink that logs a run's main events among the messages of the libraries."""
 
     def emit(self, event: ev.AnyEvent) -> None:
-        """Log ``event`` if it is one of the main facts."""
+        """Log ``event`` if it is one of the main ones."""
         if isinstance(event, (ev.RunFailed, ev.CheckpointRejected)):
-            _RUN.error("%s", _words(event))
+            _RUN.error("%s", _line_of(event))
         elif isinstance(event, (ev.Warned, ev.MemoryRetried, ev.Interrupted)):
-            _RUN.warning("%s", _words(event))
-        elif isinstance(event, (*ev.DURABLE, ev.ModelLoaded, ev.DataPrepared, ev.Resumed)):
-            _RUN.info("%s", _words(event))
+            _RUN.warning("%s", _line_of(event))
+        elif isinstance(event, (ev.DurableEvent, ev.ModelLoaded, ev.DataPrepared, ev.Resumed)):
+            _RUN.info("%s", _line_of(event))
 
 
-def _words(event: ev.AnyEvent) -> str:
+def _line_of(event: ev.AnyEvent) -> str:
+    """Return the name of ``event`` with its texts and numbers."""
     values = ((name, getattr(event, name)) for name in event.__struct_fields__ if name != "at")
-    plain = (f"{name}={value}" for name, value in values if isinstance(value, (str, int, float)) and value != "")
-    return " ".join([type(event).__name__, *(text if len(text) <= _SHORT else f"{text[:_SHORT]}…" for text in plain)])
+    fields = (f"{name}={value}" for name, value in values if isinstance(value, (str, int, float)) and value != "")
+    return " ".join([type(event).__name__, *(f if len(f) <= _MOST_CHARS else f"{f[:_MOST_CHARS]}…" for f in fields)])

@@ -1,7 +1,7 @@
-"""The manifest of a run: everything needed to repeat it, and the comparison that guards a resume.
+"""The manifest of a run: everything needed to repeat it, and the differences that forbid resuming it.
 
-It is written as ``manifest.json`` beside the journal and as ``last_run_args.json``. No secret is ever in it: settings
-hold none by design, and pass-through arguments that look like one are masked.
+It is written as ``manifest.json`` beside the journal and as ``last_run_args.json``. It holds no secrets: settings have
+none by design, and arguments whose names look like one are masked.
 """
 
 import os
@@ -42,7 +42,7 @@ _SECRET = re.compile(r"token|secret|passw|api_?key|credential", re.IGNORECASE)
 
 
 class DataSet(Struct, frozen=True):
-    """One batch, or the hold-out: where it was read and the SHA-256 of its rows."""
+    """One batch, or the hold-out: its place, its form of rows and the SHA-256 of its rows."""
 
     name: str = ""
     path: str = ""
@@ -65,7 +65,7 @@ class EncodingRecord(Struct, frozen=True):
 
 
 class DataRecord(Struct, frozen=True):
-    """What a run trains on and is scored on; version 0.1 kept no ``encoding``."""
+    """The data that a run trains on and is scored on; version 0.1 kept no ``encoding``."""
 
     fingerprint: str = ""
     batches: list[DataSet] = []
@@ -74,7 +74,7 @@ class DataRecord(Struct, frozen=True):
 
 
 class ModelRecord(Struct, frozen=True):
-    """The model that a run starts from: its name in the settings, its source, SHA-256 of its files, its hub commit."""
+    """The model a run starts from: name in the settings, source, SHA-256 of its files, commit on the hub."""
 
     name: str = ""
     source: str = ""
@@ -83,7 +83,7 @@ class ModelRecord(Struct, frozen=True):
 
 
 class RunManifest(Struct, frozen=True, kw_only=True):
-    """Everything that repeats a run. What an older version did not write has its default."""
+    """Everything needed to repeat a run. Fields that an older version did not write have their defaults."""
 
     format: int = 1
     command: list[str] = []
@@ -110,12 +110,12 @@ def read(path: Path) -> RunManifest | None:
 
 def settings_of(path: Path) -> dict[str, dict[str, Any]]:
     """Return the settings in the manifest at ``path``; empty where it cannot be read."""
-    found = read(path)
-    return found.settings if found is not None else {}
+    manifest = read(path)
+    return manifest.settings if manifest is not None else {}
 
 
 def masked(value: Any, name: str = "") -> Any:
-    """Return ``value`` with everything under a secret-looking name replaced."""
+    """Return ``value`` with every text under a name that looks like a secret replaced by ***."""
     if isinstance(value, Mapping):
         return {key: masked(item, str(key)) for key, item in value.items()}
     # token counts and the like are numbers, secrets are texts
@@ -123,7 +123,7 @@ def masked(value: Any, name: str = "") -> Any:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that matter."""
+    """Return the versions of Python, the app and the packages that a training depends on."""
     found = {"python": platform.python_version(), "opeddev-tui": __version__}
     for package in PACKAGES:
         try:
@@ -134,7 +134,7 @@ def versions() -> dict[str, str]:
 
 
 def git_state() -> dict[str, Any]:
-    """Return commit and dirty flag of the app's own checkout; empty when it is installed without one."""
+    """Return commit and dirty flag of the app's own git checkout, empty without one."""
     folder = Path(__file__).parents[1]
 
     def git(*arguments: str) -> str | None:
@@ -152,7 +152,7 @@ def git_state() -> dict[str, Any]:
 
 
 def hardware() -> dict[str, Any]:
-    """Return what the run was made on; sizes in bytes. Torch is asked only if it is loaded."""
+    """Return a description of this machine, sizes in bytes. Torch is asked only if it is loaded."""
     torch = sys.modules.get("torch")
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch else []
     return {
@@ -166,9 +166,9 @@ def hardware() -> dict[str, Any]:
 
 
 def build(loaded: LoadedSettings, **facts: Any) -> RunManifest:
-    """Return the manifest: settings with their origins, ``facts`` about data, model and lineage, environment.
+    """Return the manifest of a run with these settings, on this machine.
 
-    ``facts`` are fields of ``RunManifest``, tables as plain dictionaries.
+    ``facts`` are the other fields of ``RunManifest`` (data, model, lineage), tables as plain dictionaries.
     """
     settings: dict[str, dict[str, Any]] = masked(msgspec.to_builtins(loaded.settings))
     plain = {
@@ -189,15 +189,14 @@ def encode(manifest: RunManifest) -> bytes:
 
 
 def differences(before: RunManifest, now: RunManifest) -> list[str]:
-    """Return, in words, every difference that forbids resuming ``before`` as ``now``."""
+    """Return a sentence for every difference that forbids resuming the run ``before`` as ``now``."""
     found = []
-    # a setting that an older version did not have was at its default
+    # an older version trained with the default of a setting that it did not have
     defaults = msgspec.to_builtins(Settings())
     names = [f"{section}.{key}" for section in _GUARDED_SECTIONS for key in now.settings[section]]
     for name in [*(name for name in names if name not in _HARMLESS), *_GUARDED_EXTRA]:
         section, key = name.split(".")
-        was = before.settings.get(section, {}).get(key, defaults[section][key])
-        is_now = now.settings[section][key]
+        was, is_now = before.settings.get(section, {}).get(key, defaults[section][key]), now.settings[section][key]
         if was != is_now:
             found.append(f"{name} was {was!r} and is {is_now!r}")
     found += _data_differences(before.data, now.data)
@@ -240,7 +239,7 @@ def _encoding_differences(before: EncodingRecord | None, now: EncodingRecord | N
 
 
 def difference(one: Mapping[str, Any], two: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
-    """Return (name, value in ``one``, value in ``two``) of everything that differs, tables flattened with dots."""
+    """Return (name, value in ``one``, value in ``two``) of all that differs, nested names joined by dots."""
     found: list[tuple[str, Any, Any]] = []
     for key in dict.fromkeys([*one, *two]):
         a, b = one.get(key), two.get(key)

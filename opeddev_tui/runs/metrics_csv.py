@@ -1,4 +1,4 @@
-"""Owns the metrics table of a step: one row an epoch, written from the run's events."""
+"""Write the metrics table of a step: one row per epoch."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ COLUMNS = ("step", "epoch", "train_loss", "val_loss", "samples_per_second", "tim
 
 
 def write_metrics(path: Path, state: RunState) -> None:
-    """Write the table of the run in ``state``; losses in nats a token, times in UTC (ISO 8601)."""
+    """Write the table of the run in ``state``; losses in nats per token, times in UTC (ISO 8601)."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)

@@ -1,20 +1,20 @@
-"""Owns a person's notes on runs: ``observations.md``, and their way into the journal.
+"""Keep a person's notes on runs, in the run's journal and in ``observations.md``.
 
-Whoever writes an ``Annotated`` into a journal also keeps it in the file: the training while it runs, this module for
-a run that is over.
+The process that writes an ``Annotated`` event into a journal also adds it to the file: the training while it runs, else
+this module.
 """
 
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 from opeddev_tui.errors import TrainingProblem
 from opeddev_tui.files import storage_errors
 from opeddev_tui.format import moment
 from opeddev_tui.runs import events as ev
-from opeddev_tui.runs import ratings as human
+from opeddev_tui.runs import ratings
 from opeddev_tui.runs.control import Record, send
 from opeddev_tui.runs.journal import Journal, read
 from opeddev_tui.runs.state import RunState, reduce
@@ -23,55 +23,54 @@ from opeddev_tui.workspace.lock import RunLock, lock_holder
 from opeddev_tui.workspace.paths import Workspace
 
 TITLE = "# Observations\n"
-# a training of this process may still be giving its lock back
+# seconds; a training that just ended may still be releasing its lock
 _LOCK_SECONDS = 2.0
 
 
 def render(state: RunState, epoch: int | None, note: str, at: float) -> str:
-    """Return an observation as Markdown: where, the metrics, the verdict, the decision, the note."""
+    """Return a note as Markdown, under its step and epoch, with the metrics, the verdict and the decision."""
     started = state.started
     epoch = max(state.epochs, default=0) if epoch is None else epoch
     step = f"Step {started.step} ({clean_line(started.batch)})" if started else "No step"
-    when = moment(at)
     facts = [f"run: {clean_line(started.run)}" if started else "", *_metrics(state, epoch), *_decision(state, epoch)]
-    lines = [f"## {step}, epoch {epoch} · {when}", "", *(f"- {fact}" for fact in facts if fact), ""]
+    lines = [f"## {step}, epoch {epoch} · {moment(at)}", "", *(f"- {fact}" for fact in facts if fact), ""]
     return "\n".join([*lines, clean(note).strip() or "(no words)", ""])
 
 
 def _metrics(state: RunState, epoch: int) -> list[str]:
     row, first, grades = state.epochs.get(epoch), state.holdout.get(0), state.grades.get(epoch)
-    told: list[str] = []
+    facts: list[str] = []
     if row is not None:
         train = f"train loss {row.train_loss:.4f}, " if row.train_loss is not None else ""
         change = f" ({row.val_loss - first.loss:+.4f} from before the step)" if first is not None and epoch else ""
-        told.append(f"metrics: {train}hold-out loss {row.val_loss:.4f}{change}")
+        facts.append(f"metrics: {train}hold-out loss {row.val_loss:.4f}{change}")
     if grades is not None:
         kappa = f", kappa {grades.kappa:.2f}" if grades.kappa is not None else ""
-        told.append(
+        facts.append(
             f"grades: parsed {grades.parsed:.0%}, exact {grades.exact:.0%} (always the commonest "
             f"{grades.majority_exact:.0%}), within one {grades.within_one:.0%}{kappa}"
         )
-    rated = human.scores(state).get(epoch)
-    if rated is not None:
-        low, high = rated.interval
-        told.append(f"human evaluation: {rated.value:.2f} ({low:.2f} to {high:.2f}, {rated.rated} rated)")
-    return told
+    score = ratings.scores(state).get(epoch)
+    if score is not None:
+        low, high = score.interval
+        facts.append(f"human evaluation: {score.value:.2f} ({low:.2f} to {high:.2f}, {score.rated} rated)")
+    return facts
 
 
 def _decision(state: RunState, epoch: int) -> list[str]:
     decided = state.decided(epoch)
     question = state.question if state.question is not None and state.question.epoch == epoch else None
     verdict = decided.verdict if decided is not None else question.verdict if question is not None else None
-    told: list[str] = []
+    facts: list[str] = []
     if verdict is not None:
-        told.append(f"verdict: {verdict.choice} ({clean_line('; '.join(verdict.reasons))})")
+        facts.append(f"verdict: {verdict.choice} ({clean_line('; '.join(verdict.reasons))})")
     if decided is not None:
-        told.append(f"decision: {decided.choice}, by {clean_line(decided.by)}")
-    return told
+        facts.append(f"decision: {decided.choice}, by {clean_line(decided.by)}")
+    return facts
 
 
 def keep(path: Path, text: str) -> None:
-    """Append ``text`` to the file at ``path``: all of it or, on a full disk, nothing. Raises ``StorageProblem``."""
+    """Append ``text`` to the file at ``path``, all of it or nothing; raises ``StorageProblem``."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
@@ -95,58 +94,39 @@ def _append_or_undo(descriptor: int, size: int, text: str) -> None:
 
 
 def keep_note(path: Path, state: RunState, event: ev.Annotated) -> None:
-    """Keep an observation that is in the journal in the file, too."""
+    """Add a note that is in the journal to the file at ``path``."""
     keep(path, render(state, event.epoch, event.note, event.at))
 
 
-# --- a run that is over
-
-
 def record(workspace: Workspace, run: str, events: Sequence[ev.AnyEvent]) -> None:
-    """Add a person's ratings or notes to the journal of ``run``, which nobody trains at the moment.
+    """Add a person's ratings or notes to the journal of ``run``, which no process trains at the moment.
 
-    Raises ``BusyProblem`` where a training might be writing that journal.
+    Raises ``TrainingProblem`` if there is no such run, ``BusyProblem`` if a training might be writing its journal.
     """
     folder = workspace.run_folder(run)
     if not folder.is_dir():
         raise TrainingProblem(f"there is no run {run}.", cure="See the runs with: opeddev-tui status.")
-    with _sole_writer(workspace, folder):
-        journal = Journal(folder)
-        try:
+    # no training ever writes the journal of a finished run again, so it needs no lock
+    is_finished = reduce(read(folder)).status == "finished"
+    with nullcontext() if is_finished else RunLock(workspace, _LOCK_SECONDS):
+        with closing(Journal(folder)) as journal:
             for event in events:
                 journal.emit(event)
-        finally:
-            journal.close()
-        notes = [event for event in events if isinstance(event, ev.Annotated)]
-        if notes:
-            state = reduce(read(folder))
-            for note in notes:
-                keep_note(workspace.path(workspace.paths.observations), state, note)
-
-
-@contextmanager
-def _sole_writer(workspace: Workspace, folder: Path) -> Iterator[None]:
-    """Hold the workspace's lock; a finished run needs none, since no training writes its journal ever again."""
-    if reduce(read(folder)).status == "finished":
-        yield
-        return
-    lock = RunLock(workspace)
-    lock.acquire(_LOCK_SECONDS)
-    try:
-        yield
-    finally:
-        lock.release()
+        state = reduce(read(folder))
+        for event in events:
+            if isinstance(event, ev.Annotated):
+                keep_note(workspace.path(workspace.paths.observations), state, event)
 
 
 def annotate(workspace: Workspace, run: str, note: str, epoch: int | None = None) -> str:
-    """Keep ``note`` with ``run``, through the training if it is being trained; return what was done, in words."""
+    """Add ``note`` to ``run``, through the training if one writes it; return a sentence on what was done."""
     state = reduce(read(workspace.run_folder(run)))
     if epoch is None and state.epochs:
         epoch = max(state.epochs)
     newest = next(iter(reversed(workspace.run_ids())), "")
-    said = ev.Annotated(epoch=epoch, note=note)
+    event = ev.Annotated(epoch=epoch, note=note)
     if not state.over and run == newest and lock_holder(workspace) is not None:
-        send(workspace.run_folder(run), Record(said))
+        send(workspace.run_folder(run), Record(event))
         return "handed to the running training, which keeps it at its next optimizer step"
-    record(workspace, run, [said])
+    record(workspace, run, [event])
     return f"kept in {workspace.relative(workspace.path(workspace.paths.observations))} and in the journal"

@@ -1,7 +1,7 @@
-"""Owns blind human evaluation: which side is which, how far a round is, its score with an interval. Pure, no I/O.
+"""Blind human evaluation: which text is shown on which side, how far a round is, its score with an interval. No I/O.
 
-In a round one epoch's generations stand beside those from before the step, shuffled prompt by prompt. A round counts
-when every prompt of it is rated: stopping as soon as it looks good would bias it, and names stay hidden until then.
+A round shows one epoch's generations beside those from before the step, in random order per prompt. It counts only when
+every prompt of it is rated: stopping as soon as the score looks good would bias it. Until then the sides stay hidden.
 """
 
 import random
@@ -20,7 +20,7 @@ VALUES: Mapping[Preference, float] = {"now": 1.0, "before": 0.0, "tie": 0.5, "bo
 
 
 class Score(Struct, frozen=True):
-    """(wins + half the ties) / rated, with its Wilson interval; a prompt where both are bad counts as a tie."""
+    """``value`` = (wins + half the ties) / rated, with its Wilson interval; "both bad" counts as a tie."""
 
     rated: int
     wins: int
@@ -32,7 +32,7 @@ class Score(Struct, frozen=True):
 
 
 class Pair(Struct, frozen=True):
-    """One prompt of a round as it is shown: the two texts, and what they are."""
+    """One prompt of a round as it is shown, with its number, its two texts and what they are."""
 
     prompt: int
     asked: str
@@ -44,21 +44,17 @@ class Pair(Struct, frozen=True):
 
 
 def sides(seed: int, prompt: int) -> tuple[Side, Side]:
-    """Return what stands left and right for ``prompt`` in the round of ``seed``; each order is equally likely."""
+    """Return what is shown left and right for ``prompt`` in the round of ``seed``; both orders are equally likely."""
     return ("now", "before") if random.Random(f"{seed}/{prompt}").random() < 0.5 else ("before", "now")
 
 
 def preferred(left: Side, right: Side, answer: Answer) -> Preference:
-    """Return what an answer about sides means."""
-    if answer == "left":
-        return left
-    if answer == "right":
-        return right
-    return answer
+    """Return the preference that ``answer`` states."""
+    return left if answer == "left" else right if answer == "right" else answer
 
 
 def score(preferences: Iterable[Preference], confidence: float = 0.95) -> Score | None:
-    """Return the score of what was rated, None where nothing was."""
+    """Return the score of ``preferences``, None if there are none."""
     given = list(preferences)
     if not given:
         return None
@@ -75,25 +71,25 @@ def score(preferences: Iterable[Preference], confidence: float = 0.95) -> Score 
 
 
 def generation_of(state: RunState, epoch: int) -> SamplesGenerated | None:
-    """Return the newest generations made at the end of ``epoch``."""
+    """Return the newest generations of the end of ``epoch``, None if there are none."""
     return next((item for item in reversed(state.samples) if item.epoch == epoch and not item.on_demand), None)
 
 
 def pairs(state: RunState, epoch: int, seed: int) -> list[Pair]:
-    """Return the prompts of a round in order: those that both generations answered. Empty where there is no round."""
+    """Return the prompts of the round of ``epoch`` in order: those that were also generated before the step."""
     before, now = generation_of(state, 0), generation_of(state, epoch)
     if before is None or now is None or epoch <= 0:
         return []
     old = {(sample.id, sample.prompt): sample.text for sample in before.samples}
-    found: list[Pair] = []
+    round_pairs: list[Pair] = []
     for number, sample in enumerate(now.samples):
         text = old.get((sample.id, sample.prompt))
         if text is None:
             continue
         left, right = sides(seed, number)
         texts: dict[Side, str] = {"now": sample.text, "before": text}
-        found.append(Pair(number, sample.prompt, sample.reference, left, right, texts[left], texts[right]))
-    return found
+        round_pairs.append(Pair(number, sample.prompt, sample.reference, left, right, texts[left], texts[right]))
+    return round_pairs
 
 
 def ratings_of(state: RunState, epoch: int) -> dict[int, Rated]:
@@ -102,19 +98,19 @@ def ratings_of(state: RunState, epoch: int) -> dict[int, Rated]:
 
 
 def seed_of(state: RunState, epoch: int) -> int | None:
-    """Return the seed of the round of ``epoch`` that was begun, None if there is none."""
+    """Return the seed of the round of ``epoch``, None if none was begun."""
     return next((rated.round_seed for rated in ratings_of(state, epoch).values()), None)
 
 
 def complete(state: RunState, epoch: int) -> bool:
-    """True when every prompt of the round of ``epoch`` is rated."""
+    """True if every prompt of the round of ``epoch`` is rated."""
     given = ratings_of(state, epoch)
     asked = [pair.prompt for pair in pairs(state, epoch, 0)]
     return bool(given) and given.keys() >= set(asked)
 
 
 def counted(state: RunState) -> dict[int, list[Preference]]:
-    """Return the preferences of all complete rounds by epoch: what the early-stop rule looks at."""
+    """Return the preferences of all complete rounds by epoch. Only these are shown and used by the early-stop rule."""
     epochs = sorted({epoch for epoch, _ in state.ratings})
     return {
         epoch: [rated.preferred for rated in ratings_of(state, epoch).values()]
@@ -123,12 +119,12 @@ def counted(state: RunState) -> dict[int, list[Preference]]:
     }
 
 
-def scores(state: RunState, confidence: float = 0.95) -> dict[int, Score]:
-    """Return the score of each epoch whose round is complete: every place that shows or weighs one asks here."""
-    found = {epoch: score(preferences, confidence) for epoch, preferences in counted(state).items()}
-    return {epoch: item for epoch, item in found.items() if item is not None}
+def scores(state: RunState) -> dict[int, Score]:
+    """Return the score of each complete round by epoch."""
+    rounds = counted(state).items()
+    return {epoch: found for epoch, given in rounds if (found := score(given)) is not None}
 
 
 def shares(state: RunState) -> dict[int, float]:
-    """Return the values of ``scores``: the share of preferred generations by epoch, 0 to 1."""
+    """Return the value of each score, 0 to 1, by epoch."""
     return {epoch: item.value for epoch, item in scores(state).items()}

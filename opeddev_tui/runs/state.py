@@ -1,6 +1,6 @@
-"""Owns what a run looks like: ``RunState = reduce(events)``, the same for a live run and one of last month.
+"""The state of a run, computed from its events alone: the same for a live run, one in another process and an old one.
 
-The state belongs to whoever applies the events (each thread its own); curves are columns that only grow.
+A state is not safe to share between threads: each thread reduces the events itself.
 """
 
 from __future__ import annotations  # array[float] is only subscriptable from Python 3.12
@@ -19,7 +19,7 @@ _NAN = float("nan")
 
 @dataclass
 class Curves:
-    """Logged points, column by column; a missing number is NaN."""
+    """Logged points, one array per field; a missing number is NaN."""
 
     global_step: array[float] = field(default_factory=lambda: array("d"))
     epoch: array[float] = field(default_factory=lambda: array("d"))
@@ -28,23 +28,23 @@ class Curves:
     learning_rate: array[float] = field(default_factory=lambda: array("d"))
 
     def append(self, point: ev.Progress) -> None:
-        """Add a point, dropping points of a part that is trained again after a crash."""
-        while self.global_step and self.global_step[-1] >= point.global_step:
-            for column in self.columns():
-                column.pop()
-        # written out: a run of 100,000 points is read before it is shown
+        """Add a point; points of optimizer steps that are trained again after a crash are dropped."""
+        self.drop_from(point.global_step)
+        # without a loop over the fields: a run of 100,000 points is read before it is shown
         self.global_step.append(point.global_step)
         self.epoch.append(point.epoch)
         self.loss.append(_NAN if point.loss is None else point.loss)
         self.grad_norm.append(_NAN if point.grad_norm is None else point.grad_norm)
         self.learning_rate.append(_NAN if point.learning_rate is None else point.learning_rate)
 
-    def columns(self) -> tuple[array[float], ...]:
-        """Return all columns, in the order of the fields."""
-        return (self.global_step, self.epoch, self.loss, self.grad_norm, self.learning_rate)
+    def drop_from(self, global_step: int) -> None:
+        """Remove the points of ``global_step`` and later optimizer steps."""
+        while self.global_step and self.global_step[-1] >= global_step:
+            for column in (self.global_step, self.epoch, self.loss, self.grad_norm, self.learning_rate):
+                column.pop()
 
     def mean_loss(self, epoch: int) -> float | None:
-        """Return the mean train loss of ``epoch`` (1-based), None without a finite point."""
+        """Return the mean train loss of ``epoch`` (1 and up), None without a finite point."""
         total, count = 0.0, 0
         for at, loss in zip(reversed(self.epoch), reversed(self.loss), strict=True):
             if at <= epoch - 1 + 1e-9:
@@ -56,7 +56,7 @@ class Curves:
 
 @dataclass
 class RunState:
-    """Everything known about one run."""
+    """Everything that the events say about one run. Tables are keyed by epoch if nothing else is said."""
 
     status: Status = "empty"
     started: ev.RunStarted | None = None
@@ -74,12 +74,13 @@ class RunState:
     samples: list[ev.SamplesGenerated] = field(default_factory=list)
     streaming: ev.SamplesStreaming | None = None
     epochs: dict[int, ev.EpochFinished] = field(default_factory=dict)
-    # by name (run/checkpoint-75), also where version 0.1 recorded a path
+    # by name (run/checkpoint-75), even if version 0.1 recorded a path
     checkpoints: dict[str, ev.CheckpointSaved] = field(default_factory=dict)
     rejected: list[ev.CheckpointRejected] = field(default_factory=list)
     rows_trained: dict[int, list[int]] = field(default_factory=dict)
     question: ev.DecisionAwaited | None = None
     decisions: list[ev.Decided] = field(default_factory=list)
+    # by epoch and number of the prompt
     ratings: dict[tuple[int, int], ev.Rated] = field(default_factory=dict)
     notes: list[ev.Annotated] = field(default_factory=list)
     retries: list[ev.MemoryRetried] = field(default_factory=list)
@@ -92,38 +93,44 @@ class RunState:
 
     def apply(self, event: ev.AnyEvent) -> None:
         """Take one event into account."""
-        if isinstance(event, ev.TRANSIENT):
+        if isinstance(event, ev.SamplesStreaming):
+            # not recorded, so it must not count
             self.streaming = event
             return
         self.events += 1
         self.last_event_at = event.at
-        handler = _HANDLERS.get(type(event))
-        if handler is not None:
-            handler(self, event)
+        kind = type(event)
+        if kind in _NEWEST:
+            setattr(self, _NEWEST[kind], event)
+        elif kind in _LISTS:
+            getattr(self, _LISTS[kind]).append(event)
+        self.status = _STATUS_AFTER.get(kind, self.status)
+        if kind in _HANDLERS:
+            _HANDLERS[kind](self, event)
 
     @property
     def over(self) -> bool:
-        """True when nothing more will happen unless somebody starts it."""
+        """True if nothing more happens unless a person starts it."""
         return self.status in ("interrupted", "failed", "finished", "empty")
 
     @property
     def begun(self) -> ev.RunStarted:
-        """How the run began; raises ``ValueError`` for a state without a beginning, which recorded runs never are."""
+        """The event that began the run; raises ``ValueError`` without one (``list_runs`` returns no such run)."""
         if self.started is None:
             raise ValueError("the run has not begun")
         return self.started
 
     @property
     def repeats(self) -> str:
-        """The run that this one repeats; empty for a run of its own."""
+        """The run that this one repeats, empty if it repeats none."""
         return self.started.repeats if self.started is not None else ""
 
     def decided(self, epoch: int) -> ev.Decided | None:
-        """Return the decision taken after ``epoch``, if there is one."""
+        """Return the decision taken after ``epoch``, None if there is none."""
         return next((item for item in reversed(self.decisions) if item.epoch == epoch), None)
 
     def best_epoch(self) -> int | None:
-        """Return the trained epoch with the lowest hold-out loss (epoch 0 does not count)."""
+        """Return the epoch with the lowest hold-out loss, the earliest among equals; epoch 0 does not count."""
         trained = {epoch: row.val_loss for epoch, row in self.epochs.items() if epoch > 0}
         return min(trained, key=lambda epoch: (trained[epoch], epoch)) if trained else None
 
@@ -136,9 +143,7 @@ def reduce(events: Iterable[ev.AnyEvent]) -> RunState:
     return state
 
 
-def _started(state: RunState, event: ev.RunStarted) -> None:
-    state.started = event
-    state.status = "starting"
+# --- what each kind of event changes
 
 
 def _phase(state: RunState, event: ev.PhaseChanged) -> None:
@@ -146,42 +151,52 @@ def _phase(state: RunState, event: ev.PhaseChanged) -> None:
 
 
 def _resumed(state: RunState, event: ev.Resumed) -> None:
-    """Forget what lies after the point the run goes on from: it will happen again."""
-    state.interrupted, state.failure = None, None
-    state.status = "starting"
-    while state.curves.global_step and state.curves.global_step[-1] > event.global_step:
-        for column in state.curves.columns():
-            column.pop()
-    for epoch in [epoch for epoch in state.rows_trained if epoch > event.epoch + 1e-9]:
-        kept = state.rows_trained[epoch] if event.epoch > epoch - 1 else []
-        state.rows_trained[epoch] = kept
+    """Forget everything after the checkpoint from which the run continues: it will happen again."""
+    last = event.epoch + 1e-9
+    state.interrupted = state.failure = state.streaming = None
+    state.curves.drop_from(event.global_step + 1)
+    for epoch, rows in state.rows_trained.items():
+        if epoch > last:
+            state.rows_trained[epoch] = rows if event.epoch > epoch - 1 else []
     by_epoch: tuple[dict[int, Any], ...] = (state.holdout, state.grades, state.epochs)
     for table in by_epoch:
-        for epoch in [epoch for epoch in table if epoch > event.epoch + 1e-9]:
+        for epoch in [epoch for epoch in table if epoch > last]:
             del table[epoch]
-    state.samples = [item for item in state.samples if item.epoch <= event.epoch + 1e-9]
-    state.ratings = {key: item for key, item in state.ratings.items() if key[0] <= event.epoch + 1e-9}
-    state.streaming = None
-    state.decisions = [item for item in state.decisions if item.epoch <= event.epoch + 1e-9]
-    state.question = state.question if state.question and state.question.epoch <= event.epoch + 1e-9 else None
-
-
-def _samples(state: RunState, event: ev.SamplesGenerated) -> None:
-    state.streaming = None
-    state.samples.append(event)
+    state.samples = [item for item in state.samples if item.epoch <= last]
+    state.ratings = {key: item for key, item in state.ratings.items() if key[0] <= last}
+    state.decisions = [item for item in state.decisions if item.epoch <= last]
+    if state.question is not None and state.question.epoch > last:
+        state.question = None
 
 
 def _progress(state: RunState, event: ev.Progress) -> None:
-    state.progress = event
     state.curves.append(event)
     if state.phase == "training":
-        state.phase_detail = ""  # told what was waited for: the first optimizer step is done
+        # the detail named what the first optimizer step was waiting for
+        state.phase_detail = ""
     if state.status != "paused":
         state.status = "training"
 
 
+def _tokens(state: RunState, event: ev.TokensCounted) -> None:
+    state.token_stats = event.batches
+
+
+def _holdout(state: RunState, event: ev.HoldoutEvaluated) -> None:
+    state.holdout[event.epoch] = event
+
+
+def _grades(state: RunState, event: ev.GradesMeasured) -> None:
+    state.grades[event.epoch] = event
+
+
+def _samples(state: RunState, event: ev.SamplesGenerated) -> None:
+    state.samples.append(event)
+    state.streaming = None
+
+
 def _rows(state: RunState, event: ev.RowsTrained) -> None:
-    """Add what an epoch saw since ``from_step``; what an earlier attempt saw after it was lost with it."""
+    """Add the rows since ``from_step``; rows that an earlier attempt trained on after that step were lost with it."""
     before = 0
     if event.from_step and state.data is not None:
         before = event.from_step % state.data.steps_per_epoch * state.data.batch_size * state.data.accumulation
@@ -192,10 +207,6 @@ def _epoch(state: RunState, event: ev.EpochFinished) -> None:
     state.epochs[event.epoch] = event
     for later in [epoch for epoch in state.epochs if epoch > event.epoch]:
         del state.epochs[later]
-
-
-def _question(state: RunState, event: ev.DecisionAwaited) -> None:
-    state.question, state.status = event, "awaiting"
 
 
 def _decided(state: RunState, event: ev.Decided) -> None:
@@ -209,12 +220,7 @@ def _saved(state: RunState, event: ev.CheckpointSaved) -> None:
     state.checkpoints[ev.checkpoint_name(event.path)] = event
 
 
-def _removed(state: RunState, event: ev.CheckpointRemoved) -> None:
-    state.checkpoints.pop(ev.checkpoint_name(event.path), None)
-
-
-def _rejected(state: RunState, event: ev.CheckpointRejected) -> None:
-    state.rejected.append(event)
+def _gone(state: RunState, event: ev.CheckpointRemoved | ev.CheckpointRejected) -> None:
     state.checkpoints.pop(ev.checkpoint_name(event.path), None)
 
 
@@ -226,70 +232,51 @@ def _unrated(state: RunState, event: ev.RatingUndone) -> None:
     state.ratings.pop((event.epoch, event.prompt), None)
 
 
-def _ended(status: Status, name: str) -> Callable[[RunState, Any], None]:
-    def apply(state: RunState, event: Any) -> None:
-        setattr(state, name, event)
-        state.status = status
-
-    return apply
+def _warned(state: RunState, event: ev.Warned) -> None:
+    state.warnings.append(event.message)
 
 
-def _status(status: Status) -> Callable[[RunState, Any], None]:
-    def apply(state: RunState, event: Any) -> None:  # noqa: ARG001 - same shape as the other handlers
-        state.status = status
-
-    return apply
-
-
-def _set(name: str, attribute: str = "") -> Callable[[RunState, Any], None]:
-    def apply(state: RunState, event: Any) -> None:
-        setattr(state, name, getattr(event, attribute) if attribute else event)
-
-    return apply
-
-
-def _keep(name: str, key: str) -> Callable[[RunState, Any], None]:
-    def apply(state: RunState, event: Any) -> None:
-        getattr(state, name)[getattr(event, key)] = event
-
-    return apply
-
-
-def _add(name: str, attribute: str = "") -> Callable[[RunState, Any], None]:
-    def apply(state: RunState, event: Any) -> None:
-        getattr(state, name).append(getattr(event, attribute) if attribute else event)
-
-    return apply
-
-
+# the field that keeps the newest event of its kind
+_NEWEST: dict[type, str] = {
+    ev.RunStarted: "started",
+    ev.ModelLoaded: "model",
+    ev.DataPrepared: "data",
+    ev.MemoryEstimated: "memory",
+    ev.Progress: "progress",
+    ev.HardwareSampled: "hardware",
+    ev.DecisionAwaited: "question",
+    ev.Interrupted: "interrupted",
+    ev.RunFailed: "failure",
+    ev.RunFinished: "finished",
+}
+# the list that keeps all events of its kind
+_LISTS: dict[type, str] = {ev.CheckpointRejected: "rejected", ev.Annotated: "notes", ev.MemoryRetried: "retries"}
+_STATUS_AFTER: dict[type, Status] = {
+    ev.RunStarted: "starting",
+    ev.Resumed: "starting",
+    ev.DecisionAwaited: "awaiting",
+    ev.Paused: "paused",
+    ev.Unpaused: "training",
+    ev.Interrupted: "interrupted",
+    ev.RunFailed: "failed",
+    ev.RunFinished: "finished",
+}
+# Any: each handler takes its own kind of event
 _HANDLERS: dict[type, Callable[[RunState, Any], None]] = {
-    ev.RunStarted: _started,
-    ev.ModelLoaded: _set("model"),
-    ev.DataPrepared: _set("data"),
-    ev.MemoryEstimated: _set("memory"),
-    ev.TokensCounted: _set("token_stats", "batches"),
+    ev.TokensCounted: _tokens,
     ev.PhaseChanged: _phase,
     ev.Resumed: _resumed,
     ev.Progress: _progress,
-    ev.HardwareSampled: _set("hardware"),
-    ev.HoldoutEvaluated: _keep("holdout", "epoch"),
-    ev.GradesMeasured: _keep("grades", "epoch"),
+    ev.HoldoutEvaluated: _holdout,
+    ev.GradesMeasured: _grades,
     ev.SamplesGenerated: _samples,
     ev.CheckpointSaved: _saved,
-    ev.CheckpointRejected: _rejected,
-    ev.CheckpointRemoved: _removed,
+    ev.CheckpointRejected: _gone,
+    ev.CheckpointRemoved: _gone,
     ev.RowsTrained: _rows,
     ev.EpochFinished: _epoch,
-    ev.DecisionAwaited: _question,
     ev.Decided: _decided,
     ev.Rated: _rated,
     ev.RatingUndone: _unrated,
-    ev.Annotated: _add("notes"),
-    ev.Paused: _status("paused"),
-    ev.Unpaused: _status("training"),
-    ev.MemoryRetried: _add("retries"),
-    ev.Warned: _add("warnings", "message"),
-    ev.Interrupted: _ended("interrupted", "interrupted"),
-    ev.RunFailed: _ended("failed", "failure"),
-    ev.RunFinished: _ended("finished", "finished"),
+    ev.Warned: _warned,
 }

@@ -42,10 +42,10 @@ class NonFiniteLoss(TrainingProblem):
     kind = "non-finite"
 
     def __init__(self, global_step: int, loss: float) -> None:
-        super().__init__(
-            f"the loss became {loss} at optimizer step {global_step}.",
-            cure='Lower training.learning_rate (or set model.precision = "fp32") and start a new run: train --new.',
-        )
+        what = f"became {loss} at optimizer step {global_step}" if global_step else f"is {loss} before any training"
+        cure = "Lower training.learning_rate" if global_step else "The model's weights may be damaged: take them again"
+        cure += ' (or set model.precision = "fp32") and start a new run: train --new.'
+        super().__init__(f"the loss {what}.", cure=cure)
 
 
 class RunFiles(Struct, frozen=True):

@@ -216,19 +216,7 @@ class Scorer:
                 )
             ),
         )
-        samples = tuple(
-            ev.Sample(
-                prompt=prompt,
-                reference=example.completion,
-                text=text,
-                id=example.id,
-                kind=example.kind,
-                grade=parse_grade(text, self._settings.grading),
-                reference_grade=example.grade,
-                own=number >= len(self._holdout.probes),
-            )
-            for number, (prompt, example, text) in enumerate(zip(prompts, examples, texts, strict=True))
-        )
+        samples = tuple(map(self._sample, range(len(texts)), prompts, examples, texts))
         self._bus.emit(
             ev.SamplesGenerated(
                 epoch=epoch,
@@ -238,6 +226,18 @@ class Scorer:
                 seconds=time.perf_counter() - began,
                 on_demand=on_demand,
             )
+        )
+
+    def _sample(self, number: int, prompt: str, example: Example, text: str) -> ev.Sample:
+        return ev.Sample(
+            prompt=prompt,
+            reference=example.completion,
+            text=text,
+            id=example.id,
+            kind=example.kind,
+            grade=parse_grade(text, self._settings.grading),
+            reference_grade=example.grade,
+            own=number >= len(self._holdout.probes),
         )
 
     def _pulse(self, phase: str, unit: str) -> Callable[[int, int], None]:

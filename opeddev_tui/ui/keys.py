@@ -1,4 +1,7 @@
-"""Owns the key tables: what each key does on each screen. Bindings, footer and help are made from them."""
+"""Tables of the keys of each screen; bindings, footer, help and command palette are made from them.
+
+A key that is not in a table does not exist: no screen binds one by itself, except dialogs.
+"""
 
 from collections.abc import Iterable
 
@@ -7,7 +10,10 @@ from textual.binding import Binding, BindingType
 
 
 class Key(Struct, frozen=True):
-    """One row: keys (comma-separated, Textual names), action, a word for the footer, a sentence for the help."""
+    """One row: keys (comma-separated, Textual's names), action, a word for the footer, a sentence for the help.
+
+    ``shown`` is how the keys are written where that differs; ``priority`` keys win over the focused widget.
+    """
 
     keys: str
     action: str
@@ -15,10 +21,11 @@ class Key(Struct, frozen=True):
     help: str
     footer: bool = False
     shown: str = ""
+    priority: bool = False
 
     @property
     def display(self) -> str:
-        """How the keys are written for people."""
+        """The keys as they are written on the screen."""
         return self.shown or " ".join(_NAMES.get(key, key) for key in self.keys.split(","))
 
 
@@ -47,30 +54,30 @@ PLACES: tuple[tuple[str, str, str], ...] = (
 GLOBAL: tuple[Key, ...] = (
     *(Key(key, f"app.go('{mode}')", title, f"Go to {title}.") for key, mode, title in PLACES),
     Key("question_mark,f1", "app.help", "Help", "Show the keys of this screen.", footer=True, shown="?"),
-    Key("ctrl+p", "app.command_palette", "Commands", "Search all commands, themes among them.", footer=True),
-    Key("ctrl+l", "app.redraw", "Redraw", "Draw the whole screen again.", shown="^l"),
-    Key("y", "app.copy", "Copy", "Copy the selected text, or the focused row, to your clipboard (OSC 52)."),
+    Key("ctrl+p", "app.command_palette", "Commands", "Search all commands and themes.", footer=True),
+    Key("ctrl+l", "app.redraw", "Redraw", "Draw the whole screen again, if something else wrote to it.", shown="^l"),
+    Key("y", "app.copy", "Copy", "Copy the selected text, or the focused pane or row, to your clipboard (OSC 52)."),
     Key("q", "app.leave", "Quit", "Quit; asks first while a training runs.", footer=True),
 )
 
 MONITOR: tuple[Key, ...] = (
-    Key("c", "decide('continue')", "Continue", "Answer the question after an epoch: train one more."),
+    Key("c", "decide('continue')", "Continue", "Answer the question after an epoch: train one more epoch."),
     Key("s", "decide('stop')", "Stop", "Answer the question: end the step. While training: save and stop, resumable."),
-    Key("u", "undo", "Undo", "Take back what was chosen, before it takes effect."),
-    Key("t", "start", "Start", "Start the next step, or take up an interrupted one."),
-    Key("p", "pause", "Pause", "Pause at the next optimizer step; again: go on."),
-    Key("g", "sample", "Sample now", "Generate the probe prompts now."),
-    Key("w", "save", "Save now", "Save a checkpoint now; said to be saved once it is verified."),
-    Key("o", "note", "Observation", "Write an observation on this run; it is kept in its journal and in a file."),
-    Key("n", "make_workspace", "New workspace", "Make a workspace here, where there is none."),
-    Key("d", "demo", "Demo", "Try everything with a tiny model, where there is no workspace."),
-    Key("r", "back_to_live", "Return", "From an old run back to the newest one."),
+    Key("u", "undo", "Undo", "Undo your choice before it takes effect."),
+    Key("t", "start", "Start", "Start the next step, or resume an interrupted run."),
+    Key("p", "ask('pause')", "Pause", "Pause at the next optimizer step; press again to go on."),
+    Key("g", "ask('sample')", "Sample now", "Generate the probe prompts now."),
+    Key("w", "ask('save')", "Save now", "Save a checkpoint now; you are notified once it is verified."),
+    Key("o", "note", "Observation", "Write an observation on this run, kept in its journal and in observations.md."),
+    Key("n", "make_workspace", "New workspace", "Make a workspace in this folder, where there is none."),
+    Key("d", "demo", "Demo", "Try everything with a tiny model, where there is no workspace yet."),
+    Key("r", "back_to_live", "Return", "Return from an old run to the newest one."),
     Key("tab", "pane(1)", "Next pane", "Go to the next pane.", footer=True),
     Key("shift+tab", "pane(-1)", "Previous pane", "Go to the previous pane."),
     Key("l,right", "pane(1)", "Pane right", "Go to the next pane."),
     Key("h,left", "pane(-1)", "Pane left", "Go to the previous pane."),
     Key("enter", "grow", "Grow", "Grow the focused pane to the full screen.", footer=True),
-    Key("escape", "shrink", "Back", "Back from a grown pane, or from an old run."),
+    Key("escape", "shrink", "Back", "Shrink a grown pane, or return from an old run."),
 )
 
 PANE: tuple[Key, ...] = (
@@ -78,54 +85,69 @@ PANE: tuple[Key, ...] = (
     Key("k,up", "scroll_up", "Up", "Scroll up."),
 )
 
+CURVES: tuple[Key, ...] = (
+    Key("l", "log_scale", "Log scale", "Logarithmic y axis, on or off.", footer=True),
+    Key("m", "smoothing", "Smoothing", "Smooth the train loss: off, 0.6, 0.8, 0.95.", footer=True),
+    Key("x", "x_axis", "X axis", "Show epochs or optimizer steps on the x axis.", footer=True),
+    Key("plus,equals_sign", "zoom(0.5)", "Zoom in", "Zoom in on the x axis.", shown="+"),
+    Key("minus", "zoom(2.0)", "Zoom out", "Zoom out.", shown="-"),
+    Key("0", "reset", "Whole plot", "Undo zoom and pan."),
+    Key("left", "move(-1)", "Left", "Pan left, or move the cursor.", shown="←"),
+    Key("right", "move(1)", "Right", "Pan right, or move the cursor.", shown="→"),
+    Key("comma", "pan(-1)", "Pan left", "Pan left.", shown=","),
+    Key("full_stop", "pan(1)", "Pan right", "Pan right.", shown="."),
+    Key("v", "cursor", "Values", "Show a cursor with its values; the arrows move it.", footer=True),
+    Key("b", "sizes", "By data size", "Hold-out loss against the size of the data set, and back.", footer=True),
+)
+
 GENERATIONS: tuple[Key, ...] = (
-    Key("j,n,right,l", "prompt(1)", "Next", "Go to the next prompt.", footer=True),
-    Key("k,p,left,h", "prompt(-1)", "Previous", "Go to the previous prompt.", footer=True),
+    Key("j,n,right,l", "prompt(1)", "Next", "Go to the next prompt.", footer=True, priority=True),
+    Key("k,p,left,h", "prompt(-1)", "Previous", "Go to the previous prompt.", footer=True, priority=True),
     Key("right_square_bracket", "epoch(1)", "Later", "Show a later point on the right.", footer=True),
     Key("left_square_bracket", "epoch(-1)", "Earlier", "Show an earlier point on the right.", footer=True),
     Key("right_curly_bracket,full_stop", "left_epoch(1)", "Left later", "Show a later point on the left.", shown="} ."),
     Key("left_curly_bracket,comma", "left_epoch(-1)", "Left", "Show an earlier point on the left.", True, "{ ,"),
-    Key("0", "left_first", "Left: first", "Left: the first point there is; again: before this step."),
-    Key("up,pageup", "move(-1)", "Up", "Scroll the texts up, both sides together."),
-    Key("down,pagedown", "move(1)", "Down", "Scroll the texts down, both sides together."),
+    Key("0", "left_first", "Left: first", "Show the very first point on the left; again: the step's beginning."),
+    Key("up,pageup", "move(-1)", "Up", "Scroll the texts up, both sides together.", priority=True),
+    Key("down,pagedown", "move(1)", "Down", "Scroll the texts down, both sides together.", priority=True),
     Key("b", "blind", "Blind round", "Rate this epoch against the state before the step, names hidden.", footer=True),
-    Key("m", "grades", "Grades", "Grades of the whole hold-out: confusion matrix and flips.", footer=True),
-    Key("o", "observe", "Observation", "Write an observation on this run."),
+    Key("m", "grades", "Grades", "Show the grades of the whole hold-out: confusion matrix, changed rows.", footer=True),
+    Key("o", "note", "Observation", "Write an observation on this run."),
     Key("a", "own_prompt", "Own prompt", "Add a prompt of your own to the probe prompts."),
-    Key("f", "pin", "Pin", "Fix this prompt among the probe prompts of the next steps; again: no longer."),
-    Key("d", "marks", "Marks", "Mark the differences between the sides, or not."),
+    Key("f", "pin", "Pin", "Always use this row as a probe prompt in the next steps; press again to unpin it."),
+    Key("d", "marks", "Marks", "Mark the differences between the two sides, on or off."),
     Key("tab", "app.focus_next", "Next text", "Go to the next of the four texts."),
-    Key("enter", "grow", "Grow", "Grow the focused text, or both sides, to the full screen; again: back."),
-    Key("escape", "shrink", "Back", "Back from a grown text."),
+    Key("enter", "grow", "Grow", "Grow the focused text, or both sides, to the full screen; press again to shrink."),
+    Key("escape", "shrink", "Back", "Shrink a grown text."),
 )
 
 BLIND: tuple[Key, ...] = (
-    Key("1,left", "answer('left')", "Left", "The left text is better.", footer=True, shown="1 ←"),
-    Key("2,right", "answer('right')", "Right", "The right text is better.", footer=True, shown="2 →"),
-    Key("3", "answer('tie')", "Tie", "Both are equally good.", footer=True),
-    Key("4", "answer('both bad')", "Both bad", "Neither is any good; counts as a tie.", footer=True),
-    Key("u", "undo", "Undo", "Take the last rating back, until the names are shown.", footer=True),
-    Key("k,up,pageup", "move(-1)", "Up", "Scroll both texts up.", shown="k ↑"),
-    Key("j,down,pagedown", "move(1)", "Down", "Scroll both texts down.", shown="j ↓"),
+    Key("1,left", "answer('left')", "Left", "The left text is better.", True, "1 ←", priority=True),
+    Key("2,right", "answer('right')", "Right", "The right text is better.", True, "2 →", priority=True),
+    Key("3", "answer('tie')", "Tie", "Both are equally good.", footer=True, priority=True),
+    Key("4", "answer('both bad')", "Both bad", "Neither is any good; counts as a tie.", True, priority=True),
+    Key("u", "undo", "Undo", "Undo the last rating; possible until the names are shown.", footer=True),
+    Key("k,up,pageup", "move(-1)", "Up", "Scroll both texts up.", shown="k ↑", priority=True),
+    Key("j,down,pagedown", "move(1)", "Down", "Scroll both texts down.", shown="j ↓", priority=True),
     Key("tab", "app.focus_next", "Next text", "Go to the next text."),
-    Key("enter", "grow", "Grow", "Both sides over the whole screen; again: back."),
+    Key("enter", "grow", "Grow", "Grow both sides to the full screen; press again to shrink."),
     Key("question_mark,f1", "help", "Help", "Show these keys.", shown="?"),
-    Key("escape,q", "leave", "Leave", "Leave; a half-finished round goes on later.", footer=True, shown="Esc"),
+    Key("escape,q", "leave", "Leave", "Leave; an unfinished round can be continued later.", footer=True, shown="Esc"),
 )
 
 GRADES: tuple[Key, ...] = (
     Key("right_square_bracket", "epoch(1)", "Later", "Show a later epoch.", footer=True),
     Key("left_square_bracket", "epoch(-1)", "Earlier", "Show an earlier epoch.", footer=True),
-    Key("f,right", "group(1)", "Next group", "Fixed, broken, still right, still wrong.", footer=True, shown="f →"),
-    Key("F,left", "group(-1)", "Previous group", "The group before.", shown="F ←"),
+    Key("f,right", "group(1)", "Next group", "Fixed, broken, still right, still wrong.", True, "f →", priority=True),
+    Key("F,left", "group(-1)", "Previous group", "Show the group before.", shown="F ←", priority=True),
     Key("enter", "open_row", "Read", "Read the selected row.", footer=True),
     Key("escape,m", "back", "Back", "Back to the generations.", footer=True, shown="Esc"),
 )
 
 NOTE: tuple[Key, ...] = (
-    Key("ctrl+s", "keep", "Keep", "Keep the text.", shown="Ctrl+S"),
-    Key("ctrl+e", "editor", "$EDITOR", "Write in your own editor.", shown="Ctrl+E"),
-    Key("escape", "drop", "Not now", "Close without keeping anything.", shown="Esc"),
+    Key("ctrl+s", "keep", "Keep", "Keep the text.", shown="Ctrl+S", priority=True),
+    Key("ctrl+e", "editor", "$EDITOR", "Write in your own editor.", shown="Ctrl+E", priority=True),
+    Key("escape", "drop", "Not now", "Close without keeping anything.", shown="Esc", priority=True),
 )
 
 TABLE: tuple[Key, ...] = (
@@ -136,43 +158,35 @@ TABLE: tuple[Key, ...] = (
 )
 
 CHECKPOINTS: tuple[Key, ...] = (
-    Key(
-        "enter,r",
-        "resume_from",
-        "Train from it",
-        "Train the next step, or a branch, from the selected one.",
-        footer=True,
-    ),
-    Key("space", "mark", "Mark", "Mark one or two: their differences below; d, v and p work on both.", footer=True),
-    Key("v", "verify", "Verify", "Read every byte of the selected (or marked) ones.", footer=True),
-    Key("V", "verify_all", "Verify all", "Read every byte of all of them."),
-    Key("p", "pin", "Pin", "Never delete it; again: take the pin away.", footer=True),
-    Key("n", "note", "Note", "Write a note on it."),
-    Key("t", "try_it", "Try", "Answer a prompt with it; with two marked, side by side.", footer=True),
-    Key("s", "score", "Score", "Score it on the hold-out again."),
-    Key("x", "export", "Export", "Write it as an ordinary model folder with a model card."),
-    Key("d,delete", "remove", "Delete", "Delete the selected (or marked) ones; shows first what goes.", footer=True),
-    Key("D", "prune", "Prune", "Delete everything that nothing needs; shows first what goes."),
-    Key("o", "order", "Order", "As a tree, by loss, by age or by size."),
+    Key("enter,r", "act('resume_from')", "Train from it", "Train the next step, or a branch, from it.", True),
+    Key("space", "mark", "Mark", "Mark one or two: their differences are shown below; d, v, p work on both.", True),
+    Key("v", "act('verify')", "Verify", "Read every byte of the selected (or marked) ones.", footer=True),
+    Key("V", "act('verify_all')", "Verify all", "Read every byte of all checkpoints."),
+    Key("p", "act('pin')", "Pin", "Never delete it; press again to unpin it.", footer=True),
+    Key("n", "act('note')", "Note", "Write a note on it."),
+    Key("t", "act('try_it')", "Try", "Answer a prompt with it; with two marked, side by side.", footer=True),
+    Key("s", "act('score')", "Score", "Score it on the hold-out again."),
+    Key("x", "act('export')", "Export", "Write it as an ordinary model folder with a model card."),
+    Key("d,delete", "act('remove')", "Delete", "Delete the selected (or marked) ones; asks first.", footer=True),
+    Key("D", "act('prune')", "Prune", "Delete every checkpoint that nothing needs; asks first."),
+    Key("o", "order", "Order", "Order them as a tree, by loss, by age or by size."),
     Key("slash", "filter", "Filter", "Show only checkpoints that contain a text: best, lora, step 2, a note."),
     Key("escape", "clear_filter", "Clear", "Drop the filter, then the marks."),
 )
 
 LOG: tuple[Key, ...] = (
     Key("slash", "filter", "Filter", "Show only the lines that contain a text.", footer=True),
-    Key(
-        "e", "errors_first", "Errors first", "Errors and warnings before everything else; again: in order.", footer=True
-    ),
+    Key("e", "errors_first", "Errors first", "Show errors and warnings first; press again for order of time.", True),
     Key("escape", "clear_filter", "Clear", "Drop the filter."),
-    Key("j", "down", "Down", "Scroll down (also ↓)."),
-    Key("k", "up", "Up", "Scroll up (also ↑)."),
+    Key("j", "move(1)", "Down", "Scroll down (also ↓)."),
+    Key("k", "move(-1)", "Up", "Scroll up (also ↑)."),
     Key("g", "top", "Top", "Go to the first line."),
-    Key("G", "bottom", "End", "Go to the last line and follow it."),
+    Key("G", "bottom", "End", "Go to the last line and follow the log."),
 )
 
 SETTINGS: tuple[Key, ...] = (
-    Key("enter", "edit", "Change", "Change the selected setting; saved in the app's own file.", footer=True),
-    Key("x,delete", "reset", "Reset", "Forget what the app saved for the selected setting.", footer=True),
+    Key("enter", "edit", "Change", "Change the selected setting; it is saved in a file of the app's own.", footer=True),
+    Key("x,delete", "reset", "Reset", "Remove the value that the app saved for the selected setting.", footer=True),
     Key("slash", "filter", "Filter", "Show only settings whose name or help contains a text.", footer=True),
     Key("escape", "clear_filter", "Clear", "Drop the filter."),
 )
@@ -182,8 +196,11 @@ RUNS: tuple[Key, ...] = (
     Key("r", "reload", "Reload", "Read the list of runs again.", footer=True),
 )
 
-SCREEN_KEYS: dict[str, tuple[tuple[str, tuple[Key, ...]], ...]] = {
-    "monitor": (("Monitor", MONITOR), ("In a pane", PANE)),
+Sections = tuple[tuple[str, tuple[Key, ...]], ...]
+
+# the sections of each screen's help; the first one has the keys of its footer
+SCREEN_KEYS: dict[str, Sections] = {
+    "monitor": (("Monitor", MONITOR), ("In a pane", PANE), ("In the curves", CURVES)),
     "generations": (("Generations", GENERATIONS),),
     "blind": (("Blind round", BLIND),),
     "grades": (("Grades", GRADES), ("In the table", TABLE)),
@@ -194,15 +211,9 @@ SCREEN_KEYS: dict[str, tuple[tuple[str, tuple[Key, ...]], ...]] = {
 }
 
 
-def bindings(keys: Iterable[Key], *, priority: Iterable[str] = ()) -> list[BindingType]:
-    """Return the Textual bindings of a key table; ``priority`` names keys that win over the focused widget."""
-    first = set(priority)
+def bindings(keys: Iterable[Key]) -> list[BindingType]:
+    """Return the Textual bindings of a key table."""
     return [
-        Binding(key.keys, key.action, key.label, show=key.footer, tooltip=key.help, priority=bool(first & {key.keys}))
+        Binding(key.keys, key.action, key.label, show=key.footer, tooltip=key.help, priority=key.priority)
         for key in keys
     ]
-
-
-def help_of(mode: str) -> tuple[tuple[str, tuple[Key, ...]], ...]:
-    """Return the help's sections for a screen: its own keys, then the keys of every screen."""
-    return (*SCREEN_KEYS.get(mode, ()), ("Everywhere", GLOBAL))

@@ -1,4 +1,7 @@
-"""Owns themes: TOML files of the app, the workspace and the person, as Textual themes; broken ones are told."""
+"""Load themes: TOML files of the app, of the person and of the workspace, as Textual themes.
+
+A file that cannot be used is reported with its reason and never keeps the app from starting.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ class FailedTheme(Struct, frozen=True):
 
 
 def shipped_folder() -> Path:
-    """Return the folder of the app's own themes: in the package when installed, else the project's."""
+    """Return the folder of the app's own themes: in the installed package, else in the project."""
     package = Path(__file__).resolve().parent.parent
     installed = package / "themes"
     return installed if installed.is_dir() else package.parent / "themes"
@@ -55,33 +58,33 @@ def theme_folders(workspace: Path | None) -> list[Path]:
 
 
 def load_themes(folders: Iterable[Path]) -> tuple[dict[str, Theme], list[FailedTheme]]:
-    """Return the themes found in ``folders`` by name, and the files that cannot be used."""
+    """Return the themes in ``folders`` by name, and the files that cannot be used."""
     loaded: dict[str, Theme] = {}
     failed: list[FailedTheme] = []
-    for folder in folders:
-        for path in _files(folder):
-            found = _load(path)
-            if isinstance(found, FailedTheme):
-                failed.append(found)
-            else:
-                loaded[found.name] = found
+    for path in (path for folder in folders for path in _files(folder)):
+        try:
+            theme = _read(path)
+        except (OSError, ValueError) as error:
+            failed.append(FailedTheme(path, str(error)))
+        else:
+            loaded[theme.name] = theme
     return loaded, failed
 
 
-def put_in_place(app: App[Any], workspace: Path | None, wanted: str) -> tuple[list[FailedTheme], str]:
-    """Give a new app its themes and the wanted one, so that the style sheets are read once.
+def put_in_place(app: App[Any], workspace: Path | None, name: str) -> tuple[list[FailedTheme], str]:
+    """Register all themes with a new app and use the one called ``name``, so that style sheets are read once.
 
-    Return the files that cannot be used, and the wanted name if there is no such theme.
+    Return the files that cannot be used, and ``name`` if there is no such theme.
     """
     themes, failed = load_themes(theme_folders(workspace))
     for theme in themes.values():
         app.register_theme(theme)
-    missing = "" if wanted in app.available_themes else wanted
-    app.set_reactive(App.theme, wanted if not missing else DEFAULT if DEFAULT in themes else "textual-dark")
+    missing = "" if name in app.available_themes else name
+    app.set_reactive(App.theme, name if not missing else DEFAULT if DEFAULT in themes else "textual-dark")
     dark = app.current_theme.dark
     # what Textual does when a theme changes, without its second reading of every style sheet
-    for name, on in (("-dark-mode", dark), ("-light-mode", not dark), (f"-theme-{app.theme}", True)):
-        app.set_class(on, name, update=False)
+    for style_class, on in (("-dark-mode", dark), ("-light-mode", not dark), (f"-theme-{app.theme}", True)):
+        app.set_class(on, style_class, update=False)
     app.stylesheet.set_variables(app.get_css_variables())
     return failed, missing
 
@@ -93,26 +96,19 @@ def _files(folder: Path) -> list[Path]:
         return []
 
 
-def _load(path: Path) -> Theme | FailedTheme:
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        return FailedTheme(path, str(error))
-    reason = _wrong(table)
-    if reason:
-        return FailedTheme(path, reason)
-    return theme_of(table)
-
-
-def theme_of(table: dict[str, Any]) -> Theme:
-    """Return the theme of a checked table, with every variable the app uses."""
+def _read(path: Path) -> Theme:
+    """Return the theme of a file, with every variable the app uses; raises ``OSError`` and ``ValueError``."""
+    # UnicodeDecodeError and TOMLDecodeError are ValueErrors
+    table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    if reason := _wrong(table):
+        raise ValueError(reason)
     variables = {name: table.get(source, table["primary"]) for name, source in FALLBACKS.items()}
     variables |= table.get("variables", {})
     return Theme(**(table | {"variables": variables}))
 
 
 def _wrong(table: dict[str, Any]) -> str:
-    """Return what is wrong with a theme, or nothing."""
+    """Return what is wrong with a theme's table, "" if nothing is."""
     for name in ("name", "primary"):
         if not isinstance(table.get(name), str) or not table[name]:
             return f"{name} is missing"
@@ -130,14 +126,14 @@ def _wrong(table: dict[str, Any]) -> str:
     colours = {name: table[name] for name in _COLOURS if name in table} | {
         name: value for name, value in variables.items() if name in FALLBACKS
     }
-    return next((f"{name} = {value!r} is no colour" for name, value in colours.items() if not _is_colour(value)), "")
+    return next(
+        (f"{name} = {value!r} is no colour" for name, value in colours.items() if parsed_colour(value) is None), ""
+    )
 
 
-def _is_colour(value: Any) -> bool:
-    if not isinstance(value, str):
-        return False
+def parsed_colour(value: Any) -> Color | None:
+    """Return a theme's colour, None where ``value`` is none."""
     try:
-        Color.parse(value)
+        return Color.parse(value) if isinstance(value, str) else None
     except ColorParseError:
-        return False
-    return True
+        return None

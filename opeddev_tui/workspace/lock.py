@@ -1,6 +1,6 @@
-"""Lock files: one holder at a time, and the lock of a workspace with who trains in it.
+"""Lock files: one holder at a time, and the lock of a workspace, which says who trains there.
 
-A lock ends with its process, so it cannot be left behind.
+The operating system releases a lock when its process ends, so no lock is ever left behind.
 """
 
 import fcntl
@@ -15,21 +15,21 @@ from opeddev_tui.errors import BusyProblem
 from opeddev_tui.files import storage_errors
 from opeddev_tui.workspace.paths import Workspace
 
-# between two looks at a lock that another process holds, in seconds
-_LOOK_SECONDS = 0.05
+# seconds between two tries for a lock that another process holds
+_RETRY_SECONDS = 0.05
 
 
 class FileLock:
-    """An exclusive lock on the file ``path``. It ends with its process, so it cannot go stale."""
+    """An exclusive lock on the file ``path``."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor: int | None = None
 
     def acquire(self, patience: float = 0.0) -> bool:
-        """Take the lock; False where another holder keeps it for ``patience`` seconds.
+        """Take the lock; return False if another holder keeps it for ``patience`` seconds.
 
-        Raises ``StorageProblem`` where the file cannot be made.
+        Raises ``StorageProblem`` if the file cannot be made.
         """
         with storage_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ class FileLock:
             if time.monotonic() >= end:
                 os.close(descriptor)
                 return False
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_RETRY_SECONDS)
         self._descriptor = descriptor
         return True
 
@@ -51,14 +51,14 @@ class FileLock:
             os.pwrite(self._descriptor, text.encode(), 0)
 
     def release(self) -> None:
-        """Give the lock back; nothing happens where it is not held."""
+        """Release the lock; does nothing if it is not held."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
 
 def described_holder(path: Path) -> str | None:
-    """Return what the holder of the lock on ``path`` has written, at most 300 bytes; None where nobody holds it."""
+    """Return what the holder of the lock on ``path`` wrote (at most 300 bytes), None if nobody holds it."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
@@ -77,51 +77,43 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
-class RunLock:
-    """One training at a time in a workspace. The lock dies with its process, so it cannot go stale."""
+class RunLock(FileLock):
+    """The lock of a workspace: one training at a time. A ``with`` block waits ``patience`` seconds for it at most."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._path = workspace.lock
-        self._lock: FileLock | None = None
+    def __init__(self, workspace: Workspace, patience: float = 0.0) -> None:
+        super().__init__(workspace.lock)
+        self._root = workspace.root
+        self._patience = patience
 
-    def acquire(self, patience: float = 0.0) -> None:
-        """Take the lock, waiting at most ``patience`` seconds; raise ``BusyProblem`` naming the process that has it."""
-        self._lock = self._lock or _take(self._path, patience)
-
-    def release(self) -> None:
-        """Give the lock back."""
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+    def acquire(self, patience: float = 0.0) -> bool:
+        """Take the lock within ``patience`` seconds; raise ``BusyProblem`` naming the process that has it."""
+        if self._descriptor is not None:
+            return True
+        # a process that only looks who trains holds the lock for a moment
+        if not super().acquire(max(patience, 2 * _RETRY_SECONDS)):
+            raise busy(_holder_of(described_holder(self.path) or "").pid, self._root)
+        self.describe(f"{os.getpid()}\n{platform.node()}\n{time.time():.3f}\n")
+        return True
 
     def __enter__(self) -> "RunLock":
-        self.acquire()
+        self.acquire(self._patience)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.release()
 
 
-def _take(path: Path, patience: float = 0.0) -> FileLock:
-    lock = FileLock(path)
-    # a process that only looks who trains holds the lock for a moment
-    if not lock.acquire(max(patience, 2 * _LOOK_SECONDS)):
-        raise busy(_holder_of(described_holder(path) or "").pid, path.parent.parent)
-    lock.describe(f"{os.getpid()}\n{platform.node()}\n{time.time():.3f}\n")
-    return lock
-
-
 def busy(pid: int, root: Path) -> BusyProblem:
-    """Return the clear sentence for a workspace in which process ``pid`` trains (unknown where it is not positive)."""
+    """Return the problem of a workspace in which process ``pid`` trains (not positive: unknown)."""
     return BusyProblem(
         f"a training is already running here (process {pid if pid > 0 else 'unknown'}).",
         where=str(root),
-        cure="Watch it with: opeddev-tui; or look at: opeddev-tui status.",
+        cure="Follow it with: opeddev-tui; or see: opeddev-tui status.",
     )
 
 
 class Holder(Struct, frozen=True):
-    """Who trains here. ``pid`` is -1 and the others are empty where the lock's text cannot be read."""
+    """The process that trains: its id, its machine and its start in Unix seconds; -1, "" and 0 if they are unknown."""
 
     pid: int
     host: str = ""

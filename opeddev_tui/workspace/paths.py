@@ -1,4 +1,4 @@
-"""The layout of a workspace: every path, run folders, the link to the model store.
+"""The layout of a workspace: every path in it, the run folders, the link to the model store.
 
 No other module joins path parts of a workspace.
 """
@@ -13,8 +13,6 @@ from opeddev_tui.files import storage_errors
 from opeddev_tui.workspace import store as stores
 
 SPECS = ".specs"
-# how often a lock is tried for before it counts as held
-_TRIES = 3
 
 
 def expand(workspace: Path, text: str) -> Path:
@@ -23,12 +21,12 @@ def expand(workspace: Path, text: str) -> Path:
 
 
 def hub_record(workspace: Path) -> Path:
-    """The commits at which data sets of the hub were fetched."""
+    """Return the file that records at which commit each data set of the hub was fetched."""
     return workspace / SPECS / "hub.json"
 
 
 class Workspace:
-    """Paths of one workspace. Makes folders only when asked to."""
+    """Paths of one workspace. Only ``link_store`` and ``adopt`` write anything."""
 
     def __init__(self, root: Path, paths: Paths) -> None:
         self.root = root.expanduser().resolve()
@@ -59,29 +57,33 @@ class Workspace:
 
     @property
     def store(self) -> Path:
-        """Where this workspace's checkpoints are: its own folder inside the model store.
+        """This workspace's own folder inside the model store, which several workspaces may share.
 
-        Several workspaces may share one store; a workspace that was moved keeps its folder, a copy gets its own.
+        A workspace that was moved keeps its folder, a copy gets a new one.
         """
-        return stores.folder_of(self.root, self.path(self.paths.model_store))
+        return self._home.folder
 
     @property
     def copy_notice(self) -> str:
-        """The line for a person that a copy of a workspace has checkpoints of its own; empty for any other."""
-        return stores.copy_notice(self.root, self.path(self.paths.model_store))
+        """The message to show if this workspace is a copy, else an empty text."""
+        return self._home.copy_notice
+
+    @property
+    def _home(self) -> stores.Home:
+        return stores.home_of(self.root, self.path(self.paths.model_store))
 
     def located(self, recorded: str) -> str:
-        """Return where a checkpoint or model that a journal or manifest names is now."""
+        """Return the present place of a checkpoint or model that a journal or manifest names."""
         return stores.located(self.store, recorded, self.root)
 
     def named(self, place: str) -> str:
-        """Return how a checkpoint or model at ``place`` is recorded: a name that a move does not change."""
+        """Return the name under which a checkpoint or model at ``place`` is recorded; a move does not change it."""
         return stores.named(self.store, place, self.root)
 
     def adopt(self) -> None:
-        """Write down where this workspace is now, if it has checkpoints; raises ``StorageProblem``.
+        """Record the present place of this workspace, if it has checkpoints; raises ``StorageProblem``.
 
-        Adapters name the model below them by its place, so this comes before anything loads one.
+        Call it before loading adapters: they name their base model by its place.
         """
         stores.adopt(self.root, self.path(self.paths.model_store))
 
@@ -91,7 +93,7 @@ class Workspace:
 
     @property
     def log(self) -> Path:
-        """What the libraries print."""
+        """The log file of the libraries."""
         return self.path(self.paths.train_log)
 
     def metrics_csv(self, batch: str) -> Path:
@@ -105,7 +107,7 @@ class Workspace:
 
     @property
     def holdout_record(self) -> Path:
-        """The fingerprint of the hold-out, taken once."""
+        """The recorded fingerprint of the hold-out."""
         return self.root / SPECS / "holdout.json"
 
     @property
@@ -120,18 +122,18 @@ class Workspace:
 
     @property
     def lock(self) -> Path:
-        """Held by the process that trains."""
+        """The lock file, held by the process that trains."""
         return self.root / SPECS / "run.lock"
 
     @property
     def live_file(self) -> Path:
-        """The newest that the training process says beside its journal."""
+        """What the training process publishes beside its journal (see ``runs.live_file``)."""
         return self.root / SPECS / "training.json"
 
     def link_store(self) -> str:
         """Make the model store, the workspace's own folder in it, and the link in the workspace.
 
-        Returns ``copy_notice``, for the last time; raises ``StorageProblem`` if that cannot be.
+        Returns ``copy_notice``, which is empty from then on. Raises ``StorageProblem``.
         """
         store, link = self.path(self.paths.model_store), self.path(self.paths.model_link)
         is_store = link.exists() and store.exists() and link.samefile(store)
@@ -141,22 +143,22 @@ class Workspace:
                 where=str(link),
                 cure="Move it away, or set paths.model_link to another name.",
             )
-        words = stores.claim(self.root, store)
+        notice = stores.claim(self.root, store)
         with storage_errors(link):
             link.parent.mkdir(parents=True, exist_ok=True)
             if link.is_symlink() and link.readlink() != store:
                 link.unlink()
             if not link.is_symlink() and not is_store:
                 link.symlink_to(store)
-        return words
+        return notice
 
     def relative(self, path: Path) -> str:
-        """Return ``path`` as text, short where it lies in the workspace."""
+        """Return ``path`` as text, relative to the workspace if it lies in it."""
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
 
 
 def new_run_id(step: int, batch: str) -> str:
-    """Return a name for a run that sorts by time and is unique across workspaces."""
+    """Return a new run id; ids sort by time and are unique across workspaces."""
     safe = "".join(char if char.isalnum() or char in "-_" else "-" for char in batch)[:40]
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     return f"{stamp}-step{step}-{safe}-{secrets.token_hex(2)}"

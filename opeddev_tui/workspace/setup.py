@@ -1,7 +1,4 @@
-"""Make a workspace: its folders and a commented configuration.
-
-Nothing that exists is changed, and nothing is printed: the commands and the app say what was made.
-"""
+"""Make a workspace: its folders and a commented configuration. Nothing that exists is changed."""
 
 from pathlib import Path
 
@@ -12,7 +9,7 @@ from opeddev_tui.workspace.paths import Workspace
 
 
 def make_workspace(root: Path) -> list[Path]:
-    """Make the folders and a commented config.toml; return what was made. Nothing that exists is changed."""
+    """Make the folders and a commented config.toml; return what was made. Raises ``StorageProblem``."""
     made: list[Path] = []
     with storage_errors(root):
         root.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
-"""Find or make a workspace's own folder in a shared model store, and find what was recorded of both.
+"""Find or create a workspace's own folder in a shared model store, and find recorded checkpoints and models again.
 
-The workspace keeps its id and its folder's name (``.specs/workspace.json``), the folder the id and place of its
-workspace (``WORKSPACE.json``). A copy of a workspace has the same id; while the original still uses that folder the
-copy gets an id and a folder of its own, so that no two workspaces ever write into one.
+The workspace records its id and the name of its folder (``.specs/workspace.json``); the folder records the id and place
+of its workspace (``WORKSPACE.json``). A copy of a workspace has the same id. While the original still uses the folder,
+the copy gets an id and a folder of its own, so that no two workspaces ever write into one folder.
 
 Journals and manifests name a checkpoint "run/checkpoint-75", a model folder by its path in the workspace, and anything
 else by its absolute path or hub name. ``located`` finds all of these, and the absolute paths that version 0.1 recorded.
@@ -21,7 +21,7 @@ from msgspec import Struct
 from opeddev_tui.files import storage_errors, write_atomic
 
 RECORD = ".specs/workspace.json"
-# what version 0.1 wrote instead
+# version 0.1 wrote this one
 OLD_RECORD = ".specs/store.json"
 OWNER = "WORKSPACE.json"
 _CHECKPOINT = re.compile(r"checkpoint-\d+")
@@ -30,7 +30,7 @@ S = TypeVar("S", bound=Struct)
 
 
 class Record(Struct, frozen=True):
-    """What a workspace keeps: its id, its folder's name, where that was last written to, and where before that."""
+    """What a workspace records: its id, its folder's name, the folder's last path and the paths before that."""
 
     folder: str
     path: str = ""
@@ -39,9 +39,9 @@ class Record(Struct, frozen=True):
 
 
 class Owner(Struct, frozen=True):
-    """What a folder of the store keeps: the id and place of its workspace.
+    """What a folder of the store records: the id and place of its workspace.
 
-    ``before`` are places that the workspace had under version 0.1, whose journals name models by absolute paths.
+    ``before`` are earlier places from the time of version 0.1, whose journals name models by absolute paths.
     """
 
     root: str
@@ -50,7 +50,7 @@ class Owner(Struct, frozen=True):
 
 
 def _read(path: Path, kind: type[S]) -> S | None:
-    """Return the file at ``path``, None where there is none that can be read: then the naming of old decides."""
+    """Return the record at ``path``, None if there is none that can be read."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, ValueError):
@@ -58,50 +58,54 @@ def _read(path: Path, kind: type[S]) -> S | None:
 
 
 def record_of(root: Path) -> Record | None:
-    """Return what the workspace at ``root`` keeps; a name that is no plain name is nothing."""
-    found = _read(root / RECORD, Record) or _read(root / OLD_RECORD, Record)
-    plain = found is not None and found.folder not in ("", ".", "..") and Path(found.folder).name == found.folder
-    return found if plain else None
+    """Return the record of the workspace at ``root``, None if there is none or its folder is not a plain name."""
+    record = _read(root / RECORD, Record) or _read(root / OLD_RECORD, Record)
+    if record is None or record.folder in ("", ".", "..") or Path(record.folder).name != record.folder:
+        return None
+    return record
 
 
 class Home(Struct, frozen=True):
-    """A workspace's own folder in a store; ``original`` is whose copy it is, until the copy has a folder recorded."""
+    """A workspace's own folder in a store; ``original`` is the workspace that it is a copy of, until ``claim``."""
 
     folder: Path
     original: str = ""
+
+    @property
+    def copy_notice(self) -> str:
+        """The message to show if the workspace is a copy, else an empty text."""
+        if not self.original:
+            return ""
+        return (
+            f"this workspace is a copy of {self.original}, which keeps its checkpoints; "
+            f"those of the copy are kept in {self.folder}."
+        )
 
 
 def home_of(root: Path, store: Path) -> Home:
     """Return where the workspace at ``root`` keeps its checkpoints in ``store``; nothing is made or written.
 
-    Without a record the folder is named after the workspace and a digest of its path, as all were before there were
-    records.
+    Without a record, the folder is named after the workspace and a digest of its path.
     """
     digest = hashlib.sha256(str(root).encode()).hexdigest()[:8]
     first = f"{root.name}-{digest}"
-    known = record_of(root)
-    names = itertools.chain(
-        [known.folder] if known is not None else [], [first], (f"{first}-{number}" for number in itertools.count(2))
-    )
-    folder = next(store / name for name in names if not _of_another(root, known, store / name))
-    if known is None or folder.name == known.folder:
+    record = record_of(root)
+    recorded = [record.folder] if record is not None else []
+    names = itertools.chain(recorded, [first], (f"{first}-{number}" for number in itertools.count(2)))
+    folder = next(store / name for name in names if not _of_another(root, record, store / name))
+    if record is None or folder.name == record.folder:
         return Home(folder)
-    owner = _read(store / known.folder / OWNER, Owner)
-    return Home(folder, owner.root if owner is not None and owner.id == known.id else "")
+    owner = _read(store / record.folder / OWNER, Owner)
+    return Home(folder, owner.root if owner is not None and owner.id == record.id else "")
 
 
-def folder_of(root: Path, store: Path) -> Path:
-    """Return the folder in ``store`` that belongs to the workspace at ``root``."""
-    return home_of(root, store).folder
-
-
-def _of_another(root: Path, known: Record | None, folder: Path) -> bool:
-    """True where ``folder`` belongs to another workspace than the one at ``root``, whose record is ``known``."""
+def _of_another(root: Path, record: Record | None, folder: Path) -> bool:
+    """True if ``folder`` belongs to another workspace than the one at ``root``, whose record is ``record``."""
     owner = _read(folder / OWNER, Owner)
     if owner is None:
         return False
-    if owner.id and known is not None and known.id and owner.id != known.id:
-        # also where another machine that shares the store has a workspace at the same path
+    if owner.id and record is not None and record.id and owner.id != record.id:
+        # also if another machine that shares the store has a workspace at the same path
         return True
     if _same(Path(owner.root), root):
         return False
@@ -119,51 +123,34 @@ def _same(one: Path, two: Path) -> bool:
         return False
 
 
-def copy_notice(root: Path, store: Path) -> str:
-    """Return the line for a person that a copy has checkpoints of its own; empty where there is nothing to tell."""
-    return _words(home_of(root, store))
-
-
-def _words(home: Home) -> str:
-    if not home.original:
-        return ""
-    return (
-        f"this workspace is a copy of {home.original}, which keeps its checkpoints; those of this one go to "
-        f"{home.folder}."
-    )
-
-
 def claim(root: Path, store: Path) -> str:
-    """Make the folder of the workspace at ``root`` and write down whose it is, on both sides.
+    """Make the folder of the workspace at ``root`` and record on both sides whose it is.
 
-    Returns what ``copy_notice`` says, for the last time; raises ``StorageProblem`` if the disk does not take it.
+    Returns ``Home.copy_notice``, which is empty from then on. Raises ``StorageProblem``.
     """
-    home, known = home_of(root, store), record_of(root)
+    home, before = home_of(root, store), record_of(root)
     folder = home.folder
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     owner = _read(folder / OWNER, Owner)
-    mine = known is not None and folder.name == known.folder
-    identity = (known.id if known is not None and mine else "") or (owner.id if owner else "") or secrets.token_hex(8)
-    record = Record(folder.name, str(folder), identity, _earlier(known, folder))
-    if record != known or not (root / RECORD).is_file():
+    kept = before.id if before is not None and folder.name == before.folder else ""
+    identity = kept or (owner.id if owner else "") or secrets.token_hex(8)
+    # where else checkpoints may be: folders in other stores, those of the original of a copy
+    past = [before.path, *before.earlier] if before is not None else []
+    earlier = tuple(dict.fromkeys(path for path in past if path not in ("", str(folder))))
+    record = Record(folder.name, str(folder), identity, earlier)
+    if record != before or not (root / RECORD).is_file():
         write_atomic(root / RECORD, msgspec.json.encode(record))
         (root / OLD_RECORD).unlink(missing_ok=True)
-    now = Owner(str(root), identity, _before(root, store, known, owner))
+    now = Owner(str(root), identity, _before(root, store, before, owner))
     if now != owner:
         write_atomic(folder / OWNER, msgspec.json.encode(now))
-    return _words(home)
+    return home.copy_notice
 
 
-def _earlier(known: Record | None, folder: Path) -> tuple[str, ...]:
-    """Return where else checkpoints of the workspace may be: its folders in other stores, those of its original."""
-    past = [known.path, *known.earlier] if known is not None else []
-    return tuple(dict.fromkeys(path for path in past if path not in ("", str(folder))))
-
-
-def _before(root: Path, store: Path, known: Record | None, owner: Owner | None) -> tuple[str, ...]:
-    """Return the places of the workspace that version 0.1 wrote down, also those of a copy's original."""
-    original = _read(store / known.folder / OWNER, Owner) if known is not None else None
+def _before(root: Path, store: Path, record: Record | None, owner: Owner | None) -> tuple[str, ...]:
+    """Return the places of the workspace that version 0.1 recorded, and those of a copy's original."""
+    original = _read(store / record.folder / OWNER, Owner) if record is not None else None
     past: list[str] = []
     for item in (owner, original):
         if item is not None:
@@ -172,10 +159,7 @@ def _before(root: Path, store: Path, known: Record | None, owner: Owner | None) 
 
 
 def adopt(root: Path, store: Path) -> None:
-    """Write down that the workspace at ``root`` is now where it is, if it has a folder already; a copy has none.
-
-    Raises ``StorageProblem`` if the disk does not take it.
-    """
+    """Record that the workspace is now at ``root``, if it has a folder and is no copy; raises ``StorageProblem``."""
     home = home_of(root, store)
     if home.folder.is_dir() and not home.original:
         claim(root, store)
@@ -185,7 +169,7 @@ def adopt(root: Path, store: Path) -> None:
 
 
 def named(folder: Path, place: str, root: Path) -> str:
-    """Return how a checkpoint or model at ``place`` is recorded, so that it is found after a move.
+    """Return the name under which a checkpoint or model at ``place`` is recorded, so that it is found after a move.
 
     ``folder`` is the own folder of the workspace at ``root``.
     """
@@ -199,10 +183,10 @@ def named(folder: Path, place: str, root: Path) -> str:
 
 
 def located(folder: Path, recorded: str, root: Path | None = None) -> str:
-    """Return where the checkpoint or model that was ``recorded`` is now; ``folder`` is the workspace's own.
+    """Return the present place of a checkpoint or model recorded as ``recorded``.
 
-    ``root`` is where the workspace is (default: where it was when that was last written down). What is found nowhere
-    stays as it was recorded, and a checkpoint's name is told as a place in ``folder``.
+    ``folder`` is the workspace's own, ``root`` the workspace (default: its last recorded place). What is found nowhere
+    is returned as it was recorded, the name of a checkpoint as a place in ``folder``.
     """
     path = Path(recorded)
     owner = _read(folder / OWNER, Owner)
@@ -215,14 +199,14 @@ def located(folder: Path, recorded: str, root: Path | None = None) -> str:
         return recorded
     inside = [path]
     if path.is_absolute():
-        # version 0.1 recorded where it was when the workspace was elsewhere
+        # version 0.1 recorded the place at that time
         roots = (owner.root, *owner.before) if owner is not None else ()
         inside = [path.relative_to(old) for old in roots if path.is_relative_to(old)]
     return next((str(present / part) for part in inside if _is_there(present / part)), recorded)
 
 
 def _is_there(path: Path) -> bool:
-    """True where something is at ``path``; what may not be looked at, or is no possible name, is not there."""
+    """True if something is at ``path``; False also for a place without access or a name that cannot exist."""
     try:
         return path.exists()
     except (OSError, ValueError):
@@ -231,5 +215,6 @@ def _is_there(path: Path) -> bool:
 
 def _places(folder: Path, root: Path | None) -> list[Path]:
     """Return the folders that may hold checkpoints of the workspace at ``root``, its own first."""
-    known = record_of(root) if root is not None else None
-    return [folder, *(Path(path) for path in ((known.path, *known.earlier) if known is not None else ()) if path)]
+    record = record_of(root) if root is not None else None
+    recorded = (record.path, *record.earlier) if record is not None else ()
+    return [folder, *(Path(path) for path in recorded if path)]

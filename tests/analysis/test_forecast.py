@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from opeddev_tui.analysis.forecast import Forecast, fit, forecast
+from opeddev_tui.analysis.forecast import Forecast, forecast
 from opeddev_tui.analysis.learning_curve import StepPoint
 
 
@@ -37,6 +37,7 @@ def test_clean_law_is_found() -> None:
     found = forecast(series)
     assert found is not None
     assert found.exponent == pytest.approx(-0.5)
+    assert found.scale == pytest.approx(2)
     assert found.loss == pytest.approx(0.1)
     assert found.interval == pytest.approx((0.1, 0.1))
     assert (found.rows, found.added, found.points) == (400, 100, 3)
@@ -67,7 +68,7 @@ def test_silent_with_too_little() -> None:
     """Two sizes, or hold-outs of unlike length, support nothing."""
     series = law([100, 200, 300], 1)
     assert forecast(series[:2]) is None
-    assert fit([]) is None
+    assert forecast([]) is None
     from msgspec.structs import replace
 
     assert forecast([*series[:2], replace(series[2], sums=series[2].sums[:9], tokens=series[2].tokens[:9])]) is None
@@ -76,7 +77,9 @@ def test_silent_with_too_little() -> None:
 
 def test_words() -> None:
     """The sentence names both losses, the interval and what it is made from."""
-    found = Forecast(rows=500, added=100, now=0.82, loss=0.79, interval=(0.74, 0.83), exponent=-0.2, points=4)
+    found = Forecast(
+        rows=500, added=100, now=0.82, loss=0.79, interval=(0.74, 0.83), exponent=-0.2, scale=2.8, points=4
+    )
     assert found.words == (
         "The next +100 rows should bring the hold-out loss from 0.820 to 0.790 (80% interval 0.740 to 0.830; power "
         "law through 4 steps); it may also bring nothing."

@@ -54,7 +54,7 @@ def test_checkpoints_have_short_names(
 
 def test_an_unknown_name_is_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(root, "show", "step9") == 4
-    assert "no checkpoint is called step9. Say latest, best" in capsys.readouterr().err
+    assert "no checkpoint is called step9. Write latest, best" in capsys.readouterr().err
 
 
 def test_verify_reads_every_byte(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

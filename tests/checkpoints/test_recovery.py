@@ -58,9 +58,10 @@ def test_the_newest_whole_checkpoint_is_named_and_the_damaged_one_too(tmp_path: 
     assert f"was interrupted at optimizer step {3 * PER_EPOCH}" in words
     assert "10 min ago" in words
     assert "checkpoint-150 cannot be trusted: optimizer.pt is empty" in words
-    assert "Safe: checkpoint-100 (optimizer step 100, epoch 2), every byte verified just now." in words
+    assert "Last verified checkpoint: checkpoint-100 (optimizer step 100, epoch 2); every byte was checked" in words
+    assert "just now." in words
     assert "trains 50 optimizer steps again" in words
-    assert "decision after epoch 3 is open" in words
+    assert "decision after epoch 3 will be asked again" in words
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ async def test_the_app_asks_before_it_does_anything(tmp_path: Path, key: str, st
         await until(pilot, lambda: isinstance(app.screen, RecoveryScreen))
         await pilot.pause()
         shown = screen_text.text_of(app.screen)
-        assert "Safe: checkpoint-50" in shown
+        assert "Last verified checkpoint: checkpoint-50" in shown
         assert "Resume this run" in shown
         assert engine.starts == []
         app.session.scan = Scan(BATCHES)

@@ -199,7 +199,7 @@ CASES = [
     Case("unknown folder", _nothing, 5, ("model.name", "./models/nothing"), ("--set", "model.name=./models/nothing")),
     Case("model without weights", _no_weights, 5, ("model.name", "/mine", "complete model folder"), MINE),
     Case("model with half its weights", _half_weights, 5, ("model.name", "/mine", "complete model folder"), MINE),
-    Case("model that lacks a weight", _a_weight_less, 5, ("model.name", "/mine", "lacks 1 weights, such as model.layers.1.mlp"), MINE),
+    Case("model that lacks a weight", _a_weight_less, 5, ("model.name", "/mine", "lacks 1 weight, such as model.layers.1.mlp"), MINE),
     Case("model without a tokenizer", _no_tokenizer, 5, ("model.name", "/mine", "complete model folder"), MINE),
     Case("model with a broken config", _broken_model_config, 5, ("model.name", "/mine"), MINE),
     # places and steps

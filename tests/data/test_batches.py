@@ -133,6 +133,20 @@ def test_the_holdout_is_its_own_place_or_a_split_of_the_base(workspace: Path) ->
         find_holdout(workspace, elsewhere)
 
 
+def test_an_empty_folder_for_the_hold_out_leaves_it_to_the_base_set(tmp_path: Path) -> None:
+    write(tmp_path / "base/train.jsonl", [graded("a"), graded("b")])
+    write(tmp_path / "base/validation.jsonl", [graded("c")])
+    (tmp_path / "held").mkdir()
+    (tmp_path / "held/README.md").write_text("Put the validation rows here.")
+    assert find_holdout(tmp_path, PATHS) == (tmp_path / "base", "validation")
+    (tmp_path / "held/rows.xlsx").write_bytes(b"PK")
+    report = check_data(tmp_path, SETTINGS)
+    assert "holds no data file (only README.md, rows.xlsx)" in str(report.problems[0])
+    (tmp_path / "held/rows.xlsx").unlink()
+    (tmp_path / "base/validation.jsonl").unlink()
+    assert "there is no hold-out" in str(check_data(tmp_path, SETTINGS).problems[0])
+
+
 def test_a_sound_workspace(workspace: Path) -> None:
     before = snapshot(workspace)
     report = check_data(workspace, SETTINGS)

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from data_rows import read_rows
 
 from opeddev_tui.config.settings import Data
-from opeddev_tui.data.formats import detect_kind, read_rows, splits
+from opeddev_tui.data.formats import detect_kind, splits
 from opeddev_tui.errors import DataProblem
 
 SETTINGS = Data()
@@ -376,7 +377,7 @@ def test_reading_loads_no_training_stack(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from opeddev_tui.config import settings;"
         "from opeddev_tui.data import batches, formats;"
-        f"formats.read_rows(Path({str(tmp_path)!r}), settings.Data());"
+        f"formats.read_split(Path({str(tmp_path)!r}), settings.Data());"
         "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'datasets', 'pyarrow')))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -47,6 +47,8 @@ FORMS = [
     Form("messages as a text of JSON", {"messages": json.dumps(chat(1))}),
     Form("messages as columns of lists", {"messages": {"role": ["user", "assistant"], "content": [QUESTION, ANSWER]}}),
     Form("the developer's role", {"messages": [{"role": "developer", "content": "You grade."}, *chat(1)]}, [SYSTEM, *TALK]),
+    Form("roles in capitals, a chatbot", {"messages": [{"role": "User", "content": QUESTION}, {"role": "Chatbot", "content": ANSWER}]}),
+    Form("parts without a type", {"messages": [{"role": role, "content": [{"text": text}]} for role, text in TALK]}),
     Form("prompt and response", {"prompt": QUESTION, "response": ANSWER}),
     Form("prompt as messages and response", {"prompt": chat(1)[:1], "response": ANSWER}),
     Form("question and answer", {"question": QUESTION, "answer": ANSWER}),
@@ -352,6 +354,8 @@ def test_columns_are_read_as_the_settings_say(tmp_path: Path) -> None:
         ({"text_id": 1, "full_text": "c", "holistic_score": 3}, 'columns = {submission = "full_text", grade = "holistic_score"}'),
         ({"Timestamp": "1", "Email Address": "a", "Score": 3, "Paste your code": "c"}, 'columns = {submission = "Paste your code", grade = "Score"}'),
         ({"Surname": "a", "Response 1": "c", "Grade/10.00": 3}, 'columns = {submission = "Response 1", grade = "Grade/10.00"}'),
+        ({"input": {"task": "t", "code": "c"}, "expected_output": {"grade": 3}, "metadata": {}}, 'columns = {submission = "input.code", grade = "expected_output.grade", task = "input.task"}'),
+        ({"inputs": {"question": "q"}, "outputs": {"answer": "a"}}, 'columns = {prompt = "inputs.question", completion = "outputs.answer"}'),
         ({"frage": "q", "antwort": "a"}, 'columns = {prompt = "frage", completion = "antwort"}'),
     ],
 )  # fmt: skip

@@ -297,8 +297,9 @@ def test_the_fingerprint_follows_content_and_order_only() -> None:
 
 def test_any_text_survives_the_way_from_a_file(tmp_path: Path) -> None:
     """Whatever a submission holds, the model is shown exactly that."""
+    from data_rows import read_rows
+
     from opeddev_tui.config.settings import Data
-    from opeddev_tui.data.formats import read_rows
 
     pieces = ["\u2028", "\x1b[c", "<|im_start|>", "\\n", '"', "{", "}", "é", "𝄞", "\t", "\r", "\x00", "[" * 60]
     submissions = [a + b + c for a in pieces for b in pieces for c in pieces[:4]]

@@ -15,6 +15,7 @@ from opeddev_tui.models.architectures import batch_form, positions_of
 from opeddev_tui.models.generation import generate
 from opeddev_tui.models.losses import example_losses
 from opeddev_tui.models.token_rows import IGNORED, BatchForm, LeftPadCollator, TokenRow, weighted_loss
+from opeddev_tui.models.weight_files import check_weights
 
 # the sizes of a tiny model, under every name that a configuration uses for them
 _SIZES: dict[str, Any] = {
@@ -157,6 +158,12 @@ def test_sizes_are_counted_for_every_type(kind: str) -> None:
     assert positions_of(model.config) == {"bloom": None, "mpt": None, "mamba": None, "rwkv": None, "roberta": 63}.get(
         kind, 64
     )
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_saved_weights_of_every_type_fit_their_configuration(kind: str, tmp_path: Path) -> None:
+    tiny(kind).save_pretrained(tmp_path)
+    check_weights(str(tmp_path), st.Model())
 
 
 def test_weights_of_rows_multiply_their_loss() -> None:

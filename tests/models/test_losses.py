@@ -88,6 +88,32 @@ def test_generation_is_repeatable_batched_or_not_and_changes_nothing(tiny_model:
     assert model.training
 
 
+def test_a_models_own_beams_and_penalties_do_not_shape_its_texts(tiny_model: Path) -> None:
+    tokenizer = load_tokenizer(str(tiny_model), st.Model())
+    model = load_model(str(tiny_model), st.Model())
+    encoder = ChatEncoder(tokenizer, max_length=200)
+    prompts = [encoder.encode_prompt([Message("user", "word " * count)]) for count in (1, 9)]
+
+    def texts() -> list[list[int]]:
+        # texts that are shown as they grow, as on the screen
+        return generate(
+            model,
+            encoder,
+            prompts,
+            pad_id=tokenizer.pad_token_id,
+            max_new_tokens=12,
+            batch_size=2,
+            on_tokens=lambda grown, finished: None,  # noqa: ARG005
+        )
+
+    plain = texts()
+    own = model.generation_config
+    own.update(num_beams=3, repetition_penalty=5.0, no_repeat_ngram_size=1, suppress_tokens=plain[0][:1], min_length=9)
+    assert texts() == plain
+    assert model.generation_config is own
+    assert own.repetition_penalty == 5.0
+
+
 def test_fingerprints_tell_weights_apart(tiny_model: Path) -> None:
     one, two = (load_model(str(tiny_model), st.Model()) for _ in range(2))
     assert fingerprint(one) == fingerprint(two)

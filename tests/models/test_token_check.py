@@ -88,7 +88,12 @@ def gpt2_of(root: Path, positions: int) -> Path:
 
 def _beyond(root: Path) -> None:
     """Turn tokens added after the embedding was made, which was never resized."""
-    model_with(root, config_changes={"vocab_size": 500})
+    from transformers import AutoModelForCausalLM
+
+    mine = model_with(root)
+    model = AutoModelForCausalLM.from_pretrained(mine)
+    model.resize_token_embeddings(500)
+    model.save_pretrained(mine)
 
 
 def _pad_beyond(root: Path) -> None:
@@ -216,6 +221,7 @@ def test_adapters_on_an_output_layer_of_its_own_are_merged_exactly(tmp_path: Pat
         {"top_k": 20, "min_p": 0.1, "typical_p": 0.5},
         {"num_beams": 1, "early_stopping": True, "length_penalty": 2.0},
         {"do_sample": True, "temperature": -1.0},
+        {"num_beams": 4, "max_length": 20, "guidance_scale": 3.0, "bad_words_ids": [[5]], "forced_eos_token_id": 2},
     ],
 )
 def test_a_generation_config_that_contradicts_itself_is_corrected(

@@ -77,7 +77,7 @@ def test_each_kind_arrives(server: tuple[str, "queue.Queue[dict[str, str]]"]) ->
         "opeddev step 0 (base): epoch 1 finished",
         "opeddev step 0 (base): done",
         "opeddev step 1 (batch_100_01): epoch 1 waits for your decision",
-        "opeddev step 1 (batch_100_01): the disk is in the way",
+        "opeddev step 1 (batch_100_01): the disk is full or failed",
     ]
     body = found[0]["message"]
     assert "Hold-out loss 1.5000 (before: 2.0000), train loss 1.6000." in body

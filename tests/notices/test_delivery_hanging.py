@@ -76,9 +76,9 @@ def test_training_and_process_end_while_every_request_is_held(
     assert {"loss_step_base.png", "holdout_over_size.svg"} <= {path.name for path in folder.iterdir()}
     assert [path for path in folder.iterdir() if path.name.startswith(".")] == []
     log = workspace_of(root).log.read_text()
-    assert "the last notices to json://*** are given up: it did not answer in time" in log
+    assert "the last notices to json://*** were given up: it did not answer in time" in log
     told = " ".join(process.text().split())
-    assert "The last notices to json://*** are given up" in told
+    assert "The last notices to json://*** were given up" in told
     assert SECRET not in log + process.text() + "".join(path.read_text() for path in root.rglob("*.jsonl"))
 
 
@@ -140,7 +140,7 @@ def test_closing_a_lane_says_what_was_given_up() -> None:
             assert begun.wait(10)
         lane.close(10.0 if name == "quick" else 0.0)
     go_on.set()
-    assert told == ["the last notices to stuck are given up: it did not answer in time"]
+    assert told == ["the last notices to stuck were given up: it did not answer in time"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import journal_samples as js
 import pytest
 
-from opeddev_tui.analysis.forecast import fit, forecast
+from opeddev_tui.analysis.forecast import forecast
 from opeddev_tui.analysis.learning_curve import points, steps_of
 from opeddev_tui.reports import plots
 from opeddev_tui.reports.examples import examples_figure
@@ -40,7 +40,7 @@ def test_holdout_over_size() -> None:
     series = points([js.record(js.run_events(step, losses)).state for step, losses in enumerate(LOSSES)])
     ahead = forecast(series)
     assert ahead is not None
-    loss, graded = size_figure(series, fit(series), ahead).axes
+    loss, graded = size_figure(series, ahead).axes
     assert loss.containers[0].lines[0].get_xydata().tolist() == [[100, 1.3], [200, 0.9], [300, 0.75]]
     low, high = series[0].interval
     assert low < 1.3 < high

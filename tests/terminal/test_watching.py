@@ -322,7 +322,7 @@ with RunLock(workspace), LiveFile(workspace, Nobody()) as live:
                 live.emit(event)
             continue
         event = getattr(ev, kind)(**values)
-        if journal is not None and not isinstance(event, ev.TRANSIENT):
+        if journal is not None and not isinstance(event, ev.SamplesStreaming):
             journal.emit(event)
         live.emit(event)
 """

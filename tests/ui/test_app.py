@@ -21,6 +21,7 @@ from opeddev_tui.errors import StorageProblem
 from opeddev_tui.runs.control import Decide, Pause, Resume, SampleNow, SaveNow, Stop
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.keys import GLOBAL, PLACES, SCREEN_KEYS
+from opeddev_tui.ui.screens.note import NoteScreen
 from opeddev_tui.ui.screens.quit import QuitScreen
 from opeddev_tui.ui.state import situation_text
 from opeddev_tui.ui.state.app_state import AppState
@@ -106,6 +107,17 @@ async def test_the_help_lists_every_key(tmp_path: Path, mode: str) -> None:
         assert app.current_mode == mode
 
 
+async def test_a_command_of_the_palette_does_what_its_key_does(tmp_path: Path) -> None:
+    async with scene(tmp_path, "finished", SMALL) as (app, pilot):
+        assert app.focused is not None
+        commands = {command.title: command for command in app.get_system_commands(app.screen)}
+        commands["Observation  (o)"].callback()
+        await until(pilot, lambda: isinstance(app.screen, NoteScreen))
+        await pilot.press("escape")
+        commands["Log  (4)"].callback()
+        await until(pilot, lambda: app.current_mode == "log")
+
+
 async def test_no_key_stands_twice_in_a_table() -> None:
     for mode, sections in SCREEN_KEYS.items():
         own = [key for row in sections[0][1] for key in row.keys.split(",")]
@@ -172,7 +184,7 @@ async def test_a_decision_is_counted_down_and_can_be_undone(tmp_path: Path) -> N
         await until(pilot, lambda: app.session.current.status == "awaiting")
         await pilot.press("c")
         assert app.session.guard.chosen is not None
-        assert "train epoch 2" in app.session.guard.chosen.words
+        assert "train epoch 2" in app.session.guard.chosen.text
         await pilot.press("u")
         assert app.session.guard.chosen is None
         assert engine.commands == []

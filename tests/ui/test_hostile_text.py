@@ -93,7 +93,7 @@ async def test_the_checkpoints(tmp_path: Path) -> None:
                           base=payload, rows=3, size=9, created=AT, lora=False, published=True, note=payload,
                           precision=payload, marks=(payload,))  # fmt: skip
             shelf = CheckpointList(entries=(entry,), batches={payload: payload})
-            app.screen._read(shelf)  # type: ignore[attr-defined]
+            app.screen._take(shelf)  # type: ignore[attr-defined]
             await unharmed(app, pilot, name)
 
 
@@ -113,12 +113,12 @@ async def test_the_settings_and_their_editor(tmp_path: Path) -> None:
             text = payload[:2000].encode("utf-8", "replace").decode()
             layer = loading.Layer(payload[:300], {"grading": {"system_prompt": text}})
             app.loaded = loading.resolve([layer])
-            app.screen._fill()  # type: ignore[attr-defined]
+            app.screen.fill()  # type: ignore[attr-defined]
             await unharmed(app, pilot, name)
         await pilot.press("slash", *"system_prompt", "enter")
         for name in ("action", "set clipboard", "closing tag", "line ends", "right to left"):
             app.loaded = loading.resolve([loading.Layer(name, {"grading": {"system_prompt": PAYLOADS[name]}})])
-            app.screen._fill()  # type: ignore[attr-defined]
+            app.screen.fill()  # type: ignore[attr-defined]
             await pilot.press("enter")
             await pilot.pause()
             await unharmed(app, pilot, f"{name}, edited")

@@ -12,7 +12,7 @@ from opeddev_tui.checkpoints.catalog import list_entries
 from opeddev_tui.cli import main
 from opeddev_tui.runs import events as ev
 from opeddev_tui.workspace import store as stores
-from opeddev_tui.workspace.store import OWNER, RECORD, claim, folder_of, home_of, located, named
+from opeddev_tui.workspace.store import OWNER, RECORD, claim, home_of, located, named
 
 ONE_EPOCH = {"training.num_train_epochs": 1}
 
@@ -135,11 +135,11 @@ def places(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_a_crash_between_the_two_files_changes_nothing(places: tuple[Path, Path]) -> None:
     root, store = places
-    folder = folder_of(root, store)
+    folder = home_of(root, store).folder
     for path in (root / RECORD, folder / OWNER):
         content = path.read_bytes()
         path.unlink()
-        assert folder_of(root, store) == folder
+        assert home_of(root, store).folder == folder
         path.write_bytes(content)
 
 
@@ -147,20 +147,20 @@ def test_a_crash_between_the_two_files_changes_nothing(places: tuple[Path, Path]
                                      b'{"folder": ".."}', b'{"folder": "/etc"}', b'{"folder": ""}'])  # fmt: skip
 def test_a_record_that_is_no_name_is_none(places: tuple[Path, Path], content: bytes) -> None:
     root, store = places
-    folder = folder_of(root, store)
+    folder = home_of(root, store).folder
     (root / RECORD).write_bytes(content)
-    assert folder_of(root, store) == folder
+    assert home_of(root, store).folder == folder
 
 
 def test_a_new_workspace_where_a_moved_one_was_does_not_get_its_folder(places: tuple[Path, Path]) -> None:
     root, store = places
-    folder = folder_of(root, store)
+    folder = home_of(root, store).folder
     moved = root.rename(root.with_name("moved"))
     assert claim(moved, store) == ""
     root.mkdir()
-    assert folder_of(root, store) == folder.with_name(f"{folder.name}-2")
+    assert home_of(root, store).folder == folder.with_name(f"{folder.name}-2")
     assert claim(root, store) == ""
-    assert folder_of(moved, store) == folder
+    assert home_of(moved, store).folder == folder
 
 
 def test_a_copy_over_the_place_of_a_moved_one_and_a_copy_of_a_copy(places: tuple[Path, Path]) -> None:
@@ -173,25 +173,25 @@ def test_a_copy_over_the_place_of_a_moved_one_and_a_copy_of_a_copy(places: tuple
     assert f"copy of {moved}" in claim(root, store)
     assert home_of(root, store).original == ""
     claim(root.with_name("third"), store)
-    folders = {folder_of(place, store) for place in (root, moved, root.with_name("third"))}
+    folders = {home_of(place, store).folder for place in (root, moved, root.with_name("third"))}
     assert len(folders) == 3
 
 
 def test_a_copy_whose_original_is_gone_takes_its_place(places: tuple[Path, Path]) -> None:
     root, store = places
-    folder = folder_of(root, store)
+    folder = home_of(root, store).folder
     copy = root.with_name("copy")
     shutil.copytree(root, copy)
-    assert folder_of(copy, store) != folder
+    assert home_of(copy, store).folder != folder
     shutil.rmtree(root)
-    assert folder_of(copy, store) == folder
+    assert home_of(copy, store).folder == folder
 
 
 def test_the_same_workspace_by_another_name_is_no_copy(places: tuple[Path, Path]) -> None:
     root, store = places
     link = root.with_name("link")
     link.symlink_to(root)
-    assert folder_of(link, store) == folder_of(root, store)
+    assert home_of(link, store).folder == home_of(root, store).folder
     assert home_of(link, store).original == ""
 
 
@@ -200,7 +200,7 @@ def test_what_was_recorded_is_found_where_it_is(places: tuple[Path, Path]) -> No
     (root / "model").mkdir()
     moved = root.rename(root.with_name("moved"))
     claim(moved, store)
-    folder = folder_of(moved, store)
+    folder = home_of(moved, store).folder
     inside = checkpoints.folder_for(folder / "run", 5)
     inside.mkdir(parents=True)
     assert located(folder, "/gone/store/other/run/checkpoint-5") == str(inside)
@@ -221,7 +221,7 @@ def test_what_was_recorded_is_found_where_it_is(places: tuple[Path, Path]) -> No
 def test_what_version_0_1_recorded_is_found_below_the_places_it_wrote_down(places: tuple[Path, Path]) -> None:
     """Also in a copy, and after moves that this version wrote down."""
     root, store = places
-    folder = folder_of(root, store)
+    folder = home_of(root, store).folder
     for path in (root / RECORD, folder / OWNER):
         path.unlink()
     (root / "model").mkdir()
@@ -237,7 +237,7 @@ def test_what_version_0_1_recorded_is_found_below_the_places_it_wrote_down(place
     assert not (again / stores.OLD_RECORD).exists()
     for place in (str(root / "model"), "/first/place/model"):
         assert located(folder, place) == str(again / "model")
-        assert located(folder_of(copy, store), place) == str(copy / "model")
+        assert located(home_of(copy, store).folder, place) == str(copy / "model")
     owner = json.loads((folder / OWNER).read_text())
     assert owner["before"] == ["/first/place", str(root)]
     assert owner["id"] == json.loads((again / RECORD).read_text())["id"]
@@ -247,11 +247,11 @@ def test_what_version_0_1_recorded_is_found_below_the_places_it_wrote_down(place
 def test_another_machines_workspace_at_the_same_path_does_not_share_the_folder(places: tuple[Path, Path]) -> None:
     """Two machines with one store: there is nothing but the id to tell them apart."""
     root, store = places
-    folder = folder_of(root, store)
+    folder = home_of(root, store).folder
     record = json.loads((root / RECORD).read_text())
     (root / RECORD).write_text(json.dumps({**record, "id": "of the other machine"}))
     assert claim(root, store) == ""
-    assert folder_of(root, store) == folder.with_name(f"{folder.name}-2")
+    assert home_of(root, store).folder == folder.with_name(f"{folder.name}-2")
 
 
 def test_checkpoints_left_in_an_earlier_store_are_found(shared: Path, tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Curves drawn in text."""
+"""Loss curves drawn as text."""

@@ -1,7 +1,7 @@
-"""Owns how series of numbers become a picture: plain data in, a ``rich.text.Text`` of exact size out, through plotext.
+"""Draw series of numbers with plotext: plain data in, a ``rich.text.Text`` of an exact size out.
 
-Knows no widget, no run and no theme; colours are handed in. plotext is imported when the first point is
-drawn, not before: the first frame of the app has none.
+It knows no widget, no run and no theme; colours are handed in. plotext is imported when the first point is drawn:
+the first frame of the app has none and must not wait for it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ANSI = re.compile(r"\x1b\[([0-9;]*)m")
 
 
 class Series(Struct, frozen=True):
-    """One curve. ``line`` joins the points; ``marker`` is a character put on each of them.
+    """One curve, NaN where it has a gap. ``line`` joins the points; ``marker`` is a character put on each of them.
 
     An empty marker is none, "braille" is a fine dot.
     """
@@ -35,21 +35,19 @@ class Series(Struct, frozen=True):
     xs: Numbers
     ys: Numbers
     colour: str
-    dim: bool = False
     line: bool = True
     marker: str = ""
 
 
 class Colours(Struct, frozen=True):
-    """Colours of what is not a series."""
+    """Colours of what is not a series: the axes with all text, and the cursor."""
 
     axes: str = "#808080"
     cursor: str = "#c0c0c0"
-    text: str = "#808080"
 
 
 class _Drawn(Struct, frozen=True):
-    """A series ready for plotext, on the scale of the plot: its line, cut and reduced, and its points."""
+    """A series ready for plotext, on the scale of the plot: the line, cut to the range and reduced, and the points."""
 
     series: Series
     line: tuple[Column, Column]
@@ -65,15 +63,16 @@ class _Frame(Struct, frozen=True):
     rows: int
 
     def has(self, x: float, y: float) -> bool:
-        """Return whether a point is in the picture."""
+        """Return whether the point lies in the picture."""
         return self.x[0] <= x <= self.x[1] and self.y[0] <= y <= self.y[1]
 
     def cell_of_fine_dot(self, x: float, y: float) -> tuple[float, float]:
-        """Return the place whose cell is the one in which a braille line passes (x, y): plotext rounds them apart."""
+        """Return where to put a marker so that it is in the cell of a braille line's (x, y): plotext rounds apart."""
         return _snap(x, self.x, self.columns, 2), _snap(y, self.y, self.rows, 4)
 
 
 def _snap(value: float, ends: tuple[float, float], cells: int, dots: int) -> float:
+    """Return the value in the middle of the cell that holds the dot of ``value``; a cell has ``dots`` dots."""
     low, high = ends
     if cells < 2 or high <= low:
         return value
@@ -87,35 +86,32 @@ def render(
     height: int,
     *,
     x_label: str = "",
-    y_label: str = "",
     log_y: bool = False,
     x_range: tuple[float, float] | None = None,
-    y_range: tuple[float, float] | None = None,
     cursor_x: float | None = None,
     colours: Colours | None = None,
     ascii_only: bool = False,
     empty: str = "Nothing to draw yet.",
 ) -> Text:
-    """Return the picture of ``series``: ``height`` lines of ``width`` cells, or the sentence that says why not.
+    """Return the picture of ``series``: ``height`` lines of ``width`` cells, or a sentence why there is none.
 
-    ``ascii_only`` draws lines without braille, which one ASCII character each cannot tell apart.
+    Without ``x_range`` all points are shown; ``ascii_only`` draws with ASCII characters instead of braille.
     """
     colours = colours or Colours()
     if width < 12 or height < 4:
         return _sentence("Too small for a plot.", width, height, colours)
     drawn, dropped = _prepare(series, width, log_y, x_range)
     if not drawn:
-        return _sentence(_why_empty(dropped, empty), width, height, colours)
+        if dropped:
+            empty = f"Nothing above 0 to draw on a log scale ({dropped} values at or below 0)."
+        return _sentence(empty, width, height, colours)
     if dropped:
         x_label = f"{x_label} ({dropped} at or below 0: not on a log scale)".strip()
     xlimits = x_range or limits([values for item in drawn for values in (item.line[0], item.points[0])], 0.0)
-    heights = [values for item in drawn for values in (item.line[1], item.points[1])]
-    ylimits = _scaled_range(y_range, log_y) or limits(heights, 0.04)
+    ylimits = limits([values for item in drawn for values in (item.line[1], item.points[1])], 0.04)
     plt = _fresh_figure(width, height, colours)
-    labelled = height >= 8 and bool(x_label or y_label)
-    if labelled:
-        plt.xlabel(x_label or None)
-        plt.ylabel(y_label or None)
+    if labelled := height >= 8 and bool(x_label):
+        plt.xlabel(x_label)
     frame = _axes(plt, xlimits, ylimits, (width, height - labelled), log_y)
     if cursor_x is not None and xlimits[0] <= cursor_x <= xlimits[1]:
         plt.vertical_line(cursor_x, color=_rgb(colours.cursor))
@@ -126,16 +122,10 @@ def render(
     return _to_text(picture, height)
 
 
-def _why_empty(dropped: int, empty: str) -> str:
-    if dropped:
-        return f"Nothing above 0 to draw on a log scale ({dropped} values at or below 0)."
-    return empty
-
-
 def _prepare(
     series: Sequence[Series], width: int, log_y: bool, x_range: tuple[float, float] | None
 ) -> tuple[list[_Drawn], int]:
-    """Return the series that have something to show, and how many points a log scale cannot."""
+    """Return the series that have something to draw, and the number of points that a log scale cannot show."""
     if not any(len(item.xs) for item in series):
         return [], 0
     import numpy as np
@@ -143,13 +133,13 @@ def _prepare(
     drawn, dropped = [], 0
     for item in series:
         x, y = column(item.xs), column(item.ys)
+        seen = True if x_range is None else (x >= x_range[0]) & (x <= x_range[1])
         if log_y:
             impossible = y <= 0
-            seen = impossible if x_range is None else impossible & (x >= x_range[0]) & (x <= x_range[1])
-            dropped += int(np.count_nonzero(seen))
+            dropped += int(np.count_nonzero(impossible & seen))
             y[impossible] = np.nan
             y = np.log10(y)
-        real = ~np.isnan(y) if x_range is None else ~np.isnan(y) & (x >= x_range[0]) & (x <= x_range[1])
+        real = ~np.isnan(y) & seen
         # one or two measured points are worth a mark of their own even on a plain line
         marked = bool(item.marker) or not item.line or np.count_nonzero(real) <= 2
         points = reduce_points(x[real], y[real], 2 * width) if marked else (x[:0], y[:0])
@@ -159,16 +149,10 @@ def _prepare(
     return drawn, dropped
 
 
-def _scaled_range(y_range: tuple[float, float] | None, log_y: bool) -> tuple[float, float] | None:
-    if y_range is None or not log_y:
-        return y_range
-    return (math.log10(y_range[0]), math.log10(y_range[1])) if y_range[0] > 0 else None
-
-
 def _axes(
     plt: Any, xlimits: tuple[float, float], ylimits: tuple[float, float], size: tuple[int, int], log_y: bool
 ) -> _Frame:
-    """Give the figure its ranges and round ticks."""
+    """Set the ranges and round ticks of the figure; return what plotext leaves for the curves."""
     width, height = size
     plt.xlim(*xlimits)
     plt.ylim(*ylimits)
@@ -178,15 +162,15 @@ def _axes(
     values = log_ticks(*ylimits, count) if log_y else ticks(*ylimits, count)
     places = [math.log10(value) for value in values] if log_y else values
     labels = [f"{value:.4g}" for value in values] if log_y else tick_labels(values)
-    # a steady width keeps the curves from jumping sideways when a label grows
+    # a constant width keeps the curves from jumping sideways when a label grows
     labels = [f"{label:>{5 if width >= 40 else 0}}" for label in labels]
     plt.yticks(places, labels)
-    # what plotext leaves for the curves: without the labels, the two axes and the numbers below
+    # less the labels, the two axes and the numbers below
     return _Frame(xlimits, ylimits, width - 1 - max(map(len, labels), default=0), height - 2)
 
 
 def _fresh_figure(width: int, height: int, colours: Colours) -> Any:
-    """Return plotext with nothing left over from the last picture: its state belongs to the module."""
+    """Return plotext without the last picture: it keeps its figure in the module."""
     import plotext as plt
 
     plt.clear_figure()
@@ -205,15 +189,14 @@ def _draw(plt: Any, item: _Drawn, frame: _Frame, ascii_only: bool) -> None:
     import numpy as np
 
     series = item.series
-    style = "dim" if series.dim else None
     colour = _rgb(series.colour)
     x, y = item.line
     if series.line and np.count_nonzero(~np.isnan(y)) > 1:
         span = frame.y[1] - frame.y[0]
-        # lines that leave the picture end soon after its edge, for the reason given in points.inside
+        # lines that leave the picture end soon after its edge, for the reason given at downsample.inside
         heights = np.clip(y, frame.y[0] - span, frame.y[1] + span).tolist()
-        plain = "." if series.dim or series.marker else "*"
-        plt.plot(x.tolist(), heights, marker=plain if ascii_only else "braille", color=colour, style=style)
+        plain = "." if series.marker else "*"
+        plt.plot(x.tolist(), heights, marker=plain if ascii_only else "braille", color=colour)
     points = [(a, b) for a, b in zip(*(values.tolist() for values in item.points), strict=True) if frame.has(a, b)]
     marker = series.marker or ("•" if len(points) == 1 or not series.line else "")
     if not marker or not points:
@@ -222,7 +205,7 @@ def _draw(plt: Any, item: _Drawn, frame: _Frame, ascii_only: bool) -> None:
         marker = "." if ascii_only else marker
     elif not ascii_only:
         points = [frame.cell_of_fine_dot(a, b) for a, b in points]
-    plt.scatter(*zip(*points, strict=True), marker=marker, color=colour, style=style)
+    plt.scatter(*zip(*points, strict=True), marker=marker, color=colour)
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:
@@ -231,7 +214,7 @@ def _rgb(colour: str) -> tuple[int, int, int]:
 
 
 def _to_text(picture: str, height: int) -> Text:
-    """Return plotext's colour codes as styles. The few codes it writes are read here, 4x faster than in general."""
+    """Return plotext's colour codes as styles: reading only the few that it writes is 4x faster than Rich's decoder."""
     text, style = Text(no_wrap=True, end=""), Style.null()
     lines = picture.rstrip("\n").split("\n")[:height]
     for number, line in enumerate(lines):
@@ -247,7 +230,7 @@ def _to_text(picture: str, height: int) -> Text:
 
 @functools.lru_cache(maxsize=128)
 def _style(code: str, before: Style) -> Style:
-    """Return the style after one colour code; a picture has hundreds of the same few."""
+    """Return the style after one colour code; cached, as a picture has hundreds of the same few."""
     numbers = [int(number) for number in code.split(";") if number]
     if numbers[:2] == [38, 2] and len(numbers) >= 5:
         return before + Style.from_color(Color.from_rgb(*numbers[2:5]))
@@ -256,11 +239,11 @@ def _style(code: str, before: Style) -> Style:
     return Style.null() if numbers in ([], [0]) else before
 
 
-def _sentence(words: str, width: int, height: int, colours: Colours) -> Text:
-    """Return ``words`` in the middle of an otherwise empty picture."""
+def _sentence(sentence: str, width: int, height: int, colours: Colours) -> Text:
+    """Return ``sentence`` in the middle of an otherwise empty picture."""
     import textwrap
 
-    lines = textwrap.wrap(words, max(width - 2, 1))[: max(height, 1)]
+    lines = textwrap.wrap(sentence, max(width - 2, 1))[: max(height, 1)]
     top = max((height - len(lines)) // 2, 0)
     body = "\n" * top + "\n".join(line.center(width).rstrip() for line in lines)
-    return Text(body + "\n" * max(height - top - len(lines), 0), style=colours.text, no_wrap=True, end="")
+    return Text(body + "\n" * max(height - top - len(lines), 0), style=colours.axes, no_wrap=True, end="")

@@ -1,4 +1,4 @@
-"""Owns the curves pane: the two plots of ``curve_data`` drawn to the pane's size, and the keys that change the view."""
+"""The curves pane: the two plots of ``series`` drawn to the pane's size, and the keys that change the view."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.terminal.ascii_fallback import ascii_only
-from opeddev_tui.ui.keys import Key, bindings
+from opeddev_tui.ui.keys import CURVES, bindings
 from opeddev_tui.ui.plots import series as data
 from opeddev_tui.ui.plots.canvas import Colours, Series, render
 from opeddev_tui.ui.plots.downsample import within
@@ -28,24 +28,12 @@ DRAW_SECONDS = 0.35
 SMOOTHINGS = (0.0, 0.6, 0.8, 0.95)
 _CLOSEST_ZOOM = 1 / 512
 
-CURVES: tuple[Key, ...] = (
-    Key("l", "log_scale", "Log scale", "Logarithmic y axis, on and off.", footer=True),
-    Key("m", "smoothing", "Smoothing", "Smooth the train loss: off, 0.6, 0.8, 0.95.", footer=True),
-    Key("x", "x_axis", "X axis", "Epochs or optimizer steps on the x axis.", footer=True),
-    Key("plus,equals_sign", "zoom(0.5)", "Zoom in", "Zoom in on the x axis.", shown="+"),
-    Key("minus", "zoom(2.0)", "Zoom out", "Zoom out.", shown="-"),
-    Key("0", "reset", "Whole plot", "Back from zoom and pan."),
-    Key("left", "move(-1)", "Left", "Pan left, or move the cursor.", shown="←"),
-    Key("right", "move(1)", "Right", "Pan right, or move the cursor.", shown="→"),
-    Key("comma", "pan(-1)", "Pan left", "Pan left.", shown=","),
-    Key("full_stop", "pan(1)", "Pan right", "Pan right.", shown="."),
-    Key("v", "cursor", "Values", "A cursor that reads values; the arrows move it.", footer=True),
-    Key("b", "sizes", "By data size", "Hold-out loss against the size of the data set, and back.", footer=True),
-)
-
 
 class CurvesView(Widget, can_focus=True):
-    """Loss curves of a step, earlier ones dimmed behind; or the hold-out loss by size of the data set."""
+    """Loss curves of a step with those of earlier steps behind, or the hold-out loss by size of the data set.
+
+    ``pictures`` counts how often a picture was drawn.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(CURVES)
     DEFAULT_CSS = "CurvesView { height: 1fr; width: 1fr; }"
@@ -60,14 +48,15 @@ class CurvesView(Widget, can_focus=True):
         self._seen: tuple[object, ...] = ()
         self._series: tuple[tuple[object, ...], list[Series]] = ((), [])
         self._picture: tuple[tuple[int, int], Text] | None = None
-        # something happened since the picture, while nobody could see it
+        # the state has changed since the picture was drawn, while the pane was out of sight
         self._stale = False
-        self._told: tuple[list[data.SizePoint], str | None] | None = None
+        # the forecast, and the points it was computed from
+        self._forecast: tuple[list[data.SizePoint], str | None] | None = None
         self._drawn_at = float("-inf")
         self._due: Timer | None = None
 
     def on_mount(self) -> None:
-        """Follow the theme."""
+        """Draw again when the theme changes."""
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self._draw_anew())
 
     def update_state(self, state: RunState, previous: Sequence[RunState] = ()) -> None:
@@ -88,13 +77,13 @@ class CurvesView(Widget, can_focus=True):
             self._due = self.set_timer(wait, self._draw_now)
 
     def plain_text(self) -> str:
-        """Return what is shown, for the clipboard."""
+        """Return the picture as text, for the clipboard."""
         return self._picture[1].plain if self._picture is not None else ""
 
     def render(self) -> Text:
         """Return the picture, drawn again only when it must be.
 
-        Who comes to this pane sees the picture of the last visit at once, and the new one right after it.
+        A pane that comes into sight shows its last picture at once, and the new one right after it.
         """
         size = self.content_size.width, self.content_size.height
         if self._picture is None or self._picture[0] != size:
@@ -109,18 +98,16 @@ class CurvesView(Widget, can_focus=True):
             self._due.stop()
             self._due = None
         self._drawn_at = time.monotonic()
-        self._stale = self._picture is not None and not self._seen_by_somebody()
+        in_sight = self.display and self.screen is self.app.screen
+        self._stale = self._picture is not None and not in_sight
         if not self._stale:
             self._picture = None
         self.refresh()
 
     def _draw_anew(self) -> None:
-        """Draw, and do not show the last picture again."""
+        """Draw, and do not show the last picture before."""
         self._picture = None
         self._draw_now()
-
-    def _seen_by_somebody(self) -> bool:
-        return self.display and self.screen is self.app.screen
 
     def _draw(self, width: int, height: int) -> Text:
         """Return legend, plot and, where the cursor is on, its values."""
@@ -128,19 +115,21 @@ class CurvesView(Widget, can_focus=True):
             return Text("")
         self.pictures += 1
         palette = palette_of(self.app.theme_variables)
-        points = data.size_points((*self._previous, self._state)) if self.look.sizes else []
+        points = self._size_points() if self.look.sizes else []
         legend = self._legend(points, palette, width)
         reading = self._reading(points)
         lines = height - 1 - (reading is not None)
         picture = Text("\n").join([legend, self._plot(points, palette, width, lines)])
         if reading is not None:
-            picture.append("\n" + _cut(reading, width), palette.cursor)
+            line = Text(reading, palette.cursor)
+            line.truncate(width, overflow="ellipsis")
+            picture.append("\n").append_text(line)
         picture.no_wrap = True
         return picture
 
     def _plot(self, points: Sequence[data.SizePoint], palette: Palette, width: int, height: int) -> Text:
         look = self.look
-        colours = Colours(axes=palette.axis, cursor=palette.cursor, text=palette.axis)
+        colours = Colours(axes=palette.axis, cursor=palette.cursor)
         if look.sizes:
             series, label = data.size_series(points, palette), "rows trained on, all steps so far"
             empty = "The hold-out loss by size of the data set is drawn from the first finished epoch on."
@@ -164,7 +153,7 @@ class CurvesView(Widget, can_focus=True):
         )
 
     def _loss_series(self, palette: Palette) -> list[Series]:
-        """Return the series of the losses, from before where only the window or the cursor moved."""
+        """Return the series of the losses, the same ones where only the window or the cursor has moved."""
         key = (self._seen, self.look.by_step, self.look.smoothing, palette)
         if key != self._series[0]:
             self._series = key, data.loss_series(self._state, self._previous, self.look, palette)
@@ -184,9 +173,9 @@ class CurvesView(Widget, can_focus=True):
         return legend
 
     def _flags(self, drawn: bool) -> tuple[str, ...]:
-        """Return what was changed about the view, in words; shorter forms for where the legend needs the room."""
+        """Return what was changed about the view, in a long and a short form."""
         look = self.look
-        changed = [*(["log"] if look.log else []), *(["zoomed"] if look.window is not None else [])]
+        changed = ["log"] * look.log + ["zoomed"] * (look.window is not None)
         smoothing = f"smoothing {look.smoothing:g}" if look.smoothing else "not smoothed"
         long = [smoothing, *changed] if drawn and not look.sizes else changed
         return ", ".join(long), ", ".join(changed)
@@ -194,16 +183,19 @@ class CurvesView(Widget, can_focus=True):
     def _reading(self, points: Sequence[data.SizePoint]) -> str | None:
         look = self.look
         if look.cursor is None:
-            return self._forecast(points) if look.sizes else None
+            return self._forecast_of(points) if look.sizes else None
         if look.sizes:
             return data.size_reading(points, look.cursor)
         return data.loss_reading(self._state, self._previous, look, look.cursor)
 
-    def _forecast(self, points: Sequence[data.SizePoint]) -> str | None:
-        """Return in words what more data should bring, None where the steps do not tell; computed once a step."""
-        if self._told is None or self._told[0] != points:
-            self._told = list(points), data.size_forecast((*self._previous, self._state))
-        return self._told[1]
+    def _forecast_of(self, points: Sequence[data.SizePoint]) -> str | None:
+        """Return what more data should bring, None where there is no forecast; computed once for the same points."""
+        if self._forecast is None or self._forecast[0] != points:
+            self._forecast = list(points), data.size_forecast((*self._previous, self._state))
+        return self._forecast[1]
+
+    def _size_points(self) -> list[data.SizePoint]:
+        return data.size_points((*self._previous, self._state))
 
     def _change(self, look: Look) -> None:
         if look != self.look:
@@ -211,10 +203,11 @@ class CurvesView(Widget, can_focus=True):
             self._draw_now()
 
     def _whole(self) -> tuple[float, float]:
+        """Return the range of the x axis without zoom."""
         if not self.look.sizes:
             return data.extent(self._state, self.look.by_step)
-        rows = [float(point.rows) for point in data.size_points((*self._previous, self._state))]
-        return (min(rows), max(rows)) if len(rows) > 1 else (0.0, 1.0)
+        points = self._size_points()
+        return (float(points[0].rows), float(points[-1].rows)) if len(points) > 1 else (0.0, 1.0)
 
     def action_log_scale(self) -> None:
         """Switch the log scale."""
@@ -283,15 +276,11 @@ class CurvesView(Widget, can_focus=True):
             self._change(replace(self.look, cursor=target, window=self._window_with(target)))
 
     def _window_with(self, x: float) -> tuple[float, float] | None:
-        """Return the window, moved so far that it contains ``x``."""
+        """Return the window, moved until it contains ``x``."""
         if self.look.window is None or self.look.window[0] <= x <= self.look.window[1]:
             return self.look.window
         wide = self.look.window[1] - self.look.window[0]
         return within(x - wide / 2, wide, *self._whole())
 
     def _places(self) -> Column:
-        return data.places(self._state, data.size_points((*self._previous, self._state)), self.look)
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
+        return data.places(self._state, self._size_points(), self.look)

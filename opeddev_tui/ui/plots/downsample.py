@@ -1,6 +1,6 @@
-"""Owns columns of numbers on their way into a plot: few enough, smoothed, cut to a range, with round ticks.
+"""Prepare columns of numbers for a plot: reduce, smooth and cut them, and find limits and round ticks.
 
-numpy is imported when the first point arrives, not before: the first frame of the app has none.
+numpy is imported when the first point arrives: the first frame of the app has none and must not wait for it.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -21,12 +20,12 @@ if TYPE_CHECKING:
     Numbers = Sequence[float] | Column
 
 _BLOCK = 256
-# the newest smoothed value is made of this many points at most: older ones weigh nothing
+# the newest smoothed value is computed from this many points at most: older ones weigh nothing
 _NEWEST = 2000
 
 
 def column(values: Numbers) -> Column:
-    """Return ``values`` as a column of its own (an ``array`` must stay free to grow), infinities as NaN."""
+    """Return a copy of ``values`` as floats, infinities as NaN. A view would keep an ``array`` from growing."""
     import numpy as np
 
     copied = np.array(values, dtype=np.float64)
@@ -43,7 +42,7 @@ def _first_of_bins(bins: NDArray[np.intp], indices: NDArray[np.intp]) -> NDArray
 
 
 def reduce_points(xs: Numbers, ys: Numbers, columns: int) -> tuple[Column, Column]:
-    """Return at most three points a column: its lowest, its highest and a NaN where it has a gap, in order."""
+    """Return at most three points per column: its lowest, its highest and a NaN where it has a gap, in order of x."""
     import numpy as np
 
     x, y = column(xs), column(ys)
@@ -66,15 +65,15 @@ def reduce_points(xs: Numbers, ys: Numbers, columns: int) -> tuple[Column, Colum
         starts = np.flatnonzero(np.diff(bins[numbers], prepend=-1))
         nth = np.cumsum(np.diff(bins[numbers], prepend=-1) > 0) - 1
         for extreme in (np.minimum, np.maximum):
-            wanted = extreme.reduceat(y[numbers], starts)[nth]
-            kept.append(_first_of_bins(bins, numbers[y[numbers] == wanted]))
+            extremes = extreme.reduceat(y[numbers], starts)[nth]
+            kept.append(_first_of_bins(bins, numbers[y[numbers] == extremes]))
     indices = np.unique(np.concatenate(kept))
     return x[indices], y[indices]
 
 
 @functools.lru_cache(maxsize=8)
 def _kernel(weight: float) -> Column:
-    """Return what each value of a block (columns) gives to each mean of it (rows); kept, as every picture needs it."""
+    """Return the weight of each value of a block (columns) in each of its means (rows); cached for all pictures."""
     import numpy as np
 
     ages = np.arange(_BLOCK)[:, None] - np.arange(_BLOCK)[None, :]
@@ -82,9 +81,9 @@ def _kernel(weight: float) -> Column:
 
 
 def smooth(ys: Numbers, weight: float) -> Column:
-    """Return the exponential mean of ``ys`` with its start corrected; a NaN stays one and is not counted.
+    """Return the bias-corrected exponential moving average of ``ys`` (Kingma and Ba 2015); a NaN stays one, uncounted.
 
-    Whole blocks are one matrix product, so 100,000 points take milliseconds.
+    ``weight`` is that of the mean before. A block is one matrix product, so 100,000 points take milliseconds.
     """
     import numpy as np
 
@@ -106,7 +105,7 @@ def smooth(ys: Numbers, weight: float) -> Column:
 
 
 def newest_smoothed(ys: Numbers, weight: float) -> float | None:
-    """Return the last number of ``smooth(ys, weight)``; None where no value is finite."""
+    """Return the last finite value of ``smooth(ys, weight)``, None where there is none."""
     import numpy as np
 
     smoothed = smooth(ys[-_NEWEST:], weight)
@@ -114,15 +113,10 @@ def newest_smoothed(ys: Numbers, weight: float) -> float | None:
     return float(known[-1]) if len(known) else None
 
 
-def numpy_is_loaded() -> bool:
-    """True where smoothing costs no import: that takes longer than a key may wait."""
-    return "numpy" in sys.modules
-
-
 def inside(x: Column, y: Column, x_range: tuple[float, float] | None) -> tuple[Column, Column]:
-    """Return the part of a curve in ``x_range``, cut exactly at its ends.
+    """Return the part of a curve in ``x_range``, with interpolated points at both ends.
 
-    plotext draws lines to points far outside cell by cell, so those must not reach it.
+    plotext draws a line to a point far outside cell by cell, so no such point must reach it.
     """
     import numpy as np
 
@@ -141,13 +135,13 @@ def inside(x: Column, y: Column, x_range: tuple[float, float] | None) -> tuple[C
 
 
 def within(left: float, wide: float, low: float, high: float) -> tuple[float, float]:
-    """Return a window of width ``wide`` that begins at ``left``, moved so far that it lies between the ends."""
+    """Return a window of width ``wide`` from ``left`` on, moved until it lies between ``low`` and ``high``."""
     left = min(max(left, low), high - wide)
     return left, left + wide
 
 
 def limits(columns: Sequence[Column], margin: float) -> tuple[float, float]:
-    """Return the range of all columns, a little wider; never empty."""
+    """Return the range of all columns, wider by ``margin`` of itself at both ends; never empty."""
     import numpy as np
 
     known = [values for values in columns if np.any(~np.isnan(values))]
@@ -160,7 +154,7 @@ def limits(columns: Sequence[Column], margin: float) -> tuple[float, float]:
 
 
 def ticks(low: float, high: float, count: int) -> list[float]:
-    """Return about ``count`` round numbers between ``low`` and ``high``."""
+    """Return about ``count`` round numbers from ``low`` to ``high``."""
     rough = (high - low) / max(count, 1)
     if not (rough > 0 and math.isfinite(rough)):
         return [low]
@@ -182,7 +176,7 @@ def log_ticks(low: float, high: float, count: int) -> list[float]:
 
 
 def tick_labels(values: Sequence[float]) -> list[str]:
-    """Return the values as text, all with the same, just sufficient number of decimals."""
+    """Return the values as texts, all with the number of decimals that tells neighbours apart."""
     largest = max((abs(value) for value in values), default=0.0)
     gaps = [abs(b - a) for a, b in itertools.pairwise(values)] or [largest]
     if largest >= 1e7 or 0 < largest < 1e-3:

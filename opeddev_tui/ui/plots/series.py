@@ -1,7 +1,7 @@
-"""Owns what the loss plots say: which series a run has, its legend, and the values at a place. Pure: no widget.
+"""Contents of the loss plots: their series, their legends, and the values at one x. Pure: no widget.
 
-Two plots: losses of a step against its epochs (or optimizer steps), and the hold-out loss of all steps against
-the size of the data set.
+There are two plots: the losses of a step by epoch (or optimizer step), and the hold-out loss of all steps by size of
+the data set. Losses are in nats per token.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 from rich.text import Text
-from textual.color import Color, ColorParseError
+from textual.color import Color
 
 from opeddev_tui.format import number
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.plots.canvas import Series
 from opeddev_tui.ui.plots.downsample import column, newest_smoothed, smooth
+from opeddev_tui.ui.themes import parsed_colour
 
 if TYPE_CHECKING:
     from opeddev_tui.ui.plots.downsample import Column
 
 
 class Look(Struct, frozen=True):
-    """How the person wants to see the curves. ``window`` and ``cursor`` are in units of the x axis."""
+    """How a person looks at the curves. ``window`` and ``cursor`` are in units of the x axis; None: all, and none."""
 
     log: bool = False
     smoothing: float = 0.6
@@ -58,35 +59,24 @@ _THEME_NAMES: dict[str, tuple[str, ...]] = {
 
 
 def palette_of(variables: dict[str, str]) -> Palette:
-    """Return the plot's colours from theme variables; what is missing or no plain colour has a fallback."""
-    found = Palette()
+    """Return the plot's colours from theme variables; a missing or unusable one has a fallback."""
+    palette = Palette()
     for field, names in _THEME_NAMES.items():
-        colour = next((colour for name in names if (colour := _plain(variables.get(name, "")))), None)
+        colour = next((colour for name in names if (colour := _fixed(variables.get(name, "")))), None)
         if colour is not None:
-            found = replace(found, **{field: colour.hex6})
-    background = _plain(variables.get("background", "")) or Color(18, 18, 18)
-    return replace(found, raw=Color.parse(found.train).blend(background, 0.5).hex6)
+            palette = replace(palette, **{field: colour.hex6})
+    background = _fixed(variables.get("background", "")) or Color(18, 18, 18)
+    return replace(palette, raw=Color.parse(palette.train).blend(background, 0.5).hex6)
 
 
-def _plain(text: str) -> Color | None:
-    """Return a colour of the theme that can be drawn with: "auto 60%" and the terminal's own cannot."""
-    try:
-        colour = Color.parse(text)
-    except ColorParseError:
-        return None
-    return None if colour.ansi is not None or colour.auto else colour
-
-
-class LegendEntry(Struct, frozen=True):
-    """One item of the legend: how the series is drawn, its colour, what it is now."""
-
-    mark: str
-    colour: str
-    text: str
+def _fixed(text: str) -> Color | None:
+    """Return a theme's colour, None where it is none, "auto 60%" or one of the terminal's own."""
+    colour = parsed_colour(text)
+    return None if colour is None or colour.ansi is not None or colour.auto else colour
 
 
 class SizePoint(Struct, frozen=True):
-    """What one step reached with its data."""
+    """The best and the last hold-out loss of one step, and the rows it was trained on."""
 
     step: int
     rows: int
@@ -97,7 +87,7 @@ class SizePoint(Struct, frozen=True):
 
 
 def signature(state: RunState) -> tuple[object, ...]:
-    """Return what tells whether the curves of a run look different, without reading them."""
+    """Return a value that changes whenever the curves of a run do, without reading all points."""
     curves = state.curves
     newest = (curves.global_step[-1], curves.loss[-1]) if len(curves.loss) else ()
     losses = tuple((epoch, measured.loss) for epoch, measured in state.holdout.items())
@@ -105,7 +95,7 @@ def signature(state: RunState) -> tuple[object, ...]:
 
 
 def train_columns(state: RunState, by_step: bool) -> tuple[Column, Column]:
-    """Return x and train loss of every logged point."""
+    """Return x and train loss of all logged points."""
     return column(state.curves.global_step if by_step else state.curves.epoch), column(state.curves.loss)
 
 
@@ -117,17 +107,16 @@ def holdout_losses(state: RunState) -> dict[int, float]:
 
 
 def holdout_points(state: RunState, by_step: bool) -> tuple[list[float], list[float]]:
-    """Return x and hold-out loss of every evaluation."""
+    """Return x and hold-out loss of all evaluations."""
     losses = holdout_losses(state)
     if not by_step:
         return [float(epoch) for epoch in losses], list(losses.values())
-    places = {epoch: _step_of(state, epoch) for epoch in losses}
-    known = [(place, losses[epoch]) for epoch, place in places.items() if place is not None]
-    return [place for place, _ in known], [loss for _, loss in known]
+    steps = {epoch: step for epoch in losses if (step := _step_of(state, epoch)) is not None}
+    return list(steps.values()), [losses[epoch] for epoch in steps]
 
 
 def _step_of(state: RunState, epoch: int) -> float | None:
-    """Return the optimizer step at the end of an epoch, None where it cannot be known."""
+    """Return the optimizer step at the end of an epoch, None where it is not known yet."""
     if epoch == 0:
         return 0.0
     if epoch in state.epochs:
@@ -136,23 +125,22 @@ def _step_of(state: RunState, epoch: int) -> float | None:
 
 
 def extent(state: RunState, by_step: bool) -> tuple[float, float]:
-    """Return the range of the x axis: the whole plan, so that the empty part shows what is still to come."""
-    epochs = float(state.started.planned_epochs) if state.started is not None else 1.0
-    planned = epochs
+    """Return the range of the x axis: all planned epochs, so that the empty part shows what is still to come."""
+    planned = float(state.started.planned_epochs) if state.started is not None else 1.0
     if by_step:
-        planned = epochs * state.data.steps_per_epoch if state.data is not None else 1.0
+        planned = planned * state.data.steps_per_epoch if state.data is not None else 1.0
     reached = state.curves.global_step if by_step else state.curves.epoch
     xs, _ = holdout_points(state, by_step)
     return 0.0, max([planned, *xs[-1:], *reached[-1:]]) or 1.0
 
 
 def step_number(state: RunState) -> int:
-    """Return the number of the run's step, 0 if it has not begun."""
+    """Return the number of the run's step, 0 where it has not begun."""
     return state.started.step if state.started is not None else 0
 
 
 def loss_series(state: RunState, previous: Sequence[RunState], look: Look, palette: Palette) -> list[Series]:
-    """Return the series of the first plot, those behind first."""
+    """Return the series of the losses by epoch, those in the background first."""
     series = []
     for earlier in previous:
         xs, ys = holdout_points(earlier, look.by_step)
@@ -160,10 +148,10 @@ def loss_series(state: RunState, previous: Sequence[RunState], look: Look, palet
         series.append(Series(f"step {step}", xs, ys, palette.previous, marker=str(step % 10)))
     if len(state.curves.loss):
         xs_train, losses = train_columns(state, look.by_step)
-        smoothed = look.smoothing > 0 and len(losses) > 2
+        smoothed = _is_smoothed(state, look)
         colour = palette.raw if smoothed else palette.train
-        few = len(losses) <= 2
-        series.append(Series("train", xs_train, losses, colour, line=not smoothed, marker="•" if few else "braille"))
+        marker = "•" if len(losses) <= 2 else "braille"
+        series.append(Series("train", xs_train, losses, colour, line=not smoothed, marker=marker))
         if smoothed:
             series.append(Series("smoothed", xs_train, smooth(losses, look.smoothing), palette.train))
     xs, ys = holdout_points(state, look.by_step)
@@ -172,8 +160,12 @@ def loss_series(state: RunState, previous: Sequence[RunState], look: Look, palet
     return series
 
 
+def _is_smoothed(state: RunState, look: Look) -> bool:
+    return look.smoothing > 0 and len(state.curves.loss) > 2
+
+
 def size_points(runs: Iterable[RunState]) -> list[SizePoint]:
-    """Return the best and the last hold-out loss of each step; a step that ran again counts once, the later time."""
+    """Return one point per step, smallest data set first; of a step that ran again the later run counts."""
     points: dict[int, SizePoint] = {}
     for run in runs:
         trained = {epoch: loss for epoch, loss in holdout_losses(run).items() if epoch > 0 and not math.isnan(loss)}
@@ -186,7 +178,7 @@ def size_points(runs: Iterable[RunState]) -> list[SizePoint]:
 
 
 def size_series(points: Sequence[SizePoint], palette: Palette) -> list[Series]:
-    """Return the series of the second plot."""
+    """Return the series of the hold-out loss by size of the data set."""
     rows = [float(point.rows) for point in points]
     return [
         Series("last", rows, [point.last for point in points], palette.holdout, marker="○"),
@@ -194,67 +186,65 @@ def size_series(points: Sequence[SizePoint], palette: Palette) -> list[Series]:
     ]
 
 
-def loss_legend(state: RunState, previous: Sequence[RunState], look: Look, palette: Palette) -> list[LegendEntry]:
-    """Return the legend of the first plot with the newest values, the most important first."""
-    entries: list[LegendEntry] = []
-    losses = state.curves.loss
-    if len(losses) and look.smoothing > 0 and len(losses) > 2:
+def loss_legend(state: RunState, previous: Sequence[RunState], look: Look, palette: Palette) -> list[Text]:
+    """Return the legend of ``loss_series``: mark, name and newest value of each, the most important first."""
+    entries: list[Text] = []
+    losses, smoothed = state.curves.loss, _is_smoothed(state, look)
+    if smoothed:
         newest = newest_smoothed(losses, look.smoothing)
-        entries.append(LegendEntry("──", palette.train, f"train {number(newest)}"))
+        entries.append(Text(f"── train {number(newest)}", palette.train))
     elif len(losses):
-        entries.append(LegendEntry("⠒⠒", palette.train, f"train {number(losses[-1])}"))
+        entries.append(Text(f"⠒⠒ train {number(losses[-1])}", palette.train))
     measured = holdout_losses(state)
     if measured:
-        epoch, loss = list(measured.items())[-1]
-        entries.append(LegendEntry("●─", palette.holdout, f"hold-out {number(loss)}"))
+        epoch, loss = max(measured), measured[max(measured)]
+        entries.append(Text(f"●─ hold-out {number(loss)}", palette.holdout))
         best = state.best_epoch()
         if best is not None and best != epoch:
-            entries.append(LegendEntry("", palette.holdout, f"best {number(measured.get(best))} (epoch {best})"))
+            entries.append(Text(f"best {number(measured.get(best))} (epoch {best})", palette.holdout))
     if previous:
         steps = sorted({step_number(earlier) for earlier in previous})
-        shown = f"{steps[0]}–{steps[-1]}" if len(steps) > 1 else str(steps[0])
-        entries.append(LegendEntry(f"{steps[-1] % 10}─", palette.previous, f"hold-out, step {shown}"))
-    if len(losses) > 2 and look.smoothing > 0:
-        entries.append(LegendEntry("··", palette.raw, f"raw {number(losses[-1])}"))
+        numbers = f"{steps[0]}–{steps[-1]}" if len(steps) > 1 else str(steps[0])
+        entries.append(Text(f"{steps[-1] % 10}─ hold-out, step {numbers}", palette.previous))
+    if smoothed:
+        entries.append(Text(f"·· raw {number(losses[-1])}", palette.raw))
     return entries
 
 
-def legend_text(entries: Sequence[LegendEntry], width: int) -> Text:
-    """Return as many legend entries as fit, the first ones first."""
+def legend_text(entries: Sequence[Text], width: int) -> Text:
+    """Return as many of the first entries as fit into ``width`` cells."""
     legend = Text(no_wrap=True, end="")
     for entry in entries:
-        words = f"{entry.mark} {entry.text}".strip()
         gap = "  " if legend else ""
-        if legend.cell_len + len(gap) + len(words) > width:
+        if legend.cell_len + len(gap) + entry.cell_len > width:
             break
-        legend.append(gap)
-        legend.append(words, entry.colour)
+        legend.append(gap).append_text(entry)
     return legend
 
 
-def size_legend(points: Sequence[SizePoint], palette: Palette) -> list[LegendEntry]:
-    """Return the legend of the second plot."""
+def size_legend(points: Sequence[SizePoint], palette: Palette) -> list[Text]:
+    """Return the legend of ``size_series``."""
     if not points:
         return []
     newest = points[-1]
     return [
-        LegendEntry("●─", palette.best, f"best {number(newest.best)}"),
-        LegendEntry("○─", palette.holdout, f"last {number(newest.last)}"),
-        LegendEntry("", palette.axis, f"at {newest.rows} rows (step {newest.step})"),
+        Text(f"●─ best {number(newest.best)}", palette.best),
+        Text(f"○─ last {number(newest.last)}", palette.holdout),
+        Text(f"at {newest.rows} rows (step {newest.step})", palette.axis),
     ]
 
 
 def size_forecast(states: Sequence[RunState]) -> str | None:
-    """Return in words what the next rows should bring, None where the steps so far do not tell."""
+    """Return a sentence on what the next rows should bring, None where the steps so far allow no forecast."""
     from opeddev_tui.analysis.forecast import forecast_of
 
     newest = {step_number(state): state for state in states if state.epochs}
-    found = forecast_of([newest[step] for step in sorted(newest)])
-    return found.words if found is not None else None
+    forecast = forecast_of([newest[step] for step in sorted(newest)])
+    return forecast.words if forecast is not None else None
 
 
 def size_reading(points: Sequence[SizePoint], x: float) -> str:
-    """Return what is known at ``x`` rows."""
+    """Return the values of the step whose data set is nearest to ``x`` rows."""
     if not points:
         return ""
     point = min(points, key=lambda item: abs(item.rows - x))
@@ -265,7 +255,7 @@ def size_reading(points: Sequence[SizePoint], x: float) -> str:
 
 
 def loss_reading(state: RunState, previous: Sequence[RunState], look: Look, x: float) -> str:
-    """Return the values at ``x``: the logged point nearest to it, evaluations at or before it."""
+    """Return the values at ``x``: of the logged point nearest to it, and of the last evaluation up to it."""
     parts = [f"optimizer step {x:.0f}" if look.by_step else f"epoch {x:.2f}"]
     if len(state.curves.loss):
         import numpy as np
@@ -273,7 +263,7 @@ def loss_reading(state: RunState, previous: Sequence[RunState], look: Look, x: f
         xs, losses = train_columns(state, look.by_step)
         nearest = int(np.nanargmin(np.abs(xs - x)))
         parts.append(f"train {number(float(losses[nearest]))}")
-        if look.smoothing > 0 and len(losses) > 2:
+        if _is_smoothed(state, look):
             parts.append(f"smoothed {number(newest_smoothed(losses[: nearest + 1], look.smoothing))}")
     for run, name in ((state, "hold-out"), *((earlier, f"step {step_number(earlier)}") for earlier in previous)):
         places, values = holdout_points(run, look.by_step)
@@ -284,7 +274,7 @@ def loss_reading(state: RunState, previous: Sequence[RunState], look: Look, x: f
 
 
 def places(state: RunState, points: Sequence[SizePoint], look: Look) -> Column:
-    """Return every x that has a value, ascending: where the cursor can stand."""
+    """Return every x that has a value, ascending: the places of the cursor."""
     import numpy as np
 
     if look.sizes:

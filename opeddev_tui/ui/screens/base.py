@@ -1,4 +1,7 @@
-"""Owns what all screens share: the line of places, the status line, the line of keys, and being handed a view."""
+"""Base of all screens: the names of the screens, the status line, the keys, and being handed a view.
+
+A screen draws the view it is given; it reads no disk and starts no training by itself.
+"""
 
 from __future__ import annotations
 
@@ -8,40 +11,42 @@ from typing import ClassVar, cast
 from textual.app import ComposeResult
 from textual.reactive import Reactive
 from textual.widget import Widget
+from textual.widgets import Input
 
 from opeddev_tui.terminal.textual_private import SteadyScreen
-from opeddev_tui.ui.keys import GLOBAL, Key, help_of
+from opeddev_tui.ui.keys import GLOBAL, SCREEN_KEYS, Sections
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.bars import KeyLine, Places, StatusLine
+from opeddev_tui.ui.widgets.filter_box import FilterBox
+from opeddev_tui.ui.widgets.grid import Grid
 
 
 class BaseScreen(SteadyScreen):
-    """A screen. A subclass says what stands between the lines and how a view is shown."""
+    """A screen. A subclass makes what stands between the bars and draws a view there; ``mode`` names its key tables."""
 
     mode: ClassVar[str] = ""
-    own_keys: ClassVar[tuple[Key, ...]] = ()
     # widgets draw their own focus: Textual would draw the whole screen as well
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
     @property
     def shell(self) -> Shell:
-        """The app, as far as a screen knows it."""
+        """The app, as far as a screen may know it."""
         return cast("Shell", self.app)
 
     def compose(self) -> ComposeResult:
-        """Make the lines and what stands between them."""
+        """Make the bars and what stands between them."""
         yield Places(self.mode)
         yield StatusLine()
         yield from self.compose_body()
-        yield KeyLine((*self.own_keys, *GLOBAL))
+        yield KeyLine((*SCREEN_KEYS[self.mode][0][1], *GLOBAL))
 
     def compose_body(self) -> Iterable[Widget]:
-        """Make what stands between the lines."""
+        """Make what stands between the bars."""
         raise NotImplementedError
 
     def on_screen_resume(self) -> None:
-        """Show what happened meanwhile."""
+        """Show what happened while another screen was on top."""
         self.call_after_refresh(self.shell.show_now)
 
     def show(self, view: View) -> None:
@@ -50,12 +55,50 @@ class BaseScreen(SteadyScreen):
         self.show_body(view)
 
     def show_body(self, view: View) -> None:
-        """Draw what stands between the lines."""
+        """Draw what stands between the bars."""
 
-    def help_sections(self) -> tuple[tuple[str, tuple[Key, ...]], ...]:
-        """Return what the help of this screen says."""
-        return help_of(self.mode)
+    def help_sections(self) -> Sections:
+        """Return the help of this screen: its own keys, then the keys of every screen."""
+        return (*SCREEN_KEYS[self.mode], ("Everywhere", GLOBAL))
+
+    def action_note(self) -> None:
+        """Ask for an observation on the run on show."""
+        from opeddev_tui.ui.screens.note import ask_note
+
+        ask_note(self.shell, self.shell.session.run, self.shell.session.state)
 
     def text_to_copy(self) -> str:
-        """Return what `y` copies where nothing is selected."""
-        return ""
+        """Return what `y` copies where nothing is selected: the selected row, where there is a table."""
+        return next((grid.selected_text for grid in self.query(Grid)), "")
+
+
+def settings_can_be_saved(shell: Shell) -> bool:
+    """Return whether there is a workspace that may be written to; say so where there is none."""
+    session = shell.session
+    if session.has_workspace and not session.read_only:
+        return True
+    shell.tell("Settings are saved in a workspace; there is none, or it is read only.", severity="warning")
+    return False
+
+
+class FilteredScreen(BaseScreen):
+    """A screen whose list can be filtered: a subclass fills it with what contains ``filter_text``."""
+
+    filter_text = ""
+
+    def fill(self) -> None:
+        """Fill the list again."""
+        raise NotImplementedError
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filter while a person types."""
+        self.filter_text = event.value
+        self.fill()
+
+    def action_filter(self) -> None:
+        """Open the filter."""
+        self.query_one(FilterBox).open()
+
+    def action_clear_filter(self) -> None:
+        """Drop the filter."""
+        self.query_one(FilterBox).drop()

@@ -1,18 +1,13 @@
-"""Owns the help: the keys of a screen, made from the key tables."""
+"""Help: the keys of a screen, from the key tables."""
 
 from __future__ import annotations
 
 import textwrap
-from typing import ClassVar
 
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
-from textual.widgets import Static
 
-from opeddev_tui.ui.keys import Key
+from opeddev_tui.ui.keys import Key, Sections
+from opeddev_tui.ui.widgets.dialogs import ReadScreen
 from opeddev_tui.ui.widgets.tables import fit
 
 _KEYS = 12
@@ -20,36 +15,20 @@ _KEYS = 12
 _WIDEST, _FRAME = 84, 8
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(ReadScreen):
     """A list of keys over the screen it is about."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,q,f1", "dismiss", "Close"),
-        Binding("j", "scroll(1)", "Down"),
-        Binding("k", "scroll(-1)", "Up"),
-    ]
-
-    def __init__(self, sections: tuple[tuple[str, tuple[Key, ...]], ...]) -> None:
-        super().__init__()
+    def __init__(self, sections: Sections) -> None:
+        super().__init__("Keys")
         self._sections = sections
 
-    def compose(self) -> ComposeResult:
-        """Make the list."""
-        with VerticalScroll(id="help", classes="dialog") as scroll:
-            scroll.border_title = "Keys"
-            scroll.border_subtitle = "Esc closes"
-            yield Static(self._text(), markup=False)
-
-    def _text(self) -> Content:
+    def text(self) -> Content:
+        """Return a heading per section and its keys below it."""
         lines: list[Content] = []
         for title, keys in self._sections:
-            lines += (
-                [Content(""), Content.styled(title, "bold $primary")]
-                if lines
-                else [Content.styled(title, "bold $primary")]
-            )
-            for key in keys:
-                lines += self._row(key)
+            lines += [Content("")] if lines else []
+            lines.append(Content.styled(title, "bold $primary"))
+            lines += [line for key in keys for line in self._row(key)]
         return Content("\n").join(lines)
 
     def _row(self, key: Key) -> list[Content]:
@@ -58,7 +37,3 @@ class HelpScreen(ModalScreen[None]):
         first, *rest = textwrap.wrap(key.help, room)
         head = Content.styled(fit(key.display, _KEYS), "bold $accent") + Content(first)
         return [head, *(Content(" " * _KEYS + line) for line in rest)]
-
-    def action_scroll(self, step: int) -> None:
-        """Scroll a line."""
-        self.query_one("#help").scroll_relative(y=step, animate=False)

@@ -1,4 +1,4 @@
-"""Owns the log: what the libraries printed, filtered, errors first if wanted."""
+"""The log screen: the end of train.log, filtered, in order of time or errors first."""
 
 from __future__ import annotations
 
@@ -10,33 +10,30 @@ from rich.text import Text
 from textual.binding import BindingType
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Input, RichLog, Static
+from textual.widgets import RichLog, Static
 
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.keys import LOG, Key, bindings
-from opeddev_tui.ui.screens.base import BaseScreen
-from opeddev_tui.ui.state.view import View
+from opeddev_tui.ui.keys import LOG, bindings
+from opeddev_tui.ui.screens.base import FilteredScreen
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 
 _ERROR = re.compile(r"error|exception|traceback|critical|fatal|out of memory|\bnan\b", re.IGNORECASE)
 _WARNING = re.compile(r"warn", re.IGNORECASE)
 MOST_LINES = 3000
-# seconds between two looks at the file while the screen is shown
+# seconds between two readings of the file while the screen is on top
 EVERY = 1.0
 
 
-class LogScreen(BaseScreen):
-    """The tail of train.log."""
+class LogScreen(FilteredScreen):
+    """The newest lines of train.log. It follows the file for as long as its last line is in view."""
 
     mode: ClassVar[str] = "log"
-    own_keys: ClassVar[tuple[Key, ...]] = LOG
     BINDINGS: ClassVar[list[BindingType]] = bindings(LOG)
     AUTO_FOCUS = "#log"
 
     def __init__(self) -> None:
         super().__init__()
         self._lines: list[str] = []
-        self._wanted = ""
         self._errors_first = False
 
     def compose_body(self) -> Iterable[Widget]:
@@ -49,7 +46,7 @@ class LogScreen(BaseScreen):
         yield log
 
     def on_mount(self) -> None:
-        """Read the file now and then."""
+        """Read the file once a second."""
         self.set_interval(EVERY, self._read)
         self._read()
 
@@ -64,77 +61,56 @@ class LogScreen(BaseScreen):
         grown = bool(old) and lines[: len(old)] == old and not self._errors_first
         self._draw(lines[len(old) :] if grown else None)
 
+    def fill(self) -> None:
+        """Write all lines again."""
+        self._draw()
+
     def _draw(self, new: list[str] | None = None) -> None:
         """Write all lines again, or only ``new`` ones at the end."""
         log = self.query_one(RichLog)
+        # whoever has scrolled up keeps reading there
+        log.auto_scroll = log.is_vertical_scroll_end and not self._errors_first
         if new is None:
             log.clear()
-        shown = self._chosen(self._lines if new is None else new)
-        for line in shown[-MOST_LINES:]:
+        for line in self._chosen(self._lines if new is None else new)[-MOST_LINES:]:
             log.write(_styled(line))
-        self._head()
+        self._draw_heading()
 
     def _chosen(self, lines: list[str]) -> list[str]:
-        found = [line for line in lines if self._wanted.lower() in line.lower()]
-        return sorted(found, key=_rank) if self._errors_first else found
+        chosen = [line for line in lines if self.filter_text.lower() in line.lower()]
+        return sorted(chosen, key=_rank) if self._errors_first else chosen
 
-    def _head(self) -> None:
+    def _draw_heading(self) -> None:
         errors = sum(1 for line in self._lines if _ERROR.search(line))
         parts = [f"{len(self._lines):,} lines", f"{errors:,} with errors"]
-        parts += [f"filter: {clean_line(self._wanted)}"] if self._wanted else []
+        parts += [f"filter: {clean_line(self.filter_text)}"] if self.filter_text else []
         parts += ["errors first"] if self._errors_first else []
-        words = " · ".join(parts) if self._lines else "The log is empty: libraries have printed nothing yet."
-        self.query_one("#which", Static).update(Content(words))
-
-    def show_body(self, view: View) -> None:
-        """The log has its own clock."""
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """Filter while typing."""
-        self._wanted = event.value
-        self._draw()
-
-    def action_filter(self) -> None:
-        """Type a filter."""
-        self.query_one(FilterBox).open()
-
-    def action_clear_filter(self) -> None:
-        """Drop the filter."""
-        self.query_one(FilterBox).drop()
+        text = " · ".join(parts) if self._lines else "The log is empty: the libraries have printed nothing yet."
+        self.query_one("#which", Static).update(Content(text))
 
     def action_errors_first(self) -> None:
-        """Errors before everything else, or in order again."""
+        """Show errors before everything else, or all lines in order of time again."""
         self._errors_first = not self._errors_first
-        log = self.query_one(RichLog)
-        log.auto_scroll = not self._errors_first
-        self._draw()
+        self.fill()
         if self._errors_first:
-            log.scroll_home(animate=False)
+            self.action_top()
+        else:
+            self.action_bottom()
 
-    def action_down(self) -> None:
-        """A line down."""
-        self.query_one(RichLog).scroll_relative(y=1, animate=False)
-
-    def action_up(self) -> None:
-        """A line up; the end is no longer followed."""
-        log = self.query_one(RichLog)
-        log.auto_scroll = False
-        log.scroll_relative(y=-1, animate=False)
+    def action_move(self, step: int) -> None:
+        """Scroll by lines."""
+        self.query_one(RichLog).scroll_relative(y=step, animate=False)
 
     def action_top(self) -> None:
-        """The first line."""
-        log = self.query_one(RichLog)
-        log.auto_scroll = False
-        log.scroll_home(animate=False)
+        """Go to the first line."""
+        self.query_one(RichLog).scroll_home(animate=False)
 
     def action_bottom(self) -> None:
-        """The last line, and follow it."""
-        log = self.query_one(RichLog)
-        log.auto_scroll = True
-        log.scroll_end(animate=False)
+        """Go to the last line."""
+        self.query_one(RichLog).scroll_end(animate=False)
 
     def text_to_copy(self) -> str:
-        """Return the lines that are shown."""
+        """Return the newest lines on show, 200 at most."""
         return "\n".join(clean_line(line, max_chars=5000) for line in self._chosen(self._lines)[-200:])
 
 
@@ -143,6 +119,6 @@ def _rank(line: str) -> int:
 
 
 def _styled(line: str) -> Text:
-    """Return a line with a mark, so that an error is seen without colour."""
+    """Return a line with a mark in front, so that an error can be seen without colour."""
     mark, style = (("✗ ", "bold"), ("! ", ""), ("  ", "dim"))[_rank(line)]
     return Text(mark + clean_line(line, max_chars=2000), style=style)

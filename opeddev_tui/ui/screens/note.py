@@ -1,4 +1,4 @@
-"""Owns writing a text: an observation on a run, or a prompt of one's own; a line or a page."""
+"""Dialog to write a text of any length: an observation on a run, or a prompt of one's own."""
 
 from __future__ import annotations
 
@@ -20,48 +20,39 @@ from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import NOTE, bindings
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.tasks.ratings import Recorder
+from opeddev_tui.ui.widgets.bars import key_part
 
 _NOT_HERE = "No editor can be opened from here. Write here, or in another terminal: opeddev-tui note"
 
 
 class NoteScreen(ModalScreen[str]):
-    """A text area over the screen. Its result is the text, empty where nothing was kept."""
+    """A text area over the screen. Its result is the text, "" where nothing was kept."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings(NOTE, priority=[key.keys for key in NOTE])
+    BINDINGS: ClassVar[list[BindingType]] = bindings(NOTE)
     CSS = "NoteScreen TextArea { height: 9; border: none; padding: 0 1; } NoteScreen .hint { padding: 0 1; }"
 
-    def __init__(self, title: str, question: str, text: str = "") -> None:
+    def __init__(self, title: str, question: str) -> None:
         super().__init__()
-        self._title, self._question, self._start = title, question, text
+        self._title, self._question = title, question
 
     def compose(self) -> ComposeResult:
         """Make the question and the text area."""
         with Vertical(classes="dialog", id="note") as box:
             box.border_title = Content(clean_line(self._title))
             yield Static(Content(self._question), markup=False, classes="hint")
-            yield TextArea(self._start, soft_wrap=True, show_line_numbers=False, id="words")
-            keys = [(key.display, key.label) for key in NOTE]
-            parts = [
-                Content.styled(shown, "bold $accent") + Content.styled(f" {word}", "$muted") for shown, word in keys
-            ]
-            yield Static(Content("   ").join(parts), markup=False, classes="hint")
-
-    def on_mount(self) -> None:
-        """Write at once, after what is there."""
-        area = self.query_one(TextArea)
-        area.focus()
-        area.move_cursor(area.document.end)
+            yield TextArea(soft_wrap=True, show_line_numbers=False, id="note-text")
+            yield Static(Content("   ").join(key_part(key)[0] for key in NOTE), markup=False, classes="hint")
 
     def action_keep(self) -> None:
         """Close with the text."""
         self.dismiss(self.query_one(TextArea).text.strip())
 
     def action_drop(self) -> None:
-        """Close without one."""
+        """Close without a text."""
         self.dismiss("")
 
     def action_editor(self) -> None:
-        """Write in $EDITOR, with the terminal lent to it; the training goes on meanwhile."""
+        """Open $EDITOR in this terminal; the training goes on meanwhile."""
         self.run_worker(self._edit(), exclusive=True, exit_on_error=False)
 
     async def _edit(self) -> None:
@@ -79,24 +70,24 @@ class NoteScreen(ModalScreen[str]):
 
 
 def ask_note(shell: Shell, run: str, state: RunState, *, stopped: bool = False) -> None:
-    """Ask for an observation on the newest epoch of ``run`` and keep it."""
+    """Ask for an observation on the newest epoch of ``run`` and record it; ``stopped``: the step has just ended."""
     started = state.started
     if started is None or shell.session.read_only:
-        shell.tell("There is no run to write about." if started is None else "This is a view: nothing is written.")
+        shell.tell("There is no run to write about." if started is None else "This is read only: nothing is written.")
         return
     epoch = max(state.epochs, default=0)
     before = "The step ends here. What did you see? " if stopped else ""
     question = f"{before}Kept with metrics, verdict and decision in observations.md and in the journal."
 
-    def take(words: str | None) -> None:
-        if words:
-            Recorder(shell).say(run, Annotated(epoch=epoch, note=words))
+    def keep(note: str | None) -> None:
+        if note:
+            Recorder(shell).record(run, Annotated(epoch=epoch, note=note))
             shell.tell("Observation kept.")
 
-    shell.push_screen(NoteScreen(f"Observation · step {started.step}, epoch {epoch}", question), take)
+    shell.push_screen(NoteScreen(f"Observation · step {started.step}, epoch {epoch}", question), keep)
 
 
 def ask_prompt(shell: Shell, done: Callable[[str], None]) -> None:
-    """Ask for a prompt of one's own."""
-    question = "Generated beside the probe prompts from the next start of a training on; it has no reference."
-    shell.push_screen(NoteScreen("A prompt of your own", question), lambda words: done(words) if words else None)
+    """Ask for a prompt of one's own and hand it to ``done``."""
+    question = "It is generated beside the probe prompts from the next start of a training on; it has no reference."
+    shell.push_screen(NoteScreen("A prompt of your own", question), lambda prompt: done(prompt) if prompt else None)

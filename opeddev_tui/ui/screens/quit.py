@@ -12,7 +12,7 @@ QUIT_ANSWERS: tuple[Answer, ...] = (
 
 
 class QuitScreen(AskScreen):
-    """What to do with the training."""
+    """Keep training without the screen, stop, or stay."""
 
     def __init__(self) -> None:
         super().__init__("A training is running", "", QUIT_ANSWERS)

@@ -1,4 +1,4 @@
-"""The question after a crash: what happened, what is safe, what to do now."""
+"""The question after a crash: what happened, what the last verified checkpoint is, what to do now."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.widgets.dialogs import Answer, AskScreen
 
 RESUME: Answer = ("r", "resume", "Resume this run")
-NEW: Answer = ("b", "new", "Begin the step again as a new run; what this one left stays")
-LOOK: Answer = ("l", "", "Only look; t on the monitor resumes later")
+NEW: Answer = ("b", "new", "Begin the step again as a new run; the files of this run are kept")
+LOOK: Answer = ("l", "", "Do nothing now; t on the monitor resumes it later")
 
 
 class RecoveryScreen(AskScreen):
-    """Resume, begin anew, or only look."""
+    """Resume, begin anew, or do nothing yet."""
 
-    def __init__(self, found: Recovery) -> None:
-        answers = (RESUME, NEW, LOOK) if found.resumable else (NEW, LOOK)
-        super().__init__("The last run did not end well", "\n".join(in_words(found)), answers)
+    def __init__(self, recovery: Recovery) -> None:
+        answers = (RESUME, NEW, LOOK) if recovery.resumable else (NEW, LOOK)
+        super().__init__("The last run did not end well", "\n".join(in_words(recovery)), answers)
 
 
-def ask(shell: Shell, found: Recovery) -> None:
-    """Ask, and start what was chosen."""
+def ask(shell: Shell, recovery: Recovery) -> None:
+    """Ask, then start what was chosen."""
 
     def chosen(answer: str | None) -> None:
         if answer in ("resume", "new"):
-            shell.start_training(StepRequest(which=str(found.step), new=answer == "new"))
+            shell.start_training(StepRequest(which=str(recovery.step), new=answer == "new"))
 
-    shell.push_screen(RecoveryScreen(found), chosen)
+    shell.push_screen(RecoveryScreen(recovery), chosen)

@@ -1,4 +1,4 @@
-"""Owns the list of runs; Enter shows one in the monitor."""
+"""The list of runs; Enter shows one in the monitor."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 
 from opeddev_tui.format import moment, number, signed
-from opeddev_tui.ui.keys import RUNS, Key, bindings
+from opeddev_tui.ui.keys import RUNS, bindings
 from opeddev_tui.ui.screens.base import BaseScreen
 from opeddev_tui.ui.state.situation import MARKS
 from opeddev_tui.ui.state.view import RunRow, View
@@ -22,26 +22,20 @@ class RunsScreen(BaseScreen):
     """Every run of the workspace, newest first."""
 
     mode: ClassVar[str] = "runs"
-    own_keys: ClassVar[tuple[Key, ...]] = RUNS
     BINDINGS: ClassVar[list[BindingType]] = bindings(RUNS)
 
     def compose_body(self) -> Iterable[Widget]:
         """Make the table."""
         yield Static(markup=False, id="which", classes="hint")
         titles = ("started", "step", "batch", "state", "epochs", "hold-out", "Δ epoch 0", "best", "run")
-        yield Grid(titles, id="runs")
+        yield Grid(titles, id="runs", enter="open_run")
 
-    def show_body(self, view: View) -> None:  # noqa: ARG002 - the list is wider than the run on show
+    def show_body(self, view: View) -> None:  # noqa: ARG002 - the list is not part of the view
         """Show the list."""
         rows = self.shell.session.rows
         self.query_one(Grid).fill([(row.run, _cells(row)) for row in rows])
-        words = "Enter shows a run in the monitor, as it was." if rows else "No runs yet. t on the monitor starts one."
-        self.query_one("#which", Static).update(Content(words))
-
-    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        """Enter on a row."""
-        event.stop()
-        self.action_open_run()
+        hint = "Enter shows a run in the monitor, as it was." if rows else "No runs yet. t on the monitor starts one."
+        self.query_one("#which", Static).update(Content(hint))
 
     def action_open_run(self) -> None:
         """Show the selected run."""
@@ -54,24 +48,19 @@ class RunsScreen(BaseScreen):
         """Read the list again."""
         self.shell.disk.refresh()
 
-    def text_to_copy(self) -> str:
-        """Return the selected row."""
-        return self.query_one(Grid).selected_text
-
 
 def _cells(row: RunRow) -> tuple[Cell, ...]:
     state = row.state
     started = state.started
     if started is None:
         return ("–", "–", "–", "empty", "–", "–", "–", "–", row.run)
-    last = max(state.holdout, default=None)
-    loss = state.holdout[last].loss if last is not None else None
-    first = state.holdout[0].loss if 0 in state.holdout else None
-    change = signed(loss - first, 4) if loss is not None and first is not None and last else "–"
+    last = max(state.holdout, default=0)
+    first, newest = state.holdout.get(0), state.holdout.get(last)
+    change = signed(newest.loss - first.loss, 4) if newest and first and last else "–"
     best = state.best_epoch()
     status = f"{MARKS.get(row.status, ' ')} {row.status}" + (", a repeat" if state.repeats else "")
     return (
         moment(started.at), str(started.step), started.batch, status,
-        str(max(state.epochs, default=0)), number(loss, 4), change,
+        str(max(state.epochs, default=0)), number(newest.loss if newest else None, 4), change,
         f"epoch {best}" if best is not None else "–", row.run,
     )  # fmt: skip

@@ -1,6 +1,6 @@
-"""Owns what the screen knows: the run on show, the live training, what was chosen. Knows no widget.
+"""State behind the screens: the run on show, who trains, the choice on its way. Knows no widget.
 
-All of it belongs to the UI thread. Reading a disk happens elsewhere (``provider``) and is handed in.
+It belongs to the UI thread and reads no disk: ``tasks`` read it in worker threads and hand the results in.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Send = Callable[[str, AnyCommand], None]
 
 
 class AppState:
-    """The state behind the screens. ``send`` hands a command to a training in another process."""
+    """The state behind the screens. ``send(run, command)`` hands a command to a training in another process."""
 
     def __init__(
         self, root: Path | None, loaded: LoadedSettings, live: TrainingThread, send: Send, *, read_only: bool
@@ -48,12 +48,12 @@ class AppState:
         self.scan: Scan | None = None
         self.requested: dict[str, str] = {}
         self.started_at = 0.0
-        # the epoch whose question was answered here last
+        # the epoch whose question was answered last on this screen
         self.answered: int | None = None
         # the view that was drawn last
         self.shown = View()
         self._send = send
-        # commands for a training in another process whose run, and with it the mailbox, does not exist yet
+        # commands for a training in another process that has no run yet, and therefore no mailbox
         self._held: list[AnyCommand] = []
 
     @property
@@ -67,13 +67,14 @@ class AppState:
         return self.old.run if self.old is not None else self.current_run
 
     def apply(self, events: Sequence[ev.AnyEvent]) -> None:
-        """Take events of the live run into account."""
+        """Apply events of the live run."""
         for event in events:
             if isinstance(event, ev.RunStarted):
                 self.current, self.current_run, self.starting = RunState(), event.run, False
             if self.starting:
-                # said before there is a run: it does not belong to the one on show
-                self._prepare(event)
+                # there is no run yet: this does not belong to the one on show
+                if isinstance(event, ev.PhaseChanged):
+                    self.preparing = f"{event.phase} {event.detail}"
                 continue
             if isinstance(event, ev.CheckpointSaved):
                 self.requested.pop("save", None)
@@ -81,23 +82,16 @@ class AppState:
                 self.requested.pop("sample", None)
             self.current.apply(event)
 
-    def _prepare(self, event: ev.AnyEvent) -> None:
-        if isinstance(event, ev.PhaseChanged):
-            self.preparing = f"{event.phase} {event.detail}"
-
-    def watch(self, found: Watched, events: Sequence[ev.AnyEvent] = ()) -> bool:
-        """Take note of a training in another process and of what its journal told since; False if nothing is new."""
-        starting = found.starting and not events
-        changed = bool(events) or (self.trained_by, self.starting, self.preparing) != (
-            found.trained_by,
-            starting,
-            found.preparing,
-        )
-        self.trained_by, self.starting, self.preparing = found.trained_by, starting, found.preparing
-        if found.streaming is not None and found.streaming != self.current.streaming:
-            self.current.apply(found.streaming)
+    def watch(self, watched: Watched, events: Sequence[ev.AnyEvent] = ()) -> bool:
+        """Apply what is known of a training in another process and its new events; return whether anything changed."""
+        starting = watched.starting and not events
+        before = self.trained_by, self.starting, self.preparing
+        self.trained_by, self.starting, self.preparing = watched.trained_by, starting, watched.preparing
+        changed = bool(events) or before != (self.trained_by, self.starting, self.preparing)
+        if watched.streaming is not None and watched.streaming != self.current.streaming:
+            self.current.apply(watched.streaming)
             changed = True
-        # after the streaming texts: the journal may have told what became of them
+        # after the streaming texts: the journal may have the finished ones
         self.apply(events)
         if not starting:
             held, self._held = self._held, []
@@ -106,7 +100,7 @@ class AppState:
         return changed
 
     def drain(self) -> list[ev.AnyEvent]:
-        """Apply what the training of this process has told and return it."""
+        """Apply and return the events of this process's training."""
         events = self.live.queue.drain()
         if events:
             self.trained_by = "mine"
@@ -114,19 +108,19 @@ class AppState:
         return events
 
     def settle(self) -> BaseException | None:
-        """Take note of a training that has ended; return what it raised."""
+        """Apply the end of this process's training, if it has ended; return what it raised."""
         outcome = self.live.take_outcome()
         if outcome is None:
             return None
         self.starting, self.trained_by = False, "none"
         self.requested.clear()
-        if isinstance(outcome, BaseException):
-            self.trouble = in_words(outcome)
-            return outcome
-        return None
+        if not isinstance(outcome, BaseException):
+            return None
+        self.trouble = in_words(outcome)
+        return outcome
 
     def start(self, start: StepRequest) -> bool:
-        """Begin to train in this process; False where that means nothing."""
+        """Begin to train in this process; return False where that is not possible."""
         if self.root is None or self.live.running or self.read_only:
             return False
         self.trouble, self.preparing, self.starting, self.old = "", "", True, None
@@ -136,7 +130,7 @@ class AppState:
         return True
 
     def view(self) -> View:
-        """Return what the screens show now, with what the bar says of it."""
+        """Return what the screens show now, with its situation."""
         scan = self.scan or Scan()
         view = View(
             state=self.state,
@@ -169,7 +163,7 @@ class AppState:
         return replace(view, situation=situation(view))
 
     def seen(self, view: View) -> None:
-        """Take note of the view that is drawn: keys are meant for what its bar offers."""
+        """Keep the view that is drawn: keys are meant for the actions in its bar."""
         self.shown = view
         self.guard.see(view.situation.question, view.clock)
 
@@ -186,26 +180,26 @@ class AppState:
         return tuple(newest[step] for step in sorted(newest))
 
     def decide(self, choice: ev.Choice) -> bool:
-        """Hold an answer to the open question; False where the key does not count."""
-        found, question = self.shown.situation, self.current.question
-        if not found.offers_action(f"decide('{choice}')") or question is None:
+        """Hold an answer to the open question; return False where the key is not accepted."""
+        question, action = self.current.question, f"decide('{choice}')"
+        offer = next((offer for offer in self.shown.situation.offers if offer.action == action), None)
+        if offer is None or question is None:
             return False
-        offer = next(item for item in found.offers if item.action == f"decide('{choice}')")
         command = Decide(epoch=question.epoch, choice=choice)
         return self.guard.choose(command, f"{offer.label}: {offer.effect}", time.monotonic())
 
     def stop_now(self) -> bool:
-        """Hold a stop of the running training; False where the key does not count."""
+        """Hold a stop of the running training; return False where the key is not accepted."""
         if not self.shown.situation.offers_action("stop_now"):
             return False
         return self.guard.choose(Stop(), "Stop: save and end, resumable", time.monotonic())
 
     def undo(self) -> bool:
-        """Take back what was chosen."""
+        """Drop the choice on its way; return False where there is none."""
         return self.guard.undo(time.monotonic())
 
     def send_due(self) -> AnyCommand | None:
-        """Hand over a choice whose time has come; return it."""
+        """Hand over and return the choice that is due, None where none is."""
         command = self.guard.take_due(time.monotonic())
         if command is not None:
             self.answered = command.epoch if isinstance(command, Decide) else self.answered
@@ -213,8 +207,8 @@ class AppState:
         return command
 
     def ask(self, action: str) -> bool:
-        """Pause, sample or save now; False where the key does not count."""
-        if not self.shown.situation.offers_action(action) or not self.guard.accepts(time.monotonic()):
+        """Pause, sample or save now; return False where the key is not accepted."""
+        if not self.shown.situation.offers_action(f"ask('{action}')") or not self.guard.accepts(time.monotonic()):
             return False
         if action == "pause":
             self.request(Resume() if self.current.status == "paused" else Pause())
@@ -226,7 +220,7 @@ class AppState:
         return True
 
     def request(self, command: AnyCommand) -> None:
-        """Hand a command to whoever trains."""
+        """Hand a command to the process that trains."""
         if self.trained_by == "other" and self.starting:
             self._held.append(command)
         elif self.trained_by == "other":
@@ -235,4 +229,4 @@ class AppState:
             self.live.request(command)
 
 
-_ASKED = {"sample": "samples asked for", "save": "save asked for"}
+_ASKED = {"sample": "samples requested", "save": "checkpoint requested"}

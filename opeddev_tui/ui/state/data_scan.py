@@ -1,6 +1,6 @@
-"""Owns reading the data folders for the inventory: facts about every batch, and what is wrong with the data.
+"""Read the data folders for the inventory: facts about every batch, and what is wrong with the data.
 
-Reads files; call it in a thread. Reading again costs a few ``stat`` calls while nothing changed.
+Reads files: call it in a thread. While nothing has changed, another call costs a few ``stat`` calls only.
 """
 
 from __future__ import annotations
@@ -8,24 +8,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from opeddev_tui.config.settings import Settings
-from opeddev_tui.errors import Problem
 from opeddev_tui.ui.state.view import BatchRow
 
-if TYPE_CHECKING:
-    from opeddev_tui.data.batches import BatchSummary
-
 Stamp = tuple[tuple[str, int, int], ...]
-# more files than this are looked at by their folders only
+# of more files than this, changes of later ones go unnoticed: looking must stay cheap
 _MOST_FILES = 2000
 
 
 class Scan(Struct, frozen=True):
-    """What lies in the data folders."""
+    """What is in the data folders."""
 
     rows: tuple[BatchRow, ...] = ()
     problems: tuple[str, ...] = ()
@@ -35,46 +30,37 @@ class Scan(Struct, frozen=True):
 
 
 def scan_data(root: Path, settings: Settings, before: Scan | None = None) -> Scan:
-    """Return what lies in the data folders; ``before`` itself where nothing changed since."""
+    """Return what is in the data folders; ``before`` itself where nothing has changed since."""
     from opeddev_tui.data import batches
 
-    places = [batches.resolve(root, text) for text in _data_paths(settings)]
+    paths = settings.paths
+    places = [batches.resolve(root, text) for text in (paths.base, paths.increments, paths.holdout)]
     stamp = tuple(_stamp(places))
     if before is not None and before.stamp == stamp:
         return before
-    if _nothing_at(places[0]):
+    if _is_empty(places[0]):
         return Scan(stamp=stamp)
     report = batches.check_data(root, settings)
-    rows = tuple(_row(batches.describe(loaded), loaded.problems) for loaded in report.batches)
+    rows: list[BatchRow] = []
+    for loaded in report.batches:
+        summary, problem = batches.describe(loaded), next((str(problem) for problem in loaded.problems), "")
+        grades = tuple(summary.grades.items())
+        rows.append(BatchRow(summary.name, summary.number, rows=summary.rows, grades=grades, problem=problem))
     holdout = f"{len(report.holdout.examples):,} rows · {report.holdout.fingerprint[:12]}" if report.holdout else ""
     own = {str(problem) for loaded in report.batches for problem in loaded.problems}
     problems = tuple(str(problem) for problem in report.problems if str(problem) not in own)
-    return Scan(rows, problems, tuple(report.warnings), holdout, stamp)
+    return Scan(tuple(rows), problems, tuple(report.warnings), holdout, stamp)
 
 
-def _nothing_at(base: Path) -> bool:
-    """True for a missing or an empty base set: not wrong, only not there yet."""
+def _is_empty(base: Path) -> bool:
+    """Return whether the base set is missing or empty: that is no problem, it is not there yet."""
     if base.is_dir():
-        return not any(not entry.name.startswith(".") for entry in base.iterdir())
+        return all(entry.name.startswith(".") for entry in base.iterdir())
     return not base.exists()
 
 
-def _data_paths(settings: Settings) -> tuple[str, str, str]:
-    return settings.paths.base, settings.paths.increments, settings.paths.holdout
-
-
-def _row(summary: BatchSummary, problems: list[Problem]) -> BatchRow:
-    return BatchRow(
-        name=summary.name,
-        number=summary.number,
-        rows=summary.rows,
-        grades=tuple(summary.grades.items()),
-        problem=str(problems[0]) if problems else "",
-    )
-
-
 def _stamp(places: list[Path]) -> Iterator[tuple[str, int, int]]:
-    """Return names, sizes and times of the data files: what changes when a person adds or edits one."""
+    """Yield name, size and time of every data file: they change when a person adds or edits one."""
     count = 0
     for place in places:
         for folder, names, files in os.walk(place):
@@ -84,7 +70,7 @@ def _stamp(places: list[Path]) -> Iterator[tuple[str, int, int]]:
                 if count > _MOST_FILES:
                     return
                 try:
-                    found = path.stat()
+                    status = path.stat()
                 except OSError:
                     continue
-                yield str(path), found.st_size, found.st_mtime_ns
+                yield str(path), status.st_size, status.st_mtime_ns

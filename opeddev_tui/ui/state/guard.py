@@ -1,4 +1,4 @@
-"""Owns the timing of decisions: keys wait a moment after the bar changes, and a choice can be undone.
+"""Timing of decisions: keys are not accepted right after the bar has changed, and a choice can be undone.
 
 Text of a model can make a terminal type by itself, and a person's key may be meant for the bar of a moment
 ago: neither may decide anything. Pure: the clock is handed in.
@@ -10,10 +10,10 @@ from opeddev_tui.runs.control import AnyCommand
 
 
 class Chosen(Struct, frozen=True):
-    """A choice on its way: what it is, in words, and when it takes effect (monotonic seconds)."""
+    """A choice on its way: its command, its text for the bar, and when it takes effect (monotonic seconds)."""
 
     command: AnyCommand
-    words: str
+    text: str
     due: float
 
     def left(self, now: float) -> float:
@@ -22,7 +22,7 @@ class Chosen(Struct, frozen=True):
 
 
 class Guard:
-    """Accepts a choice only for the bar that has been visible for a while, and holds it until it is due."""
+    """Accepts a choice only once the bar has been visible for ``guard_seconds``; holds it for ``undo_seconds``."""
 
     def __init__(self, guard_seconds: float, undo_seconds: float) -> None:
         self._guard = guard_seconds
@@ -32,24 +32,24 @@ class Guard:
         self.chosen: Chosen | None = None
 
     def see(self, bar: object, now: float) -> None:
-        """Take note of what the bar asks; a choice for another question is dropped."""
+        """Note what the bar asks now; a choice for another question is dropped."""
         if bar != self._bar:
             self._bar, self._changed = bar, now
             self.chosen = None
 
     def accepts(self, now: float) -> bool:
-        """True where a key may count: the bar is old enough and nothing is chosen."""
+        """Return whether a key is accepted: the bar has been visible long enough and nothing is chosen."""
         return self.chosen is None and now - self._changed >= self._guard
 
-    def choose(self, command: AnyCommand, words: str, now: float) -> bool:
-        """Hold ``command`` until the time for undoing is over; False where the key does not count."""
+    def choose(self, command: AnyCommand, text: str, now: float) -> bool:
+        """Hold ``command`` until it can no longer be undone; return False where the key is not accepted."""
         if not self.accepts(now):
             return False
-        self.chosen = Chosen(command, words, now + self._undo)
+        self.chosen = Chosen(command, text, now + self._undo)
         return True
 
     def undo(self, now: float) -> bool:
-        """Drop the choice; False where there is none. The bar counts as changed."""
+        """Drop the choice; return False where there is none. The bar counts as changed."""
         if self.chosen is None:
             return False
         self.chosen = None
@@ -57,7 +57,7 @@ class Guard:
         return True
 
     def take_due(self, now: float) -> AnyCommand | None:
-        """Return the command whose time has come, once."""
+        """Return the command that is due, once."""
         if self.chosen is None or now < self.chosen.due:
             return None
         command, self.chosen = self.chosen.command, None

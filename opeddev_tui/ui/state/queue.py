@@ -1,7 +1,7 @@
-"""Owns the bounded queue between the training thread and the screen.
+"""Bounded queue of events from the training thread to the screen.
 
-``emit`` never waits for the screen: measurements replace each other, and where the screen does not keep up the
-queue empties itself and says so; the journal has everything, and the screen reads on from there.
+``emit`` never waits for the screen. Where the screen does not keep up, the queue drops its events and says so; the
+journal has all of them, and the screen goes on reading there.
 """
 
 import threading
@@ -9,23 +9,23 @@ from collections import deque
 
 from opeddev_tui.runs.events import AFTERWARDS, AnyEvent, HardwareSampled, PhaseChanged
 
-# about a minute of a fast training that the screen did not look at
+# the events of about a minute of a fast training
 LIMIT = 4096
 
 
 class EventQueue:
-    """A ``Sink`` with a bound. Written by the training thread, drained by a timer of the screen."""
+    """A ``Sink`` of at most ``limit`` events. Written by the training thread, drained by a timer of the screen."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._events: deque[AnyEvent] = deque()
         self._limit = limit
         self._lock = threading.Lock()
         self._overflowed = False
-        # what is left after the training has let go of the workspace; not in the journal, so kept beside the events
+        # what is done after the training has released the workspace; not an event of the journal
         self.afterwards = ""
 
     def emit(self, event: AnyEvent) -> None:
-        """Take one event and return at once."""
+        """Add one event and return at once; a newer hardware sample replaces the one before it."""
         if isinstance(event, PhaseChanged) and event.phase == AFTERWARDS:
             self.afterwards = event.detail
             return
@@ -40,14 +40,15 @@ class EventQueue:
                 self._events.pop()
             self._events.append(event)
 
-    def drain(self, most: int = LIMIT) -> list[AnyEvent]:
-        """Return up to ``most`` events, oldest first."""
+    def drain(self) -> list[AnyEvent]:
+        """Take and return all events, oldest first."""
         with self._lock:
-            count = min(most, len(self._events))
-            return [self._events.popleft() for _ in range(count)]
+            events = list(self._events)
+            self._events.clear()
+            return events
 
     def abandon(self) -> None:
-        """Take nothing more: a fresh screen reads the journal, where everything is."""
+        """Take nothing more: nobody drains the queue again."""
         with self._lock:
             self._events.clear()
             self._overflowed = True

@@ -1,6 +1,6 @@
-"""The kinds of situations that the decision bar shows: which one is the case, its mark, what can be offered in it.
+"""Kinds of situations: which one the workspace is in, and the types of what the decision bar shows.
 
-No text of the screen: that is made in ``situation``.
+No text of the screen: ``situation_text`` makes that.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Action(Struct, frozen=True):
 
 
 class Situation(Struct, frozen=True):
-    """What the bar shows. ``question`` identifies it: a new one makes keys wait."""
+    """What the bar shows. ``question`` identifies it: keys wait a moment after it has changed."""
 
     kind: Kind
     headline: str
@@ -46,16 +46,16 @@ class Situation(Struct, frozen=True):
 
     @property
     def mark(self) -> str:
-        """A symbol, so that no meaning hangs on colour."""
+        """A symbol, so that no meaning depends on colour."""
         return MARKS[self.kind]
 
     def offers_action(self, action: str) -> bool:
-        """True where ``action`` means something now."""
+        """Return whether ``action`` is possible now."""
         return any(offer.action == action for offer in self.offers)
 
 
 def kind_of(view: View) -> Kind:
-    """Return the name of the situation."""
+    """Return the kind of situation that ``view`` is in."""
     if not view.has_workspace:
         return "no workspace"
     if view.starting:
@@ -71,10 +71,8 @@ def kind_of(view: View) -> Kind:
 
 def _alive(view: View) -> Kind:
     status = view.state.status
-    if status == "awaiting":
-        return "awaiting"
-    if status == "paused":
-        return "paused"
+    if status in ("awaiting", "paused"):
+        return status
     if view.now - view.state.last_event_at > view.stall_seconds:
         return "stalled"
     return "starting" if status == "starting" else "training"

@@ -1,6 +1,6 @@
-"""Owns what the decision bar says: the situation of the workspace in words, and what can be done now.
+"""Texts of the decision bar: the situation of the workspace and what can be done in it.
 
-Pure: a function of the view. Whether a key means something is decided here and nowhere else.
+Pure: a function of the view. Only the actions returned here are accepted from keys.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ from opeddev_tui.ui.state.view import View
 
 
 def situation(view: View) -> Situation:
-    """Return what is the case and what can be done."""
-    found = _SITUATIONS[kind_of(view)](view)
-    if view.state.repeats and found.kind in _REPEATED and not view.trouble:
-        found = _of_repetition(found, view)
-    offers, lines = () if view.read_only else found.offers, found.lines
-    busy = view.trained_by == "mine" and found.kind in ("interrupted", "failed", "finished")
+    """Return the situation and what can be done in it."""
+    kind = kind_of(view)
+    base = _SITUATIONS[kind](view)
+    if view.state.repeats and kind in _REPEATED and not view.trouble:
+        base = _of_repetition(base, view)
+    offers, lines = () if view.read_only else base.offers, base.lines
+    busy = view.trained_by == "mine" and kind in ("interrupted", "failed", "finished")
     if busy:
-        # the training thread is not done yet: what it would refuse is not offered
-        offers, lines = (), (f"One moment: {view.afterwards or 'getting ready for what comes next'} …", *found.lines)
+        # the training thread is not done yet and would refuse a new start
+        offers, lines = (), (f"One moment: {view.afterwards or 'getting ready for what comes next'} …", *base.lines)
     if view.replay:
         offers = (Action("back_to_live", "r", "Return", "to the newest run"),)
     epoch = view.state.question.epoch if view.state.question else None
-    return Situation(found.kind, found.headline, lines, offers, (found.kind, view.run, epoch, view.replay, busy))
+    return Situation(kind, base.headline, lines, offers, (kind, view.run, epoch, view.replay, busy))
 
 
 _REPEATED: dict[Kind, str] = {
@@ -40,14 +41,14 @@ _REPEATED: dict[Kind, str] = {
 }
 
 
-def _of_repetition(found: Situation, view: View) -> Situation:
-    """Return what is said once a repetition is over: nothing goes on from it, it is there to be compared."""
+def _of_repetition(base: Situation, view: View) -> Situation:
+    """Return what is said once a repetition is over: no step starts from it, it is there to be compared."""
     run = clean_line(view.state.repeats)
     line = f"To begin it again: opeddev-tui repeat {run}"
-    if found.kind == "finished":
-        line = f"It repeats run {run}; the next step goes by that one's checkpoints."
-    lines = (*found.lines[:1], line)
-    return Situation(found.kind, _REPEATED[found.kind], lines, _start_offer(view, "Next step"))
+    if base.kind == "finished":
+        line = f"It repeats run {run}; the next step starts from that run's checkpoints."
+    lines = (*base.lines[:1], line)
+    return Situation(base.kind, _REPEATED[base.kind], lines, _start_offer(view, "Next step"))
 
 
 def _no_workspace(view: View) -> Situation:
@@ -63,10 +64,6 @@ def _no_workspace(view: View) -> Situation:
     return Situation("no workspace", "No workspace here yet", lines, offers)
 
 
-def _reading(view: View) -> Situation:  # noqa: ARG001 - same shape as the others
-    return Situation("reading", "Reading the workspace")
-
-
 def _problem(view: View) -> Situation:
     count = len(view.problems)
     lines = tuple(clean_line(problem) for problem in view.problems[:3])
@@ -74,12 +71,15 @@ def _problem(view: View) -> Situation:
     return Situation("problem", f"{plural(count, 'problem')} in the data: training cannot start", lines + more)
 
 
-def _empty(view: View) -> Situation:  # noqa: ARG001 - same shape as the others
-    lines = (
+_READING = Situation("reading", "Reading the workspace")
+_EMPTY = Situation(
+    "empty",
+    "No data yet",
+    (
         "Put the base set into the folder of the setting paths.base, increments into that of paths.increments.",
         "New folders appear here by themselves. The settings are on screen 5.",
-    )
-    return Situation("empty", "No data yet", lines)
+    ),
+)
 
 
 def _ready(view: View) -> Situation:
@@ -93,34 +93,25 @@ def _start_offer(view: View, label: str) -> tuple[Action, ...]:
     batch = view.next_batch
     if batch is None:
         return ()
-    return (Action("start", "t", label, f"train step {_step_number(view)} · {clean_line(batch.name)}"),)
-
-
-def _step_number(view: View) -> int:
-    batch = view.next_batch
-    return batch.number if batch is not None else 0
+    return (Action("start", "t", label, f"train step {batch.number} · {clean_line(batch.name)}"),)
 
 
 def _starting(view: View) -> Situation:
     state = view.state
-    told = f"{state.phase} {state.phase_detail}" if state.status == "starting" and not view.starting else view.preparing
-    phase = clean_line(told.strip())
+    # before there is a run, the process says what it does by other means than the journal
+    from_run = state.status == "starting" and not view.starting
+    phase = clean_line((f"{state.phase} {state.phase_detail}" if from_run else view.preparing).strip())
     line = phase or "Loading the training libraries; this takes some seconds the first time."
-    return Situation("starting", "Starting", (line[:1].upper() + line[1:],), (_stop_offer(),))
+    return Situation("starting", "Starting", (line[:1].upper() + line[1:],), (_STOP,))
 
 
-def _stop_offer() -> Action:
-    return Action("stop_now", "s", "Stop", "save and end, resumable")
-
-
-def _running_offers(paused: bool) -> tuple[Action, ...]:
-    pause = Action("pause", "p", "Go on") if paused else Action("pause", "p", "Pause", "at the next optimizer step")
-    return (
-        pause,
-        Action("sample", "g", "Sample now", "generate the probe prompts"),
-        Action("save", "w", "Save now", "a checkpoint"),
-        _stop_offer(),
-    )
+_STOP = Action("stop_now", "s", "Stop", "save and end, resumable")
+_PAUSE = Action("ask('pause')", "p", "Pause", "at the next optimizer step")
+_GO_ON = Action("ask('pause')", "p", "Go on")
+_NOW = (
+    Action("ask('sample')", "g", "Sample now", "generate the probe prompts"),
+    Action("ask('save')", "w", "Save now", "a checkpoint"),
+)
 
 
 def _training(view: View) -> Situation:
@@ -128,28 +119,23 @@ def _training(view: View) -> Situation:
     phase = clean_line(f"{view.state.phase} {view.state.phase_detail}".strip()) or "training"
     after = ""
     if started is not None:
-        after = f"After epoch {_current_epoch(view)} of at most {started.max_epochs} " + (
-            "you decide." if started.policy == "ask" else "the rule decides."
-        )
-    warned = tuple(clean_line(f"! {text}") for text in view.state.warnings[-1:])
-    return Situation("training", phase[:1].upper() + phase[1:], (after, *warned), _running_offers(False))
-
-
-def _current_epoch(view: View) -> int:
-    finished = max(view.state.epochs, default=0)
-    return finished + 1
+        epoch = max(view.state.epochs, default=0) + 1
+        who = "you decide" if started.policy == "ask" else "the rule decides"
+        after = f"After epoch {epoch} of at most {started.max_epochs} {who}."
+    warning = tuple(clean_line(f"! {text}") for text in view.state.warnings[-1:])
+    return Situation("training", phase[:1].upper() + phase[1:], (after, *warning), (_PAUSE, *_NOW, _STOP))
 
 
 def _paused(view: View) -> Situation:
     step = view.state.progress.global_step if view.state.progress else 0
     line = f"Waiting at optimizer step {step}. Nothing is lost; p goes on."
-    return Situation("paused", "Paused", (line,), _running_offers(True))
+    return Situation("paused", "Paused", (line,), (_GO_ON, *_NOW, _STOP))
 
 
 def _stalled(view: View) -> Situation:
     silent = duration(view.now - view.state.last_event_at)
-    line = f"The last sign of life was {silent} ago. It may be busy with something long; the log (4) tells more."
-    return Situation("stalled", f"No event for {silent}", (line,), _running_offers(False))
+    line = f"The last event was {silent} ago. The training may be busy with something long; see the log (4)."
+    return Situation("stalled", f"No event for {silent}", (line,), (_PAUSE, *_NOW, _STOP))
 
 
 def _awaiting(view: View) -> Situation:
@@ -157,23 +143,22 @@ def _awaiting(view: View) -> Situation:
     if question is None:
         return _training(view)
     verdict, epoch = question.verdict, question.epoch
-    advice = {"continue": "continue", "stop": "stop"}[verdict.choice]
-    headline = f"Epoch {epoch} of at most {question.max_epochs} is done. The rule says: {advice}"
+    headline = f"Epoch {epoch} of at most {question.max_epochs} is done. The rule says: {verdict.choice}"
     if question.deadline is not None:
         headline += f" (decides itself in {duration(max(0.0, question.deadline - view.now))})"
     stop = Action("decide('stop')", "s", "Stop", f"end the step after epoch {epoch}")
     go = Action("decide('continue')", "c", "Continue", f"train epoch {epoch + 1} of at most {question.max_epochs}")
     offers: tuple[Action, ...] = (stop,) if verdict.limit_reached or epoch >= question.max_epochs else (go, stop)
-    offers += (Action("sample", "g", "Sample now"),)
-    return Situation("awaiting", headline, reasons(verdict), offers)
+    sample = Action("ask('sample')", "g", "Sample now")
+    return Situation("awaiting", headline, _reasons(verdict), (*offers, sample))
 
 
-def reasons(verdict: Verdict) -> tuple[str, ...]:
-    """Return the verdict's reasons, cleaned, and how many rows moved which way."""
-    told = tuple(clean_line(reason) for reason in verdict.reasons)
+def _reasons(verdict: Verdict) -> tuple[str, ...]:
+    """Return the verdict's reasons, cleaned, and how many hold-out rows got better and worse."""
+    lines = tuple(clean_line(reason) for reason in verdict.reasons)
     if verdict.better or verdict.worse:
-        told += (f"{plural(verdict.better, 'hold-out row')} better, {verdict.worse:,} worse.",)
-    return told
+        lines += (f"{plural(verdict.better, 'hold-out row')} better, {verdict.worse:,} worse.",)
+    return lines
 
 
 def _interrupted(view: View) -> Situation:
@@ -184,18 +169,18 @@ def _interrupted(view: View) -> Situation:
         line = f"The process ended while the decision after epoch {view.state.question.epoch} was open."
     else:
         line = "The process ended unexpectedly (crash, kill or reboot)."
-    cure = "It goes on from the last verified checkpoint; nothing before it is trained again."
-    resume = (Action("start", "t", "Resume", "take up this run"),)
+    cure = "It resumes from the last verified checkpoint; nothing before it is trained again."
+    resume = (Action("start", "t", "Resume", "go on with this run"),)
     return Situation("interrupted", "Interrupted", (line, cure), resume)
 
 
 def _failed(view: View) -> Situation:
     failure = view.state.failure
     cause = view.trouble or (failure.message if failure else "Unknown cause.")
-    told = tuple(clean_line(line) for line in cause.splitlines() if line.strip())[:3]
+    lines = tuple(clean_line(line) for line in cause.splitlines() if line.strip())[:3]
     resumable = failure.resumable and failure.again if failure is not None else view.next_batch is not None
     offers = (Action("start", "t", "Try again", "from the last verified checkpoint"),) if resumable else ()
-    return Situation("failed", "The training failed", (*told, "The log (4) has the whole story."), offers)
+    return Situation("failed", "The training failed", (*lines, "The log (4) has the details."), offers)
 
 
 def _finished(view: View) -> Situation:
@@ -209,42 +194,42 @@ def _finished(view: View) -> Situation:
         )
     offers = _start_offer(view, "Next step")
     if not offers:
-        lines += ("All batches are trained. A new batch folder makes a next step; it appears by itself.",)
+        lines += ("All batches are trained. A new batch folder adds a step; it appears here by itself.",)
     started = view.state.started
     step = f"Step {started.step}" if started else "The step"
     return Situation("finished", f"{step} is trained", lines, offers)
 
 
 def whats_next(state: RunState, settings: Settings) -> str:
-    """Return which checkpoint the next step starts from, and how to choose another one. Empty for an unfinished run."""
+    """Return which checkpoint the next step starts from and how to choose another one; "" for an unfinished run."""
     finished = state.finished
     if finished is None or state.repeats:
         return ""
     last, best = finished.epochs, finished.best_epoch
-    wants_best = settings.training.start_from == "best"
-    start = best if wants_best else last
-    path = finished.best_checkpoint if wants_best else finished.last_checkpoint
+    from_best = settings.training.start_from == "best"
+    start = best if from_best else last
+    path = finished.best_checkpoint if from_best else finished.last_checkpoint
     name = clean_line(Path(path).name) or "its checkpoint"
     if best == last:
         return f"The next step starts from {name}: epoch {last}, the latest and the best."
     losses = {epoch: f" ({row.val_loss:.4f})" for epoch, row in state.epochs.items()}
-    words = f"The next step starts from {name}: epoch {start}{losses.get(start, '')}, the "
-    if wants_best:
+    text = f"The next step starts from {name}: epoch {start}{losses.get(start, '')}, the "
+    if from_best:
         return (
-            f"{words}best; the latest is epoch {last}{losses.get(last, '')}. "
+            f"{text}best; the latest is epoch {last}{losses.get(last, '')}. "
             'To start from that: training.start_from = "latest", or opeddev-tui train --from latest.'
         )
     return (
-        f"{words}latest. Epoch {best}{losses.get(best, '')} was better: "
+        f"{text}latest. Epoch {best}{losses.get(best, '')} was better: "
         'to start from that, training.start_from = "best", or opeddev-tui train --from best.'
     )
 
 
 _SITUATIONS: dict[Kind, Callable[[View], Situation]] = {
     "no workspace": _no_workspace,
-    "reading": _reading,
+    "reading": lambda _: _READING,
     "problem": _problem,
-    "empty": _empty,
+    "empty": lambda _: _EMPTY,
     "ready": _ready,
     "starting": _starting,
     "training": _training,

@@ -1,6 +1,6 @@
-"""Owns the training of this process: its thread, its queue, its control. Knows no widget.
+"""Worker thread that trains in this process, with its event queue and its control. Knows no widget.
 
-The engine is imported on the training thread, so the screen is painted before the training stack loads.
+The training stack is imported on that thread, so the first picture does not wait for it.
 """
 
 from __future__ import annotations
@@ -28,8 +28,6 @@ class TrainingThread:
         self.queue = EventQueue()
         self.control = Control()
         self._all_steps = False
-        # what the last training raised
-        self.error: BaseException | None = None
 
     def start(self, root: Path, loaded: LoadedSettings, start: StepRequest) -> None:
         """Begin to train; does nothing while a training runs."""
@@ -41,16 +39,16 @@ class TrainingThread:
 
     @property
     def running(self) -> bool:
-        """True while the training thread is busy."""
+        """True while the thread is busy."""
         return self._future is not None and not self._future.done()
 
     @property
     def afterwards(self) -> str:
-        """What is left to do after the training has let go of the workspace, in words."""
+        """What is still done after the training has released the workspace, as a text; "" where nothing is."""
         return self.queue.afterwards if self.running else ""
 
     def ends_with(self, state: RunState) -> bool:
-        """True where nothing is trained any more after the run of ``state``: at most plots and notices are left."""
+        """Return whether nothing is trained after the run of ``state``: at most plots and notices remain."""
         return bool(self.afterwards) or (state.over and state.started is not None and not self._all_steps)
 
     def request(self, command: AnyCommand) -> None:
@@ -58,16 +56,15 @@ class TrainingThread:
         self.control.request(command)
 
     def take_outcome(self) -> BaseException | bool | None:
-        """Return once how the training ended: its exception, or True; None while there is nothing to tell."""
-        # what it told last is taken from the queue first, so nothing of it stays untold
+        """Return once how the training ended: its exception, or True; None where no training has ended."""
+        # not before its last events have been drained
         if self._future is None or not self._future.done() or len(self.queue):
             return None
-        self.error = self._future.exception()
-        self._future = None
-        return self.error or True
+        error, self._future = self._future.exception(), None
+        return error or True
 
     def wait(self) -> None:
-        """Wait for the training to end (the screen is gone by then)."""
+        """Wait for the training to end, once the screen is closed."""
         if self._future is not None:
             self._future.exception()
 
@@ -78,7 +75,7 @@ class TrainingThread:
 
 
 def in_words(error: BaseException) -> str:
-    """Return a failed training's cause as sentences a person can act on."""
+    """Return the cause of a failed training as sentences a person can act on."""
     if isinstance(error, Problem):
         return str(error)
     return f"An unexpected {type(error).__name__} ended the training: {error}. The traceback is in the log (4)."

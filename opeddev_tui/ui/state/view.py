@@ -1,4 +1,4 @@
-"""Owns what the screens are handed: plain data about the workspace and the run on show. No paths, no trainer."""
+"""Plain data that the screens are handed: the workspace and the run on show. No paths to read, no trainer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from opeddev_tui.runs.events import SamplesStreaming
+from opeddev_tui.runs.events import SamplesStreaming, TokenStats
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.state.guard import Chosen
 from opeddev_tui.ui.state.situation import Situation
@@ -22,11 +22,8 @@ class BatchRow(Struct, frozen=True):
     number: int
     rows: int | None = None
     grades: tuple[tuple[int, int], ...] = ()
-    tokens: int | None = None
-    loss_tokens: int | None = None
-    median: int | None = None
-    percentile_95: int | None = None
-    longest: int | None = None
+    # of the newest run that counted the batch's tokens
+    tokens: TokenStats | None = None
     state: str = "waiting"
     cumulative: int | None = None
     problem: str = ""
@@ -41,10 +38,10 @@ class RunRow(Struct, frozen=True):
 
 
 class Watched(Struct, frozen=True):
-    """What is known of a training from outside: who trains; what its journal does not say (yet)."""
+    """What is known of a training from outside: who trains, and what its journal does not say (yet)."""
 
     trained_by: TrainedBy = "none"
-    # it holds the lock, and its run has not told anything so far
+    # it holds the lock, and its run has recorded nothing yet
     starting: bool = False
     preparing: str = ""
     streaming: SamplesStreaming | None = None
@@ -54,7 +51,7 @@ class View(Struct, frozen=True):
     """Everything the screens show. ``state`` belongs to the UI thread; ``clock`` is monotonic, ``now`` wall time."""
 
     state: RunState = field(default_factory=RunState)
-    # what the bar says of all this; ``Session.view`` fills it in
+    # filled in by ``AppState.view`` from everything else
     situation: Situation = Situation("reading", "Reading the workspace")
     run: str = ""
     workspace: str = ""
@@ -62,7 +59,7 @@ class View(Struct, frozen=True):
     trained_by: TrainedBy = "none"
     starting: bool = False
     preparing: str = ""
-    # what this process still does after the end of the training, in words
+    # what this process still does after the end of the training
     afterwards: str = ""
     replay: bool = False
     read_only: bool = False

@@ -1,1 +1,1 @@
-"""Work in background threads of the app: reading and writing the disk."""
+"""Background tasks of the app: reading and writing the disk in worker threads."""

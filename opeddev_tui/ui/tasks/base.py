@@ -1,25 +1,42 @@
-"""What all background tasks of the app share: they run beside the screen, and a problem is shown instead of raised.
+"""Base of all background tasks: they run beside the screen, and a problem is shown instead of raised.
 
-Knows no screen: results are handed to whoever asked.
+They know no screen: a result is handed to the function that a caller gave, on the event loop.
 """
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import Any
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from opeddev_tui.errors import Problem
 from opeddev_tui.ui.shell import Shell
 
+T = TypeVar("T")
+
+
+def ignore(_result: object) -> None:
+    """Do nothing with a result."""
+
 
 class TaskBase:
-    """Runs coroutines that read or write a disk in threads."""
+    """Runs functions that read or write a disk in worker threads."""
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
 
+    def _in_thread(
+        self, group: str, work: Callable[[], T], done: Callable[[T], None] = ignore, *, exclusive: bool = False
+    ) -> None:
+        """Call ``work`` in a thread and hand its result to ``done``; ``exclusive``: instead of others in ``group``."""
+
+        async def run() -> None:
+            done(await asyncio.to_thread(work))
+
+        self._go(run(), group, exclusive=exclusive)
+
     def _go(self, work: Coroutine[Any, Any, None], group: str, *, exclusive: bool) -> None:
-        """Begin ``work``; where ``exclusive``, it replaces what still runs in ``group``."""
+        """Run ``work`` on the event loop; where ``exclusive``, it replaces what still runs in ``group``."""
         self._shell.run_worker(self._guarded(work), group=group, exclusive=exclusive)
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:

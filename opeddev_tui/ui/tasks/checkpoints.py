@@ -1,12 +1,13 @@
-"""Owns the browser's work in threads: reading, verifying, pinning, deleting, exporting, scoring.
+"""Background tasks of the checkpoint browser: read, verify, annotate, delete, export, score.
 
-Models are loaded here only, when a person asks for it, and never on the event loop.
+Only these load models in the app, when a person asks for it, and never on the event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -27,18 +28,18 @@ class Model(Protocol):
         """Yield pieces of an answer."""
 
     def holdout_loss(self, workspace: Workspace) -> float:
-        """Return the hold-out loss."""
+        """Return the hold-out loss in nats per token."""
 
 
 def load_model(source: str, settings: Settings) -> Model:
-    """Load a checkpoint for trying it; takes seconds. Call it in a thread."""
+    """Load a checkpoint to try it; takes seconds, so call it in a thread."""
     from opeddev_tui.models.inference import LoadedModel
 
     return LoadedModel(source, settings)
 
 
 class CheckpointTasks(TaskBase):
-    """What the browser does in threads; results are handed over on the event loop, problems are told."""
+    """What the browser does in threads; results arrive on the event loop, problems are shown."""
 
     @property
     def workspace(self) -> Workspace:
@@ -51,57 +52,47 @@ class CheckpointTasks(TaskBase):
         return self._shell.loaded.settings
 
     def read(self, done: Callable[[CheckpointList], None]) -> None:
-        """Read the shelf; a newer call replaces an older one."""
+        """Read all checkpoints; a newer call replaces an older one."""
+        self._in_thread("shelf", self._read, done, exclusive=True)
 
-        async def work() -> None:
-            if not self._shell.session.read_only:
-                await asyncio.to_thread(self.workspace.adopt)
-            done(await asyncio.to_thread(read_checkpoint_list, self.workspace, self.settings))
+    def _read(self) -> CheckpointList:
+        if not self._shell.session.read_only:
+            self.workspace.adopt()
+        return read_checkpoint_list(self.workspace, self.settings)
 
-        self._go(work(), "shelf", exclusive=True)
-
-    def verify(self, entries: Sequence[Entry], found: Callable[[Entry, list[str]], None]) -> None:
-        """Read every byte of ``entries``, one after the other."""
+    def verify(
+        self, entries: Sequence[Entry], verified: Callable[[Entry, list[str]], None], done: Callable[[], None]
+    ) -> None:
+        """Read every byte of ``entries``, one after the other; ``verified`` gets the problems of each."""
 
         async def work() -> None:
             for entry in entries:
-                found(entry, await asyncio.to_thread(checkpoints.problems_of, entry.folder))
+                verified(entry, await asyncio.to_thread(checkpoints.problems_of, entry.folder))
+            done()
 
         self._go(work(), "verify", exclusive=False)
 
     def annotate(
         self, entry: Entry, done: Callable[[], None], *, pinned: bool | None = None, note: str | None = None
     ) -> None:
-        """Pin, unpin or note."""
+        """Pin or unpin ``entry``, or write a note on it; None leaves that as it is."""
+        write = partial(catalog.annotate, self.workspace, entry, pinned=pinned, note=note)
+        self._in_thread("annotate", write, lambda _: done())
 
-        async def work() -> None:
-            await asyncio.to_thread(catalog.annotate, self.workspace, entry, pinned=pinned, note=note)
-            done()
+    def plan(self, entries: Sequence[Entry] | None, done: Callable[[pruning.Removal], None]) -> None:
+        """Plan a deletion of ``entries``, on the disk as it is now; None means all that nothing needs."""
+        self._in_thread("plan", partial(self._plan, entries), done, exclusive=True)
 
-        self._go(work(), "annotate", exclusive=False)
-
-    def plan(self, wanted: Sequence[Entry] | None, done: Callable[[pruning.Removal], None]) -> None:
-        """Find out what a deletion would do, on the disk as it is now; None means everything that nothing needs."""
-
-        async def work() -> None:
-            done(await asyncio.to_thread(self._plan, wanted))
-
-        self._go(work(), "plan", exclusive=True)
-
-    def _plan(self, wanted: Sequence[Entry] | None) -> pruning.Removal:
-        entries = catalog.list_entries(self.workspace)
-        folders = None if wanted is None else {entry.folder for entry in wanted}
-        if folders is None:
-            return pruning.plan_removal(entries, None, pruning.list_aside(self.workspace))
-        return pruning.plan_removal(entries, [entry for entry in entries if entry.folder in folders])
+    def _plan(self, entries: Sequence[Entry] | None) -> pruning.Removal:
+        existing = catalog.list_entries(self.workspace)
+        if entries is None:
+            return pruning.plan_removal(existing, None, pruning.list_aside(self.workspace))
+        folders = {entry.folder for entry in entries}
+        return pruning.plan_removal(existing, [entry for entry in existing if entry.folder in folders])
 
     def remove(self, shown: pruning.Removal, done: Callable[[int], None]) -> None:
-        """Delete what was shown and still may go; ``done`` learns how many bytes were freed."""
-
-        async def work() -> None:
-            done(await asyncio.to_thread(self._remove, shown))
-
-        self._go(work(), "remove", exclusive=False)
+        """Delete what was shown and may still be deleted; ``done`` gets the number of bytes freed."""
+        self._in_thread("remove", partial(self._remove, shown), done)
 
     def _remove(self, shown: pruning.Removal) -> int:
         # a training may have made one of them a parent or the best since it was shown
@@ -111,12 +102,8 @@ class CheckpointTasks(TaskBase):
         return still.freed
 
     def export(self, entry: Entry, target: Path, done: Callable[[Path], None]) -> None:
-        """Write a model folder."""
-
-        async def work() -> None:
-            done(await asyncio.to_thread(self._export, entry, target))
-
-        self._go(work(), "model", exclusive=False)
+        """Write ``entry`` as a model folder to ``target``."""
+        self._in_thread("model", lambda: self._export(entry, target), done)
 
     def _export(self, entry: Entry, target: Path) -> Path:
         from opeddev_tui.models.export import export
@@ -125,12 +112,8 @@ class CheckpointTasks(TaskBase):
         return export(entry, read_run(self.workspace, entry.run), self.settings, target)
 
     def score(self, entry: Entry, done: Callable[[float], None]) -> None:
-        """Score a checkpoint on the hold-out."""
-
-        async def work() -> None:
-            done(await asyncio.to_thread(self._score, entry))
-
-        self._go(work(), "model", exclusive=False)
+        """Score ``entry`` on the hold-out."""
+        self._in_thread("model", partial(self._score, entry), done)
 
     def _score(self, entry: Entry) -> float:
         return load_model(str(entry.folder), self.settings).holdout_loss(self.workspace)

@@ -1,4 +1,4 @@
-"""Owns how ratings and notes reach a run: through its training while it lives, else into its journal, in order."""
+"""Record ratings and notes of a run: through its training while it lives, else in its journal, in the order given."""
 
 from __future__ import annotations
 
@@ -12,31 +12,32 @@ from opeddev_tui.runs.events import Annotated, Rated, RatingUndone
 from opeddev_tui.runs.journal import read
 from opeddev_tui.runs.state import RunState, reduce
 from opeddev_tui.ui.shell import Shell
+from opeddev_tui.ui.tasks.base import TaskBase
 
 Fact = Rated | RatingUndone | Annotated
-# seconds between two looks whether the training has taken what was said
+# seconds between two checks whether the training has recorded what it was handed
 LOOK_EVERY = 0.05
 
 
-class Recorder:
-    """Hands over one thing after another, each only when the one before is in the journal."""
+class Recorder(TaskBase):
+    """Hands over one fact after another, each only once the one before is in the journal."""
 
     def __init__(self, shell: Shell) -> None:
-        self._shell = shell
+        super().__init__(shell)
         self._turn = asyncio.Lock()
 
-    def say(self, run: str, fact: Fact, *, failed: Callable[[], None] | None = None) -> None:
-        """Record ``fact`` with ``run``; the screen goes on. A problem is told, then ``failed`` is called."""
-        self._shell.run_worker(self._guarded(run, fact, failed), group="record", exit_on_error=True)
+    def record(self, run: str, fact: Fact, *, failed: Callable[[], None] | None = None) -> None:
+        """Record ``fact`` of ``run`` beside the screen. A problem is shown, then ``failed`` is called."""
+        self._go(self._record(run, fact, failed), "record", exclusive=False)
 
-    async def _guarded(self, run: str, fact: Fact, failed: Callable[[], None] | None) -> None:
+    async def _record(self, run: str, fact: Fact, failed: Callable[[], None] | None) -> None:
         async with self._turn:
             try:
                 await self._deliver(run, fact)
-            except Problem as problem:
-                self._shell.tell(str(problem), severity="error")
+            except (Problem, OSError):
                 if failed is not None:
                     failed()
+                raise
 
     async def _deliver(self, run: str, fact: Fact) -> None:
         session = self._shell.session
@@ -47,7 +48,7 @@ class Recorder:
                 if _taken(session.current, fact, before):
                     return
                 await asyncio.sleep(LOOK_EVERY)
-        # over, or ended before it took this: then its journal lacks it
+        # it is over, or ended before it recorded this: then the journal lacks it
         if await asyncio.to_thread(self._write, run, fact) and session.run == run:
             session.state.apply(fact)
         self._shell.show_now()
@@ -57,22 +58,18 @@ class Recorder:
         return session.current_run == run and session.trained_by != "none" and not session.current.over
 
     def _write(self, run: str, fact: Fact) -> bool:
-        """Write the fact into the journal; False if it is there already."""
+        """Append the fact to the journal; return False if it is there already."""
         workspace = self._shell.provider.workspace
-        state = reduce(read(workspace.run_folder(run)))
-        known = isinstance(fact, Annotated) and any(
-            (note.epoch, note.note) == (fact.epoch, fact.note) for note in state.notes
-        )
-        if known or (not isinstance(fact, Annotated) and _taken(state, fact, 0)):
+        if _taken(reduce(read(workspace.run_folder(run))), fact, 0):
             return False
         notes.record(workspace, run, [fact])
         return True
 
 
 def _taken(state: RunState, fact: Fact, notes_before: int) -> bool:
-    """True when ``state`` shows that ``fact`` was recorded."""
+    """Return whether ``fact`` was recorded; a note only where it came after the first ``notes_before`` ones."""
     if isinstance(fact, Annotated):
-        return any(note.note == fact.note for note in state.notes[notes_before:])
+        return any((note.epoch, note.note) == (fact.epoch, fact.note) for note in state.notes[notes_before:])
     rated = state.ratings.get((fact.epoch, fact.prompt))
     if isinstance(fact, RatingUndone):
         return rated is None

@@ -1,18 +1,21 @@
-"""Owns the app's work that touches a disk: each piece reads in a thread and hands plain data to the session."""
+"""Background tasks of the app on its workspace: open it, follow a training, read and save.
+
+Each reads or writes in a thread; the session is changed on the event loop only.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import importlib
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from textual.message import Message
 
 from opeddev_tui.config import loading
 from opeddev_tui.errors import Problem
-from opeddev_tui.runs.control import AnyCommand, StepRequest
+from opeddev_tui.runs.control import AnyCommand, StepRequest, send
 from opeddev_tui.runs.events import AnyEvent
 from opeddev_tui.runs.history import status_of
 from opeddev_tui.runs.journal import JournalReader
@@ -22,12 +25,12 @@ from opeddev_tui.ui.state.reader import WorkspaceReader
 from opeddev_tui.ui.state.training_thread import in_words, traceback_text
 from opeddev_tui.ui.state.view import RunRow, Watched
 from opeddev_tui.ui.tasks.base import TaskBase
+from opeddev_tui.workspace.setup import make_workspace
 
 if TYPE_CHECKING:
     from opeddev_tui.checkpoints.recovery import Recovery
 
-T = TypeVar("T")
-# seconds between two looks at what other processes do, and at the data folders
+# seconds between two readings of another process's journal, and of the data folders
 FOLLOW_EVERY = 0.25
 WATCH_EVERY = 3.0
 
@@ -37,11 +40,12 @@ class CrashFound(Message):
 
     def __init__(self, found: Recovery) -> None:
         super().__init__()
+        # what that run left behind
         self.found = found
 
 
 class WorkspaceTasks(TaskBase):
-    """What the app does in threads. All assignments to the session happen on the event loop."""
+    """What the app does in threads. ``opened`` is True once the workspace has been read."""
 
     def __init__(self, shell: Shell) -> None:
         super().__init__(shell)
@@ -55,7 +59,7 @@ class WorkspaceTasks(TaskBase):
     # --- opening
 
     def open(self, run: str | None, start: bool | StepRequest) -> None:
-        """Read the workspace: the run on show first, then everything else; then start if asked to."""
+        """Read the workspace, the run on show first; then train if ``start`` asks for it (True: the next step)."""
         self._go(self._open(run, start), "open", exclusive=True)
 
     async def _open(self, run: str | None, start: bool | StepRequest) -> None:
@@ -71,16 +75,17 @@ class WorkspaceTasks(TaskBase):
         if run and run != latest:
             await self._show_old(run)
         self._shell.show_now()
-        found = None if isinstance(start, StepRequest) or self._shell.live.running else await self._find_interrupted()
-        if found is not None:
-            self._shell.post_message(CrashFound(found))
+        asks_nothing = isinstance(start, StepRequest) or self._shell.live.running
+        recovery = None if asks_nothing else await self._find_interrupted()
+        if recovery is not None:
+            self._shell.post_message(CrashFound(recovery))
         elif start and not self._shell.live.running:
             self._shell.start_training(start if isinstance(start, StepRequest) else None)
         self.refresh()
         self._go(self._watch(), "watch", exclusive=True)
 
     async def _find_interrupted(self) -> Recovery | None:
-        """Look what a run that ended unexpectedly left behind; reads every byte of its newest checkpoint."""
+        """Return what a run that ended unexpectedly left behind; reads every byte of its newest checkpoint."""
         session = self._shell.session
         if session.read_only or session.current.started is None:
             return None
@@ -89,18 +94,18 @@ class WorkspaceTasks(TaskBase):
             return None
         self._shell.tell("The last run did not end well: reading its newest checkpoint …", severity="warning")
         workspace = self._provider.workspace
-        found = await asyncio.to_thread(recovery.examine, workspace, session.current_run, session.current)
-        return cast("Recovery", found)
+        examined = await asyncio.to_thread(recovery.examine, workspace, session.current_run, session.current)
+        return cast("Recovery", examined)
 
     async def _open_latest(self, run: str) -> None:
-        """Show the newest run (empty: there is none yet), and follow whoever else trains it or is about to."""
+        """Show the newest run ("": there is none yet), and follow another process that trains it or is about to."""
         session = self._shell.session
         state, reader = await asyncio.to_thread(self._provider.open_run, run)
-        found = await asyncio.to_thread(self._provider.watched, state)
+        watched = await asyncio.to_thread(self._provider.watched, state)
         if self._shell.live.running:
             return  # a training was started here meanwhile: it is the one on show
         session.current, session.current_run = state, run
-        session.watch(found)
+        session.watch(watched)
         if session.trained_by == "other":
             self._go(self._follow(reader), "follow", exclusive=True)
 
@@ -121,14 +126,14 @@ class WorkspaceTasks(TaskBase):
     # --- following
 
     async def _follow(self, reader: JournalReader) -> None:
-        """Take what a training in another process tells, as long as its run is the newest."""
+        """Apply what a training in another process records, as long as its run is the newest."""
         session = self._shell.session
         while not self._shell.live.running:
-            # before the journal: what grows is over when the journal says so
-            found = await asyncio.to_thread(self._provider.watched, session.current)
-            self._take(found, await asyncio.to_thread(reader.read_new))
+            # before the journal: texts that are being written are complete once the journal says so
+            watched = await asyncio.to_thread(self._provider.watched, session.current)
+            self._take(watched, await asyncio.to_thread(reader.read_new))
             if session.trained_by != "other":
-                self._take(found, await asyncio.to_thread(reader.read_new))
+                self._take(watched, await asyncio.to_thread(reader.read_new))
                 self.refresh()
                 return
             if session.starting:
@@ -138,8 +143,8 @@ class WorkspaceTasks(TaskBase):
                     return
             await asyncio.sleep(FOLLOW_EVERY)
 
-    def _take(self, found: Watched, events: list[AnyEvent]) -> None:
-        if self._shell.session.watch(found, events):
+    def _take(self, watched: Watched, events: list[AnyEvent]) -> None:
+        if self._shell.session.watch(watched, events):
             self._shell.announce(events)
             self._shell.show_now()
 
@@ -150,7 +155,7 @@ class WorkspaceTasks(TaskBase):
         self.refresh()
 
     def follow_instead_of_queue(self) -> None:
-        """The queue dropped events: read the run from its journal from now on, where nothing is missing."""
+        """Read the run from its journal from now on: the queue dropped events, the journal has all of them."""
         if not self._following:
             self._following = True
             self._go(self._follow_own(), "follow", exclusive=True)
@@ -169,7 +174,7 @@ class WorkspaceTasks(TaskBase):
             if events:
                 session.apply(events)
                 self._shell.announce(events)
-                # keys count for what is shown
+                # a key is meant for what is on the screen
                 self._shell.show_now()
         session.apply(await asyncio.to_thread(reader.read_new))
         self._following = False
@@ -183,8 +188,8 @@ class WorkspaceTasks(TaskBase):
             if self._shell.live.running or session.trained_by == "other":
                 continue
             latest = await asyncio.to_thread(self._provider.latest_run)
-            found = await asyncio.to_thread(self._provider.watched, session.current)
-            if latest != session.current_run or found.trained_by == "other":
+            watched = await asyncio.to_thread(self._provider.watched, session.current)
+            if latest != session.current_run or watched.trained_by == "other":
                 await self._begin_run(latest)
 
     # --- reading
@@ -202,60 +207,56 @@ class WorkspaceTasks(TaskBase):
 
     async def _scan(self) -> None:
         session = self._shell.session
-        found = await asyncio.to_thread(scan_data, self._provider.root, session.loaded.settings, session.scan)
-        if found is not session.scan:
-            session.scan = found
+        scan = await asyncio.to_thread(scan_data, self._provider.root, session.loaded.settings, session.scan)
+        if scan is not session.scan:
+            session.scan = scan
             self._shell.show_now()
 
     def read_log(self, done: Callable[[list[str]], None]) -> None:
         """Hand the last lines of the log to ``done``."""
-        self._go(self._hand(self._provider.log_tail, done), "log", exclusive=True)
-
-    async def _hand(self, read: Callable[[], T], done: Callable[[T], None]) -> None:
-        done(await asyncio.to_thread(read))
+        self._in_thread("log", self._provider.log_tail, done, exclusive=True)
 
     # --- writing
 
     def send(self, run: str, command: AnyCommand) -> None:
         """Leave a command for a training in another process."""
-        self._go(self._call(self._provider.send, run, command), "send", exclusive=False)
-
-    async def _call(self, do: Callable[..., object], *arguments: object) -> None:
-        await asyncio.to_thread(do, *arguments)
+        self._in_thread("send", partial(send, self._provider.workspace.run_folder(run), command))
 
     def log_failure(self, error: BaseException) -> None:
-        """Put a failed training's traceback into the log; the cause is on the screen."""
+        """Write the traceback of a failed training to the log and show its cause."""
         self._shell.tell(in_words(error), severity="error")
-        self._go(self._call(self._provider.append_log, traceback_text(error)), "send", exclusive=False)
+        self._in_thread("send", partial(self._provider.append_log, traceback_text(error)))
         self.refresh()
 
-    def save_settings(self, changes: Mapping[str, Any], failed: Callable[[str], None] | None = None,
-                      saved: Callable[[], None] | None = None) -> None:  # fmt: skip
-        """Save settings to the app's own file; a value that is not allowed is told by ``failed``."""
-        self._go(self._save(changes, failed or self._tell_error, saved), "save", exclusive=True)
-
-    def _tell_error(self, text: str) -> None:
-        self._shell.tell(text, severity="error")
-
-    async def _save(
-        self, changes: Mapping[str, Any], failed: Callable[[str], None], saved: Callable[[], None] | None
+    def save_settings(
+        self,
+        changes: Mapping[str, Any],
+        failed: Callable[[str], None] | None = None,
+        saved: Callable[[], None] | None = None,
     ) -> None:
-        try:
-            loaded = await asyncio.to_thread(self._provider.save, changes)
-        except Problem as problem:
-            failed(str(problem))
-            return
-        self._shell.loaded = self._shell.session.loaded = loaded
-        if saved is not None:
-            saved()
+        """Save settings to the app's own file; ``failed`` gets the reason where a value is not allowed."""
+
+        async def work() -> None:
+            try:
+                loaded = await asyncio.to_thread(self._provider.save, changes)
+            except Problem as problem:
+                if failed is None:
+                    raise
+                failed(str(problem))
+                return
+            self._shell.loaded = self._shell.session.loaded = loaded
+            if saved is not None:
+                saved()
+
+        self._go(work(), "save", exclusive=True)
 
     def make_workspace(self) -> None:
         """Make a workspace where the app was started, and open it."""
         self._go(self._make_workspace(), "open", exclusive=True)
 
     async def _make_workspace(self) -> None:
-        root: Path = self._provider.root
-        await asyncio.to_thread(self._provider.make_workspace)
+        root = self._provider.root
+        await asyncio.to_thread(make_workspace, root)
         loaded = await asyncio.to_thread(loading.load, root)
         self._shell.provider = WorkspaceReader(root, loaded)
         session = self._shell.session

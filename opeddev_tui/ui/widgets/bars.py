@@ -1,4 +1,4 @@
-"""Owns the one-line bars: places, status, tabs of the panes, keys of the moment."""
+"""Bars of one line: the screens, the status of the run, the panes as tabs, the keys that work now."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from opeddev_tui.format import duration
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import PLACES, Key
 from opeddev_tui.ui.state.view import View
-from opeddev_tui.ui.widgets.tables import fit
+from opeddev_tui.ui.widgets.tables import cut
 
 KIND_STYLES = {
     "training": "bold $primary", "awaiting": "bold $accent", "failed": "bold $text-error-own",
@@ -23,7 +23,7 @@ KIND_STYLES = {
 
 
 class ClickBar(Static):
-    """One line of parts; a click on one runs its action. Parts that do not fit are left out."""
+    """One line of parts; a click on a part runs its action. Parts that do not fit are left out."""
 
     ALLOW_SELECT = False
 
@@ -32,7 +32,7 @@ class ClickBar(Static):
         self._spans: list[tuple[int, int, str]] = []
 
     def lay(self, parts: Iterable[tuple[Content, str]], gap: int = 2) -> None:
-        """Show ``parts``, each with the action of a click on it."""
+        """Show ``parts``, each with the action of a click on it ("" for none), ``gap`` cells apart."""
         self._spans, at, shown = [], 0, []
         limit = self.size.width or 1000
         for content, action in parts:
@@ -53,41 +53,39 @@ class ClickBar(Static):
 
 
 class Places(ClickBar):
-    """The screens and which one this is."""
+    """The names of the screens; the one on show stands out."""
 
     def __init__(self, mode: str) -> None:
         super().__init__(id="places")
         self._mode = mode
 
     def on_mount(self) -> None:
-        """Write the names once."""
+        """Write the names for the first picture."""
         self.on_resize()
 
     def on_resize(self) -> None:
-        """Write the names, short where there is little room."""
-        self.lay(((self._place(key, mode, title), f"app.go('{mode}')") for key, mode, title in PLACES), gap=1)
-
-    def _place(self, key: str, mode: str, title: str) -> Content:
-        here = mode == self._mode
-        return Content.styled(f" {key} {title} ", "bold reverse $primary on $background" if here else "$muted")
+        """Write as many names as fit."""
+        parts: list[tuple[Content, str]] = []
+        for key, mode, title in PLACES:
+            style = "bold reverse $primary on $background" if mode == self._mode else "$muted"
+            parts.append((Content.styled(f" {key} {title} ", style), f"app.go('{mode}')"))
+        self.lay(parts, gap=1)
 
 
 class StatusLine(Static):
-    """Which run this is, on what, and how long ago it gave a sign of life."""
+    """Which run is on show, what it trains, on which device, and the time since its last event."""
 
     def __init__(self) -> None:
         super().__init__(markup=False, id="status")
         self._drawn: Content | None = None
 
     def show(self, view: View) -> None:
-        """Draw the line; what matters least goes first where the width is short."""
-        found = view.situation
-        style = KIND_STYLES.get(found.kind, "bold")
-        word = {"awaiting": "your decision", "stalled": "stalled"}.get(found.kind, found.kind)
-        parts = [Content.styled(f" {found.mark} {word}", style)]
-        parts += [Content.styled(text, "$foreground") for text in self._parts(view)]
-        room, shown = (self.size.width or 80) - 1, [parts[0]]
-        for part in parts[1:]:
+        """Draw the line; parts that do not fit are left out."""
+        situation = view.situation
+        word = "your decision" if situation.kind == "awaiting" else situation.kind
+        room = (self.size.width or 80) - 1
+        shown = [Content.styled(f" {situation.mark} {word}", KIND_STYLES.get(situation.kind, "bold"))]
+        for part in (Content.styled(text, "$foreground") for text in self._parts(view)):
             if sum(item.cell_length + 3 for item in shown) + part.cell_length <= room:
                 shown.append(part)
         content = Content.styled(" │ ", "$muted").join(shown)
@@ -104,9 +102,7 @@ class StatusLine(Static):
             return [*parts, _tail(clean_line(view.workspace), 50)]
         if view.alive and not state.over:
             parts.append(f"event {duration(max(0.0, view.now - state.last_event_at))} ago")
-        parts.append(
-            f"step {started.step} {fit(clean_line(started.batch), min(20, cell_len(clean_line(started.batch))))}"
-        )
+        parts.append(f"step {started.step} {cut(clean_line(started.batch), 20)}")
         if state.model is not None:
             parts.append(clean_line(f"{state.model.device} {state.model.precision}"))
         parts.append(_tail(clean_line(started.model), 28))
@@ -116,38 +112,46 @@ class StatusLine(Static):
 
 
 def _tail(text: str, width: int) -> str:
+    """Return the end of ``text`` in at most ``width`` cells: the end of a path says more than its beginning."""
     return text if cell_len(text) <= width else "…" + text[-(width - 1) :]
 
 
 class KeyLine(ClickBar):
-    """The keys of the moment, from the tables."""
+    """The keys that work now, from the key tables."""
 
     def __init__(self, keys: Sequence[Key]) -> None:
         super().__init__(id="keys")
         self._keys = keys
 
     def on_mount(self) -> None:
-        """Write the keys once."""
+        """Write the keys for the first picture."""
         self.on_resize()
 
     def set_keys(self, keys: Sequence[Key]) -> None:
-        """Show other keys."""
+        """Show other keys, of another focused part."""
         if tuple(keys) != tuple(self._keys):
             self._keys = keys
             self.on_resize()
 
     def on_resize(self) -> None:
-        """Write what fits."""
-        parts = [(_key(key), key.action) for key in self._keys if key.footer]
+        """Write as many keys as fit."""
+        parts = [key_part(key) for key in self._keys if key.footer]
         self.lay([*parts, (Content.styled("1-6", "bold $accent") + Content.styled(" screens", "$muted"), "")])
 
 
-def _key(key: Key) -> Content:
-    return Content.styled(key.display.split(" ")[0], "bold $accent") + Content.styled(f" {key.label}", "$muted")
+def key_part(key: Key) -> tuple[Content, str]:
+    """Return a key's short form for a bar, and the action of a click on it."""
+    shown = Content.styled(key.display.split(" ")[0], "bold $accent") + Content.styled(f" {key.label}", "$muted")
+    return shown, key.action
+
+
+def key_cap(key: str, label: str, style: str = "") -> Content:
+    """Return a key that answers a question, and what it does."""
+    return Content.styled(f" {key} ", "bold reverse $accent on $background") + Content.styled(f" {label}", style)
 
 
 class PaneTabs(ClickBar):
-    """The panes as tabs, where there is room for one only."""
+    """The panes as tabs, where there is room for one pane only."""
 
     def __init__(self) -> None:
         super().__init__(id="tabs")
@@ -158,8 +162,9 @@ class PaneTabs(ClickBar):
         drawn = (tuple(tabs), current, self.size.width)
         if drawn != self._drawn:
             self._drawn = drawn
-            self.lay((_tab(title, name == current), f"show_pane('{name}')") for name, title in tabs)
+            self.lay((tab(title, name == current), f"show_pane('{name}')") for name, title in tabs)
 
 
-def _tab(title: str, here: bool) -> Content:
+def tab(title: str, here: bool) -> Content:
+    """Return a tab's title, in brackets where it is the one on show."""
     return Content.styled(f"[{title}]" if here else f" {title} ", "bold $primary" if here else "$muted")

@@ -1,6 +1,6 @@
-"""Owns how prompts and generations look: code in colours, differences word by word with marks. Pure.
+"""Render prompts and generations: code in colours, differences word by word with marks. Pure.
 
-All text is cleaned here; the marks do not depend on colour: −‹only left› and +‹only right›.
+All text is cleaned here. The marks can be told apart without colour: −‹only left› and +‹only right›.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from opeddev_tui.analysis.word_diff import Piece, word_differences
 from opeddev_tui.text import clean
 
 _TAB = 4
-# colouring takes time with the length
+# colouring takes time in proportion to the length: a longer text stays plain
 _MOST_COLOURED = 20_000
 _FENCE = re.compile(r"^```([\w+-]*)[^\n]*\n(.*?)(?=^```|\Z)", re.MULTILINE | re.DOTALL)
 _LABELLED = re.compile(r"^(?:submission|code|answer|solution)[ \t]*:[ \t]*\n", re.MULTILINE | re.IGNORECASE)
@@ -36,7 +36,7 @@ def shown(text: str) -> str:
 
 @functools.lru_cache(maxsize=64)
 def coloured(text: str, kind: str = "") -> Content:
-    """Return ``text`` with its code in colours; ``kind`` says which language code without a name is."""
+    """Return ``text`` with its code in colours; ``kind`` is the language of code that does not name its own."""
     plain = shown(text)
     content = Content(plain)
     if len(plain) > _MOST_COLOURED:
@@ -49,7 +49,7 @@ def coloured(text: str, kind: str = "") -> Content:
 
 
 def _code(text: str, kind: str) -> Iterator[tuple[int, int, str]]:
-    """Return (start, end, language) of every part of ``text`` that is code."""
+    """Yield (start, end, language) of every part of ``text`` that is code."""
     fences = list(_FENCE.finditer(text))
     for fence in fences:
         language = _LANGUAGES.get(fence[1].lower()) or _language(fence[2], kind)
@@ -70,7 +70,7 @@ def _language(code: str, kind: str) -> str:
 
 @functools.lru_cache(maxsize=64)
 def compared(left: str, right: str, kind: str = "", *, marks: bool = True, blind: bool = False) -> tuple[Content, ...]:
-    """Return both texts with their differences; ``blind`` marks both sides alike, so that the mark tells nothing."""
+    """Return both texts with their differences marked; ``blind`` marks both alike, so that no mark tells the sides."""
     if left == right or not marks:
         return coloured(left, kind), coloured(right, kind)
     pieces = word_differences(left.expandtabs(_TAB), right.expandtabs(_TAB))
@@ -100,14 +100,14 @@ def _marked(pieces: Sequence[Piece], content: Content, blind: bool) -> Content:
         if piece.kind == "same" or not piece.text.strip():
             parts.append(part)
             continue
-        look = "other" if blind else piece.kind
+        kind = "other" if blind else piece.kind
         start = len(piece.text) - len(piece.text.lstrip())
         end = len(piece.text.rstrip())
         parts += [
             part[:start],
-            Content.styled(f"{_MARKS[look]}‹", _STYLES[look]),
+            Content.styled(f"{_MARKS[kind]}‹", _STYLES[kind]),
             part[start:end].stylize("underline"),
-            Content.styled("›", _STYLES[look]),
+            Content.styled("›", _STYLES[kind]),
             part[end:],
         ]
     return Content("").join(parts)

@@ -1,4 +1,4 @@
-"""Dialogs over a screen: a question with a few answers, and a line of text.
+"""Dialogs over a screen: a question with a few answers, a line of text, a text to read.
 
 They know neither the app nor what is asked: a screen gives the words and gets the result.
 """
@@ -9,47 +9,42 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from opeddev_tui.text import clean, clean_line
+from opeddev_tui.ui.widgets.bars import key_cap
 
-Answer = tuple[str, str, str]  # key, result, words
+# key, result, label
+Answer = tuple[str, str, str]
 
 CANCEL: Answer = ("c", "", "Cancel")
 
 
 class AskScreen(ModalScreen[str]):
-    """A question with one key for each answer; Esc is the last one."""
+    """A question with one key per answer; Esc gives "", like Cancel."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,n", "answer('')", "Cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,n", "dismiss('')", "Cancel")]
 
     def __init__(self, title: str, text: str, answers: tuple[Answer, ...]) -> None:
         super().__init__()
         self._title, self._text, self._answers = clean_line(title), clean(text), answers
-        for key, result, words in answers:
-            self._bindings.bind(key, f"answer('{result}')", words)
+        for key, result, label in answers:
+            self._bindings.bind(key, f"dismiss('{result}')", label)
 
     def compose(self) -> ComposeResult:
         """Make the question."""
         with Vertical(classes="dialog", id="ask") as box:
             box.border_title = Content(self._title)
             parts = [Content(self._text), Content("")] if self._text else []
-            parts += [
-                Content.styled(f" {key} ", "bold reverse $accent on $background") + Content(f" {clean_line(words)}")
-                for key, _, words in self._answers
-            ]
+            parts += [key_cap(key, clean_line(label)) for key, _, label in self._answers]
             yield Static(Content("\n").join(parts), markup=False)
-
-    def action_answer(self, result: str) -> None:
-        """Close with the answer."""
-        self.dismiss(result)
 
 
 class AskText(ModalScreen[str]):
-    """A line of text; Esc gives nothing."""
+    """A line of text; Esc gives None. A subclass may refuse what was typed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
 
@@ -61,11 +56,49 @@ class AskText(ModalScreen[str]):
         """Make the input."""
         with Vertical(classes="dialog") as box:
             box.border_title = Content(self._title)
-            box.border_subtitle = "Enter takes it, Esc cancels"
+            box.border_subtitle = "Enter confirms, Esc cancels"
             yield Static(Content(self._text), markup=False)
             yield Input(value=self._value, id="text", select_on_focus=False)
+            yield Static(markup=False, id="wrong")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Take it."""
+        """Take what was typed."""
         event.stop()
-        self.dismiss(event.value)
+        self.accept(event.value)
+
+    def accept(self, value: str) -> None:
+        """Close with ``value``."""
+        self.dismiss(value)
+
+    def refuse(self, reason: str) -> None:
+        """Stay open and say why."""
+        self.query_one("#wrong", Static).update(Content.styled(f"✗ {clean(reason)}", "$text-error-own"))
+
+
+class ReadScreen(ModalScreen[None]):
+    """A text to read and scroll. A subclass returns it from ``text``, which is called once the app's size is known."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter,question_mark,f1", "dismiss", "Close"),
+        Binding("j", "scroll(1)", "Down"),
+        Binding("k", "scroll(-1)", "Up"),
+    ]
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self._title = clean_line(title)
+
+    def compose(self) -> ComposeResult:
+        """Make the text."""
+        with VerticalScroll(classes="dialog") as box:
+            box.border_title = Content(self._title)
+            box.border_subtitle = "Esc closes"
+            yield Static(self.text(), markup=False)
+
+    def text(self) -> Content:
+        """Return the text, cleaned."""
+        raise NotImplementedError
+
+    def action_scroll(self, step: int) -> None:
+        """Scroll by lines."""
+        self.query_one(".dialog").scroll_relative(y=step, animate=False)

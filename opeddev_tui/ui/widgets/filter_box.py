@@ -1,6 +1,6 @@
-"""The line that a filter is typed into: closed until it is asked for, open while it filters.
+"""The line that a filter is typed into: closed until a key opens it.
 
-The screen decides what is filtered: it reads ``Input.Changed`` and calls ``open`` and ``drop`` from its keys.
+It knows nothing of what is filtered: ``FilteredScreen`` reads ``Input.Changed`` and calls ``open`` and ``drop``.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from textual.widgets import Input
 
 
 class FilterBox(Input):
-    """An input above a list. ``target`` is the selector of the list, which gets the focus back."""
+    """An input above a list. ``what`` names what can be typed; ``target`` selects the list that gets the focus back."""
 
     def __init__(self, what: str, target: str) -> None:
         super().__init__(placeholder=f"filter: {what}; Enter keeps it, Esc drops it", id="filter")
         self._target = target
 
     def open(self) -> None:
-        """Show the line and type into it."""
+        """Show the line and focus it."""
         self.add_class("-open")
         self.focus()
 
     def drop(self) -> bool:
-        """Empty and close the line; False where nothing was open or typed."""
+        """Empty and close the line; return False where it was empty and closed."""
         used = bool(self.value) or self.has_class("-open")
         self.value = ""
         self.remove_class("-open")

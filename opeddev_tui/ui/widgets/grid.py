@@ -1,4 +1,4 @@
-"""Owns the table that several screens share: cleaned text in every cell, rows kept while they change."""
+"""Table of the screens: cleaned text in every cell; the selected row stays selected while the rows change."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ Cell = str | tuple[str, str]
 
 
 class Grid(DataTable[Text]):
-    """A table of rows with a key; Enter is left to the screen."""
+    """A table whose rows have a key. Enter, or a click on the selected row, does ``enter``: an action of the screen."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(TABLE)
 
-    def __init__(self, columns: Sequence[str], *, id: str) -> None:
+    def __init__(self, columns: Sequence[str], *, id: str, enter: str) -> None:
         super().__init__(id=id, cursor_type="row", zebra_stripes=False, cell_padding=1)
         self._titles = tuple(columns)
+        self._enter = enter
         self._filled: tuple[tuple[str, tuple[Cell, ...]], ...] = ()
 
     def on_mount(self) -> None:
@@ -32,7 +33,7 @@ class Grid(DataTable[Text]):
             self.add_column(Text(title))
 
     def fill(self, rows: Sequence[tuple[str, tuple[Cell, ...]]]) -> None:
-        """Show ``rows`` (key, cells); the selected key stays selected. Nothing is drawn if nothing changed."""
+        """Show ``rows`` of (key, cells); the selected key stays selected. Draws nothing if nothing changed."""
         new = tuple(rows)
         if new == self._filled and self.row_count == len(new):
             return
@@ -45,14 +46,19 @@ class Grid(DataTable[Text]):
         if new:
             self.move_cursor(row=at)
 
+    async def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        """Do what Enter does on this screen."""
+        event.stop()
+        await self.run_action(f"screen.{self._enter}")
+
     @property
     def selected(self) -> str:
-        """The key of the row under the cursor."""
+        """The key of the row under the cursor, "" where there is none."""
         return self._filled[self.cursor_row][0] if 0 <= self.cursor_row < len(self._filled) else ""
 
     @property
     def selected_text(self) -> str:
-        """The row under the cursor, for the clipboard."""
+        """The row under the cursor for the clipboard, its cells separated by tabs."""
         if not 0 <= self.cursor_row < len(self._filled):
             return ""
         cells = self._filled[self.cursor_row][1]
@@ -60,5 +66,5 @@ class Grid(DataTable[Text]):
 
 
 def _text(cell: Cell) -> Text:
-    words, style = (cell, "") if isinstance(cell, str) else cell
-    return Text(clean_line(words), style=style, no_wrap=True)
+    text, style = (cell, "") if isinstance(cell, str) else cell
+    return Text(clean_line(text), style=style, no_wrap=True)

@@ -1,4 +1,4 @@
-"""Owns what all panes share: a focusable, scrolling frame around text that is redrawn only when it changed."""
+"""Base of the monitor's panes: a focusable, scrolling frame around text, redrawn only when the text has changed."""
 
 from __future__ import annotations
 
@@ -17,12 +17,10 @@ from opeddev_tui.ui.state.view import View
 
 
 class Pane(VerticalScroll):
-    """A frame with text. A subclass says what it shows in ``render_view``."""
+    """A frame with text. A subclass returns its text from ``render_view``; ``about`` is its tooltip."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(PANE)
     title: ClassVar[str] = ""
-    tab: ClassVar[str] = ""
-    # what the mouse is told
     about: ClassVar[str] = ""
 
     def __init__(self, *, id: str) -> None:
@@ -60,11 +58,11 @@ class Pane(VerticalScroll):
         self.call_after_refresh(self._body.refresh, layout=True)
 
     def plain_text(self) -> str:
-        """Return what is shown, for the clipboard."""
+        """Return the text on show, for the clipboard."""
         return self._shown.plain if self._shown is not None else ""
 
     def render_view(self, view: View, width: int) -> Content:
-        """Return the text of ``view`` in ``width`` cells."""
+        """Return the text for ``view``, laid out for ``width`` cells."""
         raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""Owns small text tables that fit the width they get: columns of little use go first."""
+"""Lay out small text tables in a given width: columns of little use are left out first."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GAP = 2
 
 
 class Column(Struct, Generic[Row], frozen=True):
-    """One column. ``rank`` 0 always stays; higher ranks are dropped first where the width is short."""
+    """One column. Rank 0 is always shown; where the width is short, the highest ranks are left out first."""
 
     title: str
     cell: Callable[[Row], str]
@@ -31,20 +31,20 @@ def table(rows: Sequence[Row], columns: Sequence[Column[Row]], width: int) -> Co
         min(column.widest, max([cell_len(column.title), *(cell_len(line[at]) for line in cells)]))
         for at, column in enumerate(columns)
     ]
-    kept = _fitting(columns, widths, width)
-    lines: list[Content] = [_line([columns[at].title for at in kept], ["$muted"] * len(kept), columns, widths, kept)]
-    for row, line in zip(rows, cells, strict=True):
-        styles = [_style(columns[at], row) for at in kept]
-        lines.append(_line([line[at] for at in kept], styles, columns, widths, kept))
+    shown = _fitting(columns, widths, width)
+
+    def line(texts: Sequence[str], styles: Sequence[str]) -> Content:
+        parts = [Content.styled(fit(texts[at], widths[at], right=columns[at].right), styles[at]) for at in shown]
+        return Content(" " * GAP).join(parts)
+
+    lines = [line([column.title for column in columns], ["$muted"] * len(columns))]
+    for row, texts in zip(rows, cells, strict=True):
+        lines.append(line(texts, [c.style if isinstance(c.style, str) else c.style(row) for c in columns]))
     return Content("\n").join(lines)
 
 
-def _style(column: Column[Any], row: Any) -> str:
-    return column.style if isinstance(column.style, str) else column.style(row)
-
-
 def _fitting(columns: Sequence[Column[Any]], widths: list[int], width: int) -> list[int]:
-    """Return which columns fit, lower ranks first; shrinks the first one if even the needed ones do not."""
+    """Return the places of the columns that fit; shrinks the first one if even those of rank 0 do not."""
     kept = [at for at, column in enumerate(columns) if column.rank == 0]
     needed = sum(widths[at] + GAP for at in kept) - GAP
     if needed > width:
@@ -57,19 +57,15 @@ def _fitting(columns: Sequence[Column[Any]], widths: list[int], width: int) -> l
     return sorted(kept)
 
 
-def _line(
-    texts: list[str], styles: list[str], columns: Sequence[Column[Any]], widths: list[int], kept: list[int]
-) -> Content:
-    parts: list[Content] = []
-    for text, style, at in zip(texts, styles, kept, strict=True):
-        fitted = fit(text, widths[at], right=columns[at].right)
-        parts.append(Content.styled(fitted, style) if style else Content(fitted))
-    return Content(" " * GAP).join(parts)
+def cut(text: str, width: int) -> str:
+    """Return ``text`` in at most ``width`` cells, with an ellipsis where some of it is left out."""
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, width - 1) + "…" if width > 0 else ""
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
     """Return ``text`` in exactly ``width`` cells, cut with an ellipsis or padded."""
-    length = cell_len(text)
-    if length > width:
-        return set_cell_size(text, max(0, width - 1)) + "…" if width > 0 else ""
-    return " " * (width - length) + text if right else text + " " * (width - length)
+    shown = cut(text, width)
+    padding = " " * (width - cell_len(shown))
+    return padding + shown if right else shown + padding

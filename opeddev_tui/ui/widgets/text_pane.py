@@ -1,4 +1,4 @@
-"""Owns the frames around texts, two of which can scroll together."""
+"""Scrolling frames around single texts; two of them can scroll together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from opeddev_tui.text import clean_line
 
 
 class TextPane(VerticalScroll):
-    """A scrolling frame around one text; its titles may come from anywhere."""
+    """A scrolling frame around one text. Titles are cleaned here, the text by whoever hands it in."""
 
     def __init__(self, title: str, *, id: str) -> None:
         super().__init__(id=id, classes="pane")
@@ -28,7 +28,7 @@ class TextPane(VerticalScroll):
         yield self._body
 
     def set_text(self, title: str, text: Content, *, below: str = "", place: object = None) -> None:
-        """Show ``text``, which is clean already; another ``place`` (prompt, point) begins at its top."""
+        """Show ``text``, already cleaned; where ``place`` (prompt, point) is another one, scroll to the top."""
         drawn = (title, text.plain, text.spans, below)
         if drawn != self._drawn:
             self._drawn, self._text = drawn, text
@@ -41,7 +41,7 @@ class TextPane(VerticalScroll):
 
     @property
     def text(self) -> str:
-        """What is shown."""
+        """The text on show, without styles."""
         return self._text.plain
 
 

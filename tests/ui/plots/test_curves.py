@@ -14,8 +14,9 @@ from textual.pilot import Pilot
 
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.state import RunState, reduce
+from opeddev_tui.ui.keys import CURVES
 from opeddev_tui.ui.plots import curves as module
-from opeddev_tui.ui.plots.curves import CURVES, CurvesView
+from opeddev_tui.ui.plots.curves import CurvesView
 from opeddev_tui.ui.plots.series import Look, Palette, loss_series, palette_of, size_points
 
 STEPS = 20

@@ -178,7 +178,7 @@ async def test_what_a_training_does_not_take_before_its_end_goes_into_its_journa
     async with live(tmp_path, engine) as (app, pilot):
         await until(pilot, lambda: app.session.current.status == "awaiting")
         run = app.session.current_run
-        Recorder(app).say(run, ev.Annotated(epoch=1, note="too late for the training"))
+        Recorder(app).record(run, ev.Annotated(epoch=1, note="too late for the training"))
         await until(pilot, lambda: any(isinstance(command, Record) for command in engine.heard))
         app.live.stop("over")
         await until(pilot, lambda: app.session.current.notes)

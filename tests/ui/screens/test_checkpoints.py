@@ -131,8 +131,8 @@ async def test_delete_shows_first_and_keeps_what_is_needed(tmp_path: Path) -> No
         await until(pilot, lambda: isinstance(app.screen, AskScreen))
         await pilot.pause()
         shown = text_of(app)
-        assert "goes: step 0 epoch 2" in shown
-        assert "stays: step 0 epoch 1 (pinned)" in shown
+        assert "deleted: step 0 epoch 2" in shown
+        assert "kept: step 0 epoch 1 (pinned)" in shown
         assert "not finished or not of this app" in shown
         assert [path for path in folders(app) if path != decoy] == before
         await pilot.press("c")
@@ -159,8 +159,8 @@ async def test_damaged_ones_put_aside_go_with_the_unneeded(tmp_path: Path) -> No
         await pilot.press("D")
         await until(pilot, lambda: isinstance(app.screen, AskScreen))
         await pilot.pause()
-        assert f"goes: {aside.name} of" in text_of(app)
-        assert "put aside as damaged" in text_of(app)
+        assert f"deleted: {aside.name} of" in text_of(app)
+        assert "quarantined as damaged" in text_of(app)
         await pilot.press("y")
         await until(pilot, lambda: screen.shelf is not shown)
         assert not aside.exists()

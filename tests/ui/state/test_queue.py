@@ -11,8 +11,7 @@ def test_events_come_out_in_order_and_once() -> None:
     queue = EventQueue()
     for number in range(10):
         queue.emit(progress(number + 1, 0.0))
-    assert [getattr(event, "global_step", 0) for event in queue.drain(4)] == [1, 2, 3, 4]
-    assert len(queue.drain()) == 6
+    assert [getattr(event, "global_step", 0) for event in queue.drain()] == list(range(1, 11))
     assert queue.drain() == []
 
 

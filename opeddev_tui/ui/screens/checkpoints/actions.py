@@ -1,63 +1,37 @@
-"""What the browser does with checkpoints: continue, verify, pin, note, try, score, export, delete.
+"""What keys of the browser do with checkpoints: train from one, verify, pin, note, try, score, export, delete.
 
-Everything that deletes or loads a model asks first and says what it means.
+Whatever deletes a checkpoint, or loads a model beside a training, asks first and says what it means.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from textual.geometry import Size
-from textual.screen import ModalScreen
-
-from opeddev_tui.checkpoints.catalog import CheckpointList, Entry
+from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.checkpoints.pruning import Removal
 from opeddev_tui.format import number, size
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.screens.checkpoints.listing import removal_words, short
-from opeddev_tui.ui.shell import Shell
+from opeddev_tui.ui.screens.checkpoints.listing import removal_text, short
 from opeddev_tui.ui.tasks.checkpoints import CheckpointTasks
 from opeddev_tui.ui.widgets.dialogs import CANCEL, Answer, AskScreen, AskText
 
-
-class Browser(Protocol):
-    """The table of checkpoints, as far as the actions need it."""
-
-    shelf: CheckpointList | None
-    verified: dict[str, list[str]]
-
-    @property
-    def current(self) -> Entry | None:
-        """The checkpoint under the cursor."""
-
-    @property
-    def size(self) -> Size:
-        """Columns and lines of the screen."""
-
-    def chosen(self) -> list[Entry]:
-        """Return the marked ones, else the one under the cursor."""
-
-    def fill(self) -> None:
-        """Show the lines as they are now."""
-
-    def reload(self) -> None:
-        """Read what is on disk."""
+if TYPE_CHECKING:
+    from opeddev_tui.ui.screens.checkpoints.screen import CheckpointsScreen
 
 
 class CheckpointActions:
-    """What can be done with the checkpoints that ``browser`` shows, one method per key."""
+    """What can be done with the checkpoints that ``browser`` shows. A key's action names one of the public methods."""
 
-    def __init__(self, shell: Shell, browser: Browser) -> None:
-        self._shell, self._browser = shell, browser
-        self._work = CheckpointTasks(shell)
+    def __init__(self, browser: CheckpointsScreen, tasks: CheckpointTasks) -> None:
+        self._shell, self._browser, self._tasks = browser.shell, browser, tasks
 
     def _tell(self, text: str, severity: str = "information") -> None:
         self._shell.tell(text, severity=severity)
 
     def _one(self) -> Entry | None:
-        """Return the whole checkpoint under the cursor; say why not."""
+        """Return the checkpoint under the cursor if a model can be loaded from it; say why where it cannot."""
         entry = self._browser.current
         if entry is None:
             return None
@@ -76,7 +50,7 @@ class CheckpointActions:
     def _trains(self) -> bool:
         return self._shell.live.running or self._shell.session.trained_by == "other"
 
-    # --- continue
+    # --- training from one
 
     def resume_from(self) -> None:
         """Ask, then train the next step or a branch from the selected checkpoint."""
@@ -96,14 +70,14 @@ class CheckpointActions:
                 self._shell.start_training(StepRequest(which=answer, new=True, start_from=str(entry.folder)))
                 self._shell.action_go("monitor")
 
-        words = f"A new run starts from the weights of {short(entry)} ({entry.name}). Nothing is overwritten."
+        text = f"A new run starts from the weights of {short(entry)} ({entry.name}). Nothing is overwritten."
         shelf = self._browser.shelf
         if shelf is not None and shelf.budget:
-            words += f"\n! {shelf.budget}."
-        self._shell.push_screen(AskScreen("Train from this checkpoint?", clean_line(words), answers), start)
+            text += f"\n! {shelf.budget}."
+        self._shell.push_screen(AskScreen("Train from this checkpoint?", clean_line(text), answers), start)
 
     def _ways(self, entry: Entry) -> tuple[Answer, ...]:
-        """Return the steps that could be trained from ``entry``: the next one, and the one after its own again."""
+        """Return the steps that can be trained from ``entry``: the next one, and the one after its own as a branch."""
         view = self._shell.session.shown
         following = view.next_batch
         answers: list[Answer] = []
@@ -111,88 +85,88 @@ class CheckpointActions:
             answers.append(("y", "next", f"Train the next step, {following.number} ({clean_line(following.name)})"))
         branch = next((batch for batch in view.batches if batch.number == entry.step + 1), None)
         if branch is not None and branch != following:
-            words = f"Branch: train step {branch.number} ({clean_line(branch.name)}) again, as a new run"
-            answers.append(("b", str(branch.number), words))
+            label = f"Branch: train step {branch.number} ({clean_line(branch.name)}) again, as a new run"
+            answers.append(("b", str(branch.number), label))
         return (*answers, CANCEL)
 
-    # --- trust, pins, notes
+    # --- verifying, pins, notes
 
     def verify(self) -> None:
-        """Read every byte of the chosen ones."""
+        """Read every byte of the marked ones, else of the one under the cursor."""
         self._verify(self._browser.chosen())
 
     def verify_all(self) -> None:
-        """Read every byte of all."""
+        """Read every byte of all checkpoints."""
         shelf = self._browser.shelf
         self._verify(shelf.entries if shelf is not None else ())
 
     def _verify(self, entries: Sequence[Entry]) -> None:
         if not entries:
             return
-        left = [len(entries)]
-        bad: list[str] = []
+        damaged: list[str] = []
 
-        def found(entry: Entry, problems: list[str]) -> None:
+        def verified(entry: Entry, problems: list[str]) -> None:
             self._browser.verified[str(entry.folder)] = problems
             self._browser.fill()
-            left[0] -= 1
             if problems:
-                bad.append(f"{short(entry)}: {'; '.join(problems)}")
-            if not left[0]:
-                words = "Damaged: " + " · ".join(bad) if bad else f"Verified: {len(entries)}, every byte as published."
-                self._tell(words, "error" if bad else "information")
+                damaged.append(f"{short(entry)}: {'; '.join(problems)}")
+
+        def done() -> None:
+            if damaged:
+                self._tell("Damaged: " + " · ".join(damaged), "error")
+            else:
+                self._tell(f"Verified: {len(entries)}, every byte as published.")
 
         self._tell(f"Reading {size(sum(entry.size for entry in entries))} …")
-        self._work.verify(entries, found)
+        self._tasks.verify(entries, verified, done)
 
     def pin(self) -> None:
-        """Pin the chosen ones, or take the pins away."""
+        """Pin the marked ones, else the one under the cursor; unpin them where all are pinned."""
         entries = [entry for entry in self._browser.chosen() if entry.published]
         if not entries or not self._may_write():
             return
         pinned = not all("pinned" in entry.marks for entry in entries)
         for entry in entries:
-            self._work.annotate(entry, self._browser.reload, pinned=pinned)
+            self._tasks.annotate(entry, self._browser.reload, pinned=pinned)
 
     def note(self) -> None:
-        """Write a note."""
+        """Write a note on the one under the cursor."""
         entry = self._browser.current
         if entry is None or not self._may_write():
             return
 
         def written(note: str | None) -> None:
             if note is not None:
-                self._work.annotate(entry, self._browser.reload, note=note)
+                self._tasks.annotate(entry, self._browser.reload, note=note)
 
-        screen = AskText(f"Note on {short(entry)}", "An empty note takes it away.", entry.note)
+        screen = AskText(f"Note on {short(entry)}", "An empty text removes the note.", entry.note)
         self._shell.push_screen(screen, written)
 
     # --- using the model
 
     def _with_model(self, do: Callable[[], None]) -> None:
-        """Do what loads a model; ask first where a training would share the machine with it."""
+        """Do what loads a model; ask first while a training uses the machine."""
         if not self._trains():
             do()
             return
-        words = "It loads another copy of the model beside the training: that may slow it down or run out of memory."
-        answers = (("y", "yes", "Load it all the same"), CANCEL)
-        self._shell.push_screen(
-            AskScreen("A training is running", words, answers), lambda answer: do() if answer == "yes" else None
-        )
+        text = "It loads another copy of the model beside the training: that may slow it down or run out of memory."
+        question = AskScreen("A training is running", text, (("y", "yes", "Load it all the same"), CANCEL))
+        self._shell.push_screen(question, lambda answer: do() if answer == "yes" else None)
 
     def try_it(self) -> None:
-        """Answer prompts with the chosen ones."""
+        """Answer prompts with the marked ones, else with the one under the cursor."""
         from opeddev_tui.ui.screens.checkpoints.try_prompt import TryScreen
 
         entries = [entry for entry in self._browser.chosen() if entry.published]
-        if entries:
-            self._with_model(lambda: self._show_try(TryScreen(entries, self._work.settings)))
 
-    def _show_try(self, screen: ModalScreen[None]) -> None:
-        self._shell.push_screen(screen)
+        def show() -> None:
+            self._shell.push_screen(TryScreen(entries, self._tasks.settings))
+
+        if entries:
+            self._with_model(show)
 
     def score(self) -> None:
-        """Score the selected one on the hold-out."""
+        """Score the one under the cursor on the hold-out."""
         entry = self._one()
         if entry is None:
             return
@@ -202,24 +176,24 @@ class CheckpointActions:
 
         def score() -> None:
             self._tell(f"Scoring {short(entry)} on the hold-out …")
-            self._work.score(entry, scored)
+            self._tasks.score(entry, scored)
 
         self._with_model(score)
 
     def export(self) -> None:
-        """Write a model folder."""
+        """Write the one under the cursor as a model folder."""
         entry = self._one()
         if entry is None:
             return
 
         def export(target: str | None) -> None:
             if target:
-                place = self._work.workspace.path(target)
+                folder = self._tasks.workspace.path(target)
                 self._tell(f"Exporting {short(entry)} …")
-                self._work.export(entry, place, lambda path: self._tell(f"{short(entry)} is at {path}."))
+                self._tasks.export(entry, folder, lambda path: self._tell(f"{short(entry)} is at {path}."))
 
         name = f"exports/{entry.run}-{entry.folder.name}"
-        text = "A new folder: safetensors, tokenizer, chat template, model card. LoRA is merged."
+        text = "A new folder: safetensors, tokenizer, chat template, model card. A LoRA adapter is merged."
 
         def ask() -> None:
             self._shell.push_screen(AskText(f"Export {short(entry)}", text, name), export)
@@ -229,24 +203,24 @@ class CheckpointActions:
     # --- deleting
 
     def remove(self) -> None:
-        """Show what deleting the chosen ones would do, then ask."""
+        """Show what would be deleted of the marked ones, else of the one under the cursor; then ask."""
         if self._may_write() and self._browser.chosen():
-            self._work.plan(self._browser.chosen(), self._ask_removal)
+            self._tasks.plan(self._browser.chosen(), self._ask_removal)
 
     def prune(self) -> None:
-        """Show what deleting everything unneeded would do, then ask."""
+        """Show which checkpoints nothing needs, then ask whether to delete them."""
         if self._may_write():
-            self._work.plan(None, self._ask_removal)
+            self._tasks.plan(None, self._ask_removal)
 
     def _ask_removal(self, removal: Removal) -> None:
         def answered(answer: str | None) -> None:
             if answer == "yes":
-                self._work.remove(removal, self._removed)
+                self._tasks.remove(removal, self._removed)
 
-        verb: Answer = ("y", "yes", f"Delete {removal.count} and free {size(removal.freed)}")
-        answers = (verb, CANCEL) if removal.count else (CANCEL,)
+        delete: Answer = ("y", "yes", f"Delete {removal.count} and free {size(removal.freed)}")
+        answers = (delete, CANCEL) if removal.count else (CANCEL,)
         room = max(4, self._browser.size.height - 14)
-        self._shell.push_screen(AskScreen("What would be deleted", removal_words(removal, room), answers), answered)
+        self._shell.push_screen(AskScreen("What would be deleted", removal_text(removal, room), answers), answered)
 
     def _removed(self, freed: int) -> None:
         self._tell(f"Deleted; {size(freed)} freed.")

@@ -1,6 +1,6 @@
-"""Owns what the checkpoint browser shows: entries as lines of a tree or a sorted list, details, differences.
+"""Texts of the checkpoint browser: lines of a tree or a sorted list, details, differences, a planned deletion.
 
-Pure: what is on disk is read by ``catalog.read_checkpoint_list``.
+Pure: ``catalog.read_checkpoint_list`` reads the disk.
 """
 
 from __future__ import annotations
@@ -17,21 +17,10 @@ from opeddev_tui.text import clean_line
 from opeddev_tui.ui.widgets.grid import Cell
 from opeddev_tui.ui.widgets.tables import fit
 
-# what was found by reading every byte: an empty list is a whole checkpoint
+# problems found by reading every byte, by folder; an empty list is an undamaged checkpoint
 Verified = Mapping[str, list[str]]
 ORDERS: tuple[str, ...] = ("tree", "loss", "age", "size")
-TITLES = (
-    "checkpoint",
-    "hold-out",
-    "gain (95 %)",
-    "state",
-    "marks",
-    "size",
-    "age",
-    "human",
-    "exact",
-    "kind",
-)
+TITLES = ("checkpoint", "hold-out", "gain (95 %)", "state", "marks", "size", "age", "human", "exact", "kind")
 RUN = "run "
 # the first column leaves room for the others on 80 columns
 _WIDEST = 24
@@ -41,10 +30,10 @@ _WIDEST = 24
 
 
 def lines(
-    shelf: CheckpointList, verified: Verified, marked: Sequence[str], *, order: str, wanted: str, now: float
+    shelf: CheckpointList, verified: Verified, marked: Sequence[str], *, order: str, filter_text: str, now: float
 ) -> list[tuple[str, tuple[Cell, ...]]]:
-    """Return (key, cells) of what is shown; a run's own line has a key that begins with ``RUN``."""
-    kept = [entry for entry in shelf.entries if wanted.lower() in _searched(shelf, entry, verified)]
+    """Return (key, cells) of each line; the key of a run's own line begins with ``RUN``."""
+    kept = [entry for entry in shelf.entries if filter_text.lower() in _searched(shelf, entry, verified)]
     if order != "tree":
         kept.sort(key=_KEYS[order])
         return [(str(entry.folder), _cells(entry, short(entry), verified, marked, now)) for entry in kept]
@@ -66,19 +55,20 @@ _KEYS: dict[str, Callable[[Entry], float]] = {
 
 
 def _searched(shelf: CheckpointList, entry: Entry, verified: Verified) -> str:
-    words = (entry.name, short(entry), *entry.marks, kind(entry), entry.note, state(entry, verified))
-    return " ".join((*words, shelf.batches.get(entry.run, ""))).lower()
+    """Return the text that a filter looks into."""
+    texts = (entry.name, short(entry), *entry.marks, kind(entry), entry.note, state(entry, verified))
+    return " ".join((*texts, shelf.batches.get(entry.run, ""))).lower()
 
 
 def _run_cells(shelf: CheckpointList, mine: Sequence[Entry]) -> tuple[Cell, ...]:
-    """Return the line of a run: its batch, and what it grew from on how many rows."""
+    """Return the line of a run: its batch, the checkpoint it started from, its rows."""
     entry = next((item for item in mine if item.published), mine[0])
     origin = shelf.find(entry.parent)
-    grown = short(origin) if origin is not None else Path(entry.parent).name if entry.parent else "the base model"
+    started = short(origin) if origin is not None else Path(entry.parent).name if entry.parent else "the base model"
     rows = f"{entry.rows} rows " if entry.rows else ""
     what = "repeat of step" if entry.repeats else "step"
     head = fit(f"{what} {entry.step} {clean_line(shelf.batches.get(entry.run, ''))}", _WIDEST).rstrip()
-    return ((head, "bold"), "", f"{rows}← {grown}", *("",) * (len(TITLES) - 3))
+    return ((head, "bold"), "", f"{rows}← {started}", *("",) * (len(TITLES) - 3))
 
 
 def _leaf(entry: Entry) -> str:
@@ -89,12 +79,12 @@ def _leaf(entry: Entry) -> str:
 
 
 def short(entry: Entry) -> str:
-    """Return how a checkpoint is called inside the workspace."""
+    """Return the short name of a checkpoint inside the workspace: its step and epoch."""
     return f"step {entry.step} {_leaf(entry)}"
 
 
 def kind(entry: Entry) -> str:
-    """Return full or LoRA, and the precision."""
+    """Return whether it is full or LoRA, and its precision."""
     return f"{'LoRA' if entry.lora else 'full'} {entry.precision}".strip() if entry.published else "–"
 
 
@@ -128,7 +118,7 @@ def _cells(entry: Entry, name: str, verified: Verified, marked: Sequence[str], n
 
 
 def gain(entry: Entry) -> str:
-    """Return how much the hold-out loss fell since the step's beginning, with its interval."""
+    """Return how far the hold-out loss fell since the step's beginning, with its 95 % interval."""
     if entry.gain is None or entry.interval is None:
         return "–"
     return f"{signed(entry.gain, 3)} ({signed(entry.interval[0], 3)} to {signed(entry.interval[1], 3)})"
@@ -138,22 +128,22 @@ def gain(entry: Entry) -> str:
 
 
 def detail(shelf: CheckpointList, entry: Entry, verified: Verified, now: float) -> list[str]:
-    """Return everything about one checkpoint, cleaned lines."""
+    """Return everything known of one checkpoint as cleaned lines."""
     problems = verified.get(str(entry.folder))
-    state_words = state(entry, verified) + (": " + "; ".join(problems) if problems else "")
-    told = [
+    trust = state(entry, verified) + (": " + "; ".join(problems) if problems else "")
+    facts = [
         f"{short(entry)} · {entry.name} · optimizer step {entry.global_step}",
-        f"{state_words} · {', '.join(entry.marks) or 'no marks'} · {kind(entry)} · {size(entry.size)} · "
+        f"{trust} · {', '.join(entry.marks) or 'no marks'} · {kind(entry)} · {size(entry.size)} · "
         f"{duration(max(0.0, now - entry.created))} old",
         f"hold-out {number(entry.val_loss, 4)} · gain {gain(entry)} · human "
         f"{share(entry.human)} · exact grades {share(entry.exact)}",
         "grew from " + " ← ".join(lineage(shelf, entry)),
     ]
-    told += [f"note: {entry.note}"] if entry.note else []
-    told += [f"adapters on {entry.base}"] if entry.lora else []
-    told.append(str(entry.folder))
-    told += [f"{name} = {value}" for name, value in _notable(shelf.settings.get(entry.run, {}))]
-    return [clean_line(line) for line in told]
+    facts += [f"note: {entry.note}"] if entry.note else []
+    facts += [f"adapters on {entry.base}"] if entry.lora else []
+    facts.append(str(entry.folder))
+    facts += [f"{name} = {value}" for name, value in _notable(shelf.settings.get(entry.run, {}))]
+    return [clean_line(fact) for fact in facts]
 
 
 _NOTABLE = (
@@ -164,28 +154,29 @@ _NOTABLE = (
 
 
 def _notable(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    found = []
+    """Return the settings of a run that a person looks for first, as (name, value)."""
+    notable = []
     for name in _NOTABLE:
         section, _, key = name.partition(".")
         table = settings.get(section, {})
         if isinstance(table, dict) and key in table and not (section == "lora" and not table.get("enabled")):
-            found.append((name, table[key]))
-    return found
+            notable.append((name, table[key]))
+    return notable
 
 
 def lineage(shelf: CheckpointList, entry: Entry) -> list[str]:
     """Return the ancestors, nearest first, down to the base model."""
-    told: list[str] = []
+    ancestors: list[str] = []
     seen = {str(entry.folder)}
     parent = entry.parent
     while parent:
-        found = shelf.find(parent)
-        if found is None or parent in seen:
-            return [*told, f"{Path(parent).parent.name}/{Path(parent).name} (no longer here)"]
+        ancestor = shelf.find(parent)
+        if ancestor is None or parent in seen:
+            return [*ancestors, f"{Path(parent).parent.name}/{Path(parent).name} (no longer here)"]
         seen.add(parent)
-        told.append(f"{short(found)} ({found.rows} rows)")
-        parent = found.parent
-    return [*told, "the base model"]
+        ancestors.append(f"{short(ancestor)} ({ancestor.rows} rows)")
+        parent = ancestor.parent
+    return [*ancestors, "the base model"]
 
 
 def differences(shelf: CheckpointList, one: Entry, two: Entry) -> list[tuple[str, str, str]]:
@@ -207,15 +198,15 @@ def _text(value: Any) -> str:
     return "–" if value is None or value == "" else clean_line(str(value), max_chars=200)
 
 
-def removal_words(removal: Removal, room: int) -> str:
-    """Return what a deletion would do in about ``room`` lines: what goes first, then what stays and why."""
-    goes = [f"✗ goes: {short(entry)} of …{entry.run[-12:]} ({size(entry.size)})" for entry in removal.goes]
-    goes += [f"✗ goes: {item.folder.name} of …{item.run[-12:]} ({size(item.size)}), put aside as damaged"
-             for item in removal.aside]  # fmt: skip
-    stays = [f"  stays: {short(entry)} ({reason})" for entry, reason in removal.stays]
-    most = max(2, room - min(len(stays), room // 3))
-    shown = [*goes[:most], *([f"  … and {len(goes) - most} more go"] if len(goes) > most else [])]
+def removal_text(removal: Removal, room: int) -> str:
+    """Return what a deletion would do in about ``room`` lines: what is deleted, then what is kept and why."""
+    deleted = [f"✗ deleted: {short(entry)} of …{entry.run[-12:]} ({size(entry.size)})" for entry in removal.goes]
+    deleted += [f"✗ deleted: {item.folder.name} of …{item.run[-12:]} ({size(item.size)}), quarantined as damaged"
+                for item in removal.aside]  # fmt: skip
+    kept = [f"  kept: {short(entry)} ({reason})" for entry, reason in removal.stays]
+    most = max(2, room - min(len(kept), room // 3))
+    shown = [*deleted[:most], *([f"  … and {len(deleted) - most} more deleted"] if len(deleted) > most else [])]
     left = max(1, room - len(shown))
-    shown += [*stays[:left], *([f"  … and {len(stays) - left} more stay"] if len(stays) > left else [])]
-    last = f"{size(removal.freed)} would be freed." if goes else "Nothing would be deleted."
+    shown += [*kept[:left], *([f"  … and {len(kept) - left} more kept"] if len(kept) > left else [])]
+    last = f"{size(removal.freed)} would be freed." if deleted else "Nothing would be deleted."
     return "\n".join(clean_line(line) for line in [*shown, last])

@@ -1,4 +1,7 @@
-"""Owns the checkpoint browser: what there is, whether it can be trusted, what can be done with it."""
+"""The checkpoint browser: every checkpoint, whether it can be trusted, and what can be done with it.
+
+It shows and marks; ``actions`` does what keys ask for, in threads through ``tasks.checkpoints``.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,14 @@ from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.events import Resize
 from textual.widget import Widget
-from textual.widgets import DataTable, Input, Static
+from textual.widgets import Static
 
 from opeddev_tui.checkpoints.catalog import CheckpointList, Entry
 from opeddev_tui.format import plural, size
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.keys import CHECKPOINTS, Key, bindings
-from opeddev_tui.ui.screens.base import BaseScreen
-from opeddev_tui.ui.screens.checkpoints import listing as sh
+from opeddev_tui.ui.keys import CHECKPOINTS, bindings
+from opeddev_tui.ui.screens.base import FilteredScreen
+from opeddev_tui.ui.screens.checkpoints import listing
 from opeddev_tui.ui.screens.checkpoints.actions import CheckpointActions
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.tasks.checkpoints import CheckpointTasks
@@ -30,11 +33,10 @@ from opeddev_tui.ui.widgets.tables import Column, table
 _BESIDE = 230
 
 
-class CheckpointsScreen(BaseScreen):
-    """Every checkpoint of the workspace as a tree of steps, runs and epochs, explained below or beside."""
+class CheckpointsScreen(FilteredScreen):
+    """Every checkpoint of the workspace as a tree of steps, runs and epochs; details below or beside it."""
 
     mode: ClassVar[str] = "checkpoints"
-    own_keys: ClassVar[tuple[Key, ...]] = CHECKPOINTS
     BINDINGS: ClassVar[list[BindingType]] = bindings(CHECKPOINTS)
     AUTO_FOCUS = "#checkpoints"
     DEFAULT_CSS = """
@@ -53,28 +55,29 @@ class CheckpointsScreen(BaseScreen):
         self.shelf: CheckpointList | None = None
         self.verified: dict[str, list[str]] = {}
         self.marked: list[str] = []
-        self._order, self._wanted = "tree", ""
+        self._order = "tree"
+        # of the view for which the disk was read last
         self._seen: tuple[object, ...] = ()
         self._memory = ""
-        self._work = CheckpointTasks(self.shell)
-        self._actions = CheckpointActions(self.shell, self)
+        self._tasks = CheckpointTasks(self.shell)
+        self._actions = CheckpointActions(self, self._tasks)
 
     def compose_body(self) -> Iterable[Widget]:
         """Make the summary, the filter, the table and the details."""
         yield Static(markup=False, id="summary", classes="hint")
         yield FilterBox("best, lora, step 2, a note", "#checkpoints")
         with Container(id="shelf"):
-            yield Grid(sh.TITLES, id="checkpoints")
+            yield Grid(listing.TITLES, id="checkpoints", enter="act('resume_from')")
             with VerticalScroll(id="about", can_focus=True):
                 yield Static(markup=False, id="detail")
 
     def on_resize(self, event: Resize) -> None:
-        """Put the details where there is room."""
+        """Put the details below or beside the table."""
         self.set_class(event.size.width >= _BESIDE, "-beside")
         self.call_after_refresh(self._show_detail)
 
     def show_body(self, view: View) -> None:
-        """Read the shelf again if the run on show has made or lost a checkpoint."""
+        """Read the checkpoints again if the run on show has made or lost one."""
         self._memory = _memory(view)
         seen = (view.run, view.state.status, tuple(view.state.checkpoints), len(self.shell.session.rows))
         if seen != self._seen:
@@ -85,39 +88,41 @@ class CheckpointsScreen(BaseScreen):
     def reload(self) -> None:
         """Read what is on disk."""
         if self.shell.session.root is not None:
-            self._work.read(self._read)
+            self._tasks.read(self._take)
 
-    def _read(self, found: CheckpointList) -> None:
-        self.shelf = found
-        known = {str(entry.folder) for entry in found.entries}
-        self.marked = [key for key in self.marked if key in known]
+    def _take(self, shelf: CheckpointList) -> None:
+        self.shelf = shelf
+        existing = {str(entry.folder) for entry in shelf.entries}
+        self.marked = [key for key in self.marked if key in existing]
         self.fill()
 
     def fill(self) -> None:
-        """Show the lines as they are now."""
+        """Show the checkpoints that were read last."""
         if self.shelf is None or not self.is_mounted:
             return
-        rows = sh.lines(self.shelf, self.verified, self.marked, order=self._order, wanted=self._wanted, now=time.time())
+        rows = listing.lines(
+            self.shelf, self.verified, self.marked, order=self._order, filter_text=self.filter_text, now=time.time()
+        )
         grid = self.query_one(Grid)
         first = not grid.row_count
         grid.fill(rows)
-        if first and grid.selected.startswith(sh.RUN) and grid.row_count > 1:
+        if first and grid.selected.startswith(listing.RUN) and grid.row_count > 1:
             grid.move_cursor(row=1)
         self._summary()
         self._show_detail()
 
     def _summary(self) -> None:
         if self.shelf is None:
-            words = "Reading the checkpoints …" if self.shell.session.root is not None else "No workspace."
+            text = "Reading the checkpoints …" if self.shell.session.root is not None else "No workspace."
         else:
             entries = self.shelf.entries
             total = sum(entry.size for entry in entries)
-            words = f"{plural(len(entries), 'checkpoint')} · {size(total)} · {size(self.shelf.free)} free"
-            words += f" · ! {self.shelf.budget}" if self.shelf.budget else ""
-            words += f" · by {self._order}" if self._order != "tree" else ""
-            words += f" · only “{clean_line(self._wanted)}”" if self._wanted else ""
-            words += self._memory
-        self.query_one("#summary", Static).update(Content(words))
+            text = f"{plural(len(entries), 'checkpoint')} · {size(total)} · {size(self.shelf.free)} free"
+            text += f" · ! {self.shelf.budget}" if self.shelf.budget else ""
+            text += f" · by {self._order}" if self._order != "tree" else ""
+            text += f" · only “{clean_line(self.filter_text)}”" if self.filter_text else ""
+            text += self._memory
+        self.query_one("#summary", Static).update(Content(text))
 
     # --- details
 
@@ -128,23 +133,25 @@ class CheckpointsScreen(BaseScreen):
 
     def chosen(self) -> list[Entry]:
         """Return the marked ones, else the one under the cursor."""
-        found = [self.shelf.find(key) for key in self.marked] if self.shelf is not None else []
-        entries = [entry for entry in found if entry is not None]
-        return entries or ([self.current] if self.current is not None else [])
+        return self._marked_entries() or ([self.current] if self.current is not None else [])
+
+    def _marked_entries(self) -> list[Entry]:
+        if self.shelf is None:
+            return []
+        return [entry for key in self.marked if (entry := self.shelf.find(key)) is not None]
 
     def on_data_table_row_highlighted(self) -> None:
-        """Explain the selected one."""
+        """Show the details of the selected one."""
         self._show_detail()
 
     def _show_detail(self) -> None:
         if self.shelf is None or not self.is_mounted:
             return
-        marked = [entry for key in self.marked if (entry := self.shelf.find(key)) is not None]
-        entry = self.current
+        marked, entry = self._marked_entries(), self.current
         if len(marked) == 2:
-            content = self._difference(self.shelf, marked[0], marked[1])
+            content = self._difference(self.shelf, *marked)
         elif entry is not None:
-            content = Content("\n".join(sh.detail(self.shelf, entry, self.verified, time.time())))
+            content = Content("\n".join(listing.detail(self.shelf, entry, self.verified, time.time())))
         elif self.shelf.entries:
             content = Content("A run. Its checkpoints are below it; / filters, o orders them.")
         else:
@@ -152,46 +159,36 @@ class CheckpointsScreen(BaseScreen):
         self.query_one("#detail", Static).update(content)
 
     def _difference(self, shelf: CheckpointList, one: Entry, two: Entry) -> Content:
-        pairs = sh.differences(shelf, one, two)
+        pairs = listing.differences(shelf, one, two)
         room = max(40, self.query_one("#about").size.width - 4)
         widest = max(12, (room - 20) // 2)
         columns: tuple[Column[tuple[str, str, str]], ...] = (
             Column("differs in", lambda pair: pair[0], right=False, widest=26, style="$muted"),
-            Column(f"1▸ {sh.short(one)}", lambda pair: pair[1], right=False, widest=widest),
-            Column(f"2▸ {sh.short(two)}", lambda pair: pair[2], right=False, widest=widest),
+            Column(f"1▸ {listing.short(one)}", lambda pair: pair[1], right=False, widest=widest),
+            Column(f"2▸ {listing.short(two)}", lambda pair: pair[2], right=False, widest=widest),
         )
-        return table(pairs, columns, room) if pairs else Content("They differ in nothing that is recorded.")
+        return table(pairs, columns, room) if pairs else Content("Nothing that is recorded differs between them.")
 
-    # --- looking
+    # --- keys
+
+    def action_act(self, name: str) -> None:
+        """Do what the method ``name`` of ``CheckpointActions`` does."""
+        getattr(self._actions, name)()
 
     def action_mark(self) -> None:
-        """Mark or unmark; the oldest of three marks goes."""
-        entry = self.current
-        if entry is None:
+        """Mark or unmark the one under the cursor; a third mark replaces the oldest."""
+        key = self.query_one(Grid).selected
+        if self.current is None:
             return
-        key = str(entry.folder)
-        self.marked = (
-            [other for other in self.marked if other != key] if key in self.marked else [*self.marked, key][-2:]
-        )
+        if key in self.marked:
+            self.marked.remove(key)
+        else:
+            self.marked = [*self.marked, key][-2:]
         self.fill()
 
     def action_order(self) -> None:
         """Go to the next order."""
-        self._order = sh.ORDERS[(sh.ORDERS.index(self._order) + 1) % len(sh.ORDERS)]
-        self.fill()
-
-    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        """Enter on a row."""
-        event.stop()
-        self.action_resume_from()
-
-    def action_filter(self) -> None:
-        """Type a filter."""
-        self.query_one(FilterBox).open()
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """Filter while typing."""
-        self._wanted = event.value
+        self._order = listing.ORDERS[(listing.ORDERS.index(self._order) + 1) % len(listing.ORDERS)]
         self.fill()
 
     def action_clear_filter(self) -> None:
@@ -200,58 +197,16 @@ class CheckpointsScreen(BaseScreen):
             self.marked = []
         self.fill()
 
-    # --- what keys do, see CheckpointActions
-
-    def action_resume_from(self) -> None:
-        """Ask, then train the next step or a branch from the selected checkpoint."""
-        self._actions.resume_from()
-
-    def action_verify(self) -> None:
-        """Read every byte of the chosen ones."""
-        self._actions.verify()
-
-    def action_verify_all(self) -> None:
-        """Read every byte of all."""
-        self._actions.verify_all()
-
-    def action_pin(self) -> None:
-        """Pin the chosen ones, or take the pins away."""
-        self._actions.pin()
-
-    def action_note(self) -> None:
-        """Write a note."""
-        self._actions.note()
-
-    def action_try_it(self) -> None:
-        """Answer prompts with the chosen ones."""
-        self._actions.try_it()
-
-    def action_score(self) -> None:
-        """Score the selected one on the hold-out."""
-        self._actions.score()
-
-    def action_export(self) -> None:
-        """Write a model folder."""
-        self._actions.export()
-
-    def action_remove(self) -> None:
-        """Show what deleting the chosen ones would do, then ask."""
-        self._actions.remove()
-
-    def action_prune(self) -> None:
-        """Show what deleting everything unneeded would do, then ask."""
-        self._actions.prune()
-
     def text_to_copy(self) -> str:
-        """Return the path of the selected one."""
+        """Return the path of the one under the cursor."""
         entry = self.current
         return clean_line(str(entry.folder)) if entry is not None else ""
 
 
 def _memory(view: View) -> str:
-    """Return what the run on show was estimated to need."""
-    found = view.state.memory
-    if found is None:
+    """Return the estimate of the memory that the run on show needs, "" where there is none."""
+    estimate = view.state.memory
+    if estimate is None:
         return ""
-    advice = f" ({clean_line(found.advice[0])})" if found.advice else ""
-    return f" · memory {size(found.total)} of {size(found.free)}: {clean_line(found.verdict)}{advice}"
+    advice = f" ({clean_line(estimate.advice[0])})" if estimate.advice else ""
+    return f" · memory {size(estimate.total)} of {size(estimate.free)}: {clean_line(estimate.verdict)}{advice}"

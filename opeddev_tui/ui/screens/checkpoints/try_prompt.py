@@ -1,9 +1,10 @@
-"""Owns trying checkpoints: a prompt, and one or two answers side by side as they are generated."""
+"""Dialog to try checkpoints: a prompt, and one or two answers side by side while they are generated."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -20,45 +21,46 @@ from opeddev_tui.text import clean
 from opeddev_tui.ui.screens.checkpoints.listing import short
 from opeddev_tui.ui.tasks import checkpoints
 
+# seconds between two drawings of what is being written
 _DRAW = 0.1
 
 
-class AnswerPane:
-    """What one checkpoint writes. Filled by a thread, read by the screen."""
+@dataclass
+class TrialAnswer:
+    """What one checkpoint has written so far. Filled by a thread, read by the screen."""
 
-    def __init__(self) -> None:
-        self.words = ""
-        self.state = ""
+    text: str = ""
+    state: str = ""
 
 
 class Trial:
-    """Checkpoints answering prompts one after the other in a thread of its own."""
+    """Lets checkpoints answer a prompt, one after the other, in a thread of its own; their models stay loaded."""
 
     def __init__(self, entries: Sequence[Entry], settings: Settings) -> None:
         self._entries, self._settings = entries, settings
         self._models: dict[str, checkpoints.Model] = {}
         self._thread: threading.Thread | None = None
         self._over = False
-        self.answers = [AnswerPane() for _ in entries]
+        self.answers = [TrialAnswer() for _ in entries]
 
     @property
     def busy(self) -> bool:
-        """True while something is generated."""
+        """True while an answer is being written."""
         return self._thread is not None and self._thread.is_alive()
 
     def ask(self, prompt: str) -> None:
-        """Begin to answer; does nothing while an answer is being written."""
+        """Begin to answer ``prompt``; does nothing while an answer is being written."""
         if not self.busy:
             self._thread = threading.Thread(target=self._run, args=(prompt,), daemon=True, name="try")
             self._thread.start()
 
     def end(self) -> None:
-        """Stop listening; what is being generated ends by itself."""
+        """Ask the thread to end after the next piece of text."""
         self._over = True
 
     def _run(self, prompt: str) -> None:
         for answer in self.answers:
-            answer.words, answer.state = "", "waiting"
+            answer.text, answer.state = "", "waiting"
         for entry, answer in zip(self._entries, self.answers, strict=True):
             try:
                 self._answer(entry, answer, prompt)
@@ -67,21 +69,21 @@ class Trial:
             if self._over:
                 return
 
-    def _answer(self, entry: Entry, answer: AnswerPane, prompt: str) -> None:
+    def _answer(self, entry: Entry, answer: TrialAnswer, prompt: str) -> None:
         key = str(entry.folder)
         if key not in self._models:
             answer.state = "loading"
             self._models[key] = checkpoints.load_model(key, self._settings)
         answer.state = "writing"
         for piece in self._models[key].stream(prompt):
-            answer.words += piece
+            answer.text += piece
             if self._over:
                 return
         answer.state = "done"
 
 
 class TryScreen(ModalScreen[None]):
-    """A prompt above, answers below."""
+    """A prompt, and the answers below it side by side."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Close")]
     DEFAULT_CSS = """
@@ -102,28 +104,25 @@ class TryScreen(ModalScreen[None]):
         with Vertical(classes="dialog") as box:
             box.border_title = "Try a prompt"
             box.border_subtitle = "Enter asks, Esc closes"
-            yield Input(placeholder="a prompt; the system prompt is that of the settings", id="ask")
+            yield Input(placeholder="a prompt; the system prompt of the settings goes before it", id="ask")
             with Horizontal(id="answers"):
-                yield from self._panes()
-
-    def _panes(self) -> Iterable[VerticalScroll]:
-        for entry in self._entries:
-            pane = VerticalScroll(Static(markup=False), classes="answer")
-            pane.border_title = Content(short(entry))
-            yield pane
+                for entry in self._entries:
+                    pane = VerticalScroll(Static(markup=False), classes="answer")
+                    pane.border_title = Content(short(entry))
+                    yield pane
 
     def on_mount(self) -> None:
-        """Draw what is written now and then."""
+        """Draw what has been written, ten times a second."""
         self.set_interval(_DRAW, self._draw)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Ask."""
+        """Ask the checkpoints."""
         event.stop()
         if event.value.strip():
             self._trial.ask(event.value)
 
     def _draw(self) -> None:
-        texts = [f"{clean(answer.words)}\n[{clean(answer.state)}]" for answer in self._trial.answers]
+        texts = [f"{clean(answer.text)}\n[{clean(answer.state)}]" for answer in self._trial.answers]
         if texts == self._drawn:
             return
         self._drawn = texts
@@ -132,6 +131,6 @@ class TryScreen(ModalScreen[None]):
             pane.scroll_end(animate=False)
 
     def action_leave(self) -> None:
-        """Close; an answer being written ends by itself."""
+        """Close; the answer being written ends soon after."""
         self._trial.end()
         self.dismiss()

@@ -1,1 +1,1 @@
-"""What the screens about generations, blind rounds and grades are made of."""
+"""Screens that compare generations, with blind rounds and the grades of the hold-out."""

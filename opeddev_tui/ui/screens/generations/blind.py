@@ -1,4 +1,4 @@
-"""Owns a blind round: two texts without names, one key each, then what was what and the score."""
+"""A blind round: two texts without names, one key to prefer each; at the end the names and the score."""
 
 from __future__ import annotations
 
@@ -19,21 +19,19 @@ from opeddev_tui.runs.events import Preference, Rated, RatingUndone
 from opeddev_tui.runs.ratings import Answer, Pair
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.keys import BLIND, Key, bindings
+from opeddev_tui.ui.keys import BLIND, SCREEN_KEYS, bindings
 from opeddev_tui.ui.screens.generations.reveal import revealed
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.tasks.ratings import Recorder
-from opeddev_tui.ui.widgets.bars import ClickBar
+from opeddev_tui.ui.widgets.bars import ClickBar, key_part
 from opeddev_tui.ui.widgets.code_text import coloured, compared
 from opeddev_tui.ui.widgets.text_pane import TextPane, scroll_together
 
 
 class BlindScreen(ModalScreen[None]):
-    """One round on one epoch. What was rated is on its way to the journal at once."""
+    """One round on one epoch. Each rating is recorded at once."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings(
-        BLIND, priority=[key.keys for key in BLIND if key.action.startswith(("answer", "move"))]
-    )
+    BINDINGS: ClassVar[list[BindingType]] = bindings(BLIND)
     CSS_PATH = "blind.tcss"
     AUTO_FOCUS = ""  # a frame that stands out would favour a side
 
@@ -43,21 +41,21 @@ class BlindScreen(ModalScreen[None]):
         self._confidence, self._guard = confidence, guard
         self._pairs = ratings.pairs(state, epoch, seed)
         given = ratings.ratings_of(state, epoch)
-        # in the order they were given: undo takes the last one
+        # by prompt, in the order they were given: undo takes the last one
         self._given: dict[int, Preference] = {at: rated.preferred for at, rated in given.items()}
         self._shown_at = float("inf")
 
     @property
     def shell(self) -> Shell:
-        """The app, as far as a screen knows it."""
+        """The app, as far as a screen may know it."""
         return cast("Shell", self.app)
 
     def compose(self) -> Iterable[Widget]:
-        """Make the heading, the question, the two sides, the keys."""
+        """Make the heading, the prompt, the two sides, the keys."""
         yield Static(markup=False, id="round")
         with Horizontal(id="asked"):
             yield TextPane("Prompt", id="probe")
-            yield TextPane("Reference", id="wanted")
+            yield TextPane("Reference", id="reference")
         with Horizontal(id="texts"):
             yield TextPane("Left", id="left")
             yield TextPane("Right", id="right")
@@ -71,24 +69,19 @@ class BlindScreen(ModalScreen[None]):
         self._draw()
 
     def on_resize(self) -> None:
-        """Fit the line of keys and the end to the new width."""
+        """Fit the keys, and the result of the round, to the new width."""
         self.call_after_refresh(self._draw_keys)
         if self._open is None:
             self.call_after_refresh(self._reveal)
 
     def _draw_keys(self) -> None:
         over = self._open is None
-        wanted = [key for key in BLIND if key.footer and (not over or key.action == "leave")]
-        parts = [
-            (Content.styled(key.display.split(" ")[0], "bold $accent") + Content.styled(f" {key.label}", "$muted"),
-             key.action)
-            for key in wanted
-        ]  # fmt: skip
-        self.query_one("#keys", ClickBar).lay(parts)
+        keys = [key for key in BLIND if key.footer and (not over or key.action == "leave")]
+        self.query_one("#keys", ClickBar).lay(key_part(key) for key in keys)
 
     @property
     def _open(self) -> Pair | None:
-        """The pair that is asked about, None when all are rated."""
+        """The pair that is to be rated now, None when all are rated."""
         return next((pair for pair in self._pairs if pair.prompt not in self._given), None)
 
     def _draw(self) -> None:
@@ -100,9 +93,9 @@ class BlindScreen(ModalScreen[None]):
         blocks = "■" * done + "□" * (len(self._pairs) - done)
         started = self._state.started
         step = f"step {started.step}, " if started is not None else ""
-        words = f"epoch {self._epoch} against before the step" if pair is None else "which text is better?"
+        question = "against before the step" if pair is None else "· which text is better?"
         head = Content.styled(" Blind round ", "bold $background on $accent")
-        head += Content(f" {step}epoch {self._epoch} · {words} " if pair is not None else f" {step}{words} ")
+        head += Content(f" {step}epoch {self._epoch} {question} ")
         head += Content.styled(f"{blocks} {done} of {len(self._pairs)}", "bold $primary")
         self.query_one("#round", Static).update(head)
         if pair is None:
@@ -111,19 +104,15 @@ class BlindScreen(ModalScreen[None]):
             self._ask(pair)
 
     def _ask(self, pair: Pair) -> None:
-        kind = self._kind(pair)
+        made = ratings.generation_of(self._state, self._epoch)
+        kind = made.samples[pair.prompt].kind if made is not None else ""
         self.query_one("#probe", TextPane).set_text("Prompt", coloured(pair.asked, kind), place=pair.prompt)
         reference = coloured(pair.reference, kind) if pair.reference else Content.styled("None.", "$muted")
-        self.query_one("#wanted", TextPane).set_text("Reference", reference, place=pair.prompt)
+        self.query_one("#reference", TextPane).set_text("Reference", reference, place=pair.prompt)
         texts = compared(pair.left_text, pair.right_text, kind, blind=True)
         same = "the same text on both sides" if pair.left_text == pair.right_text else ""
-        for name, text in zip(("left", "right"), texts, strict=True):
-            title = f"{'1' if name == 'left' else '2'} {name}"
-            self.query_one(f"#{name}", TextPane).set_text(title, text, below=same, place=pair.prompt)
-
-    def _kind(self, pair: Pair) -> str:
-        made = ratings.generation_of(self._state, self._epoch)
-        return made.samples[pair.prompt].kind if made is not None else ""
+        for key, name, text in zip("12", ("left", "right"), texts, strict=True):
+            self.query_one(f"#{name}", TextPane).set_text(f"{key} {name}", text, below=same, place=pair.prompt)
 
     def _reveal(self) -> None:
         pane = self.query_one("#names", TextPane)
@@ -135,43 +124,36 @@ class BlindScreen(ModalScreen[None]):
     # --- keys
 
     def action_answer(self, answer: Answer) -> None:
-        """Rate the open pair, if it has been visible for a moment."""
+        """Rate the pair on show, once it has been visible for the guard time."""
         pair = self._open
         if pair is None or time.monotonic() - self._shown_at < self._guard:
             return
         choice = ratings.preferred(pair.left, pair.right, answer)
         self._given[pair.prompt] = choice
         rated = Rated(
-            epoch=self._epoch,
-            prompt=pair.prompt,
-            left=pair.left,
-            right=pair.right,
-            preferred=choice,
-            round_seed=self._seed,
-        )
-        self._recorder.say(self._run, rated, failed=lambda: self._forget(pair.prompt))
+            epoch=self._epoch, prompt=pair.prompt, left=pair.left, right=pair.right,
+            preferred=choice, round_seed=self._seed,
+        )  # fmt: skip
+        self._recorder.record(self._run, rated, failed=lambda: self._restore(pair.prompt, None))
         self._draw()
 
-    def _forget(self, prompt: int) -> None:
-        """A rating was not taken by the disk: it is asked again."""
-        self._given.pop(prompt, None)
-        if self.is_mounted:
-            self._draw()
-
-    def _remember(self, prompt: int, choice: Preference) -> None:
-        """An undo was not taken by the disk: the rating still stands."""
-        self._given[prompt] = choice
+    def _restore(self, prompt: int, choice: Preference | None) -> None:
+        """Go back to the rating that is in the journal (None: there is none): the disk did not take the newer one."""
+        if choice is None:
+            self._given.pop(prompt, None)
+        else:
+            self._given[prompt] = choice
         if self.is_mounted:
             self._draw()
 
     def action_undo(self) -> None:
-        """Take the last rating back; once names are known that would no longer be blind."""
+        """Undo the last rating; once the names are known, another rating would no longer be blind."""
         if not self._given or self._open is None:
-            self.shell.tell("Nothing to take back." if self._open else "The names are known: the round is closed.")
+            self.shell.tell("There is nothing to undo." if self._open else "The names are known: the round is closed.")
             return
         prompt, choice = self._given.popitem()
         undo = RatingUndone(epoch=self._epoch, prompt=prompt)
-        self._recorder.say(self._run, undo, failed=lambda: self._remember(prompt, choice))
+        self._recorder.record(self._run, undo, failed=lambda: self._restore(prompt, choice))
         self._draw()
 
     def action_move(self, step: int) -> None:
@@ -180,7 +162,7 @@ class BlindScreen(ModalScreen[None]):
         focused.scroll_relative(y=2 * step, animate=False)
 
     def action_grow(self) -> None:
-        """Both sides over the whole screen, or back; at the end, leave."""
+        """Grow both sides to the full screen, or shrink them; at the end, leave."""
         if self._open is None:
             self.action_leave()
         else:
@@ -190,37 +172,34 @@ class BlindScreen(ModalScreen[None]):
         """Show the keys."""
         from opeddev_tui.ui.screens.help import HelpScreen
 
-        sections: tuple[tuple[str, tuple[Key, ...]], ...] = (("Blind round", BLIND),)
-        self.app.push_screen(HelpScreen(sections))
+        self.app.push_screen(HelpScreen(SCREEN_KEYS["blind"]))
 
     def action_leave(self) -> None:
-        """Leave; what was rated stays."""
+        """Leave; the ratings are kept."""
         left = sum(pair.prompt not in self._given for pair in self._pairs)
         if self._given and left:
-            self.shell.tell(
-                f"{len(self._given)} of {len(self._pairs)} rated; the round counts when all are. b goes on."
-            )
+            rated = f"{len(self._given)} of {len(self._pairs)} rated"
+            self.shell.tell(f"{rated}; the round counts once all are. b continues it.")
         self.dismiss()
 
 
 def open_blind(shell: Shell, epoch: int | None = None) -> bool:
-    """Begin a round on ``epoch`` (default: the newest) or go on with it; say why where there is none."""
+    """Begin or continue a round on ``epoch`` (default: the newest); return False, and say why, where there is none."""
     session = shell.session
     state = session.state
     made = [int(item.epoch) for item in state.samples if not item.on_demand and item.epoch > 0]
     chosen = epoch if epoch is not None else max(made, default=0)
-    found = ratings.pairs(state, chosen, 0)
     before, now = ratings.generation_of(state, 0), ratings.generation_of(state, chosen)
     if session.read_only:
-        shell.tell("This is a view of another process: rate where it was started.")
-    elif not found:
+        shell.tell("This is read only: nothing can be rated here.")
+    elif not ratings.pairs(state, chosen, 0):
         shell.tell("Nothing to rate yet: a round compares an epoch of this step with the state before it.")
     elif before is not None and now is not None and before.fingerprint == now.fingerprint:
         shell.tell(f"Same weights on both sides ({clean_line(now.fingerprint)[:12]}): there is nothing to rate.")
     else:
         settings = shell.loaded.settings
-        known = ratings.seed_of(state, chosen)
-        seed = known if known is not None else secrets.randbits(32)
+        recorded = ratings.seed_of(state, chosen)
+        seed = recorded if recorded is not None else secrets.randbits(32)
         shell.push_screen(
             BlindScreen(
                 state, session.run, chosen, seed,

@@ -1,4 +1,4 @@
-"""Owns the grades of the whole hold-out: measures beside baselines, the confusion matrix, the flips to read."""
+"""The grades of the whole hold-out: measures beside baselines, the confusion matrix, and the rows themselves."""
 
 from __future__ import annotations
 
@@ -6,26 +6,24 @@ import asyncio
 from collections.abc import Iterable
 from typing import ClassVar
 
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.binding import BindingType
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.events import Resize
-from textual.screen import ModalScreen
 from textual.widget import Widget
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 
 from opeddev_tui.data.rows import Example
 from opeddev_tui.errors import Problem
 from opeddev_tui.runs.events import GradesMeasured
 from opeddev_tui.runs.state import RunState
-from opeddev_tui.text import clean_line
-from opeddev_tui.ui.keys import GRADES, Key, bindings
+from opeddev_tui.ui.keys import GRADES, bindings
 from opeddev_tui.ui.screens.base import BaseScreen
 from opeddev_tui.ui.screens.generations.grade_tables import GROUPS, Flip, flips, matrix, measures_text
 from opeddev_tui.ui.state.view import View
-from opeddev_tui.ui.widgets.bars import ClickBar
+from opeddev_tui.ui.widgets.bars import ClickBar, tab
 from opeddev_tui.ui.widgets.code_text import coloured
+from opeddev_tui.ui.widgets.dialogs import ReadScreen
 from opeddev_tui.ui.widgets.grid import Grid
 from opeddev_tui.ui.widgets.text_pane import TextPane
 
@@ -40,14 +38,14 @@ class GradesScreen(BaseScreen):
     """One epoch against the state before the step (epoch 0)."""
 
     mode: ClassVar[str] = "grades"
-    own_keys: ClassVar[tuple[Key, ...]] = GRADES
-    BINDINGS: ClassVar[list[BindingType]] = bindings(GRADES, priority=("f,right", "F,left"))
+    BINDINGS: ClassVar[list[BindingType]] = bindings(GRADES)
     CSS_PATH = "grades.tcss"
     AUTO_FOCUS = "#flips"
 
     def __init__(self) -> None:
         super().__init__()
-        self._behind = 0  # epochs before the newest; 0 follows
+        # how many epochs before the newest one is shown
+        self._behind = 0
         self._group = 0
         self._flips: list[Flip] = []
         self._rows: list[Example] | None = None
@@ -59,7 +57,7 @@ class GradesScreen(BaseScreen):
             yield TextPane("Agreement with the reference", id="measures")
             yield TextPane("Confusion", id="matrix")
         yield ClickBar(id="groups")
-        yield Grid(("row", "reference", "before", "now"), id="flips")
+        yield Grid(("row", "reference", "before", "now"), id="flips", enter="open_row")
 
     def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
         """Fit the figures to the new width."""
@@ -86,10 +84,9 @@ class GradesScreen(BaseScreen):
         self._show_flips(before, now)
 
     def _head(self, epoch: int, epochs: list[int], before: GradesMeasured | None) -> None:
-        told = f"  against before the step · {len(epochs)} evaluations" if before is not None else "  nothing earlier"
-        self.query_one("#which", Static).update(
-            Content.styled(f"Grades after epoch {epoch}", "bold $primary") + Content(told)
-        )
+        compared = f"against before the step · {len(epochs)} evaluations" if before is not None else "nothing earlier"
+        heading = Content.styled(f"Grades after epoch {epoch}", "bold $primary") + Content(f"  {compared}")
+        self.query_one("#which", Static).update(heading)
 
     def _show_flips(self, before: GradesMeasured | None, now: GradesMeasured) -> None:
         self._flips = flips(before, now) if before is not None else flips(now, now)
@@ -99,9 +96,7 @@ class GradesScreen(BaseScreen):
         for at, name in enumerate(names):
             count = sum(flip.group == name for flip in self._flips)
             label = name if before is not None else name.removeprefix("still ")
-            here = at == self._group
-            text = f"[{label} {count}]" if here else f" {label} {count} "
-            parts.append((Content.styled(text, "bold $primary" if here else "$muted"), f"choose_group({at})"))
+            parts.append((tab(f"{label} {count}", at == self._group), f"choose_group({at})"))
         self.query_one("#groups", ClickBar).lay(parts)
         shown = [flip for flip in self._flips if flip.group == names[self._group]]
         self.query_one(Grid).fill([(str(flip.at), _cells(flip)) for flip in shown])
@@ -127,11 +122,6 @@ class GradesScreen(BaseScreen):
         """Back to the generations."""
         self.dismiss()
 
-    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        """Enter on a row."""
-        event.stop()
-        self.action_open_row()
-
     def action_open_row(self) -> None:
         """Read the selected row of the hold-out."""
         chosen = self.query_one(Grid).selected
@@ -146,57 +136,36 @@ class GradesScreen(BaseScreen):
         except (Problem, OSError) as problem:
             self.shell.tell(str(problem), severity="error")
             return
-        found = next((row for row in rows if row.id and row.id == flip.id), None)
-        if found is None and flip.at < len(rows):
-            found = rows[flip.at]
-        if found is None:
+        at_its_place = rows[flip.at] if flip.at < len(rows) else None
+        row = next((row for row in rows if row.id and row.id == flip.id), at_its_place)
+        if row is None:
             self.shell.tell(_CHANGED, severity="warning")
         else:
-            self.shell.push_screen(RowScreen(flip, found))
+            self.shell.push_screen(RowScreen(flip, row))
 
     def _holdout(self, fingerprint: str) -> list[Example]:
-        """Return the hold-out's rows, nothing where they are not those of the run. Reads a disk: in a thread."""
+        """Return the hold-out's rows, nothing where they are not those of the run. Call it in a thread."""
         from opeddev_tui.data.batches import load_holdout
 
         loaded = load_holdout(self.shell.provider.root, self.shell.loaded.settings)
         return loaded.examples if loaded.fingerprint == fingerprint else []
 
-    def text_to_copy(self) -> str:
-        """Return the selected row."""
-        return self.query_one(Grid).selected_text
 
-
-class RowScreen(ModalScreen[None]):
-    """One row of the hold-out over the list."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,enter", "dismiss", "Close"),
-        Binding("j,down", "scroll(2)", "Down"),
-        Binding("k,up", "scroll(-2)", "Up"),
-    ]
+class RowScreen(ReadScreen):
+    """One row of the hold-out over the list: its prompt, its reference, the grades that were read."""
 
     def __init__(self, flip: Flip, row: Example) -> None:
-        super().__init__()
+        super().__init__(f"{flip.id} · {flip.group}")
         self._flip, self._row = flip, row
 
-    def compose(self) -> ComposeResult:
-        """Make the text."""
-        with VerticalScroll(id="row", classes="dialog") as box:
-            box.border_title = Content(clean_line(f"{self._flip.id} · {self._flip.group}"))
-            box.border_subtitle = "Esc closes"
-            yield Static(self._text(), markup=False)
-
-    def _text(self) -> Content:
+    def text(self) -> Content:
+        """Return the row."""
         flip, row = self._flip, self._row
         asked = next((message.content for message in reversed(row.prompt) if message.role == "user"), "")
-        read = f"Reference {flip.reference} · before {_grade(flip.before)} · now {_grade(flip.now)}"
-        parts = [Content.styled(read, "bold"), Content(""), coloured(asked, row.kind), Content("")]
+        grades = f"Reference {flip.reference} · before {_grade(flip.before)} · now {_grade(flip.now)}"
+        parts = [Content.styled(grades, "bold"), Content(""), coloured(asked, row.kind), Content("")]
         parts += [Content.styled("Reference", "bold $primary"), coloured(row.completion, row.kind)]
         return Content("\n").join(parts)
-
-    def action_scroll(self, step: int) -> None:
-        """Scroll some lines."""
-        self.query_one("#row").scroll_relative(y=step, animate=False)
 
 
 def _grade(grade: int | None) -> str:

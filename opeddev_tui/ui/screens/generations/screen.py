@@ -1,4 +1,4 @@
-"""Owns the generations: each probe prompt with what any two points of the training wrote for it, side by side."""
+"""The generations screen: a probe prompt with what any two points of the training generated for it, side by side."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from textual.widgets import Static
 from opeddev_tui.format import number, signed
 from opeddev_tui.runs.events import Sample
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.keys import GENERATIONS, Key, bindings
-from opeddev_tui.ui.screens.base import BaseScreen
+from opeddev_tui.ui.keys import GENERATIONS, bindings
+from opeddev_tui.ui.screens.base import BaseScreen, settings_can_be_saved
 from opeddev_tui.ui.screens.generations.snapshots import Key as PointKey
 from opeddev_tui.ui.screens.generations.snapshots import Point, before_step, index_of, points, same_weights
 from opeddev_tui.ui.screens.generations.strip import strip
@@ -29,20 +29,17 @@ NO_PROBES = "No probe prompts: the setting generation.num_probes is 0."
 
 
 class GenerationsScreen(BaseScreen):
-    """Any two points of the training beside each other."""
+    """Any two points of the training side by side."""
 
     mode: ClassVar[str] = "generations"
-    own_keys: ClassVar[tuple[Key, ...]] = GENERATIONS
-    BINDINGS: ClassVar[list[BindingType]] = bindings(
-        GENERATIONS, priority=("up,pageup", "down,pagedown", "j,n,right,l", "k,p,left,h")
-    )
+    BINDINGS: ClassVar[list[BindingType]] = bindings(GENERATIONS)
     AUTO_FOCUS = "#right"
     CSS_PATH = "generations.tcss"
 
     def __init__(self) -> None:
         super().__init__()
         self._prompt = 0
-        # None follows: the left side the beginning of the step, the right side the newest generation
+        # None: on the left the beginning of the step, on the right always the newest point
         self._left: PointKey | None = None
         self._right: PointKey | None = None
         self._marks = True
@@ -55,24 +52,25 @@ class GenerationsScreen(BaseScreen):
         yield ClickBar(id="strip")
         with Horizontal(id="asked"):
             yield TextPane("Prompt", id="probe")
-            yield TextPane("Reference", id="wanted")
+            yield TextPane("Reference", id="reference")
         yield Static(markup=False, id="same")
         with Horizontal(id="texts"):
             yield TextPane("Left", id="left")
             yield TextPane("Right", id="right")
 
     def on_mount(self) -> None:
-        """Tie the two sides together."""
+        """Let the two sides scroll together."""
         scroll_together(self, self.query_one("#left", TextPane), self.query_one("#right", TextPane))
 
     def show_body(self, view: View) -> None:
-        """Show one prompt at two points."""
+        """Show the chosen prompt at the two chosen points."""
         if view.run != self._run:
             self._run, self._left, self._right = view.run, None, None
         self._points = points(view.previous, view.state)
-        self.set_class(not self._points, "-empty")
-        if not self._points or self._points[-1].key[0] != getattr(view.state.started, "run", ""):
-            self.set_class(True, "-empty")
+        # earlier steps have points before this run has
+        empty = not self._points or self._points[-1].key[0] != getattr(view.state.started, "run", "")
+        self.set_class(empty, "-empty")
+        if empty:
             self.query_one("#which", Static).update(Content(NO_PROBES if view.state.samples else NONE_YET))
             return
         left, right = self._chosen()
@@ -81,8 +79,9 @@ class GenerationsScreen(BaseScreen):
         self._draw(left, right, asked[self._prompt], len(asked))
 
     def _chosen(self) -> tuple[int, int]:
-        found = self._points
-        return index_of(found, self._left, before_step(found)), index_of(found, self._right, len(found) - 1)
+        """Return the indices of the points on the left and on the right."""
+        last = len(self._points) - 1
+        return index_of(self._points, self._left, before_step(self._points)), index_of(self._points, self._right, last)
 
     def _draw(self, at_left: int, at_right: int, asked: Sample, count: int) -> None:
         left, right = self._points[at_left], self._points[at_right]
@@ -94,33 +93,35 @@ class GenerationsScreen(BaseScreen):
         title = f"Prompt {name}" + (f" · {clean_line(kind)}" if kind and kind != "own" else "")
         self.query_one("#probe", TextPane).set_text(title, coloured(asked.prompt, kind), place=asked.prompt)
         self._reference(asked)
-        words = same_weights(left, right)
+        warning = same_weights(left, right)
         same = self.query_one("#same", Static)
-        same.display = bool(words)
-        same.update(Content.styled(f"! {words}", "bold $warning"))
+        same.display = bool(warning)
+        same.update(Content.styled(f"! {warning}", "bold $warning"))
         self._sides(left, right, asked)
 
     def _head(self, left: Point, right: Point, asked: Sample, count: int) -> None:
         change = signed(right.loss - left.loss, 4) if left.loss is not None and right.loss is not None else ""
         loss = f"hold-out loss {number(left.loss, 4)} → {number(right.loss, 4)}" + (f" ({change})" if change else "")
-        head = Content.styled(f"Prompt {self._prompt + 1} of {count}", "bold $primary")
-        parts = [head, Content(loss)]
+        parts = [Content.styled(f"Prompt {self._prompt + 1} of {count}", "bold $primary")]
         if asked.own:
-            parts.insert(1, Content("your own"))
+            parts.append(Content("your own"))
         elif asked.id in self.shell.loaded.settings.generation.probes:
-            parts.insert(1, Content.styled("pinned", "bold $success"))
+            parts.append(Content.styled("pinned", "bold $success"))
+        parts.append(Content(loss))
         if not self._marks:
             parts.append(Content("differences not marked"))
         self.query_one("#which", Static).update(Content.styled(" · ", "$muted").join(parts))
 
     def _reference(self, asked: Sample) -> None:
-        pane = self.query_one("#wanted", TextPane)
-        grade = f"grade {asked.reference_grade}" if asked.reference_grade is not None else ""
-        if asked.own or not asked.reference:
-            none = Content.styled("None: this is a prompt of your own." if asked.own else "None in the row.", "$muted")
-            pane.set_text("Reference", none, place=asked.prompt)
+        grade = ""
+        if asked.own:
+            text = Content.styled("None: this is a prompt of your own.", "$muted")
+        elif not asked.reference:
+            text = Content.styled("None in the row.", "$muted")
         else:
-            pane.set_text("Reference", coloured(asked.reference, asked.kind), below=grade, place=asked.prompt)
+            text = coloured(asked.reference, asked.kind)
+            grade = f"grade {asked.reference_grade}" if asked.reference_grade is not None else ""
+        self.query_one("#reference", TextPane).set_text("Reference", text, below=grade, place=asked.prompt)
 
     def _sides(self, left: Point, right: Point, asked: Sample) -> None:
         answers = left.answer(asked), right.answer(asked)
@@ -129,19 +130,15 @@ class GenerationsScreen(BaseScreen):
         else:
             texts = tuple(_alone(answer, asked.kind) for answer in answers)
         for name, point, answer, text in zip(("left", "right"), (left, right), answers, texts, strict=True):
-            mark = "L" if name == "left" else "R"
-            self.query_one(f"#{name}", TextPane).set_text(
-                f"{mark}▸ {point.label}", text, below=judged(answer), place=(point.key, asked.prompt)
-            )
+            title, place = f"{name[0].upper()}▸ {point.label}", (point.key, asked.prompt)
+            self.query_one(f"#{name}", TextPane).set_text(title, text, below=judged(answer), place=place)
 
     # --- keys
 
     def action_epoch(self, step: int) -> None:
-        """Show a later or an earlier point on the right; past the newest it follows again."""
+        """Show a later or an earlier point on the right."""
         if self._points:
-            at = max(0, min(self._chosen()[1] + step, len(self._points) - 1))
-            self._right = None if at == len(self._points) - 1 else self._points[at].key
-            self.shell.show_now()
+            self.action_right_point(self._chosen()[1] + step)
 
     def action_left_epoch(self, step: int) -> None:
         """Show a later or an earlier point on the left."""
@@ -151,17 +148,17 @@ class GenerationsScreen(BaseScreen):
             self.shell.show_now()
 
     def action_left_first(self) -> None:
-        """The first point on the left, or the beginning of this step again."""
+        """Show the first point on the left, or the beginning of this step again."""
         if self._points:
             first = self._points[0].key
             self._left = None if self._left == first else first
             self.shell.show_now()
 
     def action_right_point(self, at: int) -> None:
-        """Show the point that was clicked on the right."""
-        if at < len(self._points):
-            self._right = self._points[at].key
-            self.shell.show_now()
+        """Show a point on the right; from the newest one on it follows the training."""
+        last = len(self._points) - 1
+        self._right = None if at >= last else self._points[max(0, at)].key
+        self.shell.show_now()
 
     def action_prompt(self, step: int) -> None:
         """Go to another prompt."""
@@ -169,18 +166,18 @@ class GenerationsScreen(BaseScreen):
         self.shell.show_now()
 
     def action_marks(self) -> None:
-        """Mark differences, or not."""
+        """Mark differences, on or off."""
         self._marks = not self._marks
         self.shell.show_now()
 
     def action_move(self, step: int) -> None:
-        """Scroll the focused text; a side takes the other one with it."""
+        """Scroll the focused text; the two sides scroll together."""
         focused = self.focused if isinstance(self.focused, TextPane) else self.query_one("#right", TextPane)
         focused.scroll_relative(y=2 * step, animate=False)
 
     def action_grow(self) -> None:
-        """Grow what is focused, or back."""
-        top = isinstance(self.focused, TextPane) and self.focused.id in ("probe", "wanted")
+        """Grow the focused text or both sides, or shrink them."""
+        top = isinstance(self.focused, TextPane) and self.focused.id in ("probe", "reference")
         grown = self.has_class("-grow-sides") or self.has_class("-grow-top")
         self.set_class(not grown and top, "-grow-top")
         self.set_class(not grown and not top, "-grow-sides")
@@ -192,14 +189,13 @@ class GenerationsScreen(BaseScreen):
         self.call_after_refresh(self.shell.show_now)
 
     def action_blind(self) -> None:
-        """Begin or go on with a blind round."""
+        """Begin or continue a blind round on the epoch on the right, else on the newest one."""
         from opeddev_tui.ui.screens.generations.blind import open_blind
 
         state = self.shell.session.state
-        right = self._points[self._chosen()[1]] if self._points else None
-        mine = right is not None and right.key[0] == getattr(state.started, "run", "") and not right.key[3]
-        epoch = int(right.key[1]) if right is not None and mine and right.key[1] == int(right.key[1]) else None
-        open_blind(self.shell, epoch or None)
+        run, epoch, _, on_demand = self._points[self._chosen()[1]].key if self._points else ("", 0.0, 0, True)
+        ratable = run == getattr(state.started, "run", "") and not on_demand and epoch == int(epoch)
+        open_blind(self.shell, (int(epoch) if ratable else 0) or None)
 
     def action_grades(self) -> None:
         """Show the grades of the whole hold-out."""
@@ -207,36 +203,27 @@ class GenerationsScreen(BaseScreen):
 
         self.shell.push_screen(GradesScreen())
 
-    def action_observe(self) -> None:
-        """Write an observation."""
-        from opeddev_tui.ui.screens.note import ask_note
-
-        ask_note(self.shell, self.shell.session.run, self.shell.session.state)
-
     def action_own_prompt(self) -> None:
         """Add a prompt of one's own."""
         from opeddev_tui.ui.screens.note import ask_prompt
 
-        def take(words: str) -> None:
-            known = list(self.shell.loaded.settings.generation.prompts)
-            self.shell.disk.save_settings({"generation.prompts": [*known, words]})
+        def keep(prompt: str) -> None:
+            prompts = self.shell.loaded.settings.generation.prompts
+            self.shell.disk.save_settings({"generation.prompts": [*prompts, prompt]})
             self.shell.tell("Kept: it is generated from the next start of a training on.")
 
-        if self.shell.session.has_workspace and not self.shell.session.read_only:
-            ask_prompt(self.shell, take)
+        if settings_can_be_saved(self.shell):
+            ask_prompt(self.shell, keep)
 
     def action_pin(self) -> None:
-        """Pin the shown prompt among the probe prompts of the next steps, or take the pin away."""
-        session = self.shell.session
+        """Make the prompt on show a probe prompt of all next steps, or unpin it."""
         shown = self._points[self._chosen()[1]].samples if self._points and not self.has_class("-empty") else ()
         if not shown:
             return
         asked = shown[self._prompt % len(shown)]
-        if session.read_only or not session.has_workspace:
-            self.shell.tell(
-                "Settings are saved in a workspace; there is none (or it is read only).", severity="warning"
-            )
-        elif asked.own:
+        if not settings_can_be_saved(self.shell):
+            return
+        if asked.own:
             self.shell.tell("A prompt of your own is always generated: it needs no pin.")
         elif not asked.id:
             self.shell.tell("This row has no id. Pin it by its number: generation.probes takes #3 for the third row.")
@@ -244,22 +231,20 @@ class GenerationsScreen(BaseScreen):
             self._save_pin(asked.id)
 
     def _save_pin(self, name: str) -> None:
-        known = self.shell.loaded.settings.generation.probes
-        wanted = [item for item in known if item != name] if name in known else [*known, name]
+        before = self.shell.loaded.settings.generation.probes
+        probes = [item for item in before if item != name] if name in before else [*before, name]
 
         def saved() -> None:
             loaded = self.shell.loaded
-            if loaded.settings.generation.probes == wanted:
-                done = "Pinned" if name in wanted else "No longer pinned"
-                self.shell.tell(f"{done}: {clean_line(name)}. It counts from the next start of a training on.")
+            if loaded.settings.generation.probes == probes:
+                done = "Pinned" if name in probes else "No longer pinned"
+                self.shell.tell(f"{done}: {clean_line(name)}. It takes effect with the next start of a training.")
             else:
                 origin = clean_line(loaded.origin("generation.probes"))
-                self.shell.tell(
-                    f"Saved, but generation.probes is set by {origin}, which goes first.", severity="warning"
-                )
+                self.shell.tell(f"Saved, but {origin} sets generation.probes and takes precedence.", severity="warning")
             self.shell.show_now()
 
-        self.shell.disk.save_settings({"generation.probes": wanted}, saved=saved)
+        self.shell.disk.save_settings({"generation.probes": probes}, saved=saved)
 
     def text_to_copy(self) -> str:
         """Return the focused text."""
@@ -273,7 +258,7 @@ def _alone(answer: Sample | None, kind: str) -> Content:
 
 
 def judged(sample: Sample | None) -> str:
-    """Return the grade read from the text, and whether it is the reference's, in words and not by colour."""
+    """Return the grade read from the text and how far it is from the reference, in words and not by colour."""
     if sample is None:
         return ""
     if sample.grade is None:

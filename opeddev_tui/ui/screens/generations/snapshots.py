@@ -1,20 +1,23 @@
-"""Owns which generations can stand on a side: every point of this run and of the steps before it. Pure."""
+"""Points of the training whose generations can be compared: of this run and of the steps before it. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from opeddev_tui.runs.events import Sample, SamplesGenerated
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
 
+# run, epoch, optimizer step, made on demand
 Key = tuple[str, float, int, bool]
 
 
 @dataclass(frozen=True)
 class Point:
-    """The generations of some weights. ``short`` is for the strip, ``label`` for a title."""
+    """What some weights generated. ``short`` is for the strip, ``label`` for a title."""
 
     key: Key
     step: int
@@ -23,20 +26,17 @@ class Point:
     fingerprint: str
     samples: tuple[Sample, ...]
     loss: float | None = None
+    # still being generated
     writing: bool = False
 
     def answer(self, asked: Sample) -> Sample | None:
-        """Return what was written for the prompt of ``asked``, None where it was not among the probes then."""
+        """Return what was generated for the prompt of ``asked``, None where it was not a probe prompt then."""
         return next((sample for sample in self.samples if sample.prompt == asked.prompt), None)
 
 
 def points(previous: Sequence[RunState], state: RunState) -> list[Point]:
     """Return all points, oldest first; the last one is the newest of the run on show."""
-    found: dict[Key, Point] = {}
-    for run in (*previous, state):
-        for point in _of_run(run):
-            found[point.key] = point
-    return list(found.values())
+    return list({point.key: point for run in (*previous, state) for point in _of_run(run)}.values())
 
 
 def _of_run(state: RunState) -> Iterator[Point]:
@@ -50,21 +50,15 @@ def _of_run(state: RunState) -> Iterator[Point]:
     streaming = state.streaming
     if streaming is None or state.over:
         return
+    # the reference and the kind of a prompt are known from the generations before
     known = {sample.prompt: sample for sample in last.samples} if last is not None else {}
     texts = tuple(
-        _with_text(known.get(prompt) or Sample(prompt=prompt, reference="", text=""), text)
+        replace(known.get(prompt) or Sample(prompt=prompt, reference="", text=""), text=text, grade=None)
         for prompt, text in zip(streaming.prompts, streaming.texts, strict=True)
     )
     yield Point(
         (started.run, streaming.epoch, -1, True), started.step,
         f"being written: {streaming.finished} of {len(texts)} finished", "…", "", texts, writing=True,
-    )  # fmt: skip
-
-
-def _with_text(sample: Sample, text: str) -> Sample:
-    return Sample(
-        prompt=sample.prompt, reference=sample.reference, text=text, id=sample.id, kind=sample.kind,
-        reference_grade=sample.reference_grade, own=sample.own,
     )  # fmt: skip
 
 
@@ -86,19 +80,19 @@ def _point(state: RunState, made: SamplesGenerated, run: str, step: int, *, base
     )
 
 
-def index_of(found: Sequence[Point], key: Key | None, default: int) -> int:
-    """Return where the point with ``key`` is, else ``default``."""
-    return next((at for at, point in enumerate(found) if point.key == key), default)
+def index_of(points: Sequence[Point], key: Key | None, default: int) -> int:
+    """Return the index of the point with ``key``, else ``default``."""
+    return next((at for at, point in enumerate(points) if point.key == key), default)
 
 
-def before_step(found: Sequence[Point]) -> int:
-    """Return where the run on show begins: the state before its step."""
-    run = found[-1].key[0]
-    return next(at for at, point in enumerate(found) if point.key[0] == run)
+def before_step(points: Sequence[Point]) -> int:
+    """Return the index of the first point of the run on show: the state before its step."""
+    run = points[-1].key[0]
+    return next(at for at, point in enumerate(points) if point.key[0] == run)
 
 
 def same_weights(left: Point, right: Point) -> str:
-    """Say it where both sides are the same weights; otherwise nothing."""
+    """Return a warning where both sides are of the same weights, else ""."""
     if left.key == right.key:
         return "Left and right are the same generation: choose another point for one."
     if left.fingerprint and left.fingerprint == right.fingerprint:

@@ -1,1 +1,1 @@
-"""The parts of the monitor screen. Each takes plain data."""
+"""The monitor screen and its panes; each pane takes plain data."""

@@ -1,4 +1,4 @@
-"""Owns the decision bar: the situation in words, what each key would do, and the countdown of a choice."""
+"""The decision bar: the situation in words, what each key would do, and the countdown until a choice takes effect."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from textual.widgets import Static
 from opeddev_tui.format import bar
 from opeddev_tui.ui.state.situation import Action, Situation
 from opeddev_tui.ui.state.view import View
-from opeddev_tui.ui.widgets.bars import KIND_STYLES, ClickBar
+from opeddev_tui.ui.widgets.bars import KIND_STYLES, ClickBar, key_cap
 
 
 class DecisionBar(Vertical):
-    """Says what is the case and what can be done. A click on an offer is the same as its key."""
+    """Says what the situation is and what can be done. A click on an action does what its key does."""
 
     def __init__(self) -> None:
         super().__init__(id="decision")
@@ -33,40 +33,40 @@ class DecisionBar(Vertical):
 
     def show(self, view: View) -> None:
         """Draw the bar, if it looks different from what is shown."""
-        found = view.situation
+        situation = view.situation
         left = math.ceil(view.chosen.left(view.clock)) if view.chosen is not None else 0
-        drawn = (found, view.chosen, left, view.requested, self.size.width)
+        drawn = (situation, view.chosen, left, view.requested, self.size.width)
         if drawn == self._drawn:
             return
         self._drawn = drawn
         for kind in KIND_STYLES:
-            self.set_class(kind == found.kind, f"-{kind}")
+            self.set_class(kind == situation.kind, f"-{kind}")
         if view.chosen is not None:
-            self._draw_chosen(view.chosen.words, left)
+            self._draw_chosen(view.chosen.text, left)
         else:
-            self._draw(found, view)
+            self._draw(situation, view)
 
-    def _draw_chosen(self, words: str, left: int) -> None:
-        self._headline.update(Content.styled(f"✓ {words}", "bold $accent"), layout=False)
+    def _draw_chosen(self, text: str, left: int) -> None:
+        self._headline.update(Content.styled(f"✓ {text}", "bold $accent"), layout=False)
         self._lines.update(Content(f"Takes effect in {left} s. {bar(min(1.0, left / 3), 9)}"))
         self._lines.display = True
         self._offers.lay([(_offer(Action("undo", "u", "Undo", "nothing has happened yet"), True), "undo")])
 
-    def _draw(self, found: Situation, view: View) -> None:
-        style = KIND_STYLES.get(found.kind, "bold")
-        headline = Content.styled(f"{found.mark} {found.headline}", style)
+    def _draw(self, situation: Situation, view: View) -> None:
+        style = KIND_STYLES.get(situation.kind, "bold")
+        headline = Content.styled(f"{situation.mark} {situation.headline}", style)
         if view.requested:
             headline += Content.styled(f"   … {', '.join(view.requested)}", "$muted")
         self._headline.update(headline, layout=False)
-        self._lines.update(Content("\n").join(Content(line) for line in found.lines if line))
-        self._lines.display = any(found.lines)
-        self._offers.display = bool(found.offers)
-        told = [Content(f"{offer.key}  {offer.label}: {offer.effect or 'now'}") for offer in found.offers]
-        self._offers.tooltip = Content("\n").join(told) if told else None
-        self._offers.lay([(content, action) for content, action in self._fitted(found.offers)])
+        self._lines.update(Content("\n".join(line for line in situation.lines if line)))
+        self._lines.display = any(situation.lines)
+        self._offers.display = bool(situation.offers)
+        effects = [f"{offer.key}  {offer.label}: {offer.effect or 'now'}" for offer in situation.offers]
+        self._offers.tooltip = Content("\n".join(effects)) if effects else None
+        self._offers.lay(self._fitted(situation.offers))
 
     def _fitted(self, offers: tuple[Action, ...]) -> list[tuple[Content, str]]:
-        """Return the offers with as many of their effects as there is room for, the first ones first."""
+        """Return the actions with as many of their effects as there is room for, the first ones first."""
         room = (self.size.width or 80) - 4
         full = len(offers)
         while full > 0 and self._length(offers, full) > room:
@@ -78,9 +78,7 @@ class DecisionBar(Vertical):
 
 
 def _offer(offer: Action, with_effect: bool) -> Content:
-    content = Content.styled(f" {offer.key} ", "bold reverse $accent on $background") + Content.styled(
-        f" {offer.label}", "bold"
-    )
+    content = key_cap(offer.key, offer.label, "bold")
     if with_effect and offer.effect:
         content += Content.styled(f": {offer.effect}", "$muted")
     return content

@@ -1,4 +1,4 @@
-"""Owns the table of a step's epochs: the columns of the CSV and what else is known."""
+"""Table of a step's epochs: losses, grades, speed and the decision after each."""
 
 from __future__ import annotations
 
@@ -15,34 +15,31 @@ from opeddev_tui.ui.widgets.tables import Column, table
 
 
 class EpochsPane(Pane):
-    """One line an epoch."""
+    """One line per epoch."""
 
     title: ClassVar[str] = "Epochs"
-    tab: ClassVar[str] = "Epochs"
     about: ClassVar[str] = (
         "Exact and ±1: grades generated on the hold-out that are right, or off by one. Kappa: agreement beyond chance, "
         "weighted by distance. ★ marks the lowest hold-out loss; Δ 0 is the change since epoch 0."
     )
 
     def render_view(self, view: View, width: int) -> Content:
-        """Return the table, and what the grades are compared with."""
+        """Return the table, and below it what the grades have to beat."""
         state = view.state
         if not state.epochs:
             return Content.styled("One line appears here after every epoch; epoch 0 is the state before it.", "$muted")
-        parts: list[Content | str] = [
-            table([state.epochs[epoch] for epoch in sorted(state.epochs)], _columns(state), width)
-        ]
-        measured = state.grades.get(max(state.grades)) if state.grades else None
-        if measured is not None:
-            parts += ["", Content.styled(_baselines(measured), "$muted")]
+        rows = [state.epochs[epoch] for epoch in sorted(state.epochs)]
+        parts: list[Content | str] = [table(rows, _columns(state), width)]
+        if state.grades:
+            parts += ["", Content.styled(_baselines(state.grades[max(state.grades)]), "$muted")]
         return lines(parts)
 
 
 def _baselines(measured: GradesMeasured) -> str:
-    told = f"To beat: always the commonest grade {measured.majority_exact:.0%} exact"
+    text = f"To beat: always the commonest grade {measured.majority_exact:.0%} exact"
     if measured.classifier_exact is not None:
-        told += f", a text classifier {measured.classifier_exact:.0%} exact"
-    return told + f", always the middle grade {measured.middle_within_one:.0%} within one."
+        text += f", a text classifier {measured.classifier_exact:.0%} exact"
+    return text + f", always the middle grade {measured.middle_within_one:.0%} within one."
 
 
 def _columns(state: RunState) -> tuple[Column[EpochFinished], ...]:

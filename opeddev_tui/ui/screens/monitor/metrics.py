@@ -1,17 +1,19 @@
-"""Owns the live metrics: where the training is, how fast, how well, and what the machine is doing."""
+"""The live metrics: how far the training is, its losses, its speed, and the load of the machine."""
 
 from __future__ import annotations
 
 import math
+import sys
 import textwrap
 from typing import ClassVar
 
 from textual.content import Content
 
 from opeddev_tui.format import bar, duration, number, rate, short_count, signed, size
+from opeddev_tui.runs.events import HardwareSampled
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.plots.downsample import newest_smoothed, numpy_is_loaded
+from opeddev_tui.ui.plots.downsample import newest_smoothed
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.pane import Pane, lines
 from opeddev_tui.ui.widgets.tables import fit
@@ -25,20 +27,23 @@ class MetricsPane(Pane):
     """Numbers of the run on show."""
 
     title: ClassVar[str] = "Live metrics"
-    tab: ClassVar[str] = "Metrics"
     about: ClassVar[str] = "Losses are per token of the completion; raw is the last optimizer step, beside it smoothed."
 
     def render_view(self, view: View, width: int) -> Content:
-        """Return the numbers, label by label."""
+        """Return one line per number; without room for all, without blank lines and with the machine in short."""
         state = view.state
         if state.started is None:
             return _before_the_first_run(view, width)
-        rows = [*_place(view, width), Content(""), *_losses(view), Content(""), *_speed(state), *_machine(state, width)]
-        if len(rows) > self.size.height > 0:
+        rows = [*_progress(view, width), Content(""), *_losses(view), Content("")]
+        if state.progress is not None:
+            tokens = f"{short_count(state.progress.tokens_per_second)} tok/s"
+            rows.append(_row("speed", (f"{number(state.progress.samples_per_second, 1)} samples/s · {tokens}", "")))
+        machine = _machine(state.hardware, width) if state.hardware is not None else []
+        if len(rows) + len(machine) > self.size.height > 0:
             rows = [row for row in rows if row.plain]
-        if len(rows) > self.size.height > 0 and state.hardware is not None:
-            rows = [*rows[: -len(_machine(state, width))], *_machine_in_short(state)]
-        return lines([row.truncate(width, ellipsis=True) for row in rows])
+        if len(rows) + len(machine) > self.size.height > 0 and state.hardware is not None:
+            machine = _machine_in_short(state.hardware)
+        return lines([row.truncate(width, ellipsis=True) for row in (*rows, *machine)])
 
 
 _HOW_IT_GOES = (
@@ -51,12 +56,12 @@ _HOW_IT_GOES = (
 
 
 def _before_the_first_run(view: View, width: int) -> Content:
-    """Say what will be here and how it goes, where nothing is known yet."""
+    """Return what will be shown here, and which keys lead there."""
     if not view.scanned or not view.has_workspace:
         return Content.styled("The numbers of a run appear here.", "$muted")
     parts: list[Content | str] = [Content.styled("Nothing is trained yet. How it goes:", "$muted"), ""]
-    for key, words in _HOW_IT_GOES:
-        first, *rest = textwrap.wrap(words, max(10, width - 3))
+    for key, effect in _HOW_IT_GOES:
+        first, *rest = textwrap.wrap(effect, max(10, width - 3))
         parts.append(Content.styled(f"{key}  ", "bold $accent") + Content.styled(first, "$muted"))
         parts += [Content.styled(f"   {line}", "$muted") for line in rest]
     return lines(parts)
@@ -68,7 +73,7 @@ def _row(label: str, *parts: Part) -> Content:
     return Content("").join(texts)
 
 
-def _place(view: View, width: int) -> list[Content]:
+def _progress(view: View, width: int) -> list[Content]:
     state = view.state
     started, data, progress = state.started, state.data, state.progress
     if started is None:
@@ -90,7 +95,7 @@ def _place(view: View, width: int) -> list[Content]:
 
 
 def _goal(state: RunState, done: int) -> int:
-    """Return the optimizer step at which the planned epochs (or the epoch now added) end."""
+    """Return the optimizer step at which the planned epochs, or the epoch that a person added, end."""
     started, data = state.started, state.data
     if started is None or data is None or not data.steps_per_epoch:
         return data.total_steps if data is not None else 0
@@ -102,22 +107,21 @@ def _eta(view: View, left: int) -> str:
     data, progress = view.state.data, view.state.progress
     if not view.alive or data is None or progress is None or not progress.samples_per_second or left <= 0:
         return ""
-    a_step = data.batch_size * data.accumulation / progress.samples_per_second
-    return f" · {duration(left * a_step)} left"
+    seconds_per_step = data.batch_size * data.accumulation / progress.samples_per_second
+    return f" · {duration(left * seconds_per_step)} left"
 
 
 def _losses(view: View) -> list[Content]:
     state = view.state
-    raw = state.progress.loss if state.progress is not None else None
-    # the monitor loads numpy in a thread when the first loss arrives, then draws again
-    mean = newest_smoothed(state.curves.loss, view.smoothing) if numpy_is_loaded() else None
+    progress = state.progress
+    raw = progress.loss if progress is not None else None
+    # no key may wait for an import: the monitor loads numpy in a thread when the first loss arrives, then draws again
+    mean = newest_smoothed(state.curves.loss, view.smoothing) if "numpy" in sys.modules else None
     rows = [_row("train loss", (number(mean, 4), "bold $plot-train"), (f"  raw {number(raw, 4)}", "$muted"))]
     rows += _holdout(state)
-    progress = state.progress
     if progress is not None:
-        rows.append(
-            _row("LR", (rate(progress.learning_rate), ""), (f"  grad norm {number(progress.grad_norm, 2)}", ""))
-        )
+        norm = f"  grad norm {number(progress.grad_norm, 2)}"
+        rows.append(_row("LR", (rate(progress.learning_rate), ""), (norm, "")))
     return rows
 
 
@@ -138,47 +142,35 @@ def _holdout(state: RunState) -> list[Content]:
     return rows
 
 
-def _speed(state: RunState) -> list[Content]:
-    progress = state.progress
-    if progress is None:
-        return []
-    tokens = f"{short_count(progress.tokens_per_second)} tok/s"
-    return [_row("speed", (f"{number(progress.samples_per_second, 1)} samples/s · {tokens}", ""))]
-
-
-def _machine_in_short(state: RunState) -> list[Content]:
-    """Return the machine in one or two lines, for a small pane."""
-    sample = state.hardware
-    if sample is None:
-        return []
+def _machine_in_short(sample: HardwareSampled) -> list[Content]:
+    """Return the load of the machine in one or two lines, for a small pane."""
     rows: list[Content] = []
     if sample.gpu_memory_total:
-        used = f"{size(sample.gpu_memory_used)} of {size(sample.gpu_memory_total)}"
         busy = f" · {sample.gpu_percent:.0f} %" if sample.gpu_percent is not None else ""
         heat = f" · {sample.gpu_celsius:.0f} °C" if sample.gpu_celsius is not None else ""
-        rows.append(_row("GPU", (used + busy + heat, "")))
-    used = f"{size(sample.ram_used)} of {size(sample.ram_total)}"
-    rows.append(_row("RAM, CPU", (f"{used} · {sample.cpu_percent:.0f} %", "")))
-    return rows
+        rows.append(_row("GPU", (_used(sample.gpu_memory_used, sample.gpu_memory_total) + busy + heat, "")))
+    memory = _used(sample.ram_used, sample.ram_total)
+    return [*rows, _row("RAM, CPU", (f"{memory} · {sample.cpu_percent:.0f} %", ""))]
 
 
-def _machine(state: RunState, width: int) -> list[Content]:
-    sample = state.hardware
-    if sample is None:
-        return []
+def _machine(sample: HardwareSampled, width: int) -> list[Content]:
+    """Return the load of the machine, one bar per line."""
+    cells = 8 if width >= LABEL + 31 else 4
+
+    def load(label: str, share: float, text: str) -> Content:
+        return _row(label, (bar(share, cells) + " ", "$primary"), (text, ""))
+
     rows: list[Content] = []
-    long = 8 if width >= LABEL + 31 else 4
-    if sample.gpu_memory_total:
-        used = (sample.gpu_memory_used or 0) / sample.gpu_memory_total
-        memory = f"{size(sample.gpu_memory_used)} of {size(sample.gpu_memory_total)}"
-        rows.append(_row("GPU memory", (bar(used, long) + " ", "$primary"), (memory, "")))
+    if total := sample.gpu_memory_total:
+        used = sample.gpu_memory_used or 0
+        rows.append(load("GPU memory", used / total, _used(sample.gpu_memory_used, total)))
         heat = f"  {sample.gpu_celsius:.0f} °C" if sample.gpu_celsius is not None else ""
         if sample.gpu_percent is not None:
-            share = sample.gpu_percent / 100
-            rows.append(_row("GPU", (bar(share, long) + " ", "$primary"), (f"{sample.gpu_percent:.0f} %{heat}", "")))
+            rows.append(load("GPU", sample.gpu_percent / 100, f"{sample.gpu_percent:.0f} %{heat}"))
     share = sample.ram_used / sample.ram_total if sample.ram_total else 0.0
-    memory = f"{size(sample.ram_used)} of {size(sample.ram_total)}"
-    rows.append(_row("RAM", (bar(share, long) + " ", "$primary"), (memory, "")))
-    busy = bar(sample.cpu_percent / 100, long)
-    rows.append(_row("CPU", (busy + " ", "$primary"), (f"{sample.cpu_percent:.0f} %", "")))
-    return rows
+    rows.append(load("RAM", share, _used(sample.ram_used, sample.ram_total)))
+    return [*rows, load("CPU", sample.cpu_percent / 100, f"{sample.cpu_percent:.0f} %")]
+
+
+def _used(used: float | None, total: float) -> str:
+    return f"{size(used)} of {size(total)}"

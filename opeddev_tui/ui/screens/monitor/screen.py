@@ -1,4 +1,4 @@
-"""Owns the monitor: the panes of a run side by side or as tabs, and the decision bar below them."""
+"""The monitor: the panes of a run side by side or as tabs, and the decision bar below them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from textual.containers import Container
 from textual.events import DescendantFocus, Resize
 from textual.widget import Widget
 
-from opeddev_tui.ui.keys import GLOBAL, MONITOR, Key, bindings
-from opeddev_tui.ui.plots.curves import CURVES, SMOOTHINGS, CurvesView
+from opeddev_tui.ui.keys import CURVES, GLOBAL, MONITOR, bindings
+from opeddev_tui.ui.plots.curves import SMOOTHINGS, CurvesView
 from opeddev_tui.ui.screens.base import BaseScreen
 from opeddev_tui.ui.screens.monitor.decision import DecisionBar
 from opeddev_tui.ui.screens.monitor.epochs import EpochsPane
@@ -26,7 +26,7 @@ from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.bars import KeyLine, PaneTabs
 from opeddev_tui.ui.widgets.pane import Pane
 
-# below these the panes become tabs; above those everything has room
+# columns and lines: in fewer the panes become tabs, from these on all panes have room
 NARROW = (100, 30)
 WIDE = (150, 36)
 # seconds between two drawings of the curves: a plot is most of the bytes on a slow line
@@ -39,21 +39,14 @@ TABS: tuple[tuple[str, str], ...] = (
     ("inventory", "Batches"),
     ("latest", "Samples"),
 )
-
-
-# what the curves and the smoothed loss are made with
+# modules that the curves and the smoothed loss need
 _PLOTTING = ("numpy", "plotext")
-
-
-def _plotting_is_loaded() -> bool:
-    return all(name in sys.modules for name in _PLOTTING)
 
 
 class MonitorScreen(BaseScreen):
     """The default screen."""
 
     mode: ClassVar[str] = "monitor"
-    own_keys: ClassVar[tuple[Key, ...]] = MONITOR
     BINDINGS: ClassVar[list[BindingType]] = bindings(MONITOR)
     AUTO_FOCUS = "#metrics"
 
@@ -83,7 +76,7 @@ class MonitorScreen(BaseScreen):
         yield DecisionBar()
 
     def on_resize(self, event: Resize) -> None:
-        """Choose between tabs, two columns and three."""
+        """Choose between tabs, two columns and three columns."""
         width, height = event.size
         narrow = width < NARROW[0] or height < NARROW[1]
         self.set_class(narrow, "-narrow")
@@ -101,12 +94,12 @@ class MonitorScreen(BaseScreen):
         self.refresh_bindings()
 
     def _show_curves(self, view: View) -> None:
-        """Draw the curves: at once when something happened, once a second for mere progress."""
+        """Draw the curves: at once after an event such as an epoch's end, once a second for mere progress."""
         state = view.state
         key = (view.run, len(state.epochs), len(state.holdout), state.status, len(view.previous))
         if key == self._curves_key and view.clock - self._curves_at < CURVES_EVERY:
             return
-        if not _plotting_is_loaded() and (state.curves.loss or state.holdout):
+        if (state.curves.loss or state.holdout) and not all(name in sys.modules for name in _PLOTTING):
             if not self._loading:
                 self._loading = True
                 self.run_worker(self._load_plotting(), exit_on_error=False)
@@ -115,12 +108,12 @@ class MonitorScreen(BaseScreen):
         self.query_one(CurvesView).update_state(state, view.previous)
 
     async def _load_plotting(self) -> None:
-        """Load what draws plots beside the event loop: it takes longer than everything else on the screen."""
+        """Import the plotting modules in a worker thread: that takes longer than everything else on the screen."""
         await asyncio.to_thread(lambda: [importlib.import_module(name) for name in _PLOTTING])
         self.shell.show_now()
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
-        """Follow the focus, however it moved."""
+        """Show the focused pane's tab and keys, however the focus moved."""
         if event.widget.id in dict(TABS) and event.widget.id != self._current:
             self._choose(str(event.widget.id))
         own = (*CURVES, *MONITOR) if isinstance(event.widget, CurvesView) else MONITOR
@@ -149,7 +142,7 @@ class MonitorScreen(BaseScreen):
         self.call_after_refresh(self.shell.show_now)
 
     def action_shrink(self) -> None:
-        """Back from a grown pane, else from an old run."""
+        """Shrink a grown pane, else return from an old run."""
         if self.has_class("-grown"):
             self.action_grow()
         else:
@@ -164,30 +157,16 @@ class MonitorScreen(BaseScreen):
         self.shell.decide("stop")
 
     def action_undo(self) -> None:
-        """Take back what was chosen."""
+        """Undo the choice."""
         self.shell.undo()
 
     def action_start(self) -> None:
-        """Start the next step or take up an interrupted one."""
+        """Start the next step or resume an interrupted run."""
         self.shell.offered("start", self.shell.start_training)
 
-    def action_pause(self) -> None:
-        """Pause or go on."""
-        self.shell.ask("pause")
-
-    def action_sample(self) -> None:
-        """Generate the probe prompts now."""
-        self.shell.ask("sample")
-
-    def action_save(self) -> None:
-        """Save a checkpoint now."""
-        self.shell.ask("save")
-
-    def action_note(self) -> None:
-        """Ask for an observation on the run on show."""
-        from opeddev_tui.ui.screens.note import ask_note
-
-        ask_note(self.shell, self.shell.session.run, self.shell.session.state)
+    def action_ask(self, what: str) -> None:
+        """Pause or go on, generate the probe prompts, or save a checkpoint: now."""
+        self.shell.ask(what)
 
     def action_make_workspace(self) -> None:
         """Make a workspace here."""
@@ -198,13 +177,8 @@ class MonitorScreen(BaseScreen):
         self.shell.offered("demo", self.shell.run_demo)
 
     def action_back_to_live(self) -> None:
-        """Back to the newest run."""
+        """Return to the newest run."""
         self.shell.back_to_live()
-
-    def help_sections(self) -> tuple[tuple[str, tuple[Key, ...]], ...]:
-        """Add the keys of the curves, which are known only here."""
-        first, pane, *rest = super().help_sections()
-        return (first, pane, ("In the curves", CURVES), *rest)
 
     def text_to_copy(self) -> str:
         """Return the text of the focused pane."""
