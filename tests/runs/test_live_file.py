@@ -14,8 +14,8 @@ from pty_tools import until
 from opeddev_tui.config.settings import Paths
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.live_file import LiveFile, Unrecorded, read_live
-from opeddev_tui.workspace.lock import Holder, RunLock
-from opeddev_tui.workspace.paths import Workspace, who_trains
+from opeddev_tui.workspace.lock import Holder, RunLock, who_trains
+from opeddev_tui.workspace.paths import Workspace
 
 STARTED = ev.RunStarted(
     run="run", step=0, batch="base", rows=1, holdout_rows=1, holdout_fingerprint="f", planned_epochs=1, max_epochs=1,
