@@ -92,7 +92,8 @@ class RunLock(FileLock):
         # a process that only looks who trains holds the lock for a moment
         if not super().acquire(max(patience, 2 * _RETRY_SECONDS)):
             raise busy(_holder_of(described_holder(self.path) or "").pid, self._root)
-        self.describe(f"{os.getpid()}\n{platform.node()}\n{time.time():.3f}\n")
+        # every digit: an event of the same millisecond must not look older than the lock
+        self.describe(f"{os.getpid()}\n{platform.node()}\n{time.time()!r}\n")
         return True
 
     def __enter__(self) -> "RunLock":

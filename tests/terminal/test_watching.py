@@ -51,7 +51,7 @@ def test_the_terminal_is_closed(place: Place) -> None:
     refused = place.call("train", "-w", str(place.root))
     assert refused.returncode == 7
     assert f"process {pid}" in refused.stderr
-    assert "Watch it with: opeddev-tui" in refused.stderr
+    assert "Follow it with: opeddev-tui" in refused.stderr
     assert place.call("train", "--detach", "-w", str(place.root)).returncode == 7
     first.close()
     process.wait(60)
