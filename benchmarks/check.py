@@ -2,8 +2,8 @@
 
     python benchmarks/check.py TOKENIZER [--rows 500] [--tokens 1000]
 
-TOKENIZER is a folder with tokenizer.json, such as that of Qwen3. A config.json is made beside a copy of it; no weights
-are needed. Three runs are timed after the imports; the first one includes loading the tokenizer, as each does.
+TOKENIZER is a folder with tokenizer.json, such as that of Qwen3. A tiny random model is made beside a copy of it.
+Three runs are timed after the imports; each includes loading the tokenizer.
 """
 
 import argparse
@@ -32,12 +32,22 @@ def submission(draw: random.Random, lines: int) -> str:
 
 def make_workspace(root: Path, tokenizer: Path, rows: int, tokens: int) -> int:
     """Write a workspace of ``rows`` training rows; return the median of their tokens."""
-    from transformers import AutoTokenizer, Qwen3Config
+    from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen3Config
 
     model = root / "model"
     shutil.copytree(tokenizer, model)
     loaded = AutoTokenizer.from_pretrained(model)
-    Qwen3Config(vocab_size=len(loaded) + 64).save_pretrained(model)
+    # check reads the headers of the weights, too
+    config = Qwen3Config(
+        vocab_size=len(loaded) + 64,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=8,
+    )
+    AutoModelForCausalLM.from_config(config).save_pretrained(model)
     draw = random.Random(0)
     lines = max(1, tokens // 24)
     for name, count in (("processed_webdev_coding/train", rows), ("holdout_webdev_coding/validation", 50)):
