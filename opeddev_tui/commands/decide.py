@@ -114,7 +114,8 @@ def _recorded(followed: FollowedRun, question: DecisionAwaited, path: Path, pati
         alive = followed.alive
         state = followed.look()
         decided = state.decided(question.epoch)
-        if decided is not None and state.question is None:
+        # the question of the next epoch may be open already: a short epoch fits between two looks
+        if decided is not None and state.question != question:
             return decided
         if state.over or not alive:
             raise _gone(followed, "the training ended before the answer arrived.")

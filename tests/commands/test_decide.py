@@ -120,6 +120,29 @@ def test_a_newer_run_in_progress_is_meant_not_one_that_crashed_at_its_question(
     assert "no training waits" in capsys.readouterr().err
 
 
+def test_an_answer_is_found_also_where_the_next_question_is_open_already(crashed: Path) -> None:
+    workspace, folder = eh.workspace_of(crashed), eh.last_run(crashed)
+    followed = decide.FollowedRun(workspace, folder.name)
+    question = followed.question
+    assert question is not None
+
+    def train_a_short_epoch() -> None:
+        while not (found := list((folder / MAILBOX_NAME).glob("*.json"))):
+            time.sleep(0.01)
+        found[0].unlink()
+        journal = Journal(folder)
+        journal.emit(ev.Decided(epoch=1, choice="continue", by="person", verdict=question.verdict))
+        journal.emit(ev.DecisionAwaited(epoch=2, verdict=question.verdict, max_epochs=5))
+        journal.close()
+
+    helper = threading.Thread(target=train_a_short_epoch)
+    with RunLock(workspace):
+        helper.start()
+        decided = decide.answer(followed, "continue", "", patience=5.0)
+        helper.join()
+    assert (decided.epoch, decided.choice) == (1, "continue")
+
+
 def test_an_answer_that_is_not_taken_is_taken_back(crashed: Path) -> None:
     workspace = eh.workspace_of(crashed)
     followed = decide.FollowedRun(workspace, eh.last_run(crashed).name)
