@@ -149,8 +149,24 @@ class Progress(Event, frozen=True):
     tokens_per_second: float | None = None
 
 
+class GpuReading(Struct, frozen=True):
+    """Load of one GPU: CUDA's ``index``, sizes in bytes, shares in percent; None what this GPU does not tell."""
+
+    index: int = 0
+    uuid: str = ""
+    name: str = ""
+    memory_used: int | None = None
+    memory_total: int | None = None
+    percent: float | None = None
+    celsius: float | None = None
+    watts: float | None = None
+
+
 class HardwareSampled(Event, frozen=True):
-    """Load of the machine; GPU fields are None without an NVIDIA GPU."""
+    """Load of the machine; GPU fields are None without an NVIDIA GPU.
+
+    The fields of one GPU are those of the first; ``gpus`` are all that the training uses.
+    """
 
     cpu_percent: float
     ram_used: int
@@ -159,6 +175,7 @@ class HardwareSampled(Event, frozen=True):
     gpu_memory_total: int | None = None
     gpu_percent: float | None = None
     gpu_celsius: float | None = None
+    gpus: tuple[GpuReading, ...] = ()
 
 
 class HoldoutEvaluated(DurableEvent, frozen=True):
