@@ -284,7 +284,7 @@ def _generate_within_memory(scorer: Any, model: Any, prompts: list[list[int]]) -
 
     encoder: Any = _Encoder()
     return len(
-        scorer._within_memory(
+        (getattr(scorer, "_within_memory", None) or scorer.runner.within_memory)(
             lambda batch: generation.generate(*(model, encoder, prompts), pad_id=0, max_new_tokens=4, batch_size=batch)
         )
     )
