@@ -19,11 +19,14 @@ PlacedGrade = tuple[int, GradePlace] | None
 
 
 class LossParts(Struct):
-    """The loss of a batch and its parts: ``total`` is trained, ``text`` is plain cross-entropy, ``grade`` the rest."""
+    """The loss of a batch and its parts: ``total`` is trained, ``text`` is plain cross-entropy.
+
+    ``grade`` is the loss of the grades, None where there is none.
+    """
 
     total: torch.Tensor
     text: torch.Tensor
-    grade: torch.Tensor
+    grade: torch.Tensor | None = None
 
 
 class _Node(Struct, frozen=True):
@@ -135,12 +138,10 @@ class GradeLoss:
         if self._token_weight != 1.0:
             total = ((losses * self._emphasis(losses, grades)).sum(1) * per_row).sum() / count
         rows = [row for row, grade in enumerate(grades) if grade is not None]
-        grade_loss = torch.zeros_like(text)
-        if self._kind != "cross-entropy" and self._weight and rows:
-            each = self.of_grades(logits, grades)
-            grade_loss = (each * per_row[rows]).sum() / (len(rows) if graded is None else graded)
-            total = total + self._weight * grade_loss
-        return LossParts(total, text, grade_loss)
+        if self._kind == "cross-entropy" or not self._weight or not rows:
+            return LossParts(total, text)
+        grade = (self.of_grades(logits, grades) * per_row[rows]).sum() / (len(rows) if graded is None else graded)
+        return LossParts(total + self._weight * grade, text, grade)
 
     def _emphasis(self, losses: torch.Tensor, grades: Sequence[PlacedGrade]) -> torch.Tensor:
         found = torch.ones_like(losses)

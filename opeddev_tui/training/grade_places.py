@@ -5,16 +5,19 @@ Rows without a grade, or whose grade is not found, are trained as text alone. Mu
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from msgspec.structs import replace
 
 from opeddev_tui.config import settings as st
 from opeddev_tui.data import grade_scale
+from opeddev_tui.data.batches import DataReport
 from opeddev_tui.data.rows import Example, parse_grade
-from opeddev_tui.errors import SettingsProblem
+from opeddev_tui.errors import Problem, Problems, SettingsProblem
 from opeddev_tui.grading.grade_tokens import GradeTokens, grade_stem, grade_tokens
 from opeddev_tui.grading.scale import Scale
 from opeddev_tui.grading.spans import Encoder
+from opeddev_tui.models import loading, token_check
 from opeddev_tui.models.grade_losses import is_ordered
 from opeddev_tui.models.token_rows import EncodedRows, GradePlace, TokenRow
 
@@ -50,6 +53,25 @@ def place_grades(
     if has_distribution_loss(grading):
         _refuse_disorder(placed, grading)
     return replace(encoded, rows=rows), _notes(encoded.rows, rows, examples, grading)
+
+
+def check(root: Path, settings: st.Settings, data: DataReport) -> tuple[list[Problem], list[str]]:
+    """Return what is wrong, and what a person should know, of a workspace's rows for the losses of grades.
+
+    Says nothing of rows or a tokenizer that cannot be used at all: ``token_check.check`` does.
+    """
+    examples = [example for batch in data.batches for example in batch.examples]
+    if not examples or not has_grade_loss(settings.grading):
+        return [], []
+    try:
+        encoder = token_check.fit(loading.source_of(root, settings.model.name), settings).encoder
+        encoded = encoder.encode_all(examples, weighted=True)
+    except (Problem, Problems):
+        return [], []
+    try:
+        return [], place_grades(encoder, settings.grading, encoded, examples)[1]
+    except SettingsProblem as problem:
+        return [problem], []
 
 
 def _name(grading: st.Grading) -> str:

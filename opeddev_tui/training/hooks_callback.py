@@ -28,8 +28,7 @@ class HooksCallback(TrainerCallback):
         self._recorded = 0  # how many of the epoch's rows the hooks have recorded
         self._recorded_step = 0
         self._window = [0.0, 0.0, 0.0]  # rows, tokens, seconds since the last logged point
-        self._grade_losses: list[torch.Tensor] = []  # of the batches since the last logged point
-        self._logged_step = 0
+        self._grade_losses: dict[int, torch.Tensor] = {}  # by optimizer step, since the last logged point
 
     def batch(self, rows: Sequence[int], mask: torch.Tensor) -> None:
         """Count a batch that is about to be trained."""
@@ -37,12 +36,12 @@ class HooksCallback(TrainerCallback):
         self._window[0] += len(rows)
         self._window[1] += float(mask.sum())
 
-    def grade_loss(self, loss: torch.Tensor) -> None:
-        """Keep a batch's share of the loss that an optimizer step trains for the grade."""
-        self._grade_losses.append(loss)
+    def grade_loss(self, step: int, loss: torch.Tensor) -> None:
+        """Add a batch's share of the loss that optimizer step ``step`` trains for the grade."""
+        self._grade_losses[step] = self._grade_losses[step] + loss if step in self._grade_losses else loss
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        self._recorded_step = self._logged_step = state.global_step
+        self._recorded_step = state.global_step
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         self._began = time.perf_counter()
@@ -65,8 +64,8 @@ class HooksCallback(TrainerCallback):
             return
         rows, tokens, seconds = self._window
         self._window = [0.0, 0.0, 0.0]
-        grade_losses, self._grade_losses = self._grade_losses, []
-        steps, self._logged_step = state.global_step - self._logged_step, state.global_step
+        # steps without a graded row have no such loss; they are not steps of loss 0
+        grade_losses, self._grade_losses = list(self._grade_losses.values()), {}
         self._hooks.logged(
             Progress(
                 global_step=state.global_step,
@@ -76,7 +75,7 @@ class HooksCallback(TrainerCallback):
                 learning_rate=finite(logs.get("learning_rate")),
                 samples_per_second=rows / seconds if seconds else None,
                 tokens_per_second=tokens / seconds if seconds else None,
-                grade_loss=finite(float(sum(grade_losses)) / max(1, steps)) if grade_losses else None,
+                grade_loss=finite(float(torch.stack(grade_losses).mean())) if grade_losses else None,
             )
         )
 

@@ -97,7 +97,8 @@ class StepTrainer(Trainer):
             return loss
         # the Trainer divides a mean per batch, and leaves a share of the whole optimizer step as it is
         batches = self.current_gradient_accumulation_steps if num_items_in_batch is None else 1
-        self._callback.grade_loss(parts.grade.detach() / batches)
+        if parts.grade is not None:
+            self._callback.grade_loss(self.state.global_step, parts.grade.detach() / batches)
         return parts.text.detach() / batches
 
     def _taken_parts(self) -> LossParts | None:
