@@ -30,13 +30,15 @@ def run(options: argparse.Namespace) -> int:
     console.print(_table(report, loaded.settings.grading))
     with console.status("loading the tokenizer"):
         from opeddev_tui.models import token_check
+        from opeddev_tui.training import grade_places
 
         tokens = token_check.check(workspace.root, loaded.settings, report)
+        unfit, unplaced = grade_places.check(workspace.root, loaded.settings, report)
     if tokens.figures:
         console.print(Text(tokens.figures))
-    for warning in (*report.warnings, *tokens.notes):
+    for warning in (*report.warnings, *tokens.notes, *unplaced):
         console.print(Text(f"note: {clean(warning)}"))
-    problems = [*report.problems, *tokens.problems]
+    problems = [*report.problems, *tokens.problems, *unfit]
     for problem in problems:
         console.print(Text(f"problem: {clean(str(problem))}"))
     count = len(problems)

@@ -214,6 +214,19 @@ class Grading(_Section, frozen=True):
         'The grades as they are written, lowest first, such as ["F", "D", "C", "B", "A"] or ["1", "1.5", "2"]. '
         "Empty: the whole numbers from minimum to maximum.",
     ] = field(default_factory=list)
+    loss: Annotated[
+        Literal["cross-entropy", "squared", "ordinal"],
+        "What is trained for the grade: cross-entropy as for every other token; besides it, squared also trains the "
+        "squared distance of the expected grade, ordinal the distance of the whole distribution over the grades.",
+    ] = "cross-entropy"
+    loss_weight: Annotated[
+        float,
+        Meta(ge=0, le=1000),
+        "Weight of the loss squared or ordinal beside cross-entropy (nats per token); a loss of 1 is an even guess.",
+    ] = 1.0
+    token_weight: Annotated[
+        float, Meta(ge=0, le=1000), "Weight of the grade's own tokens in the cross-entropy; other tokens weigh 1."
+    ] = 1.0
     evaluate: Annotated[bool, "Generate a grade for every hold-out row after every epoch."] = True
     max_new_tokens: Annotated[int, Meta(ge=1, le=512), "Most tokens generated to read a grade."] = 8
 

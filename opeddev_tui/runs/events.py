@@ -138,7 +138,10 @@ class Resumed(Event, frozen=True):
 
 
 class Progress(Event, frozen=True):
-    """A logged point; ``loss`` is the mean train loss since the last one."""
+    """A logged point; ``loss`` is the mean cross-entropy since the last one.
+
+    ``grade_loss`` is the loss of ``grading.loss`` (1 is an even guess), None where it is not trained.
+    """
 
     global_step: int
     epoch: float
@@ -147,6 +150,7 @@ class Progress(Event, frozen=True):
     learning_rate: float | None = None
     samples_per_second: float | None = None
     tokens_per_second: float | None = None
+    grade_loss: float | None = None
 
 
 class GpuReading(Struct, frozen=True):

@@ -26,6 +26,7 @@ from opeddev_tui.models.token_rows import EncodedRows, TokenRow
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import manifest
 from opeddev_tui.runs.history import RunRecord
+from opeddev_tui.training import grade_places
 from opeddev_tui.training.plan import StepPlan
 from opeddev_tui.training.scorer import Holdout
 from opeddev_tui.workspace.paths import Workspace
@@ -88,12 +89,13 @@ def tokenize(source: str, settings: st.Settings, data: StepData) -> StepTokens:
     """
     fitted = token_check.fit(source, settings)
     train, held, notes = token_check.encode_step(fitted, settings, data.examples, data.holdout.examples)
+    train, unplaced = grade_places.place_grades(fitted.encoder, settings.grading, train, data.examples)
     examples = [data.holdout.examples[row.row] for row in held.rows]
     generation = settings.generation
     pinned = _pinned(generation.probes, data.holdout.examples, examples)
     probes = choose_probes(examples, generation.num_probes, generation.probe_seed, pinned)
     holdout = Holdout(examples, held.rows, probes, own_prompts(generation.prompts, examples))
-    return StepTokens(fitted.tokenizer, fitted.encoder, train, holdout, _stats(data, train), tuple(notes))
+    return StepTokens(fitted.tokenizer, fitted.encoder, train, holdout, _stats(data, train), (*notes, *unplaced))
 
 
 def _pinned(names: Sequence[str], holdout: Sequence[Example], fitting: Sequence[Example]) -> list[int]:
