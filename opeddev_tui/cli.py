@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "checkpoints": ("checkpoints", "list, show, verify, compare, pin, prune, export and try checkpoints"),
     "race": ("race", "compare ways to a grade on your hold-out: heads on hidden states, grade tokens, n-grams"),
     "regrade": ("regrade", "list rows whose grade the head disputes, correct a grade or undo it, show what it changed"),
+    "test": ("test", "score the sealed test set (paths.test) and count the look; no row of it is shown"),
     "status": ("status", "what is trained, what is running, what comes next"),
     "note": ("note", "keep an observation on a run, in logs/observations.md and in its journal"),
     "plot": ("plot", "draw loss curves, hold-out loss over data-set size and examples, as PNG and SVG"),

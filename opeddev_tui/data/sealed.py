@@ -34,7 +34,7 @@ def load_sealed(workspace: Path, settings: settings.Settings) -> LoadedBatch | N
         raise DataProblem("the test set is an empty folder.", where=str(path), cure="Put the test rows there.")
     loaded = load_batch(Batch(TEST, -2, path, split or _held_out(path)), settings)
     unread = data_warnings.unread_grades(loaded.examples, settings.grading)
-    problems = _sealed([*loaded.problems, *unread], path)
+    problems = sealed_problems([*loaded.problems, *unread], path)
     return replace(loaded, problems=problems, notes=())
 
 
@@ -43,7 +43,7 @@ def _held_out(path: Path) -> str | None:
     return next((name for name in (split_names.TEST, *split_names.HELD_OUT) if name in names), None)
 
 
-def _sealed(problems: Sequence[Problem], path: Path) -> list[Problem]:
+def sealed_problems(problems: Sequence[Problem], path: Path) -> list[Problem]:
     """Return the problems of whole files as they are, and those of rows as one that names places alone."""
     whole = [problem for problem in problems if Path(problem.where).exists()]
     rows = [problem for problem in problems if problem not in whole]
