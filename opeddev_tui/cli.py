@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "checkpoints": ("checkpoints", "list, show, verify, compare, pin, prune, export and try checkpoints"),
     "race": ("race", "compare ways to a grade on your hold-out: heads on hidden states, grade tokens, n-grams"),
     "regrade": ("regrade", "list rows whose grade the head disputes, correct a grade or undo it, show what it changed"),
+    "propose": ("propose", "choose ungraded files or rows to grade next; --take makes the filled file the next batch"),
     "test": ("test", "score the sealed test set (paths.test) and count the look; no row of it is shown"),
     "status": ("status", "what is trained, what is running, what comes next"),
     "note": ("note", "keep an observation on a run, in logs/observations.md and in its journal"),

@@ -37,7 +37,7 @@ def look_words(looks: Looks, fingerprint: str) -> str:
     here = looks.at_version(fingerprint)
     told = f"Look {here} at this test set ({fingerprint[:8]})."
     if looks.count > here:
-        told += f" Its rows have changed: {looks.count - here} earlier looks were at other rows."
+        told += f" Before, there was {plural(looks.count - here, 'look')} at other rows."
     if here == 1:
         return f"{told} These figures are fair as long as nothing is chosen by them."
     before = looks.looks[-2] if len(looks.looks) > 1 else None

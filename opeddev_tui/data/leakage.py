@@ -36,12 +36,12 @@ class Leaks(Struct, frozen=True):
 def find(train: Iterable[Example], holdout: Sequence[Example], near_duplicate: float) -> Leaks:
     """Compare every training row with the hold-out, and with the training rows before it."""
     trained = list(train)
-    held = {_key(example): example for example in reversed(holdout)}
+    held = {text_key(example): example for example in reversed(holdout)}
     near_copies = _NearCopies(trained, holdout, near_duplicate)
     leaks = Leaks([], [], [], _shared_groups(trained, holdout))
     first: dict[str, Example] = {}
     for number, example in enumerate(trained):
-        same = held.get(_key(example))
+        same = held.get(text_key(example))
         if same is not None:
             cure = "Remove it from one of the two: a row that was trained on measures nothing."
             message = f"the hold-out row {same.where} is trained on here."
@@ -62,12 +62,12 @@ def find_sealed(
 ) -> Leaks:
     """Compare every training and hold-out row with the test set, whose rows are never named."""
     every = [*train, *holdout]
-    held = {_key(example) for example in test}
+    held = {text_key(example) for example in test}
     near_copies = _NearCopies(every, test, near_duplicate)
     leaks = Leaks([], [], [], _shared_groups(train, test, "test set"))
     for number, example in enumerate(every):
         use = "trained on" if number < len(train) else "in the hold-out"
-        if _key(example) in held:
+        if text_key(example) in held:
             cure = "Remove it from one of the two: the test set must be new to everything that is chosen before it."
             leaks.exact.append(DataProblem(f"a row of the test set is {use} here.", where=example.where, cure=cure))
         elif near := near_copies.of(number):
@@ -78,9 +78,9 @@ def find_sealed(
 
 def copies(candidates: Sequence[Example], known: Sequence[Example], near_duplicate: float) -> list[bool]:
     """Return for each candidate whether it is a copy or near copy of a ``known`` row."""
-    keys = {_key(example) for example in known}
+    keys = {text_key(example) for example in known}
     near_copies = _NearCopies(candidates, known, near_duplicate)
-    return [_key(row) in keys or near_copies.of(number) is not None for number, row in enumerate(candidates)]
+    return [text_key(row) in keys or near_copies.of(number) is not None for number, row in enumerate(candidates)]
 
 
 def _capped(warnings: list[str]) -> list[str]:
@@ -92,7 +92,7 @@ def _normal(text: str) -> str:
     return " ".join(text.split())
 
 
-def _key(example: Example) -> str:
+def text_key(example: Example) -> str:
     """Return the text that must not be on both sides: the submission, or a chat's turns up to the answer."""
     turns = [message for message in example.prompt if message.role != "system"]
     if len(turns) < 2:

@@ -13,6 +13,7 @@ from opeddev_tui.data import data_warnings, folder_files, formats, split_names
 from opeddev_tui.data.batch_paths import source_of
 from opeddev_tui.data.sets import Batch, LoadedBatch, load_batch
 from opeddev_tui.errors import DataProblem, Problem
+from opeddev_tui.format import plural
 from opeddev_tui.text import clean_line
 
 TEST = "test"
@@ -51,6 +52,6 @@ def sealed_problems(problems: Sequence[Problem], path: Path) -> list[Problem]:
         return list(whole)
     places = [clean_line(problem.where) for problem in rows if problem.where]
     named = ", ".join(places[:_PLACES]) + (", …" if len(places) > _PLACES else "")
-    message = f"{len(rows)} problems with rows of the test set, at {named or 'unknown places'}."
+    message = f"{plural(len(rows), 'problem')} with rows of the test set, at {named or 'unknown places'}."
     cure = "Put a copy of these rows into a set of its own and run check there: a test row is never shown."
     return [*whole, DataProblem(message, where=str(path), cure=cure)]

@@ -75,8 +75,8 @@ def _same_holdout(workspace: Workspace, holdout: LoadedBatch) -> list[str]:
     if len(versions) == 1:
         return []
     return [
-        f"the hold-out is version {versions.index(holdout.corrections) + 1} of {len(versions)}: {holdout.corrected} of "
-        "its grades are corrected. Losses and grades of steps that were scored on another version are not compared "
+        f"the hold-out is version {versions.index(holdout.corrections) + 1} of {len(versions)}: corrected grades "
+        f"in it: {holdout.corrected}. Losses and grades of steps that were scored on another version are not compared "
         "with this one's."
     ]
 

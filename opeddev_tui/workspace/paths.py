@@ -35,6 +35,11 @@ def test_looks_file(workspace: Path) -> Path:
     return workspace / SPECS / "test_looks.jsonl"
 
 
+def proposals_lock(workspace: Path) -> Path:
+    """Return the lock of the process that fills or takes proposed rows."""
+    return workspace / SPECS / "proposals.lock"
+
+
 class Workspace:
     """Paths of one workspace. Only ``link_store`` and ``adopt`` write anything."""
 

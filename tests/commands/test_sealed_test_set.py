@@ -82,7 +82,7 @@ def test_other_rows_are_counted_anew_and_that_is_said(root: Path, capsys: pytest
     assert score(root) == 0
     words = " ".join(capsys.readouterr().out.split())
     assert "Look 1 at this test set" in words[100:]
-    assert "1 earlier looks were at other rows" in words
+    assert "Before, there was 1 look at other rows." in words
 
 
 def test_a_damaged_line_still_counts_as_a_look(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,7 +138,7 @@ def test_wrong_test_rows_are_told_by_place_alone(root: Path, case: str, capsys: 
     rows[4] = {**rows[4], **WRONG[case]}
     write_rows(root / "test.jsonl", rows)
     told = problems(root)
-    assert "1 problems with rows of the test set" in told
+    assert "1 problem with rows of the test set" in told
     assert "test.jsonl:5" in told
     assert WORD not in told
     assert "77" not in told

@@ -82,12 +82,12 @@ def test_another_version_of_the_hold_out_is_said_and_not_compared_with(workspace
     assert second.started is not None
     assert first.started.holdout_fingerprint != second.started.holdout_fingerprint
     assert [point.step for point in points([first, second])] == [1]
-    assert "the hold-out is version 2 of 2: 1 of its grades are corrected." in warnings_of(root, 1)
+    assert "the hold-out is version 2 of 2: corrected grades in it: 1." in warnings_of(root, 1)
     assert len(json.loads(workspace_of(root).holdout_record.read_text())["versions"]) == 2
     # back to the first version
     doctor(root).undo("holdout-0")
     train(root)
-    assert "the hold-out is version 1 of 2: 0 of its grades are corrected." in warnings_of(root, 2)
+    assert "the hold-out is version 1 of 2: corrected grades in it: 0." in warnings_of(root, 2)
     assert [point.step for point in points(states(root))] == [0, 2]
 
 
