@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from opeddev_tui.config.settings import Grading
 from opeddev_tui.data import grade_scale
-from opeddev_tui.data.corrections import Correction, Overlay, row_hash
+from opeddev_tui.data.corrections import Correction, Overlay, row_hash, submission_hash, template_hash
 from opeddev_tui.data.rows import Example, parse_grade
 from opeddev_tui.text import clean_line
 
@@ -37,6 +37,11 @@ class SetRow(Struct, frozen=True):
     correction: Correction | None = None
 
     @property
+    def is_corrected(self) -> bool:
+        """Whether its grade is not that of the person's file."""
+        return self.example.grade != self.own.grade
+
+    @property
     def key(self) -> str:
         """A short name that also tells rows without an id, or with the same one, apart."""
         return self.hash[:10] + (f".{self.copy}" if self.copies > 1 else "")
@@ -55,7 +60,7 @@ class Corrected(Struct, frozen=True):
 
     def applied(self, name: str) -> list[SetRow]:
         """Return the rows of the set ``name`` whose grade is not that of the person's file."""
-        return [row for row in self.rows[name] if row.example is not row.own]
+        return [row for row in self.rows[name] if row.is_corrected]
 
 
 def correct_sets(
@@ -73,11 +78,14 @@ def correct_sets(
             places[row.hash, row.own.id].append((name, at))
     unmatched: list[str] = []
     moved: list[Correction] = []
+    template = template_hash(grading)
     for correction in overlay.corrections:
         if correction.set not in sets:
             moved += [] if existing is None or correction.set in existing else [correction]
             continue
         found = [(name, at) for name, at in places[correction.row, correction.id] if name == correction.set]
+        if not found and correction.template != template:
+            found = _under_another_template(rows[correction.set], correction)
         if not found:
             moved.append(correction)
         elif len(found) != correction.copies:
@@ -92,6 +100,17 @@ def correct_sets(
         else:
             unmatched.append(_not_applied(correction, _why_missing(rows, found, correction)))
     return Corrected(rows, tuple(unmatched))
+
+
+def _under_another_template(rows: Sequence[SetRow], correction: Correction) -> list[tuple[str, int]]:
+    """Return the place of the one row with the same id and submission; the settings gave it another prompt then."""
+    alike = [
+        at
+        for at, row in enumerate(rows)
+        if row.own.id == correction.id and submission_hash(row.own) == correction.submission
+    ]
+    is_the_one = len(alike) == correction.copies == 1 and rows[alike[0]].correction is None
+    return [(correction.set, alike[0])] if is_the_one else []
 
 
 def _identified(name: str, examples: Sequence[Example]) -> list[SetRow]:
@@ -138,7 +157,7 @@ def _apply(
     if own != now and own != grade_scale.grade_of(correction.was, grading):
         words = f"its own grade was {clean_line(correction.was)} and is {grade_scale.written(own, grading)}"
         return [_not_applied(correction, words)]
-    example = row.own if own == now else regraded(row.own, now, correction.rater, grading)
+    example = replace(row.own, settled=True) if own == now else regraded(row.own, now, correction.rater, grading)
     if example is None:
         words = "grading.pattern finds no grade in its text that could be replaced"
         return [_not_applied(correction, words)]
@@ -155,7 +174,7 @@ def regraded(example: Example, grade: int, rater: str, grading: Grading) -> Exam
     text = f"{example.completion[:start]}{grade_scale.written(grade, grading)}{example.completion[end:]}"
     if parse_grade(text, grading) != grade:
         return None
-    return replace(example, completion=text, grade=grade, rater=rater or example.rater)
+    return replace(example, completion=text, grade=grade, rater=rater or example.rater, settled=True)
 
 
 def _not_applied(correction: Correction, why: str) -> str:

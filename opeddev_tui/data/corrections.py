@@ -13,6 +13,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from opeddev_tui.config.settings import Grading
+from opeddev_tui.data.decoding import BOM
 from opeddev_tui.data.rows import Example
 from opeddev_tui.errors import BusyProblem, StorageProblem
 from opeddev_tui.files import append_line
@@ -27,11 +29,14 @@ _PATIENCE = 10.0
 class Correction(Struct, frozen=True, kw_only=True):
     """The grade ``now`` of a row that had the grade ``was``, both as they are written on the scale.
 
-    ``row`` is ``row_hash``; ``copy`` of ``copies`` tells rows of ``set`` with equal hash and id apart, in their order;
+    ``row`` is ``row_hash``, ``submission`` the hash of the submission alone, ``template`` that of the setting that made
+    the prompt of both. ``copy`` of ``copies`` tells rows of ``set`` with equal hash and id apart, in their order;
     ``where`` is the row's place at that time. ``undone``: the row has its own grade again. ``at`` is in Unix seconds.
     """
 
     row: str
+    submission: str = ""
+    template: str = ""
     id: str = ""
     set: str
     where: str = ""
@@ -59,9 +64,27 @@ class Overlay(Struct, frozen=True):
 
 def row_hash(example: Example) -> str:
     """Return the SHA-256 of what is judged: the prompt without its system message, and the submission."""
-    turns = [[message.role, message.content] for message in example.prompt if message.role != "system"]
-    text = json.dumps([turns, example.submission], separators=(",", ":"))
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+    turns = [[message.role, _plain(message.content)] for message in example.prompt if message.role != "system"]
+    return _hash([turns, _plain(example.submission)])
+
+
+def submission_hash(example: Example) -> str:
+    """Return the SHA-256 of the submission alone, which another prompt template does not change."""
+    return _hash(_plain(example.submission))
+
+
+def template_hash(grading: Grading) -> str:
+    """Return the SHA-256 of the setting that makes prompts of rows."""
+    return _hash(grading.prompt_template)
+
+
+def _plain(text: str) -> str:
+    """Return ``text`` without what an export of the same row may change: line ends, and blanks around it."""
+    return text.replace("\r\n", "\n").strip()
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, separators=(",", ":")).encode("ascii")).hexdigest()
 
 
 def read_overlay(workspace: Path) -> Overlay:
@@ -76,7 +99,7 @@ def read_overlay(workspace: Path) -> Overlay:
         raise StorageProblem(f"cannot be read: {error.strerror}.", where=str(path), cure=cure) from error
     newest: dict[tuple[str, str, str, int], Correction] = {}
     damaged: list[str] = []
-    for number, line in enumerate(content.split(b"\n"), 1):
+    for number, line in enumerate(content.removeprefix(BOM).split(b"\n"), 1):
         if not line.strip():
             continue
         try:

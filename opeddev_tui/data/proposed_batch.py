@@ -190,11 +190,13 @@ def _move(place: Path, target: Path) -> None:
     with storage_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
+            if place.is_symlink():
+                raise OSError("a link is followed, and its target left where it is")
             os.link(place, target)
         except FileExistsError:
             raise
         except OSError:
-            # another disk, or one without links
+            # another disk, or one without hard links
             write_atomic(target, place.read_bytes())
         place.unlink()
 

@@ -13,7 +13,14 @@ from opeddev_tui.config.settings import Settings
 from opeddev_tui.data import grade_scale
 from opeddev_tui.data.batches import read_shown
 from opeddev_tui.data.corrected_rows import Corrected, SetRow, correct_sets, regraded
-from opeddev_tui.data.corrections import Correction, Overlay, correct, read_overlay
+from opeddev_tui.data.corrections import (
+    Correction,
+    Overlay,
+    correct,
+    read_overlay,
+    submission_hash,
+    template_hash,
+)
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.text import clean_line
 
@@ -69,6 +76,8 @@ class Doctor:
             self._must_be_possible(row, now)
             made = Correction(
                 row=row.hash,
+                submission=submission_hash(row.own),
+                template=template_hash(self._grading),
                 id=row.own.id,
                 set=row.set,
                 where=self._relative(row.own.where),
@@ -99,7 +108,7 @@ class Doctor:
                 found.append(_the_one(corrected, name))
                 ended.extend(item for item in [found[0].correction] if item is not None)
             else:
-                ended.append(_only_correction(overlay, name, is_row=bool(rows)))
+                ended.append(_only_correction(overlay, name, rows))
             return [replace(ended[0], undone=True, rater=rater, note=note)]
 
         made = correct(self.workspace, make)
@@ -151,11 +160,13 @@ def _the_one(found: Sequence[SetRow], name: str) -> SetRow:
     return found[0]
 
 
-def _only_correction(overlay: Overlay, name: str, *, is_row: bool) -> Correction:
-    """Return the correction of a row that is gone, by the row's id or the beginning of its hash."""
+def _only_correction(overlay: Overlay, name: str, rows: Sequence[SetRow]) -> Correction:
+    """Return the correction that is applied to no row, by its row's id, by its hash or as that of ``rows``."""
     found = [item for item in overlay.corrections if name and item.id == name]
     if not found and len(name) >= _FEWEST_SIGNS:
         found = [item for item in overlay.corrections if item.row.startswith(name.partition(".")[0])]
+    if not found:
+        found = [item for item in overlay.corrections if item.row in {row.hash for row in rows}]
     if len(found) == 1:
         return found[0]
     shown = clean_line(name, max_chars=60)
@@ -163,5 +174,5 @@ def _only_correction(overlay: Overlay, name: str, *, is_row: bool) -> Correction
         keys = ", ".join(item.row[:10] for item in found[:_MOST_NAMED])
         cure = f"Name one of them by its key: {keys}."
         raise DataProblem(f"{len(found)} corrections are named {shown}.", cure=cure)
-    what = f"the row {shown} has no correction" if is_row else f"there is no correction of a row {shown}"
+    what = f"the row {shown} has no correction" if rows else f"there is no correction of a row {shown}"
     raise DataProblem(f"{what}.", cure="See them all: opeddev-tui regrade.")

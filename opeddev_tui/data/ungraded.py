@@ -146,7 +146,8 @@ def _of_files(
         if why:
             found.left_out[why] += 1
             continue
-        name = str(path.relative_to(place)) if path != place else path.name
+        # a name may hold bytes that are no text
+        name = os.fsencode(path.relative_to(place) if path != place else path.name).decode("utf-8", "replace")
         yield {"id": name, "kind": usual.kind_of(path), "submission": text}, str(path)
 
 

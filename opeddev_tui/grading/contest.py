@@ -196,7 +196,8 @@ def _claim(fitted: _Fitted, entrant: Entrant, reference: Reference) -> str:
 
 def _disputed(rows: ContestRows, heads: step_head.StepHead) -> tuple[DisputedRow, ...]:
     labels, examples = rows.scale.labels, rows.train.examples
-    ranked = disputes(heads.out_of_fold, rows.train.labels.grades)
+    settled = [at for at, example in enumerate(examples) if example.settled]
+    ranked = disputes(heads.out_of_fold, rows.train.labels.grades, settled)
     # a row whose grade is the one that would be given is not disputed, however unsure the head is
     differing = [item for item in ranked if item.given != item.proposed][:MOST_DISPUTED]
     return tuple(

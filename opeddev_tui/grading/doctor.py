@@ -98,9 +98,9 @@ def effect(
     ]
     held_rows = graded_rows([row.own for row in held], scale)
     read = [step_head.read(heads, held_features, held_rows.kinds, held_rows.prompts).grades for heads in fitted]
-    changed = sum(row.example is not row.own for row in held)
+    changed = sum(row.is_corrected for row in held)
     return Effect(
-        sum(row.example is not row.own for row in train),
+        sum(row.is_corrected for row in train),
         changed,
         _compared(fitted[0].out_of_fold, fitted[1].out_of_fold, _reference(train, scale)),
         _compared(read[0], read[1], _reference(held, scale)),

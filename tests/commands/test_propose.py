@@ -373,3 +373,38 @@ def test_a_chat_workspace_is_told_what_form_it_would_need(
     assert propose(root, str(tmp_path / "new.jsonl")) == 3
     assert "the base set has messages rows" in capsys.readouterr().err
     assert not batch_file(root, 1).exists()
+
+
+def test_a_link_to_a_filled_file_is_taken_as_a_file_of_its_own(workspace_factory: Make, tmp_path: Path) -> None:
+    root = workspace_factory(batches=(20,))
+    write_rows(tmp_path / "mine.jsonl", make_rows(3, "new"))
+    (tmp_path / "link.jsonl").symlink_to("mine.jsonl")
+    assert propose(root, "--take", str(tmp_path / "link.jsonl")) == 0
+    taken = root / "datasets/incremental/batch_100_02.jsonl"
+    assert not taken.is_symlink()
+    assert taken.read_bytes() == (tmp_path / "mine.jsonl").read_bytes()
+    assert taken.stat().st_ino != (tmp_path / "mine.jsonl").stat().st_ino
+
+
+def test_names_that_are_no_text_are_written_with_marks(workspace_factory: Make, tmp_path: Path) -> None:
+    root = workspace_factory()
+    (tmp_path / "files").mkdir()
+    with open(bytes(tmp_path / "files") + b"/gr\xf6sse.html", "wb") as file:
+        file.write(b"<p>a page</p>")
+    assert propose(root, str(tmp_path / "files")) == 0
+    assert [row["id"] for row in written(proposal(root))] == ["gr\ufffdsse.html"]
+
+
+def test_a_folder_that_cannot_be_written_leaves_everything_where_it_is(
+    workspace_factory: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = workspace_factory()
+    write_rows(tmp_path / "new.jsonl", make_rows(3, "new"))
+    (root / "datasets/incremental").write_text("a file")
+    assert propose(root, "--take", str(tmp_path / "new.jsonl")) in (3, 4)
+    assert (tmp_path / "new.jsonl").exists()
+    (root / "datasets/proposed").write_text("a file")
+    write_rows(tmp_path / "more.jsonl", ungraded(3, "more"))
+    (root / "datasets/incremental").unlink()
+    assert propose(root, str(tmp_path / "more.jsonl")) == 4
+    assert "cannot be written" in capsys.readouterr().err

@@ -231,3 +231,18 @@ def test_people_who_disagree_are_the_ceiling_of_the_race(
     words = " ".join(capsys.readouterr().out.split())
     assert "Two people agree with kappa" in words
     assert "On the 12 hold-out rows among them" in words
+
+
+def test_a_row_that_a_person_has_confirmed_is_not_disputed_again(
+    workspace_factory: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = workspace_factory(rows=30, holdout=8)
+    disputed = told(root, capsys)["disputed"]
+    assert isinstance(disputed, list)
+    first = disputed[0]
+    assert cli.main(["regrade", "-w", str(root), first["id"], first["given"]]) == 0
+    capsys.readouterr()
+    again = told(root, capsys)["disputed"]
+    assert isinstance(again, list)
+    assert first["id"] not in {row["id"] for row in again}
+    assert again[0] == disputed[1]

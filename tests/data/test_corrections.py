@@ -348,3 +348,50 @@ def test_an_increment_called_base_has_corrections_of_its_own(root: Path) -> None
     data = load_step(root, SETTINGS, None)
     assert [bool(batch.corrections) for batch in data.batches] == [False, True]
     assert data.examples[4].grade == 1
+
+
+def test_another_prompt_template_is_no_other_row(root: Path) -> None:
+    Doctor(root, SETTINGS).regrade("two", "1")
+    other = Settings(paths=PATHS, grading=Grading(prompt_template="{submission}\n{rubric}", system_prompt="Grade."))
+    assert grades(root, other)["two"] == 1
+    assert "no longer match" not in notes(root, other)
+    # of two rows with the same id and submission it is not known which one was meant
+    write(root / "base.jsonl", [row("two", 3), row("two", 3, task="Make a form.")])
+    assert grades(root, other)["two"] == 3
+    assert "no longer match" in notes(root, other)
+    write(root / "base.jsonl", [row("two", 3)])
+    Doctor(root, other).regrade("two", "2")
+    assert grades(root, other)["two"] == 2
+    assert "no longer match" not in notes(root, other)
+
+
+def test_other_line_ends_are_no_other_row(root: Path) -> None:
+    text = "<p>\n  a page\n</p>\n"
+    write(root / "base.jsonl", [row("two", 3, submission=text)])
+    Doctor(root, SETTINGS).regrade("two", "1")
+    write(root / "base.jsonl", [row("two", 3, submission=text.strip().replace("\n", "\r\n"))])
+    assert grades(root)["two"] == 1
+
+
+def test_a_file_with_a_mark_at_its_beginning_is_read(root: Path) -> None:
+    Doctor(root, SETTINGS).regrade("two", "1")
+    path = corrections_file(root)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert grades(root)["two"] == 1
+    assert check_data(root, SETTINGS).warnings == ["grades corrected by regrade: 1 (base 1)."]
+
+
+def test_a_correction_that_is_not_applied_is_undone_by_the_place_of_its_row(root: Path) -> None:
+    write(root / "base.jsonl", [{**row("a row", 2), "id": None}])
+    Doctor(root, SETTINGS).regrade("base.jsonl:1", "1")
+    write(root / "base.jsonl", [{**row("a row", 4), "id": None}])
+    assert "its own grade was 2 and is 4" in notes(root)
+    Doctor(root, SETTINGS).undo("base.jsonl:1")
+    assert "correct" not in notes(root)
+
+
+def test_a_place_that_is_no_folder_is_one_sentence(root: Path) -> None:
+    corrections_file(root).parent.write_text("a file")
+    with pytest.raises(StorageProblem, match="cannot be written"):
+        Doctor(root, SETTINGS).regrade("one", "5")
+    assert grades(root)["one"] == 2
