@@ -78,4 +78,8 @@ def _table(report: DataReport, grading: Grading) -> Table:
             str(summary.characters_longest),
             summary.fingerprint[:12],
         )
+    if report.test is not None:
+        # sealed: how many, and nothing about what
+        count, fingerprint = str(len(report.test.examples)), report.test.fingerprint[:12]
+        table.add_row("test (sealed)", count, "", "", "", fingerprint)
     return table

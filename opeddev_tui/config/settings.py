@@ -43,6 +43,14 @@ class Paths(_Section, frozen=True):
     holdout: Annotated[
         str, "The hold-out, never trained on. Where it is missing, a validation or test split of the base set is used."
     ] = "datasets/holdout_webdev_coding"
+    test: Annotated[
+        str,
+        "A sealed test set: never trained on, never shown row by row, scored only by opeddev-tui test, which counts "
+        "every look. A file, a folder or hub:owner/name; empty for none.",
+    ] = ""
+    proposals: Annotated[str, "The folder of proposed rows that wait for your grades. It is never trained on."] = (
+        "datasets/proposed"
+    )
     model_store: Annotated[str, "The folder of all checkpoints. It grows large and may be on another disk."] = (
         "~/.openclaw/models/qwen3_webdev"
     )

@@ -57,15 +57,14 @@ class StepTokens(Struct, frozen=True):
 def read_step(workspace: Workspace, settings: st.Settings, plan: StepPlan) -> StepData:
     """Return the step's batches and the hold-out; raises ``Problems`` or ``DataProblem`` if anything is wrong."""
     data = load_step(workspace.root, settings, plan.step)
-    _same_holdout(workspace, data.holdout)
-    return data
+    return replace(data, warnings=[*data.warnings, *_same_holdout(workspace, data.holdout)])
 
 
-def _same_holdout(workspace: Workspace, holdout: LoadedBatch) -> None:
-    try:
-        recorded = json.loads(workspace.holdout_record.read_text())
-    except (FileNotFoundError, ValueError):
-        return
+def _same_holdout(workspace: Workspace, holdout: LoadedBatch) -> list[str]:
+    """Return what to say where other grades of the hold-out were corrected; raises ``DataProblem`` for other rows."""
+    recorded = _recorded_holdout(workspace)
+    if not recorded:
+        return []
     if recorded.get("fingerprint") != holdout.fingerprint:
         raise DataProblem(
             f"the hold-out is not the one that earlier runs were scored on ({recorded.get('rows')} rows then, "
@@ -73,12 +72,39 @@ def _same_holdout(workspace: Workspace, holdout: LoadedBatch) -> None:
             where=str(holdout.batch.path),
             cure=f"Restore it, or delete {workspace.relative(workspace.holdout_record)} to begin a new comparison.",
         )
+    versions = _versions(recorded, holdout)
+    if len(versions) == 1:
+        return []
+    return [
+        f"the hold-out is version {versions.index(holdout.corrections) + 1} of {len(versions)}: corrected grades "
+        f"in it: {holdout.corrected}. Losses and grades of steps that were scored on another version are not compared "
+        "with this one's."
+    ]
+
+
+def _recorded_holdout(workspace: Workspace) -> dict[str, Any]:
+    try:
+        found = json.loads(workspace.holdout_record.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _versions(recorded: dict[str, Any], holdout: LoadedBatch) -> list[str]:
+    """Return the corrections of each version of the hold-out that runs were scored on, with the present one."""
+    # version 0.1 knew no corrections
+    versions = [str(item) for item in recorded.get("versions", [""])]
+    return versions if holdout.corrections in versions else [*versions, holdout.corrections]
 
 
 def record_holdout(workspace: Workspace, data: StepData) -> None:
-    """Record the hold-out's fingerprint the first time a run is scored on it; raises ``StorageProblem``."""
-    if not workspace.holdout_record.exists():
-        record = {"fingerprint": data.holdout.fingerprint, "rows": len(data.holdout.examples)}
+    """Record the hold-out the first time a run is scored on it or a version of it; raises ``StorageProblem``."""
+    recorded = _recorded_holdout(workspace)
+    versions = _versions(recorded, data.holdout) if recorded else [data.holdout.corrections]
+    if not workspace.holdout_record.exists() or versions != recorded.get("versions", [""]):
+        record: dict[str, Any] = {"fingerprint": data.holdout.fingerprint, "rows": len(data.holdout.examples)}
+        if versions != [""]:
+            record["versions"] = versions
         write_atomic(workspace.holdout_record, json.dumps(record, indent=1).encode())
 
 
