@@ -6,10 +6,10 @@ Must not answer questions: that is done in the app or by ``decide``.
 import time
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.format import size
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.state import RunState
@@ -22,7 +22,7 @@ class ConsoleView:
     ``answer_with`` is the command that answers the question after an epoch; empty where no person is asked.
     """
 
-    def __init__(self, console: Console, answer_with: str = "") -> None:
+    def __init__(self, console: CleanConsole, answer_with: str = "") -> None:
         self._console = console
         self._answer_with = answer_with
         self._state = RunState()
