@@ -12,6 +12,7 @@ from rich.text import Text
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.format import size
 from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.control import command_words
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean, clean_line
 
@@ -109,6 +110,8 @@ def _beginning(event: ev.AnyEvent) -> str:
             return f"  {event.path} cannot be trusted: {event.problem}"
         case ev.Warned():
             return f"  note: {event.message}"
+        case ev.CommandTaken() if not event.done:
+            return f"  {command_words(event.command)}: not done: {event.reason}"
         case _:
             return ""
 

@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from torch.utils.data import Sampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
+from opeddev_tui.checkpoints import folders
 from opeddev_tui.config import settings as st
 from opeddev_tui.errors import SettingsProblem
 from opeddev_tui.files import storage_errors, unwritable
@@ -59,6 +60,8 @@ class StepTrainer(Trainer):
         self.remove_callback(PrinterCallback)
         self._hooks = hooks
         self._callback = callback
+        self._callback.trainer = self
+        self._saved_here: Path | None = None
         self._rows = rows
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:  # noqa: ARG002 - the Trainer's signature
@@ -87,6 +90,8 @@ class StepTrainer(Trainer):
         if not all(bool(torch.isfinite(weight).all()) for weight in model.parameters()):
             raise NonFiniteLoss(self.state.global_step, math.nan)
         folder = Path(str(self.args.output_dir))
+        if self._is_saved(folder / f"checkpoint-{self.state.global_step}"):
+            return  # while the training was paused here: writing it again could only damage it
         try:
             with storage_errors(folder):
                 super()._save_checkpoint(model, trial)
@@ -95,6 +100,16 @@ class StepTrainer(Trainer):
             if isinstance(error, RuntimeError) and not _WRITE_ERROR.search(str(error)):
                 raise
             raise unwritable(folder, error) from error
+
+    def _is_saved(self, folder: Path) -> bool:
+        return self._saved_here == folder and folders.read_manifest(folder) is not None
+
+    def save_here(self) -> Path:
+        """Save a checkpoint of this very state and return its folder; the caller publishes it."""
+        folder = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"
+        self._save_checkpoint(self.model, None)
+        self._saved_here = folder
+        return folder
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Have the hooks score the hold-out: the Trainer's own loop gives one mean instead of a loss per row."""
@@ -111,6 +126,7 @@ class HooksCallback(TrainerCallback):
     def __init__(self, hooks: RunHooks, steps_per_epoch: int) -> None:
         self.steps_per_epoch = steps_per_epoch
         self._hooks = hooks
+        self.trainer: StepTrainer | None = None
         self._cut_short = False
         self._began = self._epoch_seconds = 0.0
         self._epoch_rows: list[int] = []
@@ -135,13 +151,22 @@ class HooksCallback(TrainerCallback):
         self._epoch_seconds += seconds
         self._window[2] += seconds
         boundary = state.global_step % self.steps_per_epoch == 0
-        after = self._hooks.stepped(state.global_step, state.epoch, boundary=boundary)
+        after = self._hooks.stepped(
+            state.global_step, state.epoch, boundary=boundary, save=lambda: self._save_now(state)
+        )
         if boundary:
             return  # the end of the epoch saves anyway and asks for a decision
         control.should_save = control.should_save or after.save or after.stop
         if after.stop:
             self._cut_short = True
             control.should_training_stop = True
+
+    def _save_now(self, state: Any) -> None:
+        """Save between two optimizer steps, while the training is paused; the epoch's end is not touched."""
+        assert self.trainer is not None
+        self._record_rows(state)
+        folder = self.trainer.save_here()
+        self._hooks.saved(folder, state.global_step, state.epoch)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, float] | None = None, **_: Any) -> None:  # noqa: ARG002
         if not logs or "loss" not in logs:
@@ -170,6 +195,8 @@ class HooksCallback(TrainerCallback):
 
     def _record_rows(self, state: Any) -> None:
         """Record the rows trained since the last record; called before a checkpoint that includes them is published."""
+        if self._recorded == len(self._epoch_rows):
+            return  # saved at the epoch's last optimizer step while paused: everything is recorded
         from_step = self._recorded_step if self._recorded_step % self.steps_per_epoch else 0
         self._hooks.trained_rows(math.ceil(state.epoch - 1e-9), self._epoch_rows[self._recorded :], from_step)
         self._recorded, self._recorded_step = len(self._epoch_rows), state.global_step

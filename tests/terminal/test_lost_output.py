@@ -1,4 +1,4 @@
-"""Readers of a command's output that go, stall or were never there: a training goes on, exit codes keep their meaning."""
+"""Readers of a command's output that go, stall or were never there: a training goes on, exit codes keep their sense."""
 
 import contextlib
 import os
@@ -30,7 +30,9 @@ class Command(eh.Command):
             with contextlib.suppress(OSError):
                 os.close(number)
             if place != CLOSED:
-                descriptor = _broken_pipe() if place == GONE else os.open(place, os.O_WRONLY | os.O_APPEND | os.O_NOCTTY)
+                descriptor = (
+                    _broken_pipe() if place == GONE else os.open(place, os.O_WRONLY | os.O_APPEND | os.O_NOCTTY)
+                )
                 os.dup2(descriptor, number)
                 if descriptor != number:
                     os.close(descriptor)
@@ -157,7 +159,7 @@ def test_a_training_outlives_its_terminal(workspace_factory: Make) -> None:
     assert "step finished after 3 epochs" in log_of(root)
 
 
-def test_what_ignored_hangups_at_its_start_ignores_them(workspace_factory: Make, fifo: tuple[str, int]) -> None:
+def test_what_ignored_hangups_at_its_start_ignores_them(workspace_factory: Make) -> None:
     """``nohup``, or a hang-up while the output is a file: it goes on there."""
     root = workspace_factory(rows=8)
     out = root.parent / "out.txt"
