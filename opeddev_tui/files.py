@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,23 @@ def storage_errors(path: Path | str) -> Iterator[None]:
         yield
     except OSError as error:
         raise storage_problem(error, path) from error
+
+
+def make_private(folder: Path) -> None:
+    """Make ``folder`` if it is missing, readable and writable by its owner alone; raises ``StorageProblem``.
+
+    A folder of another user, or a link, is refused.
+    """
+    with storage_errors(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+        foreign = os.geteuid() not in (0, found.st_uid)
+        if not stat.S_ISDIR(found.st_mode) or foreign:
+            raise StorageProblem(
+                "is a link or belongs to another user.", where=str(folder), cure="Move it away, and try again."
+            )
+        if stat.S_IMODE(found.st_mode) & 0o077:
+            folder.chmod(0o700)
 
 
 def nearest_existing(path: Path) -> Path:

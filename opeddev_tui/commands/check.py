@@ -3,11 +3,11 @@
 import argparse
 import statistics
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.settings import Grading
 from opeddev_tui.data.batches import DataReport, check_data, describe, inventory
 from opeddev_tui.data.grade_scale import written
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the inventory, every note and every problem; return 1 if there is a problem."""
     workspace, loaded = open_workspace(options)
     report = check_data(workspace.root, loaded.settings)
-    console = Console()
+    console = CleanConsole()
     console.print(_table(report, loaded.settings.grading))
     with console.status("loading the tokenizer"):
         from opeddev_tui.models import token_check

@@ -1,19 +1,18 @@
 """``checkpoints``: list, show, verify, compare, pin, note, prune, delete, export and try checkpoints."""
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from opeddev_tui.checkpoints import catalog, folders, pruning
 from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.printing import CleanConsole, print_json
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.format import duration, number, share, size
@@ -31,7 +30,7 @@ class Context(msgspec.Struct):
     workspace: Workspace
     loaded: LoadedSettings
     options: argparse.Namespace
-    console: Console
+    console: CleanConsole
     entries: list[catalog.Entry]
 
     def find(self, reference: str) -> catalog.Entry:
@@ -55,7 +54,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry out the action."""
     workspace, loaded = open_workspace(options)
-    context = Context(workspace, loaded, options, Console(), catalog.list_entries(workspace))
+    context = Context(workspace, loaded, options, CleanConsole(), catalog.list_entries(workspace))
     action: Callable[[Context], int] = options.action
     return action(context)
 
@@ -65,13 +64,9 @@ def as_json(entry: catalog.Entry) -> dict[str, Any]:
     return {"name": entry.name, **msgspec.to_builtins(entry, enc_hook=str)}
 
 
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, default=str))
-
-
 def _list(context: Context) -> int:
     if context.options.json:
-        _print_json([as_json(entry) for entry in context.entries])
+        print_json([as_json(entry) for entry in context.entries])
         return 0
     for run in dict.fromkeys(entry.run for entry in context.entries):
         of_run = [entry for entry in context.entries if entry.run == run]
@@ -120,7 +115,7 @@ def _show(context: Context) -> int:
     problems = folders.problems_of(entry.folder)
     settings = settings_of(context.workspace.run_manifest(entry.run))
     if context.options.json:
-        _print_json({**as_json(entry), "problems": problems, "settings": settings})
+        print_json({**as_json(entry), "problems": problems, "settings": settings})
         return 0
     for name, value in as_json(entry).items():
         context.console.print(Text(f"{name:12} {clean_line(str(value))}"))
@@ -132,7 +127,7 @@ def _verify(context: Context) -> int:
     chosen = [context.find(name) for name in context.options.checkpoints] or context.entries
     problems = {entry.name: folders.problems_of(entry.folder) for entry in chosen}
     if context.options.json:
-        _print_json([{"name": name, "verified": not some, "problems": some} for name, some in problems.items()])
+        print_json([{"name": name, "verified": not some, "problems": some} for name, some in problems.items()])
     else:
         for name, some in problems.items():
             context.console.print(Text(f"{name}: {_state(some)}"))
@@ -148,7 +143,7 @@ def _diff(context: Context) -> int:
     first, second = (settings_of(context.workspace.run_manifest(entry.run)) for entry in (one, two))
     pairs = [*difference(as_json(one), as_json(two)), *difference(first, second, "settings.")]
     if context.options.json:
-        _print_json([{"name": name, "one": a, "two": b} for name, a, b in pairs])
+        print_json([{"name": name, "one": a, "two": b} for name, a, b in pairs])
         return 0
     table = Table("", clean_line(one.name), clean_line(two.name))
     for name, a, b in pairs:

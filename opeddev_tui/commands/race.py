@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from opeddev_tui.checkpoints import catalog, folders
 from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.printing import CleanConsole, print_json
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.batches import StepData, load_step
 from opeddev_tui.errors import StorageProblem
@@ -69,9 +69,9 @@ def run(options: argparse.Namespace) -> int:
     report = hold_race(rows, entrants)
     batches = [batch.batch.name for batch in data.batches]
     if options.json:
-        print(race_tables.as_json(report, reads, batches))
+        print_json(race_tables.as_json(report, reads, batches))
     else:
-        race_tables.show(Console(), report, reads, batches)
+        race_tables.show(CleanConsole(), report, reads, batches)
     return 0
 
 
@@ -112,7 +112,7 @@ def _enter(
     source = source_of(workspace.root, settings.model.name) if entry is None else str(entry.folder)
     name = settings.model.name if entry is None else entry.name
     train, held = rows.train.examples, rows.held.examples
-    with Console(stderr=True).status(f"loading {clean_line(name)}"):
+    with CleanConsole(stderr=True).status(f"loading {clean_line(name)}"):
         reader = FeatureReader(source, settings, workspace.grading)
         reader.check(train, held)
     with _progress(f"features of {clean_line(name, max_chars=40)}") as on_batch:
@@ -138,6 +138,6 @@ def _trained_on(data: StepData, entry: catalog.Entry | None) -> int:
 def _progress(what: str) -> Iterator["OnBatch"]:
     """Show rows read and the time left on standard error, which leaves the output to the figures."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=CleanConsole(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -8,12 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import msgspec
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
 from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.printing import CleanConsole, print_json
 from opeddev_tui.data.batches import find_batches
 from opeddev_tui.errors import Problem
 from opeddev_tui.runs.history import RunRecord, finished_steps, list_runs, status_of
@@ -33,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     workspace, _ = open_workspace(options)
     report = status(workspace)
     if options.json:
-        print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+        print_json(report)
     else:
         _print(report)
     return 0
@@ -96,7 +95,7 @@ def _run(record: RunRecord, *, alive: bool) -> dict[str, Any]:
 
 
 def _print(report: dict[str, Any]) -> None:
-    console = Console()
+    console = CleanConsole()
     console.print(Text(f"Workspace {report['workspace']}"))
     next_step = report["next_step"] or {"step": None}
     table = Table("step", "batch", "state", "epochs", "hold-out loss", Column("run", overflow="fold"))

@@ -365,6 +365,18 @@ class Unpaused(Event, frozen=True):
     global_step: int
 
 
+class CommandTaken(Event, frozen=True):
+    """A person's command was carried out, or was not (``done`` is False) for ``reason``.
+
+    ``id`` names its file in the run's mailbox; it is empty for a command of the process that trains.
+    """
+
+    command: str
+    id: str = ""
+    done: bool = True
+    reason: str = ""
+
+
 class MemoryRetried(Event, frozen=True):
     """Out of memory: training continues from the last verified checkpoint with half the batch."""
 
@@ -415,6 +427,7 @@ AnyEvent = (
     | HardwareSampled | HoldoutEvaluated | SamplesGenerated | SamplesStreaming | GradesMeasured | CheckpointSaved
     | CheckpointRejected | CheckpointRemoved | RowsTrained | EpochFinished | DecisionAwaited | Decided | Rated
     | RatingUndone | Annotated | Paused | Unpaused | MemoryRetried | Warned | Interrupted | RunFailed | RunFinished
+    | CommandTaken
 )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ class Journal:
         self.path = folder / JOURNAL_NAME
         with storage_errors(self.path):
             folder.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             self._close_cut_line()
         # True while the last line may lack its end
         self._cut = False

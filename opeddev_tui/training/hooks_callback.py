@@ -5,7 +5,7 @@ Must not decide anything itself, nor compute a loss.
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ class HooksCallback(TrainerCallback):
     def __init__(self, hooks: RunHooks, steps_per_epoch: int) -> None:
         self.steps_per_epoch = steps_per_epoch
         self._hooks = hooks
+        # saves a checkpoint between two optimizer steps; set by the Trainer
+        self.save_here: Callable[[], Path] | None = None
         self._cut_short = False
         self._began = self._epoch_seconds = 0.0
         self._epoch_rows: list[int] = []
@@ -51,13 +53,21 @@ class HooksCallback(TrainerCallback):
         self._epoch_seconds += seconds
         self._window[2] += seconds
         boundary = state.global_step % self.steps_per_epoch == 0
-        after = self._hooks.stepped(state.global_step, state.epoch, boundary=boundary)
+        after = self._hooks.stepped(
+            state.global_step, state.epoch, boundary=boundary, save=lambda: self._save_now(state)
+        )
         if boundary:
             return  # the end of the epoch saves anyway and asks for a decision
         control.should_save = control.should_save or after.save or after.stop
         if after.stop:
             self._cut_short = True
             control.should_training_stop = True
+
+    def _save_now(self, state: Any) -> None:
+        """Save between two optimizer steps, while the training is paused; the epoch's end is not touched."""
+        assert self.save_here is not None
+        self._record_rows(state)
+        self._hooks.saved(self.save_here(), state.global_step, state.epoch)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, float] | None = None, **_: Any) -> None:  # noqa: ARG002
         if not logs or "loss" not in logs:
@@ -89,6 +99,8 @@ class HooksCallback(TrainerCallback):
 
     def _record_rows(self, state: Any) -> None:
         """Record the rows trained since the last record; called before a checkpoint that includes them is published."""
+        if self._recorded == len(self._epoch_rows):
+            return  # saved at the epoch's last optimizer step while paused: everything is recorded
         from_step = self._recorded_step if self._recorded_step % self.steps_per_epoch else 0
         self._hooks.trained_rows(math.ceil(state.epoch - 1e-9), self._epoch_rows[self._recorded :], from_step)
         self._recorded, self._recorded_step = len(self._epoch_rows), state.global_step

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.data.batches import StepData, find_batches
 from opeddev_tui.errors import Problem
-from opeddev_tui.files import write_atomic
+from opeddev_tui.files import make_private, write_atomic
 from opeddev_tui.models import loading
 from opeddev_tui.models.fingerprint import file_hashes
 from opeddev_tui.runs import events as ev
@@ -30,6 +30,7 @@ from opeddev_tui.runs.journal import Journal, read
 from opeddev_tui.training import hardware, inputs, trainer
 from opeddev_tui.training.deciders import ControlDecider, Decider, RuleDecider
 from opeddev_tui.training.plan import StepPlan, plan_step
+from opeddev_tui.training.receipts import Receipts
 from opeddev_tui.training.run import Run, RunParts
 from opeddev_tui.workspace.lock import RunLock
 from opeddev_tui.workspace.paths import Workspace, new_run_id
@@ -92,11 +93,13 @@ class Engine(Struct, frozen=True):
     def _run(self, plan: StepPlan, parts: RunParts, record: manifest.RunManifest) -> bool:
         folder = self.workspace.run_folder(parts.id)
         content = manifest.encode(record)
+        make_private(folder)
+        make_private(self.workspace.checkpoints(parts.id))
         # a resumed run keeps the manifest it began with
         if not self.workspace.run_manifest(parts.id).exists():
-            write_atomic(self.workspace.run_manifest(parts.id), content)
+            write_atomic(self.workspace.run_manifest(parts.id), content, mode=0o600)
         write_atomic(self.workspace.last_run_args, content)
-        self.control.open_mailbox(folder)
+        left = self.control.open_mailbox(folder)
         past = read(folder)
         journal = Journal(folder)
         bus = Bus(journal, [self.sink, log.EventLog()], past)
@@ -108,8 +111,13 @@ class Engine(Struct, frozen=True):
             bus.emit(parts.memory)
             for warning in (*plan.warnings, *parts.data.warnings):
                 bus.emit(ev.Warned(message=warning))
+            receipts = Receipts(bus, self.control, self.workspace.path(self.workspace.paths.observations))
+            receipts.resume(left)
             run = Run(self.workspace, self.loaded.settings, bus, self.control, self.decider, parts)
-            return _record_end(bus, run)
+            try:
+                return _record_end(bus, run)
+            finally:
+                receipts.end()
         finally:
             journal.close()
 
@@ -202,6 +210,9 @@ def train_steps(
                 break
             run, finished = engine.step(plan)
             runs.append(run)
+            # a stop that came when its run was over ends the series
+            stopped = control.take_stop() is not None
+            finished = finished and not stopped
             # a new run and a certain start were asked for the first step only
             request = replace(request, new=False, start_from="")
             gc.collect()

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from torch.utils.data import Sampler
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
+from opeddev_tui.checkpoints import folders
 from opeddev_tui.config import settings as st
 from opeddev_tui.errors import SettingsProblem
 from opeddev_tui.files import storage_errors, unwritable
@@ -65,6 +66,8 @@ class StepTrainer(Trainer):
         self.remove_callback(PrinterCallback)
         self._hooks = hooks
         self._callback = callback
+        self._callback.save_here = self.save_here
+        self._saved_here: Path | None = None
         self._rows = rows
         self._grade_loss = grade_loss
         self._graded: int | None = None  # rows with a grade's place in the present optimizer step
@@ -127,6 +130,8 @@ class StepTrainer(Trainer):
         if not all(bool(torch.isfinite(weight).all()) for weight in model.parameters()):
             raise NonFiniteLoss(self.state.global_step, math.nan)
         folder = Path(str(self.args.output_dir))
+        if self._is_saved(folder / f"checkpoint-{self.state.global_step}"):
+            return  # while the training was paused here: writing it again could only damage it
         try:
             with storage_errors(folder):
                 super()._save_checkpoint(model, trial)
@@ -135,6 +140,16 @@ class StepTrainer(Trainer):
             if isinstance(error, RuntimeError) and not _WRITE_ERROR.search(str(error)):
                 raise
             raise unwritable(folder, error) from error
+
+    def _is_saved(self, folder: Path) -> bool:
+        return self._saved_here == folder and folders.read_manifest(folder) is not None
+
+    def save_here(self) -> Path:
+        """Save a checkpoint of this very state and return its folder; the caller publishes it."""
+        folder = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"
+        self._save_checkpoint(self.model, None)
+        self._saved_here = folder
+        return folder
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Have the hooks score the hold-out: the Trainer's own loop gives one mean instead of a loss per row."""
