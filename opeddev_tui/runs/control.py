@@ -10,11 +10,12 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from opeddev_tui.files import write_atomic
+from opeddev_tui.files import decoded, read_file, write_atomic
 from opeddev_tui.runs.events import Annotated, Choice, Rated, RatingUndone
 
 MAILBOX_NAME = "control"
@@ -74,6 +75,8 @@ class Record(Command, frozen=True):
 
 
 AnyCommand = Decide | Pause | Resume | SampleNow | SaveNow | Stop | Record
+# Any: the type of a union of types
+_ANY_COMMAND: Any = AnyCommand
 
 
 class Control:
@@ -136,10 +139,10 @@ class Control:
         commands: list[AnyCommand] = []
         for path in sorted(self._folder.glob("*.json")):
             try:
-                content = path.read_bytes()
+                content = read_file(path)
                 # deleted first: a file that cannot be deleted would be obeyed again and again
                 path.unlink()
-                commands.append(msgspec.json.decode(content, type=AnyCommand))
+                commands.append(decoded(content, _ANY_COMMAND))
             except (OSError, ValueError):
                 # not a command of this version (msgspec's errors are ValueErrors): it must not end the run
                 continue

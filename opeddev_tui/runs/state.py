@@ -90,6 +90,8 @@ class RunState:
     finished: ev.RunFinished | None = None
     last_event_at: float = 0.0
     events: int = 0
+    # what cannot be read of the journal, in words; not an event: whoever reads the journal says it
+    damage: str = ""
 
     def apply(self, event: ev.AnyEvent) -> None:
         """Take one event into account."""

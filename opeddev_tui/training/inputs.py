@@ -55,7 +55,7 @@ class StepTokens(Struct, frozen=True):
 
 def read_step(workspace: Workspace, settings: st.Settings, plan: StepPlan) -> StepData:
     """Return the step's batches and the hold-out; raises ``Problems`` or ``DataProblem`` if anything is wrong."""
-    data = load_step(workspace.root, settings, plan.step)
+    data = load_step(workspace.root, settings, plan.data)
     _same_holdout(workspace, data.holdout)
     return data
 

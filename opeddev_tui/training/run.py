@@ -20,6 +20,7 @@ from opeddev_tui.models.precision import device_name, resolve_precision
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus
 from opeddev_tui.runs.control import Control
+from opeddev_tui.runs.metrics_csv import table_name
 from opeddev_tui.training import trainer
 from opeddev_tui.training.deciders import Decider, StopRequested
 from opeddev_tui.training.hooks import RunFiles, RunHooks
@@ -255,4 +256,4 @@ def _metrics_csv(workspace: Workspace, started: ev.RunStarted) -> Path:
     """Return the path of the run's metrics table; a repetition must not replace that of the step."""
     if started.repeats:
         return workspace.run_folder(started.run) / "metrics.csv"
-    return workspace.metrics_csv(started.batch)
+    return workspace.metrics_csv(table_name(started))

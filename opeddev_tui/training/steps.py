@@ -14,10 +14,12 @@ import torch
 from msgspec import Struct
 from msgspec.structs import replace
 
+from opeddev_tui.analysis.workspace_steps import known, read_steps
 from opeddev_tui.config.loading import LoadedSettings
-from opeddev_tui.data.batches import StepData, find_batches
+from opeddev_tui.data.batches import StepData
 from opeddev_tui.errors import Problem
 from opeddev_tui.files import write_atomic
+from opeddev_tui.format import plural
 from opeddev_tui.models import loading
 from opeddev_tui.models.fingerprint import file_hashes
 from opeddev_tui.runs import events as ev
@@ -50,7 +52,7 @@ class Engine(Struct, frozen=True):
         """Train or resume one step; return (run id, whether the step is finished). Raises ``Problem``."""
         settings = self.loaded.settings
         # shown only: the run has no journal yet
-        self.sink.emit(ev.PhaseChanged(phase="reading data", detail=f"base and {plan.step} increments"))
+        self.sink.emit(ev.PhaseChanged(phase="reading data", detail=plural(len(plan.data), "set")))
         data = inputs.read_step(self.workspace, settings, plan)
         self.sink.emit(ev.PhaseChanged(phase="loading model", detail=settings.model.name))
         torch.set_num_threads(hardware.training_threads(settings.training.torch_num_threads))
@@ -86,6 +88,7 @@ class Engine(Struct, frozen=True):
                 "revision": loading.commit_of(source, self.loaded.settings.model),
             },
             parent=self.workspace.named(str(plan.parent)) if plan.parent else None,
+            repeats=plan.repeats,
             data={**data.describe(self.workspace), "encoding": tokens.describe()},
         )
 
@@ -134,6 +137,8 @@ class Engine(Struct, frozen=True):
             pid=os.getpid(),
             host=platform.node(),
             repeats=plan.repeats,
+            batches=tuple(known(batch) for batch in parts.data.batches),
+            metrics=plan.metrics,
         )
 
 
@@ -196,8 +201,9 @@ def train_steps(
         workspace.adopt()
         finished = True
         while finished and (not runs or request.which == "all"):
-            batches = find_batches(workspace.root, settings.paths)
-            plan = plan_step(workspace, settings.training.start_from, batches, list_runs(workspace), request)
+            records = list_runs(workspace)
+            steps = read_steps(workspace, settings, records)
+            plan = plan_step(workspace, settings.training.start_from, steps, records, request)
             if plan is None:
                 break
             run, finished = engine.step(plan)

@@ -96,9 +96,9 @@ class Workspace:
         """The log file of the libraries."""
         return self.path(self.paths.train_log)
 
-    def metrics_csv(self, batch: str) -> Path:
-        """The metrics table of the step that added ``batch``."""
-        return self.path(self.paths.logs) / f"metrics_step_{batch}.csv"
+    def metrics_csv(self, name: str) -> Path:
+        """The metrics table called ``name``."""
+        return self.path(self.paths.logs) / name
 
     @property
     def last_run_args(self) -> Path:

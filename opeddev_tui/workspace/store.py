@@ -18,7 +18,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from opeddev_tui.files import storage_errors, write_atomic
+from opeddev_tui.files import read_record, storage_errors, write_atomic
 
 RECORD = ".specs/workspace.json"
 # version 0.1 wrote this one
@@ -52,7 +52,7 @@ class Owner(Struct, frozen=True):
 def _read(path: Path, kind: type[S]) -> S | None:
     """Return the record at ``path``, None if there is none that can be read."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return read_record(path, kind)
     except (OSError, ValueError):
         return None
 

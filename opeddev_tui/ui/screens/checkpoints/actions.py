@@ -83,7 +83,7 @@ class CheckpointActions:
         answers: list[Answer] = []
         if following is not None:
             answers.append(("y", "next", f"Train the next step, {following.number} ({clean_line(following.name)})"))
-        branch = next((batch for batch in view.batches if batch.number == entry.step + 1), None)
+        branch = next((batch for batch in view.batches if batch.number > entry.step and batch.there), None)
         if branch is not None and branch != following:
             label = f"Branch: train step {branch.number} ({clean_line(branch.name)}) again, as a new run"
             answers.append(("b", str(branch.number), label))
