@@ -76,6 +76,8 @@ def _list(context: Context) -> int:
     for run in dict.fromkeys(entry.run for entry in context.entries):
         of_run = [entry for entry in context.entries if entry.run == run]
         context.console.print(_run_table(run, of_run), "")
+    if problem := catalog.notes_problem(context.workspace):
+        context.console.print(Text(clean_line(problem)), soft_wrap=True)
     if notice := context.workspace.copy_notice:
         context.console.print(Text(clean_line(f"{notice[0].upper()}{notice[1:]}")), soft_wrap=True)
     if not context.entries:
@@ -191,6 +193,12 @@ def _prune(context: Context) -> int:
     return 0
 
 
+def _take(context: Context) -> int:
+    folder = context.workspace.take()
+    context.console.print(Text(clean_line(f"The checkpoints in {folder} are those of this workspace now.")))
+    return 0
+
+
 def _export(context: Context) -> int:
     from opeddev_tui.models.export import export
 
@@ -264,6 +272,7 @@ _ACTIONS: dict[str, tuple[Callable[[Context], int], str, tuple[str, ...]]] = {
         "delete what nothing needs and what is quarantined (default: all of it); shows it first",
         ("checkpoints", "--yes"),
     ),
+    "take": (_take, "take over the checkpoints of the place that this workspace was moved from", ()),
     "export": (_export, "write an ordinary model folder with a model card", ("checkpoint", "target", "--adapter")),
     "generate": (_generate, "answer a prompt", ("checkpoint", "prompt", "--against")),
     "evaluate": (_evaluate, "score a checkpoint on the hold-out", ("checkpoint",)),

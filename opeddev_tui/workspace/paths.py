@@ -11,6 +11,7 @@ from opeddev_tui.config.settings import Paths
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.files import storage_errors
 from opeddev_tui.workspace import store as stores
+from opeddev_tui.workspace import takeover
 
 SPECS = ".specs"
 
@@ -26,7 +27,7 @@ def hub_record(workspace: Path) -> Path:
 
 
 class Workspace:
-    """Paths of one workspace. Only ``link_store`` and ``adopt`` write anything."""
+    """Paths of one workspace. Only ``link_store``, ``adopt`` and ``take`` write anything."""
 
     def __init__(self, root: Path, paths: Paths) -> None:
         self.root = root.expanduser().resolve()
@@ -86,6 +87,10 @@ class Workspace:
         Call it before loading adapters: they name their base model by its place.
         """
         stores.adopt(self.root, self.path(self.paths.model_store))
+
+    def take(self) -> Path:
+        """Take over the checkpoints of the place that this workspace was moved from; raises ``StorageProblem``."""
+        return takeover.take(self.root, self.path(self.paths.model_store))
 
     def checkpoints(self, run: str) -> Path:
         """The folder of one run's checkpoints."""
