@@ -56,6 +56,8 @@ class Entry(Struct, frozen=True):
     marks: tuple[str, ...] = ()
     note: str = ""
     repeats: str = ""
+    # SHA-256 of the hold-out that ``val_loss``, ``gain`` and ``exact`` were measured on
+    holdout: str = ""
 
     @property
     def name(self) -> str:
@@ -130,6 +132,7 @@ def _entry(workspace: Workspace, record: RunRecord, folder: Path) -> Entry:
         exact=grades.exact if grades is not None else None,
         precision=state.model.precision if state.model else "",
         repeats=state.repeats,
+        holdout=state.scored_on[0],
     )
 
 

@@ -234,8 +234,10 @@ def _evaluate(context: Context) -> int:
     context.workspace.adopt()
     entry = context.find(context.options.checkpoint)
     with context.console.status(f"scoring {entry.name} on the hold-out"):
-        loss = LoadedModel(str(entry.folder), context.loaded.settings).holdout_loss(context.workspace)
-    recorded = "" if entry.val_loss is None else f" (recorded: {entry.val_loss:.6f})"
+        model = LoadedModel(str(entry.folder), context.loaded.settings)
+        loss = model.holdout_loss(context.workspace)
+    other = "" if model.scored_on == entry.holdout else " on another hold-out"
+    recorded = "" if entry.val_loss is None else f" (recorded{other}: {entry.val_loss:.6f})"
     context.console.print(Text(f"{entry.name}: hold-out loss {loss:.6f}{recorded}"))
     return 0
 

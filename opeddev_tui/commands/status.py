@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from opeddev_tui.analysis.learning_curve import other_holdouts
 from opeddev_tui.analysis.trained_steps import Step, Steps
 from opeddev_tui.analysis.workspace_steps import read_steps
 from opeddev_tui.commands.options import add_workspace, open_workspace
@@ -52,6 +53,8 @@ def status(workspace: Workspace, settings: Settings) -> dict[str, Any]:
     except Problem as error:
         problem = str(error)
     upcoming = found.next
+    done = finished_steps(records)
+    scored = other_holdouts([done[number].state for number in sorted(done)])
     return {
         "workspace": str(workspace.root),
         "training_process": trains.pid if trains is not None else None,
@@ -59,11 +62,11 @@ def status(workspace: Workspace, settings: Settings) -> dict[str, Any]:
         "host": trains.host if trains is not None else None,
         "since": trains.since if trains is not None else None,
         "last_event": records[-1].state.last_event_at if records else None,
-        "steps": [_step(workspace, step, finished_steps(records).get(step.number)) for step in found.steps],
+        "steps": [_step(workspace, step, done.get(step.number)) for step in found.steps],
         "next_step": None if upcoming is None else {"step": upcoming.number, "batch": upcoming.name},
         "runs": [_run(record, alive=trains is not None and record is records[-1]) for record in records],
         "problem": problem,
-        "notes": [*found.notes, *damage_notes(every)],
+        "notes": [*found.notes, *([scored] if scored else []), *damage_notes(every)],
     }
 
 
@@ -79,6 +82,7 @@ def _step(workspace: Workspace, step: Step, record: RunRecord | None) -> dict[st
         "last_checkpoint": workspace.located(finished.last_checkpoint) if finished else None,
         "best_checkpoint": workspace.located(finished.best_checkpoint) if finished else None,
         "change": step.change or None,
+        "holdout": record.state.scored_on[0] if record else None,
     }
 
 

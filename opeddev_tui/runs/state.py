@@ -123,6 +123,11 @@ class RunState:
         return self.started
 
     @property
+    def scored_on(self) -> tuple[str, int]:
+        """The hold-out that the run is scored on: fingerprint and number of rows. Others are not compared with it."""
+        return (self.started.holdout_fingerprint, self.started.holdout_rows) if self.started is not None else ("", 0)
+
+    @property
     def repeats(self) -> str:
         """The run that this one repeats, empty if it repeats none."""
         return self.started.repeats if self.started is not None else ""

@@ -22,7 +22,9 @@ from opeddev_tui.workspace.paths import Workspace
 
 
 class Model(Protocol):
-    """A checkpoint in memory."""
+    """A checkpoint in memory; ``scored_on`` is the fingerprint of the hold-out it was scored on last."""
+
+    scored_on: str
 
     def stream(self, prompt: str) -> Iterator[str]:
         """Yield pieces of an answer."""
@@ -111,9 +113,10 @@ class CheckpointTasks(TaskBase):
 
         return export(entry, read_run(self.workspace, entry.run), self.settings, target)
 
-    def score(self, entry: Entry, done: Callable[[float], None]) -> None:
-        """Score ``entry`` on the hold-out."""
-        self._in_thread("model", partial(self._score, entry), done)
+    def score(self, entry: Entry, done: Callable[[float, str], None]) -> None:
+        """Score ``entry`` on the hold-out; ``done`` gets the loss and the hold-out's fingerprint."""
+        self._in_thread("model", partial(self._score, entry), lambda found: done(*found))
 
-    def _score(self, entry: Entry) -> float:
-        return load_model(str(entry.folder), self.settings).holdout_loss(self.workspace)
+    def _score(self, entry: Entry) -> tuple[float, str]:
+        model = load_model(str(entry.folder), self.settings)
+        return model.holdout_loss(self.workspace), model.scored_on

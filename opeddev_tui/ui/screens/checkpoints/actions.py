@@ -171,8 +171,9 @@ class CheckpointActions:
         if entry is None:
             return
 
-        def scored(loss: float) -> None:
-            self._tell(f"{short(entry)}: hold-out loss {loss:.4f}, recorded {number(entry.val_loss, 4)}.")
+        def scored(loss: float, holdout: str) -> None:
+            other = "" if holdout == entry.holdout else " on another hold-out"
+            self._tell(f"{short(entry)}: hold-out loss {loss:.4f}, recorded{other} {number(entry.val_loss, 4)}.")
 
         def score() -> None:
             self._tell(f"Scoring {short(entry)} on the hold-out …")
