@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from opeddev_tui.analysis import early_stopping
-from opeddev_tui.checkpoints import folders
+from opeddev_tui.checkpoints import base_model, folders
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problem, StorageProblem
 from opeddev_tui.files import changing, folder_size, free_space, read_record, reason_of, write_atomic
@@ -164,6 +164,14 @@ def _marks(
         if entry.lora:
             mark(entry.base, "base of adapters")
     return {path: list(dict.fromkeys(words)) for path, words in marks.items()}
+
+
+def problems_of(entry: Entry) -> list[str]:
+    """Return what is wrong with a checkpoint and with the model below its adapters, one phrase each."""
+    problems = folders.problems_of(entry.folder)
+    manifest = folders.read_manifest(entry.folder)
+    base = base_model.base_problem(entry.folder, manifest) if manifest is not None else ""
+    return [*problems, *([base] if base else [])]
 
 
 # --- names for people

@@ -51,6 +51,8 @@ class Manifest(Struct, frozen=True):
     rows: int = 0
     created: float = 0.0
     format: int = 1
+    # which model ``base`` was (``base_model.identity_of``); empty in checkpoints of version 0.1
+    base_identity: str = ""
     # SHA-256 of all other fields
     seal: str = ""
 

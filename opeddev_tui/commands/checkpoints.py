@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from opeddev_tui.checkpoints import catalog, folders, pruning
+from opeddev_tui.checkpoints import catalog, pruning
+from opeddev_tui.checkpoints.base_model import unverified
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.errors import StorageProblem
@@ -119,7 +120,7 @@ def _row(entry: catalog.Entry) -> list[str]:
 
 def _show(context: Context) -> int:
     entry = context.find(context.options.checkpoint)
-    problems = folders.problems_of(entry.folder)
+    problems = catalog.problems_of(entry)
     settings = settings_of(context.workspace.run_manifest(entry.run))
     if context.options.json:
         _print_json({**as_json(entry), "problems": problems, "settings": settings})
@@ -132,12 +133,14 @@ def _show(context: Context) -> int:
 
 def _verify(context: Context) -> int:
     chosen = [context.find(name) for name in context.options.checkpoints] or context.entries
-    problems = {entry.name: folders.problems_of(entry.folder) for entry in chosen}
+    problems = {entry.name: catalog.problems_of(entry) for entry in chosen}
     if context.options.json:
         _print_json([{"name": name, "verified": not some, "problems": some} for name, some in problems.items()])
     else:
         for name, some in problems.items():
             context.console.print(Text(f"{name}: {_state(some)}"))
+        for note in dict.fromkeys(note for entry in chosen for note in unverified(str(entry.folder))):
+            context.console.print(Text(clean_line(f"note: {note}")), soft_wrap=True)
     return StorageProblem.exit_code if any(problems.values()) else 0
 
 

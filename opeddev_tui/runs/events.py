@@ -61,6 +61,8 @@ class RunStarted(DurableEvent, frozen=True):
     repeats: str = ""
     # all batches it trains on, the one it adds last; older journals leave this to the manifest
     batches: tuple[TrainedBatch, ...] = ()
+    # with LoRA, which model the adapters are trained on (``checkpoints.base_model``)
+    base_identity: str = ""
     # the file name of its metrics table; empty: metrics_step_<batch>.csv
     metrics: str = ""
 

@@ -154,6 +154,8 @@ class Run:
         model, self._parts.model = self._parts.model, None
         if self._settings.lora.enabled:
             base = model if model is not None else loading.load_model(self._parts.source, self._settings.model)
+            if resume is not None:
+                loading.require_base_for(resume, self._settings.model)
             torch.manual_seed(self._settings.training.seed)
             model = loading.with_adapters(base, self._settings.lora, resume)
         elif resume is not None:

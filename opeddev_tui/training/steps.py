@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from opeddev_tui.analysis.workspace_steps import known, read_steps
+from opeddev_tui.checkpoints import base_model
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.data.batches import StepData
 from opeddev_tui.errors import Problem
@@ -67,6 +68,7 @@ class Engine(Struct, frozen=True):
         trainer.check_arguments(settings)
         memory = inputs.check_room(self.workspace, settings, source, tokens)
         model = loading.load_model(source, settings.model)
+        data = replace(data, warnings=[*data.warnings, *base_model.unverified(source)])
         copy_notice = self.workspace.link_store()
         if copy_notice:
             data = replace(data, warnings=[*data.warnings, copy_notice])
@@ -91,6 +93,9 @@ class Engine(Struct, frozen=True):
             repeats=plan.repeats,
             data={**data.describe(self.workspace), "encoding": tokens.describe()},
         )
+
+    def _base(self, source: str) -> str:
+        return base_model.identity_of(source, loading.commit_of(source, self.loaded.settings.model))
 
     def _run(self, plan: StepPlan, parts: RunParts, record: manifest.RunManifest) -> bool:
         folder = self.workspace.run_folder(parts.id)
@@ -139,6 +144,7 @@ class Engine(Struct, frozen=True):
             repeats=plan.repeats,
             batches=tuple(known(batch) for batch in parts.data.batches),
             metrics=plan.metrics,
+            base_identity=self._base(parts.source) if settings.lora.enabled else "",
         )
 
 

@@ -14,7 +14,6 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from opeddev_tui.checkpoints import catalog, pruning
-from opeddev_tui.checkpoints import folders as checkpoints
 from opeddev_tui.checkpoints.catalog import CheckpointList, Entry, read_checkpoint_list
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.ui.tasks.base import TaskBase
@@ -69,7 +68,7 @@ class CheckpointTasks(TaskBase):
 
         async def work() -> None:
             for entry in entries:
-                verified(entry, await asyncio.to_thread(checkpoints.problems_of, entry.folder))
+                verified(entry, await asyncio.to_thread(catalog.problems_of, entry))
             done()
 
         self._go(work(), "verify", exclusive=False)
