@@ -13,6 +13,7 @@ from opeddev_tui.analysis import learning_curve
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.format import interval, number, share, size
 from opeddev_tui.intervals import wilson
+from opeddev_tui.runs.events import GradesMeasured
 from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.runs.manifest import RunManifest
 from opeddev_tui.runs.ratings import scores
@@ -133,8 +134,8 @@ def grades(chosen: Sequence[RunRecord]) -> Table:
             share(item.classifier_exact),
             share(item.within_one),
             share(item.middle_within_one),
-            number(item.mean_absolute_error, 2),
-            "" if item.kappa is None else f"{item.kappa + 0.0:.2f}",
+            f"{number(item.mean_absolute_error, 2)}{_of_read(item)}",
+            "" if item.kappa is None else f"{item.kappa + 0.0:.2f}{_of_read(item)}",
             interval(item.kappa_interval, 2),
         )
         for record in chosen
@@ -146,6 +147,10 @@ def grades(chosen: Sequence[RunRecord]) -> Table:
         "95% interval",
     )  # fmt: skip
     return _with_holdout(Table(head, rows, words=0), [record.state for record in chosen for _ in record.state.grades])
+
+
+def _of_read(item: GradesMeasured) -> str:
+    return " (of the grades read)" if item.leaves_out else ""
 
 
 def data(manifest: RunManifest) -> Table:

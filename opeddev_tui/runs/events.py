@@ -241,6 +241,13 @@ class GradesMeasured(Event, frozen=True):
     classifier_exact: float | None = None
     seconds: float = 0.0
     ids: tuple[str, ...] = ()
+    # how rows without a grade count in mean error and kappa; version 0.1 left them out
+    unread: Literal["left out", "farthest"] = "left out"
+
+    @property
+    def leaves_out(self) -> bool:
+        """True if mean error and kappa are not over all rows, so that they say nothing beside those of other runs."""
+        return self.unread == "left out" and self.parsed < 1
 
 
 class CheckpointSaved(DurableEvent, frozen=True):
