@@ -350,7 +350,8 @@ def _tell(cell: Mapping[str, Any], elapsed: float) -> None:
     loss = cell["loss"]["hold-out"]
     print(
         f"[{elapsed:5.0f} s] {cell['rows']} rows, seed {cell['seed']}, {cell['variant']}: "
-        f"{cell['train_seconds']:.1f} s training, {cell['seconds']:.1f} s in all; hold-out loss {loss:.3f}; kappa {kappas}",
+        f"{cell['train_seconds']:.1f} s training, {cell['seconds']:.1f} s in all; "
+        f"hold-out loss {loss:.3f}; kappa {kappas}",
         flush=True,
     )
 

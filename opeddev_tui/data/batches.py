@@ -20,6 +20,7 @@ from opeddev_tui.data.row_forms import family
 from opeddev_tui.data.rows import Example
 from opeddev_tui.data.sealed import load_sealed
 from opeddev_tui.data.sets import Batch as Batch
+from opeddev_tui.data.sets import Chosen as Chosen
 from opeddev_tui.data.sets import LoadedBatch as LoadedBatch
 from opeddev_tui.data.sets import find_batches as find_batches
 from opeddev_tui.data.sets import find_holdout as find_holdout
@@ -92,6 +93,7 @@ def _described(workspace: Workspace, batch: LoadedBatch) -> dict[str, Any]:
         "schema": batch.schema,
         "corrections": batch.corrections,
         "corrected": batch.corrected,
+        "identity": batch.identity,
     }
 
 
@@ -154,8 +156,8 @@ def check_data(workspace: Path, settings: settings.Settings) -> DataReport:
     return _read_all(workspace, settings, None)
 
 
-def load_step(workspace: Path, settings: settings.Settings, step: int | None, *, corrected: bool = True) -> StepData:
-    """Return base + batches 1..``step`` (None: all) and the hold-out; raises ``Problems`` with all that is wrong.
+def load_step(workspace: Path, settings: settings.Settings, step: Chosen, *, corrected: bool = True) -> StepData:
+    """Return the chosen batches and the hold-out; raises ``Problems`` with all that is wrong.
 
     ``corrected`` off: with the grades of the person's files.
     """
@@ -188,7 +190,7 @@ class _Found(Struct):
         return [*self.batches, self.holdout] if self.holdout else self.batches
 
 
-def _read_all(workspace: Path, settings: settings.Settings, step: int | None, *, corrected: bool = True) -> DataReport:
+def _read_all(workspace: Path, settings: settings.Settings, step: Chosen, *, corrected: bool = True) -> DataReport:
     found = _read_sets(workspace, settings, step)
     warnings: list[str] = []
     if corrected:
@@ -215,7 +217,7 @@ def _read_all(workspace: Path, settings: settings.Settings, step: int | None, *,
     return DataReport(batches, holdout, problems, warnings, found.test)
 
 
-def _read_sets(workspace: Path, settings: settings.Settings, step: int | None) -> _Found:
+def _read_sets(workspace: Path, settings: settings.Settings, step: Chosen) -> _Found:
     found = _Found([], None, None, None, [])
     try:
         batches = find_batches(workspace, settings.paths)

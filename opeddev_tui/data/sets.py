@@ -1,12 +1,13 @@
 """Find the sets of rows of a workspace, and read one of them as its files say. Nothing here knows tokens."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
 from opeddev_tui.config import settings
-from opeddev_tui.data import data_warnings, folder_files, formats, rows, split_names
+from opeddev_tui.data import data_warnings, folder_files, formats, raw_rows, rows, split_names
 from opeddev_tui.data.batch_paths import batch_name, folder_of_increments, increments, natural, source_of
 from opeddev_tui.data.corrected_rows import HOLDOUT
 from opeddev_tui.data.row_schemas import read_examples
@@ -32,6 +33,10 @@ class Batch(Struct, frozen=True):
         return f"increments/{self.name}" if self.number > 0 and self.name in ("base", HOLDOUT) else self.name
 
 
+# base + batches 1 to a number, these batches in this order, or (None) all
+Chosen = int | Sequence[Batch] | None
+
+
 class LoadedBatch(Struct, frozen=True):
     """A batch that was read: the examples of its good rows, the problems of the others, and its form (``schema``).
 
@@ -47,6 +52,8 @@ class LoadedBatch(Struct, frozen=True):
     notes: tuple[str, ...] = ()
     corrections: str = ""
     corrected: int = 0
+    # SHA-256 of the rows as a person wrote them: it stays where settings change what is trained
+    identity: str = ""
 
     @property
     def version(self) -> str:
@@ -94,8 +101,10 @@ def find_holdout(workspace: Path, paths: settings.Paths) -> tuple[Path, str | No
     raise DataProblem("there is no hold-out.", where=str(holdout), cure=cure)
 
 
-def up_to(batches: list[Batch], step: int | None) -> list[Batch]:
-    """Return the batches of ``step`` (None: all); raises ``DataProblem`` if there is no such step."""
+def up_to(batches: list[Batch], step: Chosen) -> list[Batch]:
+    """Return the batches that are chosen; raises ``DataProblem`` if there is no such step."""
+    if step is not None and not isinstance(step, int):
+        return list(step)
     if step is not None and not 0 <= step < len(batches):
         cure = "Add batches to the folder of increments, or choose a smaller step."
         message = f"step {step} does not exist: there are steps 0 to {len(batches) - 1}."
@@ -105,11 +114,12 @@ def up_to(batches: list[Batch], step: int | None) -> list[Batch]:
 
 def load_batch(batch: Batch, settings: settings.Settings) -> LoadedBatch:
     """Read a batch; its problems are returned, never raised."""
-    schema, examples, problems, notes = "", list[Example](), list[Problem](), list[str]()
+    schema, examples, problems, notes, identity = "", list[Example](), list[Problem](), list[str](), ""
     try:
         files = formats.read_split(batch.path, settings.data, split=batch.split)
         problems += files.problems
         notes += files.notes
+        identity = raw_rows.identity(files.rows)
         if files.rows:
             read = read_examples(files.rows, settings)
             schema, examples = read.schema, read.examples
@@ -118,7 +128,8 @@ def load_batch(batch: Batch, settings: settings.Settings) -> LoadedBatch:
     except Problem as problem:
         problems.append(problem)
     notes += data_warnings.notes_of(batch.name, examples, settings.grading)
-    return LoadedBatch(batch, schema, examples, rows.fingerprint(examples), problems, tuple(notes))
+    fingerprint = rows.fingerprint(examples)
+    return LoadedBatch(batch, schema, examples, fingerprint, problems, tuple(notes), identity=identity)
 
 
 def holdout_as_written(workspace: Path, settings: settings.Settings) -> LoadedBatch:

@@ -24,7 +24,7 @@ from opeddev_tui.models.generation import choose_probes
 from opeddev_tui.models.precision import resolve_precision
 from opeddev_tui.models.token_rows import EncodedRows, TokenRow
 from opeddev_tui.runs import events as ev
-from opeddev_tui.runs import manifest
+from opeddev_tui.runs import holdout_record, manifest
 from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.training import grade_places
 from opeddev_tui.training.plan import StepPlan
@@ -56,52 +56,49 @@ class StepTokens(Struct, frozen=True):
 
 def read_step(workspace: Workspace, settings: st.Settings, plan: StepPlan) -> StepData:
     """Return the step's batches and the hold-out; raises ``Problems`` or ``DataProblem`` if anything is wrong."""
-    data = load_step(workspace.root, settings, plan.step)
+    data = load_step(workspace.root, settings, plan.data)
     return replace(data, warnings=[*data.warnings, *_same_holdout(workspace, data.holdout)])
 
 
 def _same_holdout(workspace: Workspace, holdout: LoadedBatch) -> list[str]:
-    """Return what to say where other grades of the hold-out were corrected; raises ``DataProblem`` for other rows."""
-    recorded = _recorded_holdout(workspace)
-    if not recorded:
-        return []
-    if recorded.get("fingerprint") != holdout.fingerprint:
+    """Return what a person should know of the record and of corrected grades; raises ``DataProblem`` for other rows."""
+    found = holdout_record.read(workspace)
+    recorded = found.holdout
+    if recorded is not None and recorded.fingerprint != holdout.fingerprint:
         raise DataProblem(
-            f"the hold-out is not the one that earlier runs were scored on ({recorded.get('rows')} rows then, "
+            f"the hold-out is not the one that earlier runs were scored on ({recorded.rows} rows then, "
             f"{len(holdout.examples)} now).",
             where=str(holdout.batch.path),
             cure=f"Restore it, or delete {workspace.relative(workspace.holdout_record)} to begin a new comparison.",
         )
+    notes = [found.damage] if found.damage else []
     versions = _versions(recorded, holdout)
     if len(versions) == 1:
-        return []
+        return notes
     return [
+        *notes,
         f"the hold-out is version {versions.index(holdout.corrections) + 1} of {len(versions)}: corrected grades "
         f"in it: {holdout.corrected}. Losses and grades of steps that were scored on another version are not compared "
-        "with this one's."
+        "with this one's.",
     ]
 
 
-def _recorded_holdout(workspace: Workspace) -> dict[str, Any]:
-    try:
-        found = json.loads(workspace.holdout_record.read_text())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _versions(recorded: dict[str, Any], holdout: LoadedBatch) -> list[str]:
+def _versions(recorded: holdout_record.HoldoutRecord | None, holdout: LoadedBatch) -> list[str]:
     """Return the corrections of each version of the hold-out that runs were scored on, with the present one."""
-    # version 0.1 knew no corrections
-    versions = [str(item) for item in recorded.get("versions", [""])]
+    if recorded is None:
+        return [holdout.corrections]
+    versions = list(recorded.versions)
     return versions if holdout.corrections in versions else [*versions, holdout.corrections]
 
 
 def record_holdout(workspace: Workspace, data: StepData) -> None:
-    """Record the hold-out the first time a run is scored on it or a version of it; raises ``StorageProblem``."""
-    recorded = _recorded_holdout(workspace)
-    versions = _versions(recorded, data.holdout) if recorded else [data.holdout.corrections]
-    if not workspace.holdout_record.exists() or versions != recorded.get("versions", [""]):
+    """Record the hold-out the first time a run is scored on it or a version of it; raises ``StorageProblem``.
+
+    A damaged record is written again: ``read_step`` has compared the hold-out with that of the newest run.
+    """
+    found = holdout_record.read(workspace)
+    versions = _versions(found.holdout, data.holdout)
+    if found.holdout is None or found.damage or versions != list(found.holdout.versions):
         record: dict[str, Any] = {"fingerprint": data.holdout.fingerprint, "rows": len(data.holdout.examples)}
         if versions != [""]:
             record["versions"] = versions
