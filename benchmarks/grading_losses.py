@@ -4,11 +4,14 @@ For each variant and seed (which draws the rows and their order) the model is tr
 Then hold-out and the rows that were not drawn are graded in five ways: the grade it writes, median and mean of its
 grade-token distribution, a head on its states, a head on the base model's. Results are written after each training.
 
-    python benchmarks/grading_losses.py MODEL DATA --rows 100 300 --seeds 3 1 --json OUT.json --minutes 5
+    python benchmarks/grading_losses.py MODEL DATA --rows 100 300 --seeds 3 --json OUT.json --minutes 5
+    python benchmarks/grading_losses.py --show OUT.json
 
 MODEL is a model folder, DATA a folder with training rows and validation rows as JSONL. A variant is a loss with its
-weight, the weight of the grade's tokens, adapters: cross-entropy, ordinal*3, cross-entropy+tokens*20, lora:squared*3.
-With several sizes, all variants are trained at the first one and the --best of them at the others.
+weight, the weight of the grade's tokens, adapters, another learning rate: cross-entropy, ordinal*3,
+cross-entropy+tokens*20, lora:squared*3, ordinal*10@1e-4; none is the untrained model. With several sizes, all variants
+are trained at the first one and --further, or the best three, at the others. Several processes, each with its
+--first-seed and file, share a GPU that one keeps half idle.
 """
 
 import argparse
@@ -40,13 +43,17 @@ from opeddev_tui.grading.scores import Predictions, Reference, answered, figures
 from opeddev_tui.grading.spans import GradeRow, grade_rows
 
 VARIANTS = (
-    *("none", "cross-entropy", "squared*3", "ordinal*3", "cross-entropy+tokens*20", "ordinal*3+tokens*20"),
-    *("lora:cross-entropy", "lora:squared*3", "lora:ordinal*3", "lora:cross-entropy+tokens*20"),
+    *("none", "cross-entropy", "squared*3", "ordinal*3", "cross-entropy+tokens*20"),
+    *("cross-entropy@1e-4", "ordinal*10@1e-4"),
+    *("lora:cross-entropy", "lora:squared*3", "lora:ordinal*3", "lora:ordinal*10@5e-4"),
 )
+BEST = 3
+# the share of the time for the first of several sizes
+FIRST_SHARE = 0.6
 WAYS = ("written", "tokens, median", "tokens, mean", "head on the step", "head on the base")
 PARTS = ("hold-out", "unseen")
 SHOWN = ("kappa", "exact", "within_one", "nll")
-_VARIANT = re.compile(r"(lora:)?(cross-entropy|squared|ordinal)(?:\*([\d.]+))?(?:\+tokens\*([\d.]+))?")
+_VARIANT = re.compile(r"(lora:)?(cross-entropy|squared|ordinal)(?:\*([\d.]+))?(?:\+tokens\*([\d.]+))?(?:@([\d.e-]+))?")
 
 
 def settings_of(variant: str, options: argparse.Namespace, seed: int) -> st.Settings:
@@ -54,18 +61,18 @@ def settings_of(variant: str, options: argparse.Namespace, seed: int) -> st.Sett
     found = _VARIANT.fullmatch(variant)
     if found is None:
         raise SystemExit(f"{variant} is not a variant; write for example lora:ordinal*3+tokens*20")
-    lora, loss, weight, tokens = found.groups()
+    lora, loss, weight, tokens, rate = found.groups()
     return st.Settings(
         model=st.Model(name=options.model, precision=options.precision),
         data=st.Data(max_length=options.max_length),
         training=st.Training(
             per_device_train_batch_size=options.batch,
-            learning_rate=options.learning_rate,
+            learning_rate=float(rate or options.learning_rate),
             num_train_epochs=options.epochs,
             logging_steps=5,
             seed=seed,
         ),
-        lora=st.Lora(enabled=bool(lora), learning_rate=options.lora_learning_rate),
+        lora=st.Lora(enabled=bool(lora), learning_rate=float(rate or options.lora_learning_rate)),
         grading=st.Grading(loss=loss, loss_weight=float(weight or 1), token_weight=float(tokens or 1)),
     )
 
@@ -209,6 +216,7 @@ class Bench:
         parts = {"hold-out": np.arange(held), "unseen": np.arange(held, len(unread))}
         losses = {"drawn": known, "hold-out": slice(len(drawn), len(drawn) + held)}
         return {
+            "sizes": {name: len(part) for name, part in parts.items()},
             "loss": {name: sum(read.sums[part]) / sum(read.tokens[part]) for name, part in losses.items()},
             "figures": {
                 part: {
@@ -255,18 +263,28 @@ class Watching:
 
 
 def load_rows(folder: Path, encoder: Any, settings: st.Settings) -> Data:
-    """Return the rows of ``folder`` as the app reads them."""
-    examples: list[Example] = []
-    for path in sorted(folder.glob("train*.jsonl")):
-        examples += load_batch(Batch(path.stem, 0, path), settings).examples
-    drawable = len(examples)
-    examples += load_batch(Batch("hold-out", -1, folder / "validation.jsonl"), settings).examples
+    """Return the rows of ``folder`` as the app reads them; rows that do not fit whole are left out.
+
+    A prompt that is cut tells by its length how long the completion is, and a longer feedback is a lower grade.
+    """
     scale = Scale.of(settings.grading)
+    batches = [Batch(path.stem, 0, path) for path in sorted(folder.glob("train*.jsonl"))]
+    examples: list[Example] = []
+    rows: list[GradeRow] = []
+    drawable = 0
+    for batch in (*batches, Batch("hold-out", -1, folder / "validation.jsonl")):
+        found = load_batch(batch, settings).examples
+        read = grade_rows(encoder, found, max_length=encoder.max_length, completion=True)
+        whole = [(example, row) for example, row in zip(found, read, strict=True) if not row.cut]
+        if len(whole) < len(found):
+            print(f"{batch.name}: {len(found) - len(whole)} rows are longer than --max-length and left out")
+        examples += [example for example, _ in whole]
+        rows += [row for _, row in whole]
+        drawable = len(rows) if batch.number >= 0 else drawable
     stem = grade_stem([example.completion for example in examples], settings.grading.pattern)
     tokens = grade_tokens(encoder, stem, scale.labels) if stem else None
     if tokens is None:
         raise SystemExit("the completions do not begin alike, so there is no grade-token distribution")
-    rows = grade_rows(encoder, examples, max_length=encoder.max_length, completion=True)
     return Data(examples, drawable, scale, rows, tokens)
 
 
@@ -305,18 +323,37 @@ def print_tables(cells: Sequence[Mapping[str, Any]]) -> None:
     print("", flush=True)
 
 
-def best_of(cells: Sequence[Mapping[str, Any]], count: int) -> list[str]:
-    """Return cross-entropy and the ``count`` variants whose grade tokens have the highest kappa on all new rows."""
+def print_markdown(cells: Sequence[Mapping[str, Any]]) -> None:
+    """Print one table per number of rows for docs/grading.md: kappa on all rows that were not trained on."""
+    for count in sorted({cell["rows"] for cell in cells}):
+        print(f"| kappa after {count} rows | {' | '.join(WAYS)} | hold-out loss | written grades |")
+        print("| --- " * (len(WAYS) + 3) + "|")
+        some = [cell for cell in cells if cell["rows"] == count]
+        for variant in dict.fromkeys(cell["variant"] for cell in some):
+            mine = [cell for cell in some if cell["variant"] == variant]
+            shown = [mean(_all_new(cell, way, "kappa") for cell in mine) for way in WAYS]
+            shown.append(mean(cell["loss"]["hold-out"] for cell in mine))
+            shown.append(mean(_all_new(cell, "written", "answered") for cell in mine))
+            print(f"| {variant} ({len(mine)}) | {' | '.join(shown)} |")
+        print("", flush=True)
+
+
+def _all_new(cell: Mapping[str, Any], way: str, figure: str) -> float:
+    """Return a figure on all rows that were not trained on: the parts' mean, weighted by their rows."""
+    parts = [part for part in PARTS if part in cell["figures"]]
+    sizes = [cell["sizes"][part] for part in parts]
+    return float(np.average([cell["figures"][part][way][figure] for part in parts], weights=sizes))
+
+
+def best_of(cells: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return cross-entropy and the variants whose grade tokens have the highest kappa on rows not trained on."""
 
     def kappa(variant: str) -> float:
-        mine = [cell["figures"] for cell in cells if cell["variant"] == variant]
-        found = [part["tokens, median"]["kappa"] for one in mine for part in one.values()]
-        return float(np.nanmean(found)) if np.isfinite(found).any() else -1.0
+        mine = [_all_new(cell, "tokens, median", "kappa") for cell in cells if cell["variant"] == variant]
+        return float(np.nanmean(mine)) if np.isfinite(mine).any() else -1.0
 
-    trained = [
-        name for name in dict.fromkeys(cell["variant"] for cell in cells) if name not in ("none", "cross-entropy")
-    ]
-    return ["cross-entropy", *sorted(trained, key=kappa, reverse=True)[:count]]
+    trained = [name for name in dict.fromkeys(cell["variant"] for cell in cells) if name not in VARIANTS[:2]]
+    return ["cross-entropy", *sorted(trained, key=kappa, reverse=True)[:BEST]]
 
 
 def run(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -324,18 +361,16 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
     began = time.perf_counter()
     bench = Bench(options)
     cells: list[dict[str, Any]] = []
-    seeds = [*options.seeds, *[options.seeds[-1]] * len(options.rows)]
     for size, count in enumerate(options.rows):
-        variants = options.variants if size == 0 else best_of(cells, options.best)
+        variants = options.variants if size == 0 else options.further or best_of(cells)
+        seconds = options.minutes * 60 * (FIRST_SHARE if size == 0 and len(options.rows) > 1 else 1.0)
         longest = 0.0
-        for seed in range(seeds[size]):
-            for variant in variants:
-                if variant == "none" and seed:
-                    continue
-                left = options.minutes * 60 - (time.perf_counter() - began)
-                if options.minutes and left < longest:
+        for seed in range(options.first_seed, options.first_seed + options.seeds):
+            for variant in [name for name in variants if name != "none" or seed == 0]:
+                elapsed = time.perf_counter() - began
+                if seconds and elapsed + longest > seconds:
                     print(f"no time is left for {variant}, seed {seed}, {count} rows", flush=True)
-                    return cells
+                    continue
                 cells.append(bench.cell(variant, seed, count))
                 longest = max(longest, cells[-1]["seconds"])
                 _tell(cells[-1], time.perf_counter() - began)
@@ -350,8 +385,7 @@ def _tell(cell: Mapping[str, Any], elapsed: float) -> None:
     loss = cell["loss"]["hold-out"]
     print(
         f"[{elapsed:5.0f} s] {cell['rows']} rows, seed {cell['seed']}, {cell['variant']}: "
-        f"{cell['train_seconds']:.1f} s training, {cell['seconds']:.1f} s in all; "
-        f"hold-out loss {loss:.3f}; kappa {kappas}",
+        f"{cell['train_seconds']:.1f} s training, {cell['seconds']:.1f} s in all; loss {loss:.3f}; kappa {kappas}",
         flush=True,
     )
 
@@ -359,13 +393,14 @@ def _tell(cell: Mapping[str, Any], elapsed: float) -> None:
 def main() -> int:
     """Run the benchmark, or print the tables of what earlier ones wrote."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model")
-    parser.add_argument("data", type=Path)
+    parser.add_argument("model", nargs="?")
+    parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--rows", type=int, nargs="+", default=[100], help="training rows, one or several sizes")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[3], help="seeds per size")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS))
-    parser.add_argument("--best", type=int, default=3, help="variants besides cross-entropy at the further sizes")
+    parser.add_argument("--further", nargs="+", help="variants at the further sizes")
     parser.add_argument("--batch", type=int, default=4, help="rows per optimizer step")
     parser.add_argument("--learning-rate", type=float, default=2e-5)
     parser.add_argument("--lora-learning-rate", type=float, default=1e-4)
@@ -382,12 +417,17 @@ def main() -> int:
     parser.add_argument("--show", type=Path, nargs="+", help="train nothing: print the tables of these files")
     options = parser.parse_args()
     if options.show:
-        print_tables([cell for path in options.show for cell in json.loads(path.read_text())])
+        cells = [cell for path in options.show for cell in json.loads(path.read_text())]
+        print_tables(cells)
+        print_markdown(cells)
         return 0
+    if options.data is None:
+        parser.error("MODEL and DATA are needed")
     if options.device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    cells = run(options)
-    print_tables(cells)
+    found = run(options)
+    print_tables(found)
+    print_markdown(found)
     return 0
 
 

@@ -52,7 +52,7 @@ def place_grades(
         )
     if has_distribution_loss(grading):
         _refuse_disorder(placed, grading)
-    return replace(encoded, rows=rows), _notes(encoded.rows, rows, examples, grading)
+    return replace(encoded, rows=rows), _notes(encoded, rows, examples, grading)
 
 
 def check(root: Path, settings: st.Settings, data: DataReport) -> tuple[list[Problem], list[str]]:
@@ -101,19 +101,23 @@ def _refuse_disorder(placed: Sequence[GradePlace], grading: st.Grading) -> None:
 
 
 def _notes(
-    before: Sequence[TokenRow], rows: Sequence[TokenRow], examples: Sequence[Example], grading: st.Grading
+    encoded: EncodedRows, rows: Sequence[TokenRow], examples: Sequence[Example], grading: st.Grading
 ) -> list[str]:
-    lost = [
-        examples[row.row].where
-        for row, placed in zip(before, rows, strict=True)
-        if placed.grade is None and examples[row.row].grade is not None
-    ]
-    if not lost:
-        return []
-    return [
-        f"{lost[0]}: the completion does not state the row's grade as the scale writes it ({len(lost)} such row"
-        f"{'' if len(lost) == 1 else 's'}): trained as text, without {_name(grading)}."
-    ]
+    notes = []
+    graded = [(examples[row.row].where, row) for row in rows if examples[row.row].grade is not None]
+    lost = [where for where, row in graded if row.grade is None]
+    if lost:
+        notes.append(
+            f"{lost[0]}: the completion does not state the row's grade as the scale writes it ({len(lost)} such row"
+            f"{'' if len(lost) == 1 else 's'}): trained as text, without {_name(grading)}."
+        )
+    cut = {cut.where for cut in encoded.cuts} & {where for where, row in graded if row.grade is not None}
+    if cut:
+        notes.append(
+            f"{len(cut)} graded rows lose the middle of their prompt: what is left tells how long the completion is, "
+            f"and {_name(grading)} may learn that in place of the grade. Raise data.max_length until all rows fit."
+        )
+    return notes
 
 
 class _Finder:
