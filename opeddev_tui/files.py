@@ -22,14 +22,17 @@ _CURES = {
     errno.EFBIG: "A limit on the size of files is set (ulimit -f): raise it.",
     errno.EACCES: "Give yourself write permission there, or choose another place.",
     errno.EPERM: "Give yourself write permission there, or choose another place.",
+    errno.ENOLCK: "Its file system has no locks: keep the workspace on another disk.",
+    errno.EOPNOTSUPP: "Its file system has no locks: keep the workspace on another disk.",
 }
+_NETWORK = ("nfs", "cifs", "smb", "9p", "fuse.sshfs", "fuse.glusterfs", "ceph", "lustre", "gpfs", "afs", "beegfs")
 
 
-def storage_problem(error: OSError, path: Path | str) -> StorageProblem:
+def storage_problem(error: OSError, path: Path | str, verb: str = "written") -> StorageProblem:
     """Return the problem of a failed read or write at ``path``, with a cure where one is known."""
     reason = os.strerror(error.errno).lower() if error.errno else str(error)
     return StorageProblem(
-        f"cannot be written: {reason}.", where=str(error.filename or path), cure=_CURES.get(error.errno or 0, "")
+        f"cannot be {verb}: {reason}.", where=str(error.filename or path), cure=_CURES.get(error.errno or 0, "")
     )
 
 
@@ -48,6 +51,18 @@ def storage_errors(path: Path | str) -> Iterator[None]:
         yield
     except OSError as error:
         raise storage_problem(error, path) from error
+
+
+def on_network(path: Path) -> bool:
+    """Return whether ``path`` lies on a disk of the network, whose locks may not reach other machines."""
+    try:
+        mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    except OSError:
+        return False
+    place = path.resolve()
+    over = [(mount[1], mount[2]) for mount in mounts if len(mount) > 2 and place.is_relative_to(mount[1])]
+    kind = max(over, key=lambda mount: len(mount[0]), default=("", ""))[1]
+    return kind.startswith(_NETWORK)
 
 
 def make_private(folder: Path) -> None:

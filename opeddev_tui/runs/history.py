@@ -1,12 +1,13 @@
 """List the recorded runs of a workspace, their present status and the steps they finished."""
 
 from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct
 
 from opeddev_tui.runs.journal import read
 from opeddev_tui.runs.state import RunState, Status, reduce
-from opeddev_tui.workspace.paths import Workspace
+from opeddev_tui.workspace.paths import STAMP_LENGTH, Workspace
 
 
 class RunRecord(Struct, frozen=True):
@@ -31,7 +32,11 @@ def read_run(workspace: Workspace, run: str) -> RunRecord:
 def list_runs(workspace: Workspace) -> list[RunRecord]:
     """Return all runs that began, oldest first."""
     records = [read_run(workspace, run) for run in workspace.run_ids()]
-    return sorted((record for record in records if record.state.started), key=lambda record: record.state.begun.at)
+    # by the ids, which grow whatever the clock does; version 0.1 could begin two runs in one second
+    return sorted(
+        (record for record in records if record.state.started),
+        key=lambda record: (record.id[:STAMP_LENGTH], record.state.begun.at),
+    )
 
 
 def status_of(state: RunState, *, alive: bool) -> Status:
@@ -40,6 +45,13 @@ def status_of(state: RunState, *, alive: bool) -> Status:
     A run whose process ended without recording its end is interrupted, whatever its journal recorded last.
     """
     return state.status if state.over or alive else "interrupted"
+
+
+def status_as_known(state: RunState, *, alive: bool | None) -> Status | Literal["unknown"]:
+    """Return ``status_of``, or "unknown" for a run in progress where nobody can know whether it lives (None)."""
+    if alive is None and not state.over:
+        return "unknown"
+    return status_of(state, alive=bool(alive))
 
 
 def finished_steps(records: list[RunRecord]) -> dict[int, RunRecord]:

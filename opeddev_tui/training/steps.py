@@ -8,12 +8,14 @@ import gc
 import logging
 import os
 import platform
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 from msgspec import Struct
 from msgspec.structs import replace
 
+from opeddev_tui.checkpoints.folders import in_use
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.data.batches import StepData, find_batches
 from opeddev_tui.errors import Problem
@@ -57,7 +59,7 @@ class Engine(Struct, frozen=True):
         torch.set_num_threads(hardware.training_threads(settings.training.torch_num_threads))
         source = str(plan.parent) if plan.parent else loading.source_of(self.workspace.root, settings.model.name)
         tokens = inputs.tokenize(source, settings, data)
-        run_id = plan.resume.id if plan.resume else new_run_id(plan.step, plan.batch.name)
+        run_id = plan.resume.id if plan.resume else new_run_id(plan.step, plan.batch.name, self.workspace.run_ids())
         data = replace(data, warnings=[*data.warnings, *tokens.notes])
         record = self._record(plan, data, tokens, source, run_id)
         if plan.resume:
@@ -208,7 +210,8 @@ def train_steps(
             plan = plan_step(workspace, settings.training.start_from, batches, list_runs(workspace), request)
             if plan is None:
                 break
-            run, finished = engine.step(plan)
+            with in_use(plan.parent) if plan.parent is not None else nullcontext():
+                run, finished = engine.step(plan)
             runs.append(run)
             # a stop that came when its run was over ends the series
             stopped = control.take_stop() is not None
