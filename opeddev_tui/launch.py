@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import BusyProblem, TrainingProblem
-from opeddev_tui.files import storage_errors
+from opeddev_tui.files import open_file, storage_errors
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import FanOut
 from opeddev_tui.runs.control import Control, StepRequest
@@ -192,7 +192,7 @@ def start_detached(workspace: Workspace, words: Sequence[str]) -> int:
     _refuse_second(workspace)
     with storage_errors(workspace.log):
         workspace.log.parent.mkdir(parents=True, exist_ok=True)
-        log = os.open(workspace.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        log = open_file(workspace.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         process = subprocess.Popen(
             [sys.executable, "-m", "opeddev_tui", *words],

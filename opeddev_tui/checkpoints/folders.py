@@ -19,7 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from opeddev_tui.errors import StorageProblem
-from opeddev_tui.files import storage_errors, sync, sync_folder, write_atomic
+from opeddev_tui.files import decoded, open_file, read_file, reason_of, storage_errors, sync, sync_folder, write_atomic
 from opeddev_tui.runs.events import CheckpointSaved, checkpoint_name
 
 MANIFEST = "MANIFEST.json"
@@ -53,6 +53,8 @@ class Manifest(Struct, frozen=True):
     rows: int = 0
     created: float = 0.0
     format: int = 1
+    # which model ``base`` was (``base_model.identity_of``); empty in checkpoints of version 0.1
+    base_identity: str = ""
     # SHA-256 of all other fields
     seal: str = ""
 
@@ -89,7 +91,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _record(path: Path) -> FileRecord:
-    with path.open("rb") as file:
+    with os.fdopen(open_file(path), "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return FileRecord(path.stat().st_size, digest)
 
@@ -132,10 +134,10 @@ def saved_event(folder: Path, manifest: Manifest) -> CheckpointSaved:
 def read_manifest(folder: Path) -> Manifest | None:
     """Return the manifest of ``folder``, None if it is missing or damaged."""
     try:
-        content = (folder / MANIFEST).read_bytes()
-        manifest = msgspec.json.decode(content, type=Manifest)
+        content = read_file(folder / MANIFEST)
+        manifest = decoded(content, Manifest)
         return manifest if manifest.seal == _seal(content) else None
-    except (OSError, ValueError):  # msgspec's own errors and bytes that are no UTF-8 are ValueErrors
+    except (OSError, ValueError):
         return None
 
 
@@ -171,7 +173,7 @@ def _file_problem(path: Path, name: str, expected: FileRecord) -> str:
     except FileNotFoundError:
         return f"{name} is missing"
     except OSError as error:
-        return f"{name} cannot be read ({error.strerror})"
+        return f"{name} cannot be read ({reason_of(error)})"
 
 
 def list_folders(run_folder: Path) -> list[Path]:

@@ -6,11 +6,13 @@ import statistics
 from rich.table import Table
 from rich.text import Text
 
+from opeddev_tui.analysis.workspace_steps import matched
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.settings import Grading
 from opeddev_tui.data.batches import DataReport, check_data, describe, inventory
 from opeddev_tui.data.grade_scale import written
+from opeddev_tui.runs.history import list_runs
 from opeddev_tui.text import clean, clean_line
 
 _MOST_GRADES = 12
@@ -34,7 +36,8 @@ def run(options: argparse.Namespace) -> int:
         tokens = token_check.check(workspace.root, loaded.settings, report)
     if tokens.figures:
         console.print(Text(tokens.figures))
-    for warning in (*report.warnings, *tokens.notes):
+    changes = matched(report.batches, list_runs(workspace)).steps.notes
+    for warning in (*changes, *report.warnings, *tokens.notes):
         console.print(Text(f"note: {clean(warning)}"))
     problems = [*report.problems, *tokens.problems]
     for problem in problems:

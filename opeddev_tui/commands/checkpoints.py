@@ -10,7 +10,8 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from opeddev_tui.checkpoints import catalog, folders, pruning
+from opeddev_tui.checkpoints import catalog, pruning
+from opeddev_tui.checkpoints.base_model import unverified
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole, print_json
 from opeddev_tui.config.loading import LoadedSettings
@@ -71,6 +72,8 @@ def _list(context: Context) -> int:
     for run in dict.fromkeys(entry.run for entry in context.entries):
         of_run = [entry for entry in context.entries if entry.run == run]
         context.console.print(_run_table(run, of_run), "")
+    if problem := catalog.notes_problem(context.workspace):
+        context.console.print(Text(clean_line(problem)), soft_wrap=True)
     if notice := context.workspace.copy_notice:
         context.console.print(Text(clean_line(f"{notice[0].upper()}{notice[1:]}")), soft_wrap=True)
     if not context.entries:
@@ -112,7 +115,7 @@ def _row(entry: catalog.Entry) -> list[str]:
 
 def _show(context: Context) -> int:
     entry = context.find(context.options.checkpoint)
-    problems = folders.problems_of(entry.folder)
+    problems = catalog.problems_of(entry)
     settings = settings_of(context.workspace.run_manifest(entry.run))
     if context.options.json:
         print_json({**as_json(entry), "problems": problems, "settings": settings})
@@ -125,12 +128,14 @@ def _show(context: Context) -> int:
 
 def _verify(context: Context) -> int:
     chosen = [context.find(name) for name in context.options.checkpoints] or context.entries
-    problems = {entry.name: folders.problems_of(entry.folder) for entry in chosen}
+    problems = {entry.name: catalog.problems_of(entry) for entry in chosen}
     if context.options.json:
         print_json([{"name": name, "verified": not some, "problems": some} for name, some in problems.items()])
     else:
         for name, some in problems.items():
             context.console.print(Text(f"{name}: {_state(some)}"))
+        for note in dict.fromkeys(note for entry in chosen for note in unverified(str(entry.folder))):
+            context.console.print(Text(clean_line(f"note: {note}")), soft_wrap=True)
     return StorageProblem.exit_code if any(problems.values()) else 0
 
 
@@ -187,6 +192,12 @@ def _prune(context: Context) -> int:
     return 0
 
 
+def _take(context: Context) -> int:
+    folder = context.workspace.take()
+    context.console.print(Text(clean_line(f"The checkpoints in {folder} are those of this workspace now.")))
+    return 0
+
+
 def _export(context: Context) -> int:
     from opeddev_tui.models.export import export
 
@@ -222,8 +233,10 @@ def _evaluate(context: Context) -> int:
     context.workspace.adopt()
     entry = context.find(context.options.checkpoint)
     with context.console.status(f"scoring {entry.name} on the hold-out"):
-        loss = LoadedModel(str(entry.folder), context.loaded.settings).holdout_loss(context.workspace)
-    recorded = "" if entry.val_loss is None else f" (recorded: {entry.val_loss:.6f})"
+        model = LoadedModel(str(entry.folder), context.loaded.settings)
+        loss = model.holdout_loss(context.workspace)
+    other = "" if model.scored_on == entry.holdout else " on another hold-out"
+    recorded = "" if entry.val_loss is None else f" (recorded{other}: {entry.val_loss:.6f})"
     context.console.print(Text(f"{entry.name}: hold-out loss {loss:.6f}{recorded}"))
     return 0
 
@@ -260,6 +273,7 @@ _ACTIONS: dict[str, tuple[Callable[[Context], int], str, tuple[str, ...]]] = {
         "delete what nothing needs and what is quarantined (default: all of it); shows it first",
         ("checkpoints", "--yes"),
     ),
+    "take": (_take, "take over the checkpoints of the place that this workspace was moved from", ()),
     "export": (_export, "write an ordinary model folder with a model card", ("checkpoint", "target", "--adapter")),
     "generate": (_generate, "answer a prompt", ("checkpoint", "prompt", "--against")),
     "evaluate": (_evaluate, "score a checkpoint on the hold-out", ("checkpoint",)),

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from opeddev_tui.analysis.workspace_steps import read_steps
 from opeddev_tui.checkpoints import catalog, folders
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole, print_json
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.batches import StepData, load_step
 from opeddev_tui.errors import StorageProblem
-from opeddev_tui.runs.history import finished_steps, list_runs
+from opeddev_tui.runs.history import list_runs
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import Workspace
 
@@ -94,12 +95,10 @@ def _trained_so_far(workspace: Workspace, settings: Settings, entry: catalog.Ent
 
     Raises ``Problems`` where rows or hold-out are wrong.
     """
-    steps = list(finished_steps(list_runs(workspace)))
-    if entry is not None:
-        steps.append(entry.step)
-    if steps:
-        return load_step(workspace.root, settings, max(steps))
-    return load_step(workspace.root, settings, None)
+    found = read_steps(workspace, settings, list_runs(workspace))
+    of_checkpoint = found.data_of(entry.step) if entry is not None else []
+    by_number = {batch.number: batch for batch in (*found.trained, *of_checkpoint)}
+    return load_step(workspace.root, settings, [by_number[number] for number in sorted(by_number)] or None)
 
 
 def _enter(

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from opeddev_tui.config import settings
-from opeddev_tui.data import data_warnings, folder_files, formats, leakage, rows, split_names
+from opeddev_tui.data import data_warnings, folder_files, formats, leakage, raw_rows, rows, split_names
 from opeddev_tui.data.batch_paths import batch_name, folder_of_increments, increments, natural, source_of
 from opeddev_tui.data.batch_paths import resolve as resolve
 from opeddev_tui.data.leakage import Leaks
@@ -36,6 +36,10 @@ class Batch(Struct, frozen=True):
     split: str | None = None
 
 
+# base + batches 1 to a number, these batches in this order, or (None) all
+Chosen = int | Sequence[Batch] | None
+
+
 class LoadedBatch(Struct, frozen=True):
     """A batch that was read: the examples of its good rows, the problems of the others, and its form (``schema``).
 
@@ -48,6 +52,8 @@ class LoadedBatch(Struct, frozen=True):
     fingerprint: str
     problems: list[Problem]
     notes: tuple[str, ...] = ()
+    # SHA-256 of the rows as a person wrote them: it stays where settings change what is trained
+    identity: str = ""
 
 
 class BatchSummary(Struct, frozen=True):
@@ -110,6 +116,7 @@ def _described(workspace: Workspace, batch: LoadedBatch) -> dict[str, Any]:
         "rows": len(batch.examples),
         "fingerprint": batch.fingerprint,
         "schema": batch.schema,
+        "identity": batch.identity,
     }
 
 
@@ -159,11 +166,12 @@ def find_holdout(workspace: Path, paths: settings.Paths) -> tuple[Path, str | No
 
 def load_batch(batch: Batch, settings: settings.Settings) -> LoadedBatch:
     """Read a batch; its problems are returned, never raised."""
-    schema, examples, problems, notes = "", list[Example](), list[Problem](), list[str]()
+    schema, examples, problems, notes, identity = "", list[Example](), list[Problem](), list[str](), ""
     try:
         files = formats.read_split(batch.path, settings.data, split=batch.split)
         problems += files.problems
         notes += files.notes
+        identity = raw_rows.identity(files.rows)
         if files.rows:
             read = read_examples(files.rows, settings)
             schema, examples = read.schema, read.examples
@@ -172,7 +180,7 @@ def load_batch(batch: Batch, settings: settings.Settings) -> LoadedBatch:
     except Problem as problem:
         problems.append(problem)
     notes += data_warnings.notes_of(batch.name, examples, settings.grading)
-    return LoadedBatch(batch, schema, examples, rows.fingerprint(examples), problems, tuple(notes))
+    return LoadedBatch(batch, schema, examples, rows.fingerprint(examples), problems, tuple(notes), identity)
 
 
 def load_holdout(workspace: Path, settings: settings.Settings) -> LoadedBatch:
@@ -232,15 +240,15 @@ def check_data(workspace: Path, settings: settings.Settings) -> DataReport:
     return _read_all(workspace, settings, None)
 
 
-def load_step(workspace: Path, settings: settings.Settings, step: int | None) -> StepData:
-    """Return base + batches 1..``step`` (None: all) and the hold-out; raises ``Problems`` with all that is wrong."""
+def load_step(workspace: Path, settings: settings.Settings, step: Chosen) -> StepData:
+    """Return the chosen batches and the hold-out; raises ``Problems`` with all that is wrong."""
     report = _read_all(workspace, settings, step)
     if report.problems or report.holdout is None:
         raise Problems(report.problems)
     return StepData(report.batches, report.holdout, report.warnings)
 
 
-def _read_all(workspace: Path, settings: settings.Settings, step: int | None) -> DataReport:
+def _read_all(workspace: Path, settings: settings.Settings, step: Chosen) -> DataReport:
     problems: list[Problem] = []
     batches: list[LoadedBatch] = []
     holdout: LoadedBatch | None = None
@@ -279,7 +287,9 @@ def _unused_splits(loaded: Sequence[LoadedBatch]) -> list[str]:
     return [note for path, splits in used.items() for note in data_warnings.not_used(path, splits)]
 
 
-def _up_to(batches: list[Batch], step: int | None) -> list[Batch]:
+def _up_to(batches: list[Batch], step: Chosen) -> list[Batch]:
+    if step is not None and not isinstance(step, int):
+        return list(step)
     if step is not None and not 0 <= step < len(batches):
         cure = "Add batches to the folder of increments, or choose a smaller step."
         message = f"step {step} does not exist: there are steps 0 to {len(batches) - 1}."

@@ -33,6 +33,7 @@ class LoadedModel:
             self._model = loading.load_model(source, settings.model).eval()
         self._precision = resolve_precision(settings.model.precision)
         self.fingerprint = fingerprint(self._model)
+        self.scored_on = ""
 
     @property
     def _device(self) -> torch.device:
@@ -79,10 +80,14 @@ class LoadedModel:
             streamer.end()
 
     def holdout_loss(self, workspace: Workspace) -> float:
-        """Return the hold-out loss in nats a token; raises ``Problems`` if the hold-out is wrong."""
+        """Return the hold-out loss in nats a token; raises ``Problems`` if the hold-out is wrong.
+
+        ``self.scored_on`` is the fingerprint of that hold-out from then on.
+        """
         holdout = load_holdout(workspace.root, self._settings)
         if holdout.problems:
             raise Problems(holdout.problems)
+        self.scored_on = holdout.fingerprint
         rows = self._encoder.encode_all(holdout.examples).rows
         with autocast(self._precision, self._device):
             sums, tokens = example_losses(

@@ -10,10 +10,12 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from opeddev_tui.files import decoded
 from opeddev_tui.runs import mailbox
 from opeddev_tui.runs.events import Annotated, Choice, Rated, RatingUndone
 from opeddev_tui.runs.mailbox import Letter, Mailbox
@@ -75,6 +77,8 @@ class Record(Command, frozen=True):
 
 
 AnyCommand = Decide | Pause | Resume | SampleNow | SaveNow | Stop | Record
+# Any: the type of a union of types
+_ANY_COMMAND: Any = AnyCommand
 
 
 _WORDS = {
@@ -160,7 +164,7 @@ class Control:
         commands: list[AnyCommand] = []
         for letter in letters:
             try:
-                command = msgspec.json.decode(letter.content, type=AnyCommand)
+                command: AnyCommand = decoded(letter.content, _ANY_COMMAND)
             except ValueError as error:
                 # not a command of this version (msgspec's errors are ValueErrors): it must not end the run
                 assert self._mailbox is not None

@@ -273,6 +273,7 @@ class RunHooks:
             files={},
             lora=started.lora,
             base=started.source if started.lora else "",
+            base_identity=started.base_identity,
             val_loss=evaluated.loss if evaluated else None,
             rows=started.rows,
         )

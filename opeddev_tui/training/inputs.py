@@ -24,7 +24,7 @@ from opeddev_tui.models.generation import choose_probes
 from opeddev_tui.models.precision import resolve_precision
 from opeddev_tui.models.token_rows import EncodedRows, TokenRow
 from opeddev_tui.runs import events as ev
-from opeddev_tui.runs import manifest
+from opeddev_tui.runs import holdout_record, manifest
 from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.training.plan import StepPlan
 from opeddev_tui.training.scorer import Holdout
@@ -55,28 +55,31 @@ class StepTokens(Struct, frozen=True):
 
 def read_step(workspace: Workspace, settings: st.Settings, plan: StepPlan) -> StepData:
     """Return the step's batches and the hold-out; raises ``Problems`` or ``DataProblem`` if anything is wrong."""
-    data = load_step(workspace.root, settings, plan.step)
-    _same_holdout(workspace, data.holdout)
-    return data
+    data = load_step(workspace.root, settings, plan.data)
+    return replace(data, warnings=[*data.warnings, *_same_holdout(workspace, data.holdout)])
 
 
-def _same_holdout(workspace: Workspace, holdout: LoadedBatch) -> None:
-    try:
-        recorded = json.loads(workspace.holdout_record.read_text())
-    except (FileNotFoundError, ValueError):
-        return
-    if recorded.get("fingerprint") != holdout.fingerprint:
+def _same_holdout(workspace: Workspace, holdout: LoadedBatch) -> list[str]:
+    """Return what a person should know of the record; raises ``DataProblem`` for other rows than it names."""
+    found = holdout_record.read(workspace)
+    recorded = found.holdout
+    if recorded is not None and recorded.fingerprint != holdout.fingerprint:
         raise DataProblem(
-            f"the hold-out is not the one that earlier runs were scored on ({recorded.get('rows')} rows then, "
+            f"the hold-out is not the one that earlier runs were scored on ({recorded.rows} rows then, "
             f"{len(holdout.examples)} now).",
             where=str(holdout.batch.path),
             cure=f"Restore it, or delete {workspace.relative(workspace.holdout_record)} to begin a new comparison.",
         )
+    return [found.damage] if found.damage else []
 
 
 def record_holdout(workspace: Workspace, data: StepData) -> None:
-    """Record the hold-out's fingerprint the first time a run is scored on it; raises ``StorageProblem``."""
-    if not workspace.holdout_record.exists():
+    """Record the hold-out's fingerprint the first time a run is scored on it; raises ``StorageProblem``.
+
+    A damaged record is written again: ``read_step`` has compared the hold-out with that of the newest run.
+    """
+    found = holdout_record.read(workspace)
+    if found.holdout is None or found.damage:
         record = {"fingerprint": data.holdout.fingerprint, "rows": len(data.holdout.examples)}
         write_atomic(workspace.holdout_record, json.dumps(record, indent=1).encode())
 

@@ -15,11 +15,14 @@ import torch
 from msgspec import Struct
 from msgspec.structs import replace
 
+from opeddev_tui.analysis.workspace_steps import known, read_steps
+from opeddev_tui.checkpoints import base_model
 from opeddev_tui.checkpoints.folders import in_use
 from opeddev_tui.config.loading import LoadedSettings
-from opeddev_tui.data.batches import StepData, find_batches
+from opeddev_tui.data.batches import StepData
 from opeddev_tui.errors import Problem
 from opeddev_tui.files import make_private, write_atomic
+from opeddev_tui.format import plural
 from opeddev_tui.models import loading
 from opeddev_tui.models.fingerprint import file_hashes
 from opeddev_tui.runs import events as ev
@@ -53,7 +56,7 @@ class Engine(Struct, frozen=True):
         """Train or resume one step; return (run id, whether the step is finished). Raises ``Problem``."""
         settings = self.loaded.settings
         # shown only: the run has no journal yet
-        self.sink.emit(ev.PhaseChanged(phase="reading data", detail=f"base and {plan.step} increments"))
+        self.sink.emit(ev.PhaseChanged(phase="reading data", detail=plural(len(plan.data), "set")))
         data = inputs.read_step(self.workspace, settings, plan)
         self.sink.emit(ev.PhaseChanged(phase="loading model", detail=settings.model.name))
         torch.set_num_threads(hardware.training_threads(settings.training.torch_num_threads))
@@ -68,6 +71,7 @@ class Engine(Struct, frozen=True):
         trainer.check_arguments(settings)
         memory = inputs.check_room(self.workspace, settings, source, tokens)
         model = loading.load_model(source, settings.model)
+        data = replace(data, warnings=[*data.warnings, *base_model.unverified(source)])
         copy_notice = self.workspace.link_store()
         if copy_notice:
             data = replace(data, warnings=[*data.warnings, copy_notice])
@@ -89,8 +93,12 @@ class Engine(Struct, frozen=True):
                 "revision": loading.commit_of(source, self.loaded.settings.model),
             },
             parent=self.workspace.named(str(plan.parent)) if plan.parent else None,
+            repeats=plan.repeats,
             data={**data.describe(self.workspace), "encoding": tokens.describe()},
         )
+
+    def _base(self, source: str) -> str:
+        return base_model.identity_of(source, loading.commit_of(source, self.loaded.settings.model))
 
     def _run(self, plan: StepPlan, parts: RunParts, record: manifest.RunManifest) -> bool:
         folder = self.workspace.run_folder(parts.id)
@@ -144,6 +152,9 @@ class Engine(Struct, frozen=True):
             pid=os.getpid(),
             host=platform.node(),
             repeats=plan.repeats,
+            batches=tuple(known(batch) for batch in parts.data.batches),
+            metrics=plan.metrics,
+            base_identity=self._base(parts.source) if settings.lora.enabled else "",
         )
 
 
@@ -206,8 +217,9 @@ def train_steps(
         workspace.adopt()
         finished = True
         while finished and (not runs or request.which == "all"):
-            batches = find_batches(workspace.root, settings.paths)
-            plan = plan_step(workspace, settings.training.start_from, batches, list_runs(workspace), request)
+            records = list_runs(workspace)
+            steps = read_steps(workspace, settings, records)
+            plan = plan_step(workspace, settings.training.start_from, steps, records, request)
             if plan is None:
                 break
             with in_use(plan.parent) if plan.parent is not None else nullcontext():

@@ -14,6 +14,7 @@ from opeddev_tui.config.settings import Paths
 from opeddev_tui.errors import StorageProblem, TrainingProblem
 from opeddev_tui.files import storage_errors
 from opeddev_tui.workspace import store as stores
+from opeddev_tui.workspace import takeover
 
 SPECS = ".specs"
 # the beginning of a run's id
@@ -32,7 +33,7 @@ def hub_record(workspace: Path) -> Path:
 
 
 class Workspace:
-    """Paths of one workspace. Only ``link_store`` and ``adopt`` write anything."""
+    """Paths of one workspace. Only ``link_store``, ``adopt`` and ``take`` write anything."""
 
     def __init__(self, root: Path, paths: Paths) -> None:
         self.root = root.expanduser().resolve()
@@ -101,6 +102,10 @@ class Workspace:
         """
         stores.adopt(self.root, self.path(self.paths.model_store))
 
+    def take(self) -> Path:
+        """Take over the checkpoints of the place that this workspace was moved from; raises ``StorageProblem``."""
+        return takeover.take(self.root, self.path(self.paths.model_store))
+
     def checkpoints(self, run: str) -> Path:
         """The folder of one run's checkpoints."""
         return self.store / (run if is_plain_name(run) else "-")
@@ -115,9 +120,9 @@ class Workspace:
         """The log file of the libraries."""
         return self.path(self.paths.train_log)
 
-    def metrics_csv(self, batch: str) -> Path:
-        """The metrics table of the step that added ``batch``."""
-        return self.path(self.paths.logs) / f"metrics_step_{batch}.csv"
+    def metrics_csv(self, name: str) -> Path:
+        """The metrics table called ``name``."""
+        return self.path(self.paths.logs) / name
 
     @property
     def last_run_args(self) -> Path:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.ui.state.view import BatchRow
@@ -31,6 +32,7 @@ class Scan(Struct, frozen=True):
 
 def scan_data(root: Path, settings: Settings, before: Scan | None = None) -> Scan:
     """Return what is in the data folders; ``before`` itself where nothing has changed since."""
+    from opeddev_tui.analysis.workspace_steps import known
     from opeddev_tui.data import batches
 
     paths = settings.paths
@@ -45,7 +47,8 @@ def scan_data(root: Path, settings: Settings, before: Scan | None = None) -> Sca
     for loaded in report.batches:
         summary, problem = batches.describe(loaded), next((str(problem) for problem in loaded.problems), "")
         grades = tuple(summary.grades.items())
-        rows.append(BatchRow(summary.name, summary.number, rows=summary.rows, grades=grades, problem=problem))
+        row = BatchRow(summary.name, summary.number, rows=summary.rows, grades=grades, problem=problem)
+        rows.append(replace(row, rows_as=known(loaded)))
     holdout = f"{len(report.holdout.examples):,} rows · {report.holdout.fingerprint[:12]}" if report.holdout else ""
     own = {str(problem) for loaded in report.batches for problem in loaded.problems}
     problems = tuple(str(problem) for problem in report.problems if str(problem) not in own)

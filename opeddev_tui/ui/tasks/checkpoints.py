@@ -14,7 +14,6 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from opeddev_tui.checkpoints import catalog, pruning
-from opeddev_tui.checkpoints import folders as checkpoints
 from opeddev_tui.checkpoints.catalog import CheckpointList, Entry, read_checkpoint_list
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.ui.tasks.base import TaskBase
@@ -22,7 +21,9 @@ from opeddev_tui.workspace.paths import Workspace
 
 
 class Model(Protocol):
-    """A checkpoint in memory."""
+    """A checkpoint in memory; ``scored_on`` is the fingerprint of the hold-out it was scored on last."""
+
+    scored_on: str
 
     def stream(self, prompt: str) -> Iterator[str]:
         """Yield pieces of an answer."""
@@ -67,7 +68,7 @@ class CheckpointTasks(TaskBase):
 
         async def work() -> None:
             for entry in entries:
-                verified(entry, await asyncio.to_thread(checkpoints.problems_of, entry.folder))
+                verified(entry, await asyncio.to_thread(catalog.problems_of, entry))
             done()
 
         self._go(work(), "verify", exclusive=False)
@@ -110,9 +111,10 @@ class CheckpointTasks(TaskBase):
 
         return export(entry, read_run(self.workspace, entry.run), self.settings, target)
 
-    def score(self, entry: Entry, done: Callable[[float], None]) -> None:
-        """Score ``entry`` on the hold-out."""
-        self._in_thread("model", partial(self._score, entry), done)
+    def score(self, entry: Entry, done: Callable[[float, str], None]) -> None:
+        """Score ``entry`` on the hold-out; ``done`` gets the loss and the hold-out's fingerprint."""
+        self._in_thread("model", partial(self._score, entry), lambda found: done(*found))
 
-    def _score(self, entry: Entry) -> float:
-        return load_model(str(entry.folder), self.settings).holdout_loss(self.workspace)
+    def _score(self, entry: Entry) -> tuple[float, str]:
+        model = load_model(str(entry.folder), self.settings)
+        return model.holdout_loss(self.workspace), model.scored_on
