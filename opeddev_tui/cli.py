@@ -121,7 +121,7 @@ def _run(arguments: Sequence[str]) -> int:
         return 130
     except OSError as error:
         # the machine's doing, not the code's: a folder of another user, a disk that fails
-        print(storage_problem(error, error.filename or "the workspace"), file=sys.stderr)
+        print(storage_problem(error, error.filename or "the workspace", "used"), file=sys.stderr)
         return StorageProblem.exit_code
     except Exception:  # noqa: BLE001 - a bug: Python would print its text, which may come from outside, as it is
         traceback.print_exc()

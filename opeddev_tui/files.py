@@ -46,14 +46,17 @@ _CURES = {
     errno.EFBIG: "A limit on the size of files is set (ulimit -f): raise it.",
     errno.EACCES: "Give yourself write permission there, or choose another place.",
     errno.EPERM: "Give yourself write permission there, or choose another place.",
+    errno.ENOLCK: "Its file system has no locks: keep the workspace on another disk.",
+    errno.EOPNOTSUPP: "Its file system has no locks: keep the workspace on another disk.",
 }
+_NETWORK = ("nfs", "cifs", "smb", "9p", "fuse.sshfs", "fuse.glusterfs", "ceph", "lustre", "gpfs", "afs", "beegfs")
 
 
-def storage_problem(error: OSError, path: Path | str) -> StorageProblem:
+def storage_problem(error: OSError, path: Path | str, verb: str = "written") -> StorageProblem:
     """Return the problem of a failed read or write at ``path``, with a cure where one is known."""
     reason = reason_of(error)
     return StorageProblem(
-        f"cannot be written: {reason}.", where=str(error.filename or path), cure=_CURES.get(error.errno or 0, "")
+        f"cannot be {verb}: {reason}.", where=str(error.filename or path), cure=_CURES.get(error.errno or 0, "")
     )
 
 
@@ -160,6 +163,18 @@ def storage_errors(path: Path | str) -> Iterator[None]:
         raise storage_problem(error, path) from error
 
 
+def on_network(path: Path) -> bool:
+    """Return whether ``path`` lies on a disk of the network, whose locks may not reach other machines."""
+    try:
+        mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    except OSError:
+        return False
+    place = path.resolve()
+    over = [(mount[1], mount[2]) for mount in mounts if len(mount) > 2 and place.is_relative_to(mount[1])]
+    kind = max(over, key=lambda mount: len(mount[0]), default=("", ""))[1]
+    return kind.startswith(_NETWORK)
+
+
 def make_private(folder: Path) -> None:
     """Make ``folder`` if it is missing, readable and writable by its owner alone; raises ``StorageProblem``.
 
@@ -174,7 +189,9 @@ def make_private(folder: Path) -> None:
                 "is a link or belongs to another user.", where=str(folder), cure="Move it away, and try again."
             )
         if stat.S_IMODE(found.st_mode) & 0o077:
-            folder.chmod(0o700)
+            # a disk without owners (exFAT) keeps the modes that it was mounted with
+            with contextlib.suppress(PermissionError):
+                folder.chmod(0o700)
 
 
 def nearest_existing(path: Path) -> Path:
@@ -192,6 +209,15 @@ def folder_size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
+def fsync(descriptor: int) -> None:
+    """Sync an open file to disk; a disk that knows no such thing is left alone. Raises ``OSError``."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+
+
 def sync_folder(folder: Path) -> None:
     """Sync the file names in ``folder`` to disk, so that a rename or deletion survives a power failure."""
     sync(folder, os.O_DIRECTORY)
@@ -201,7 +227,7 @@ def sync(path: Path, flags: int = 0) -> None:
     """Sync the content of ``path`` to disk; raises ``OSError``."""
     descriptor = os.open(path, os.O_RDONLY | flags)
     try:
-        os.fsync(descriptor)
+        fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -251,8 +277,9 @@ def write_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
-            os.chmod(name, mode)
+                fsync(file.fileno())
+            with contextlib.suppress(PermissionError):
+                os.chmod(name, mode)
             os.replace(name, path)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):

@@ -175,6 +175,8 @@ def _prune(context: Context) -> int:
     chosen = [context.find(name) for name in context.options.checkpoints] or None
     quarantined = pruning.list_aside(context.workspace) if chosen is None else []
     removal = pruning.plan_removal(context.entries, chosen, quarantined)
+    if context.options.yes:
+        removal = pruning.carry_out(removal)
     verb = "deleted" if context.options.yes else "would be deleted"
     lines = [
         *(f"kept: {entry.name} ({reason})" for entry, reason in removal.stays),
@@ -184,7 +186,6 @@ def _prune(context: Context) -> int:
     for line in lines:
         context.console.print(Text(clean_line(line)), soft_wrap=True)
     if context.options.yes:
-        pruning.carry_out(removal)
         context.console.print(Text(f"{size(removal.freed)} freed."))
     elif removal.count:
         context.console.print(Text(f"Nothing was deleted. Add --yes to free {size(removal.freed)}."))

@@ -6,6 +6,7 @@ Trains nothing and changes nothing but the cache of features. The training stack
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -104,11 +105,25 @@ def _enter(
     workspace: Workspace, settings: Settings, rows: "ContestRows", data: StepData, entry: catalog.Entry | None
 ) -> tuple["Entrant", ModelRead]:
     """Read the features of all rows from the base model, or from the checkpoint ``entry``; the model is let go of."""
-    from opeddev_tui.grading.contest import Entrant
-    from opeddev_tui.grading.reader import FeatureReader
     from opeddev_tui.models.loading import source_of
 
     source = source_of(workspace.root, settings.model.name) if entry is None else str(entry.folder)
+    # kept from being deleted while its states are read; the base model is nobody's to delete
+    with folders.in_use(Path(source)):
+        return _read_entrant(workspace, settings, rows, data, entry, source)
+
+
+def _read_entrant(
+    workspace: Workspace,
+    settings: Settings,
+    rows: "ContestRows",
+    data: StepData,
+    entry: catalog.Entry | None,
+    source: str,
+) -> tuple["Entrant", ModelRead]:
+    from opeddev_tui.grading.contest import Entrant
+    from opeddev_tui.grading.reader import FeatureReader
+
     name = settings.model.name if entry is None else entry.name
     train, held = rows.train.examples, rows.held.examples
     with CleanConsole(stderr=True).status(f"loading {clean_line(name)}"):

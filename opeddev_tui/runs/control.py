@@ -164,7 +164,7 @@ class Control:
         commands: list[AnyCommand] = []
         for letter in letters:
             try:
-                command = decoded(letter.content, _ANY_COMMAND)
+                command: AnyCommand = decoded(letter.content, _ANY_COMMAND)
             except ValueError as error:
                 # not a command of this version (msgspec's errors are ValueErrors): it must not end the run
                 assert self._mailbox is not None

@@ -123,7 +123,7 @@ def put(run_folder: Path, content: bytes) -> Path:
     waiting = [int(name[:20]) for name in os.listdir(folder) if name[:20].isdecimal()]
     number = max([time.time_ns(), *(one + 1 for one in waiting)])
     path = folder / f"{number:020d}-{os.getpid()}-{secrets.token_hex(3)}{_SENT}"
-    hidden = folder / f".{path.name}"
+    hidden = folder / f".{path.stem}.new"
     write_atomic(hidden, content, mode=0o600)
     with storage_errors(path):
         owner = folder.stat().st_uid

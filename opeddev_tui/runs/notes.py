@@ -11,7 +11,7 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 
 from opeddev_tui.errors import TrainingProblem
-from opeddev_tui.files import open_file, storage_errors
+from opeddev_tui.files import fsync, open_file, storage_errors
 from opeddev_tui.format import moment
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import ratings
@@ -76,7 +76,7 @@ def keep(path: Path, text: str) -> None:
     """Append ``text`` to the file at ``path``, all of it or nothing; raises ``StorageProblem``."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = open_file(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        descriptor = open_file(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             size = os.fstat(descriptor).st_size
@@ -90,7 +90,7 @@ def _append_or_undo(descriptor: int, size: int, text: str) -> None:
     try:
         while rest := rest[os.write(descriptor, rest) :]:
             pass
-        os.fsync(descriptor)
+        fsync(descriptor)
     except OSError:
         os.ftruncate(descriptor, size)
         raise

@@ -8,6 +8,7 @@ import gc
 import logging
 import os
 import platform
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from msgspec.structs import replace
 
 from opeddev_tui.analysis.workspace_steps import known, read_steps
 from opeddev_tui.checkpoints import base_model
+from opeddev_tui.checkpoints.folders import in_use
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.data.batches import StepData
 from opeddev_tui.errors import Problem
@@ -60,7 +62,7 @@ class Engine(Struct, frozen=True):
         torch.set_num_threads(hardware.training_threads(settings.training.torch_num_threads))
         source = str(plan.parent) if plan.parent else loading.source_of(self.workspace.root, settings.model.name)
         tokens = inputs.tokenize(source, settings, data)
-        run_id = plan.resume.id if plan.resume else new_run_id(plan.step, plan.batch.name)
+        run_id = plan.resume.id if plan.resume else new_run_id(plan.step, plan.batch.name, self.workspace.run_ids())
         data = replace(data, warnings=[*data.warnings, *tokens.notes])
         record = self._record(plan, data, tokens, source, run_id)
         if plan.resume:
@@ -220,7 +222,8 @@ def train_steps(
             plan = plan_step(workspace, settings.training.start_from, steps, records, request)
             if plan is None:
                 break
-            run, finished = engine.step(plan)
+            with in_use(plan.parent) if plan.parent is not None else nullcontext():
+                run, finished = engine.step(plan)
             runs.append(run)
             # a stop that came when its run was over ends the series
             stopped = control.take_stop() is not None
