@@ -395,3 +395,16 @@ def test_a_place_that_is_no_folder_is_one_sentence(root: Path) -> None:
     with pytest.raises(StorageProblem, match="cannot be written"):
         Doctor(root, SETTINGS).regrade("one", "5")
     assert grades(root)["one"] == 2
+
+
+def test_ids_that_begin_anew_in_every_file_are_named_with_their_set(root: Path) -> None:
+    write(root / "base.jsonl", [row("a b c", 2, id=1), row("d e f", 3, id=2)])
+    write(root / "more/batch_3_01.jsonl", [row("g h i", 2, id=1)])
+    write(root / "held.jsonl", [row("j k l", 2, id=1)])
+    doctor = Doctor(root, SETTINGS)
+    with pytest.raises(DataProblem, match="3 rows are named 1"):
+        doctor.regrade("1", "5")
+    doctor.regrade("batch_3_01/1", "5")
+    doctor.regrade("hold-out/1", "4")
+    data = load_step(root, SETTINGS, None)
+    assert [item.grade for item in (*data.examples, *data.holdout.examples)] == [2, 3, 5, 4]
