@@ -98,12 +98,16 @@ def summary(chosen: Sequence[RunRecord]) -> str:
     low, high = learning_curve.loss_interval(last.holdout[best]) if best in last.holdout else (loss, loss)
     start = first.epochs.get(0)
     count = "One step" if len(chosen) == 1 else f"{len(chosen)} steps"
-    since = f" from {start.val_loss:.3f}" if start else ""
+    versions = len({record.state.begun.holdout_fingerprint for record in chosen})
+    # losses on other hold-outs, or on one with other grades, are no course
+    since = f" from {start.val_loss:.3f}" if start and versions == 1 else ""
     text = (
         f"{count} on {last.begun.rows} rows took the hold-out loss{since} to {loss:.3f} nats "
         f"per token (step {last.begun.step}, epoch {best}; 95% interval {low:.3f} to {high:.3f}; "
         f"{last.begun.holdout_rows} hold-out rows)."
     )
+    if versions > 1:
+        text += f" The steps were scored on {versions} versions of the hold-out: compare those of one version only."
     grades = last.grades.get(best)
     if grades is None:
         return text
