@@ -84,5 +84,5 @@ def _table(report: DataReport, grading: Grading) -> Table:
     if report.test is not None:
         # sealed: how many, and nothing about what
         count, fingerprint = str(len(report.test.examples)), report.test.fingerprint[:12]
-        table.add_row("test (sealed)", count, "", "", "", fingerprint)
+        table.add_row("test", count, "", "", "", fingerprint)
     return table

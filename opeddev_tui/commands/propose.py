@@ -18,6 +18,7 @@ from opeddev_tui.data import formats, proposed_batch
 from opeddev_tui.data.batches import Batch, find_batches, load_batch, read_shown, resolve
 from opeddev_tui.data.corrected_rows import HOLDOUT
 from opeddev_tui.data.folder_files import is_empty
+from opeddev_tui.data.hub_source import is_hub
 from opeddev_tui.data.overlay import with_corrections
 from opeddev_tui.data.rows import Example
 from opeddev_tui.data.sealed import load_sealed
@@ -122,7 +123,7 @@ class _Reading:
 def _present(workspace: Workspace, settings: Settings) -> list[LoadedBatch]:
     """Return the sets with their corrections; none where there are no rows yet."""
     place = resolve(workspace.root, settings.paths.base)
-    if not place.exists() or is_empty(place):
+    if not is_hub(settings.paths.base) and (not place.exists() or is_empty(place)):
         return []
     loaded = read_shown(workspace.root, settings)
     base = loaded[0]

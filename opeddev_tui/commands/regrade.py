@@ -19,7 +19,7 @@ _COUNT = 20
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "row", nargs="?", metavar="ROW", default="", help="its id, its key or its place (rows.jsonl:12)"
+        "row", nargs="?", metavar="ROW", default="", help="its id, set/id, key or place (rows.jsonl:12)"
     )
     parser.add_argument(
         "grade", nargs="?", metavar="GRADE", default="", help="the right grade; its own one confirms it"

@@ -1,6 +1,6 @@
 """Correct the grade of one row, or undo that; the person's files stay as they are.
 
-A row is named by its id, by its key (which tells rows without an id apart) or by its place in the files.
+A row is named by its id (or set/id), by its key (which tells rows without an id apart) or by its place in the files.
 """
 
 from collections.abc import Sequence
@@ -135,12 +135,13 @@ class Doctor:
 
 
 def _named(rows: Corrected, name: str) -> list[SetRow]:
-    """Return the rows with the id ``name``, else those with such a key, else those at such a place."""
+    """Return the rows with the id ``name`` (or set/id), else those with such a key, else those at such a place."""
     every = [row for listed in rows.rows.values() for row in listed]
     digest, _, copy = name.partition(".")
     by_key = [row for row in every if row.hash.startswith(digest)] if len(digest) >= _FEWEST_SIGNS else []
     ways = (
         [row for row in every if row.own.id == name] if name else [],
+        [row for row in every if row.own.id and f"{row.set}/{row.own.id}" == name],
         [row for row in by_key if not copy or str(row.copy) == copy],
         [row for row in every if row.own.where == name or row.own.where.endswith(f"/{name}")] if name else [],
     )

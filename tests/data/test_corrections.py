@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from opeddev_tui.config.settings import Data, Grading, Paths, Settings
 from opeddev_tui.data.batches import check_data, load_holdout, load_step
@@ -395,3 +397,80 @@ def test_a_place_that_is_no_folder_is_one_sentence(root: Path) -> None:
     with pytest.raises(StorageProblem, match="cannot be written"):
         Doctor(root, SETTINGS).regrade("one", "5")
     assert grades(root)["one"] == 2
+
+
+def test_ids_that_begin_anew_in_every_file_are_named_with_their_set(root: Path) -> None:
+    write(root / "base.jsonl", [row("a b c", 2, id=1), row("d e f", 3, id=2)])
+    write(root / "more/batch_3_01.jsonl", [row("g h i", 2, id=1)])
+    write(root / "held.jsonl", [row("j k l", 2, id=1)])
+    doctor = Doctor(root, SETTINGS)
+    with pytest.raises(DataProblem, match="3 rows are named 1"):
+        doctor.regrade("1", "5")
+    doctor.regrade("batch_3_01/1", "5")
+    doctor.regrade("hold-out/1", "4")
+    data = load_step(root, SETTINGS, None)
+    assert [item.grade for item in (*data.examples, *data.holdout.examples)] == [2, 3, 5, 4]
+
+
+_ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(1, 5)), min_size=1, max_size=7)
+_EDITS = st.lists(
+    st.tuples(st.sampled_from(["drop", "twice", "turn", "grade", "id", "move"]), st.integers(0, 6)), max_size=4
+)
+
+
+def _as_rows(made: Sequence[tuple[int, int, int]]) -> list[dict[str, object]]:
+    return [row(f"text {text}", grade, id="" if name == 0 else f"id {name}") for text, name, grade in made]
+
+
+def _edited(base: list[dict[str, object]], more: list[dict[str, object]], edit: tuple[str, int]) -> None:
+    what, place = edit
+    if not base:
+        return
+    at = place % len(base)
+    if what == "drop":
+        base.pop(at)
+    elif what == "twice":
+        base.insert(0, dict(base[at]))
+    elif what == "turn":
+        base.reverse()
+    elif what == "grade":
+        base[at]["grade"] = 1 + place % 5
+    elif what == "id":
+        base[at]["id"] = "another"
+    else:
+        more.append(base.pop(at))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_ROWS, _ROWS, st.lists(st.tuples(st.integers(0, 6), st.integers(1, 5)), max_size=4), _EDITS)
+def test_whatever_is_edited_each_correction_is_applied_to_its_like_or_told(
+    tmp_path_factory: pytest.TempPathFactory,
+    base: list[tuple[int, int, int]],
+    more: list[tuple[int, int, int]],
+    corrections: list[tuple[int, int]],
+    edits: list[tuple[str, int]],
+) -> None:
+    folder = tmp_path_factory.mktemp("edited")
+    mine, others = _as_rows(base), _as_rows(more)
+    write(folder / "base.jsonl", mine)
+    write(folder / "more/batch_01.jsonl", others)
+    doctor = Doctor(folder, SETTINGS)
+    for place, grade in corrections:
+        target = doctor.rows().rows["base"][place % len(mine)]
+        doctor.regrade(f"base.jsonl:{1 + doctor.rows().rows['base'].index(target)}", str(grade))
+    for edit in edits:
+        _edited(mine, others, edit)
+    write(folder / "base.jsonl", [*mine, row("one row that is always there", 3)])
+    write(folder / "more/batch_01.jsonl", others)
+    doctor = Doctor(folder, SETTINGS)
+    found = doctor.rows()
+    applied = [item for listed in found.rows.values() for item in listed if item.correction is not None]
+    assert len(applied) + len(found.unmatched) == len(doctor.overlay().corrections)
+    for item in applied:
+        made = item.correction
+        assert made is not None
+        assert (made.row, made.id) == (item.hash, item.own.id)
+        assert str(item.own.grade) in (made.was, made.now)
+        assert str(item.example.grade) == made.now
+    for item in (item for listed in found.rows.values() for item in listed if item.correction is None):
+        assert item.example is item.own
