@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import BusyProblem, TrainingProblem
-from opeddev_tui.files import storage_errors
+from opeddev_tui.files import open_file, storage_errors
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import FanOut
 from opeddev_tui.runs.control import Control, StepRequest
@@ -72,6 +72,7 @@ def train(
     # before the training stack is loaded, which takes seconds: a second start learns of it at once
     lock = RunLock(workspace)
     with attended(root, loaded.settings, sink, terminal=terminal) as told, lock, LiveFile(workspace, told) as shown:
+        lock.tell = lambda words: shown.emit(ev.Warned(message=words))
         shown.emit(
             ev.PhaseChanged(phase="loading", detail="the training libraries; this takes some seconds the first time")
         )
@@ -191,7 +192,7 @@ def start_detached(workspace: Workspace, words: Sequence[str]) -> int:
     _refuse_second(workspace)
     with storage_errors(workspace.log):
         workspace.log.parent.mkdir(parents=True, exist_ok=True)
-        log = os.open(workspace.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        log = open_file(workspace.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         process = subprocess.Popen(
             [sys.executable, "-m", "opeddev_tui", *words],

@@ -18,6 +18,7 @@ import tomli_w
 
 from opeddev_tui.checkpoints import folders
 from opeddev_tui.config import loading
+from opeddev_tui.config.settings import Settings
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Control
 from opeddev_tui.runs.history import list_runs
@@ -165,6 +166,11 @@ def copy_workspace(source: Path, target: Path) -> Path:
 def workspace_of(root: Path) -> Workspace:
     """Return the paths of the workspace at ``root``."""
     return Workspace(root, loading.load(root, environment={}).settings.paths)
+
+
+def settings_of(root: Path) -> Settings:
+    """Return the settings of the workspace at ``root``."""
+    return loading.load(root, environment={}).settings
 
 
 # --- training in this process

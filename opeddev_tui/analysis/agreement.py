@@ -1,12 +1,14 @@
 """Agreement of predicted grades with the reference: shares, quadratic weighted kappa, and simple baselines.
 
 Agreement alone misleads on a small hold-out, so the majority class, the middle grade and a text classifier are always
-shown beside it. Pure functions; no model is loaded here.
+shown beside it. A text without a grade counts in every figure: as wrong in the shares, and as the grade farthest from
+the reference in mean error and kappa, so that no model looks better by answering less. No model is loaded here.
 """
 
 import math
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
 from msgspec import Struct
 
@@ -14,7 +16,7 @@ from opeddev_tui.intervals import percentile_interval, resampled_sums
 
 
 class Agreement(Struct, frozen=True):
-    """Agreement with the reference; shares from 0 to 1, in which a grade that could not be read counts as wrong."""
+    """Agreement with the reference, all over the same rows; shares from 0 to 1. ``unread`` names the rule above."""
 
     parsed: float
     exact: float
@@ -24,6 +26,7 @@ class Agreement(Struct, frozen=True):
     kappa_interval: tuple[float, float] | None
     majority_exact: float
     middle_within_one: float
+    unread: Literal["farthest"] = "farthest"
 
 
 def agreement(
@@ -31,20 +34,26 @@ def agreement(
 ) -> Agreement:
     """Compare ``predicted`` (None: no grade was read) with ``reference``, row by row; ``grades`` is the whole scale."""
     total = len(reference)
-    pairs = [(p, r) for p, r in zip(predicted, reference, strict=True) if p is not None]
+    read = [(p, r) for p, r in zip(predicted, reference, strict=True) if p is not None]
+    pairs = [(_farthest(r, grades) if p is None else p, r) for p, r in zip(predicted, reference, strict=True)]
     middle = grades[len(grades) // 2]
     commonest = Counter(reference).most_common(1)[0][1] if reference else 0
     share = 1 / total if total else 0.0
     return Agreement(
-        parsed=len(pairs) * share,
-        exact=sum(p == r for p, r in pairs) * share,
-        within_one=sum(abs(p - r) <= 1 for p, r in pairs) * share,
+        parsed=len(read) * share,
+        exact=sum(p == r for p, r in read) * share,
+        within_one=sum(abs(p - r) <= 1 for p, r in read) * share,
         mean_absolute_error=sum(abs(p - r) for p, r in pairs) / len(pairs) if pairs else None,
         kappa=_kappa(pairs, grades),
         kappa_interval=_kappa_interval(pairs, confidence),
         majority_exact=commonest * share,
         middle_within_one=sum(abs(middle - r) <= 1 for r in reference) * share,
     )
+
+
+def _farthest(reference: int, grades: Sequence[int]) -> int:
+    """Return the grade of the scale that is farthest from ``reference``, the lower one of two."""
+    return grades[0] if 2 * reference >= grades[0] + grades[-1] else grades[-1]
 
 
 def _kappa(pairs: Sequence[tuple[int, int]], grades: Sequence[int]) -> float | None:

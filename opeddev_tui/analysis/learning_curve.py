@@ -53,16 +53,34 @@ def steps_of(records: Sequence[RunRecord]) -> list[RunRecord]:
 
 def points(states: Sequence[RunState]) -> list[StepPoint]:
     """Return the points of the states with the same hold-out as the last one, by size."""
-    started = [state.started for state in states if state.started]
-    holdout = started[-1].holdout_fingerprint if started else ""
-    by_step = {point.step: point for state in states if (point := _point(state, holdout)) is not None}
+    same = comparable([state for state in states if state.started])
+    by_step = {point.step: point for state in same if (point := _point(state)) is not None}
     return sorted(by_step.values(), key=lambda point: (point.rows, point.step))
 
 
-def _point(state: RunState, holdout: str) -> StepPoint | None:
+def comparable(states: Sequence[RunState]) -> list[RunState]:
+    """Return the states that were scored on the same rows as the last one; losses of others say nothing beside it."""
+    return [state for state in states if state.scored_on == states[-1].scored_on]
+
+
+def other_holdouts(states: Sequence[RunState]) -> str:
+    """Return a sentence on the steps that were scored on another hold-out than the last one, "" if there are none."""
+    others = [state for state in states if state.scored_on != states[-1].scored_on]
+    if not others:
+        return ""
+    numbers = sorted({state.begun.step for state in others})
+    which = f"Step {numbers[0]} was" if len(numbers) == 1 else f"Steps {', '.join(map(str, numbers))} were"
+    fingerprint, rows = states[-1].scored_on
+    return (
+        f"{which} scored on another hold-out than step {states[-1].begun.step} ({fingerprint[:12]}, {rows} rows): "
+        "their losses and grades are not compared with its."
+    )
+
+
+def _point(state: RunState) -> StepPoint | None:
     best = state.best_epoch()
     started = state.started
-    if started is None or best is None or best not in state.holdout or started.holdout_fingerprint != holdout:
+    if started is None or best is None or best not in state.holdout:
         return None
     evaluated = state.holdout[best]
     return StepPoint(

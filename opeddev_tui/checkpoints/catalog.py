@@ -13,16 +13,19 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from opeddev_tui.analysis import early_stopping
-from opeddev_tui.checkpoints import folders
+from opeddev_tui.checkpoints import base_model, folders
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problem, StorageProblem
-from opeddev_tui.files import folder_size, free_space, write_atomic
+from opeddev_tui.files import changing, folder_size, free_space, read_record, reason_of, write_atomic
 from opeddev_tui.format import size
 from opeddev_tui.runs import ratings
 from opeddev_tui.runs.events import checkpoint_name
 from opeddev_tui.runs.history import RunRecord, finished_steps, list_runs
 from opeddev_tui.runs.manifest import settings_of
 from opeddev_tui.workspace.paths import Workspace
+
+# per checkpoint: pinned, note
+Notes = dict[str, dict[str, Any]]
 
 
 class Entry(Struct, frozen=True):
@@ -53,6 +56,8 @@ class Entry(Struct, frozen=True):
     marks: tuple[str, ...] = ()
     note: str = ""
     repeats: str = ""
+    # SHA-256 of the hold-out that ``val_loss``, ``gain`` and ``exact`` were measured on
+    holdout: str = ""
 
     @property
     def name(self) -> str:
@@ -63,17 +68,31 @@ class Entry(Struct, frozen=True):
 def list_entries(workspace: Workspace, records: Sequence[RunRecord] | None = None) -> list[Entry]:
     """Return every checkpoint of every run, oldest first, with marks; files are not verified here."""
     runs = list(records) if records is not None else list_runs(workspace)
-    notes = _read_notes(workspace)
+    try:
+        notes = _read_notes(workspace)
+    except StorageProblem:
+        notes = None
     entries = [
         _entry(workspace, record, folder)
         for record in runs
         for folder in folders.list_folders(workspace.checkpoints(record.id))
     ]
     marks = _marks(workspace, runs, entries, notes)
-    return [
-        replace(entry, marks=tuple(marks[entry.folder]), note=notes.get(entry.name, {}).get("note", ""))
-        for entry in entries
-    ]
+    return [replace(entry, marks=tuple(marks[entry.folder]), note=_note_on(notes or {}, entry)) for entry in entries]
+
+
+def _note_on(notes: Notes, entry: Entry) -> str:
+    note = notes.get(entry.name, {}).get("note", "")
+    return note if isinstance(note, str) else ""
+
+
+def notes_problem(workspace: Workspace) -> str:
+    """Return why pins and notes cannot be read, "" if they can; until then every checkpoint counts as pinned."""
+    try:
+        _read_notes(workspace)
+    except StorageProblem as problem:
+        return str(problem)
+    return ""
 
 
 def _entry(workspace: Workspace, record: RunRecord, folder: Path) -> Entry:
@@ -113,11 +132,12 @@ def _entry(workspace: Workspace, record: RunRecord, folder: Path) -> Entry:
         exact=grades.exact if grades is not None else None,
         precision=state.model.precision if state.model else "",
         repeats=state.repeats,
+        holdout=state.scored_on[0],
     )
 
 
 def _marks(
-    workspace: Workspace, runs: Sequence[RunRecord], entries: Sequence[Entry], notes: dict[str, Any]
+    workspace: Workspace, runs: Sequence[RunRecord], entries: Sequence[Entry], notes: Notes | None
 ) -> dict[Path, list[str]]:
     marks: dict[Path, list[str]] = {entry.folder: [] for entry in entries}
 
@@ -139,11 +159,19 @@ def _marks(
         if record.state.started is not None:
             mark(record.state.started.parent, f"start of step {record.step}")
     for entry in entries:
-        if notes.get(entry.name, {}).get("pinned"):
-            mark(entry.folder, "pinned")
+        if notes is None or notes.get(entry.name, {}).get("pinned"):
+            mark(entry.folder, "pinned" if notes is not None else "perhaps pinned")
         if entry.lora:
             mark(entry.base, "base of adapters")
     return {path: list(dict.fromkeys(words)) for path, words in marks.items()}
+
+
+def problems_of(entry: Entry) -> list[str]:
+    """Return what is wrong with a checkpoint and with the model below its adapters, one phrase each."""
+    problems = folders.problems_of(entry.folder)
+    manifest = folders.read_manifest(entry.folder)
+    base = base_model.base_problem(entry.folder, manifest) if manifest is not None else ""
+    return [*problems, *([base] if base else [])]
 
 
 # --- names for people
@@ -188,27 +216,31 @@ def _by_step(entries: Sequence[Entry], text: str) -> list[Entry]:
 # --- pins and notes
 
 
-def _read_notes(workspace: Workspace) -> dict[str, Any]:
+def _read_notes(workspace: Workspace) -> Notes:
     try:
-        notes: dict[str, Any] = json.loads(workspace.checkpoint_notes.read_text())
+        return read_record(workspace.checkpoint_notes, Notes)
     except FileNotFoundError:
         return {}
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise StorageProblem(
-            f"is not valid JSON: {error}.", where=str(workspace.checkpoint_notes), cure="Correct it, or delete it."
+            f"pins and notes cannot be read: {reason_of(error)}.",
+            where=str(workspace.checkpoint_notes),
+            cure="Correct it, or delete it.",
         ) from error
-    return notes
 
 
 def annotate(workspace: Workspace, entry: Entry, *, pinned: bool | None = None, note: str | None = None) -> None:
     """Pin or unpin ``entry``, or set its note; None changes nothing. Raises ``StorageProblem``."""
-    notes = _read_notes(workspace)
-    mine = notes.setdefault(entry.name, {})
-    if pinned is not None:
-        mine["pinned"] = pinned
-    if note is not None:
-        mine["note"] = note
-    write_atomic(workspace.checkpoint_notes, json.dumps(notes, indent=1, ensure_ascii=False).encode())
+    with changing(workspace.checkpoint_notes):
+        notes = _read_notes(workspace)
+        mine = notes.setdefault(entry.name, {})
+        if pinned is not None:
+            mine["pinned"] = pinned
+        if note is not None:
+            mine["note"] = note
+        # a text from a command line may hold bytes that are no UTF-8
+        content = json.dumps(notes, indent=1, ensure_ascii=False).encode(errors="replace")
+        write_atomic(workspace.checkpoint_notes, content)
 
 
 def pinned_folders(workspace: Workspace, run: str) -> list[Path]:

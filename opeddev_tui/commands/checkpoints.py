@@ -1,19 +1,19 @@
 """``checkpoints``: list, show, verify, compare, pin, note, prune, delete, export and try checkpoints."""
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from opeddev_tui.checkpoints import catalog, folders, pruning
+from opeddev_tui.checkpoints import catalog, pruning
+from opeddev_tui.checkpoints.base_model import unverified
 from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.printing import CleanConsole, print_json
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.format import duration, number, share, size
@@ -31,7 +31,7 @@ class Context(msgspec.Struct):
     workspace: Workspace
     loaded: LoadedSettings
     options: argparse.Namespace
-    console: Console
+    console: CleanConsole
     entries: list[catalog.Entry]
 
     def find(self, reference: str) -> catalog.Entry:
@@ -55,7 +55,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry out the action."""
     workspace, loaded = open_workspace(options)
-    context = Context(workspace, loaded, options, Console(), catalog.list_entries(workspace))
+    context = Context(workspace, loaded, options, CleanConsole(), catalog.list_entries(workspace))
     action: Callable[[Context], int] = options.action
     return action(context)
 
@@ -65,17 +65,15 @@ def as_json(entry: catalog.Entry) -> dict[str, Any]:
     return {"name": entry.name, **msgspec.to_builtins(entry, enc_hook=str)}
 
 
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, default=str))
-
-
 def _list(context: Context) -> int:
     if context.options.json:
-        _print_json([as_json(entry) for entry in context.entries])
+        print_json([as_json(entry) for entry in context.entries])
         return 0
     for run in dict.fromkeys(entry.run for entry in context.entries):
         of_run = [entry for entry in context.entries if entry.run == run]
         context.console.print(_run_table(run, of_run), "")
+    if problem := catalog.notes_problem(context.workspace):
+        context.console.print(Text(clean_line(problem)), soft_wrap=True)
     if notice := context.workspace.copy_notice:
         context.console.print(Text(clean_line(f"{notice[0].upper()}{notice[1:]}")), soft_wrap=True)
     if not context.entries:
@@ -117,10 +115,10 @@ def _row(entry: catalog.Entry) -> list[str]:
 
 def _show(context: Context) -> int:
     entry = context.find(context.options.checkpoint)
-    problems = folders.problems_of(entry.folder)
+    problems = catalog.problems_of(entry)
     settings = settings_of(context.workspace.run_manifest(entry.run))
     if context.options.json:
-        _print_json({**as_json(entry), "problems": problems, "settings": settings})
+        print_json({**as_json(entry), "problems": problems, "settings": settings})
         return 0
     for name, value in as_json(entry).items():
         context.console.print(Text(f"{name:12} {clean_line(str(value))}"))
@@ -130,12 +128,14 @@ def _show(context: Context) -> int:
 
 def _verify(context: Context) -> int:
     chosen = [context.find(name) for name in context.options.checkpoints] or context.entries
-    problems = {entry.name: folders.problems_of(entry.folder) for entry in chosen}
+    problems = {entry.name: catalog.problems_of(entry) for entry in chosen}
     if context.options.json:
-        _print_json([{"name": name, "verified": not some, "problems": some} for name, some in problems.items()])
+        print_json([{"name": name, "verified": not some, "problems": some} for name, some in problems.items()])
     else:
         for name, some in problems.items():
             context.console.print(Text(f"{name}: {_state(some)}"))
+        for note in dict.fromkeys(note for entry in chosen for note in unverified(str(entry.folder))):
+            context.console.print(Text(clean_line(f"note: {note}")), soft_wrap=True)
     return StorageProblem.exit_code if any(problems.values()) else 0
 
 
@@ -148,7 +148,7 @@ def _diff(context: Context) -> int:
     first, second = (settings_of(context.workspace.run_manifest(entry.run)) for entry in (one, two))
     pairs = [*difference(as_json(one), as_json(two)), *difference(first, second, "settings.")]
     if context.options.json:
-        _print_json([{"name": name, "one": a, "two": b} for name, a, b in pairs])
+        print_json([{"name": name, "one": a, "two": b} for name, a, b in pairs])
         return 0
     table = Table("", clean_line(one.name), clean_line(two.name))
     for name, a, b in pairs:
@@ -175,6 +175,8 @@ def _prune(context: Context) -> int:
     chosen = [context.find(name) for name in context.options.checkpoints] or None
     quarantined = pruning.list_aside(context.workspace) if chosen is None else []
     removal = pruning.plan_removal(context.entries, chosen, quarantined)
+    if context.options.yes:
+        removal = pruning.carry_out(removal)
     verb = "deleted" if context.options.yes else "would be deleted"
     lines = [
         *(f"kept: {entry.name} ({reason})" for entry, reason in removal.stays),
@@ -184,10 +186,15 @@ def _prune(context: Context) -> int:
     for line in lines:
         context.console.print(Text(clean_line(line)), soft_wrap=True)
     if context.options.yes:
-        pruning.carry_out(removal)
         context.console.print(Text(f"{size(removal.freed)} freed."))
     elif removal.count:
         context.console.print(Text(f"Nothing was deleted. Add --yes to free {size(removal.freed)}."))
+    return 0
+
+
+def _take(context: Context) -> int:
+    folder = context.workspace.take()
+    context.console.print(Text(clean_line(f"The checkpoints in {folder} are those of this workspace now.")))
     return 0
 
 
@@ -226,8 +233,10 @@ def _evaluate(context: Context) -> int:
     context.workspace.adopt()
     entry = context.find(context.options.checkpoint)
     with context.console.status(f"scoring {entry.name} on the hold-out"):
-        loss = LoadedModel(str(entry.folder), context.loaded.settings).holdout_loss(context.workspace)
-    recorded = "" if entry.val_loss is None else f" (recorded: {entry.val_loss:.6f})"
+        model = LoadedModel(str(entry.folder), context.loaded.settings)
+        loss = model.holdout_loss(context.workspace)
+    other = "" if model.scored_on == entry.holdout else " on another hold-out"
+    recorded = "" if entry.val_loss is None else f" (recorded{other}: {entry.val_loss:.6f})"
     context.console.print(Text(f"{entry.name}: hold-out loss {loss:.6f}{recorded}"))
     return 0
 
@@ -264,6 +273,7 @@ _ACTIONS: dict[str, tuple[Callable[[Context], int], str, tuple[str, ...]]] = {
         "delete what nothing needs and what is quarantined (default: all of it); shows it first",
         ("checkpoints", "--yes"),
     ),
+    "take": (_take, "take over the checkpoints of the place that this workspace was moved from", ()),
     "export": (_export, "write an ordinary model folder with a model card", ("checkpoint", "target", "--adapter")),
     "generate": (_generate, "answer a prompt", ("checkpoint", "prompt", "--against")),
     "evaluate": (_evaluate, "score a checkpoint on the hold-out", ("checkpoint",)),

@@ -21,7 +21,7 @@ from msgspec.structs import fields
 from opeddev_tui.config.setting_rules import semantic_problem
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problem, Problems, SettingsProblem
-from opeddev_tui.files import write_atomic
+from opeddev_tui.files import changing, read_text, reason_of, write_atomic
 
 ENVIRONMENT_PREFIX = "OPEDDEV_"
 CONFIG_NAME = "config.toml"
@@ -146,13 +146,15 @@ def _unknown(origin: str, shown: str, name: str, valid: list[str]) -> Problem:
 def _file_layer(path: Path, problems: list[Problem]) -> Layer:
     tables: dict[str, Any] = {}
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        tables = tomllib.loads(read_text(path))
     except FileNotFoundError:
         tables = {}
     except tomllib.TOMLDecodeError as error:
         problems.append(SettingsProblem(f"is not valid TOML: {error}.", where=str(path)))
     except (OSError, UnicodeDecodeError) as error:
-        problems.append(SettingsProblem(f"cannot be read: {error}.", where=str(path)))
+        problems.append(SettingsProblem(f"cannot be read: {reason_of(error)}.", where=str(path)))
+    except RecursionError:
+        problems.append(SettingsProblem("is not valid TOML: it is nested too deeply.", where=str(path)))
     return Layer(str(path), tables)
 
 
@@ -198,18 +200,19 @@ def save(workspace: Path, changes: Mapping[str, Any]) -> Path:
     Raises ``Problems`` and leaves the file as it was if a value is not allowed.
     """
     path = workspace / SAVED_NAME
-    problems: list[Problem] = []
-    tables = {name: dict(table) for name, table in _file_layer(path, problems).tables.items()}
-    for name, value in changes.items():
-        section, _, key = name.partition(".")
-        table = tables.setdefault(section, {})
-        if value is None:
-            table.pop(key, None)
-        else:
-            table[key] = value
-    resolve([Layer(str(path), tables)], problems)
-    header = "# Written by opeddev-tui. Your own settings belong in config.toml.\n"
-    write_atomic(path, (header + tomli_w.dumps({k: v for k, v in tables.items() if v})).encode())
+    with changing(path):
+        problems: list[Problem] = []
+        tables = {name: dict(table) for name, table in _file_layer(path, problems).tables.items()}
+        for name, value in changes.items():
+            section, _, key = name.partition(".")
+            table = tables.setdefault(section, {})
+            if value is None:
+                table.pop(key, None)
+            else:
+                table[key] = value
+        resolve([Layer(str(path), tables)], problems)
+        header = "# Written by opeddev-tui. Your own settings belong in config.toml.\n"
+        write_atomic(path, (header + tomli_w.dumps({k: v for k, v in tables.items() if v})).encode())
     return path
 
 

@@ -4,19 +4,18 @@ Files are fetched once, at a commit that is recorded in the workspace, and then 
 the cache, the network is not used. Data set scripts are never run.
 """
 
-import json
 import re
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from opeddev_tui.config.settings import HUB_PREFIX
 from opeddev_tui.data import split_names
 from opeddev_tui.data.folder_files import SUFFIXES
 from opeddev_tui.errors import DataProblem, SettingsProblem
-from opeddev_tui.files import write_atomic
+from opeddev_tui.files import changing, read_record, write_atomic
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import hub_record
 
@@ -64,9 +63,9 @@ def parse(text: str) -> HubSource:
 
 def cached(workspace: Path, source: HubSource) -> Path | None:
     """Return the folder of the files in the cache, None if one is missing."""
-    record = _recorded(workspace).get(source.key, {})
-    folder = _in_cache(source, record.get("commit", source.revision))
-    if folder is None or any(not (folder / name).is_file() for name in record.get("files", {})):
+    record = _recorded(workspace).get(source.key)
+    folder = _in_cache(source, record.commit if record is not None else source.revision)
+    if folder is None or any(not (folder / name).is_file() for name in (record.files if record is not None else ())):
         return None
     place = folder / source.folder
     return place if place.is_dir() else None
@@ -87,12 +86,18 @@ def _problem(source: HubSource, message: str, cure: str) -> DataProblem:
     return DataProblem(message, where=f"{HUB_PREFIX}{source.key}", cure=cure)
 
 
-def _recorded(workspace: Path) -> dict[str, Any]:
+class _Fetched(Struct, frozen=True):
+    """What was fetched of one source: the commit, and each file with its size in bytes."""
+
+    commit: str
+    files: dict[str, int] = {}
+
+
+def _recorded(workspace: Path) -> dict[str, _Fetched]:
     try:
-        record = json.loads(hub_record(workspace).read_bytes())
+        return read_record(hub_record(workspace), dict[str, _Fetched])
     except (OSError, ValueError):
         return {}
-    return record if isinstance(record, dict) else {}
 
 
 def _in_cache(source: HubSource, commit: str) -> Path | None:
@@ -117,8 +122,8 @@ def _download(workspace: Path, source: HubSource) -> None:
     # errors of the HTTP library below the hub's client, whichever it is, need not be OSErrors
     bases = tuple(kind for kind in HfHubHTTPError.__bases__ if issubclass(kind, Exception))
     failures: tuple[type[Exception], ...] = (*bases, OSError, RuntimeError, ValueError, HFValidationError)
-    record = _recorded(workspace)
-    revision = record.get(source.key, {}).get("commit", source.revision)
+    known = _recorded(workspace).get(source.key)
+    revision = known.commit if known is not None else source.revision
     try:
         info = HfApi().dataset_info(source.repository, revision=revision, files_metadata=True)
         files = {item.rfilename: item.size or 0 for item in info.siblings or []}
@@ -134,8 +139,9 @@ def _download(workspace: Path, source: HubSource) -> None:
             "fetched before can be read."
         )
         raise _problem(source, f"cannot be fetched: {clean_line(lines[0], max_chars=160).rstrip('.')}.", cure) from None
-    record[source.key] = {"commit": info.sha, "files": sizes}
-    write_atomic(hub_record(workspace), json.dumps(record, indent=1).encode())
+    with changing(hub_record(workspace)):
+        record = {**_recorded(workspace), source.key: _Fetched(info.sha or "", sizes)}
+        write_atomic(hub_record(workspace), msgspec.json.format(msgspec.json.encode(record), indent=1))
 
 
 def _check_size(source: HubSource, sizes: dict[str, int]) -> None:

@@ -1,6 +1,8 @@
 """Rows as they are written in a file, and the result of reading one file."""
 
-from collections.abc import Callable
+import hashlib
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,17 @@ class RawRow(Struct, frozen=True):
     def bad(self, message: str, cure: str) -> DataProblem:
         """Return a problem of this row."""
         return bad(self.where, message, cure)
+
+
+def identity(rows: Sequence[RawRow]) -> str:
+    """Return the SHA-256 of ``rows`` as they are written, in order; no setting changes it. Empty without rows."""
+    if not rows:
+        return ""
+    digest = hashlib.sha256()
+    for row in rows:
+        text = json.dumps(row.fields, sort_keys=True, separators=(",", ":"), default=repr)
+        digest.update(text.encode("ascii") + b"\n")
+    return digest.hexdigest()
 
 
 class FileRows(Struct):

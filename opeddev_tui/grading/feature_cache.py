@@ -34,6 +34,8 @@ class FeatureCache:
         wanted = set(keys)
         found: dict[str, Floats] = {}
         for path in sorted(self.folder.glob("*.safetensors")):
+            if not path.is_file():
+                continue
             try:
                 with safe_open(path, framework="numpy") as file:
                     # a file is read as a whole mapping; only the rows asked for are copied

@@ -96,7 +96,7 @@ def figures(predictions: Predictions, reference: Reference, confidence: float = 
         grades.astype(float), right.astype(float), groups=groups, confidence=confidence
     )
     found["exact"] = intervals.share(grades == right, groups=groups, confidence=confidence)
-    found["within_one"] = intervals.share(np.abs(grades - right) <= 1, groups=groups, confidence=confidence)
+    found["within_one"] = intervals.share(_is_within_one(predictions, reference), groups=groups, confidence=confidence)
     for name in ("mae", "signed_error", "nll", "expected_distance", "brier"):
         values = _PER_ROW[name](predictions, reference)
         if values is not None:
@@ -156,7 +156,13 @@ def _exact(predictions: Predictions, reference: Reference) -> Floats:
 
 
 def _within_one(predictions: Predictions, reference: Reference) -> Floats:
-    return np.asarray(np.abs(counted_grades(predictions, reference) - reference.grades) <= 1, dtype=np.float64)
+    return np.asarray(_is_within_one(predictions, reference), dtype=np.float64)
+
+
+def _is_within_one(predictions: Predictions, reference: Reference) -> NDArray[np.bool_]:
+    # on a short scale even the farthest grade may be one off: no grade is never within one
+    near = np.abs(counted_grades(predictions, reference) - reference.grades) <= 1
+    return np.asarray(near & (predictions.grades != MISSING), dtype=np.bool_)
 
 
 def _signed(predictions: Predictions, reference: Reference) -> Floats:

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from opeddev_tui.errors import ModelProblem, StorageProblem
-from opeddev_tui.files import write_atomic
+from opeddev_tui.files import read_file, read_record, write_atomic
 from opeddev_tui.grading.areas import Areas, Style
 from opeddev_tui.grading.criteria import CriteriaHeads
 from opeddev_tui.grading.head import GradeHead, LinearScores
@@ -25,6 +25,8 @@ from opeddev_tui.grading.ordinal import Ordinal
 from opeddev_tui.grading.scale import Scale
 
 FORMAT = 1
+# bytes of a head; far more than one of the widest model has
+_MOST_BYTES = 1 << 30
 WEIGHTS_NAME = "grade_head.safetensors"
 DESCRIPTION_NAME = "grade_head.json"
 
@@ -146,12 +148,12 @@ def load_head(folder: Path, *, base: str, prompt: str) -> StoredHead:
 
 def _read(folder: Path) -> tuple[_Description, dict[str, NDArray[np.float32]]]:
     try:
-        found = msgspec.json.decode((folder / DESCRIPTION_NAME).read_bytes(), type=_Description)
-        content = (folder / WEIGHTS_NAME).read_bytes()
+        found = read_record(folder / DESCRIPTION_NAME, _Description)
+        content = read_file(folder / WEIGHTS_NAME, most=_MOST_BYTES)
         if hashlib.sha256(content).hexdigest() != found.weights:
             _damaged(folder, ValueError("the weights are not those that it describes"))
         return found, load(content)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         _damaged(folder, error)
 
 

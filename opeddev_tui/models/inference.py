@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from opeddev_tui.checkpoints import folders
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.batches import load_holdout
 from opeddev_tui.data.rows import Message
@@ -25,11 +27,13 @@ class LoadedModel:
     def __init__(self, source: str, settings: st.Settings) -> None:
         loading.quiet_libraries()
         self._settings = settings
-        fitted = token_check.fit(source, settings)
-        self._tokenizer, self._encoder = fitted.tokenizer, fitted.encoder
-        self._model = loading.load_model(source, settings.model).eval()
+        with folders.in_use(Path(source)):
+            fitted = token_check.fit(source, settings)
+            self._tokenizer, self._encoder = fitted.tokenizer, fitted.encoder
+            self._model = loading.load_model(source, settings.model).eval()
         self._precision = resolve_precision(settings.model.precision)
         self.fingerprint = fingerprint(self._model)
+        self.scored_on = ""
 
     @property
     def _device(self) -> torch.device:
@@ -76,10 +80,14 @@ class LoadedModel:
             streamer.end()
 
     def holdout_loss(self, workspace: Workspace) -> float:
-        """Return the hold-out loss in nats a token; raises ``Problems`` if the hold-out is wrong."""
+        """Return the hold-out loss in nats a token; raises ``Problems`` if the hold-out is wrong.
+
+        ``self.scored_on`` is the fingerprint of that hold-out from then on.
+        """
         holdout = load_holdout(workspace.root, self._settings)
         if holdout.problems:
             raise Problems(holdout.problems)
+        self.scored_on = holdout.fingerprint
         rows = self._encoder.encode_all(holdout.examples).rows
         with autocast(self._precision, self._device):
             sums, tokens = example_losses(

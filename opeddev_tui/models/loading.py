@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
+from opeddev_tui.checkpoints.base_model import base_of, require_base
 from opeddev_tui.checkpoints.folders import Manifest, read_manifest
 from opeddev_tui.config import settings as st
 from opeddev_tui.errors import ModelProblem
@@ -18,7 +19,6 @@ from opeddev_tui.models.causal_lm import CausalLM
 from opeddev_tui.models.generation_config import make_consistent
 from opeddev_tui.models.model_config import LOADING_ERRORS, TEXT_WEIGHTS, load_config, loading_problem, revision_of
 from opeddev_tui.models.weight_files import lacking
-from opeddev_tui.workspace.store import located
 
 
 def quiet_libraries() -> None:
@@ -125,7 +125,8 @@ def load_model(source: str, model: st.Model) -> CausalLM:
 def _merged_adapter(folder: Path, manifest: Manifest, model: st.Model) -> CausalLM:
     from peft import PeftModel
 
-    base = load_model(_base_of(folder, manifest), model)
+    require_base_for(folder, model)
+    base = load_model(base_of(folder, manifest), model)
     try:
         merged: Any = PeftModel.from_pretrained(base, str(folder)).merge_and_unload()
     except (*LOADING_ERRORS, SafetensorError) as error:
@@ -138,12 +139,17 @@ def _merged_adapter(folder: Path, manifest: Manifest, model: st.Model) -> Causal
 def full_source(source: str) -> str:
     """Return the model that ``source`` is, or that its adapters sit on, following the lineage."""
     manifest = read_manifest(Path(source)) if Path(source).is_dir() else None
-    return full_source(_base_of(Path(source), manifest)) if manifest is not None and manifest.lora else source
+    return full_source(base_of(Path(source), manifest)) if manifest is not None and manifest.lora else source
 
 
-def _base_of(folder: Path, manifest: Manifest) -> str:
-    """Return what the adapters in ``folder`` sit on, where it is now; the folder's run lies in the workspace's own."""
-    return located(folder.parent.parent, manifest.base)
+def require_base_for(folder: Path, model: st.Model) -> None:
+    """Raise ``ModelProblem`` if the adapters in ``folder`` would sit on another model than they were trained on."""
+    manifest = read_manifest(folder)
+    if manifest is None or not manifest.lora:
+        return
+    by_commit = manifest.base_identity.startswith("commit:")
+    commit = commit_of(base_of(folder, manifest), model) if by_commit else ""
+    require_base(folder, manifest, commit)
 
 
 def with_adapters(model: CausalLM, lora: st.Lora, trained: Path | None = None) -> CausalLM:

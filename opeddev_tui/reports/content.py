@@ -92,12 +92,14 @@ def collect(workspace: Workspace, records: Sequence[RunRecord]) -> Findings:
 
 def summary(chosen: Sequence[RunRecord]) -> str:
     """Return the result in a sentence or two."""
-    first, last = chosen[0].state, chosen[-1].state
+    same = learning_curve.comparable([record.state for record in chosen])
+    first, last = same[0], same[-1]
     best = last.best_epoch() or 0
     loss = last.epochs[best].val_loss
     low, high = learning_curve.loss_interval(last.holdout[best]) if best in last.holdout else (loss, loss)
     start = first.epochs.get(0)
-    count = "One step" if len(chosen) == 1 else f"{len(chosen)} steps"
+    count = "One step" if len(same) == 1 else f"{len(same)} steps"
+    others = learning_curve.other_holdouts([record.state for record in chosen])
     since = f" from {start.val_loss:.3f}" if start else ""
     text = (
         f"{count} on {last.begun.rows} rows took the hold-out loss{since} to {loss:.3f} nats "
@@ -105,6 +107,8 @@ def summary(chosen: Sequence[RunRecord]) -> str:
         f"{last.begun.holdout_rows} hold-out rows)."
     )
     grades = last.grades.get(best)
+    if others:
+        text += f" {others}"
     if grades is None:
         return text
     more = "more often than" if grades.exact > grades.majority_exact else "no more often than"

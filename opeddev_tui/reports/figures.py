@@ -7,6 +7,7 @@ from outside is never read as TeX (``parse_math`` is off).
 from __future__ import annotations
 
 import contextlib
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -162,8 +163,11 @@ def _row_above(axes: Axes, epochs: Sequence[int], **look: Any) -> None:
 # --- hold-out over data-set size
 
 
-def size_figure(series: Sequence[StepPoint], ahead: Forecast | None) -> Figure:
-    """Return best hold-out loss, and grades if there are any, over the rows trained on; ``ahead`` adds the forecast."""
+def size_figure(series: Sequence[StepPoint], ahead: Forecast | None, note: str = "") -> Figure:
+    """Return best hold-out loss, and grades if there are any, over the rows trained on; ``ahead`` adds the forecast.
+
+    ``note`` is a sentence on steps that are not in it.
+    """
     graded = [point for point in series if point.grades is not None]
     with drawing():
         figure = new_figure(6.6 if graded else 3.6)
@@ -175,6 +179,8 @@ def size_figure(series: Sequence[StepPoint], ahead: Forecast | None) -> Figure:
         panels[-1].set_xticks(sorted(set(sizes)))
         panels[-1].set_xlabel("cumulative training set (rows)")
         panels[0].margins(x=0.1)
+        if note:
+            panels[0].set_title(f"Best hold-out loss of each step\n{textwrap.fill(note, 100)}", fontsize=8)
         for panel in panels:
             panel.tick_params(labelbottom=True)
             _legend(panel, below=-0.22 if panel is panels[-1] else -0.14, first=("best", "model"))

@@ -20,6 +20,7 @@ from opeddev_tui.reports.examples import examples_figure
 from opeddev_tui.reports.figures import drawing, loss_figure, size_figure
 from opeddev_tui.runs.events import Sample
 from opeddev_tui.runs.history import RunRecord, list_runs
+from opeddev_tui.runs.metrics_csv import table_name
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.lock import FileLock
 from opeddev_tui.workspace.paths import Workspace
@@ -56,17 +57,27 @@ def _rendered(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
 
 
 def before_and_after(chosen: Sequence[RunRecord]) -> list[tuple[Sample, Sample]]:
-    """Return the first and the last generation of each probe prompt in the runs ``chosen``, which are in order."""
-    generated = [item for record in chosen for item in record.state.samples if not item.on_demand]
+    """Return the first and the last generation of each probe prompt in the runs ``chosen``, which are in order.
+
+    Runs with another hold-out than the last one are left out.
+    """
+    generated = [item for record in _same(chosen) for item in record.state.samples if not item.on_demand]
     if len(generated) < 2:
         return []
     first = {sample.prompt: sample for sample in generated[0].samples}
     return [(first[sample.prompt], sample) for sample in generated[-1].samples if sample.prompt in first]
 
 
+def _same(chosen: Sequence[RunRecord]) -> list[RunRecord]:
+    """Return the runs that were scored on the hold-out of the last one."""
+    return [record for record in chosen if record.state.scored_on == chosen[-1].state.scored_on]
+
+
 def moments(chosen: Sequence[RunRecord]) -> tuple[str, str]:
     """Return phrases that say when the texts of ``before_and_after`` were generated."""
-    times = [(record.step, item.epoch) for record in chosen for item in record.state.samples if not item.on_demand]
+    times = [
+        (record.step, item.epoch) for record in _same(chosen) for item in record.state.samples if not item.on_demand
+    ]
     (first_step, first_epoch), (last_step, last_epoch) = (times[0], times[-1]) if times else ((0, 0.0), (0, 0.0))
     before = "before any training" if first_step == 0 and first_epoch == 0 else f"before step {first_step}"
     return before, f"after step {last_step}, epoch {last_epoch:g}"
@@ -78,17 +89,21 @@ def figures(records: Sequence[RunRecord], *, step: int | None = None) -> Iterato
     With ``step``, plots of other single steps are left out; those of the whole series are always drawn.
     """
     chosen = learning_curve.steps_of(records)
+    drawn: set[str] = set()
     for record in chosen:
+        name = file_name(table_name(record.state.begun).removeprefix("metrics_step_").removesuffix(".csv"))
+        name = name if name not in drawn else f"{name[:50]}_step_{record.step}"
+        drawn.add(name)
         if step not in (None, record.step):
             continue
-        name = file_name(record.state.begun.batch)
         yield f"loss_step_{name}", loss_figure(record.state)
         pairs = before_and_after([record])
         if pairs:
             yield f"examples_step_{name}", examples_figure(pairs, moments([record]))
     series = learning_curve.points([record.state for record in chosen])
     if series:
-        yield "holdout_over_size", size_figure(series, forecast.forecast(series))
+        others = learning_curve.other_holdouts([record.state for record in chosen])
+        yield "holdout_over_size", size_figure(series, forecast.forecast(series), others)
     pairs = before_and_after(chosen)
     if pairs:
         yield "examples_before_after", examples_figure(pairs, moments(chosen))

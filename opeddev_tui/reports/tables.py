@@ -13,6 +13,7 @@ from opeddev_tui.analysis import learning_curve
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.format import interval, number, share, size
 from opeddev_tui.intervals import wilson
+from opeddev_tui.runs.events import GradesMeasured
 from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.runs.manifest import RunManifest
 from opeddev_tui.runs.ratings import scores
@@ -38,7 +39,7 @@ def steps(chosen: Sequence[RunRecord], status: Mapping[str, Status]) -> Table:
             (
                 str(record.step),
                 clean_line(started.batch),
-                status[record.id],
+                f"{status[record.id]}{', damaged' if state.damage else ''}",
                 str(started.rows),
                 str(last),
                 number(state.epochs[0].val_loss if 0 in state.epochs else None, 4),
@@ -49,7 +50,22 @@ def steps(chosen: Sequence[RunRecord], status: Mapping[str, Status]) -> Table:
             )
         )
     head = ("step", "batch", "state", "rows", "epochs", "before", "best", "95% interval", "at epoch", "last")
-    return Table(head, rows, words=3)
+    return _with_holdout(Table(head, rows, words=3), [record.state for record in chosen])
+
+
+def _with_holdout(table: Table, states: Sequence[RunState]) -> Table:
+    """Return ``table`` with a column that says which hold-out each row is of, if there are several.
+
+    ``states`` has the state of each row. Numbers of different hold-outs must not be compared.
+    """
+    if len({state.scored_on for state in states}) < 2:
+        return table
+    rows = [(*row, state.scored_on[0][:8]) for row, state in zip(table.rows, states, strict=True)]
+    return Table((*table.head, "hold-out"), rows, table.words)
+
+
+def _damage(state: RunState) -> str:
+    return f"damaged: {state.damage}" if state.damage else ""
 
 
 def _loss_interval(state: RunState, epoch: int) -> str:
@@ -71,7 +87,9 @@ def epochs(chosen: Sequence[RunRecord]) -> Table:
         for record in chosen
         for epoch, row in sorted(record.state.epochs.items())
     ]
-    return Table(("step", "epoch", "train loss", "hold-out loss", "95% interval", "rows/s", ""), rows, words=0)
+    states = [record.state for record in chosen for _ in record.state.epochs]
+    table = Table(("step", "epoch", "train loss", "hold-out loss", "95% interval", "rows/s", ""), rows, words=0)
+    return _with_holdout(table, states)
 
 
 def decisions(chosen: Sequence[RunRecord]) -> Table:
@@ -116,8 +134,8 @@ def grades(chosen: Sequence[RunRecord]) -> Table:
             share(item.classifier_exact),
             share(item.within_one),
             share(item.middle_within_one),
-            number(item.mean_absolute_error, 2),
-            "" if item.kappa is None else f"{item.kappa + 0.0:.2f}",
+            f"{number(item.mean_absolute_error, 2)}{_of_read(item)}",
+            "" if item.kappa is None else f"{item.kappa + 0.0:.2f}{_of_read(item)}",
             interval(item.kappa_interval, 2),
         )
         for record in chosen
@@ -128,7 +146,11 @@ def grades(chosen: Sequence[RunRecord]) -> Table:
         "text classifier: exact", "within one", "middle grade: within one", "mean error", "weighted kappa",
         "95% interval",
     )  # fmt: skip
-    return Table(head, rows, words=0)
+    return _with_holdout(Table(head, rows, words=0), [record.state for record in chosen for _ in record.state.grades])
+
+
+def _of_read(item: GradesMeasured) -> str:
+    return " (of the grades read)" if item.leaves_out else ""
 
 
 def data(manifest: RunManifest) -> Table:
@@ -189,9 +211,9 @@ def environment(record: RunRecord, manifest: RunManifest) -> Table:
 
 def others(records: Sequence[RunRecord], chosen: Sequence[RunRecord], status: Mapping[str, Status]) -> Table:
     """Return the runs that are not in the other tables; ``status`` is the present one of each run."""
-    shown = {record.id for record in chosen}
+    shown = {record.id for record in chosen if not record.state.damage}
     rows = [
-        (record.id, str(record.step), status[record.id], clean_line(_why(record.state)))
+        (record.id, str(record.step), status[record.id], clean_line(_damage(record.state) or _why(record.state)))
         for record in records
         if record.id not in shown
     ]

@@ -28,6 +28,15 @@ class DurableEvent(Event, frozen=True):
     """A fact that a crash must not lose: the journal syncs it to disk."""
 
 
+class TrainedBatch(Struct, frozen=True):
+    """One batch of a run: SHA-256 of its rows as they were trained (``fingerprint``) and as written (``identity``)."""
+
+    name: str
+    rows: int = 0
+    fingerprint: str = ""
+    identity: str = ""
+
+
 class RunStarted(DurableEvent, frozen=True):
     """A run of a step begins; ``parent`` is the checkpoint it starts from, empty for the base model."""
 
@@ -50,6 +59,12 @@ class RunStarted(DurableEvent, frozen=True):
     host: str = ""
     # the run that this one repeats, to compare the weights; a repetition does not count among the steps
     repeats: str = ""
+    # all batches it trains on, the one it adds last; older journals leave this to the manifest
+    batches: tuple[TrainedBatch, ...] = ()
+    # with LoRA, which model the adapters are trained on (``checkpoints.base_model``)
+    base_identity: str = ""
+    # the file name of its metrics table; empty: metrics_step_<batch>.csv
+    metrics: str = ""
 
 
 class ModelLoaded(Event, frozen=True):
@@ -138,7 +153,10 @@ class Resumed(Event, frozen=True):
 
 
 class Progress(Event, frozen=True):
-    """A logged point; ``loss`` is the mean train loss since the last one."""
+    """A logged point; ``loss`` is the mean cross-entropy since the last one.
+
+    ``grade_loss`` is the loss of ``grading.loss`` (1 is an even guess), None where it is not trained.
+    """
 
     global_step: int
     epoch: float
@@ -147,6 +165,7 @@ class Progress(Event, frozen=True):
     learning_rate: float | None = None
     samples_per_second: float | None = None
     tokens_per_second: float | None = None
+    grade_loss: float | None = None
 
 
 class GpuReading(Struct, frozen=True):
@@ -243,6 +262,13 @@ class GradesMeasured(Event, frozen=True):
     classifier_exact: float | None = None
     seconds: float = 0.0
     ids: tuple[str, ...] = ()
+    # how rows without a grade count in mean error and kappa; version 0.1 left them out
+    unread: Literal["left out", "farthest"] = "left out"
+
+    @property
+    def leaves_out(self) -> bool:
+        """True if mean error and kappa are not over all rows, so that they say nothing beside those of other runs."""
+        return self.unread == "left out" and self.parsed < 1
 
 
 class CheckpointSaved(DurableEvent, frozen=True):
@@ -361,6 +387,18 @@ class Unpaused(Event, frozen=True):
     global_step: int
 
 
+class CommandTaken(Event, frozen=True):
+    """A person's command was carried out, or was not (``done`` is False) for ``reason``.
+
+    ``id`` names its file in the run's mailbox; it is empty for a command of the process that trains.
+    """
+
+    command: str
+    id: str = ""
+    done: bool = True
+    reason: str = ""
+
+
 class MemoryRetried(Event, frozen=True):
     """Out of memory: training continues from the last verified checkpoint with half the batch."""
 
@@ -411,6 +449,7 @@ AnyEvent = (
     | HardwareSampled | HoldoutEvaluated | SamplesGenerated | SamplesStreaming | GradesMeasured | CheckpointSaved
     | CheckpointRejected | CheckpointRemoved | RowsTrained | EpochFinished | DecisionAwaited | Decided | Rated
     | RatingUndone | Annotated | Paused | Unpaused | MemoryRetried | Warned | Interrupted | RunFailed | RunFinished
+    | CommandTaken
 )  # fmt: skip
 
 
@@ -431,12 +470,12 @@ def encode(event: AnyEvent) -> bytes:
 
 
 def decode(line: bytes | memoryview) -> AnyEvent:
-    """Return the event of a JSON line; raises ``msgspec.DecodeError`` if it is none."""
+    """Return the event of a JSON line; raises ``ValueError`` or ``RecursionError`` if it is none."""
     return _DECODER.decode(line)
 
 
 def decode_lines(lines: bytes) -> list[AnyEvent]:
-    """Return the events of many JSON lines at once; raises ``msgspec.DecodeError`` if any is none."""
+    """Return the events of many JSON lines at once; raises ``ValueError`` or ``RecursionError`` if any is none."""
     return _DECODER.decode_lines(lines)
 
 

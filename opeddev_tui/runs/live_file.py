@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from opeddev_tui.files import read_record
 from opeddev_tui.runs.events import (
     AnyEvent,
     Interrupted,
@@ -120,7 +121,7 @@ def _put(path: Path, content: bytes) -> None:
 def read_live(workspace: Workspace, holder: Holder) -> Unrecorded:
     """Return what the process that holds the lock published; empty if the file is missing or another process's."""
     try:
-        published = msgspec.json.decode(workspace.live_file.read_bytes(), type=Unrecorded)
+        published = read_record(workspace.live_file, Unrecorded)
     except (OSError, ValueError):
         return Unrecorded(holder)
     return published if published.holder == holder else Unrecorded(holder)

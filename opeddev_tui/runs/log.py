@@ -4,7 +4,7 @@ import logging
 import os
 from pathlib import Path
 
-from opeddev_tui.files import storage_errors
+from opeddev_tui.files import open_file, storage_errors
 from opeddev_tui.runs import events as ev
 
 _RUN = logging.getLogger("opeddev_tui.training.run")
@@ -17,7 +17,7 @@ def to_file(path: Path) -> None:
     """Send all logging and warnings of this process to ``path``, from now on there alone. Raises ``StorageProblem``."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
+        os.close(open_file(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND))
         handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter(FORMAT))
     root = logging.getLogger()
@@ -38,7 +38,7 @@ class EventLog:
             _RUN.error("%s", _line_of(event))
         elif isinstance(event, (ev.Warned, ev.MemoryRetried, ev.Interrupted)):
             _RUN.warning("%s", _line_of(event))
-        elif isinstance(event, (ev.DurableEvent, ev.ModelLoaded, ev.DataPrepared, ev.Resumed)):
+        elif isinstance(event, (ev.DurableEvent, ev.ModelLoaded, ev.DataPrepared, ev.Resumed, ev.CommandTaken)):
             _RUN.info("%s", _line_of(event))
 
 

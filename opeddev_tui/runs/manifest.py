@@ -21,6 +21,7 @@ from msgspec import Struct
 from opeddev_tui import __version__
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.config.settings import Settings
+from opeddev_tui.files import read_record
 
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "peft", "tokenizers", "textual", "numpy", "safetensors")
 # settings that change no weights: a run may be resumed with others
@@ -42,13 +43,20 @@ _SECRET = re.compile(r"token|secret|passw|api_?key|credential", re.IGNORECASE)
 
 
 class DataSet(Struct, frozen=True):
-    """One batch, or the hold-out: its place, its form of rows and the SHA-256 of its rows."""
+    """One batch, or the hold-out: its place, its form of rows and the SHA-256 of its rows.
+
+    ``fingerprint`` is that of the rows as the files say with the settings of the run, ``identity`` of the rows as a
+    person wrote them; ``corrections`` is the SHA-256 of the ``corrected`` grades that lay over them, empty for none.
+    """
 
     name: str = ""
     path: str = ""
     rows: int = 0
     fingerprint: str = ""
     schema: str = ""
+    corrections: str = ""
+    corrected: int = 0
+    identity: str = ""
 
 
 class EncodingRecord(Struct, frozen=True):
@@ -92,6 +100,8 @@ class RunManifest(Struct, frozen=True, kw_only=True):
     seed: int | None = None
     model: ModelRecord = ModelRecord()
     parent: str | None = None
+    # the run that this one repeats
+    repeats: str = ""
     data: DataRecord = DataRecord()
     settings: dict[str, dict[str, Any]] = {}
     origins: dict[str, str] = {}
@@ -103,8 +113,8 @@ class RunManifest(Struct, frozen=True, kw_only=True):
 def read(path: Path) -> RunManifest | None:
     """Return the manifest at ``path``, None where there is none that can be read."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=RunManifest)
-    except (OSError, ValueError):  # msgspec's own errors are ValueErrors
+        return read_record(path, RunManifest)
+    except (OSError, ValueError):
         return None
 
 
@@ -209,19 +219,41 @@ def differences(before: RunManifest, now: RunManifest) -> list[str]:
 
 
 def _data_differences(before: DataRecord, now: DataRecord) -> list[str]:
-    old = {item.name: item for item in before.batches}
-    found = []
-    for item in now.batches:
-        was = old.get(item.name)
-        if was is None:
-            found.append(f"batch {item.name} was not there")
-        elif was.fingerprint != item.fingerprint:
-            found.append(f"batch {item.name} has changed ({was.rows} rows then, {item.rows} now)")
+    found = _batch_differences(before.batches, now.batches)
     fingerprints = [part.holdout.fingerprint if part.holdout is not None else "" for part in (before, now)]
     if fingerprints[0] != fingerprints[1]:
         found.append("the hold-out has changed")
+    found += _correction_differences(before, now)
     if not found:
         found += _encoding_differences(before.encoding, now.encoding)
+    return found
+
+
+def _correction_differences(before: DataRecord, now: DataRecord) -> list[str]:
+    old = {item.name: item for item in (*before.batches, before.holdout) if item is not None}
+    return [
+        f"other grades of {item.name} are corrected ({old[item.name].corrected} then, {item.corrected} now; "
+        "opeddev-tui regrade shows them)"
+        for item in (*now.batches, now.holdout)
+        if item is not None and item.name in old and old[item.name].corrections != item.corrections
+    ]
+
+
+def _batch_differences(before: list[DataSet], now: list[DataSet]) -> list[str]:
+    """Compare batches by their rows: one of another name is the same batch."""
+    prints = [item.fingerprint for item in before]
+    others = [item for item in now if item.fingerprint not in prints]
+    lost = {item.name: item for item in before if item.fingerprint not in [one.fingerprint for one in now]}
+    found = []
+    for item in others:
+        was = lost.pop(item.name, None)
+        if was is None:
+            found.append(f"batch {item.name} was not there")
+        else:
+            found.append(f"batch {item.name} has changed ({was.rows} rows then, {item.rows} now)")
+    found += [f"batch {name} is not there any more" for name in lost]
+    if not found and prints != [item.fingerprint for item in now]:
+        found.append("the batches come in another order")
     return found
 
 

@@ -90,6 +90,8 @@ class RunState:
     finished: ev.RunFinished | None = None
     last_event_at: float = 0.0
     events: int = 0
+    # what cannot be read of the journal, in words; not an event: whoever reads the journal says it
+    damage: str = ""
 
     def apply(self, event: ev.AnyEvent) -> None:
         """Take one event into account."""
@@ -119,6 +121,11 @@ class RunState:
         if self.started is None:
             raise ValueError("the run has not begun")
         return self.started
+
+    @property
+    def scored_on(self) -> tuple[str, int]:
+        """The hold-out that the run is scored on: fingerprint and number of rows. Others are not compared with it."""
+        return (self.started.holdout_fingerprint, self.started.holdout_rows) if self.started is not None else ("", 0)
 
     @property
     def repeats(self) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from opeddev_tui.files import storage_errors
+from opeddev_tui.files import open_file, storage_errors
 from opeddev_tui.terminal.own_session import write_now
 
 
@@ -95,7 +95,7 @@ def output_guard(log_path: Path) -> Iterator[OutputGuard]:
 def _open_log(path: Path) -> TextIO:
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        descriptor = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     return _stream(descriptor, line_buffering=True)
 
 

@@ -3,20 +3,29 @@
 Must not change anything on disk.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
 
+from opeddev_tui.analysis.trained_steps import Step, Steps, can_be_resumed
+from opeddev_tui.analysis.workspace_steps import WorkspaceSteps
 from opeddev_tui.checkpoints import folders
 from opeddev_tui.data.batches import Batch
 from opeddev_tui.errors import StorageProblem, TrainingProblem
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.runs.history import RunRecord, finished_steps
+from opeddev_tui.runs.metrics_csv import new_table_name
+from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import Workspace
 
 
 class StepPlan(Struct, frozen=True):
-    """What is trained next. ``parent`` is a checkpoint folder, None for the base model; ``repeats`` a run's id."""
+    """What is trained next, on the batches ``data``, that of the step last.
+
+    ``parent`` is a checkpoint folder, None for the base model; ``repeats`` a run's id; ``metrics`` the file name of the
+    metrics table of a new run.
+    """
 
     step: int
     batch: Batch
@@ -24,77 +33,107 @@ class StepPlan(Struct, frozen=True):
     resume: RunRecord | None
     warnings: tuple[str, ...] = ()
     repeats: str = ""
+    data: tuple[Batch, ...] = ()
+    metrics: str = ""
 
 
 def plan_step(
-    workspace: Workspace, start_from: str, batches: list[Batch], records: list[RunRecord], request: StepRequest
+    workspace: Workspace, start_from: str, found: WorkspaceSteps, records: list[RunRecord], request: StepRequest
 ) -> StepPlan | None:
     """Return the plan for ``request``, None when every step is trained.
 
     ``start_from`` is the setting; that of the request has precedence. Raises ``TrainingProblem`` or ``StorageProblem``
     where the request cannot be carried out.
     """
-    done = finished_steps(records)
-    step = _number(request, batches, done)
+    if request.repeats:
+        return _repetition(workspace, found, records, request)
+    unfinished = _unfinished(records)
+    step = _step(request, found.steps, unfinished)
     if step is None:
         return None
-    batch = batches[step]
-    unfinished = _unfinished(records, step)
-    if unfinished is not None and not request.new and not request.start_from:
-        began_from = unfinished.state.begun.parent
-        return StepPlan(step, batch, Path(workspace.located(began_from)) if began_from else None, unfinished)
-    parent, warnings = _parent(workspace, request.start_from or start_from, step, done)
-    return StepPlan(step, batch, parent, None, tuple(warnings), request.repeats)
+    batch, data = found.batch_of(step), tuple(found.data_of(step.number))
+    newest = unfinished.get(step.number)
+    if newest is not None and not request.new and not request.start_from:
+        began_from = newest.state.begun.parent
+        parent = Path(workspace.located(began_from)) if began_from else None
+        return StepPlan(step.number, batch, parent, newest, found.steps.notes, data=data)
+    parent, warnings = _parent(workspace, request.start_from or start_from, step.number, found.steps, records)
+    return StepPlan(
+        step=step.number,
+        batch=batch,
+        parent=parent,
+        resume=None,
+        warnings=(*found.steps.notes, *warnings),
+        data=data,
+        metrics=new_table_name(batch.name, step.number, (record.state.begun for record in records)),
+    )
 
 
-def _number(request: StepRequest, batches: list[Batch], done: dict[int, RunRecord]) -> int | None:
+def _repetition(
+    workspace: Workspace, found: WorkspaceSteps, records: list[RunRecord], request: StepRequest
+) -> StepPlan:
+    """Return the plan for the same batches that the repeated run trained on, whatever their steps are now."""
+    repeated = next((record.state.begun for record in records if record.id == request.repeats), None)
+    if repeated is None:
+        raise TrainingProblem(f"the journal of run {request.repeats} cannot be read, so it cannot be repeated.")
+    data = tuple(found.again(repeated.batches))
+    parent = _chosen(workspace, request.start_from) if request.start_from else None
+    return StepPlan(repeated.step, data[-1], parent, None, repeats=request.repeats, data=data)
+
+
+def _step(request: StepRequest, steps: Steps, unfinished: Mapping[int, RunRecord]) -> Step | None:
     if request.which in ("next", "all"):
-        return next((batch.number for batch in batches if batch.number not in done), None)
-    if not request.which.isdecimal() or int(request.which) >= len(batches):
-        raise TrainingProblem(
-            f"there is no step {request.which}.", cure=f"Steps 0 to {len(batches) - 1} have data; or say next or all."
-        )
-    step = int(request.which)
-    if step in done and not request.new:
-        raise TrainingProblem(
-            f"step {step} is already trained (run {done[step].id}).", cure="Add --new to train it again as a new run."
-        )
-    return step
+        return steps.next
+    step = steps.numbered(int(request.which)) if request.which.isdecimal() else None
+    if step is None:
+        gone = next((item for item in steps.steps if str(item.number) == request.which), None)
+        reason = f": {gone.name} is {gone.change}" if gone is not None else ""
+        there = [item.number for item in steps.steps if item.place is not None]
+        cure = f"Steps {min(there)} to {max(there)} have data; or say next or all." if there else ""
+        raise TrainingProblem(f"there is no step {clean_line(request.which)}{clean_line(reason)}.", cure=cure)
+    if step.word == "open" or request.new or step.number in unfinished:
+        return step
+    within = " within a later step" if step.word == "within" else f" (run {step.run})"
+    raise TrainingProblem(
+        f"step {step.number} is already trained{within}.", cure="Add --new to train it again as a new run."
+    )
 
 
-def _unfinished(records: list[RunRecord], step: int) -> RunRecord | None:
-    """Return the newest run of ``step`` if it can be resumed."""
-    newest = next((record for record in reversed(records) if record.step == step and not record.state.repeats), None)
-    if newest is None or newest.state.status == "finished":
-        return None
-    failure = newest.state.failure
-    return newest if failure is None or failure.resumable else None
+def _unfinished(records: list[RunRecord]) -> dict[int, RunRecord]:
+    """Return the newest run of each step, where that can be resumed."""
+    newest = {record.step: record for record in records if not record.state.repeats}
+    return {step: record for step, record in newest.items() if can_be_resumed(record.state)}
 
 
 def _parent(
-    workspace: Workspace, start_from: str, step: int, done: dict[int, RunRecord]
+    workspace: Workspace, start_from: str, step: int, steps: Steps, records: list[RunRecord]
 ) -> tuple[Path | None, list[str]]:
     """Return the checkpoint that a new run of ``step`` starts from, and warnings about another one that is damaged."""
     if start_from not in ("latest", "best"):
         return _chosen(workspace, start_from), []
-    if step == 0:
-        return None, []
-    before = done.get(step - 1)
-    if before is None or before.state.finished is None:
+    open_before = [item for item in steps.up_to(step) if item.number < step and item.word == "open"]
+    if open_before:
         raise TrainingProblem(
-            f"step {step} starts from step {step - 1}, which is not trained.", cure="Train it first: train --step next."
+            f"step {step} starts from step {open_before[-1].number}, which is not trained.",
+            cure="Train it first: train --step next.",
         )
-    finished = before.state.finished
+    # the last step that was trained before, even if its batch is not there any more
+    before = max((number for number in finished_steps(records) if number < step), default=None)
+    if before is None:
+        return None, []
+    record = finished_steps(records)[before]
+    finished = record.state.finished
+    assert finished is not None
     chosen = Path(workspace.located(finished.best_checkpoint if start_from == "best" else finished.last_checkpoint))
     problems = folders.problems_of(chosen)
     if not problems:
         return chosen, []
-    verified = folders.newest_verified(workspace.checkpoints(before.id)).folder
+    verified = folders.newest_verified(workspace.checkpoints(record.id)).folder
     if verified is None:
         raise StorageProblem(
-            f"no checkpoint of step {step - 1} can be trusted: {'; '.join(problems)}.",
+            f"no checkpoint of step {before} can be trusted: {'; '.join(problems)}.",
             where=str(chosen),
-            cure=f"Train that step again: train --step {step - 1} --new.",
+            cure=f"Train that step again: train --step {before} --new.",
         )
     return verified, [f"{chosen.name} cannot be trusted ({'; '.join(problems)}); starting from {verified.name}"]
 
@@ -107,5 +146,11 @@ def _chosen(workspace: Workspace, text: str) -> Path:
             f"is not a checkpoint to start from: {'; '.join(problems)}.",
             where=str(folder),
             cure="Choose latest, best or a checkpoint folder of this app.",
+        )
+    if not workspace.has_checkpoint(folder):
+        raise StorageProblem(
+            "is a checkpoint of another workspace.",
+            where=str(folder),
+            cure=f"To begin with its weights, give it as the model: --set model.name={folder}.",
         )
     return folder

@@ -12,15 +12,17 @@ import torch
 from msgspec import Struct
 from msgspec.structs import replace
 
+from opeddev_tui.analysis.workspace_steps import read_steps
 from opeddev_tui.checkpoints import folders
 from opeddev_tui.config.loading import Layer, LoadedSettings, known_keys, resolve
-from opeddev_tui.data.batches import find_batches
 from opeddev_tui.errors import TrainingProblem
 from opeddev_tui.models import loading
 from opeddev_tui.models.fingerprint import file_hashes
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import manifest
 from opeddev_tui.runs.control import Control, StepRequest
+from opeddev_tui.runs.events import TrainedBatch
+from opeddev_tui.runs.history import list_runs
 from opeddev_tui.runs.journal import read
 from opeddev_tui.runs.manifest import RunManifest
 from opeddev_tui.runs.state import reduce
@@ -160,11 +162,11 @@ def _present(workspace: Workspace, loaded: LoadedSettings, before: RunManifest, 
                 where=parent,
                 cure="Restore that folder; repeating the step before it makes a checkpoint with another name.",
             )
-    batches = find_batches(workspace.root, loaded.settings.paths)
-    step = before.step
-    if step >= len(batches):
-        raise TrainingProblem(f"step {step} has no data any more.", cure=f"Steps 0 to {len(batches) - 1} have data.")
-    data = inputs.read_step(workspace, loaded.settings, StepPlan(step, batches[step], None, None))
+    found = read_steps(workspace, loaded.settings, list_runs(workspace))
+    chosen = tuple(found.again([TrainedBatch(item.name, 0, item.fingerprint) for item in before.data.batches]))
+    if not chosen:
+        raise TrainingProblem(f"step {before.step} has no data any more.", cure="Put its batches back.")
+    data = inputs.read_step(workspace, loaded.settings, StepPlan(before.step, chosen[-1], None, None, data=chosen))
     model = {"source": source, "files": file_hashes(source), "revision": before.model.revision}
     now = manifest.build(loaded, data=data.describe(workspace), model=model)
     # the settings are the recorded ones; settings that are new since then are named as differences, not refused

@@ -20,6 +20,7 @@ from opeddev_tui.models.precision import device_name, resolve_precision
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus
 from opeddev_tui.runs.control import Control
+from opeddev_tui.runs.metrics_csv import table_name
 from opeddev_tui.training import trainer
 from opeddev_tui.training.deciders import Decider, StopRequested
 from opeddev_tui.training.hooks import RunFiles, RunHooks
@@ -153,10 +154,13 @@ class Run:
         model, self._parts.model = self._parts.model, None
         if self._settings.lora.enabled:
             base = model if model is not None else loading.load_model(self._parts.source, self._settings.model)
+            if resume is not None:
+                loading.require_base_for(resume, self._settings.model)
             torch.manual_seed(self._settings.training.seed)
             model = loading.with_adapters(base, self._settings.lora, resume)
         elif resume is not None:
-            model = loading.load_model(str(resume), self._settings.model)
+            with folders.in_use(resume):
+                model = loading.load_model(str(resume), self._settings.model)
         elif model is None:
             model = loading.load_model(self._parts.source, self._settings.model)
         tokens = self._parts.tokens
@@ -255,4 +259,4 @@ def _metrics_csv(workspace: Workspace, started: ev.RunStarted) -> Path:
     """Return the path of the run's metrics table; a repetition must not replace that of the step."""
     if started.repeats:
         return workspace.run_folder(started.run) / "metrics.csv"
-    return workspace.metrics_csv(started.batch)
+    return workspace.metrics_csv(table_name(started))

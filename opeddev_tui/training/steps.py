@@ -8,16 +8,21 @@ import gc
 import logging
 import os
 import platform
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 from msgspec import Struct
 from msgspec.structs import replace
 
+from opeddev_tui.analysis.workspace_steps import known, read_steps
+from opeddev_tui.checkpoints import base_model
+from opeddev_tui.checkpoints.folders import in_use
 from opeddev_tui.config.loading import LoadedSettings
-from opeddev_tui.data.batches import StepData, find_batches
+from opeddev_tui.data.batches import StepData
 from opeddev_tui.errors import Problem
-from opeddev_tui.files import write_atomic
+from opeddev_tui.files import make_private, write_atomic
+from opeddev_tui.format import plural
 from opeddev_tui.models import loading
 from opeddev_tui.models.fingerprint import file_hashes
 from opeddev_tui.runs import events as ev
@@ -30,6 +35,7 @@ from opeddev_tui.runs.journal import Journal, read
 from opeddev_tui.training import hardware, inputs, trainer
 from opeddev_tui.training.deciders import ControlDecider, Decider, RuleDecider
 from opeddev_tui.training.plan import StepPlan, plan_step
+from opeddev_tui.training.receipts import Receipts
 from opeddev_tui.training.run import Run, RunParts
 from opeddev_tui.workspace.lock import RunLock
 from opeddev_tui.workspace.paths import Workspace, new_run_id
@@ -50,13 +56,13 @@ class Engine(Struct, frozen=True):
         """Train or resume one step; return (run id, whether the step is finished). Raises ``Problem``."""
         settings = self.loaded.settings
         # shown only: the run has no journal yet
-        self.sink.emit(ev.PhaseChanged(phase="reading data", detail=f"base and {plan.step} increments"))
+        self.sink.emit(ev.PhaseChanged(phase="reading data", detail=plural(len(plan.data), "set")))
         data = inputs.read_step(self.workspace, settings, plan)
         self.sink.emit(ev.PhaseChanged(phase="loading model", detail=settings.model.name))
         torch.set_num_threads(hardware.training_threads(settings.training.torch_num_threads))
         source = str(plan.parent) if plan.parent else loading.source_of(self.workspace.root, settings.model.name)
         tokens = inputs.tokenize(source, settings, data)
-        run_id = plan.resume.id if plan.resume else new_run_id(plan.step, plan.batch.name)
+        run_id = plan.resume.id if plan.resume else new_run_id(plan.step, plan.batch.name, self.workspace.run_ids())
         data = replace(data, warnings=[*data.warnings, *tokens.notes])
         record = self._record(plan, data, tokens, source, run_id)
         if plan.resume:
@@ -65,6 +71,7 @@ class Engine(Struct, frozen=True):
         trainer.check_arguments(settings)
         memory = inputs.check_room(self.workspace, settings, source, tokens)
         model = loading.load_model(source, settings.model)
+        data = replace(data, warnings=[*data.warnings, *base_model.unverified(source)])
         copy_notice = self.workspace.link_store()
         if copy_notice:
             data = replace(data, warnings=[*data.warnings, copy_notice])
@@ -86,17 +93,23 @@ class Engine(Struct, frozen=True):
                 "revision": loading.commit_of(source, self.loaded.settings.model),
             },
             parent=self.workspace.named(str(plan.parent)) if plan.parent else None,
+            repeats=plan.repeats,
             data={**data.describe(self.workspace), "encoding": tokens.describe()},
         )
+
+    def _base(self, source: str) -> str:
+        return base_model.identity_of(source, loading.commit_of(source, self.loaded.settings.model))
 
     def _run(self, plan: StepPlan, parts: RunParts, record: manifest.RunManifest) -> bool:
         folder = self.workspace.run_folder(parts.id)
         content = manifest.encode(record)
+        make_private(folder)
+        make_private(self.workspace.checkpoints(parts.id))
         # a resumed run keeps the manifest it began with
         if not self.workspace.run_manifest(parts.id).exists():
-            write_atomic(self.workspace.run_manifest(parts.id), content)
+            write_atomic(self.workspace.run_manifest(parts.id), content, mode=0o600)
         write_atomic(self.workspace.last_run_args, content)
-        self.control.open_mailbox(folder)
+        left = self.control.open_mailbox(folder)
         past = read(folder)
         journal = Journal(folder)
         bus = Bus(journal, [self.sink, log.EventLog()], past)
@@ -108,8 +121,13 @@ class Engine(Struct, frozen=True):
             bus.emit(parts.memory)
             for warning in (*plan.warnings, *parts.data.warnings):
                 bus.emit(ev.Warned(message=warning))
+            receipts = Receipts(bus, self.control, self.workspace.path(self.workspace.paths.observations))
+            receipts.resume(left)
             run = Run(self.workspace, self.loaded.settings, bus, self.control, self.decider, parts)
-            return _record_end(bus, run)
+            try:
+                return _record_end(bus, run)
+            finally:
+                receipts.end()
         finally:
             journal.close()
 
@@ -121,7 +139,7 @@ class Engine(Struct, frozen=True):
             batch=plan.batch.name,
             rows=len(parts.tokens.train.rows),
             holdout_rows=len(parts.tokens.holdout.rows),
-            holdout_fingerprint=parts.data.holdout.fingerprint,
+            holdout_fingerprint=parts.data.holdout.version,
             planned_epochs=settings.training.num_train_epochs,
             max_epochs=settings.training.num_train_epochs + settings.early_stop.max_extra_epochs,
             seed=settings.training.seed,
@@ -134,6 +152,9 @@ class Engine(Struct, frozen=True):
             pid=os.getpid(),
             host=platform.node(),
             repeats=plan.repeats,
+            batches=tuple(known(batch) for batch in parts.data.batches),
+            metrics=plan.metrics,
+            base_identity=self._base(parts.source) if settings.lora.enabled else "",
         )
 
 
@@ -196,12 +217,17 @@ def train_steps(
         workspace.adopt()
         finished = True
         while finished and (not runs or request.which == "all"):
-            batches = find_batches(workspace.root, settings.paths)
-            plan = plan_step(workspace, settings.training.start_from, batches, list_runs(workspace), request)
+            records = list_runs(workspace)
+            steps = read_steps(workspace, settings, records)
+            plan = plan_step(workspace, settings.training.start_from, steps, records, request)
             if plan is None:
                 break
-            run, finished = engine.step(plan)
+            with in_use(plan.parent) if plan.parent is not None else nullcontext():
+                run, finished = engine.step(plan)
             runs.append(run)
+            # a stop that came when its run was over ends the series
+            stopped = control.take_stop() is not None
+            finished = finished and not stopped
             # a new run and a certain start were asked for the first step only
             request = replace(request, new=False, start_from="")
             gc.collect()

@@ -16,6 +16,8 @@ from textual.app import App
 from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
+from opeddev_tui.files import read_text, reason_of
+
 DEFAULT = "opeddev-dark"
 SUFFIX = ".toml"
 
@@ -65,7 +67,7 @@ def load_themes(folders: Iterable[Path]) -> tuple[dict[str, Theme], list[FailedT
         try:
             theme = _read(path)
         except (OSError, ValueError) as error:
-            failed.append(FailedTheme(path, str(error)))
+            failed.append(FailedTheme(path, reason_of(error)))
         else:
             loaded[theme.name] = theme
     return loaded, failed
@@ -99,7 +101,10 @@ def _files(folder: Path) -> list[Path]:
 def _read(path: Path) -> Theme:
     """Return the theme of a file, with every variable the app uses; raises ``OSError`` and ``ValueError``."""
     # UnicodeDecodeError and TOMLDecodeError are ValueErrors
-    table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    try:
+        table = tomllib.loads(read_text(path))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if reason := _wrong(table):
         raise ValueError(reason)
     variables = {name: table.get(source, table["primary"]) for name, source in FALLBACKS.items()}

@@ -18,6 +18,7 @@ from store import publish, settings_of
 from opeddev_tui.checkpoints import folders
 from opeddev_tui.checkpoints.recovery import examine, in_words, needs_recovery
 from opeddev_tui.commands.status import status
+from opeddev_tui.config.settings import Settings
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.runs.history import status_of
@@ -113,7 +114,7 @@ def test_a_run_without_an_end_is_interrupted_in_every_place(tmp_path: Path) -> N
     state = reduce(events)
     assert status_of(state, alive=True) == "training"
     assert status_of(state, alive=False) == "interrupted"
-    assert status(workspace)["runs"][-1]["status"] == "interrupted"
+    assert status(workspace, Settings())["runs"][-1]["status"] == "interrupted"
     assert WorkspaceReader(tmp_path, settings_of(tmp_path)).runs()[0].status == "interrupted"
     assert kind_of(View(state=state)) == "interrupted"
     assert "was interrupted" in in_words(examine(workspace, run_id(1), state))[0]
@@ -122,5 +123,5 @@ def test_a_run_without_an_end_is_interrupted_in_every_place(tmp_path: Path) -> N
 @pytest.mark.parametrize("end", [None, ev.Interrupted(reason="SIGTERM", checkpoint="c", global_step=5)])
 def test_scripts_learn_why_a_run_was_interrupted(tmp_path: Path, end: ev.AnyEvent | None) -> None:
     workspace = died(tmp_path, [*training(time.time() - 300), *([end] if end is not None else [])])
-    run = status(workspace)["runs"][-1]
+    run = status(workspace, Settings())["runs"][-1]
     assert (run["status"], run["interruption"]) == ("interrupted", "SIGTERM" if end is not None else None)

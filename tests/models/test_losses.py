@@ -1,5 +1,6 @@
 """Agreement measures against scikit-learn, and generation that leaves the random state alone."""
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,9 +26,32 @@ GRADES = range(1, 6)
 def test_agreement_counts_an_unparsed_grade_as_wrong() -> None:
     result = agreement([1, 2, None, 5, 3], [1, 3, 3, 3, 3], GRADES)
     assert (result.parsed, result.exact, result.within_one) == pytest.approx((0.8, 0.4, 0.6))
-    assert result.mean_absolute_error == pytest.approx(3 / 4)
+    # no grade: 1, the farthest from 3 (of 1 and 5 the lower one)
+    assert result.mean_absolute_error == pytest.approx((3 + 2) / 5)
+    reference, counted = [1, 3, 3, 3, 3], [1, 2, 1, 5, 3]
+    assert result.kappa == pytest.approx(
+        cohen_kappa_score(counted, reference, labels=list(GRADES), weights="quadratic")
+    )
     assert result.majority_exact == pytest.approx(0.8)
     assert result.middle_within_one == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize("scale", [range(2), range(1, 4), range(-2, 3), range(101)])
+def test_answering_less_never_looks_better(scale: range) -> None:
+    draw = random.Random(str(scale))
+    reference = [draw.choice(scale) for _ in range(40)]
+    told: list[int | None] = [draw.choice(scale) for _ in range(40)]
+    for _ in range(30):
+        before = agreement(told, reference, scale)
+        told[draw.randrange(40)] = None
+        now = agreement(told, reference, scale)
+        for name in ("exact", "within_one", "parsed"):
+            assert getattr(now, name) <= getattr(before, name) + 1e-12
+        assert before.mean_absolute_error is not None
+        assert now.mean_absolute_error is not None
+        assert now.mean_absolute_error >= before.mean_absolute_error - 1e-12
+    nothing = agreement([None] * 40, reference, scale)
+    assert (nothing.exact, nothing.within_one) == (0, 0)
 
 
 def test_kappa_and_its_interval() -> None:

@@ -50,9 +50,9 @@ def test_weights_are_bit_equal(workspace_factory: Factory, capsys: pytest.Captur
     """A person's early stop is repeated too; settings of today do not matter, harmless ones of the record do."""
     root = workspace_factory(rows=12)
     (run,) = eh.train(root, decider=Stubborn(), overrides=["training.learning_rate=1e-3"])
-    before, table = eh.final_weights(root), eh.workspace_of(root).metrics_csv("base").read_bytes()
+    before, table = eh.final_weights(root), eh.workspace_of(root).metrics_csv("metrics_step_base.csv").read_bytes()
     assert main(["repeat", run, "-w", str(root)]) == 0
-    assert eh.workspace_of(root).metrics_csv("base").read_bytes() == table
+    assert eh.workspace_of(root).metrics_csv("metrics_step_base.csv").read_bytes() == table
     output = capsys.readouterr().out
     assert "nothing differs in the environment" in output
     assert "Bit-equal weights at every one of 2 checkpoints" in output

@@ -10,9 +10,11 @@ import pytest
 from opeddev_tui.checkpoints import folders as checkpoints
 from opeddev_tui.checkpoints.catalog import list_entries
 from opeddev_tui.cli import main
+from opeddev_tui.errors import StorageProblem
 from opeddev_tui.runs import events as ev
 from opeddev_tui.workspace import store as stores
 from opeddev_tui.workspace.store import OWNER, RECORD, claim, home_of, located, named
+from opeddev_tui.workspace.takeover import take
 
 ONE_EPOCH = {"training.num_train_epochs": 1}
 
@@ -177,14 +179,57 @@ def test_a_copy_over_the_place_of_a_moved_one_and_a_copy_of_a_copy(places: tuple
     assert len(folders) == 3
 
 
-def test_a_copy_whose_original_is_gone_takes_its_place(places: tuple[Path, Path]) -> None:
+def test_a_copy_takes_the_folder_of_an_original_that_is_gone_only_when_it_is_told_to(
+    places: tuple[Path, Path],
+) -> None:
     root, store = places
     folder = home_of(root, store).folder
     copy = root.with_name("copy")
     shutil.copytree(root, copy)
     assert home_of(copy, store).folder != folder
+    with pytest.raises(StorageProblem, match="still there"):
+        take(copy, store)
     shutil.rmtree(root)
+    assert home_of(copy, store).folder != folder
+    assert "opeddev-tui checkpoints take" in claim(copy, store)
+    own = home_of(copy, store).folder
+    (folder / "run/checkpoint-1").mkdir(parents=True)
+    assert take(copy, store) == folder
     assert home_of(copy, store).folder == folder
+    assert claim(copy, store) == ""
+    # what it trained meanwhile is still found, and nobody takes twice
+    (own / "run/checkpoint-2").mkdir(parents=True)
+    assert located(folder, "run/checkpoint-2", copy) == str(own / "run/checkpoint-2")
+    with pytest.raises(StorageProblem, match="no checkpoints of another place"):
+        take(copy, store)
+
+
+def test_a_copy_whose_original_is_on_a_disk_that_is_not_mounted_takes_nothing(
+    trained_workspace: Path, tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    root = disk / "original"
+    shutil.copytree(trained_workspace, root, symlinks=True)
+    config = root / "config.toml"
+    config.write_text(config.read_text().replace('"store"', f'"{tmp_path / "models"}"'))
+    shutil.move(root / "store", tmp_path / "models")
+    (root / "models/qwen3_webdev").unlink()
+    eh.workspace_of(root).adopt()
+    before = eh.workspace_of(root).store
+    shutil.copytree(root, tmp_path / "copy", symlinks=True)
+    disk.rename(tmp_path / "unplugged")
+    disk.mkdir()
+    tree = eh.tree(before)
+    eh.write_rows(eh.batch_file(tmp_path / "copy", 2), eh.make_rows(20, "batch2"))
+    eh.train(tmp_path / "copy", overrides=["training.num_train_epochs=1"])
+    assert eh.tree(before) == tree
+    state = eh.states(tmp_path / "copy")[-1]
+    assert state.started is not None
+    assert state.started.step == 2
+    assert any("checkpoints take" in warning for warning in state.warnings)
+    disk.rmdir()
+    (tmp_path / "unplugged").rename(disk)
+    assert eh.workspace_of(root).store == before
 
 
 def test_the_same_workspace_by_another_name_is_no_copy(places: tuple[Path, Path]) -> None:

@@ -11,6 +11,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from opeddev_tui.format import moment, number, signed
+from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import RUNS, bindings
 from opeddev_tui.ui.screens.base import BaseScreen
 from opeddev_tui.ui.state.situation import MARKS
@@ -33,9 +34,13 @@ class RunsScreen(BaseScreen):
     def show_body(self, view: View) -> None:  # noqa: ARG002 - the list is not part of the view
         """Show the list."""
         rows = self.shell.session.rows
-        self.query_one(Grid).fill([(row.run, _cells(row)) for row in rows])
+        newest = next((row.state.scored_on for row in rows if row.state.holdout), None)
+        others = [row.run for row in rows if row.state.holdout and row.state.scored_on != newest]
+        self.query_one(Grid).fill([(row.run, _cells(row, "†" if row.run in others else "")) for row in rows])
         hint = "Enter shows a run in the monitor, as it was." if rows else "No runs yet. t on the monitor starts one."
-        self.query_one("#which", Static).update(Content(hint))
+        damaged = [f"\n! Run {clean_line(row.run)} is damaged: {row.state.damage}." for row in rows if row.state.damage]
+        mark = "\n† scored on another hold-out than the newest run: not comparable with it." if others else ""
+        self.query_one("#which", Static).update(Content(hint + mark + "".join(damaged)))
 
     def action_open_run(self) -> None:
         """Show the selected run."""
@@ -49,18 +54,19 @@ class RunsScreen(BaseScreen):
         self.shell.disk.refresh()
 
 
-def _cells(row: RunRow) -> tuple[Cell, ...]:
+def _cells(row: RunRow, mark: str = "") -> tuple[Cell, ...]:
     state = row.state
     started = state.started
     if started is None:
-        return ("–", "–", "–", "empty", "–", "–", "–", "–", row.run)
+        return ("–", "–", "–", "! damaged" if state.damage else "empty", "–", "–", "–", "–", row.run)
     last = max(state.holdout, default=0)
     first, newest = state.holdout.get(0), state.holdout.get(last)
     change = signed(newest.loss - first.loss, 4) if newest and first and last else "–"
     best = state.best_epoch()
     status = f"{MARKS.get(row.status, ' ')} {row.status}" + (", a repeat" if state.repeats else "")
+    status += ", damaged" if state.damage else ""
     return (
         moment(started.at), str(started.step), started.batch, status,
-        str(max(state.epochs, default=0)), number(newest.loss if newest else None, 4), change,
+        str(max(state.epochs, default=0)), number(newest.loss if newest else None, 4) + mark, change,
         f"epoch {best}" if best is not None else "–", row.run,
     )  # fmt: skip

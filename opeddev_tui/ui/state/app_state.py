@@ -11,6 +11,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from opeddev_tui.analysis import learning_curve
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import AnyCommand, Decide, Pause, Resume, SampleNow, SaveNow, StepRequest, Stop
@@ -80,6 +81,8 @@ class AppState:
                 self.requested.pop("save", None)
             if isinstance(event, ev.SamplesGenerated):
                 self.requested.pop("sample", None)
+            if isinstance(event, ev.CommandTaken):
+                self.requested.pop(_REQUESTED.get(event.command, ""), None)
             self.current.apply(event)
 
     def watch(self, watched: Watched, events: Sequence[ev.AnyEvent] = ()) -> bool:
@@ -149,7 +152,7 @@ class AppState:
                               + [self.current]),
             comes_next=whats_next(self.state, self.loaded.settings),
             problems=scan.problems,
-            warnings=scan.warnings,
+            warnings=(*scan.warnings, *filter(None, [learning_curve.other_holdouts([*self._earlier(), self.state])])),
             holdout=scan.holdout,
             scanned=self.scan is not None,
             stall_seconds=self.loaded.settings.ui.stall_seconds,
@@ -168,16 +171,19 @@ class AppState:
         self.guard.see(view.situation.question, view.clock)
 
     def _previous(self) -> tuple[RunState, ...]:
-        """Return the newest finished run of every earlier step."""
+        """Return the newest finished run of every earlier step that was scored on the same hold-out."""
+        return tuple(learning_curve.comparable([*self._earlier(), self.state])[:-1])
+
+    def _earlier(self) -> list[RunState]:
         started = self.state.started
         if started is None:
-            return ()
+            return []
         newest: dict[int, RunState] = {}
         for row in reversed(self.rows):
             other = row.state.started
             if other is not None and other.step < started.step and row.state.epochs and not other.repeats:
                 newest[other.step] = row.state
-        return tuple(newest[step] for step in sorted(newest))
+        return [newest[step] for step in sorted(newest)]
 
     def decide(self, choice: ev.Choice) -> bool:
         """Hold an answer to the open question; return False where the key is not accepted."""
@@ -229,4 +235,6 @@ class AppState:
             self.live.request(command)
 
 
+# which command a request waits for
+_REQUESTED = {"SampleNow": "sample", "SaveNow": "save"}
 _ASKED = {"sample": "samples requested", "save": "checkpoint requested"}

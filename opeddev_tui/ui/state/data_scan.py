@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.ui.state.view import BatchRow
+from opeddev_tui.workspace.paths import corrections_file
 
 Stamp = tuple[tuple[str, int, int], ...]
 # of more files than this, changes of later ones go unnoticed: looking must stay cheap
@@ -31,11 +33,13 @@ class Scan(Struct, frozen=True):
 
 def scan_data(root: Path, settings: Settings, before: Scan | None = None) -> Scan:
     """Return what is in the data folders; ``before`` itself where nothing has changed since."""
+    from opeddev_tui.analysis.workspace_steps import known
     from opeddev_tui.data import batches
 
     paths = settings.paths
     places = [batches.resolve(root, text) for text in (paths.base, paths.increments, paths.holdout)]
-    stamp = tuple(_stamp(places))
+    sealed = [batches.resolve(root, paths.test)] if paths.test else []
+    stamp = tuple(_stamp([*places, *sealed, corrections_file(root)]))
     if before is not None and before.stamp == stamp:
         return before
     if _is_empty(places[0]):
@@ -45,7 +49,8 @@ def scan_data(root: Path, settings: Settings, before: Scan | None = None) -> Sca
     for loaded in report.batches:
         summary, problem = batches.describe(loaded), next((str(problem) for problem in loaded.problems), "")
         grades = tuple(summary.grades.items())
-        rows.append(BatchRow(summary.name, summary.number, rows=summary.rows, grades=grades, problem=problem))
+        row = BatchRow(summary.name, summary.number, rows=summary.rows, grades=grades, problem=problem)
+        rows.append(replace(row, rows_as=known(loaded)))
     holdout = f"{len(report.holdout.examples):,} rows · {report.holdout.fingerprint[:12]}" if report.holdout else ""
     own = {str(problem) for loaded in report.batches for problem in loaded.problems}
     problems = tuple(str(problem) for problem in report.problems if str(problem) not in own)
@@ -63,6 +68,9 @@ def _stamp(places: list[Path]) -> Iterator[tuple[str, int, int]]:
     """Yield name, size and time of every data file: they change when a person adds or edits one."""
     count = 0
     for place in places:
+        if place.is_file():
+            status = place.stat()
+            yield str(place), status.st_size, status.st_mtime_ns
         for folder, names, files in os.walk(place):
             names[:] = sorted(name for name in names if not name.startswith("."))
             for path in (Path(folder), *(Path(folder) / name for name in sorted(files))):

@@ -13,12 +13,14 @@ from typing import Any
 
 from opeddev_tui.config import loading
 from opeddev_tui.config.loading import LoadedSettings
-from opeddev_tui.runs.history import status_of
+from opeddev_tui.files import open_file
+from opeddev_tui.runs import history
+from opeddev_tui.runs.history import status_as_known
 from opeddev_tui.runs.journal import JournalReader, length
 from opeddev_tui.runs.live_file import read_live
-from opeddev_tui.runs.state import RunState, reduce
+from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.state.view import RunRow, Watched
-from opeddev_tui.workspace.lock import lock_holder, who_trains
+from opeddev_tui.workspace.lock import who_trains
 from opeddev_tui.workspace.paths import Workspace
 
 LOG_BYTES = 300_000
@@ -46,8 +48,7 @@ class WorkspaceReader:
 
     def open_run(self, run: str) -> tuple[RunState, JournalReader]:
         """Return the state of ``run`` now, and the reader of the events that follow."""
-        reader = JournalReader(self.workspace.run_folder(run))
-        state = reduce(reader.read_new())
+        state, reader = history.open_run(self.workspace, run)
         self._states[run] = reader.size, state
         return state, reader
 
@@ -76,18 +77,19 @@ class WorkspaceReader:
 
     def runs(self) -> list[RunRow]:
         """Return all runs, newest first."""
-        busy = lock_holder(self.workspace) is not None
+        holder = who_trains(self.workspace)
+        busy = None if holder is not None and not holder.certain else holder is not None
         rows: list[RunRow] = []
         for run in reversed(self.workspace.run_ids()):
             state = self._state_of(run)
-            alive = busy and not rows
-            rows.append(RunRow(run, state, status_of(state, alive=alive)))
+            alive = False if rows else busy
+            rows.append(RunRow(run, state, status_as_known(state, alive=alive)))
         return rows
 
     def log_tail(self) -> list[str]:
         """Return the last lines of train.log, of its last ``LOG_BYTES`` bytes."""
         try:
-            with self.workspace.log.open("rb") as file:
+            with os.fdopen(open_file(self.workspace.log), "rb") as file:
                 end = file.seek(0, os.SEEK_END)
                 file.seek(max(0, end - LOG_BYTES))
                 content = file.read()
@@ -101,7 +103,8 @@ class WorkspaceReader:
         """Append ``text`` to the log. Errors of the disk are ignored: the cause is on the screen as well."""
         try:
             self.workspace.log.parent.mkdir(parents=True, exist_ok=True)
-            with self.workspace.log.open("a", encoding="utf-8", errors="replace") as file:
+            log = open_file(self.workspace.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            with os.fdopen(log, "a", encoding="utf-8", errors="replace") as file:
                 file.write(text)
         except OSError:
             return

@@ -30,6 +30,8 @@ def situation(view: View) -> Situation:
         offers, lines = (), (f"One moment: {view.afterwards or 'getting ready for what comes next'} …", *base.lines)
     if view.replay:
         offers = (Action("back_to_live", "r", "Return", "to the newest run"),)
+    if view.state.damage:
+        lines = (*lines, clean_line(f"! This run is damaged: {view.state.damage}."))
     epoch = view.state.question.epoch if view.state.question else None
     return Situation(kind, base.headline, lines, offers, (kind, view.run, epoch, view.replay, busy))
 

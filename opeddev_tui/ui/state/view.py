@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from opeddev_tui.runs.events import SamplesStreaming, TokenStats
+from opeddev_tui.runs.events import SamplesStreaming, TokenStats, TrainedBatch
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.state.guard import Chosen
 from opeddev_tui.ui.state.situation import Situation
@@ -27,6 +27,11 @@ class BatchRow(Struct, frozen=True):
     state: str = "waiting"
     cumulative: int | None = None
     problem: str = ""
+    # what tells it from other batches
+    rows_as: TrainedBatch | None = None
+    # what has become of it since it was trained; ``there``: its rows are in the data folders
+    change: str = ""
+    there: bool = True
 
 
 class RunRow(Struct, frozen=True):

@@ -14,7 +14,6 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from opeddev_tui.checkpoints import catalog, pruning
-from opeddev_tui.checkpoints import folders as checkpoints
 from opeddev_tui.checkpoints.catalog import CheckpointList, Entry, read_checkpoint_list
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.ui.tasks.base import TaskBase
@@ -22,7 +21,9 @@ from opeddev_tui.workspace.paths import Workspace
 
 
 class Model(Protocol):
-    """A checkpoint in memory."""
+    """A checkpoint in memory; ``scored_on`` is the fingerprint of the hold-out it was scored on last."""
+
+    scored_on: str
 
     def stream(self, prompt: str) -> Iterator[str]:
         """Yield pieces of an answer."""
@@ -67,7 +68,7 @@ class CheckpointTasks(TaskBase):
 
         async def work() -> None:
             for entry in entries:
-                verified(entry, await asyncio.to_thread(checkpoints.problems_of, entry.folder))
+                verified(entry, await asyncio.to_thread(catalog.problems_of, entry))
             done()
 
         self._go(work(), "verify", exclusive=False)
@@ -98,8 +99,7 @@ class CheckpointTasks(TaskBase):
         # a training may have made one of them a parent or the best since it was shown
         left = pruning.still_aside(shown.aside)
         still = replace(self._plan(shown.goes), aside=[item for item in shown.aside if item.folder in left])
-        pruning.carry_out(still)
-        return still.freed
+        return pruning.carry_out(still).freed
 
     def export(self, entry: Entry, target: Path, done: Callable[[Path], None]) -> None:
         """Write ``entry`` as a model folder to ``target``."""
@@ -111,9 +111,10 @@ class CheckpointTasks(TaskBase):
 
         return export(entry, read_run(self.workspace, entry.run), self.settings, target)
 
-    def score(self, entry: Entry, done: Callable[[float], None]) -> None:
-        """Score ``entry`` on the hold-out."""
-        self._in_thread("model", partial(self._score, entry), done)
+    def score(self, entry: Entry, done: Callable[[float, str], None]) -> None:
+        """Score ``entry`` on the hold-out; ``done`` gets the loss and the hold-out's fingerprint."""
+        self._in_thread("model", partial(self._score, entry), lambda found: done(*found))
 
-    def _score(self, entry: Entry) -> float:
-        return load_model(str(entry.folder), self.settings).holdout_loss(self.workspace)
+    def _score(self, entry: Entry) -> tuple[float, str]:
+        model = load_model(str(entry.folder), self.settings)
+        return model.holdout_loss(self.workspace), model.scored_on

@@ -201,6 +201,8 @@ async def test_training_starts_from_the_selected_one(tmp_path: Path) -> None:
 class FakeModel:
     """Answers with its folder's name, piece by piece."""
 
+    scored_on = ""
+
     def __init__(self, source: str) -> None:
         self.source = source
 

@@ -83,7 +83,7 @@ class CheckpointActions:
         answers: list[Answer] = []
         if following is not None:
             answers.append(("y", "next", f"Train the next step, {following.number} ({clean_line(following.name)})"))
-        branch = next((batch for batch in view.batches if batch.number == entry.step + 1), None)
+        branch = next((batch for batch in view.batches if batch.number > entry.step and batch.there), None)
         if branch is not None and branch != following:
             label = f"Branch: train step {branch.number} ({clean_line(branch.name)}) again, as a new run"
             answers.append(("b", str(branch.number), label))
@@ -171,8 +171,9 @@ class CheckpointActions:
         if entry is None:
             return
 
-        def scored(loss: float) -> None:
-            self._tell(f"{short(entry)}: hold-out loss {loss:.4f}, recorded {number(entry.val_loss, 4)}.")
+        def scored(loss: float, holdout: str) -> None:
+            other = "" if holdout == entry.holdout else " on another hold-out"
+            self._tell(f"{short(entry)}: hold-out loss {loss:.4f}, recorded{other} {number(entry.val_loss, 4)}.")
 
         def score() -> None:
             self._tell(f"Scoring {short(entry)} on the hold-out …")

@@ -186,7 +186,8 @@ def differences(shelf: CheckpointList, one: Entry, two: Entry) -> list[tuple[str
         return {
             "step": entry.step, "epoch": entry.epoch, "rows": entry.rows, "hold-out loss": number(entry.val_loss, 4),
             "gain": gain(entry), "human": entry.human, "exact": entry.exact, "size": size(entry.size),
-            "kind": kind(entry), "grew from": lineage(shelf, entry)[0], "note": entry.note,
+            "hold-out": entry.holdout[:12], "kind": kind(entry), "grew from": lineage(shelf, entry)[0],
+            "note": entry.note,
         }  # fmt: skip
 
     pairs = difference(facts(one), facts(two))

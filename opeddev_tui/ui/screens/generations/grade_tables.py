@@ -90,8 +90,10 @@ def measures(before: GradesMeasured | None, now: GradesMeasured, middle: int) ->
         ("kappa (QWK)", "kappa", two_decimals, "constant: 0.00"),
     ]
     result: list[Measure] = []
+    left_out = before is not None and before.leaves_out != now.leaves_out
     for title, name, write, baseline in rows:
-        old, new = getattr(before, name, None), getattr(now, name)
+        of_other_rows = left_out and name in ("mean_absolute_error", "kappa")
+        old, new = None if of_other_rows else getattr(before, name, None), getattr(now, name)
         result.append(Measure(title, write(old), write(new), _change(old, new, write is share), baseline))
     return result
 
@@ -116,6 +118,8 @@ def measures_text(before: GradesMeasured | None, now: GradesMeasured, middle: in
         notes.append(f"kappa between {now.kappa_interval[0]:.2f} and {now.kappa_interval[1]:.2f}")
     if now.classifier_exact is not None:
         notes.append(f"a text classifier: exact {share(now.classifier_exact)}")
+    if now.parsed < 1:
+        notes.append("no grade: left out of error and kappa" if now.leaves_out else "no grade counts as the farthest")
     notes.append(f"{len(now.reference)} rows in {now.seconds:.1f} s")
     lines = [table(measures(before, now, middle), columns, width), Content("")]
     return Content("\n").join([*lines, Content.styled(" · ".join(notes), "$muted")])

@@ -64,5 +64,6 @@ class InventoryPane(Pane):
             parts += ["", Content.styled(f"hold-out  {clean_line(view.holdout)}", "$muted")]
         problems = [f"{batch.name}: {batch.problem}" for batch in view.batches if batch.problem]
         parts += [Content.styled(f"✗ {clean_line(text)}", "$text-error-own") for text in (*problems, *view.problems)]
-        parts += [Content.styled(f"! {clean_line(text)}", "$warning") for text in view.warnings]
+        changes = [f"batch {batch.name} is {batch.change}" for batch in view.batches if batch.change]
+        parts += [Content.styled(f"! {clean_line(text)}", "$warning") for text in (*changes, *view.warnings)]
         return lines(parts)
