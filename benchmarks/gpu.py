@@ -234,7 +234,7 @@ def precision(bench: Bench) -> None:
     """Train 20 steps with float32 masters under autocast and with 16-bit weights; count the weights that moved."""
     from opeddev_tui.models.precision import resolve_precision
 
-    bench.tell("precision", "resolved", **{key: getattr(resolve_precision("auto"), key) for key in ("name", "reason")})
+    bench.tell("precision", "resolved", **{key: getattr(resolve_precision("bf16"), key) for key in ("name", "reason")})
     batch = bench.batch([96, 90, 80, 64] if bench.tiny else [256, 230, 200, 256])
     for case, arithmetic in (
         ("float32 masters, bf16 autocast", "bf16"),

@@ -254,7 +254,7 @@ def _oom_in_scoring(bench: Bench) -> None:
     rows: Any = bench.rows(lengths, length // 3)
     tokenizer: Any = type("Tokenizer", (), {"pad_token_id": 0})()
     encoder: Any = _Encoder()
-    loaded = ModelInUse(model, tokenizer, encoder, resolve_precision("auto"))
+    loaded = ModelInUse(model, tokenizer, encoder, resolve_precision("bf16"))
     found: dict[str, Any] = {}
     if bench.cuda:
         torch.cuda.set_per_process_memory_fraction(12 * GIB / torch.cuda.get_device_properties(0).total_memory)
@@ -323,7 +323,7 @@ def race(bench: Bench) -> None:
         raise ValueError("the part race needs --real MODEL")
     import tomli_w
 
-    for name in ("auto", "fp32"):
+    for name in ("bf16", "fp32"):
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder) / name
             copy_rows(bench.options.data, root, *((40, 10) if bench.tiny else (300, 50)))

@@ -90,8 +90,16 @@ class Problems(Problem):
         self.kind = problems[0].kind if problems else "problem"
 
 
-# what allocators say that are not Python's or CUDA's
-_NO_MEMORY = ("can't allocate memory", "cannot allocate memory", "std::bad_alloc", "not enough memory")
+# what allocators say that are not Python's or torch's own; CUDA and its libraries need some memory beside torch's
+_NO_MEMORY = (
+    "can't allocate memory",
+    "cannot allocate memory",
+    "std::bad_alloc",
+    "not enough memory",
+    "cuda error: out of memory",
+    "cuda out of memory",
+    "status_alloc_failed",
+)
 
 
 def ran_out_of_memory(error: BaseException) -> bool:

@@ -6,7 +6,7 @@ Loads torch when a model is opened, not when it is imported. Must not fit anythi
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from msgspec import Struct
@@ -22,6 +22,7 @@ from opeddev_tui.grading.scale import Scale
 from opeddev_tui.grading.spans import grade_rows
 
 OnBatch = Callable[[int, int], None]
+Found = TypeVar("Found")
 
 
 class Extraction(Struct, frozen=True):
@@ -85,12 +86,14 @@ class FeatureReader:
 
         began = time.perf_counter()
         with autocast(self._precision, self._device):
-            found = base_features(
-                *(self._model, rows),
-                pad_id=self._pad_id,
-                batch_size=self._settings.training.per_device_eval_batch_size,
-                cache=self._cache,
-                on_batch=counted,
+            found = self._in_batches(
+                lambda batch: base_features(
+                    *(self._model, rows),
+                    pad_id=self._pad_id,
+                    batch_size=batch,
+                    cache=self._cache,
+                    on_batch=counted,
+                )
             )
         return Extraction(found, read, time.perf_counter() - began)
 
@@ -115,12 +118,14 @@ class FeatureReader:
         rows = grade_rows(encoder, examples, max_length=encoder.max_length, completion=True)
         began = time.perf_counter()
         with autocast(self._precision, self._device):
-            found = read_rows(
-                *(self._model, rows),
-                pad_id=self._pad_id,
-                batch_size=self._settings.training.per_device_eval_batch_size,
-                grade_tokens=tokens,
-                on_batch=on_batch,
+            found = self._in_batches(
+                lambda batch: read_rows(
+                    *(self._model, rows),
+                    pad_id=self._pad_id,
+                    batch_size=batch,
+                    grade_tokens=tokens,
+                    on_batch=on_batch,
+                )
             )
         if found.grade_probabilities is None:
             return None
@@ -133,14 +138,17 @@ class FeatureReader:
         encoder = self._fitted.encoder
         rows = grade_rows(encoder, examples, max_length=encoder.max_length, completion=True)
         with autocast(self._precision, self._device):
-            found = read_rows(
-                *(self._model, rows),
-                pad_id=self._pad_id,
-                batch_size=self._settings.training.per_device_eval_batch_size,
-                loss=True,
-                on_batch=on_batch,
+            found = self._in_batches(
+                lambda batch: read_rows(
+                    *(self._model, rows), pad_id=self._pad_id, batch_size=batch, loss=True, on_batch=on_batch
+                )
             )
         return found.sums, found.tokens
+
+    def _in_batches(self, work: Callable[[int], Found]) -> Found:
+        from opeddev_tui.models.smaller_batches import in_batches_that_fit
+
+        return in_batches_that_fit(work, self._settings.training.per_device_eval_batch_size)
 
     @property
     def _device(self) -> Any:

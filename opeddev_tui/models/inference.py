@@ -17,6 +17,7 @@ from opeddev_tui.models.architectures import batch_form
 from opeddev_tui.models.fingerprint import fingerprint
 from opeddev_tui.models.losses import example_losses
 from opeddev_tui.models.precision import autocast, resolve_precision
+from opeddev_tui.models.smaller_batches import in_batches_that_fit
 from opeddev_tui.models.token_rows import LeftPadCollator
 from opeddev_tui.workspace.paths import Workspace
 
@@ -89,11 +90,10 @@ class LoadedModel:
             raise Problems(holdout.problems)
         self.scored_on = holdout.fingerprint
         rows = self._encoder.encode_all(holdout.examples).rows
+        collate = LeftPadCollator(self._tokenizer.pad_token_id, form=batch_form(self._model))
         with autocast(self._precision, self._device):
-            sums, tokens = example_losses(
-                self._model,
-                rows,
-                LeftPadCollator(self._tokenizer.pad_token_id, form=batch_form(self._model)),
-                batch_size=self._settings.training.per_device_eval_batch_size,
+            sums, tokens = in_batches_that_fit(
+                lambda batch: example_losses(self._model, rows, collate, batch_size=batch),
+                self._settings.training.per_device_eval_batch_size,
             )
         return sum(sums) / max(1, sum(tokens))

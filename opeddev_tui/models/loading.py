@@ -4,6 +4,7 @@ Weights are loaded as float32 masters, whatever the checkpoint's own type: half-
 fine-tuning learning rates. Half precision is a matter of autocast (``precision.py``).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -105,10 +106,22 @@ def _from_pretrained(source: str, model: st.Model) -> tuple[CausalLM, list[str]]
         if not config.whole and hasattr(loaded, "_weight_conversions"):
             # saved again it is a model of text alone, not under the multimodal model's names
             del loaded._weight_conversions
+        _check_places(source, getattr(loaded, "hf_device_map", None) or {})
         if config.whole or missing != ["lm_head.weight"] or config.text.tie_word_embeddings:
             return loaded, missing
         # the multimodal model ties its output layer to the embedding, which its text part does not say
         config.text.tie_word_embeddings = True
+
+
+def _check_places(source: str, places: Mapping[str, Any]) -> None:
+    """Raise ``ModelProblem`` where a part of the model was put beside the GPUs, where nothing can be trained."""
+    beside = [part for part, place in places.items() if str(place) in ("cpu", "disk", "meta")]
+    if beside and (len(beside) < len(places) or any(str(place) != "cpu" for place in places.values())):
+        raise ModelProblem(
+            f"the model of {source} does not fit on the GPU: {len(beside)} of its {len(places)} parts lie outside.",
+            where="model.device_map",
+            cure="End what else uses the GPU (nvidia-smi shows it), take a smaller model, or a GPU with more memory.",
+        )
 
 
 def load_model(source: str, model: st.Model) -> CausalLM:

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from opeddev_tui.config import settings as st
-from opeddev_tui.errors import ModelProblem
+from opeddev_tui.errors import ModelProblem, ran_out_of_memory
 from opeddev_tui.models.architectures import ENCODERS, OTHER_LOSS, positions_of
 
 # what the libraries raise for a model that is not there, not whole, not one they know, or that needs another package
@@ -43,6 +43,12 @@ def revision_of(source: str, model: st.Model) -> dict[str, str]:
 
 def loading_problem(source: str, what: str, error: BaseException) -> ModelProblem:
     """Return the clear sentence for a ``what`` (model, tokenizer, …) that cannot be loaded from ``source``."""
+    if ran_out_of_memory(error):
+        return ModelProblem(
+            f"the {what} of {source} does not fit into memory: {str(error).strip().splitlines()[0][:200]}",
+            where="model.name",
+            cure="End what else uses the memory (nvidia-smi shows it for a GPU), or take a smaller model.",
+        )
     local = Path(source).is_dir()
     cure = (
         "Is it a complete model folder (config.json, model.safetensors, tokenizer.json)?"

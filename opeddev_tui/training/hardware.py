@@ -46,23 +46,22 @@ def _gpus() -> list[tuple[int, str, Any]]:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
         return []
-    found = []
+    found: list[tuple[int, str, Any]] = []
     for index, uuid in enumerate(uuids):
-        handle = _read(functools.partial(pynvml.nvmlDeviceGetHandleByUUID, uuid))
-        if handle is not None:
-            found.append((index, uuid, handle))
+        # torch names a whole GPU and the part of a divided one without the prefix that tells them apart
+        names = [uuid] if uuid.startswith(("GPU-", "MIG-")) else [f"GPU-{uuid}", f"MIG-{uuid}"]
+        handles = [(name, _read(functools.partial(pynvml.nvmlDeviceGetHandleByUUID, name))) for name in names]
+        found += [(index, name, handle) for name, handle in handles if handle is not None][:1]
     return found
 
 
 def visible_uuids() -> list[str]:
-    """Return the UUIDs of the GPUs that torch sees, in CUDA's order, as NVML writes them."""
+    """Return the UUIDs of the GPUs that torch sees, in CUDA's order, as torch writes them."""
     import torch
 
     if not torch.cuda.is_available():
         return []
-    uuids = [str(torch.cuda.get_device_properties(index).uuid) for index in range(torch.cuda.device_count())]
-    # the part of a divided GPU is named MIG-…, a whole one without the prefix
-    return [uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}" for uuid in uuids]
+    return [str(torch.cuda.get_device_properties(index).uuid) for index in range(torch.cuda.device_count())]
 
 
 def _reading(index: int, uuid: str, handle: Any) -> GpuReading:

@@ -17,6 +17,7 @@ from opeddev_tui.models import loading
 from opeddev_tui.models.causal_lm import CausalLM
 from opeddev_tui.models.fingerprint import parameter_counts
 from opeddev_tui.models.precision import device_name, resolve_precision
+from opeddev_tui.models.smaller_batches import give_back_memory
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus
 from opeddev_tui.runs.control import Control
@@ -244,8 +245,7 @@ class Run:
                 cure="Set training.activation_checkpointing = true, lora.enabled = true, or a smaller data.max_length.",
             )
         self._plan = replace(self._plan, batch_size=smaller[-1], accumulation=effective // smaller[-1])
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        give_back_memory()
         folder = folders.newest_verified(self._files.checkpoints, for_resume=True).folder
         self._bus.emit(
             ev.MemoryRetried(

@@ -70,13 +70,15 @@ class Engine(Struct, frozen=True):
             data = replace(data, warnings=[*data.warnings, *doubts])
         trainer.check_arguments(settings)
         memory = inputs.check_room(self.workspace, settings, source, tokens)
-        model = loading.load_model(source, settings.model)
+        # nothing else may hold the model: after out-of-memory it would lie beside the next one
+        parts = RunParts(run_id, source, data, tokens, memory, loading.load_model(source, settings.model))
         data = replace(data, warnings=[*data.warnings, *base_model.unverified(source)])
         copy_notice = self.workspace.link_store()
         if copy_notice:
             data = replace(data, warnings=[*data.warnings, copy_notice])
         inputs.record_holdout(self.workspace, data)
-        return run_id, self._run(plan, RunParts(run_id, source, data, tokens, memory, model), record)
+        parts.data = data
+        return run_id, self._run(plan, parts, record)
 
     def _record(
         self, plan: StepPlan, data: StepData, tokens: inputs.StepTokens, source: str, run_id: str

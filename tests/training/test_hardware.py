@@ -15,7 +15,7 @@ class FakeNvml:
     """Two GPUs, which NVML counts the other way round than CUDA; the second one lacks some readings."""
 
     def __init__(self) -> None:
-        self.loads = {"GPU-bbb": 71, "GPU-aaa": 4}
+        self.loads = {"GPU-bbb": 71, "GPU-aaa": 4, "MIG-ccc": 9}
 
     def handle(self, uuid: str) -> str:
         if uuid not in self.loads:
@@ -72,6 +72,11 @@ def test_all_gpus_that_are_used_are_read_and_one_missing_reading_drops_no_other(
     first, second = hardware.sample().gpus
     assert (first.percent, first.memory_total, first.watts) == (71, 10, None)
     assert (second.index, second.percent, second.memory_total, second.celsius) == (1, 4, None, 50)
+
+
+def test_the_part_of_a_divided_gpu_is_read(gpus: list[str]) -> None:
+    gpus.append("ccc")
+    assert [(gpu.uuid, gpu.percent) for gpu in hardware.sample().gpus] == [("MIG-ccc", 9)]
 
 
 def test_a_gpu_that_nvml_does_not_know_is_left_out(gpus: list[str]) -> None:
