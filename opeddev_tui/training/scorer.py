@@ -15,6 +15,7 @@ from msgspec.structs import asdict
 from opeddev_tui.analysis.agreement import agreement, classifier_exact
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.rows import Example, parse_grade
+from opeddev_tui.errors import ran_out_of_memory
 from opeddev_tui.models import generation, memory
 from opeddev_tui.models import losses as evaluation
 from opeddev_tui.models.architectures import batch_form
@@ -98,8 +99,8 @@ class Scorer:
             try:
                 with autocast(self._loaded.precision, device):
                     return work(self._eval_batch)
-            except torch.OutOfMemoryError:
-                if self._eval_batch == 1:
+            except (RuntimeError, MemoryError) as error:
+                if self._eval_batch == 1 or not ran_out_of_memory(error):
                     raise
                 self._eval_batch = max(1, self._eval_batch // 2)
                 torch.cuda.empty_cache()
