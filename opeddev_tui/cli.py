@@ -9,11 +9,13 @@ import gc
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 from opeddev_tui import __version__
-from opeddev_tui.errors import Problem
-from opeddev_tui.text import clean
+from opeddev_tui.errors import Problem, StorageProblem
+from opeddev_tui.files import storage_problem
+from opeddev_tui.terminal.command_output import filtered, open_standard_descriptors, write_problem
 
 # name: (module, one line of help), in the order of the help
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -26,6 +28,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "decide": ("decide", "answer the question of a training that waits: continue or stop"),
     "checkpoints": ("checkpoints", "list, show, verify, compare, pin, prune, export and try checkpoints"),
     "race": ("race", "compare ways to a grade on your hold-out: heads on hidden states, grade tokens, n-grams"),
+    "regrade": ("regrade", "list rows whose grade the head disputes, correct a grade or undo it, show what it changed"),
+    "propose": ("propose", "choose ungraded files or rows to grade next; --take makes the filled file the next batch"),
+    "test": ("test", "score the sealed test set (paths.test) and count the look; no row of it is shown"),
     "status": ("status", "what is trained, what is running, what comes next"),
     "note": ("note", "keep an observation on a run, in logs/observations.md and in its journal"),
     "plot": ("plot", "draw loss curves, hold-out loss over data-set size and examples, as PNG and SVG"),
@@ -89,7 +94,17 @@ def _with_command(arguments: Sequence[str]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; a ``Problem`` is printed to stderr."""
-    arguments = _with_command(sys.argv[1:] if arguments is None else arguments)
+    open_standard_descriptors()
+    with filtered() as output:
+        code = _run(_with_command(sys.argv[1:] if arguments is None else arguments))
+        unwritten = write_problem(output)
+        if unwritten is None:
+            return code
+        print(unwritten, file=sys.stderr)
+        return code or unwritten.exit_code
+
+
+def _run(arguments: Sequence[str]) -> int:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if arguments[0] in ("open", "attach"):
@@ -100,14 +115,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         module = importlib.import_module(f"opeddev_tui.commands.{options.module}")
         return int(module.run(options))
     except Problem as problem:
-        print(clean(str(problem)), file=sys.stderr)
+        print(problem, file=sys.stderr)
         return problem.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # whatever read the output has ended, as in `| head`: the rest of it is not wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except OSError as error:
+        # the machine's doing, not the code's: a folder of another user, a disk that fails
+        print(storage_problem(error, error.filename or "the workspace", "used"), file=sys.stderr)
+        return StorageProblem.exit_code
+    except Exception:  # noqa: BLE001 - a bug: Python would print its text, which may come from outside, as it is
+        traceback.print_exc()
+        return 1
     finally:
         gc.enable()
 

@@ -46,14 +46,17 @@ _CURES = {
     errno.EFBIG: "A limit on the size of files is set (ulimit -f): raise it.",
     errno.EACCES: "Give yourself write permission there, or choose another place.",
     errno.EPERM: "Give yourself write permission there, or choose another place.",
+    errno.ENOLCK: "Its file system has no locks: keep the workspace on another disk.",
+    errno.EOPNOTSUPP: "Its file system has no locks: keep the workspace on another disk.",
 }
+_NETWORK = ("nfs", "cifs", "smb", "9p", "fuse.sshfs", "fuse.glusterfs", "ceph", "lustre", "gpfs", "afs", "beegfs")
 
 
-def storage_problem(error: OSError, path: Path | str) -> StorageProblem:
+def storage_problem(error: OSError, path: Path | str, verb: str = "written") -> StorageProblem:
     """Return the problem of a failed read or write at ``path``, with a cure where one is known."""
     reason = reason_of(error)
     return StorageProblem(
-        f"cannot be written: {reason}.", where=str(error.filename or path), cure=_CURES.get(error.errno or 0, "")
+        f"cannot be {verb}: {reason}.", where=str(error.filename or path), cure=_CURES.get(error.errno or 0, "")
     )
 
 
@@ -160,6 +163,37 @@ def storage_errors(path: Path | str) -> Iterator[None]:
         raise storage_problem(error, path) from error
 
 
+def on_network(path: Path) -> bool:
+    """Return whether ``path`` lies on a disk of the network, whose locks may not reach other machines."""
+    try:
+        mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    except OSError:
+        return False
+    place = path.resolve()
+    over = [(mount[1], mount[2]) for mount in mounts if len(mount) > 2 and place.is_relative_to(mount[1])]
+    kind = max(over, key=lambda mount: len(mount[0]), default=("", ""))[1]
+    return kind.startswith(_NETWORK)
+
+
+def make_private(folder: Path) -> None:
+    """Make ``folder`` if it is missing, readable and writable by its owner alone; raises ``StorageProblem``.
+
+    A folder of another user, or a link, is refused.
+    """
+    with storage_errors(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+        foreign = os.geteuid() not in (0, found.st_uid)
+        if not stat.S_ISDIR(found.st_mode) or foreign:
+            raise StorageProblem(
+                "is a link or belongs to another user.", where=str(folder), cure="Move it away, and try again."
+            )
+        if stat.S_IMODE(found.st_mode) & 0o077:
+            # a disk without owners (exFAT) keeps the modes that it was mounted with
+            with contextlib.suppress(PermissionError):
+                folder.chmod(0o700)
+
+
 def nearest_existing(path: Path) -> Path:
     """Return ``path``, or the nearest folder above it that exists."""
     return next(folder for folder in (path, *path.parents) if folder.exists())
@@ -175,6 +209,15 @@ def folder_size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
+def fsync(descriptor: int) -> None:
+    """Sync an open file to disk; a disk that knows no such thing is left alone. Raises ``OSError``."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+
+
 def sync_folder(folder: Path) -> None:
     """Sync the file names in ``folder`` to disk, so that a rename or deletion survives a power failure."""
     sync(folder, os.O_DIRECTORY)
@@ -184,7 +227,7 @@ def sync(path: Path, flags: int = 0) -> None:
     """Sync the content of ``path`` to disk; raises ``OSError``."""
     descriptor = os.open(path, os.O_RDONLY | flags)
     try:
-        os.fsync(descriptor)
+        fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -234,11 +277,39 @@ def write_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
-            os.chmod(name, mode)
+                fsync(file.fileno())
+            with contextlib.suppress(PermissionError):
+                os.chmod(name, mode)
             os.replace(name, path)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name)
             raise
         sync_folder(path.parent)
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Append ``line`` and a line end to the file at ``path``, all of it or nothing; raises ``StorageProblem``.
+
+    A last line that was cut short is ended first. The caller keeps other writers away.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            size = os.fstat(descriptor).st_size
+            is_cut = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+            _write_or_undo(descriptor, size, (b"\n" if is_cut else b"") + line + b"\n")
+        finally:
+            os.close(descriptor)
+
+
+def _write_or_undo(descriptor: int, size: int, content: bytes) -> None:
+    try:
+        # a short write means a full disk: writing the rest raises the reason, or finds room after all
+        while content := content[os.write(descriptor, content) :]:
+            pass
+        os.fsync(descriptor)
+    except OSError:
+        os.ftruncate(descriptor, size)
+        raise

@@ -72,6 +72,7 @@ def train(
     # before the training stack is loaded, which takes seconds: a second start learns of it at once
     lock = RunLock(workspace)
     with attended(root, loaded.settings, sink, terminal=terminal) as told, lock, LiveFile(workspace, told) as shown:
+        lock.tell = lambda words: shown.emit(ev.Warned(message=words))
         shown.emit(
             ev.PhaseChanged(phase="loading", detail="the training libraries; this takes some seconds the first time")
         )

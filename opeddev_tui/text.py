@@ -40,6 +40,8 @@ def clean(text: str, *, max_chars: int = 20_000) -> str:
     Control characters become their visible pictures (``ESC`` is ``␛``), so nothing is hidden; newline and tab are kept.
     More than four combining marks per character are dropped.
     """
+    if len(text) <= max_chars and text.isascii() and text.isprintable():
+        return text
     shown: list[str] = []
     combining = 0
     for char in text[:max_chars]:
@@ -58,3 +60,18 @@ def clean(text: str, *, max_chars: int = 20_000) -> str:
 def clean_line(text: str, *, max_chars: int = 500) -> str:
     """Return ``clean(text)`` on one line, line breaks shown as ``⏎`` and tabs as a space."""
     return clean(text, max_chars=max_chars).replace("\n", "⏎").replace("\t", " ")
+
+
+def escaped(text: str) -> str:
+    """Return JSON ``text`` with every character that ``clean`` would not show as it is written as an escape.
+
+    Decoded, it is the same value.
+    """
+    if text.isascii() and text.replace("\n", "").isprintable():
+        return text
+    return "".join(char if _shown(char) == char else _escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))

@@ -21,7 +21,7 @@ from opeddev_tui.cli import main
 from opeddev_tui.config.loading import load
 from opeddev_tui.data.batches import check_data
 from opeddev_tui.errors import ModelProblem
-from opeddev_tui.runs import control
+from opeddev_tui.runs import control, mailbox
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Control, Stop
 from opeddev_tui.workspace.lock import RunLock
@@ -169,7 +169,7 @@ def test_private_files_are_private(workspace_factory: Callable[..., Path]) -> No
     run = helpers.last_run(root)
     control.send(run, Stop())
     with RunLock(workspace):
-        private = [workspace.lock, workspace.log, *(run / control.MAILBOX_NAME).iterdir()]
+        private = [workspace.lock, workspace.log, *(run / mailbox.MAILBOX_NAME).iterdir()]
         assert len(private) == 3
         assert [path for path in private if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
 
@@ -184,7 +184,7 @@ def test_names_from_data_stay_in_the_workspace(name: str) -> None:
 
 
 def test_a_stray_mailbox_file_is_no_command(tmp_path: Path) -> None:
-    box = tmp_path / control.MAILBOX_NAME
+    box = tmp_path / mailbox.MAILBOX_NAME
     box.mkdir()
     (box / "1.json").write_bytes(pickle.dumps(Bomb(tmp_path / "boom")))
     (box / "2.json").write_bytes(msgspec.json.encode({"command": "Exec", "code": "x"}))

@@ -20,8 +20,9 @@ from opeddev_tui.commands.checkpoints import as_json
 from opeddev_tui.commands.status import status
 from opeddev_tui.reports.report import write_report
 from opeddev_tui.runs import events as ev
-from opeddev_tui.runs.control import MAILBOX_NAME, Control, Decide
+from opeddev_tui.runs.control import Control, Decide
 from opeddev_tui.runs.history import list_runs
+from opeddev_tui.runs.mailbox import MAILBOX_NAME
 
 FIXTURE = Path(__file__).parent / "fixtures/workspace_0_1"
 RECORDED_AT = "/tmp/opeddev-0.1/workspace"

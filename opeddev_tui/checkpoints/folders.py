@@ -4,6 +4,8 @@ A checkpoint is published by its ``MANIFEST.json``: size and SHA-256 of every fi
 into place. A folder without a manifest, or with files that differ from it, is never resumed from, best or latest.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import re
@@ -176,7 +178,7 @@ def _file_problem(path: Path, name: str, expected: FileRecord) -> str:
 
 def list_folders(run_folder: Path) -> list[Path]:
     """Return the checkpoint folders in ``run_folder``, oldest first; links are not followed."""
-    if not run_folder.is_dir():
+    if not run_folder.is_dir() or run_folder.is_symlink():
         return []
     named = [(step, path) for path in run_folder.iterdir() if (step := step_of(path)) is not None]
     return [path for _, path in sorted(named) if path.is_dir() and not path.is_symlink()]
@@ -202,7 +204,7 @@ def newest_verified(run_folder: Path, *, for_resume: bool = False) -> Found:
 
 def quarantine(folder: Path) -> Path:
     """Rename a damaged checkpoint, so that the training can write that checkpoint again; return the new path."""
-    aside = folder.with_name(f"damaged-{folder.name}-{time.time_ns()}")
+    aside = folder.with_name(f"damaged-{folder.name}-{time.time_ns():019d}")
     with storage_errors(folder):
         folder.rename(aside)
     return aside
@@ -215,23 +217,69 @@ def is_aside(folder: Path) -> bool:
 
 def list_aside(run_folder: Path) -> list[Path]:
     """Return the quarantined checkpoints in ``run_folder``, by name."""
-    return sorted(path for path in run_folder.iterdir() if is_aside(path)) if run_folder.is_dir() else []
+    if not run_folder.is_dir() or run_folder.is_symlink():
+        return []
+    return sorted(path for path in run_folder.iterdir() if is_aside(path))
 
 
-def remove(folder: Path) -> None:
-    """Delete a checkpoint, its manifest first: what a crash leaves of it does not look whole."""
-    with storage_errors(folder):
+@contextlib.contextmanager
+def in_use(folder: Path) -> Iterator[None]:
+    """Keep other processes from deleting the checkpoint ``folder`` inside the block; other folders are left alone.
+
+    Raises ``StorageProblem`` if one is deleting it now.
+    """
+    try:
+        descriptor = os.open(folder / MANIFEST, os.O_RDONLY | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        yield  # a model of the hub, or a folder that is no checkpoint
+        return
+    try:
+        if not _shared(descriptor):
+            raise StorageProblem("is being deleted by another process.", where=str(folder), cure="Choose another one.")
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _shared(descriptor: int) -> bool:
+    """Lock a manifest for reading; False if its checkpoint is being deleted or was."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # a file system without locks: then nothing protects it
+    return os.fstat(descriptor).st_nlink > 0
+
+
+def remove(folder: Path) -> bool:
+    """Delete a checkpoint, its manifest first: what a crash leaves of it does not look whole.
+
+    Returns False, and deletes nothing, while another process reads it (``in_use``). Raises ``StorageProblem``, also
+    for a link or a folder in a linked one.
+    """
+    if folder.is_symlink() or folder.parent.is_symlink():
+        raise StorageProblem("is behind a link, so it is not deleted.", where=str(folder))
+    with storage_errors(folder), contextlib.ExitStack() as stack:
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(folder / MANIFEST, os.O_RDONLY | os.O_CLOEXEC)
+            stack.callback(os.close, descriptor)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            except OSError:
+                pass  # a file system without locks
         (folder / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(folder)
+    return True
 
 
 def rotate(run_folder: Path, *, keep: int, protected: Collection[Path]) -> list[Path]:
     """Delete all published checkpoints but the ``keep`` newest and the ``protected`` ones; return the deleted folders.
 
-    Only folders with the app's manifest and the Trainer's name are touched.
+    One that another process reads is kept until the next time. Only folders with the app's manifest and the Trainer's
+    name are touched.
     """
     published = [folder for folder in list_folders(run_folder) if read_manifest(folder) is not None]
-    removed = [folder for folder in published[:-keep] if folder not in protected]
-    for folder in removed:
-        remove(folder)
-    return removed
+    return [folder for folder in published[:-keep] if folder not in protected and remove(folder)]

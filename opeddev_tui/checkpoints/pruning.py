@@ -10,6 +10,8 @@ from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.files import folder_size
 from opeddev_tui.workspace.paths import Workspace
 
+IN_USE = "another process is reading it"
+
 
 class Aside(Struct, frozen=True):
     """A damaged checkpoint that was quarantined; ``size`` in bytes."""
@@ -70,10 +72,16 @@ def plan_removal(
     return Removal(goes, stays, list(aside))
 
 
-def carry_out(removal: Removal) -> None:
-    """Delete the checkpoints of ``removal``; raises ``StorageProblem``."""
-    for folder in [*(entry.folder for entry in removal.goes), *still_aside(removal.aside)]:
+def carry_out(removal: Removal) -> Removal:
+    """Delete the checkpoints of ``removal`` and return what was done: one that a process reads is kept.
+
+    Raises ``StorageProblem``.
+    """
+    gone = {entry.folder for entry in removal.goes if folders.remove(entry.folder)}
+    for folder in still_aside(removal.aside):
         folders.remove(folder)
+    kept = [(entry, IN_USE) for entry in removal.goes if entry.folder not in gone]
+    return Removal([entry for entry in removal.goes if entry.folder in gone], [*removal.stays, *kept], removal.aside)
 
 
 def still_aside(found: Iterable[Aside]) -> list[Path]:

@@ -1,20 +1,19 @@
 """``checkpoints``: list, show, verify, compare, pin, note, prune, delete, export and try checkpoints."""
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from opeddev_tui.checkpoints import catalog, pruning
 from opeddev_tui.checkpoints.base_model import unverified
 from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.printing import CleanConsole, print_json
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.format import duration, number, share, size
@@ -32,7 +31,7 @@ class Context(msgspec.Struct):
     workspace: Workspace
     loaded: LoadedSettings
     options: argparse.Namespace
-    console: Console
+    console: CleanConsole
     entries: list[catalog.Entry]
 
     def find(self, reference: str) -> catalog.Entry:
@@ -56,7 +55,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry out the action."""
     workspace, loaded = open_workspace(options)
-    context = Context(workspace, loaded, options, Console(), catalog.list_entries(workspace))
+    context = Context(workspace, loaded, options, CleanConsole(), catalog.list_entries(workspace))
     action: Callable[[Context], int] = options.action
     return action(context)
 
@@ -66,13 +65,9 @@ def as_json(entry: catalog.Entry) -> dict[str, Any]:
     return {"name": entry.name, **msgspec.to_builtins(entry, enc_hook=str)}
 
 
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, default=str))
-
-
 def _list(context: Context) -> int:
     if context.options.json:
-        _print_json([as_json(entry) for entry in context.entries])
+        print_json([as_json(entry) for entry in context.entries])
         return 0
     newest = context.entries[-1].holdout if context.entries else ""
     for run in dict.fromkeys(entry.run for entry in context.entries):
@@ -126,7 +121,7 @@ def _show(context: Context) -> int:
     problems = catalog.problems_of(entry)
     settings = settings_of(context.workspace.run_manifest(entry.run))
     if context.options.json:
-        _print_json({**as_json(entry), "problems": problems, "settings": settings})
+        print_json({**as_json(entry), "problems": problems, "settings": settings})
         return 0
     for name, value in as_json(entry).items():
         context.console.print(Text(f"{name:12} {clean_line(str(value))}"))
@@ -138,7 +133,7 @@ def _verify(context: Context) -> int:
     chosen = [context.find(name) for name in context.options.checkpoints] or context.entries
     problems = {entry.name: catalog.problems_of(entry) for entry in chosen}
     if context.options.json:
-        _print_json([{"name": name, "verified": not some, "problems": some} for name, some in problems.items()])
+        print_json([{"name": name, "verified": not some, "problems": some} for name, some in problems.items()])
     else:
         for name, some in problems.items():
             context.console.print(Text(f"{name}: {_state(some)}"))
@@ -156,7 +151,7 @@ def _diff(context: Context) -> int:
     first, second = (settings_of(context.workspace.run_manifest(entry.run)) for entry in (one, two))
     pairs = [*difference(as_json(one), as_json(two)), *difference(first, second, "settings.")]
     if context.options.json:
-        _print_json([{"name": name, "one": a, "two": b} for name, a, b in pairs])
+        print_json([{"name": name, "one": a, "two": b} for name, a, b in pairs])
         return 0
     table = Table("", clean_line(one.name), clean_line(two.name))
     for name, a, b in pairs:
@@ -183,6 +178,8 @@ def _prune(context: Context) -> int:
     chosen = [context.find(name) for name in context.options.checkpoints] or None
     quarantined = pruning.list_aside(context.workspace) if chosen is None else []
     removal = pruning.plan_removal(context.entries, chosen, quarantined)
+    if context.options.yes:
+        removal = pruning.carry_out(removal)
     verb = "deleted" if context.options.yes else "would be deleted"
     lines = [
         *(f"kept: {entry.name} ({reason})" for entry, reason in removal.stays),
@@ -192,7 +189,6 @@ def _prune(context: Context) -> int:
     for line in lines:
         context.console.print(Text(clean_line(line)), soft_wrap=True)
     if context.options.yes:
-        pruning.carry_out(removal)
         context.console.print(Text(f"{size(removal.freed)} freed."))
     elif removal.count:
         context.console.print(Text(f"Nothing was deleted. Add --yes to free {size(removal.freed)}."))

@@ -6,12 +6,13 @@ Must not answer questions: that is done in the app or by ``decide``.
 import time
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.format import size
 from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.control import command_words
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean, clean_line
 
@@ -22,7 +23,7 @@ class ConsoleView:
     ``answer_with`` is the command that answers the question after an epoch; empty where no person is asked.
     """
 
-    def __init__(self, console: Console, answer_with: str = "") -> None:
+    def __init__(self, console: CleanConsole, answer_with: str = "") -> None:
         self._console = console
         self._answer_with = answer_with
         self._state = RunState()
@@ -109,6 +110,8 @@ def _beginning(event: ev.AnyEvent) -> str:
             return f"  {event.path} cannot be trusted: {event.problem}"
         case ev.Warned():
             return f"  note: {event.message}"
+        case ev.CommandTaken() if not event.done:
+            return f"  {command_words(event.command)}: not done: {event.reason}"
         case _:
             return ""
 

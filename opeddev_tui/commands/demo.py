@@ -3,9 +3,8 @@
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
 from opeddev_tui.commands import train
+from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.loading import load
 from opeddev_tui.demo.workspace import make_demo
 from opeddev_tui.runs.control import StepRequest
@@ -41,7 +40,7 @@ def show(folder: Path, owner: Owner | None) -> int:
 
 def _make(folder: Path) -> Path:
     root = folder.expanduser().resolve()
-    console = Console()
+    console = CleanConsole()
     console.print(
         "The demo trains a toy model of about one million random weights, made here from a seed. "
         "It shows how the app works; the model does not learn to grade well.",

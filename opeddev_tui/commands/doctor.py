@@ -5,11 +5,11 @@ import os
 from pathlib import Path
 
 import psutil
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.files import free_space, nearest_existing
 from opeddev_tui.format import size
 from opeddev_tui.runs import manifest
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     table.add_row("", "")
     for name, value in manifest.versions().items():
         table.add_row(Text(name, style="bold"), Text(value))
-    Console().print(table)
+    CleanConsole().print(table)
     return 0
 
 

@@ -3,8 +3,7 @@
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
+from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.loading import load
 from opeddev_tui.workspace.setup import make_workspace
 
@@ -18,7 +17,7 @@ def run(options: argparse.Namespace) -> int:
     """Make the workspace and print what was made and what comes next."""
     root = options.folder.expanduser().resolve()
     made = make_workspace(root)
-    console = Console()
+    console = CleanConsole()
     console.print(f"Workspace: {root}", markup=False)
     for path in made:
         console.print(f"  made {path.relative_to(root) if path.is_relative_to(root) else path}", markup=False)

@@ -6,19 +6,19 @@ Trains nothing and changes nothing but the cache of features. The training stack
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from opeddev_tui.analysis.workspace_steps import read_steps
 from opeddev_tui.checkpoints import catalog, folders
+from opeddev_tui.commands.feature_reading import trained_so_far
 from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.printing import CleanConsole, print_json
 from opeddev_tui.config.settings import Settings
-from opeddev_tui.data.batches import StepData, load_step
+from opeddev_tui.data.batches import StepData
 from opeddev_tui.errors import StorageProblem
-from opeddev_tui.runs.history import list_runs
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import Workspace
 
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     workspace, loaded = open_workspace(options)
     settings = loaded.settings
     entry = None if options.source == BASE else _checkpoint(workspace, options.source)
-    data = _trained_so_far(workspace, settings, entry)
+    data = trained_so_far(workspace, settings, entry)
     rows = contest_rows(data, settings)
     base, base_read = _enter(workspace, settings, rows, data, None)
     entrants, reads = [base], [base_read]
@@ -70,9 +70,9 @@ def run(options: argparse.Namespace) -> int:
     report = hold_race(rows, entrants)
     batches = [batch.batch.name for batch in data.batches]
     if options.json:
-        print(race_tables.as_json(report, reads, batches))
+        print_json(race_tables.as_json(report, reads, batches))
     else:
-        race_tables.show(Console(), report, reads, batches)
+        race_tables.show(CleanConsole(), report, reads, batches)
     return 0
 
 
@@ -89,29 +89,32 @@ def _checkpoint(workspace: Workspace, reference: str) -> catalog.Entry:
     return entry
 
 
-def _trained_so_far(workspace: Workspace, settings: Settings, entry: catalog.Entry | None) -> StepData:
-    """Return the rows of every step trained so far and of the checkpoint's; before any training, all rows.
-
-    Raises ``Problems`` where rows or hold-out are wrong.
-    """
-    found = read_steps(workspace, settings, list_runs(workspace))
-    of_checkpoint = found.data_of(entry.step) if entry is not None else []
-    by_number = {batch.number: batch for batch in (*found.trained, *of_checkpoint)}
-    return load_step(workspace.root, settings, [by_number[number] for number in sorted(by_number)] or None)
-
-
 def _enter(
     workspace: Workspace, settings: Settings, rows: "ContestRows", data: StepData, entry: catalog.Entry | None
 ) -> tuple["Entrant", ModelRead]:
     """Read the features of all rows from the base model, or from the checkpoint ``entry``; the model is let go of."""
-    from opeddev_tui.grading.contest import Entrant
-    from opeddev_tui.grading.reader import FeatureReader
     from opeddev_tui.models.loading import source_of
 
     source = source_of(workspace.root, settings.model.name) if entry is None else str(entry.folder)
+    # kept from being deleted while its states are read; the base model is nobody's to delete
+    with folders.in_use(Path(source)):
+        return _read_entrant(workspace, settings, rows, data, entry, source)
+
+
+def _read_entrant(
+    workspace: Workspace,
+    settings: Settings,
+    rows: "ContestRows",
+    data: StepData,
+    entry: catalog.Entry | None,
+    source: str,
+) -> tuple["Entrant", ModelRead]:
+    from opeddev_tui.grading.contest import Entrant
+    from opeddev_tui.grading.reader import FeatureReader
+
     name = settings.model.name if entry is None else entry.name
     train, held = rows.train.examples, rows.held.examples
-    with Console(stderr=True).status(f"loading {clean_line(name)}"):
+    with CleanConsole(stderr=True).status(f"loading {clean_line(name)}"):
         reader = FeatureReader(source, settings, workspace.grading)
         reader.check(train, held)
     with _progress(f"features of {clean_line(name, max_chars=40)}") as on_batch:
@@ -137,6 +140,6 @@ def _trained_on(data: StepData, entry: catalog.Entry | None) -> int:
 def _progress(what: str) -> Iterator["OnBatch"]:
     """Show rows read and the time left on standard error, which leaves the output to the figures."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=CleanConsole(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)

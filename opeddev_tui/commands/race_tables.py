@@ -1,13 +1,13 @@
 """The race as tables and sentences that fit 80 columns, and as JSON."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.format import duration, interval, number, plural, share, signed
 from opeddev_tui.grading.contest import AreaFigures, DisputedRow, Report
 from opeddev_tui.grading.intervals import Estimate
@@ -17,13 +17,12 @@ if TYPE_CHECKING:
     from opeddev_tui.commands.race import ModelRead
 
 
-def as_json(report: Report, reads: "Sequence[ModelRead]", batches: Sequence[str]) -> str:
-    """Return everything as JSON; docs/json.md describes it. What is not a number is null."""
-    value = {"batches": list(batches), "models": list(reads), **msgspec.to_builtins(report)}
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+def as_json(report: Report, reads: "Sequence[ModelRead]", batches: Sequence[str]) -> dict[str, Any]:
+    """Return everything as plain values; docs/json.md describes them."""
+    return {"batches": list(batches), "models": list(reads), **msgspec.to_builtins(report)}
 
 
-def show(console: Console, report: Report, reads: "Sequence[ModelRead]", batches: Sequence[str]) -> None:
+def show(console: CleanConsole, report: Report, reads: "Sequence[ModelRead]", batches: Sequence[str]) -> None:
     """Print the race, the sets, what the heads claim of themselves, the disputed rows and the areas."""
     _say(
         console,
@@ -37,6 +36,7 @@ def show(console: Console, report: Report, reads: "Sequence[ModelRead]", batches
     console.print()
     _say(console, report.race.verdict, style="bold")
     _say(console, report.race.tuning)
+    _say(console, report.raters.words if report.raters is not None else "")
     for name, words in report.claims.items():
         _say(console, f"{name}: {words}")
     for read in reads:
@@ -53,7 +53,7 @@ def show(console: Console, report: Report, reads: "Sequence[ModelRead]", batches
     _show_areas(console, report.areas)
 
 
-def _say(console: Console, words: str, style: str = "") -> None:
+def _say(console: CleanConsole, words: str, style: str = "") -> None:
     if words:
         console.print(Text(clean(words), style=style))
 
@@ -115,7 +115,7 @@ def _told(estimate: Estimate, *, sign: bool = False) -> str:
     return f"{value} ({interval((estimate.low, estimate.high), 2)})" if known else value
 
 
-def _show_disputed(console: Console, disputed: Sequence[DisputedRow]) -> None:
+def _show_disputed(console: CleanConsole, disputed: Sequence[DisputedRow]) -> None:
     if not disputed:
         _say(console, "No training row's grade is disputed.")
         return
@@ -127,7 +127,7 @@ def _show_disputed(console: Console, disputed: Sequence[DisputedRow]) -> None:
     console.print(table)
 
 
-def _show_areas(console: Console, areas: AreaFigures | None) -> None:
+def _show_areas(console: CleanConsole, areas: AreaFigures | None) -> None:
     if areas is None:
         return
     console.print()

@@ -1,16 +1,20 @@
 """``repeat``: train a recorded run again as a new run, and say whether the weights are equal."""
 
 import argparse
+from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.text import Text
 
 from opeddev_tui.commands.console import ConsoleView
 from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.printing import CleanConsole
+from opeddev_tui.commands.train import trained_in_terminal
 from opeddev_tui.runs import log
-from opeddev_tui.runs.control import Control, Stop
-from opeddev_tui.terminal.signals import received
+from opeddev_tui.runs.control import Control
 from opeddev_tui.text import clean
+
+if TYPE_CHECKING:
+    from opeddev_tui.training.reproduce import Outcome, Repetition
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Repeat the run; return the exit code."""
     workspace, loaded = open_workspace(options)
-    console = Console()
+    console = CleanConsole()
     log.to_file(workspace.log)
     with console.status("loading the training stack"):
         from opeddev_tui.training.reproduce import plan_repeat, repeat
@@ -38,10 +42,14 @@ def run(options: argparse.Namespace) -> int:
     if options.check:
         return 0
     control = Control()
-    with received(lambda name: control.request(Stop(reason=name))) as signals, ConsoleView(console) as view:
-        outcome = repeat(workspace, plan, sink=view, control=control)
-    if outcome is None:
-        return signals.exit_code or 1
+    with trained_in_terminal(workspace, control) as signals:
+        with ConsoleView(console) as view:
+            outcome = repeat(workspace, plan, sink=view, control=control)
+        return _told(console, plan, outcome) if outcome is not None else signals.exit_code or 1
+
+
+def _told(console: CleanConsole, plan: "Repetition", outcome: "Outcome") -> int:
+    """Say whether the weights are equal; return the exit code."""
     if outcome.same:
         console.print(Text(f"Bit-equal weights at every one of {len(outcome.equal)} checkpoints: run {outcome.run}."))
         return 0

@@ -2,9 +2,8 @@
 
 import argparse
 
-from rich.console import Console
-
 from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.reports.report import write_report
 from opeddev_tui.runs.history import list_runs
 
@@ -17,7 +16,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write the report and print the paths of its files."""
     workspace, _ = open_workspace(options)
-    with Console().status("drawing"):
+    with CleanConsole().status("drawing"):
         written = write_report(workspace, list_runs(workspace))
     print(*written, sep="\n")
     return 0

@@ -8,8 +8,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import msgspec
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -17,9 +15,11 @@ from opeddev_tui.analysis.learning_curve import other_holdouts
 from opeddev_tui.analysis.trained_steps import Step, Steps
 from opeddev_tui.analysis.workspace_steps import read_steps
 from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.printing import CleanConsole, print_json
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problem
-from opeddev_tui.runs.history import RunRecord, all_runs, begun, damage_notes, finished_steps, status_of
+from opeddev_tui.format import moment
+from opeddev_tui.runs.history import RunRecord, all_runs, begun, damage_notes, finished_steps, status_as_known
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.lock import who_trains
 from opeddev_tui.workspace.paths import Workspace
@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     workspace, loaded = open_workspace(options)
     report = status(workspace, loaded.settings)
     if options.json:
-        print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+        print_json(report)
     else:
         _print(report)
     return 0
@@ -47,6 +47,7 @@ def status(workspace: Workspace, settings: Settings) -> dict[str, Any]:
     every = all_runs(workspace)
     records = begun(every)
     trains = who_trains(workspace)
+    alive = trains is not None if trains is None or trains.certain else None
     found, problem = Steps(), None
     try:
         found = read_steps(workspace, settings, records, fetch=False).steps
@@ -58,13 +59,14 @@ def status(workspace: Workspace, settings: Settings) -> dict[str, Any]:
     return {
         "workspace": str(workspace.root),
         "training_process": trains.pid if trains is not None else None,
-        "alive": trains is not None,
+        "alive": alive,
         "host": trains.host if trains is not None else None,
         "since": trains.since if trains is not None else None,
+        "elsewhere": trains is not None and trains.elsewhere,
         "last_event": records[-1].state.last_event_at if records else None,
         "steps": [_step(workspace, step, done.get(step.number)) for step in found.steps],
         "next_step": None if upcoming is None else {"step": upcoming.number, "batch": upcoming.name},
-        "runs": [_run(record, alive=trains is not None and record is records[-1]) for record in records],
+        "runs": [_run(record, alive=alive if record is records[-1] else False) for record in records],
         "problem": problem,
         "notes": [*found.notes, *([scored] if scored else []), *damage_notes(every)],
     }
@@ -86,13 +88,13 @@ def _step(workspace: Workspace, step: Step, record: RunRecord | None) -> dict[st
     }
 
 
-def _run(record: RunRecord, *, alive: bool) -> dict[str, Any]:
+def _run(record: RunRecord, *, alive: bool | None) -> dict[str, Any]:
     state = record.state
     return {
         "run": record.id,
         "step": record.step,
-        "status": status_of(state, alive=alive),
-        "alive": alive and not state.over,
+        "status": status_as_known(state, alive=alive),
+        "alive": False if state.over else alive,
         "interruption": state.interrupted.reason if state.interrupted else None,
         "epochs": max(state.epochs, default=None),
         "optimizer_step": state.progress.global_step if state.progress else 0,
@@ -105,7 +107,7 @@ def _run(record: RunRecord, *, alive: bool) -> dict[str, Any]:
 
 
 def _print(report: dict[str, Any]) -> None:
-    console = Console()
+    console = CleanConsole()
     console.print(Text(f"Workspace {report['workspace']}"))
     next_step = report["next_step"] or {"step": None}
     table = Table("step", "batch", "state", "epochs", "hold-out loss", Column("run", overflow="fold"))
@@ -133,14 +135,18 @@ def _sentences(report: dict[str, Any]) -> list[str]:
     newest = report["runs"][-1] if report["runs"] else None
     if report["alive"]:
         since = time.strftime("%Y-%m-%d %H:%M", time.localtime(report["since"])) if report["since"] else "unknown"
-        lines.append(f"A training runs in process {report['training_process']} on {report['host']} since {since}.")
-        lines.append("Watch it and decide with: opeddev-tui.")
-    if newest and newest["status"] != "finished":
-        ago = time.time() - newest["last_event"]
-        what = f"Run {newest['run']}" + (f", which repeats {newest['repeats']}" if newest["repeats"] else "")
+        inside = " (the number that it has in its container)" if report["elsewhere"] else ""
         lines.append(
-            f"{what}: {newest['status']}, optimizer step {newest['optimizer_step']}, last event {ago:.0f} s ago."
+            f"A training runs in process {report['training_process']}{inside} on {report['host']} since {since}."
         )
+        lines.append("Watch it and decide with: opeddev-tui.")
+    if report["alive"] is None:
+        where = f"a process on {report['host']}" if report["host"] else "a process of another user"
+        lines.append(f"Whether a training runs here cannot be known from here: its lock belongs to {where}.")
+    if newest and newest["status"] != "finished":
+        what = f"Run {newest['run']}" + (f", which repeats {newest['repeats']}" if newest["repeats"] else "")
+        last = _ago(newest["last_event"])
+        lines.append(f"{what}: {newest['status']}, optimizer step {newest['optimizer_step']}, last event {last}.")
         if newest["awaiting_decision_after_epoch"]:
             lines.append(f"A decision is awaited after epoch {newest['awaiting_decision_after_epoch']}.")
         if newest["failure"]:
@@ -150,3 +156,9 @@ def _sentences(report: dict[str, Any]) -> list[str]:
     elif report["steps"] and not report["next_step"]:
         lines.append(f"Every step is trained. Add the next batch under {Path(report['workspace']) / 'datasets'}.")
     return lines
+
+
+def _ago(at: float) -> str:
+    seconds = time.time() - at
+    # the clock was set back since, or is that of another machine
+    return f"{seconds:.0f} s ago" if seconds >= 0 else f"at {moment(at)}, which is in the future by this clock"

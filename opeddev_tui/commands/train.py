@@ -2,18 +2,20 @@
 
 import argparse
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-
-from rich.console import Console
 
 from opeddev_tui import launch
 from opeddev_tui.commands.console import ConsoleView
 from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.notices import terminal as notify_terminal
 from opeddev_tui.runs import log
 from opeddev_tui.runs.control import Control, StepRequest, Stop
-from opeddev_tui.terminal.signals import received
+from opeddev_tui.terminal.command_output import outlived
+from opeddev_tui.terminal.signals import Received, outliving_hangup, received
 from opeddev_tui.workspace.paths import Workspace
 
 
@@ -71,15 +73,27 @@ def how_to_answer(root: Path) -> str:
 
 def train_here(root: Path, loaded: LoadedSettings, request: StepRequest) -> int:
     """Train in this process and print the progress; return the exit code."""
-    log.to_file(Workspace(root, loaded.settings.paths).log)
     control = Control()
     answer_with = how_to_answer(root) if loaded.settings.early_stop.policy == "ask" else ""
-    console = Console()
-    with (
-        received(lambda name: control.request(Stop(reason=name))) as signals,
-        ConsoleView(console, answer_with) as view,
-    ):
-        runs = launch.train(root, loaded, request, view, control, terminal=notify_terminal.terminal())
-    if not runs:
-        console.print("Every step is trained. Add the next batch, or train one again: train --step K --new.")
+    console = CleanConsole()
+    with trained_in_terminal(Workspace(root, loaded.settings.paths), control) as signals:
+        with ConsoleView(console, answer_with) as view:
+            runs = launch.train(root, loaded, request, view, control, terminal=notify_terminal.terminal())
+        if not runs:
+            console.print("Every step is trained. Add the next batch, or train one again: train --step K --new.")
     return signals.exit_code or 0
+
+
+@contextmanager
+def trained_in_terminal(workspace: Workspace, control: Control) -> Iterator[Received]:
+    """Let a training of this process end by SIGTERM or Ctrl+C, saved; a terminal that is closed does not end it.
+
+    What it prints after its terminal or its reader has gone is in the workspace's log.
+    """
+    log.to_file(workspace.log)
+    with (
+        outlived(workspace.log) as hung_up,
+        outliving_hangup(hung_up),
+        received(lambda name: control.request(Stop(reason=name))) as signals,
+    ):
+        yield signals

@@ -30,14 +30,13 @@ def export(entry: Entry, record: RunRecord, settings: st.Settings, target: Path,
     appears whole or not at all. Raises ``StorageProblem`` for a damaged checkpoint or a target that exists.
     """
     loading.require_base_for(entry.folder, settings.model)
-    problems = folders.problems_of(entry.folder)
-    if problems:
-        raise StorageProblem(
-            f"cannot be exported: {'; '.join(problems)}.", where=str(entry.folder), cure="Choose another checkpoint."
-        )
     if target.exists() and any(target.iterdir()):
         raise StorageProblem("is not empty.", where=str(target), cure="Choose a new folder.")
-    with storage_errors(target):
+    with folders.in_use(entry.folder), storage_errors(target):
+        if problems := folders.problems_of(entry.folder):
+            raise StorageProblem(
+                f"cannot be exported: {'; '.join(problems)}.", where=str(entry.folder), cure="Choose another one."
+            )
         target.parent.mkdir(parents=True, exist_ok=True)
         half = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
         try:

@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from opeddev_tui.checkpoints import folders
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.batches import load_holdout
 from opeddev_tui.data.rows import Message
@@ -25,9 +27,10 @@ class LoadedModel:
     def __init__(self, source: str, settings: st.Settings) -> None:
         loading.quiet_libraries()
         self._settings = settings
-        fitted = token_check.fit(source, settings)
-        self._tokenizer, self._encoder = fitted.tokenizer, fitted.encoder
-        self._model = loading.load_model(source, settings.model).eval()
+        with folders.in_use(Path(source)):
+            fitted = token_check.fit(source, settings)
+            self._tokenizer, self._encoder = fitted.tokenizer, fitted.encoder
+            self._model = loading.load_model(source, settings.model).eval()
         self._precision = resolve_precision(settings.model.precision)
         self.fingerprint = fingerprint(self._model)
         self.scored_on = ""

@@ -67,5 +67,6 @@ def _terminal_writer() -> Callable[[str], object] | None:
         except (OSError, ValueError, AttributeError):
             continue
         if os.isatty(descriptor):
-            return lambda text: os.write(descriptor, text.encode("utf-8", errors="replace"))
+            # looked at again: a terminal that has gone may have been replaced by a log
+            return lambda text: os.isatty(descriptor) and os.write(descriptor, text.encode("utf-8", errors="replace"))
     return None

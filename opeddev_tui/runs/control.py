@@ -1,10 +1,10 @@
 """Send commands to a running training, from this process or through a mailbox in the run's folder.
 
 Training takes commands at safe points: between optimizer steps, between epochs, and while it waits for a decision. The
-sender never waits. Nothing else reaches a running training.
+sender never waits. Nothing else reaches a running training. What came through the mailbox is open until the training
+has recorded what became of it.
 """
 
-import os
 import threading
 import time
 from collections import deque
@@ -15,10 +15,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from opeddev_tui.files import decoded, read_file, write_atomic
+from opeddev_tui.files import decoded
+from opeddev_tui.runs import mailbox
 from opeddev_tui.runs.events import Annotated, Choice, Rated, RatingUndone
+from opeddev_tui.runs.mailbox import Letter, Mailbox
 
-MAILBOX_NAME = "control"
 # seconds between two looks of a waiting training into the mailbox
 MAILBOX_POLL = 0.2
 
@@ -69,9 +70,10 @@ class Stop(Command, frozen=True):
 
 
 class Record(Command, frozen=True):
-    """Add a person's blind rating, its undoing, or a note to the journal."""
+    """Add a person's blind rating, its undoing, or a note to the journal of ``run`` (empty: the run that takes it)."""
 
     fact: Rated | RatingUndone | Annotated
+    run: str = ""
 
 
 AnyCommand = Decide | Pause | Resume | SampleNow | SaveNow | Stop | Record
@@ -79,18 +81,40 @@ AnyCommand = Decide | Pause | Resume | SampleNow | SaveNow | Stop | Record
 _ANY_COMMAND: Any = AnyCommand
 
 
+_WORDS = {
+    "Decide": "Your answer",
+    "Pause": "Pause",
+    "Resume": "Go on",
+    "SampleNow": "Sample now",
+    "SaveNow": "Save now",
+    "Stop": "Stop",
+    "Record": "Your note or rating",
+}
+
+
+def command_words(name: str) -> str:
+    """Return what a person calls the command ``name``."""
+    return _WORDS.get(name, name)
+
+
 class Control:
     """The queue of commands to one training; safe to use from any thread."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder / MAILBOX_NAME if folder is not None else None
+        self._mailbox = Mailbox(folder) if folder is not None else None
         self._queue: deque[AnyCommand] = deque()
         self._arrived = threading.Condition()
+        # what came through the mailbox and is not settled yet
+        self._letters: list[tuple[AnyCommand, Letter]] = []
 
-    def open_mailbox(self, folder: Path) -> None:
-        """Also take commands from the mailbox in ``folder`` from now on; those already there are dropped."""
-        self._folder = folder / MAILBOX_NAME
-        self._from_mailbox()
+    def open_mailbox(self, folder: Path) -> list[AnyCommand]:
+        """Also take commands from the mailbox in ``folder`` from now on.
+
+        Returns those that were sent to an earlier training of the run, which did not carry them out.
+        """
+        self._letters.clear()
+        self._mailbox = Mailbox(folder)
+        return self._read(self._mailbox.open())
 
     def request(self, command: AnyCommand) -> None:
         """Queue ``command`` and return at once."""
@@ -134,23 +158,44 @@ class Control:
                     self._arrived.wait(MAILBOX_POLL if left is None else min(MAILBOX_POLL, left))
 
     def _from_mailbox(self) -> list[AnyCommand]:
-        if self._folder is None or not self._folder.is_dir():
-            return []
+        return self._read(self._mailbox.claim()) if self._mailbox is not None else []
+
+    def _read(self, letters: Sequence[Letter]) -> list[AnyCommand]:
         commands: list[AnyCommand] = []
-        for path in sorted(self._folder.glob("*.json")):
+        for letter in letters:
             try:
-                content = read_file(path)
-                # deleted first: a file that cannot be deleted would be obeyed again and again
-                path.unlink()
-                commands.append(decoded(content, _ANY_COMMAND))
-            except (OSError, ValueError):
+                command: AnyCommand = decoded(letter.content, _ANY_COMMAND)
+            except ValueError as error:
                 # not a command of this version (msgspec's errors are ValueErrors): it must not end the run
+                assert self._mailbox is not None
+                self._mailbox.refuse(letter, str(error))
                 continue
+            self._letters.append((command, letter))
+            commands.append(command)
         return commands
+
+    # --- what became of commands from the mailbox
+
+    def open_commands(self) -> list[tuple[AnyCommand, str]]:
+        """Return the commands from the mailbox that are not settled yet, each with its id."""
+        return [(command, letter.id) for command, letter in self._letters]
+
+    def settle(self, identity: str) -> None:
+        """Delete the file of a command, once the journal says what became of it."""
+        for command, letter in self._letters:
+            if letter.id == identity:
+                mailbox.close(letter)
+                self._letters.remove((command, letter))
+                return
+
+    def take_refused(self) -> list[str]:
+        """Return one sentence for each file in the mailbox that was no command, since the last call."""
+        return self._mailbox.take_refused() if self._mailbox is not None else []
 
 
 def send(run_folder: Path, command: AnyCommand) -> Path:
-    """Put ``command`` into the mailbox of a run; return its file, which is deleted when the training takes it."""
-    path = run_folder / MAILBOX_NAME / f"{time.time_ns():020d}-{os.getpid()}.json"
-    write_atomic(path, msgspec.json.encode(command), mode=0o600)
-    return path
+    """Put ``command`` into the mailbox of a run and return its file, which a training renames when it takes it.
+
+    Raises ``StorageProblem``.
+    """
+    return mailbox.put(run_folder, msgspec.json.encode(command))

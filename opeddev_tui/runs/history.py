@@ -7,6 +7,7 @@ import calendar
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,7 +17,7 @@ from opeddev_tui.runs.events import RunStarted, TrainedBatch
 from opeddev_tui.runs.journal import JournalReader, length
 from opeddev_tui.runs.manifest import RunManifest
 from opeddev_tui.runs.state import RunState, Status, reduce
-from opeddev_tui.workspace.paths import Workspace
+from opeddev_tui.workspace.paths import STAMP_LENGTH, Workspace
 
 
 class RunRecord(Struct, frozen=True):
@@ -73,7 +74,11 @@ def list_runs(workspace: Workspace) -> list[RunRecord]:
 
 def begun(records: Sequence[RunRecord]) -> list[RunRecord]:
     """Return those of ``records`` that began, oldest first."""
-    return sorted((record for record in records if record.state.started), key=lambda record: record.state.begun.at)
+    # by the ids, which grow whatever the clock does; version 0.1 could begin two runs in one second
+    return sorted(
+        (record for record in records if record.state.started),
+        key=lambda record: (record.id[:STAMP_LENGTH], record.state.begun.at),
+    )
 
 
 def damage_notes(records: Sequence[RunRecord]) -> list[str]:
@@ -92,6 +97,13 @@ def status_of(state: RunState, *, alive: bool) -> Status:
     A run whose process ended without recording its end is interrupted, whatever its journal recorded last.
     """
     return state.status if state.over or alive else "interrupted"
+
+
+def status_as_known(state: RunState, *, alive: bool | None) -> Status | Literal["unknown"]:
+    """Return ``status_of``, or "unknown" for a run in progress where nobody can know whether it lives (None)."""
+    if alive is None and not state.over:
+        return "unknown"
+    return status_of(state, alive=bool(alive))
 
 
 def finished_steps(records: Sequence[RunRecord]) -> dict[int, RunRecord]:

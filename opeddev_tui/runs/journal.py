@@ -4,30 +4,54 @@ Each event is one line, written with one call; a ``DurableEvent`` is synced to d
 cut short or that is damaged, count it, and say so (``JournalReader.damage``); the next writer ends a cut line.
 """
 
+import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from opeddev_tui.files import open_file, read_file, reason_of, storage_errors
+from opeddev_tui.errors import BusyProblem
+from opeddev_tui.files import fsync, open_file, read_file, reason_of, storage_errors
 from opeddev_tui.format import plural
 from opeddev_tui.runs.events import AnyEvent, DurableEvent, decode, decode_lines, encode
+from opeddev_tui.workspace.lock import locked
 
 JOURNAL_NAME = "events.jsonl"
+# a note takes a moment to be written
+_LOCK_SECONDS = 2.0
 # bytes; a hundred times the journal of a long run
 _MOST_BYTES = 1 << 30
 
 
 class Journal:
-    """The writing end; only the process that holds the workspace's lock may use it."""
+    """The writing end, for one process at a time; raises ``BusyProblem`` where another one writes it.
+
+    Only the process that holds the workspace's lock may use it. That lock can be deleted, the journal's own cannot.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / JOURNAL_NAME
         with storage_errors(self.path):
             folder.mkdir(parents=True, exist_ok=True)
-            self._descriptor = open_file(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+            self._descriptor = open_file(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+            self._lock()
             self._close_cut_line()
         # True while the last line may lack its end
         self._cut = False
+
+    def _lock(self) -> None:
+        end = time.monotonic() + _LOCK_SECONDS
+        # a file system without locks: then the workspace's lock says so
+        with contextlib.suppress(OSError):
+            while not locked(self._descriptor):
+                if time.monotonic() > end:
+                    os.close(self._descriptor)
+                    raise BusyProblem(
+                        "another process writes this run's journal.",
+                        where=str(self.path),
+                        cure="Wait for its end, or see: opeddev-tui status.",
+                    )
+                time.sleep(0.02)
 
     def _close_cut_line(self) -> None:
         size = os.fstat(self._descriptor).st_size
@@ -46,7 +70,7 @@ class Journal:
                 pass
             self._cut = False
             if isinstance(event, DurableEvent):
-                os.fsync(self._descriptor)
+                fsync(self._descriptor)
 
     def close(self) -> None:
         """Close the file."""

@@ -38,7 +38,7 @@ class EventLog:
             _RUN.error("%s", _line_of(event))
         elif isinstance(event, (ev.Warned, ev.MemoryRetried, ev.Interrupted)):
             _RUN.warning("%s", _line_of(event))
-        elif isinstance(event, (ev.DurableEvent, ev.ModelLoaded, ev.DataPrepared, ev.Resumed)):
+        elif isinstance(event, (ev.DurableEvent, ev.ModelLoaded, ev.DataPrepared, ev.Resumed, ev.CommandTaken)):
             _RUN.info("%s", _line_of(event))
 
 

@@ -11,11 +11,12 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 
 from opeddev_tui.errors import TrainingProblem
-from opeddev_tui.files import open_file, storage_errors
+from opeddev_tui.files import fsync, open_file, storage_errors
 from opeddev_tui.format import moment
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import ratings
-from opeddev_tui.runs.control import Record, send
+from opeddev_tui.runs.control import Record
+from opeddev_tui.runs.delivery import deliver
 from opeddev_tui.runs.journal import Journal, read
 from opeddev_tui.runs.state import RunState, reduce
 from opeddev_tui.text import clean, clean_line
@@ -25,6 +26,8 @@ from opeddev_tui.workspace.paths import Workspace
 TITLE = "# Observations\n"
 # seconds; a training that just ended may still be releasing its lock
 _LOCK_SECONDS = 2.0
+# how long a note waits for a training to say that it has it
+PATIENCE_SECONDS = 10.0
 
 
 def render(state: RunState, epoch: int | None, note: str, at: float) -> str:
@@ -73,7 +76,7 @@ def keep(path: Path, text: str) -> None:
     """Append ``text`` to the file at ``path``, all of it or nothing; raises ``StorageProblem``."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = open_file(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        descriptor = open_file(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             size = os.fstat(descriptor).st_size
@@ -87,7 +90,7 @@ def _append_or_undo(descriptor: int, size: int, text: str) -> None:
     try:
         while rest := rest[os.write(descriptor, rest) :]:
             pass
-        os.fsync(descriptor)
+        fsync(descriptor)
     except OSError:
         os.ftruncate(descriptor, size)
         raise
@@ -119,14 +122,26 @@ def record(workspace: Workspace, run: str, events: Sequence[ev.AnyEvent]) -> Non
 
 
 def annotate(workspace: Workspace, run: str, note: str, epoch: int | None = None) -> str:
-    """Add ``note`` to ``run``, through the training if one writes it; return a sentence on what was done."""
+    """Add ``note`` to ``run``, through the training if one writes it; return a sentence on what was done.
+
+    Raises ``TrainingProblem`` for an epoch that the run does not have, ``BusyProblem``, ``StorageProblem``.
+    """
     state = reduce(read(workspace.run_folder(run)))
     if epoch is None and state.epochs:
         epoch = max(state.epochs)
+    if epoch is not None and epoch not in state.epochs:
+        known = f"It has epochs {min(state.epochs)} to {max(state.epochs)}." if state.epochs else "It has none yet."
+        raise TrainingProblem(f"run {run} has no epoch {epoch}.", cure=known)
     newest = next(iter(reversed(workspace.run_ids())), "")
     event = ev.Annotated(epoch=epoch, note=note)
-    if not state.over and run == newest and lock_holder(workspace) is not None:
-        send(workspace.run_folder(run), Record(event))
-        return "handed to the running training, which keeps it at its next optimizer step"
+    place = f"{workspace.relative(workspace.path(workspace.paths.observations))} and in the journal"
+    # a run that is over may be the one that a training is about to resume
+    if state.status != "finished" and run == newest and lock_holder(workspace) is not None:
+        outcome = deliver(workspace, run, Record(event, run=run), PATIENCE_SECONDS)
+        if outcome.fate == "done":
+            return f"the running training has kept it in {place}"
+        if outcome.fate in ("waiting", "lost"):
+            busy = "is busy and keeps it as soon as it can" if outcome.fate == "waiting" else "has just ended"
+            return f"it lies in the run's mailbox: the training {busy}; a kill does not lose it"
     record(workspace, run, [event])
-    return f"kept in {workspace.relative(workspace.path(workspace.paths.observations))} and in the journal"
+    return f"kept in {place}"

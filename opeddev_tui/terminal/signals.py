@@ -1,4 +1,7 @@
-"""SIGTERM and SIGINT of a process that trains: save and leave at the first, leave at once at the second."""
+"""SIGTERM and SIGINT of a process that trains: save and leave at the first, leave at once at the second.
+
+SIGHUP says that the terminal was closed, which ends no training.
+"""
 
 from __future__ import annotations
 
@@ -67,3 +70,15 @@ def received(stop: Callable[[str], object], restore: Callable[[], object] = _not
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def outliving_hangup(hung_up: Callable[[], object]) -> Iterator[None]:
+    """Call ``hung_up`` where SIGHUP would end the process; one that was started to ignore it (nohup) still does."""
+    before = signal.getsignal(signal.SIGHUP)
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: hung_up())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)

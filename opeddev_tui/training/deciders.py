@@ -7,6 +7,9 @@ from typing import Protocol
 from opeddev_tui.runs.control import AnyCommand, Control, Decide, Stop
 from opeddev_tui.runs.events import Decided, DecisionAwaited
 
+# longest wait before the clock is looked at again
+_LOOK_SECONDS = 1.0
+
 
 class StopRequested(Exception):
     """Raised at a safe point when a person asked the run to end there; the run can be resumed."""
@@ -50,8 +53,12 @@ class ControlDecider:
             seconds = None if question.deadline is None else question.deadline - time.time()
             if seconds is not None and seconds <= 0:
                 return _by_rule(question, "timeout")
-            commands = self._control.wait(seconds)
+            # the deadline is a time of day: a machine that slept, or a clock that was set, is noticed within a moment
+            commands = self._control.wait(_LOOK_SECONDS if seconds is None else min(seconds, _LOOK_SECONDS))
             for number, command in enumerate(commands, 1):
+                if isinstance(command, Stop):
+                    self._control.put_back(commands[number:])
+                    raise StopRequested(command.reason)
                 answer = _answer(command, pending, on_command)
                 if answer is not None:
                     # commands that arrived with the answer, such as a stop, are left for the training
@@ -65,8 +72,6 @@ def _by_rule(question: DecisionAwaited, by: str) -> Decided:
 
 def _answer(command: AnyCommand, pending: Pending, on_command: OnCommand) -> Decided | None:
     """Return the decision if ``command`` is one; otherwise have ``on_command`` carry it out and return None."""
-    if isinstance(command, Stop):
-        raise StopRequested(command.reason)
     if isinstance(command, Decide):
         question = pending()
         if command.epoch == question.epoch:

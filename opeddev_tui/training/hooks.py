@@ -14,15 +14,15 @@ from msgspec import Struct
 from opeddev_tui.analysis import early_stopping
 from opeddev_tui.checkpoints import folders as checkpoints
 from opeddev_tui.config import settings as st
-from opeddev_tui.errors import StorageProblem, TrainingProblem
+from opeddev_tui.errors import TrainingProblem
 from opeddev_tui.runs import control as ctl
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import metrics_csv as metrics
-from opeddev_tui.runs import notes as observations
 from opeddev_tui.runs import ratings
 from opeddev_tui.runs.bus import Bus
 from opeddev_tui.training import hardware
 from opeddev_tui.training.deciders import Decider, StopRequested
+from opeddev_tui.training.receipts import Receipts
 from opeddev_tui.training.scorer import Scorer
 
 # seconds between two readings of the machine
@@ -75,6 +75,7 @@ class RunHooks:
         self._control = control
         self._files = files
         self._scorer = scorer
+        self._receipts = Receipts(bus, control, files.observations)
         self._stop: ctl.Stop | None = None
         self._hardware_at = 0.0
         self._decider = decider
@@ -99,26 +100,42 @@ class RunHooks:
             self._hardware_at = point.at
             self._bus.emit(hardware.sample())
 
-    def stepped(self, global_step: int, epoch: float, *, boundary: bool) -> AfterStep:
-        """Carry out commands after an optimizer step and wait while paused; ``boundary``: the epoch ends here."""
-        save = False
-        for command in self._control.take():
+    def stepped(self, global_step: int, epoch: float, *, boundary: bool, save: Callable[[], None]) -> AfterStep:
+        """Carry out commands after an optimizer step and wait while paused.
+
+        ``boundary``: the epoch ends here. ``save`` saves and publishes a checkpoint at once.
+        """
+        save_after = False
+        commands = self._control.take()
+        for number, command in enumerate(commands, 1):
             if isinstance(command, ctl.Pause):
-                self._pause(global_step, epoch)
-            elif isinstance(command, ctl.SaveNow):
-                save = True
+                # what came with it must be seen while it lasts
+                self._control.put_back(commands[number:])
+                self._receipts.done(command)
+                self._pause(global_step, epoch, save)
+                break
+            if isinstance(command, ctl.SaveNow):
+                save_after = True
             else:
                 self.on_command(command, global_step, epoch)
-        return AfterStep(save=save, stop=self._stop is not None and not boundary)
+        self._receipts.report_refused()
+        return AfterStep(save=save_after, stop=self._stop is not None and not boundary)
 
-    def _pause(self, global_step: int, epoch: float) -> None:
+    def _pause(self, global_step: int, epoch: float, save: Callable[[], None]) -> None:
         self._bus.emit(ev.Paused(global_step=global_step))
         while self._stop is None:
-            for command in self._control.wait():
+            commands = self._control.wait()
+            for number, command in enumerate(commands, 1):
                 if isinstance(command, ctl.Resume):
+                    self._control.put_back(commands[number:])
                     self._bus.emit(ev.Unpaused(global_step=global_step))
+                    self._receipts.done(command)
                     return
-                self.on_command(command, global_step, epoch)
+                if isinstance(command, ctl.SaveNow):
+                    save()
+                else:
+                    self.on_command(command, global_step, epoch)
+            self._receipts.report_refused()
 
     def on_command(self, command: ctl.AnyCommand, global_step: int | None = None, epoch: float | None = None) -> None:
         """Carry out a command that needs no particular place; the place is the last logged point unless given."""
@@ -130,20 +147,15 @@ class RunHooks:
                 at_step = global_step or (last.global_step if last else 0)
                 at_epoch = epoch or (last.epoch if last else 0.0)
                 self._scorer.sample(at_epoch, at_step, on_demand=True)
-            case ctl.Record(fact=ev.Annotated() as note):
-                self._annotate(note)
-            case ctl.Record(fact=rating):
-                self._bus.emit(rating)
+                self._receipts.done(command)
+            case ctl.Record():
+                self._receipts.keep(command)
+            case ctl.Decide():
+                self._receipts.refuse(command, f"the question after epoch {command.epoch} is not open")
+            case ctl.SaveNow():
+                self._receipts.done(command, "the checkpoint of this epoch is saved")
             case _:
-                pass  # an answer to a question that is no longer open, or a resume without a pause
-
-    def _annotate(self, event: ev.Annotated) -> None:
-        """Keep a note in the journal and in the observations; if that file cannot be written, training goes on."""
-        self._bus.emit(event)
-        try:
-            observations.keep_note(self._files.observations, self._bus.state, event)
-        except StorageProblem as problem:
-            self._bus.emit(ev.Warned(message=f"the note is only in the journal: {problem}"))
+                self._receipts.refuse(command, f"the training is {self._bus.state.status}")
 
     def trained_rows(self, epoch: int, rows: Sequence[int], from_step: int) -> None:
         """Record which rows were trained in ``epoch`` since ``from_step``, in order."""
@@ -168,6 +180,7 @@ class RunHooks:
         self._phase("saving", f"checking {folder.name}")
         manifest = checkpoints.publish(folder, self._manifest(global_step, epoch))
         self._bus.emit(checkpoints.saved_event(folder, manifest))
+        self._receipts.saved()
         self._rotate()
 
     def close_epoch(self, epoch: int, global_step: int, samples_per_second: float | None) -> bool:
@@ -202,7 +215,10 @@ class RunHooks:
             decision = self._ask(epoch)
             self._bus.emit(decision)
             if decision.note:
-                self._annotate(ev.Annotated(epoch=epoch, note=decision.note))
+                note = ev.Annotated(epoch=epoch, note=decision.note)
+                self._bus.emit(note)
+                self._receipts.write_note(note)
+            self._receipts.decided(decision)
         if decision.choice == "continue":
             self._phase("training", f"epoch {epoch + 1} of at most {self.limits.max_epochs}")
         return decision.choice == "continue"

@@ -147,4 +147,10 @@ def _chosen(workspace: Workspace, text: str) -> Path:
             where=str(folder),
             cure="Choose latest, best or a checkpoint folder of this app.",
         )
+    if not workspace.has_checkpoint(folder):
+        raise StorageProblem(
+            "is a checkpoint of another workspace.",
+            where=str(folder),
+            cure=f"To begin with its weights, give it as the model: --set model.name={folder}.",
+        )
     return folder

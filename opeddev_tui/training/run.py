@@ -159,7 +159,8 @@ class Run:
             torch.manual_seed(self._settings.training.seed)
             model = loading.with_adapters(base, self._settings.lora, resume)
         elif resume is not None:
-            model = loading.load_model(str(resume), self._settings.model)
+            with folders.in_use(resume):
+                model = loading.load_model(str(resume), self._settings.model)
         elif model is None:
             model = loading.load_model(self._parts.source, self._settings.model)
         tokens = self._parts.tokens

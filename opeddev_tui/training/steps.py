@@ -8,6 +8,7 @@ import gc
 import logging
 import os
 import platform
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -16,10 +17,11 @@ from msgspec.structs import replace
 
 from opeddev_tui.analysis.workspace_steps import known, read_steps
 from opeddev_tui.checkpoints import base_model
+from opeddev_tui.checkpoints.folders import in_use
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.data.batches import StepData
 from opeddev_tui.errors import Problem
-from opeddev_tui.files import write_atomic
+from opeddev_tui.files import make_private, write_atomic
 from opeddev_tui.format import plural
 from opeddev_tui.models import loading
 from opeddev_tui.models.fingerprint import file_hashes
@@ -33,6 +35,7 @@ from opeddev_tui.runs.journal import Journal, read
 from opeddev_tui.training import hardware, inputs, trainer
 from opeddev_tui.training.deciders import ControlDecider, Decider, RuleDecider
 from opeddev_tui.training.plan import StepPlan, plan_step
+from opeddev_tui.training.receipts import Receipts
 from opeddev_tui.training.run import Run, RunParts
 from opeddev_tui.workspace.lock import RunLock
 from opeddev_tui.workspace.paths import Workspace, new_run_id
@@ -59,7 +62,7 @@ class Engine(Struct, frozen=True):
         torch.set_num_threads(hardware.training_threads(settings.training.torch_num_threads))
         source = str(plan.parent) if plan.parent else loading.source_of(self.workspace.root, settings.model.name)
         tokens = inputs.tokenize(source, settings, data)
-        run_id = plan.resume.id if plan.resume else new_run_id(plan.step, plan.batch.name)
+        run_id = plan.resume.id if plan.resume else new_run_id(plan.step, plan.batch.name, self.workspace.run_ids())
         data = replace(data, warnings=[*data.warnings, *tokens.notes])
         record = self._record(plan, data, tokens, source, run_id)
         if plan.resume:
@@ -100,11 +103,13 @@ class Engine(Struct, frozen=True):
     def _run(self, plan: StepPlan, parts: RunParts, record: manifest.RunManifest) -> bool:
         folder = self.workspace.run_folder(parts.id)
         content = manifest.encode(record)
+        make_private(folder)
+        make_private(self.workspace.checkpoints(parts.id))
         # a resumed run keeps the manifest it began with
         if not self.workspace.run_manifest(parts.id).exists():
-            write_atomic(self.workspace.run_manifest(parts.id), content)
+            write_atomic(self.workspace.run_manifest(parts.id), content, mode=0o600)
         write_atomic(self.workspace.last_run_args, content)
-        self.control.open_mailbox(folder)
+        left = self.control.open_mailbox(folder)
         past = read(folder)
         journal = Journal(folder)
         bus = Bus(journal, [self.sink, log.EventLog()], past)
@@ -121,8 +126,13 @@ class Engine(Struct, frozen=True):
             bus.emit(parts.memory)
             for warning in (*plan.warnings, *parts.data.warnings):
                 bus.emit(ev.Warned(message=warning))
+            receipts = Receipts(bus, self.control, self.workspace.path(self.workspace.paths.observations))
+            receipts.resume(left)
             run = Run(self.workspace, self.loaded.settings, bus, self.control, self.decider, parts)
-            return _record_end(bus, run)
+            try:
+                return _record_end(bus, run)
+            finally:
+                receipts.end()
         finally:
             journal.close()
 
@@ -134,7 +144,7 @@ class Engine(Struct, frozen=True):
             batch=plan.batch.name,
             rows=len(parts.tokens.train.rows),
             holdout_rows=len(parts.tokens.holdout.rows),
-            holdout_fingerprint=parts.data.holdout.fingerprint,
+            holdout_fingerprint=parts.data.holdout.version,
             planned_epochs=settings.training.num_train_epochs,
             max_epochs=settings.training.num_train_epochs + settings.early_stop.max_extra_epochs,
             seed=settings.training.seed,
@@ -217,8 +227,12 @@ def train_steps(
             plan = plan_step(workspace, settings.training.start_from, steps, records, request)
             if plan is None:
                 break
-            run, finished = engine.step(plan)
+            with in_use(plan.parent) if plan.parent is not None else nullcontext():
+                run, finished = engine.step(plan)
             runs.append(run)
+            # a stop that came when its run was over ends the series
+            stopped = control.take_stop() is not None
+            finished = finished and not stopped
             # a new run and a certain start were asked for the first step only
             request = replace(request, new=False, start_from="")
             gc.collect()

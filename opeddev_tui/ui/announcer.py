@@ -12,6 +12,7 @@ from typing import Any
 from opeddev_tui.notices.rules import Notice, Notices
 from opeddev_tui.notices.terminal import sequence, title_sequence
 from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.control import command_words
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.state.situation import Kind
@@ -105,6 +106,16 @@ def _warned(shell: Shell, event: ev.Warned) -> None:
     shell.tell(event.message, severity="warning")
 
 
+def _answered(shell: Shell, event: ev.CommandTaken) -> None:
+    """Say why a command was not carried out, or what it needed no carrying out for."""
+    if event.reason:
+        told = "" if event.done else "not done: "
+        shell.tell(
+            f"{command_words(event.command)}: {told}{event.reason}.",
+            severity="information" if event.done else "warning",
+        )
+
+
 def _failed(shell: Shell, event: ev.RunFailed) -> None:
     shell.tell(event.message, severity="error")
     shell.disk.refresh()
@@ -118,6 +129,7 @@ _TELLS: dict[type, Callable[[Shell, Any], None]] = {
     ev.CheckpointSaved: _saved,
     ev.Decided: _decided,
     ev.Warned: _warned,
+    ev.CommandTaken: _answered,
     ev.RunFailed: _failed,
     ev.RunFinished: _finished,
 }

@@ -3,17 +3,23 @@
 No other module joins path parts of a workspace.
 """
 
+import calendar
+import contextlib
 import secrets
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from opeddev_tui.config.settings import Paths
-from opeddev_tui.errors import StorageProblem
+from opeddev_tui.errors import StorageProblem, TrainingProblem
 from opeddev_tui.files import storage_errors
 from opeddev_tui.workspace import store as stores
 from opeddev_tui.workspace import takeover
 
 SPECS = ".specs"
+# the beginning of a run's id
+_STAMP = "%Y%m%d-%H%M%S"
+STAMP_LENGTH = 15
 
 
 def expand(workspace: Path, text: str) -> Path:
@@ -24,6 +30,21 @@ def expand(workspace: Path, text: str) -> Path:
 def hub_record(workspace: Path) -> Path:
     """Return the file that records at which commit each data set of the hub was fetched."""
     return workspace / SPECS / "hub.json"
+
+
+def corrections_file(workspace: Path) -> Path:
+    """Return the file of corrected grades, which lies beside the data and never in it."""
+    return workspace / SPECS / "corrections.jsonl"
+
+
+def test_looks_file(workspace: Path) -> Path:
+    """Return the file that counts every look at the test set."""
+    return workspace / SPECS / "test_looks.jsonl"
+
+
+def proposals_lock(workspace: Path) -> Path:
+    """Return the lock of the process that fills or takes proposed rows."""
+    return workspace / SPECS / "proposals.lock"
 
 
 class Workspace:
@@ -43,8 +64,16 @@ class Workspace:
         return self.path(self.paths.runs)
 
     def run_folder(self, run: str) -> Path:
-        """The folder of one run: journal, manifest, mailbox."""
-        return self.runs / run
+        """The folder of one run: journal, manifest, mailbox ("": of none).
+
+        Raises ``TrainingProblem`` for what is no run's name, or a link: nothing outside is ever read or written.
+        """
+        folder = self.runs / run
+        if run and (not is_plain_name(run) or folder.is_symlink()):
+            raise TrainingProblem(
+                f"{run} is not the name of a run of this workspace.", cure="See the runs with: opeddev-tui status."
+            )
+        return folder
 
     def run_manifest(self, run: str) -> Path:
         """The manifest that one run began with."""
@@ -54,7 +83,7 @@ class Workspace:
         """Return the ids of all runs with a folder, oldest first."""
         if not self.runs.is_dir():
             return []
-        return sorted(entry.name for entry in self.runs.iterdir() if entry.is_dir())
+        return sorted(entry.name for entry in self.runs.iterdir() if entry.is_dir() and not entry.is_symlink())
 
     @property
     def store(self) -> Path:
@@ -94,7 +123,12 @@ class Workspace:
 
     def checkpoints(self, run: str) -> Path:
         """The folder of one run's checkpoints."""
-        return self.store / run
+        return self.store / (run if is_plain_name(run) else "-")
+
+    def has_checkpoint(self, folder: Path) -> bool:
+        """True if ``folder`` lies where this workspace keeps checkpoints, or kept them before a move."""
+        places = stores.places(self.store, self.root)
+        return any(folder.resolve().is_relative_to(place.resolve()) for place in places)
 
     @property
     def log(self) -> Path:
@@ -162,8 +196,21 @@ class Workspace:
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
 
 
-def new_run_id(step: int, batch: str) -> str:
-    """Return a new run id; ids sort by time and are unique across workspaces."""
+def is_plain_name(name: str) -> bool:
+    """True for the name of one entry of a folder, which leads nowhere else."""
+    return name not in ("", ".", "..") and "/" not in name and "\0" not in name
+
+
+def new_run_id(step: int, batch: str, before: Sequence[str] = ()) -> str:
+    """Return a new run id; ids sort in the order of the runs and are unique across workspaces.
+
+    It sorts after those of ``before``, also where the clock was set back since.
+    """
     safe = "".join(char if char.isalnum() or char in "-_" else "-" for char in batch)[:40]
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    stamp = time.strftime(_STAMP, time.gmtime())
+    newest = max((run[:STAMP_LENGTH] for run in before), default="")
+    if stamp <= newest:
+        # a stamp that is no time, or the last one there is, is left alone
+        with contextlib.suppress(ValueError, OverflowError):
+            stamp = time.strftime(_STAMP, time.gmtime(calendar.timegm(time.strptime(newest, _STAMP)) + 1))
     return f"{stamp}-step{step}-{safe}-{secrets.token_hex(2)}"

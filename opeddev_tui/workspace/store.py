@@ -237,7 +237,7 @@ def named(folder: Path, place: str, root: Path) -> str:
     if not path.is_absolute():
         return place
     name = f"{path.parent.name}/{path.name}"
-    if _CHECKPOINT.fullmatch(path.name) and any(same_folder(one / name, path) for one in _places(folder, root)):
+    if _CHECKPOINT.fullmatch(path.name) and any(same_folder(one / name, path) for one in places(folder, root)):
         return name
     return str(path.relative_to(root)) if path.is_relative_to(root) else place
 
@@ -253,8 +253,10 @@ def located(folder: Path, recorded: str, root: Path | None = None) -> str:
     present = root or (Path(owner.root) if owner is not None else None)
     if _CHECKPOINT.fullmatch(path.name):
         name = f"{path.parent.name}/{path.name}"
-        places = [*(one / name for one in _places(folder, present)), (present or folder) / path]
-        return str(next((place for place in places if _is_there(place)), path if path.is_absolute() else folder / name))
+        possible = [*(one / name for one in places(folder, present)), (present or folder) / path]
+        return str(
+            next((place for place in possible if _is_there(place)), path if path.is_absolute() else folder / name)
+        )
     if not recorded or present is None or (path.is_absolute() and _is_there(path)):
         return recorded
     inside = [path]
@@ -273,7 +275,7 @@ def _is_there(path: Path) -> bool:
         return False
 
 
-def _places(folder: Path, root: Path | None) -> list[Path]:
+def places(folder: Path, root: Path | None) -> list[Path]:
     """Return the folders that may hold checkpoints of the workspace at ``root``, its own first."""
     record = record_of(root) if root is not None else None
     recorded = (record.path, *record.earlier) if record is not None else ()

@@ -13,8 +13,9 @@ from opeddev_tui.cli import main
 from opeddev_tui.commands import decide
 from opeddev_tui.errors import TrainingProblem
 from opeddev_tui.runs import events as ev
-from opeddev_tui.runs.control import MAILBOX_NAME, Control, Decide, Record, SampleNow, send
+from opeddev_tui.runs.control import Control, Decide, Record, SampleNow, send
 from opeddev_tui.runs.journal import Journal
+from opeddev_tui.runs.mailbox import MAILBOX_NAME
 from opeddev_tui.workspace.lock import RunLock
 
 Make = Callable[..., Path]

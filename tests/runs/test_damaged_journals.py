@@ -113,7 +113,7 @@ def test_what_is_no_file_is_named_and_never_waited_for(tmp_path: Path, kind: str
     shutil.rmtree(workspace.run_folder("run-1") / "control", ignore_errors=True)
     assert [record.id for record in all_runs(workspace)] == ["run-0", "run-1"]
     # the manifest still says what it was to train
-    assert [record.id for record in list_runs(workspace)] == ["run-1", "run-0"]
+    assert [record.id for record in list_runs(workspace)] == ["run-0", "run-1"]
     (note,) = damage_notes(all_runs(workspace))
     assert "its journal cannot be read: it is " in note
 

@@ -81,6 +81,8 @@ class AppState:
                 self.requested.pop("save", None)
             if isinstance(event, ev.SamplesGenerated):
                 self.requested.pop("sample", None)
+            if isinstance(event, ev.CommandTaken):
+                self.requested.pop(_REQUESTED.get(event.command, ""), None)
             self.current.apply(event)
 
     def watch(self, watched: Watched, events: Sequence[ev.AnyEvent] = ()) -> bool:
@@ -233,4 +235,6 @@ class AppState:
             self.live.request(command)
 
 
+# which command a request waits for
+_REQUESTED = {"SampleNow": "sample", "SaveNow": "save"}
 _ASKED = {"sample": "samples requested", "save": "checkpoint requested"}

@@ -15,12 +15,12 @@ from opeddev_tui.config import loading
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.files import open_file
 from opeddev_tui.runs import history
-from opeddev_tui.runs.history import status_of
+from opeddev_tui.runs.history import status_as_known
 from opeddev_tui.runs.journal import JournalReader, length
 from opeddev_tui.runs.live_file import read_live
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.state.view import RunRow, Watched
-from opeddev_tui.workspace.lock import lock_holder, who_trains
+from opeddev_tui.workspace.lock import who_trains
 from opeddev_tui.workspace.paths import Workspace
 
 LOG_BYTES = 300_000
@@ -77,12 +77,13 @@ class WorkspaceReader:
 
     def runs(self) -> list[RunRow]:
         """Return all runs, newest first."""
-        busy = lock_holder(self.workspace) is not None
+        holder = who_trains(self.workspace)
+        busy = None if holder is not None and not holder.certain else holder is not None
         rows: list[RunRow] = []
         for run in reversed(self.workspace.run_ids()):
             state = self._state_of(run)
-            alive = busy and not rows
-            rows.append(RunRow(run, state, status_of(state, alive=alive)))
+            alive = False if rows else busy
+            rows.append(RunRow(run, state, status_as_known(state, alive=alive)))
         return rows
 
     def log_tail(self) -> list[str]:

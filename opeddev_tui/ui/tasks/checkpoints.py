@@ -99,8 +99,7 @@ class CheckpointTasks(TaskBase):
         # a training may have made one of them a parent or the best since it was shown
         left = pruning.still_aside(shown.aside)
         still = replace(self._plan(shown.goes), aside=[item for item in shown.aside if item.folder in left])
-        pruning.carry_out(still)
-        return still.freed
+        return pruning.carry_out(still).freed
 
     def export(self, entry: Entry, target: Path, done: Callable[[Path], None]) -> None:
         """Write ``entry`` as a model folder to ``target``."""

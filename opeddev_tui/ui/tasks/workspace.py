@@ -9,16 +9,18 @@ import asyncio
 import importlib
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from textual.message import Message
 
 from opeddev_tui.config import loading
 from opeddev_tui.errors import Problem
-from opeddev_tui.runs.control import AnyCommand, StepRequest, send
-from opeddev_tui.runs.events import AnyEvent
+from opeddev_tui.runs.control import AnyCommand, Record, StepRequest, command_words, send
+from opeddev_tui.runs.events import AnyEvent, CommandTaken
 from opeddev_tui.runs.history import status_of
 from opeddev_tui.runs.journal import JournalReader
+from opeddev_tui.runs.mailbox import withdraw
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.state.data_scan import scan_data
 from opeddev_tui.ui.state.reader import WorkspaceReader
@@ -50,6 +52,8 @@ class WorkspaceTasks(TaskBase):
     def __init__(self, shell: Shell) -> None:
         super().__init__(shell)
         self._following = False
+        # files of commands that a training in another process has not settled yet
+        self._sent: dict[Path, str] = {}
         self.opened = False
 
     @property
@@ -147,6 +151,7 @@ class WorkspaceTasks(TaskBase):
         if self._shell.session.watch(watched, events):
             self._shell.announce(events)
             self._shell.show_now()
+        self._look_after_sent(events)
 
     async def _begin_run(self, run: str) -> None:
         """Follow a run that another process has just begun."""
@@ -219,8 +224,29 @@ class WorkspaceTasks(TaskBase):
     # --- writing
 
     def send(self, run: str, command: AnyCommand) -> None:
-        """Leave a command for a training in another process."""
-        self._in_thread("send", partial(send, self._provider.workspace.run_folder(run), command))
+        """Leave a command for a training in another process; what became of it is shown, unless it was carried out."""
+
+        def sent(path: Path) -> None:
+            # a fact has a recorder that waits for it
+            if not isinstance(command, Record):
+                self._sent[path] = type(command).__name__
+
+        self._in_thread("send", partial(send, self._provider.workspace.run_folder(run), command), sent)
+
+    def _look_after_sent(self, events: list[AnyEvent]) -> None:
+        """Forget commands that the training settled; take back what it can no longer take, and say so."""
+        settled = {event.id for event in events if isinstance(event, CommandTaken)}
+        self._sent = {path: name for path, name in self._sent.items() if path.stem not in settled}
+        session = self._shell.session
+        if self._sent and (session.trained_by != "other" or session.current.over):
+            left, self._sent = self._sent, {}
+            self._in_thread("send", partial(_taken_back, left), self._tell_untaken)
+
+    def _tell_untaken(self, names: list[str]) -> None:
+        self._shell.session.requested.clear()
+        for name in names:
+            self._shell.tell(f"{command_words(name)}: not taken. The training ended first.", severity="warning")
+        self._shell.show_now()
 
     def log_failure(self, error: BaseException) -> None:
         """Write the traceback of a failed training to the log and show its cause."""
@@ -264,3 +290,8 @@ class WorkspaceTasks(TaskBase):
         session.root, session.has_workspace = root, True
         self._shell.tell(f"Made a workspace in {root}.")
         await self._open(None, False)
+
+
+def _taken_back(sent: dict[Path, str]) -> list[str]:
+    """Take back what nobody claimed, and return it; a claimed command is in the journal or reported by a resume."""
+    return [name for path, name in sent.items() if withdraw(path)]

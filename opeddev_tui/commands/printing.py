@@ -1,0 +1,68 @@
+"""What every command prints with: a console that shows no raw text, and JSON that holds none.
+
+Must be the only place that makes a Rich console for a command.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import IO, Any
+
+import msgspec
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from opeddev_tui.text import clean, escaped
+
+
+class CleanConsole(Console):
+    """A console without markup, whose every piece of text passes the filter, whatever drew it."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+    @property
+    def file(self) -> IO[str]:
+        """The stream below the filter of plain text: colours and cursor movements are this console's own."""
+        file = super().file
+        unfiltered: IO[str] = getattr(file, "unfiltered", file)
+        return unfiltered
+
+    @file.setter
+    def file(self, new_file: IO[str]) -> None:
+        self._file = new_file
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Render ``renderable`` with its text cleaned."""
+        for segment in super().render(renderable, options):
+            yield (
+                segment if segment.control else Segment(clean(segment.text, max_chars=len(segment.text)), segment.style)
+            )
+
+
+def print_json(value: Any) -> None:
+    """Print ``value`` as JSON; what a terminal must not get is in it as escapes, so nothing of it is changed."""
+    write_json(json_text(value))
+
+
+def write_json(text: str) -> None:
+    """Print JSON that ``json_text`` made."""
+    getattr(sys.stdout, "unfiltered", sys.stdout).write(f"{text}\n")
+
+
+def json_text(value: Any) -> str:
+    """Return ``value`` as indented JSON that a terminal can show; what is no finite number is null."""
+    return escaped(json.dumps(_plain(value), indent=2, ensure_ascii=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str | int | bool | None):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence):
+        return [_plain(item) for item in value]
+    return _plain(msgspec.to_builtins(value, enc_hook=str))
