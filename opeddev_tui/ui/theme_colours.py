@@ -68,9 +68,7 @@ def _derived(variables: Mapping[str, str], grounds: Sequence[Color]) -> dict[str
         "plot-axis": readable(background.blend(foreground, 0.6), grounds, LINE).hex6,
         "plot-cursor": foreground.hex6,
         "plot-best": readable(colours["success"], grounds, LINE).hex6,
-        "muted": readable(
-            background.blend(foreground, 0.62), grounds, min(TEXT, contrast(foreground, background))
-        ).hex6,
+        "muted": readable(muted, grounds, min(TEXT, contrast(foreground, background))).hex6,
         "border-idle": background.blend(foreground, 0.25).hex6,
         "text-error-own": readable(colours["error"], grounds, TEXT).hex6,
     }
