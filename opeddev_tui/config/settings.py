@@ -88,6 +88,12 @@ class Data(_Section, frozen=True):
         Meta(ge=32, le=131072),
         "Most tokens per example. Where there are more, the middle of the prompt is cut out.",
     ] = 1024
+    completion_tokens: Annotated[
+        int,
+        Meta(ge=0, le=65536),
+        "Tokens of max_length that stay free for the completion, at most a quarter of them: how far a prompt is cut "
+        "then does not tell how long its completion is. Longer completions take more.",
+    ] = 256
     min_prompt_tokens: Annotated[
         int, Meta(ge=0, le=4096), "Fewest tokens of a cut prompt; a row that would keep fewer is dropped and reported."
     ] = 16
