@@ -121,7 +121,7 @@ class ChatEncoder:
         """Return the most tokens that a prompt keeps before a completion of ``completion_tokens`` tokens.
 
         It is the same for all completions that fit into what is kept free for them. Were it what each leaves, the
-        length of a prompt would tell that of its reference, and a grader learns from it: good code gets a short feedback.
+        length of a prompt would tell that of its reference, and a grader learns it: good code gets a short feedback.
         """
         return self.max_length - max(self._free, completion_tokens)
 
