@@ -71,6 +71,11 @@ class RunState:
     hardware: ev.HardwareSampled | None = None
     holdout: dict[int, ev.HoldoutEvaluated] = field(default_factory=dict)
     grades: dict[int, ev.GradesMeasured] = field(default_factory=dict)
+    # grades by every way that was read, and the races at the step's end
+    readings: dict[int, ev.GradesRead] = field(default_factory=dict)
+    races: dict[int, ev.RaceHeld] = field(default_factory=dict)
+    # by "base" or "step", and epoch
+    heads: dict[tuple[str, int], ev.HeadFitted] = field(default_factory=dict)
     samples: list[ev.SamplesGenerated] = field(default_factory=list)
     streaming: ev.SamplesStreaming | None = None
     epochs: dict[int, ev.EpochFinished] = field(default_factory=dict)
@@ -102,6 +107,10 @@ class RunState:
         kind = type(event)
         if kind in _NEWEST:
             setattr(self, _NEWEST[kind], event)
+        elif kind in _BY_EPOCH:
+            # Any: all of these have an epoch
+            of_epoch: Any = event
+            getattr(self, _BY_EPOCH[kind])[of_epoch.epoch] = event
         elif kind in _LISTS:
             getattr(self, _LISTS[kind]).append(event)
         self.status = _STATUS_AFTER.get(kind, self.status)
@@ -158,10 +167,11 @@ def _resumed(state: RunState, event: ev.Resumed) -> None:
     for epoch, rows in state.rows_trained.items():
         if epoch > last:
             state.rows_trained[epoch] = rows if event.epoch > epoch - 1 else []
-    by_epoch: tuple[dict[int, Any], ...] = (state.holdout, state.grades, state.epochs)
+    by_epoch: list[dict[int, Any]] = [state.epochs, *(getattr(state, name) for name in _BY_EPOCH.values())]
     for table in by_epoch:
         for epoch in [epoch for epoch in table if epoch > last]:
             del table[epoch]
+    state.heads = {key: item for key, item in state.heads.items() if key[1] <= last}
     state.samples = [item for item in state.samples if item.epoch <= last]
     state.ratings = {key: item for key, item in state.ratings.items() if key[0] <= last}
     state.decisions = [item for item in state.decisions if item.epoch <= last]
@@ -182,12 +192,8 @@ def _tokens(state: RunState, event: ev.TokensCounted) -> None:
     state.token_stats = event.batches
 
 
-def _holdout(state: RunState, event: ev.HoldoutEvaluated) -> None:
-    state.holdout[event.epoch] = event
-
-
-def _grades(state: RunState, event: ev.GradesMeasured) -> None:
-    state.grades[event.epoch] = event
+def _head(state: RunState, event: ev.HeadFitted) -> None:
+    state.heads[event.head, event.epoch] = event
 
 
 def _samples(state: RunState, event: ev.SamplesGenerated) -> None:
@@ -249,6 +255,13 @@ _NEWEST: dict[type, str] = {
     ev.RunFailed: "failure",
     ev.RunFinished: "finished",
 }
+# the table that keeps the newest event of its kind per epoch
+_BY_EPOCH: dict[type, str] = {
+    ev.HoldoutEvaluated: "holdout",
+    ev.GradesMeasured: "grades",
+    ev.GradesRead: "readings",
+    ev.RaceHeld: "races",
+}
 # the list that keeps all events of its kind
 _LISTS: dict[type, str] = {ev.CheckpointRejected: "rejected", ev.Annotated: "notes", ev.MemoryRetried: "retries"}
 _STATUS_AFTER: dict[type, Status] = {
@@ -267,8 +280,7 @@ _HANDLERS: dict[type, Callable[[RunState, Any], None]] = {
     ev.PhaseChanged: _phase,
     ev.Resumed: _resumed,
     ev.Progress: _progress,
-    ev.HoldoutEvaluated: _holdout,
-    ev.GradesMeasured: _grades,
+    ev.HeadFitted: _head,
     ev.SamplesGenerated: _samples,
     ev.CheckpointSaved: _saved,
     ev.CheckpointRejected: _gone,
