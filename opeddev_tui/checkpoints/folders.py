@@ -8,7 +8,7 @@ import hashlib
 import re
 import shutil
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -24,8 +24,13 @@ _NAME = re.compile(r"checkpoint-(\d+)")
 # a time in nanoseconds has 19 digits until the year 2286
 _ASIDE = re.compile(r"damaged-checkpoint-\d+-\d{19}")
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors")
+# a grade head beside the weights (``grading.store``)
+_HEAD = "grade_head.safetensors"
 # the Trainer resumes without these too, silently as another training
 RESUME_FILES = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
+
+# writes files into a checkpoint's folder, given the digest of its weights, and returns them
+Writer = Callable[[str], Sequence[Path]]
 
 
 class FileRecord(Struct, frozen=True):
@@ -52,6 +57,8 @@ class Manifest(Struct, frozen=True):
     format: int = 1
     # SHA-256 of all other fields
     seal: str = ""
+    # the base model that a grade head beside the weights reads, empty without such a head: to grade, it is needed too
+    grades_with: str = ""
 
     @property
     def size(self) -> int:
@@ -60,11 +67,8 @@ class Manifest(Struct, frozen=True):
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the weight files: the identity of the model."""
-        weights = "".join(
-            f"{name}{item.sha256}" for name, item in sorted(self.files.items()) if name.endswith(".safetensors")
-        )
-        return hashlib.sha256(weights.encode()).hexdigest()
+        """SHA-256 over the weight files: the identity of the model. Heads beside them are no part of it."""
+        return _digest(self.files)
 
 
 def folder_for(run_folder: Path, global_step: int) -> Path:
@@ -91,17 +95,53 @@ def _record(path: Path) -> FileRecord:
     return FileRecord(path.stat().st_size, digest)
 
 
-def publish(folder: Path, manifest: Manifest) -> Manifest:
+def _digest(files: Mapping[str, FileRecord]) -> str:
+    weights = (
+        f"{name}{item.sha256}"
+        for name, item in sorted(files.items())
+        if name.endswith(".safetensors") and not name.endswith(_HEAD)
+    )
+    return hashlib.sha256("".join(weights).encode()).hexdigest()
+
+
+def weights_digest(folder: Path) -> str:
+    """Return what ``Manifest.digest`` would be of the files in ``folder``: for a model without a manifest."""
+    return _digest({path.name: _record(path) for path in sorted(folder.glob("*.safetensors"))})
+
+
+def publish(folder: Path, manifest: Manifest, *, beside: Writer | None = None) -> Manifest:
     """Sync every file in ``folder``, then write and return its manifest, with ``files`` filled in.
 
-    Raises ``StorageProblem``.
+    ``beside`` writes further files, given the digest of the weights, and returns them. Raises ``StorageProblem``.
     """
-    records: dict[str, FileRecord] = {}
     with storage_errors(folder):
-        for path in _files(folder):
-            sync(path)
-            records[str(path.relative_to(folder))] = _record(path)
-    full = replace(manifest, files=records, created=time.time(), seal="")
+        records = _synced(folder, _files(folder))
+        if beside is not None:
+            records |= _synced(folder, beside(_digest(records)))
+    return _sealed(folder, replace(manifest, files=records, created=time.time()))
+
+
+def add(folder: Path, beside: Writer) -> Manifest:
+    """Add the files that ``beside`` writes (as in ``publish``) to a published checkpoint, and seal it again.
+
+    A crash before the end leaves the checkpoint as it was published. Raises ``StorageProblem``.
+    """
+    manifest = manifest_of(folder)
+    with storage_errors(folder):
+        records = manifest.files | _synced(folder, beside(manifest.digest))
+    return _sealed(folder, replace(manifest, files=records))
+
+
+def _synced(folder: Path, paths: Iterable[Path]) -> dict[str, FileRecord]:
+    records = {}
+    for path in paths:
+        sync(path)
+        records[str(path.relative_to(folder))] = _record(path)
+    return records
+
+
+def _sealed(folder: Path, manifest: Manifest) -> Manifest:
+    full = replace(manifest, seal="")
     full = replace(full, seal=_seal(msgspec.json.encode(full)))
     write_atomic(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(full), indent=1))
     sync_folder(folder.parent)

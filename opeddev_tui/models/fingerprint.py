@@ -47,5 +47,7 @@ def file_hashes(source: str) -> dict[str, str]:
     folder = Path(source)
     if not folder.is_dir():
         return {}
-    wanted = [*folder.glob("*.safetensors"), folder / "tokenizer.json", folder / "config.json"]
+    # grade heads beside a checkpoint's weights are no part of the model
+    weights = [path for path in folder.glob("*.safetensors") if not path.name.endswith("grade_head.safetensors")]
+    wanted = [*weights, folder / "tokenizer.json", folder / "config.json"]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(wanted) if path.is_file()}

@@ -6,7 +6,7 @@ yet, so a run that was killed between two parts goes on with the next one.
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -23,6 +23,7 @@ from opeddev_tui.runs import ratings
 from opeddev_tui.runs.bus import Bus
 from opeddev_tui.training import hardware
 from opeddev_tui.training.deciders import Decider, StopRequested
+from opeddev_tui.training.run_files import RunFiles
 from opeddev_tui.training.scorer import Scorer
 
 # seconds between two readings of the machine
@@ -46,15 +47,6 @@ class NonFiniteLoss(TrainingProblem):
         cure = "Lower training.learning_rate" if global_step else "The model's weights may be damaged: take them again"
         cure += ' (or set model.precision = "fp32") and start a new run: train --new.'
         super().__init__(f"the loss {what}.", cure=cure)
-
-
-class RunFiles(Struct, frozen=True):
-    """Where a run writes. ``pinned`` returns those of its checkpoints that a person wants to keep."""
-
-    checkpoints: Path
-    metrics_csv: Path
-    observations: Path
-    pinned: Callable[[], list[Path]]
 
 
 class RunHooks:
@@ -150,7 +142,7 @@ class RunHooks:
         self._bus.emit(ev.RowsTrained(epoch=epoch, rows=tuple(rows), from_step=from_step))
 
     def evaluate(self, epoch: int, global_step: int) -> float:
-        """Score the hold-out, measure grades, generate the probe prompts; return the hold-out loss (nats per token).
+        """Score the hold-out, read its grades, generate the probe prompts; return the hold-out loss (nats per token).
 
         Raises ``NonFiniteLoss`` if that loss is not a finite number.
         """
@@ -158,15 +150,17 @@ class RunHooks:
         if not math.isfinite(result.loss):
             raise NonFiniteLoss(global_step, result.loss)
         self._bus.emit(result)
-        if self._settings.grading.evaluate and self._scorer.graded():
-            self._bus.emit(self._scorer.grades(epoch))
+        if self._scorer.step_grades is not None:
+            self._scorer.step_grades.record(epoch)
         self._scorer.sample(epoch, global_step)
         return result.loss
 
     def saved(self, folder: Path, global_step: int, epoch: float) -> None:
         """Publish the checkpoint in ``folder``, then delete older ones beyond the limit."""
         self._phase("saving", f"checking {folder.name}")
-        manifest = checkpoints.publish(folder, self._manifest(global_step, epoch))
+        grades = self._scorer.step_grades
+        beside = grades.beside(folder, epoch) if grades is not None else None
+        manifest = checkpoints.publish(folder, self._manifest(global_step, epoch), beside=beside)
         self._bus.emit(checkpoints.saved_event(folder, manifest))
         self._rotate()
 
@@ -259,7 +253,14 @@ class RunHooks:
             base=started.source if started.lora else "",
             val_loss=evaluated.loss if evaluated else None,
             rows=started.rows,
+            grades_with=self._base_of_head,
         )
+
+    @property
+    def _base_of_head(self) -> str:
+        """The base model that the grade head beside the weights needs, empty without a head."""
+        grades = self._scorer.step_grades
+        return self._settings.model.name if grades is not None and grades.base is not None else ""
 
     def _rotate(self) -> None:
         """Delete the oldest checkpoints beyond the limit; the best, pinned and newest ones are kept."""

@@ -14,6 +14,7 @@ import torch
 from msgspec import Struct
 from msgspec.structs import replace
 
+from opeddev_tui.config import settings as st
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.data.batches import StepData, find_batches
 from opeddev_tui.errors import Problem
@@ -64,7 +65,9 @@ class Engine(Struct, frozen=True):
             data = replace(data, warnings=[*data.warnings, *doubts])
         trainer.check_arguments(settings)
         memory = inputs.check_room(self.workspace, settings, source, tokens)
-        model = loading.load_model(source, settings.model)
+        # a step from a checkpoint may have to read the base model first, and both might not fit into memory
+        apart = plan.parent is not None and _reads_grades(settings, data)
+        model = None if apart else loading.load_model(source, settings.model)
         copy_notice = self.workspace.link_store()
         if copy_notice:
             data = replace(data, warnings=[*data.warnings, copy_notice])
@@ -134,7 +137,13 @@ class Engine(Struct, frozen=True):
             pid=os.getpid(),
             host=platform.node(),
             repeats=plan.repeats,
+            metric=settings.early_stop.metric,
         )
+
+
+def _reads_grades(settings: st.Settings, data: StepData) -> bool:
+    wanted = settings.grading.evaluate or settings.early_stop.metric == "grade"
+    return wanted and any(example.grade is not None for example in data.holdout.examples)
 
 
 def _record_end(bus: Bus, run: Run) -> bool:
