@@ -53,6 +53,8 @@ class Entry(Struct, frozen=True):
     marks: tuple[str, ...] = ()
     note: str = ""
     repeats: str = ""
+    # the base model that the grade head beside the weights reads; empty without such a head
+    grades_with: str = ""
 
     @property
     def name(self) -> str:
@@ -113,6 +115,7 @@ def _entry(workspace: Workspace, record: RunRecord, folder: Path) -> Entry:
         exact=grades.exact if grades is not None else None,
         precision=state.model.precision if state.model else "",
         repeats=state.repeats,
+        grades_with=manifest.grades_with,
     )
 
 

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from opeddev_tui.checkpoints.heads import is_head
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.files import storage_errors, sync, sync_folder, write_atomic
 from opeddev_tui.runs.events import CheckpointSaved, checkpoint_name
@@ -24,8 +25,6 @@ _NAME = re.compile(r"checkpoint-(\d+)")
 # a time in nanoseconds has 19 digits until the year 2286
 _ASIDE = re.compile(r"damaged-checkpoint-\d+-\d{19}")
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors")
-# a grade head beside the weights (``grading.store``)
-_HEAD = "grade_head.safetensors"
 # the Trainer resumes without these too, silently as another training
 RESUME_FILES = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
 
@@ -99,7 +98,7 @@ def _digest(files: Mapping[str, FileRecord]) -> str:
     weights = (
         f"{name}{item.sha256}"
         for name, item in sorted(files.items())
-        if name.endswith(".safetensors") and not name.endswith(_HEAD)
+        if name.endswith(".safetensors") and not is_head(name)
     )
     return hashlib.sha256("".join(weights).encode()).hexdigest()
 

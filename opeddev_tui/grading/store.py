@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from opeddev_tui.checkpoints.heads import BASE, DESCRIPTION_NAME, STEP, WEIGHTS_NAME, head_files
 from opeddev_tui.errors import ModelProblem, StorageProblem
 from opeddev_tui.files import write_atomic
 from opeddev_tui.grading.areas import Areas, Style
@@ -24,17 +25,12 @@ from opeddev_tui.grading.intervals import Estimate
 from opeddev_tui.grading.ordinal import Ordinal
 from opeddev_tui.grading.scale import Scale
 
+__all__ = [
+    "BASE", "DESCRIPTION_NAME", "STEP", "WEIGHTS_NAME", "Origin", "StoredHead", "has_head", "head_files", "load_head",
+    "origin_of", "save_head",
+]  # fmt: skip
+
 FORMAT = 1
-# the head on the base model; that on the step's own model has "step_" before both names
-WEIGHTS_NAME = "grade_head.safetensors"
-DESCRIPTION_NAME = "grade_head.json"
-BASE, STEP = "base", "step"
-
-
-def head_files(model: str) -> tuple[str, str]:
-    """Return the names of the two files of the head on ``model``: base or step."""
-    before = "" if model == BASE else f"{model}_"
-    return f"{before}{WEIGHTS_NAME}", f"{before}{DESCRIPTION_NAME}"
 
 
 class Origin(Struct, frozen=True):

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from opeddev_tui.checkpoints import folders
+from opeddev_tui.checkpoints import folders, heads
 from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.config import settings as st
 from opeddev_tui.errors import StorageProblem
@@ -58,6 +58,7 @@ def _write_model(entry: Entry, settings: st.Settings, folder: Path, *, adapter: 
     if isinstance(tokenizer.chat_template, str):
         tokenizer.chat_template = template.as_trained()
     tokenizer.save_pretrained(folder)
+    heads.carry(entry.folder, folder, folders.weights_digest(folder))
 
 
 def model_card(entry: Entry, record: RunRecord, settings: st.Settings, *, adapter: bool = False) -> str:
@@ -73,5 +74,7 @@ def model_card(entry: Entry, record: RunRecord, settings: st.Settings, *, adapte
         grades=record.state.grades.get(round(entry.epoch)),
         settings=settings,
         package="peft" if adapter else "transformers",
+        heads=heads.heads_in(entry.folder),
+        head_base=entry.grades_with,
         loader="AutoPeftModelForCausalLM" if adapter else "AutoModelForCausalLM",
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from opeddev_tui.checkpoints.heads import is_head
 from opeddev_tui.models.causal_lm import CausalLM
 
 # elements of a tensor hashed at a time, to keep the extra memory small
@@ -48,6 +49,6 @@ def file_hashes(source: str) -> dict[str, str]:
     if not folder.is_dir():
         return {}
     # grade heads beside a checkpoint's weights are no part of the model
-    weights = [path for path in folder.glob("*.safetensors") if not path.name.endswith("grade_head.safetensors")]
+    weights = [path for path in folder.glob("*.safetensors") if not is_head(path.name)]
     wanted = [*weights, folder / "tokenizer.json", folder / "config.json"]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(wanted) if path.is_file()}

@@ -13,6 +13,7 @@ from opeddev_tui.analysis import learning_curve
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.format import interval, number, share, size
 from opeddev_tui.intervals import wilson
+from opeddev_tui.runs.grade_records import SHORT_WORDS, by_metric
 from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.runs.manifest import RunManifest
 from opeddev_tui.runs.ratings import scores
@@ -44,7 +45,7 @@ def steps(chosen: Sequence[RunRecord], status: Mapping[str, Status]) -> Table:
                 number(state.epochs[0].val_loss if 0 in state.epochs else None, 4),
                 number(state.epochs[best].val_loss, 4),
                 _loss_interval(state, best),
-                str(best),
+                f"{best}{by_metric(started.metric)}",
                 number(state.epochs[last].val_loss, 4),
             )
         )
@@ -66,7 +67,7 @@ def epochs(chosen: Sequence[RunRecord]) -> Table:
             number(row.val_loss, 4),
             _loss_interval(record.state, epoch),
             number(row.samples_per_second, 2),
-            "best" if epoch == record.state.best_epoch() else "",
+            f"best{by_metric(record.state.begun.metric)}" if epoch == record.state.best_epoch() else "",
         )
         for record in chosen
         for epoch, row in sorted(record.state.epochs.items())
@@ -109,6 +110,7 @@ def grades(chosen: Sequence[RunRecord]) -> Table:
         (
             str(record.step),
             str(epoch),
+            SHORT_WORDS.get(item.way, item.way),
             share(item.parsed),
             share(item.exact),
             " to ".join(map(share, wilson(item.exact * len(item.reference), len(item.reference)))),
@@ -124,7 +126,7 @@ def grades(chosen: Sequence[RunRecord]) -> Table:
         for epoch, item in sorted(record.state.grades.items())
     ]
     head = (
-        "step", "epoch", "a grade was read", "exactly right", "95% interval", "majority class: exact",
+        "step", "epoch", "read from", "a grade was read", "exactly right", "95% interval", "majority class: exact",
         "text classifier: exact", "within one", "middle grade: within one", "mean error", "weighted kappa",
         "95% interval",
     )  # fmt: skip

@@ -5,6 +5,19 @@ Grades are written as the scale writes them. Nothing is computed here.
 
 from msgspec import Struct, field
 
+# the ways to read a grade of the step's own model, and that of the base model, in a word
+SHORT_WORDS = {
+    "step text": "its texts",
+    "step tokens": "its grade tokens",
+    "step head": "its head",
+    "base head": "base",
+}
+
+
+def by_metric(metric: str) -> str:
+    """Return what a best epoch is best by; empty for the hold-out loss, which needs no name."""
+    return " by grade" if metric == "grade" else ""
+
 
 class Figure(Struct, frozen=True):
     """A figure with its 95 % interval; None where the rows do not tell."""

@@ -212,7 +212,7 @@ class RunHooks:
     def _pending(self, epoch: int) -> ev.DecisionAwaited:
         """Return the open question; it is recorded again when ratings have changed its verdict."""
         state = self._bus.state
-        verdict = early_stopping.judge(epoch, state.holdout, self.limits, ratings.shares(state))
+        verdict = early_stopping.judge(epoch, state.holdout, self.limits, ratings.shares(state), state.readings)
         # a resumed run is not awaiting: it asks again, with a new deadline
         asked = state.question if state.status == "awaiting" else None
         if asked is not None and (asked.epoch, asked.verdict) == (epoch, verdict):
@@ -235,6 +235,7 @@ class RunHooks:
             min_delta=stop.min_delta,
             significant=stop.mode == "significant",
             confidence=stop.confidence,
+            metric=self._bus.state.begun.metric,
         )
 
     # --- checkpoints ----------------------------------------------------------------------------------------
