@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Sequence
 
 from opeddev_tui import __version__
-from opeddev_tui.errors import Problem, StorageProblem
+from opeddev_tui.errors import ModelProblem, Problem, StorageProblem, ran_out_of_memory
 from opeddev_tui.files import storage_problem
 from opeddev_tui.terminal.command_output import filtered, open_standard_descriptors, write_problem
 
@@ -123,7 +123,10 @@ def _run(arguments: Sequence[str]) -> int:
         # the machine's doing, not the code's: a folder of another user, a disk that fails
         print(storage_problem(error, error.filename or "the workspace", "used"), file=sys.stderr)
         return StorageProblem.exit_code
-    except Exception:  # noqa: BLE001 - a bug: Python would print its text, which may come from outside, as it is
+    except Exception as error:  # noqa: BLE001 - a bug: Python would print its text, which may come from outside, as it is
+        if ran_out_of_memory(error):
+            print("The machine's memory has run out. Close other programs, or use a smaller model.", file=sys.stderr)
+            return ModelProblem.exit_code
         traceback.print_exc()
         return 1
     finally:

@@ -88,3 +88,14 @@ class Problems(Problem):
         self.problems = tuple(problems)
         self.exit_code = problems[0].exit_code if problems else 1
         self.kind = problems[0].kind if problems else "problem"
+
+
+# what allocators say that are not Python's or CUDA's
+_NO_MEMORY = ("can't allocate memory", "cannot allocate memory", "std::bad_alloc", "not enough memory")
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Return whether ``error`` says that memory has run out, on a GPU or on the machine."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError | OSError) and any(words in str(error).lower() for words in _NO_MEMORY)

@@ -54,10 +54,19 @@ _NETWORK = ("nfs", "cifs", "smb", "9p", "fuse.sshfs", "fuse.glusterfs", "ceph", 
 
 def storage_problem(error: OSError, path: Path | str, verb: str = "written") -> StorageProblem:
     """Return the problem of a failed read or write at ``path``, with a cure where one is known."""
-    reason = reason_of(error)
-    return StorageProblem(
-        f"cannot be {verb}: {reason}.", where=str(error.filename or path), cure=_CURES.get(error.errno or 0, "")
-    )
+    reason, cure = reason_of(error), _CURES.get(error.errno or 0, "")
+    if error.errno == errno.ENOSPC and _takes_no_more_files(Path(error.filename or path)):
+        reason, cure = f"{reason}: it takes no more files (no inodes are left)", "Delete files there, however small."
+    return StorageProblem(f"cannot be {verb}: {reason}.", where=str(error.filename or path), cure=cure)
+
+
+def _takes_no_more_files(path: Path) -> bool:
+    try:
+        disk = os.statvfs(nearest_existing(path))
+    except (OSError, StopIteration, TypeError):
+        return False
+    # a disk that does not count its files has none of them
+    return disk.f_files > 0 and disk.f_favail == 0
 
 
 def reason_of(error: Exception) -> str:

@@ -11,6 +11,7 @@ import torch
 from msgspec import Struct
 
 from opeddev_tui.config import settings as st
+from opeddev_tui.errors import ran_out_of_memory
 from opeddev_tui.format import duration
 from opeddev_tui.models.causal_lm import CausalLM, Tokenizer
 from opeddev_tui.models.chat import ChatEncoder
@@ -47,8 +48,8 @@ class ModelRunner:
             try:
                 with autocast(self.loaded.precision, device):
                     return work(self._batch)
-            except torch.OutOfMemoryError:
-                if self._batch == 1:
+            except (RuntimeError, MemoryError) as error:
+                if self._batch == 1 or not ran_out_of_memory(error):
                     raise
                 self._batch = max(1, self._batch // 2)
                 torch.cuda.empty_cache()

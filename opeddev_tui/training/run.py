@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from opeddev_tui.checkpoints import folders
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.batches import StepData
-from opeddev_tui.errors import ModelProblem
+from opeddev_tui.errors import ModelProblem, ran_out_of_memory
 from opeddev_tui.models import loading
 from opeddev_tui.models.causal_lm import CausalLM
 from opeddev_tui.models.fingerprint import parameter_counts
@@ -99,8 +99,10 @@ class Run:
             except StopRequested as stop:
                 self._record_interruption(stop.reason)
                 return False
-            except torch.OutOfMemoryError as error:
-                message = str(error).splitlines()[0]
+            except (RuntimeError, MemoryError) as error:
+                if not ran_out_of_memory(error):
+                    raise
+                message = (str(error) or "no memory is left").splitlines()[0]
             # outside the handler: it would keep the failed attempt's frames alive, and with them the model
             self._halve_batch(message)
 

@@ -9,13 +9,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import torch
 from msgspec.structs import asdict, replace
 
 from opeddev_tui.analysis.agreement import agreement
 from opeddev_tui.checkpoints import folders
 from opeddev_tui.config import settings as st
-from opeddev_tui.errors import Problem
+from opeddev_tui.errors import Problem, ran_out_of_memory
 from opeddev_tui.grading import store
 from opeddev_tui.grading.features import Readings, read_rows
 from opeddev_tui.grading.ordinal import Grades
@@ -80,9 +79,9 @@ class StepGrades:
             return None
         try:
             readings = self._pass(on_batch)
-        except torch.OutOfMemoryError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the loss is found without
+        except Exception as error:  # the loss is found without
+            if ran_out_of_memory(error):
+                raise
             self._broken = True
             self._tell("grades cannot be read", error)
             return None

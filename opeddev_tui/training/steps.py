@@ -121,6 +121,11 @@ class Engine(Struct, frozen=True):
         try:
             if not plan.resume:
                 bus.emit(self._started(plan, parts))
+            elif bus.state.started is None:
+                # the line that began the run is damaged: its manifest said the same
+                bus.emit(plan.resume.state.begun)
+            if plan.resume and plan.resume.state.damage:
+                bus.emit(ev.Warned(message=f"the run goes on, but {plan.resume.state.damage}"))
             bus.emit(parts.memory)
             for warning in (*plan.warnings, *parts.data.warnings):
                 bus.emit(ev.Warned(message=warning))
