@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from opeddev_tui.analysis.workspace_steps import known, read_steps
 from opeddev_tui.checkpoints import base_model
 from opeddev_tui.checkpoints.folders import in_use
+from opeddev_tui.config import settings as st
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.data.batches import StepData
 from opeddev_tui.errors import Problem
@@ -70,7 +71,9 @@ class Engine(Struct, frozen=True):
             data = replace(data, warnings=[*data.warnings, *doubts])
         trainer.check_arguments(settings)
         memory = inputs.check_room(self.workspace, settings, source, tokens)
-        model = loading.load_model(source, settings.model)
+        # a step from a checkpoint may have to read the base model first, and both might not fit into memory
+        apart = plan.parent is not None and _reads_grades(settings, data)
+        model = None if apart else loading.load_model(source, settings.model)
         data = replace(data, warnings=[*data.warnings, *base_model.unverified(source)])
         copy_notice = self.workspace.link_store()
         if copy_notice:
@@ -160,7 +163,13 @@ class Engine(Struct, frozen=True):
             batches=tuple(known(batch) for batch in parts.data.batches),
             metrics=plan.metrics,
             base_identity=self._base(parts.source) if settings.lora.enabled else "",
+            metric=settings.early_stop.metric,
         )
+
+
+def _reads_grades(settings: st.Settings, data: StepData) -> bool:
+    wanted = settings.grading.evaluate or settings.early_stop.metric == "grade"
+    return wanted and any(example.grade is not None for example in data.holdout.examples)
 
 
 def _record_end(bus: Bus, run: Run) -> bool:
