@@ -203,8 +203,9 @@ class StepGrades:
             self._tell("no grade head is fitted on the step's model", error)
             return
         if not told:
-            self._bus.emit(event)
+            # the head last: once it is recorded nothing is left to do
             self._bus.emit(self._with_way(epoch, way))
+            self._bus.emit(event)
 
     def _with_way(self, epoch: int, way: WayGrades) -> ev.GradesRead:
         """Return what was read after ``epoch`` with ``way`` beside it."""
