@@ -21,8 +21,9 @@ from opeddev_tui.cli import main
 from opeddev_tui.config import loading
 from opeddev_tui.errors import Problem
 from opeddev_tui.runs import events as ev
-from opeddev_tui.runs.control import MAILBOX_NAME, Control, Pause, send
+from opeddev_tui.runs.control import Control, Pause, send
 from opeddev_tui.runs.live_file import read_live
+from opeddev_tui.runs.mailbox import MAILBOX_NAME
 from opeddev_tui.runs.notes import annotate, record
 from opeddev_tui.ui.state.reader import WorkspaceReader
 from opeddev_tui.ui.themes import load_themes
