@@ -201,7 +201,7 @@ def _kill_in_second_epoch(process: subprocess.Popen[str], root: Path) -> float:
     from opeddev_tui.runs.events import Progress
     from opeddev_tui.runs.journal import JournalReader
 
-    reader, ended = None, time.monotonic() + 200
+    reader, ended = None, time.monotonic() + 300
     while time.monotonic() < ended and process.poll() is None:
         runs = list((root / "logs" / "runs").glob("*")) if (root / "logs" / "runs").exists() else []
         reader = reader or (JournalReader(runs[0]) if runs else None)
