@@ -99,10 +99,13 @@ def _print(report: dict[str, Any]) -> None:
     console = Console()
     console.print(Text(f"Workspace {report['workspace']}"))
     next_step = report["next_step"] or {"step": None}
+    # a step whose newest run is not done: training, awaiting, interrupted, failed
+    begun = {run["step"]: run["status"] for run in report["runs"] if not run["repeats"]}
     table = Table("step", "batch", "state", "epochs", "hold-out loss", Column("run", overflow="fold"))
     for step in report["steps"]:
         loss = f"{step['val_loss']:.4f}" if step["val_loss"] is not None else ""
-        state = "trained" if step["trained"] else "next" if step["step"] == next_step["step"] else "waiting"
+        state = "trained" if step["trained"] else begun.get(step["step"], "")
+        state = state or ("next" if step["step"] == next_step["step"] else "waiting")
         table.add_row(
             str(step["step"]),
             Text(clean_line(step["batch"])),

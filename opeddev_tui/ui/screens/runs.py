@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -17,6 +17,13 @@ from opeddev_tui.ui.state.situation import MARKS
 from opeddev_tui.ui.state.view import RunRow, View
 from opeddev_tui.ui.widgets.grid import Cell, Grid
 
+_NONE = "No runs yet. t on the monitor starts one."
+_WITHOUT: Mapping[str, str] = {
+    "no workspace": "No workspace here, so no runs: n on the monitor makes one.",
+    "starting": "The first run is about to begin.",
+    "reading": "Reading the workspace.",
+}
+
 
 class RunsScreen(BaseScreen):
     """Every run of the workspace, newest first."""
@@ -30,17 +37,17 @@ class RunsScreen(BaseScreen):
         titles = ("started", "step", "batch", "state", "epochs", "hold-out", "Δ epoch 0", "best", "run")
         yield Grid(titles, id="runs", enter="open_run")
 
-    def show_body(self, view: View) -> None:  # noqa: ARG002 - the list is not part of the view
+    def show_body(self, view: View) -> None:
         """Show the list."""
-        rows = self.shell.session.rows
+        rows = self.shell.session.all_runs()
         self.query_one(Grid).fill([(row.run, _cells(row)) for row in rows])
-        hint = "Enter shows a run in the monitor, as it was." if rows else "No runs yet. t on the monitor starts one."
+        hint = "Enter shows a run in the monitor, as it was." if rows else _WITHOUT.get(view.situation.kind, _NONE)
         self.query_one("#which", Static).update(Content(hint))
 
     def action_open_run(self) -> None:
         """Show the selected run."""
         chosen = self.query_one(Grid).selected
-        row = next((row for row in self.shell.session.rows if row.run == chosen), None)
+        row = next((row for row in self.shell.session.all_runs() if row.run == chosen), None)
         if row is not None:
             self.shell.disk.show_run(row)
 

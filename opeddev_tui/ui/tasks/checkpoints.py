@@ -70,7 +70,7 @@ class CheckpointTasks(TaskBase):
                 verified(entry, await asyncio.to_thread(checkpoints.problems_of, entry.folder))
             done()
 
-        self._go(work(), "verify", exclusive=False)
+        self._go(work, "verify", exclusive=False)
 
     def annotate(
         self, entry: Entry, done: Callable[[], None], *, pinned: bool | None = None, note: str | None = None
