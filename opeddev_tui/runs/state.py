@@ -49,6 +49,8 @@ class RunState:
     notes: list[ev.Annotated] = field(default_factory=list)
     retries: list[ev.MemoryRetried] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    # the newest pause, also where it is over
+    paused: ev.Paused | None = None
     interrupted: ev.Interrupted | None = None
     failure: ev.RunFailed | None = None
     finished: ev.RunFinished | None = None
@@ -235,6 +237,7 @@ _NEWEST: dict[type, str] = {
     ev.Progress: "progress",
     ev.HardwareSampled: "hardware",
     ev.DecisionAwaited: "question",
+    ev.Paused: "paused",
     ev.Interrupted: "interrupted",
     ev.RunFailed: "failure",
     ev.RunFinished: "finished",

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, cast
 from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.driver import Driver
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 
 from opeddev_tui import launch
 from opeddev_tui.config.loading import LoadedSettings
@@ -155,9 +155,16 @@ class OpeddevApp(TerminalApp):
                 show(view)
 
     def tell(self, text: str, *, severity: str = "information") -> None:
-        """Show a notice; its text may come from anywhere."""
-        level = cast("Any", severity)
-        self.notify(clean_line(text, max_chars=300), severity=level, markup=False, timeout=6)
+        """Say something for some seconds; the text may come from anywhere.
+
+        What went well is said in the status line. A warning or an error is a notice below it, where there is no key,
+        and so is what is said over a dialog.
+        """
+        if severity == "information" and not isinstance(self.screen, ModalScreen):
+            self.session.tell(clean_line(text, max_chars=300))
+            self.show_now()
+        else:
+            self.notify(clean_line(text, max_chars=300), severity=cast("Any", severity), markup=False, timeout=8)
 
     def announce(self, events: Iterable[AnyEvent]) -> None:
         """Notify a person of those of ``events`` that are worth it."""
@@ -251,6 +258,11 @@ class OpeddevApp(TerminalApp):
     async def action_quit(self) -> None:
         """Quit by Textual's own key, with the same question."""
         self.action_leave()
+
+    def action_help_quit(self) -> None:
+        """Ctrl+C ends nothing here: say which key quits."""
+        first = "Esc closes this; then " if isinstance(self.screen, ModalScreen) else ""
+        self.tell(f"{first}q quits, y copies." if not first else f"{first}q quits.")
 
     def _leave(self, answer: str | None) -> None:
         if answer == "detach":

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 
 class Look(Struct, frozen=True):
-    """How a person looks at the curves. ``window`` and ``cursor`` are in units of the x axis; None: all, and none."""
+    """How a person looks at the curves. ``window`` and ``cursor`` are in units of the x axis; None: all, and none.
+
+    ``everything``: the y axis has room for all curves, not only for what this step trains.
+    """
 
     log: bool = False
     smoothing: float = 0.6
@@ -34,6 +37,7 @@ class Look(Struct, frozen=True):
     sizes: bool = False
     window: tuple[float, float] | None = None
     cursor: float | None = None
+    everything: bool = False
 
 
 class Palette(Struct, frozen=True):
