@@ -91,11 +91,11 @@ def bar(share: float | None, width: int) -> str:
 
 
 def histogram(counts: list[int]) -> str:
-    """Return one block character per count; a count above zero is always visible."""
+    """Return one block character per count; a count above zero is always visible, and lines below each other part."""
     highest = max(counts, default=0)
     if highest <= 0:
         return " " * len(counts)
-    return "".join(_BLOCKS[max(1, round(count / highest * 8)) if count else 0] for count in counts)
+    return "".join(_BLOCKS[max(1, round(count / highest * 7)) if count else 0] for count in counts)
 
 
 def plural(count: int, noun: str) -> str:

@@ -1,4 +1,6 @@
-"""Forecast the hold-out loss with more data: a power law through the best losses of the steps. Pure functions.
+"""Forecast the metric with more data: a power law through the best epochs of the steps. Pure functions.
+
+The metric is the hold-out loss, or the distance of the step's model from the right grades where steps go by that.
 
 The law is ``loss = a * rows ** b``. Three to five steps cannot tell a floor from the exponent, so no floor is fitted
 and nothing is forecast beyond the next increment. The interval joins two uncertainties: which examples the hold-out
@@ -14,8 +16,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from opeddev_tui.analysis.learning_curve import StepPoint, points, resampled_losses
+from opeddev_tui.analysis.learning_curve import StepPoint, grade_points, points, resampled_losses
 from opeddev_tui.intervals import percentile_interval
 from opeddev_tui.runs.state import RunState
 
@@ -27,10 +30,14 @@ _FEWEST_POINTS = 3
 _SAMPLES = 4000
 # an interval wider than this share of the loss is of no use
 _WIDEST = 0.6
+_METRICS = {"loss": "hold-out loss", "grade": "distance from the right grades"}
 
 
 class Forecast(Struct, frozen=True):
-    """The expected ``loss`` with ``added`` more rows, ``rows`` in all; the law is ``scale * rows ** exponent``."""
+    """The expected ``loss`` with ``added`` more rows, ``rows`` in all; the law is ``scale * rows ** exponent``.
+
+    ``metric``: what it is a forecast of, the hold-out loss or the distance from the right grades (in grades).
+    """
 
     rows: int
     added: int
@@ -40,6 +47,7 @@ class Forecast(Struct, frozen=True):
     exponent: float
     scale: float
     points: int
+    metric: str = "loss"
 
     @property
     def words(self) -> str:
@@ -47,7 +55,7 @@ class Forecast(Struct, frozen=True):
         digits = min(4, max(2, 1 + math.ceil(-math.log10(max(abs(self.now - self.loss), 1e-4)))))
         low, high = self.interval
         text = (
-            f"The next +{self.added} rows should bring the hold-out loss from {self.now:.{digits}f} to "
+            f"The next +{self.added} rows should bring the {_METRICS[self.metric]} from {self.now:.{digits}f} to "
             f"{self.loss:.{digits}f} ({CONFIDENCE:.0%} interval {low:.{digits}f} to {high:.{digits}f}; "
             f"power law through {self.points} steps)"
         )
@@ -133,5 +141,12 @@ def forecast(series: Sequence[StepPoint]) -> Forecast | None:
 
 
 def forecast_of(states: Sequence[RunState]) -> Forecast | None:
-    """Return the forecast from the steps in ``states`` (one per step, in order), None if there is none."""
-    return forecast(points(states))
+    """Return the forecast from the steps in ``states`` (one per step, in order), None if there is none.
+
+    It is of the metric that the last step went by.
+    """
+    started = [state.started for state in states if state.started is not None]
+    if not started or started[-1].metric != "grade":
+        return forecast(points(states))
+    found = forecast(grade_points(states))
+    return replace(found, metric="grade") if found is not None else None

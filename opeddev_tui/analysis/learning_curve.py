@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from opeddev_tui.analysis.grade_evidence import common_way, distances_of
 from opeddev_tui.intervals import percentile_interval, resampled_sums
 from opeddev_tui.runs.events import GradesMeasured, HoldoutEvaluated
 from opeddev_tui.runs.history import RunRecord
@@ -53,9 +55,34 @@ def steps_of(records: Sequence[RunRecord]) -> list[RunRecord]:
 
 def points(states: Sequence[RunState]) -> list[StepPoint]:
     """Return the points of the states with the same hold-out as the last one, by size."""
+    return [point for point, _ in _pairs(states)]
+
+
+def grade_points(states: Sequence[RunState]) -> list[StepPoint]:
+    """Return ``points`` of the distance from the right grades: ``loss`` is its mean, ``sums`` that of each row.
+
+    Empty where the best epochs of the steps were not read in one way, on the same rows.
+    """
+    pairs = _pairs(states)
+    readings = [state.readings[point.epoch] for point, state in pairs if point.epoch in state.readings]
+    way = common_way(readings) if len(readings) == len(pairs) else ""
+    found = []
+    for (point, _), read in zip(pairs, readings, strict=False):
+        known = distances_of(read, way)
+        if known is None:
+            return []
+        ones = (1,) * len(known.distances)
+        interval = loss_interval(
+            HoldoutEvaluated(epoch=point.epoch, loss=known.mean, sums=known.distances, tokens=ones)
+        )
+        found.append(replace(point, loss=known.mean, interval=interval, sums=known.distances, tokens=ones))
+    return found
+
+
+def _pairs(states: Sequence[RunState]) -> list[tuple[StepPoint, RunState]]:
     same = comparable([state for state in states if state.started])
-    by_step = {point.step: point for state in same if (point := _point(state)) is not None}
-    return sorted(by_step.values(), key=lambda point: (point.rows, point.step))
+    by_step = {point.step: (point, state) for state in same if (point := _point(state)) is not None}
+    return sorted(by_step.values(), key=lambda pair: (pair[0].rows, pair[0].step))
 
 
 def comparable(states: Sequence[RunState]) -> list[RunState]:

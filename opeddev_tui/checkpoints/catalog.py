@@ -58,6 +58,8 @@ class Entry(Struct, frozen=True):
     repeats: str = ""
     # SHA-256 of the hold-out that ``val_loss``, ``gain`` and ``exact`` were measured on
     holdout: str = ""
+    # the base model that the grade head beside the weights reads; empty without such a head
+    grades_with: str = ""
 
     @property
     def name(self) -> str:
@@ -133,6 +135,7 @@ def _entry(workspace: Workspace, record: RunRecord, folder: Path) -> Entry:
         precision=state.model.precision if state.model else "",
         repeats=state.repeats,
         holdout=state.scored_on[0],
+        grades_with=manifest.grades_with,
     )
 
 

@@ -11,13 +11,14 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from opeddev_tui.checkpoints.heads import is_head
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.files import decoded, open_file, read_file, reason_of, storage_errors, sync, sync_folder, write_atomic
 from opeddev_tui.runs.events import CheckpointSaved, checkpoint_name
@@ -29,6 +30,9 @@ _ASIDE = re.compile(r"damaged-checkpoint-\d+-\d{19}")
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors")
 # the Trainer resumes without these too, silently as another training
 RESUME_FILES = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
+
+# writes files into a checkpoint's folder, given the digest of its weights, and returns them
+Writer = Callable[[str], Sequence[Path]]
 
 
 class FileRecord(Struct, frozen=True):
@@ -57,6 +61,8 @@ class Manifest(Struct, frozen=True):
     base_identity: str = ""
     # SHA-256 of all other fields
     seal: str = ""
+    # the base model that a grade head beside the weights reads, empty without such a head: to grade, it is needed too
+    grades_with: str = ""
 
     @property
     def size(self) -> int:
@@ -65,11 +71,8 @@ class Manifest(Struct, frozen=True):
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the weight files: the identity of the model."""
-        weights = "".join(
-            f"{name}{item.sha256}" for name, item in sorted(self.files.items()) if name.endswith(".safetensors")
-        )
-        return hashlib.sha256(weights.encode()).hexdigest()
+        """SHA-256 over the weight files: the identity of the model. Heads beside them are no part of it."""
+        return _digest(self.files)
 
 
 def folder_for(run_folder: Path, global_step: int) -> Path:
@@ -96,17 +99,53 @@ def _record(path: Path) -> FileRecord:
     return FileRecord(path.stat().st_size, digest)
 
 
-def publish(folder: Path, manifest: Manifest) -> Manifest:
+def _digest(files: Mapping[str, FileRecord]) -> str:
+    weights = (
+        f"{name}{item.sha256}"
+        for name, item in sorted(files.items())
+        if name.endswith(".safetensors") and not is_head(name)
+    )
+    return hashlib.sha256("".join(weights).encode()).hexdigest()
+
+
+def weights_digest(folder: Path) -> str:
+    """Return what ``Manifest.digest`` would be of the files in ``folder``: for a model without a manifest."""
+    return _digest({path.name: _record(path) for path in sorted(folder.glob("*.safetensors"))})
+
+
+def publish(folder: Path, manifest: Manifest, *, beside: Writer | None = None) -> Manifest:
     """Sync every file in ``folder``, then write and return its manifest, with ``files`` filled in.
 
-    Raises ``StorageProblem``.
+    ``beside`` writes further files, given the digest of the weights, and returns them. Raises ``StorageProblem``.
     """
-    records: dict[str, FileRecord] = {}
     with storage_errors(folder):
-        for path in _files(folder):
-            sync(path)
-            records[str(path.relative_to(folder))] = _record(path)
-    full = replace(manifest, files=records, created=time.time(), seal="")
+        records = _synced(folder, _files(folder))
+        if beside is not None:
+            records |= _synced(folder, beside(_digest(records)))
+    return _sealed(folder, replace(manifest, files=records, created=time.time()))
+
+
+def add(folder: Path, beside: Writer) -> Manifest:
+    """Add the files that ``beside`` writes (as in ``publish``) to a published checkpoint, and seal it again.
+
+    A crash before the end leaves the checkpoint as it was published. Raises ``StorageProblem``.
+    """
+    manifest = manifest_of(folder)
+    with storage_errors(folder):
+        records = manifest.files | _synced(folder, beside(manifest.digest))
+    return _sealed(folder, replace(manifest, files=records))
+
+
+def _synced(folder: Path, paths: Iterable[Path]) -> dict[str, FileRecord]:
+    records = {}
+    for path in paths:
+        sync(path)
+        records[str(path.relative_to(folder))] = _record(path)
+    return records
+
+
+def _sealed(folder: Path, manifest: Manifest) -> Manifest:
+    full = replace(manifest, seal="")
     full = replace(full, seal=_seal(msgspec.json.encode(full)))
     write_atomic(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(full), indent=1))
     sync_folder(folder.parent)

@@ -10,9 +10,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from opeddev_tui.commands.printing import CleanConsole
-from opeddev_tui.format import size
+from opeddev_tui.format import duration, size
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import command_words
+from opeddev_tui.runs.grade_records import SHORT_WORDS
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean, clean_line
 
@@ -116,6 +117,15 @@ def _beginning(event: ev.AnyEvent) -> str:
             return ""
 
 
+def _head_line(event: ev.HeadFitted) -> str:
+    """Return the line about a fitted grade head; its absence is told by a note."""
+    kappa = event.out_of_fold.get("kappa")
+    if event.problem or kappa is None or kappa.value is None:
+        return ""
+    took = f"{event.read} rows read in {duration(event.read_seconds)}" if event.read else "all rows known"
+    return f"  grade head on the {event.head} model: kappa {kappa.value + 0.0:.2f} out of fold ({took})"
+
+
 def _results(event: ev.AnyEvent, state: RunState) -> str:
     """Return the line about an epoch, a decision or the end of a run; "" for other events."""
     match event:
@@ -126,7 +136,12 @@ def _results(event: ev.AnyEvent, state: RunState) -> str:
             if grades is None:
                 return line
             exact = f"exact {grades.exact:.0%} (majority {grades.majority_exact:.0%})"
-            return f"{line}  grades: parsed {grades.parsed:.0%}, {exact}"
+            if grades.way == "step text":
+                return f"{line}  grades: parsed {grades.parsed:.0%}, {exact}"
+            kappa = "–" if grades.kappa is None else f"{grades.kappa + 0.0:.2f}"
+            return f"{line}  grades by {SHORT_WORDS.get(grades.way, grades.way)}: kappa {kappa}, {exact}"
+        case ev.HeadFitted():
+            return _head_line(event)
         case ev.SamplesGenerated() if event.samples:
             return f"    first probe prompt: {clean_line(event.samples[0].text, max_chars=150)!r}"
         case ev.Decided():
@@ -134,7 +149,11 @@ def _results(event: ev.AnyEvent, state: RunState) -> str:
         case ev.MemoryRetried():
             return f"  out of memory: batch {event.batch_size} × {event.accumulation} from now on"
         case ev.RunFinished():
-            best = "" if event.best_epoch == event.epochs else f" (best: epoch {event.best_epoch})"
+            best = (
+                ""
+                if event.best_epoch == event.epochs
+                else f" (best{' by grade' * (event.metric == 'grade')}: epoch {event.best_epoch})"
+            )
             return f"  step finished after {event.epochs} epochs{best}: {event.last_checkpoint}"
         case ev.Interrupted():
             return f"  stopped ({event.reason}) at optimizer step {event.global_step}; opeddev-tui train resumes it"

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.text import Text
 
 from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data import formats, proposed_batch
 from opeddev_tui.data.batches import Batch, find_batches, load_batch, read_shown, resolve
@@ -62,7 +62,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Propose rows, or take a filled file; raises ``Problem``, and nothing is written or moved then."""
     workspace, loaded = open_workspace(options)
-    settings, console = loaded.settings, Console()
+    settings, console = loaded.settings, CleanConsole()
     if options.take is not None:
         if options.source is not None:
             raise SettingsProblem("--take names the file that is taken; leave the other one out.", where="propose")
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     return _propose(options, workspace, settings, console)
 
 
-def _propose(options: argparse.Namespace, workspace: Workspace, settings: Settings, console: Console) -> int:
+def _propose(options: argparse.Namespace, workspace: Workspace, settings: Settings, console: CleanConsole) -> int:
     from opeddev_tui.grading.labelling import choose, without_copies
 
     sets = _present(workspace, settings)
@@ -165,7 +165,7 @@ def _with_ids(rows: Sequence[dict[str, object]], stem: str) -> list[dict[str, ob
     return [row if row.get("id") else {**row, "id": f"{stem}-{at:03}"} for at, row in enumerate(rows, 1)]
 
 
-def _tell_left_out(console: Console, found: Ungraded, copies: Counter[str]) -> None:
+def _tell_left_out(console: CleanConsole, found: Ungraded, copies: Counter[str]) -> None:
     for note in found.notes:
         _say(console, f"note: {note}")
     counts = {words: count for words, count in (found.left_out + copies).items() if count}
@@ -174,7 +174,7 @@ def _tell_left_out(console: Console, found: Ungraded, copies: Counter[str]) -> N
 
 
 def _tell(
-    console: Console, workspace: Workspace, place: Path, chosen: "Chosen", candidates: int, *, blind: bool
+    console: CleanConsole, workspace: Workspace, place: Path, chosen: "Chosen", candidates: int, *, blind: bool
 ) -> None:
     how = "typical rows of clusters" if chosen.how == "clusters" else "drawn at random"
     _say(
@@ -190,5 +190,5 @@ def _tell(
     )
 
 
-def _say(console: Console, words: str) -> None:
+def _say(console: CleanConsole, words: str) -> None:
     console.print(Text(clean(words)), soft_wrap=True)

@@ -5,9 +5,8 @@ Writes the file of corrections alone, never a data file. A model is loaded for -
 
 import argparse
 
-from rich.console import Console
-
 from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.printing import CleanConsole, write_json
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.regrading import Doctor
 from opeddev_tui.errors import SettingsProblem
@@ -42,13 +41,13 @@ def run(options: argparse.Namespace) -> int:
 
     workspace, loaded = open_workspace(options)
     _must_fit(options)
-    doctor, console = Doctor(workspace.root, loaded.settings), Console()
+    doctor, console = Doctor(workspace.root, loaded.settings), CleanConsole()
     if options.list or options.effect:
         return (_list if options.list else _effect)(options, workspace, loaded.settings, doctor)
     if not options.row:
         rows, overlay = doctor.rows(), doctor.overlay()
         if options.json:
-            print(tables.corrections_json(rows, overlay))
+            write_json(tables.corrections_json(rows, overlay))
         else:
             tables.show_corrections(console, rows, overlay)
     elif options.undo:
@@ -59,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         row = doctor.find(options.row)
         if options.json:
-            print(tables.row_json(row, loaded.settings.grading))
+            write_json(tables.row_json(row, loaded.settings.grading))
         else:
             tables.show_row(console, row, loaded.settings.grading)
     return 0
@@ -86,9 +85,9 @@ def _list(options: argparse.Namespace, workspace: Workspace, settings: Settings,
         features = model.features([row.example for row in rows], on_batch).features
     disputed = rank(rows, features, settings.grading)[: max(0, options.count)]
     if options.json:
-        print(tables.disputed_json(disputed, found, doctor.overlay()))
+        write_json(tables.disputed_json(disputed, found, doctor.overlay()))
     else:
-        tables.show_disputed(Console(), disputed, len(rows))
+        tables.show_disputed(CleanConsole(), disputed, len(rows))
     return 0
 
 
@@ -106,7 +105,7 @@ def _effect(options: argparse.Namespace, workspace: Workspace, settings: Setting
         features = model.features([row.example for row in (*train, *held)], on_batch).features
     told = effect(train, features[: len(train)], held, features[len(train) :], settings.grading)
     if options.json:
-        print(tables.effect_json(told))
+        write_json(tables.effect_json(told))
     else:
-        tables.show_effect(Console(), told)
+        tables.show_effect(CleanConsole(), told)
     return 0

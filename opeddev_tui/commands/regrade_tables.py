@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from opeddev_tui.commands.printing import CleanConsole, json_text
 from opeddev_tui.config.settings import Grading
 from opeddev_tui.data.corrected_rows import HOLDOUT, Corrected, SetRow
 from opeddev_tui.data.corrections import Overlay
@@ -24,13 +24,9 @@ if TYPE_CHECKING:
 _NAME_WIDTH = 34
 
 
-def _say(console: Console, words: str, style: str = "") -> None:
+def _say(console: CleanConsole, words: str, style: str = "") -> None:
     if words:
         console.print(Text(clean(words), style=style))
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
 def _table(*names: str) -> Table:
@@ -49,7 +45,7 @@ def _name(row: SetRow) -> str:
 
 def corrections_json(found: Corrected, overlay: Overlay) -> str:
     """Return all corrections, those that are not applied, and damaged lines as JSON."""
-    return _json(_corrections(found, overlay))
+    return json_text(_corrections(found, overlay))
 
 
 def _corrections(found: Corrected, overlay: Overlay) -> dict[str, Any]:
@@ -61,7 +57,7 @@ def _corrections(found: Corrected, overlay: Overlay) -> dict[str, Any]:
     }
 
 
-def show_corrections(console: Console, found: Corrected, overlay: Overlay) -> None:
+def show_corrections(console: CleanConsole, found: Corrected, overlay: Overlay) -> None:
     """Print the corrections, and what of them is not applied."""
     applied = [row for listed in found.rows.values() for row in listed if row.correction is not None]
     if not applied and not found.unmatched and not overlay.damaged:
@@ -80,7 +76,7 @@ def show_corrections(console: Console, found: Corrected, overlay: Overlay) -> No
         _say(console, f"note: {sentence}")
 
 
-def show_regraded(console: Console, made: Regraded, workspace: "Workspace") -> None:
+def show_regraded(console: CleanConsole, made: Regraded, workspace: "Workspace") -> None:
     """Print what was recorded, and what follows from it."""
     from opeddev_tui.grading.doctor import cannot_resume
 
@@ -114,7 +110,7 @@ def show_regraded(console: Console, made: Regraded, workspace: "Workspace") -> N
 
 def row_json(row: SetRow, grading: Grading) -> str:
     """Return one row with its grades as JSON."""
-    return _json(
+    return json_text(
         {
             "key": row.key,
             "id": row.own.id,
@@ -132,7 +128,7 @@ def row_json(row: SetRow, grading: Grading) -> str:
     )
 
 
-def show_row(console: Console, row: SetRow, grading: Grading) -> None:
+def show_row(console: CleanConsole, row: SetRow, grading: Grading) -> None:
     """Print one row: its prompt, its completion, its grades."""
     _say(console, f"{row.own.id or row.key} · {row.set} · {row.own.where} · key {row.key}", style="bold")
     for turn in row.own.prompt:
@@ -168,10 +164,10 @@ def disputed_json(disputed: "Sequence[Disputed]", found: Corrected, overlay: Ove
         }
         for item in disputed
     ]
-    return _json({"disputed": listed, **_corrections(found, overlay)})
+    return json_text({"disputed": listed, **_corrections(found, overlay)})
 
 
-def show_disputed(console: Console, disputed: "Sequence[Disputed]", rows: int) -> None:
+def show_disputed(console: CleanConsole, disputed: "Sequence[Disputed]", rows: int) -> None:
     """Print the disputed rows, most disputed first."""
     if not disputed:
         _say(console, f"None of {plural(rows, 'graded training row')} is disputed.")
@@ -194,10 +190,10 @@ def show_disputed(console: Console, disputed: "Sequence[Disputed]", rows: int) -
 
 def effect_json(told: "Effect") -> str:
     """Return the effect as JSON."""
-    return _json(told)
+    return json_text(told)
 
 
-def show_effect(console: Console, told: "Effect") -> None:
+def show_effect(console: CleanConsole, told: "Effect") -> None:
     """Print kappa with and without the corrections, and their difference."""
     _say(
         console,

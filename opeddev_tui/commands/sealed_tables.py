@@ -1,12 +1,12 @@
 """The score of the test set as a table and sentences that fit 80 columns, and as JSON. It has no row to show."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from opeddev_tui.commands.printing import CleanConsole, json_text
 from opeddev_tui.format import interval, moment, number, plural, share, signed
 from opeddev_tui.runs.looks import Looks
 from opeddev_tui.text import clean, clean_line
@@ -17,19 +17,15 @@ if TYPE_CHECKING:
     from opeddev_tui.grading.sealed_score import Scored
 
 
-def _json(value: Any) -> str:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-
-
 def as_json(scored: "Scored", looks: Looks, fingerprint: str) -> str:
     """Return the figures and the number of the look as JSON."""
     counted = {"look": looks.at_version(fingerprint), "looks": looks.count, "fingerprint": fingerprint}
-    return _json({**counted, **msgspec.to_builtins(scored)})
+    return json_text({**counted, **msgspec.to_builtins(scored)})
 
 
 def looks_json(looks: Looks) -> str:
     """Return all looks as JSON."""
-    return _json({"looks": looks.looks, "damaged": looks.damaged})
+    return json_text({"looks": looks.looks, "damaged": looks.damaged})
 
 
 def look_words(looks: Looks, fingerprint: str) -> str:
@@ -45,7 +41,7 @@ def look_words(looks: Looks, fingerprint: str) -> str:
     return f"{told}{last} What is chosen by figures of several looks is flattered by them."
 
 
-def show(console: Console, scored: "Scored", looks: Looks, fingerprint: str) -> None:
+def show(console: CleanConsole, scored: "Scored", looks: Looks, fingerprint: str) -> None:
     """Print the losses, the race and the number of the look."""
     _say(console, look_words(looks, fingerprint), style="bold")
     _say(console, f"{plural(scored.rows, 'row')}, {scored.graded} of them graded.")
@@ -78,7 +74,7 @@ def _race_table(race: "Race") -> Table:
     return table
 
 
-def _say(console: Console, words: str, style: str = "") -> None:
+def _say(console: CleanConsole, words: str, style: str = "") -> None:
     if words:
         console.print(Text(clean(words), style=style))
 

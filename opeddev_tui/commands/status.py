@@ -110,10 +110,14 @@ def _print(report: dict[str, Any]) -> None:
     console = CleanConsole()
     console.print(Text(f"Workspace {report['workspace']}"))
     next_step = report["next_step"] or {"step": None}
+    # a step whose newest run is not done: training, awaiting, interrupted, failed
+    newest = {run["step"]: run["status"] for run in report["runs"] if not run["repeats"]}
+    begun = {step: status for step, status in newest.items() if status != "finished"}
     table = Table("step", "batch", "state", "epochs", "hold-out loss", Column("run", overflow="fold"))
     for step in report["steps"]:
         loss = f"{step['val_loss']:.4f}" if step["val_loss"] is not None else ""
         state = "next" if step["step"] == next_step["step"] else "trained" if step["trained"] else "waiting"
+        state = state if state == "trained" else begun.get(step["step"], state)
         table.add_row(
             str(step["step"]),
             Text(clean_line(step["batch"])),

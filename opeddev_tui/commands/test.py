@@ -7,17 +7,16 @@ import argparse
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from opeddev_tui.checkpoints import catalog
 from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.printing import CleanConsole, write_json
 from opeddev_tui.config.settings import Settings
-from opeddev_tui.data.batches import StepData, load_step
+from opeddev_tui.data.batches import StepData
 from opeddev_tui.data.sealed import load_sealed
 from opeddev_tui.format import moment, plural
-from opeddev_tui.runs.history import finished_steps, list_runs
 from opeddev_tui.runs.looks import Looks, read_looks, record_look
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.workspace.paths import Workspace
@@ -58,9 +57,9 @@ def run(options: argparse.Namespace) -> int:
     if options.looks:
         looks = read_looks(workspace.root)
         if options.json:
-            print(tables.looks_json(looks))
+            write_json(tables.looks_json(looks))
         else:
-            _show_looks(Console(), looks)
+            _show_looks(CleanConsole(), looks)
         return 0
     asked = _Asked(workspace, loaded.settings, _entry(workspace, options.source))
     data, scored = _score(asked)
@@ -70,9 +69,9 @@ def run(options: argparse.Namespace) -> int:
     fingerprint = data.holdout.fingerprint
     looks = record_look(workspace.root, as_look(scored, name, fingerprint))
     if options.json:
-        print(tables.as_json(scored, looks, fingerprint))
+        write_json(tables.as_json(scored, looks, fingerprint))
     else:
-        tables.show(Console(), scored, looks, fingerprint)
+        tables.show(CleanConsole(), scored, looks, fingerprint)
     return 0
 
 
@@ -90,8 +89,7 @@ def _score(asked: _Asked) -> "tuple[StepData, Scored]":
 
     workspace, settings, entry = asked.workspace, asked.settings, asked.entry
     test = load_sealed(workspace.root, settings)
-    steps = [*finished_steps(list_runs(workspace)), *([entry.step] if entry is not None else [])]
-    trained = load_step(workspace.root, settings, max(steps) if steps else None)
+    trained = reading.trained_so_far(workspace, settings, entry)
     data = sealed_score.with_test_rows(trained, test)
     rows = sealed_score.rows_to_grade(data, settings)
     models = []
@@ -105,7 +103,7 @@ def _score(asked: _Asked) -> "tuple[StepData, Scored]":
     return data, sealed_score.score(data, rows, models)
 
 
-def _show_looks(console: Console, looks: Looks) -> None:
+def _show_looks(console: CleanConsole, looks: Looks) -> None:
     if not looks.count:
         console.print("Nobody has looked at the test set yet.")
         return

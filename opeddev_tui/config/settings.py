@@ -88,6 +88,12 @@ class Data(_Section, frozen=True):
         Meta(ge=32, le=131072),
         "Most tokens per example. Where there are more, the middle of the prompt is cut out.",
     ] = 1024
+    completion_tokens: Annotated[
+        int,
+        Meta(ge=0, le=65536),
+        "Tokens of max_length that stay free for the completion, at most a quarter of them: how far a prompt is cut "
+        "then does not tell how long its completion is. Longer completions take more.",
+    ] = 256
     min_prompt_tokens: Annotated[
         int, Meta(ge=0, le=4096), "Fewest tokens of a cut prompt; a row that would keep fewer is dropped and reported."
     ] = 16
@@ -156,15 +162,22 @@ class Lora(_Section, frozen=True):
 class EarlyStop(_Section, frozen=True):
     """When a step goes on after its planned epochs, and who decides."""
 
+    metric: Annotated[
+        Literal["loss", "grade"],
+        "What the rule, the best checkpoint and the forecast go by: the hold-out loss, or the distance of the step's "
+        "own model from the right grades of the hold-out. A run keeps the metric that it began with.",
+    ] = "loss"
     max_extra_epochs: Annotated[
-        int, Meta(ge=0, le=100), "Most epochs that are added while the hold-out loss or your blind ratings improve."
+        int, Meta(ge=0, le=100), "Most epochs that are added while the metric or your blind ratings improve."
     ] = 2
-    min_delta: Annotated[float, Meta(ge=0), "Fall of the hold-out loss, in nats per token, that counts as better."] = (
-        0.0
-    )
+    min_delta: Annotated[
+        float,
+        Meta(ge=0),
+        "Fall that counts as better: of the hold-out loss in nats per token, or of the distance in grades.",
+    ] = 0.0
     mode: Annotated[
         Literal["plain", "significant"],
-        "plain compares the mean losses; significant also requires that the interval of the difference excludes zero.",
+        "plain compares the means; significant also requires that the interval of the difference excludes zero.",
     ] = "plain"
     confidence: Annotated[float, Meta(gt=0.5, lt=1), "Confidence of the intervals."] = 0.95
     policy: Annotated[
@@ -235,8 +248,15 @@ class Grading(_Section, frozen=True):
     token_weight: Annotated[
         float, Meta(ge=0, le=1000), "Weight of the grade's own tokens in the cross-entropy; other tokens weigh 1."
     ] = 1.0
-    evaluate: Annotated[bool, "Generate a grade for every hold-out row after every epoch."] = True
-    max_new_tokens: Annotated[int, Meta(ge=1, le=512), "Most tokens generated to read a grade."] = 8
+    evaluate: Annotated[
+        bool, "Read grades of the hold-out after every epoch, and fit a grade head on the base model before the first."
+    ] = True
+    step_head: Annotated[
+        Literal["end", "epoch", "never"],
+        "When a grade head is fitted on the step's own model, for which its training rows are read once more: at the "
+        'step\'s end, after every epoch (always so with early_stop.metric = "grade"), or never.',
+    ] = "end"
+    max_new_tokens: Annotated[int, Meta(ge=1, le=512), "Most tokens generated to read a grade from a text."] = 8
 
     def __post_init__(self) -> None:
         """Derive maximum and pattern from the written grades: a grade is then the number minimum + its position."""

@@ -44,6 +44,17 @@ class FeatureCache:
                 continue
         return found
 
+    def holds(self, keys: Sequence[str]) -> bool:
+        """Return whether the features of all ``keys`` are known."""
+        wanted = set(keys)
+        for path in sorted(self.folder.glob("*.safetensors")):
+            try:
+                with safe_open(path, framework="numpy") as file:
+                    wanted.difference_update(file.keys())
+            except (SafetensorError, OSError, ValueError):
+                continue
+        return not wanted
+
     def add(self, features: Mapping[str, Floats]) -> None:
         """Write ``features`` (row hash to vector) as one new file; raises ``StorageProblem``."""
         if not features:

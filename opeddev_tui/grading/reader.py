@@ -40,6 +40,12 @@ class TokenGrades(Struct, frozen=True):
     seconds: float
 
 
+def prompt_hash(tokenizer: Any, settings: Settings, precision: str) -> str:
+    """Return a hash of what makes a row's prompt, and of the arithmetic: 16-bit states are not those of float32."""
+    grading = settings.grading
+    return short_hash(tokenizer.chat_template, grading.system_prompt, grading.prompt_template, precision)
+
+
 class FeatureReader:
     """A model with its tokenizer. ``source`` is a model folder, a checkpoint folder or a hub name.
 
@@ -59,10 +65,7 @@ class FeatureReader:
         self._pad_id: int = fitted.tokenizer.pad_token_id
         self._model: Any = loading.load_model(source, settings.model).eval()
         self._precision = resolve_precision(settings.model.precision)
-        grading = settings.grading
-        template = fitted.tokenizer.chat_template
-        # 16-bit states are not those of float32
-        prompt = short_hash(template, grading.system_prompt, grading.prompt_template, self._precision.name)
+        prompt = prompt_hash(fitted.tokenizer, settings, self._precision.name)
         self._cache = FeatureCache(cache, base=fingerprint(self._model), prompt=prompt, layers=layers_of(self._model))
 
     def check(self, train: Sequence[Example], holdout: Sequence[Example]) -> None:

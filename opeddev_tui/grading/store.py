@@ -1,7 +1,7 @@
-"""Save and load a grade head beside a checkpoint: a safetensors file of weights and a JSON file that explains it.
+"""Save and load grade heads beside a checkpoint: a safetensors file of weights and a JSON file that explains it.
 
-A head is worth nothing on other weights or another prompt than it was fitted on, so it is refused there. No pickle, no
-row, no feature is stored.
+There may be two, one on the base model and one on the step's own model. A head is worth nothing on other weights or
+another prompt than it was fitted on, so it is refused there. No pickle, no row, no feature is stored.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from opeddev_tui.checkpoints.heads import BASE, DESCRIPTION_NAME, STEP, WEIGHTS_NAME, head_files
 from opeddev_tui.errors import ModelProblem, StorageProblem
 from opeddev_tui.files import read_file, read_record, write_atomic
 from opeddev_tui.grading.areas import Areas, Style
@@ -24,15 +25,22 @@ from opeddev_tui.grading.intervals import Estimate
 from opeddev_tui.grading.ordinal import Ordinal
 from opeddev_tui.grading.scale import Scale
 
+__all__ = [
+    "BASE", "DESCRIPTION_NAME", "STEP", "WEIGHTS_NAME", "Origin", "StoredHead", "has_head", "head_files", "load_head",
+    "origin_of", "save_head",
+]  # fmt: skip
+
 FORMAT = 1
 # bytes of a head; far more than one of the widest model has
 _MOST_BYTES = 1 << 30
-WEIGHTS_NAME = "grade_head.safetensors"
-DESCRIPTION_NAME = "grade_head.json"
 
 
 class Origin(Struct, frozen=True):
-    """What a head belongs to: ``base`` and ``prompt`` hashes, the ``layers`` read, and ``model``, base or step."""
+    """What a head belongs to: ``base`` and ``prompt`` hashes, the ``layers`` read, and ``model``, base or step.
+
+    ``base`` is the hash of the weights whose states are read: ``models.fingerprint`` of the base model, or for a head
+    on the step's model the digest of the checkpoint's weight files, the same with adapters and without.
+    """
 
     base: str
     prompt: str
@@ -81,7 +89,7 @@ class _Description(Struct, frozen=True):
     coverage: float
     rows: int
     criteria: _Criteria | None
-    out_of_fold: dict[str, tuple[float, float | None, float | None]]
+    out_of_fold: dict[str, tuple[float | None, float | None, float | None]]
     weights: str
 
 
@@ -104,29 +112,34 @@ def save_head(folder: Path, stored: StoredHead) -> list[Path]:
         {name: (item.value, item.low, item.high) for name, item in stored.out_of_fold.items()},
         hashlib.sha256(content).hexdigest(),
     )
-    write_atomic(folder / WEIGHTS_NAME, content)
-    text = msgspec.json.format(msgspec.json.encode(description), indent=1)
-    write_atomic(folder / DESCRIPTION_NAME, text + b"\n")
-    return [folder / WEIGHTS_NAME, folder / DESCRIPTION_NAME]
+    weights, explained = (folder / name for name in head_files(stored.origin.model))
+    write_atomic(weights, content)
+    write_atomic(explained, msgspec.json.format(msgspec.json.encode(description), indent=1) + b"\n")
+    return [weights, explained]
 
 
-def has_head(folder: Path) -> bool:
-    """Return whether ``folder`` has a grade head; a checkpoint of version 0.1 has none."""
-    return (folder / DESCRIPTION_NAME).is_file()
+def has_head(folder: Path, model: str = BASE) -> bool:
+    """Return whether ``folder`` has a grade head on ``model``; a checkpoint of version 0.1 has none."""
+    return (folder / head_files(model)[1]).is_file()
 
 
-def load_head(folder: Path, *, base: str, prompt: str) -> StoredHead:
-    """Return the head in ``folder``.
+def origin_of(folder: Path, model: str = BASE) -> Origin:
+    """Return what the head in ``folder`` belongs to; raises ``StorageProblem`` if it is damaged or not there."""
+    return _read(folder, model)[0].origin
+
+
+def load_head(folder: Path, *, base: str, prompt: str, model: str = BASE) -> StoredHead:
+    """Return the head on ``model`` (base or step) in ``folder``.
 
     Raises ``ModelProblem`` if it was fitted on other weights than ``base`` or another prompt than ``prompt`` (hashes),
     and ``StorageProblem`` if its files are damaged.
     """
-    found, tensors = _read(folder)
+    found, tensors = _read(folder, model)
     for what, stored, wanted in (("model", found.origin.base, base), ("prompt template", found.origin.prompt, prompt)):
         if stored != wanted:
             raise ModelProblem(
                 f"the grade head was fitted on another {what} ({stored[:12]}, not {wanted[:12]}).",
-                where=str(folder / DESCRIPTION_NAME),
+                where=str(folder / head_files(model)[1]),
                 cure=f"Use it with the {what} that it was fitted on, or train a step to fit a new one.",
             )
     try:
@@ -140,34 +153,35 @@ def load_head(folder: Path, *, base: str, prompt: str) -> StoredHead:
         )
         criteria = None if found.criteria is None else _criteria(tensors, found.criteria)
     except (KeyError, ValueError) as error:
-        _damaged(folder, error)
+        _damaged(folder / head_files(model)[1], error)
     return StoredHead(
         found.origin, head, criteria, {name: _estimate(*item) for name, item in found.out_of_fold.items()}
     )
 
 
-def _read(folder: Path) -> tuple[_Description, dict[str, NDArray[np.float32]]]:
+def _read(folder: Path, model: str) -> tuple[_Description, dict[str, NDArray[np.float32]]]:
+    weights, explained = (folder / name for name in head_files(model))
     try:
-        found = read_record(folder / DESCRIPTION_NAME, _Description)
-        content = read_file(folder / WEIGHTS_NAME, most=_MOST_BYTES)
+        found = read_record(explained, _Description)
+        content = read_file(weights, most=_MOST_BYTES)
         if hashlib.sha256(content).hexdigest() != found.weights:
-            _damaged(folder, ValueError("the weights are not those that it describes"))
+            _damaged(explained, ValueError("the weights are not those that it describes"))
         return found, load(content)
     except (OSError, ValueError, SafetensorError) as error:
-        _damaged(folder, error)
+        _damaged(explained, error)
 
 
-def _damaged(folder: Path, error: Exception) -> NoReturn:
+def _damaged(path: Path, error: Exception) -> NoReturn:
     raise StorageProblem(
         f"the grade head cannot be read: {error}.",
-        where=str(folder / DESCRIPTION_NAME),
+        where=str(path),
         cure="Take another checkpoint, or train a step to fit a new head.",
     ) from error
 
 
-def _estimate(value: float, low: float | None, high: float | None) -> Estimate:
-    # JSON has no NaN: an end that is not known comes back as null
-    return Estimate(value, *(float("nan") if end is None else end for end in (low, high)))
+def _estimate(*ends: float | None) -> Estimate:
+    # JSON has no NaN: what is not known comes back as null
+    return Estimate(*(float("nan") if end is None else end for end in ends))
 
 
 def _tensors(name: str, linear: LinearScores) -> dict[str, NDArray[np.float32]]:

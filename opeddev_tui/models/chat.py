@@ -34,8 +34,9 @@ class _Sides(Struct):
 class ChatEncoder:
     """Encodes prompts and completions with one tokenizer, the same for training and generation.
 
-    ``max_length`` bounds prompt and completion together, in tokens; ``positions`` is the model's context, None where
-    it has no bound. Raises ``ModelProblem`` for a tokenizer or template that cannot be trained with.
+    ``max_length`` bounds prompt and completion together, in tokens, of which ``completion_tokens`` (at most a quarter)
+    are kept free of the prompt; ``positions`` is the model's context, None where it has no bound. Raises
+    ``ModelProblem`` for a tokenizer or template that cannot be trained with.
     """
 
     def __init__(
@@ -43,12 +44,14 @@ class ChatEncoder:
         tokenizer: Any,
         *,
         max_length: int,
+        completion_tokens: int = 256,
         min_prompt_tokens: int = 16,
         thinking: bool = False,
         positions: int | None = None,
     ) -> None:
         self._tokenizer = tokenizer
         self.max_length = max_length if positions is None else min(max_length, positions)
+        self._free = min(completion_tokens, self.max_length // 4)
         self.positions = positions
         self.thinking = thinking
         self._min_prompt = min_prompt_tokens
@@ -105,14 +108,22 @@ class ChatEncoder:
         ):
             for marker in {marker for text in texts for marker in guard.spelled(text)}:
                 found[marker] = found.get(marker, 0) + 1
-        room = self.max_length - len(completion)
+        room = self.prompt_room(len(completion))
         if len(prompt) > room and room < self._min_prompt:
             result.dropped.append(example.where)
             return
         if len(prompt) > room:
-            result.cuts.append(CutPrompt(example.where, len(prompt), room))
+            result.cuts.append(CutPrompt(example.where, len(prompt), room, by_completion=room < self.prompt_room()))
             prompt = without_middle(prompt, room)
         result.rows.append(TokenRow(index, prompt, completion, example.weight if weighted else 1.0))
+
+    def prompt_room(self, completion_tokens: int = 0) -> int:
+        """Return the most tokens that a prompt keeps before a completion of ``completion_tokens`` tokens.
+
+        It is the same for all completions that fit into what is kept free for them. Were it what each leaves, the
+        length of a prompt would tell that of its reference, and a grader learns it: good code gets a short feedback.
+        """
+        return self.max_length - max(self._free, completion_tokens)
 
     def encode(self, example: Example) -> tuple[list[int], list[int]]:
         """Return (prompt ids, completion ids), uncut; the completion ends with the end-of-turn token."""
@@ -124,7 +135,7 @@ class ChatEncoder:
 
     def encode_question(self, messages: Sequence[Message], new_tokens: int) -> list[int]:
         """Return the ids of a prompt without a reference, cut as in training, with room for ``new_tokens``."""
-        room = self.max_length
+        room = self.prompt_room()
         if self.positions is not None:
             room = max(1, self._min_prompt, min(room, self.positions - new_tokens))
         ids = self.encode_prompt(messages)

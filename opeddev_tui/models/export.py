@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from opeddev_tui.checkpoints import folders
+from opeddev_tui.checkpoints import folders, heads
 from opeddev_tui.checkpoints.base_model import shown, unverified
 from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.config import settings as st
@@ -66,6 +66,7 @@ def _write_model(entry: Entry, settings: st.Settings, folder: Path, *, adapter: 
         tokenizer.chat_template = template.as_trained()
     tokenizer.save_pretrained(folder)
     _without_places(folder, shown(entry.base))
+    heads.carry(entry.folder, folder, folders.weights_digest(folder))
 
 
 def _without_places(folder: Path, base: str) -> None:
@@ -98,4 +99,6 @@ def model_card(entry: Entry, record: RunRecord, settings: st.Settings, *, adapte
         package="peft" if adapter else "transformers",
         adapter=adapter,
         unverified=unverified(str(entry.folder)),
+        heads=heads.heads_in(entry.folder),
+        head_base=shown(entry.grades_with),
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from opeddev_tui.checkpoints.heads import is_head
 from opeddev_tui.models.causal_lm import CausalLM
 
 # elements of a tensor hashed at a time, to keep the extra memory small
@@ -47,5 +48,7 @@ def file_hashes(source: str) -> dict[str, str]:
     folder = Path(source)
     if not folder.is_dir():
         return {}
-    wanted = [*folder.glob("*.safetensors"), folder / "tokenizer.json", folder / "config.json"]
+    # grade heads beside a checkpoint's weights are no part of the model
+    weights = [path for path in folder.glob("*.safetensors") if not is_head(path.name)]
+    wanted = [*weights, folder / "tokenizer.json", folder / "config.json"]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(wanted) if path.is_file()}

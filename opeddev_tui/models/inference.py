@@ -88,7 +88,7 @@ class LoadedModel:
         holdout = load_holdout(workspace.root, self._settings)
         if holdout.problems:
             raise Problems(holdout.problems)
-        self.scored_on = holdout.fingerprint
+        self.scored_on = holdout.version
         rows = self._encoder.encode_all(holdout.examples).rows
         collate = LeftPadCollator(self._tokenizer.pad_token_id, form=batch_form(self._model))
         with autocast(self._precision, self._device):

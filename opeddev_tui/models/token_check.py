@@ -48,6 +48,7 @@ def fit(source: str, settings: st.Settings) -> Fitted:
     encoder = ChatEncoder(
         tokenizer,
         max_length=settings.data.max_length,
+        completion_tokens=settings.data.completion_tokens,
         min_prompt_tokens=settings.data.min_prompt_tokens,
         thinking=settings.generation.enable_thinking,
         positions=config.positions,
@@ -200,6 +201,12 @@ def _of_lengths(name: str, rows: EncodedRows, encoder: ChatEncoder) -> list[str]
         notes.append(
             f"{_rows(len(rows.cuts), name, 'loses', 'lose')} the middle of the prompt to fit into "
             f"{encoder.max_length} tokens (at most {most.tokens - most.kept} of {most.tokens} tokens, {most.where})."
+        )
+    telling = [cut.where for cut in rows.cuts if cut.by_completion]
+    if telling:
+        notes.append(
+            f"{_rows(len(telling), name, 'has', 'have')} a completion longer than what is kept free for it, so that "
+            f"how far the prompt is cut tells how long it is ({_places(telling)}): raise data.completion_tokens."
         )
     if rows.dropped:
         notes.append(

@@ -52,11 +52,15 @@ class TokenRow(Struct, frozen=True):
 
 
 class CutPrompt(Struct, frozen=True):
-    """A prompt that lost its middle: its place, its tokens before, and how many are kept."""
+    """A prompt that lost its middle: its place, its tokens before, and how many are kept.
+
+    ``by_completion``: fewer than of other rows, because the completion is longer than what is kept free for it.
+    """
 
     where: str
     tokens: int
     kept: int
+    by_completion: bool = False
 
 
 class EncodedRows(Struct):

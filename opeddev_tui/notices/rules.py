@@ -104,6 +104,10 @@ class Notices:
         return [f"First generation: {text}"]
 
     def _finished(self, event: ev.RunFinished) -> Notice:
-        best = "" if event.best_epoch == event.epochs else f", best after epoch {event.best_epoch}"
+        best = (
+            ""
+            if event.best_epoch == event.epochs
+            else f", best{' by grade' * (event.metric == 'grade')} after epoch {event.best_epoch}"
+        )
         body = f"{event.epochs} epochs, hold-out loss {event.val_loss:.4f}{best}."
         return Notice("run_finished", f"{self._where()}: done", body)

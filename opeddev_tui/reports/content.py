@@ -14,6 +14,7 @@ from opeddev_tui.reports import plots, tables
 from opeddev_tui.reports.examples import grade_words
 from opeddev_tui.reports.tables import Table
 from opeddev_tui.runs import manifest
+from opeddev_tui.runs.grade_records import SHORT_WORDS
 from opeddev_tui.runs.history import RunRecord, status_of
 from opeddev_tui.runs.manifest import RunManifest
 from opeddev_tui.text import clean, clean_line
@@ -100,10 +101,11 @@ def summary(chosen: Sequence[RunRecord]) -> str:
     start = first.epochs.get(0)
     count = "One step" if len(same) == 1 else f"{len(same)} steps"
     others = learning_curve.other_holdouts([record.state for record in chosen])
+    epoch = f"epoch {best}, the best by grade" if last.begun.metric == "grade" else f"epoch {best}"
     since = f" from {start.val_loss:.3f}" if start else ""
     text = (
         f"{count} on {last.begun.rows} rows took the hold-out loss{since} to {loss:.3f} nats "
-        f"per token (step {last.begun.step}, epoch {best}; 95% interval {low:.3f} to {high:.3f}; "
+        f"per token (step {last.begun.step}, {epoch}; 95% interval {low:.3f} to {high:.3f}; "
         f"{last.begun.holdout_rows} hold-out rows)."
     )
     grades = last.grades.get(best)
@@ -111,9 +113,10 @@ def summary(chosen: Sequence[RunRecord]) -> str:
         text += f" {others}"
     if grades is None:
         return text
+    by = SHORT_WORDS.get(grades.way, grades.way)
     more = "more often than" if grades.exact > grades.majority_exact else "no more often than"
     return (
-        f"{text} Grades are exactly right in {grades.exact:.0%} of them, {more} by always saying the "
+        f"{text} Grades by {by} are exactly right in {grades.exact:.0%} of them, {more} by always saying the "
         f"majority class ({grades.majority_exact:.0%})."
     )
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MOST_EXAMPLES = 3
 _WIDTH = 7.2  # inches
-_COLUMN = 37  # characters of a column
+_COLUMN = 35  # characters of a column
 _LINES = 10
 _PROMPT_LINES = 4
 _LINE = 0.125  # inches, at 7 points
@@ -59,21 +59,30 @@ def examples_figure(pairs: Sequence[tuple[Sample, Sample]], moments: tuple[str, 
     return figure
 
 
-_Column = tuple[str, str, list[str]]
+_Column = tuple[list[str], str, list[str]]
 
 
 def _block(before: Sample, after: Sample, moments: tuple[str, str]) -> tuple[list[str], list[_Column]]:
     prompt = wrapped(after.prompt, 3 * _COLUMN + 4, _PROMPT_LINES)
     columns = [
-        (f"{moments[0]}{grade_words(before)}", VERMILLION, wrapped(before.text, _COLUMN, _LINES)),
-        (f"{moments[1]}{grade_words(after)}", BLUE, wrapped(after.text, _COLUMN, _LINES)),
-        ("reference", GREEN, wrapped(after.reference, _COLUMN, _LINES)),
+        (_title(moments[0], before), VERMILLION, wrapped(before.text, _COLUMN, _LINES)),
+        (_title(moments[1], after), BLUE, wrapped(after.text, _COLUMN, _LINES)),
+        (["reference"], GREEN, wrapped(after.reference, _COLUMN, _LINES)),
     ]
     return prompt, columns
 
 
+def _title(moment: str, sample: Sample) -> list[str]:
+    """Return the lines above a text: when it was generated, and its grade, each within the column."""
+    return [*wrapped(moment, _COLUMN, 2), *([words] if (words := grade_words(sample).strip(" ()")) else [])]
+
+
+def _title_lines(columns: list[_Column]) -> int:
+    return max(len(title) for title, _, _ in columns)
+
+
 def _height(prompt: list[str], columns: list[_Column]) -> float:
-    return _LINE * (len(prompt) + 2.6 + max(len(lines) for _, _, lines in columns)) + _GAP
+    return _LINE * (len(prompt) + 1.6 + _title_lines(columns) + max(len(lines) for _, _, lines in columns)) + _GAP
 
 
 def _draw(figure: Figure, prompt: list[str], columns: list[_Column], top: float, total: float) -> None:
@@ -88,5 +97,5 @@ def _draw(figure: Figure, prompt: list[str], columns: list[_Column], top: float,
         x = left + number * (0.98 - left) / 3
         rule = [(head + 0.05) / total] * 2
         figure.add_artist(Line2D([x, x + 0.305], rule, color=color, linewidth=1.5))
-        figure.text(x, head / total, title, color=color, fontsize=7, fontweight="bold", va="top")
-        figure.text(x, (head - 1.5 * _LINE) / total, "\n".join(lines), **look)
+        figure.text(x, head / total, "\n".join(title), color=color, fontsize=7, fontweight="bold", va="top")
+        figure.text(x, (head - (_title_lines(columns) + 0.5) * _LINE) / total, "\n".join(lines), **look)

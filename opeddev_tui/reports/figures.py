@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, VERMILLION, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#E69F00", "#009E73", "#CC79A7"
+SKY = "#56B4E9"
+# as on the screen: the train loss is blue, the hold-out loss orange
+TRAIN, HOLDOUT = BLUE, VERMILLION
 _MOST_POINTS = 1500
 _WIDTH = 6.3  # inches: the text width of an A4 page
 # Any: matplotlib types every key of its own settings
@@ -104,12 +107,12 @@ def _train(axes: Axes, state: RunState) -> None:
     curves = state.curves
     every = max(1, len(curves.loss) // _MOST_POINTS)
     axes.plot(
-        curves.epoch[::every], curves.loss[::every], color=ORANGE, alpha=0.55, linewidth=0.8,
+        curves.epoch[::every], curves.loss[::every], color=SKY, alpha=0.55, linewidth=0.8,
         label="train, as logged", zorder=1,
     )  # fmt: skip
     means = [(epoch, row.train_loss) for epoch, row in sorted(state.epochs.items()) if row.train_loss is not None]
     if means:
-        axes.plot(*zip(*means, strict=True), color=VERMILLION, marker="s", linestyle="--", label="train, epoch mean")
+        axes.plot(*zip(*means, strict=True), color=TRAIN, marker="s", linestyle="--", label="train, epoch mean")
 
 
 def _holdout(axes: Axes, state: RunState) -> None:
@@ -118,7 +121,7 @@ def _holdout(axes: Axes, state: RunState) -> None:
     if epochs:
         intervals = [loss_interval(state.holdout[epoch]) for epoch in epochs]
         axes.errorbar(
-            epochs, losses, yerr=_bars(losses, intervals), color=BLUE, marker="o", label="hold-out, 95% interval"
+            epochs, losses, yerr=_bars(losses, intervals), color=HOLDOUT, marker="o", label="hold-out, 95% interval"
         )
 
 
@@ -150,7 +153,7 @@ def _decisions(axes: Axes, state: RunState) -> None:
     against = [item.epoch for item in state.decisions if item.choice != item.verdict.choice]
     if against:
         _row_above(
-            axes, against, marker="o", markersize=11, markerfacecolor="none", markeredgecolor=VERMILLION,
+            axes, against, marker="o", markersize=11, markerfacecolor="none", markeredgecolor=PURPLE,
             label="against the verdict",
         )  # fmt: skip
 
@@ -190,7 +193,7 @@ def size_figure(series: Sequence[StepPoint], ahead: Forecast | None, note: str =
 def _losses_over_size(axes: Axes, series: Sequence[StepPoint], ahead: Forecast | None) -> None:
     rows, losses = [point.rows for point in series], [point.loss for point in series]
     bars = _bars(losses, [point.interval for point in series])
-    axes.errorbar(rows, losses, yerr=bars, color=BLUE, marker="o", label="best epoch, 95% interval", zorder=3)
+    axes.errorbar(rows, losses, yerr=bars, color=HOLDOUT, marker="o", label="best epoch, 95% interval", zorder=3)
     for point in series:
         axes.annotate(
             f"{point.loss:.3f}\nepoch {point.epoch}", (point.rows, point.loss), (7, 5), textcoords="offset points",

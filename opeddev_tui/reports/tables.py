@@ -14,6 +14,7 @@ from opeddev_tui.config.settings import Settings
 from opeddev_tui.format import interval, number, share, size
 from opeddev_tui.intervals import wilson
 from opeddev_tui.runs.events import GradesMeasured
+from opeddev_tui.runs.grade_records import SHORT_WORDS, by_metric
 from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.runs.manifest import RunManifest
 from opeddev_tui.runs.ratings import scores
@@ -45,7 +46,7 @@ def steps(chosen: Sequence[RunRecord], status: Mapping[str, Status]) -> Table:
                 number(state.epochs[0].val_loss if 0 in state.epochs else None, 4),
                 number(state.epochs[best].val_loss, 4),
                 _loss_interval(state, best),
-                str(best),
+                f"{best}{by_metric(started.metric)}",
                 number(state.epochs[last].val_loss, 4),
             )
         )
@@ -82,7 +83,7 @@ def epochs(chosen: Sequence[RunRecord]) -> Table:
             number(row.val_loss, 4),
             _loss_interval(record.state, epoch),
             number(row.samples_per_second, 2),
-            "best" if epoch == record.state.best_epoch() else "",
+            f"best{by_metric(record.state.begun.metric)}" if epoch == record.state.best_epoch() else "",
         )
         for record in chosen
         for epoch, row in sorted(record.state.epochs.items())
@@ -127,6 +128,7 @@ def grades(chosen: Sequence[RunRecord]) -> Table:
         (
             str(record.step),
             str(epoch),
+            SHORT_WORDS.get(item.way, item.way),
             share(item.parsed),
             share(item.exact),
             " to ".join(map(share, wilson(item.exact * len(item.reference), len(item.reference)))),
@@ -142,7 +144,7 @@ def grades(chosen: Sequence[RunRecord]) -> Table:
         for epoch, item in sorted(record.state.grades.items())
     ]
     head = (
-        "step", "epoch", "a grade was read", "exactly right", "95% interval", "majority class: exact",
+        "step", "epoch", "read from", "a grade was read", "exactly right", "95% interval", "majority class: exact",
         "text classifier: exact", "within one", "middle grade: within one", "mean error", "weighted kappa",
         "95% interval",
     )  # fmt: skip

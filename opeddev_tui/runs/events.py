@@ -14,6 +14,8 @@ from typing import Literal, Protocol
 import msgspec
 from msgspec import Struct, field
 
+from opeddev_tui.runs.grade_records import Figure, RacedWay, WayGrades
+
 Choice = Literal["continue", "stop"]
 Preference = Literal["now", "before", "tie", "both bad"]
 
@@ -65,6 +67,8 @@ class RunStarted(DurableEvent, frozen=True):
     base_identity: str = ""
     # the file name of its metrics table; empty: metrics_step_<batch>.csv
     metrics: str = ""
+    # what the early-stop rule and the best epoch go by: loss or grade
+    metric: str = "loss"
 
 
 class ModelLoaded(Event, frozen=True):
@@ -243,9 +247,11 @@ class SamplesStreaming(Event, frozen=True):
 
 
 class GradesMeasured(Event, frozen=True):
-    """Grades read from generations on the whole hold-out; ``predicted[i]`` is None where none was parsed.
+    """Grades of the step's model on the whole hold-out; ``predicted[i]`` is None where a text had no grade.
 
-    ``ids[i]`` names the row (empty in journals of older versions).
+    ``ids[i]`` names the row (empty in journals of older versions). ``way`` is how they were read: "step text" from
+    generated texts (all journals of version 0.1), "step tokens" from the probabilities of the grades' tokens, "step
+    head" by the head on the step's model.
     """
 
     epoch: int
@@ -264,11 +270,75 @@ class GradesMeasured(Event, frozen=True):
     ids: tuple[str, ...] = ()
     # how rows without a grade count in mean error and kappa; version 0.1 left them out
     unread: Literal["left out", "farthest"] = "left out"
+    way: str = "step text"
 
     @property
     def leaves_out(self) -> bool:
         """True if mean error and kappa are not over all rows, so that they say nothing beside those of other runs."""
         return self.unread == "left out" and self.parsed < 1
+
+
+class HeadFitted(DurableEvent, frozen=True):
+    """A grade head was fitted on the step's graded rows: ``head`` is "base" or "step", after ``epoch`` (base: 0).
+
+    Features of ``rows`` training rows were needed, ``read`` rows were read in ``read_seconds``, the others were known;
+    the fit took ``fit_seconds``. ``model`` names the weights. ``out_of_fold`` are figures of the rows by fits without
+    them, ``claim`` says whether the hold-out bears them out. Without a head ``problem`` says why.
+    """
+
+    head: str
+    epoch: int
+    rows: int = 0
+    read: int = 0
+    read_seconds: float = 0.0
+    fit_seconds: float = 0.0
+    model: str = ""
+    out_of_fold: dict[str, Figure] = field(default_factory=dict)
+    claim: str = ""
+    problem: str = ""
+
+
+class GradesRead(DurableEvent, frozen=True):
+    """Grades of the hold-out after ``epoch``, by every way that was read: see ``WayGrades``.
+
+    ``ids`` and ``reference`` have an entry per graded hold-out row, ``labels`` are the scale, the lowest first.
+    ``ungraded`` counts hold-out rows without a grade. ``seconds`` is what all of it took beside the hold-out loss.
+    """
+
+    epoch: int
+    labels: tuple[str, ...]
+    ids: tuple[str, ...]
+    reference: tuple[str, ...]
+    ways: tuple[WayGrades, ...]
+    ungraded: int = 0
+    seconds: float = 0.0
+
+    def by(self, way: str) -> WayGrades | None:
+        """Return the grades by ``way``, None where it was not read."""
+        return next((item for item in self.ways if item.way == way), None)
+
+
+class RaceHeld(DurableEvent, frozen=True):
+    """The race of all ways to a grade at a step's end, after ``epoch``: ``ways`` from best kappa to worst.
+
+    ``rows`` graded training rows were fitted on, ``holdout_rows`` compared on. ``chosen`` is the way that grades from
+    now on, ``verdict`` and ``tuning`` say in a sentence each what came out and whether fine-tuning was worth it for the
+    grade. ``seconds`` is the whole race. ``checkpoint`` names the step's model. Without a race ``problem`` says why.
+    """
+
+    epoch: int
+    rows: int = 0
+    holdout_rows: int = 0
+    ways: tuple[RacedWay, ...] = ()
+    chosen: str = ""
+    verdict: str = ""
+    tuning: str = ""
+    labels: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    reference: tuple[str, ...] = ()
+    checkpoint: str = ""
+    seconds: float = 0.0
+    problem: str = ""
 
 
 class CheckpointSaved(DurableEvent, frozen=True):
@@ -329,6 +399,14 @@ class Verdict(Struct, frozen=True):
     worse: int = 0
     worst: tuple[int, ...] = ()
     compared_with: int | None = None
+    # "loss" or "grade": what decides; the evidence of the other is there too where it was measured
+    metric: str = "loss"
+    # fall of the mean expected distance from the right grade, in grades, of the step's model read in ``grade_way``
+    grade_difference: float | None = None
+    grade_interval: tuple[float, float] | None = None
+    grade_improved: bool = False
+    grade_compared_with: int | None = None
+    grade_way: str = ""
 
 
 class DecisionAwaited(DurableEvent, frozen=True):
@@ -442,14 +520,16 @@ class RunFinished(DurableEvent, frozen=True):
     best_checkpoint: str
     best_epoch: int
     val_loss: float
+    # what the best epoch is best by: loss or grade
+    metric: str = "loss"
 
 
 AnyEvent = (
     RunStarted | ModelLoaded | DataPrepared | TokensCounted | MemoryEstimated | PhaseChanged | Resumed | Progress
-    | HardwareSampled | HoldoutEvaluated | SamplesGenerated | SamplesStreaming | GradesMeasured | CheckpointSaved
-    | CheckpointRejected | CheckpointRemoved | RowsTrained | EpochFinished | DecisionAwaited | Decided | Rated
-    | RatingUndone | Annotated | Paused | Unpaused | MemoryRetried | Warned | Interrupted | RunFailed | RunFinished
-    | CommandTaken
+    | HardwareSampled | HoldoutEvaluated | SamplesGenerated | SamplesStreaming | GradesMeasured | HeadFitted
+    | GradesRead | RaceHeld | CheckpointSaved | CheckpointRejected | CheckpointRemoved | RowsTrained | EpochFinished
+    | DecisionAwaited | Decided | Rated | RatingUndone | Annotated | Paused | Unpaused | MemoryRetried | Warned
+    | Interrupted | RunFailed | RunFinished | CommandTaken
 )  # fmt: skip
 
 

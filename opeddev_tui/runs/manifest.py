@@ -32,6 +32,7 @@ _HARMLESS = frozenset(
         "training.start_from",
         "training.per_device_eval_batch_size",
         "grading.evaluate",
+        "grading.step_head",
         "grading.max_new_tokens",
         "grading.pattern",
         "grading.area_pattern",

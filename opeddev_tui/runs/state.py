@@ -3,55 +3,14 @@
 A state is not safe to share between threads: each thread reduces the events itself.
 """
 
-from __future__ import annotations  # array[float] is only subscriptable from Python 3.12
-
-import math
-from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.curves import Curves
 
 Status = Literal["empty", "starting", "training", "paused", "awaiting", "interrupted", "failed", "finished"]
-_NAN = float("nan")
-
-
-@dataclass
-class Curves:
-    """Logged points, one array per field; a missing number is NaN."""
-
-    global_step: array[float] = field(default_factory=lambda: array("d"))
-    epoch: array[float] = field(default_factory=lambda: array("d"))
-    loss: array[float] = field(default_factory=lambda: array("d"))
-    grad_norm: array[float] = field(default_factory=lambda: array("d"))
-    learning_rate: array[float] = field(default_factory=lambda: array("d"))
-
-    def append(self, point: ev.Progress) -> None:
-        """Add a point; points of optimizer steps that are trained again after a crash are dropped."""
-        self.drop_from(point.global_step)
-        # without a loop over the fields: a run of 100,000 points is read before it is shown
-        self.global_step.append(point.global_step)
-        self.epoch.append(point.epoch)
-        self.loss.append(_NAN if point.loss is None else point.loss)
-        self.grad_norm.append(_NAN if point.grad_norm is None else point.grad_norm)
-        self.learning_rate.append(_NAN if point.learning_rate is None else point.learning_rate)
-
-    def drop_from(self, global_step: int) -> None:
-        """Remove the points of ``global_step`` and later optimizer steps."""
-        while self.global_step and self.global_step[-1] >= global_step:
-            for column in (self.global_step, self.epoch, self.loss, self.grad_norm, self.learning_rate):
-                column.pop()
-
-    def mean_loss(self, epoch: int) -> float | None:
-        """Return the mean train loss of ``epoch`` (1 and up), None without a finite point."""
-        total, count = 0.0, 0
-        for at, loss in zip(reversed(self.epoch), reversed(self.loss), strict=True):
-            if at <= epoch - 1 + 1e-9:
-                break
-            if at <= epoch + 1e-9 and not math.isnan(loss):
-                total, count = total + loss, count + 1
-        return total / count if count else None
 
 
 @dataclass
@@ -71,6 +30,11 @@ class RunState:
     hardware: ev.HardwareSampled | None = None
     holdout: dict[int, ev.HoldoutEvaluated] = field(default_factory=dict)
     grades: dict[int, ev.GradesMeasured] = field(default_factory=dict)
+    # grades by every way that was read, and the races at the step's end
+    readings: dict[int, ev.GradesRead] = field(default_factory=dict)
+    races: dict[int, ev.RaceHeld] = field(default_factory=dict)
+    # by "base" or "step", and epoch
+    heads: dict[tuple[str, int], ev.HeadFitted] = field(default_factory=dict)
     samples: list[ev.SamplesGenerated] = field(default_factory=list)
     streaming: ev.SamplesStreaming | None = None
     epochs: dict[int, ev.EpochFinished] = field(default_factory=dict)
@@ -85,6 +49,8 @@ class RunState:
     notes: list[ev.Annotated] = field(default_factory=list)
     retries: list[ev.MemoryRetried] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    # the newest pause, also where it is over
+    paused: ev.Paused | None = None
     interrupted: ev.Interrupted | None = None
     failure: ev.RunFailed | None = None
     finished: ev.RunFinished | None = None
@@ -104,6 +70,10 @@ class RunState:
         kind = type(event)
         if kind in _NEWEST:
             setattr(self, _NEWEST[kind], event)
+        elif kind in _BY_EPOCH:
+            # Any: all of these have an epoch
+            of_epoch: Any = event
+            getattr(self, _BY_EPOCH[kind])[of_epoch.epoch] = event
         elif kind in _LISTS:
             getattr(self, _LISTS[kind]).append(event)
         self.status = _STATUS_AFTER.get(kind, self.status)
@@ -137,9 +107,27 @@ class RunState:
         return next((item for item in reversed(self.decisions) if item.epoch == epoch), None)
 
     def best_epoch(self) -> int | None:
-        """Return the epoch with the lowest hold-out loss, the earliest among equals; epoch 0 does not count."""
+        """Return the best epoch by the run's metric, the earliest among equals; epoch 0 does not count.
+
+        Where the grades of an epoch were not read, the hold-out loss decides.
+        """
         trained = {epoch: row.val_loss for epoch, row in self.epochs.items() if epoch > 0}
+        if self.started is not None and self.started.metric == "grade":
+            trained = self._grade_distances(list(trained)) or trained
         return min(trained, key=lambda epoch: (trained[epoch], epoch)) if trained else None
+
+    def _grade_distances(self, epochs: list[int]) -> dict[int, float]:
+        """Return how far the step's model is from the right grades after each of ``epochs``, all read in one way."""
+        for way in ("step head", "step tokens"):
+            found: dict[int, float] = {}
+            for epoch in epochs:
+                read = self.readings[epoch].by(way) if epoch in self.readings else None
+                figure = read.figures.get("expected_distance") if read is not None else None
+                if figure is not None and figure.value is not None:
+                    found[epoch] = figure.value
+            if len(found) == len(epochs):
+                return found
+        return {}
 
 
 def reduce(events: Iterable[ev.AnyEvent]) -> RunState:
@@ -165,10 +153,11 @@ def _resumed(state: RunState, event: ev.Resumed) -> None:
     for epoch, rows in state.rows_trained.items():
         if epoch > last:
             state.rows_trained[epoch] = rows if event.epoch > epoch - 1 else []
-    by_epoch: tuple[dict[int, Any], ...] = (state.holdout, state.grades, state.epochs)
+    by_epoch: list[dict[int, Any]] = [state.epochs, *(getattr(state, name) for name in _BY_EPOCH.values())]
     for table in by_epoch:
         for epoch in [epoch for epoch in table if epoch > last]:
             del table[epoch]
+    state.heads = {key: item for key, item in state.heads.items() if key[1] <= last}
     state.samples = [item for item in state.samples if item.epoch <= last]
     state.ratings = {key: item for key, item in state.ratings.items() if key[0] <= last}
     state.decisions = [item for item in state.decisions if item.epoch <= last]
@@ -189,12 +178,8 @@ def _tokens(state: RunState, event: ev.TokensCounted) -> None:
     state.token_stats = event.batches
 
 
-def _holdout(state: RunState, event: ev.HoldoutEvaluated) -> None:
-    state.holdout[event.epoch] = event
-
-
-def _grades(state: RunState, event: ev.GradesMeasured) -> None:
-    state.grades[event.epoch] = event
+def _head(state: RunState, event: ev.HeadFitted) -> None:
+    state.heads[event.head, event.epoch] = event
 
 
 def _samples(state: RunState, event: ev.SamplesGenerated) -> None:
@@ -252,9 +237,17 @@ _NEWEST: dict[type, str] = {
     ev.Progress: "progress",
     ev.HardwareSampled: "hardware",
     ev.DecisionAwaited: "question",
+    ev.Paused: "paused",
     ev.Interrupted: "interrupted",
     ev.RunFailed: "failure",
     ev.RunFinished: "finished",
+}
+# the table that keeps the newest event of its kind per epoch
+_BY_EPOCH: dict[type, str] = {
+    ev.HoldoutEvaluated: "holdout",
+    ev.GradesMeasured: "grades",
+    ev.GradesRead: "readings",
+    ev.RaceHeld: "races",
 }
 # the list that keeps all events of its kind
 _LISTS: dict[type, str] = {ev.CheckpointRejected: "rejected", ev.Annotated: "notes", ev.MemoryRetried: "retries"}
@@ -274,8 +267,7 @@ _HANDLERS: dict[type, Callable[[RunState, Any], None]] = {
     ev.PhaseChanged: _phase,
     ev.Resumed: _resumed,
     ev.Progress: _progress,
-    ev.HoldoutEvaluated: _holdout,
-    ev.GradesMeasured: _grades,
+    ev.HeadFitted: _head,
     ev.SamplesGenerated: _samples,
     ev.CheckpointSaved: _saved,
     ev.CheckpointRejected: _gone,

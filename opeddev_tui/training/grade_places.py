@@ -52,7 +52,7 @@ def place_grades(
         )
     if has_distribution_loss(grading):
         _refuse_disorder(placed, grading)
-    return replace(encoded, rows=rows), _notes(encoded, rows, examples, grading)
+    return replace(encoded, rows=rows), _notes(rows, examples, grading)
 
 
 def check(root: Path, settings: st.Settings, data: DataReport) -> tuple[list[Problem], list[str]]:
@@ -100,9 +100,7 @@ def _refuse_disorder(placed: Sequence[GradePlace], grading: st.Grading) -> None:
     )
 
 
-def _notes(
-    encoded: EncodedRows, rows: Sequence[TokenRow], examples: Sequence[Example], grading: st.Grading
-) -> list[str]:
+def _notes(rows: Sequence[TokenRow], examples: Sequence[Example], grading: st.Grading) -> list[str]:
     notes = []
     graded = [(examples[row.row].where, row) for row in rows if examples[row.row].grade is not None]
     lost = [where for where, row in graded if row.grade is None]
@@ -110,12 +108,6 @@ def _notes(
         notes.append(
             f"{lost[0]}: the completion does not state the row's grade as the scale writes it ({len(lost)} such row"
             f"{'' if len(lost) == 1 else 's'}): trained as text, without {_name(grading)}."
-        )
-    cut = {cut.where for cut in encoded.cuts} & {where for where, row in graded if row.grade is not None}
-    if cut:
-        notes.append(
-            f"{len(cut)} graded rows lose the middle of their prompt: what is left tells how long the completion is, "
-            f"and {_name(grading)} may learn that in place of the grade. Raise data.max_length until all rows fit."
         )
     return notes
 

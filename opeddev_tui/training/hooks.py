@@ -23,6 +23,7 @@ from opeddev_tui.runs.bus import Bus
 from opeddev_tui.training import hardware
 from opeddev_tui.training.deciders import Decider, StopRequested
 from opeddev_tui.training.receipts import Receipts
+from opeddev_tui.training.run_files import RunFiles
 from opeddev_tui.training.scorer import Scorer
 
 # seconds between two readings of the machine
@@ -46,15 +47,6 @@ class NonFiniteLoss(TrainingProblem):
         cure = "Lower training.learning_rate" if global_step else "The model's weights may be damaged: take them again"
         cure += ' (or set model.precision = "fp32") and start a new run: train --new.'
         super().__init__(f"the loss {what}.", cure=cure)
-
-
-class RunFiles(Struct, frozen=True):
-    """Where a run writes. ``pinned`` returns those of its checkpoints that a person wants to keep."""
-
-    checkpoints: Path
-    metrics_csv: Path
-    observations: Path
-    pinned: Callable[[], list[Path]]
 
 
 class RunHooks:
@@ -162,7 +154,7 @@ class RunHooks:
         self._bus.emit(ev.RowsTrained(epoch=epoch, rows=tuple(rows), from_step=from_step))
 
     def evaluate(self, epoch: int, global_step: int) -> float:
-        """Score the hold-out, measure grades, generate the probe prompts; return the hold-out loss (nats per token).
+        """Score the hold-out, read its grades, generate the probe prompts; return the hold-out loss (nats per token).
 
         Raises ``NonFiniteLoss`` if that loss is not a finite number.
         """
@@ -170,15 +162,17 @@ class RunHooks:
         if not math.isfinite(result.loss):
             raise NonFiniteLoss(global_step, result.loss)
         self._bus.emit(result)
-        if self._settings.grading.evaluate and self._scorer.graded():
-            self._bus.emit(self._scorer.grades(epoch))
+        if self._scorer.step_grades is not None:
+            self._scorer.step_grades.record(epoch)
         self._scorer.sample(epoch, global_step)
         return result.loss
 
     def saved(self, folder: Path, global_step: int, epoch: float) -> None:
         """Publish the checkpoint in ``folder``, then delete older ones beyond the limit."""
         self._phase("saving", f"checking {folder.name}")
-        manifest = checkpoints.publish(folder, self._manifest(global_step, epoch))
+        grades = self._scorer.step_grades
+        beside = grades.beside(folder, epoch) if grades is not None else None
+        manifest = checkpoints.publish(folder, self._manifest(global_step, epoch), beside=beside)
         self._bus.emit(checkpoints.saved_event(folder, manifest))
         self._receipts.saved()
         self._rotate()
@@ -234,7 +228,7 @@ class RunHooks:
     def _pending(self, epoch: int) -> ev.DecisionAwaited:
         """Return the open question; it is recorded again when ratings have changed its verdict."""
         state = self._bus.state
-        verdict = early_stopping.judge(epoch, state.holdout, self.limits, ratings.shares(state))
+        verdict = early_stopping.judge(epoch, state.holdout, self.limits, ratings.shares(state), state.readings)
         # a resumed run is not awaiting: it asks again, with a new deadline
         asked = state.question if state.status == "awaiting" else None
         if asked is not None and (asked.epoch, asked.verdict) == (epoch, verdict):
@@ -257,6 +251,7 @@ class RunHooks:
             min_delta=stop.min_delta,
             significant=stop.mode == "significant",
             confidence=stop.confidence,
+            metric=self._bus.state.begun.metric,
         )
 
     # --- checkpoints ----------------------------------------------------------------------------------------
@@ -276,7 +271,14 @@ class RunHooks:
             base_identity=started.base_identity,
             val_loss=evaluated.loss if evaluated else None,
             rows=started.rows,
+            grades_with=self._base_of_head,
         )
+
+    @property
+    def _base_of_head(self) -> str:
+        """The base model that the grade head beside the weights needs, empty without a head."""
+        grades = self._scorer.step_grades
+        return self._settings.model.name if grades is not None and grades.base is not None else ""
 
     def _rotate(self) -> None:
         """Delete the oldest checkpoints beyond the limit; the best, pinned and newest ones are kept."""

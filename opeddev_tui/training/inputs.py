@@ -215,6 +215,12 @@ def refuse_changes(workspace: Workspace, record: RunRecord, now: manifest.RunMan
 
     Returns what a person should know where that cannot be told for certain.
     """
+    if not record.state.events:
+        raise TrainingProblem(
+            f"the unfinished run {record.id} cannot be resumed: {record.state.damage}.",
+            where=str(record.folder),
+            cure="Start a new run: train --new.",
+        )
     path = workspace.run_manifest(record.id)
     before = manifest.read(path)
     if before is None:

@@ -9,7 +9,7 @@ import torch
 from msgspec import Struct
 from msgspec.structs import replace
 
-from opeddev_tui.checkpoints import catalog, folders
+from opeddev_tui.checkpoints import folders
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.batches import StepData
 from opeddev_tui.errors import ModelProblem, ran_out_of_memory
@@ -21,17 +21,22 @@ from opeddev_tui.models.smaller_batches import give_back_memory
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus
 from opeddev_tui.runs.control import Control
-from opeddev_tui.runs.metrics_csv import table_name
 from opeddev_tui.training import trainer
 from opeddev_tui.training.deciders import Decider, StopRequested
-from opeddev_tui.training.hooks import RunFiles, RunHooks
+from opeddev_tui.training.grading_parts import GradingParts
+from opeddev_tui.training.hooks import RunHooks
 from opeddev_tui.training.inputs import StepTokens
-from opeddev_tui.training.scorer import ModelInUse, Scorer
+from opeddev_tui.training.model_in_use import ModelInUse
+from opeddev_tui.training.run_files import RunFiles
+from opeddev_tui.training.scorer import Scorer
 from opeddev_tui.workspace.paths import Workspace
 
 
 class RunParts(Struct):
-    """What was prepared for a run. The first attempt takes ``model`` and leaves None, so that it can be freed."""
+    """What was prepared for a run. The first attempt takes ``model`` and leaves None, so that it can be freed.
+
+    ``model`` is None too where another one is to be read first, and both together might not fit.
+    """
 
     id: str
     source: str
@@ -59,13 +64,15 @@ class Run:
         self._decider = decider
         self._parts = parts
         self._precision = resolve_precision(settings.model.precision)
-        self._files = RunFiles(
-            checkpoints=workspace.checkpoints(parts.id),
-            metrics_csv=_metrics_csv(workspace, bus.state.begun),
-            observations=workspace.path(workspace.paths.observations),
-            pinned=lambda: catalog.pinned_folders(workspace, parts.id),
-        )
+        self._files = RunFiles.of(workspace, bus.state.begun)
+        self._grading = GradingParts(workspace, settings, bus, parts.data, parts.tokens, self._raise_if_stopped)
         self._plan = self._first_plan()
+
+    def _raise_if_stopped(self) -> None:
+        """Raise ``StopRequested`` if a person asked the run to end while rows are read."""
+        stop = self._control.take_stop()
+        if stop is not None:
+            raise StopRequested(stop.reason)
 
     def _first_plan(self) -> trainer.Plan:
         training_settings, lora, started = self._settings.training, self._settings.lora, self._bus.state.begun
@@ -87,6 +94,7 @@ class Run:
         while True:
             try:
                 self._attempt()
+                self._head_of_best()
                 self._record_finish()
                 return True
             except StopRequested as stop:
@@ -103,9 +111,9 @@ class Run:
 
     def _attempt(self) -> None:
         resume = self._resume_point()
+        self._grading.prepare(None if self._bus.state.begun.parent else self._parts.model)
         loaded = self._load(resume)
-        tokens = self._parts.tokens
-        scorer = Scorer(self._settings, self._bus, loaded, tokens.holdout, self._parts.data.train_texts)
+        scorer = self._scorer(loaded)
         hooks = RunHooks(
             settings=self._settings,
             bus=self._bus,
@@ -124,7 +132,7 @@ class Run:
             trainer.train(
                 loaded.model,
                 loaded.tokenizer,
-                tokens.train.rows,
+                self._parts.tokens.train.rows,
                 self._plan,
                 self._settings,
                 self._precision,
@@ -133,6 +141,29 @@ class Run:
             )
         if hooks.stop_reason is not None and not self._decided_to_stop():
             raise StopRequested(hooks.stop_reason)
+        self._end_of_step(scorer)
+
+    def _end_of_step(self, scorer: Scorer) -> None:
+        """Do what is left to do with the step's model in memory, once the last epoch is decided."""
+        last = max(self._bus.state.epochs)
+        if scorer.step_grades is not None:
+            scorer.step_grades.finish(self._checkpoint_of(last), last)
+
+    def _checkpoint_of(self, epoch: int) -> Path:
+        return self._files.checkpoints / Path(self._bus.state.epochs[epoch].checkpoint).name
+
+    def _head_of_best(self) -> None:
+        """Fit the head on the best checkpoint's model too, where that is not the last one."""
+        best = self._bus.state.best_epoch()
+        if best is None or best == max(self._bus.state.epochs):
+            return
+        folder = self._checkpoint_of(best)
+        if not self._grading.lacks_step_head(folder, best):
+            return
+        self._bus.emit(ev.PhaseChanged(phase="loading model", detail=f"{folder.name}, for its grade head"))
+        grades = self._scorer(self._in_use(loading.load_model(str(folder), self._settings.model))).step_grades
+        if grades is not None:
+            grades.finish(folder, best)
 
     def _resume_point(self) -> Path | None:
         """Return the newest verified checkpoint of this run; record and quarantine newer ones that are damaged."""
@@ -166,8 +197,16 @@ class Run:
                 model = loading.load_model(str(resume), self._settings.model)
         elif model is None:
             model = loading.load_model(self._parts.source, self._settings.model)
+        return self._in_use(model)
+
+    def _in_use(self, model: CausalLM) -> ModelInUse:
         tokens = self._parts.tokens
         return ModelInUse(model, tokens.tokenizer, tokens.encoder, self._precision)
+
+    def _scorer(self, loaded: ModelInUse) -> Scorer:
+        scorer = Scorer(self._settings, self._bus, loaded, self._parts.tokens.holdout, self._parts.data.train_texts)
+        scorer.step_grades = self._grading.step_grades(scorer.runner, scorer.classifier_exact)
+        return scorer
 
     def _close_interrupted_epoch(self, hooks: RunHooks, resume: Path) -> bool:
         """Do what is left of an epoch's end if ``resume`` was saved there; return True if there is more to train."""
@@ -226,6 +265,7 @@ class Run:
                 best_checkpoint=state.epochs[best].checkpoint,
                 best_epoch=best,
                 val_loss=state.epochs[last].val_loss,
+                metric=state.begun.metric,
             )
         )
 
@@ -255,10 +295,3 @@ class Run:
                 message=message,
             )
         )
-
-
-def _metrics_csv(workspace: Workspace, started: ev.RunStarted) -> Path:
-    """Return the path of the run's metrics table; a repetition must not replace that of the step."""
-    if started.repeats:
-        return workspace.run_folder(started.run) / "metrics.csv"
-    return workspace.metrics_csv(table_name(started))

@@ -4,31 +4,29 @@ Everything runs in the training's precision, with smaller batches after out-of-m
 state: a run that is scored trains the same weights as one that is not.
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
-import torch
 from msgspec import Struct
 from msgspec.structs import asdict
 
 from opeddev_tui.analysis.agreement import agreement, classifier_exact
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.rows import Example, parse_grade
-from opeddev_tui.errors import ran_out_of_memory
 from opeddev_tui.models import generation, memory
 from opeddev_tui.models import losses as evaluation
 from opeddev_tui.models.architectures import batch_form
-from opeddev_tui.models.causal_lm import CausalLM, Tokenizer
-from opeddev_tui.models.chat import ChatEncoder
 from opeddev_tui.models.fingerprint import fingerprint
-from opeddev_tui.models.precision import Precision, autocast
 from opeddev_tui.models.token_rows import LeftPadCollator, TokenRow
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus
+from opeddev_tui.training.model_in_use import ModelInUse, ModelRunner, OnBatch
 
-# how often a long scoring reports how far it is: a run without events is shown as stalled
-PULSE_SECONDS = 10.0
+if TYPE_CHECKING:
+    from opeddev_tui.training.step_grades import StepGrades
 
 
 class Holdout(Struct, frozen=True):
@@ -43,19 +41,11 @@ class Holdout(Struct, frozen=True):
     own: Sequence[Example] = ()
 
 
-class ModelInUse(Struct, frozen=True):
-    """A model in memory with its tokenizer, its encoder and the precision of its arithmetic."""
-
-    model: CausalLM
-    tokenizer: Tokenizer
-    encoder: ChatEncoder
-    precision: Precision
-
-
 class Scorer:
     """Scores one model on one hold-out; progress goes to ``bus``.
 
-    ``train_texts`` returns (submissions, grades) of the training rows, for the text classifier beside the grades.
+    ``train_texts`` returns (submissions, grades) of the training rows, for the text classifier beside the grades. With
+    ``step_grades`` the pass that gives the loss also reads grades.
     """
 
     def __init__(
@@ -71,19 +61,16 @@ class Scorer:
         self._loaded = loaded
         self._holdout = holdout
         self._train_texts = train_texts
-        self._eval_batch = settings.training.per_device_eval_batch_size
+        self.runner = ModelRunner(settings, bus, loaded)
+        self.step_grades: StepGrades | None = None
 
     def score(self, epoch: int) -> ev.HoldoutEvaluated:
         """Return the hold-out loss after ``epoch`` in nats per token, and each row's sum; the caller records it."""
-        self._phase("evaluating", f"{len(self._holdout.rows)} hold-out rows")
-        collate = LeftPadCollator(self._loaded.tokenizer.pad_token_id, form=batch_form(self._loaded.model))
-        pulse = self._pulse("evaluating", "hold-out rows")
+        self.runner.phase("evaluating", f"{len(self._holdout.rows)} hold-out rows")
+        pulse = self.runner.pulse("evaluating", "hold-out rows")
         began = time.perf_counter()
-        sums, tokens = self._within_memory(
-            lambda batch: evaluation.example_losses(
-                self._loaded.model, self._holdout.rows, collate, batch_size=batch, on_batch=pulse
-            )
-        )
+        found = self.step_grades.losses(epoch, pulse) if self.step_grades is not None else None
+        sums, tokens = found or self._losses(pulse)
         return ev.HoldoutEvaluated(
             epoch=epoch,
             loss=sum(sums) / max(1, sum(tokens)),
@@ -92,21 +79,15 @@ class Scorer:
             seconds=time.perf_counter() - began,
         )
 
-    def _within_memory(self, work: Callable[[int], Any]) -> Any:
-        """Return ``work(batch size)``, run in the training's precision; halve the batch after each out-of-memory."""
-        device = next(self._loaded.model.parameters()).device
-        while True:
-            try:
-                with autocast(self._loaded.precision, device):
-                    return work(self._eval_batch)
-            except (RuntimeError, MemoryError) as error:
-                if self._eval_batch == 1 or not ran_out_of_memory(error):
-                    raise
-                self._eval_batch = max(1, self._eval_batch // 2)
-                torch.cuda.empty_cache()
-                self._bus.emit(
-                    ev.Warned(message=f"out of memory on the hold-out: batch {self._eval_batch} from now on")
-                )
+    def _losses(self, on_batch: OnBatch) -> tuple[list[float], list[int]]:
+        model = self._loaded.model
+        collate = LeftPadCollator(self._loaded.tokenizer.pad_token_id, form=batch_form(model))
+        found: tuple[list[float], list[int]] = self.runner.within_memory(
+            lambda batch: evaluation.example_losses(
+                model, self._holdout.rows, collate, batch_size=batch, on_batch=on_batch
+            )
+        )
+        return found
 
     def graded(self) -> bool:
         """Return True if every hold-out row has a grade to compare with."""
@@ -132,7 +113,7 @@ class Scorer:
         on_tokens: Callable[[list[list[int]], int], None] | None = None,
     ) -> list[str]:
         prompts = self._prompts(examples, max_new_tokens)
-        ids = self._within_memory(
+        ids = self.runner.within_memory(
             lambda batch: generation.generate(
                 self._loaded.model,
                 self._loaded.encoder,
@@ -154,8 +135,8 @@ class Scorer:
         """
         grading = self._settings.grading
         examples = self._holdout.examples
-        self._phase("generating", f"grades of {len(examples)} hold-out rows")
-        pulse = self._pulse("generating", "grades of hold-out rows")
+        self.runner.phase("generating", f"grades of {len(examples)} hold-out rows")
+        pulse = self.runner.pulse("generating", "grades of hold-out rows")
         began = time.perf_counter()
         predicted = [
             parse_grade(text, grading)
@@ -177,7 +158,7 @@ class Scorer:
             epoch=epoch,
             predicted=tuple(predicted),
             reference=tuple(reference),
-            classifier_exact=self._classifier_exact(),
+            classifier_exact=self.classifier_exact(),
             seconds=time.perf_counter() - began,
             ids=tuple(example.id for example in examples),
             **asdict(result),
@@ -186,21 +167,21 @@ class Scorer:
     def _reference(self) -> list[int]:
         return [example.grade for example in self._holdout.examples if example.grade is not None]
 
-    def _classifier_exact(self) -> float | None:
+    def classifier_exact(self) -> float | None:
         """Return the text classifier's share of exact grades; it is the same for all epochs of a step."""
         earlier = next(iter(self._bus.state.grades.values()), None)
         if earlier is not None:
             return earlier.classifier_exact
         texts, grades = self._train_texts()
-        submissions = [example.submission for example in self._holdout.examples]
-        return classifier_exact(texts, grades, submissions, self._reference())
+        graded = [example for example in self._holdout.examples if example.grade is not None]
+        return classifier_exact(texts, grades, [example.submission for example in graded], self._reference())
 
     def sample(self, epoch: float, global_step: int, *, on_demand: bool = False) -> None:
         """Generate texts for the probe prompts and record them with the weights' fingerprint."""
         examples = [*(self._holdout.examples[index] for index in self._holdout.probes), *self._holdout.own]
         if not examples:
             return
-        self._phase("generating", f"{len(examples)} probe prompts")
+        self.runner.phase("generating", f"{len(examples)} probe prompts")
         began = time.perf_counter()
         prompts = tuple(example.prompt[-1].content if example.prompt else "" for example in examples)
         texts = self._texts(
@@ -240,18 +221,3 @@ class Scorer:
             reference_grade=example.grade,
             own=number >= len(self._holdout.probes),
         )
-
-    def _pulse(self, phase: str, unit: str) -> Callable[[int, int], None]:
-        """Return a callback (done, total) that reports progress in ``unit``, at most every ``PULSE_SECONDS``."""
-        reported_at = time.monotonic()
-
-        def pulse(done: int, total: int) -> None:
-            nonlocal reported_at
-            if time.monotonic() - reported_at >= PULSE_SECONDS:
-                reported_at = time.monotonic()
-                self._phase(phase, f"{done} of {total} {unit}")
-
-        return pulse
-
-    def _phase(self, phase: str, detail: str) -> None:
-        self._bus.emit(ev.PhaseChanged(phase=phase, detail=detail))

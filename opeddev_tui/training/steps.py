@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from opeddev_tui.analysis.workspace_steps import known, read_steps
 from opeddev_tui.checkpoints import base_model
 from opeddev_tui.checkpoints.folders import in_use
+from opeddev_tui.config import settings as st
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.data.batches import StepData
 from opeddev_tui.errors import Problem
@@ -71,7 +72,10 @@ class Engine(Struct, frozen=True):
         trainer.check_arguments(settings)
         memory = inputs.check_room(self.workspace, settings, source, tokens)
         # nothing else may hold the model: after out-of-memory it would lie beside the next one
-        parts = RunParts(run_id, source, data, tokens, memory, loading.load_model(source, settings.model))
+        parts = RunParts(run_id, source, data, tokens, memory, None)
+        # a step from a checkpoint may have to read the base model first, and both might not fit into memory
+        if plan.parent is None or not _reads_grades(settings, data):
+            parts.model = loading.load_model(source, settings.model)
         data = replace(data, warnings=[*data.warnings, *base_model.unverified(source)])
         copy_notice = self.workspace.link_store()
         if copy_notice:
@@ -120,6 +124,11 @@ class Engine(Struct, frozen=True):
         try:
             if not plan.resume:
                 bus.emit(self._started(plan, parts))
+            elif bus.state.started is None:
+                # the line that began the run is damaged: its manifest said the same
+                bus.emit(plan.resume.state.begun)
+            if plan.resume and plan.resume.state.damage:
+                bus.emit(ev.Warned(message=f"the run goes on, but {plan.resume.state.damage}"))
             bus.emit(parts.memory)
             for warning in (*plan.warnings, *parts.data.warnings):
                 bus.emit(ev.Warned(message=warning))
@@ -157,7 +166,13 @@ class Engine(Struct, frozen=True):
             batches=tuple(known(batch) for batch in parts.data.batches),
             metrics=plan.metrics,
             base_identity=self._base(parts.source) if settings.lora.enabled else "",
+            metric=settings.early_stop.metric,
         )
+
+
+def _reads_grades(settings: st.Settings, data: StepData) -> bool:
+    wanted = settings.grading.evaluate or settings.early_stop.metric == "grade"
+    return wanted and any(example.grade is not None for example in data.holdout.examples)
 
 
 def _record_end(bus: Bus, run: Run) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, cast
 from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.driver import Driver
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 
 from opeddev_tui import launch
 from opeddev_tui.config.loading import LoadedSettings
@@ -32,6 +32,7 @@ from opeddev_tui.ui.state.app_state import AppState
 from opeddev_tui.ui.state.reader import WorkspaceReader
 from opeddev_tui.ui.state.training_thread import TrainingThread
 from opeddev_tui.ui.tasks.workspace import CrashFound, WorkspaceTasks
+from opeddev_tui.ui.theme_colours import completed
 from opeddev_tui.ui.themes import put_in_place
 
 # seconds between two looks into the queue, and between two drawings where nothing but time has passed
@@ -89,6 +90,12 @@ class OpeddevApp(TerminalApp):
         """Draw everything again, the window's title too."""
         self.announcer.forget()
         super().action_redraw()
+
+    def get_css_variables(self) -> dict[str, str]:
+        """Return the theme's colours with those that the app's own styles use: a theme need not know them."""
+        theme = self.current_theme
+        self.theme_variables = completed(super().get_css_variables(), theme.variables, dark=theme.dark)
+        return self.theme_variables
 
     def on_mount(self) -> None:
         """Begin to look at the training and to read the workspace, after the first frame."""
@@ -148,9 +155,16 @@ class OpeddevApp(TerminalApp):
                 show(view)
 
     def tell(self, text: str, *, severity: str = "information") -> None:
-        """Show a notice; its text may come from anywhere."""
-        level = cast("Any", severity)
-        self.notify(clean_line(text, max_chars=300), severity=level, markup=False, timeout=6)
+        """Say something for some seconds; the text may come from anywhere.
+
+        What went well is said in the status line. A warning or an error is a notice below it, where there is no key,
+        and so is what is said over a dialog.
+        """
+        if severity == "information" and not isinstance(self.screen, ModalScreen):
+            self.session.tell(clean_line(text, max_chars=300))
+            self.show_now()
+        else:
+            self.notify(clean_line(text, max_chars=300), severity=cast("Any", severity), markup=False, timeout=8)
 
     def announce(self, events: Iterable[AnyEvent]) -> None:
         """Notify a person of those of ``events`` that are worth it."""
@@ -244,6 +258,11 @@ class OpeddevApp(TerminalApp):
     async def action_quit(self) -> None:
         """Quit by Textual's own key, with the same question."""
         self.action_leave()
+
+    def action_help_quit(self) -> None:
+        """Ctrl+C ends nothing here: say which key quits."""
+        first = "Esc closes this; then " if isinstance(self.screen, ModalScreen) else ""
+        self.tell(f"{first}q quits, y copies." if not first else f"{first}q quits.")
 
     def _leave(self, answer: str | None) -> None:
         if answer == "detach":

@@ -91,7 +91,7 @@ CURVES: tuple[Key, ...] = (
     Key("x", "x_axis", "X axis", "Show epochs or optimizer steps on the x axis.", footer=True),
     Key("plus,equals_sign", "zoom(0.5)", "Zoom in", "Zoom in on the x axis.", shown="+"),
     Key("minus", "zoom(2.0)", "Zoom out", "Zoom out.", shown="-"),
-    Key("0", "reset", "Whole plot", "Undo zoom and pan."),
+    Key("0", "reset", "Whole plot", "Undo zoom and pan; then: room for all curves, or for this step alone."),
     Key("left", "move(-1)", "Left", "Pan left, or move the cursor.", shown="←"),
     Key("right", "move(1)", "Right", "Pan right, or move the cursor.", shown="→"),
     Key("comma", "pan(-1)", "Pan left", "Pan left.", shown=","),

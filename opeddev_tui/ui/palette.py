@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from textual.app import App, SystemCommand
 from textual.screen import Screen
 
 from opeddev_tui.ui.screens.base import BaseScreen
+from opeddev_tui.ui.shell import Shell
 
 
 def commands(app: App[Any], screen: Screen[Any]) -> Iterable[SystemCommand]:
@@ -20,7 +21,7 @@ def commands(app: App[Any], screen: Screen[Any]) -> Iterable[SystemCommand]:
         # as for a key: the focused widget comes first, then what it is in
         around = (screen.focused or screen).ancestors_with_self
         target = next((node for node in around if hasattr(node, method)), screen)
-        app.run_worker(app.run_action(action, target), exit_on_error=False)
+        cast("Shell", app).run_worker(partial(app.run_action, action, target), exit_on_error=False)
 
     for _, keys in screen.help_sections() if isinstance(screen, BaseScreen) else ():
         for key in keys:

@@ -21,6 +21,8 @@ from opeddev_tui.ui.state.training_thread import TrainingThread
 from opeddev_tui.ui.state.view import RunRow
 
 Result = TypeVar("Result")
+# called when it begins
+Work = Callable[[], Coroutine[None, None, None]]
 
 
 class Disk(Protocol):
@@ -52,7 +54,12 @@ class Shell(Protocol):
     # what Textual's App has already
     def push_screen(self, screen: Screen[Result], callback: Callable[[Result | None], None] | None = ...) -> object: ...
     def run_worker(
-        self, work: Coroutine[Any, Any, None], *, group: str = ..., exclusive: bool = ..., exit_on_error: bool = ...
+        self,
+        work: Any,  # Work; Textual's own type takes much else
+        *,
+        group: str = ...,
+        exclusive: bool = ...,
+        exit_on_error: bool = ...,
     ) -> object: ...
     def post_message(self, message: Message) -> bool: ...
 

@@ -1,11 +1,11 @@
 """Random two-layer models of many causal architectures: batches give the losses of single rows, and train."""
 
-import inspect
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tiny_models import SIZES, tiny
 from torch.nn.functional import cross_entropy
 
 from opeddev_tui.config import settings as st
@@ -17,34 +17,6 @@ from opeddev_tui.models.losses import example_losses
 from opeddev_tui.models.token_rows import IGNORED, BatchForm, LeftPadCollator, TokenRow, weighted_loss
 from opeddev_tui.models.weight_files import check_weights
 
-# the sizes of a tiny model, under every name that a configuration uses for them
-_SIZES: dict[str, Any] = {
-    **dict.fromkeys(
-        ("hidden_size", "n_embd", "d_model", "embedding_size", "word_embed_proj_dim", "attention_hidden_size"), 32
-    ),
-    **dict.fromkeys(("intermediate_size", "ffn_dim", "n_inner", "decoder_ffn_dim"), 64),
-    **dict.fromkeys(("num_hidden_layers", "n_layer", "num_layers", "n_layers", "decoder_layers"), 2),
-    **dict.fromkeys(("num_attention_heads", "n_head", "num_heads", "n_heads", "decoder_attention_heads"), 4),
-    **dict.fromkeys(("max_position_embeddings", "n_positions", "max_seq_len"), 64),
-    **dict.fromkeys(("attention_dropout", "hidden_dropout", "resid_pdrop", "embd_pdrop", "attn_pdrop", "dropout"), 0.0),
-    **dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob", "activation_dropout"), 0.0),
-    **dict.fromkeys(("num_experts", "num_local_experts"), 4),
-    "vocab_size": 97,
-    "num_key_value_heads": 2,
-    "head_dim": 8,
-    "rotary_dim": 4,
-    "num_experts_per_tok": 2,
-    "moe_intermediate_size": 16,
-    "state_size": 8,
-    "time_step_rank": 4,
-    "query_pre_attn_scalar": 8,
-    "sliding_window": 32,
-    "pad_token_id": 0,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-    "is_decoder": True,
-    "attention_types": [[["global", "local"], 1]],
-}
 LEFT = BatchForm()
 TYPES = {
     "qwen2": LEFT,
@@ -78,18 +50,6 @@ TYPES = {
     "roberta": BatchForm(positions=False),
     "rwkv": BatchForm(left=False, positions=False, kept_head=False),
 }
-
-
-def tiny(kind: str) -> Any:
-    """Return a random model of type ``kind``, the same each time."""
-    from transformers import AutoModelForCausalLM
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-
-    config_class = CONFIG_MAPPING[kind]
-    known = set(inspect.signature(config_class.__init__).parameters)
-    config = config_class(**{name: value for name, value in _SIZES.items() if name in known})
-    torch.manual_seed(0)
-    return AutoModelForCausalLM.from_config(config).float().eval()
 
 
 def rows() -> list[TokenRow]:
@@ -245,7 +205,7 @@ def test_what_cannot_be_trained_is_refused_from_its_configuration(
 
 def text_sizes() -> dict[str, Any]:
     names = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
-    return {name: _SIZES[name] for name in (*names, "head_dim", "vocab_size", "max_position_embeddings")}
+    return {name: SIZES[name] for name in (*names, "head_dim", "vocab_size", "max_position_embeddings")}
 
 
 @pytest.mark.parametrize("kind", ["gemma3", "llava", "mistral3", "smolvlm"])

@@ -82,9 +82,19 @@ def test_long_prompts_lose_their_middle_and_long_completions_their_row(tokenizer
     assert [row.row for row in encoded.rows] == [0, 1]
     assert encoded.shortened == 1
     assert encoded.dropped == ["f:1"]
-    assert encoded.rows[0].length == 60
+    assert len(encoded.rows[0].prompt) == 45
     assert tokenizer.decode(encoded.rows[0].prompt).startswith("<|im_start|>user")
     assert tokenizer.decode(encoded.rows[0].prompt).endswith("</think>\n\n")
+
+
+def test_how_far_a_prompt_is_cut_does_not_tell_how_long_its_completion_is(tokenizer: Any) -> None:
+    encoder = ChatEncoder(tokenizer, max_length=80, completion_tokens=20)
+    short, long, longest = (example("a " * 200, completion="d " * count) for count in (1, 8, 30))
+    encoded = encoder.encode_all([short, long, longest])
+    assert [len(row.prompt) for row in encoded.rows[:2]] == [60, 60]
+    assert encoded.rows[0].prompt == encoded.rows[1].prompt == encoder.encode_question(short.prompt, 5)
+    assert encoded.rows[2].length == 80
+    assert [cut.by_completion for cut in encoded.cuts] == [False, False, True]
 
 
 def rows_of_many_lengths() -> list[TokenRow]:

@@ -18,7 +18,7 @@ from opeddev_tui.models.generation import choose_probes, generate
 from opeddev_tui.models.loading import load_model, load_tokenizer
 from opeddev_tui.models.precision import resolve_precision
 from opeddev_tui.runs import events as ev
-from opeddev_tui.training import scorer
+from opeddev_tui.training import model_in_use
 
 GRADES = range(1, 6)
 
@@ -158,7 +158,7 @@ def test_a_cpu_trains_in_float32_whatever_is_wanted() -> None:
 def test_a_long_scoring_says_how_far_it_is(
     workspace_factory: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scorer, "PULSE_SECONDS", 0.0)
+    monkeypatch.setattr(model_in_use, "PULSE_SECONDS", 0.0)
     root = workspace_factory(rows=8)
     eh.train(root)
     told = [event.detail for event in eh.journal_of(root) if isinstance(event, ev.PhaseChanged)]

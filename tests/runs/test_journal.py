@@ -9,6 +9,7 @@ import pytest
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus, FanOut, Guarded
+from opeddev_tui.runs.grade_records import Figure, RacedWay, WayGrades
 from opeddev_tui.runs.journal import JOURNAL_NAME, Journal, JournalReader, read
 from opeddev_tui.runs.state import reduce
 
@@ -30,6 +31,20 @@ EVENTS: list[ev.AnyEvent] = [
     ev.DecisionAwaited(epoch=1, verdict=VERDICT, max_epochs=5),
     ev.Decided(epoch=1, choice="stop", by="person", verdict=VERDICT),
     ev.Annotated(epoch=1, note="line\nbreak ␛ \x1b[31m"),
+    ev.HeadFitted(head="base", epoch=0, rows=4, read=3, model="m", out_of_fold={"kappa": Figure(0.4, None, None)}),
+    ev.GradesRead(
+        epoch=1,
+        labels=("F", "A"),
+        ids=("a", "b"),
+        reference=("F", "A"),
+        ways=(
+            WayGrades("base head", "the head on the base model", ("F", "A"), ((0.75, 0.25), (0.4, 0.6)), (("F",), ())),
+            WayGrades("step text", "the model's texts", ("F", ""), figures={"kappa": Figure(0.5, 0.1, 0.9)}),
+        ),
+    ),
+    ev.RaceHeld(
+        epoch=1, ways=(RacedWay("base head", "the head", to_cheap=Figure(0.1, -0.1, 0.3)),), chosen="base head"
+    ),
 ]
 
 
@@ -148,6 +163,25 @@ def test_what_a_resume_trains_again_is_forgotten_first() -> None:
     assert list(state.curves.loss) == [4, 3, 2]
     state.apply(ev.Resumed(checkpoint="", global_step=0, epoch=0.0))
     assert (len(state.curves.loss), state.epochs, state.holdout) == (0, {}, {})
+
+
+def test_grades_heads_and_races_are_kept_by_epoch_and_forgotten_with_it() -> None:
+    read_after = [ev.GradesRead(epoch=epoch, labels=(), ids=(), reference=(), ways=()) for epoch in (0, 1, 2)]
+    heads = [ev.HeadFitted(head="base", epoch=0), ev.HeadFitted(head="step", epoch=2, problem="too few rows")]
+    state = reduce([EVENTS[0], *read_after, *heads, ev.RaceHeld(epoch=2)])
+    assert (list(state.readings), list(state.heads), list(state.races)) == ([0, 1, 2], [("base", 0), ("step", 2)], [2])
+    state.apply(ev.Resumed(checkpoint="c", global_step=2, epoch=1.0))
+    assert (list(state.readings), list(state.heads), list(state.races)) == ([0, 1], [("base", 0)], [])
+
+
+def test_grades_in_a_journal_of_version_0_1_were_read_from_texts() -> None:
+    line = (
+        b'{"type":"GradesMeasured","at":1.0,"epoch":1,"predicted":[3,null],"reference":[3,4],"parsed":0.5,"exact":0.5,'
+        b'"within_one":0.5,"mean_absolute_error":0.0,"kappa":null}'
+    )
+    measured = ev.decode(line)
+    assert isinstance(measured, ev.GradesMeasured)
+    assert measured.way == "step text"
 
 
 def test_the_mean_train_loss_is_that_of_its_epoch() -> None:

@@ -232,33 +232,6 @@ def test_the_grade_is_found_wherever_it_stands(tiny_model: Path) -> None:
     )
 
 
-def test_rows_that_are_cut_are_told_because_their_length_gives_the_grade_away(tiny_model: Path) -> None:
-    texts = ["good", "bad " * 9, "bad " * 20]
-    settings = st.Settings(model=st.Model(name=str(tiny_model)), data=st.Data(max_length=64))
-    encoder = token_check.fit(str(tiny_model), settings).encoder
-    examples = [
-        Example((Message("user", "menu " * 80),), f"Grade: {3 - number}\nFeedback: {text}", 3 - number, "", "", "", "x")
-        for number, text in enumerate(texts)
-    ]
-    encoded = encoder.encode_all(examples)
-    # the reason for the warning: every row is as long, so the longer completion has the shorter prompt
-    assert [row.length for row in encoded.rows] == [64, 64, 64]
-    _, notes = place_grades(encoder, st.Grading(loss="ordinal"), encoded, examples)
-    assert "Raise data.max_length until all rows fit" in notes[-1]
-    assert place_grades(encoder, st.Grading(), encoded, examples) == (encoded, [])
-
-
-@pytest.mark.parametrize(
-    "grades",
-    [["F", "D", "C", "B", "A"], ["1", "1.5", "2", "2.5", "3"], [f"{number:02}" for number in range(1, 11)]],
-    ids=["letters", "half grades", "01 to 10"],
-)
-def test_scales_that_keep_their_order_are_trained(tiny_model: Path, grades: list[str]) -> None:
-    rows = [(f"Grade: {grade}\nFeedback: menu", number) for number, grade in enumerate(grades, 1)]
-    found = placed(tiny_model, st.Grading(loss="ordinal", grades=grades), rows)
-    assert all(text is not None and text.startswith("Grade:") for text in found)
-
-
 def test_a_scale_whose_tokens_are_not_in_order_is_refused_with_its_cure(tiny_model: Path) -> None:
     rows = [(f"Grade: {grade}\nFeedback: menu", grade) for grade in range(1, 351)]
     with pytest.raises(SettingsProblem, match=r'grading.grades = \["001", "002", …, "350"\]') as refused:

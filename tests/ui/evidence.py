@@ -153,7 +153,7 @@ async def showing(
 
 def notices(app: OpeddevApp) -> str:
     """Return what the app has told."""
-    return "\n".join(notice.message for notice in app._notifications)
+    return "\n".join([*(notice.message for notice in app._notifications), app.session.view().told])
 
 
 PICTURES: dict[str, tuple[Callable[[float], list[ev.AnyEvent]], tuple[str, ...]]] = {

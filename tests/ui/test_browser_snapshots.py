@@ -42,7 +42,7 @@ async def test_the_browser_looks_as_it_did(tmp_path: Path, size: tuple[int, int]
     async with app.run_test(size=size) as pilot:
         await browser(app, pilot)
         await pilot.press("V")
-        await until(pilot, lambda: "✗ damaged" in "".join(_lines(app)) and "· unverified" not in "".join(_lines(app)))
+        await until(pilot, lambda: "✗ damaged" in "".join(_lines(app)) and "✓ when saved" not in "".join(_lines(app)))
         await pilot.press("j")
         app.clear_notifications()
         await until(pilot, lambda: not app.screen.query("Toast"))

@@ -88,6 +88,7 @@ def render(
     x_label: str = "",
     log_y: bool = False,
     x_range: tuple[float, float] | None = None,
+    y_range: tuple[float, float] | None = None,
     cursor_x: float | None = None,
     colours: Colours | None = None,
     ascii_only: bool = False,
@@ -95,7 +96,7 @@ def render(
 ) -> Text:
     """Return the picture of ``series``: ``height`` lines of ``width`` cells, or a sentence why there is none.
 
-    Without ``x_range`` all points are shown; ``ascii_only`` draws with ASCII characters instead of braille.
+    Without ``x_range`` and ``y_range`` all points are shown; ``ascii_only`` draws without braille.
     """
     colours = colours or Colours()
     if width < 12 or height < 4:
@@ -108,7 +109,7 @@ def render(
     if dropped:
         x_label = f"{x_label} ({dropped} at or below 0: not on a log scale)".strip()
     xlimits = x_range or limits([values for item in drawn for values in (item.line[0], item.points[0])], 0.0)
-    ylimits = limits([values for item in drawn for values in (item.line[1], item.points[1])], 0.04)
+    ylimits = _heights(drawn, y_range, log_y)
     plt = _fresh_figure(width, height, colours)
     if labelled := height >= 8 and bool(x_label):
         plt.xlabel(x_label)
@@ -147,6 +148,15 @@ def _prepare(
         if len(points[0]) or np.any(~np.isnan(line[1])):
             drawn.append(_Drawn(item, line, points))
     return drawn, dropped
+
+
+def _heights(drawn: Sequence[_Drawn], y_range: tuple[float, float] | None, log_y: bool) -> tuple[float, float]:
+    """Return the ends of the y axis, on the scale of the plot: of ``y_range``, or of everything that is drawn."""
+    if y_range is not None and log_y:
+        y_range = (math.log10(y_range[0]), math.log10(y_range[1])) if y_range[0] > 0 else None
+    if y_range is None:
+        return limits([values for item in drawn for values in (item.line[1], item.points[1])], 0.04)
+    return limits([column(y_range)], 0.04)
 
 
 def _axes(

@@ -18,6 +18,7 @@ from opeddev_tui.ui.keys import CURVES, bindings
 from opeddev_tui.ui.plots import series as data
 from opeddev_tui.ui.plots.canvas import Colours, Series, render
 from opeddev_tui.ui.plots.downsample import within
+from opeddev_tui.ui.plots.heights import cuts_off, heights
 from opeddev_tui.ui.plots.series import Look, Palette, palette_of
 
 if TYPE_CHECKING:
@@ -134,8 +135,10 @@ class CurvesView(Widget, can_focus=True):
             series, label = data.size_series(points, palette), "rows trained on, all steps so far"
             empty = "The hold-out loss by size of the data set is drawn from the first finished epoch on."
             whole = (float(points[0].rows), float(points[-1].rows)) if len(points) > 1 else None
+            fitted = None
         else:
             series = self._loss_series(palette)
+            fitted = self._fitted()
             label = "optimizer step" if look.by_step else "epoch"
             empty = "The curves begin with the first logged loss."
             whole = data.extent(self._state, look.by_step)
@@ -146,11 +149,18 @@ class CurvesView(Widget, can_focus=True):
             x_label=label if height >= 12 else "",
             log_y=look.log,
             x_range=look.window or whole,
+            y_range=fitted,
             cursor_x=look.cursor,
             colours=colours,
             ascii_only=self.ascii_only,
             empty=empty if look.window is None else "Nothing here: 0 shows the whole plot.",
         )
+
+    def _fitted(self) -> tuple[float, float] | None:
+        """Return the range of losses that this step fills, None for that of all curves."""
+        if self.look.sizes:
+            return None
+        return heights(self._state, self.look, self.look.window or data.extent(self._state, self.look.by_step))
 
     def _loss_series(self, palette: Palette) -> list[Series]:
         """Return the series of the losses, the same ones where only the window or the cursor has moved."""
@@ -164,7 +174,8 @@ class CurvesView(Widget, can_focus=True):
             entries = data.size_legend(points, palette)
         else:
             entries = data.loss_legend(self._state, self._previous, self.look, palette)
-        for flags in self._flags(bool(entries)):
+        cut = bool(entries) and cuts_off(self._loss_series(palette), self._fitted())
+        for flags in self._flags(bool(entries), cut):
             legend = data.legend_text(entries, width - len(flags) - 2 if flags else width)
             if legend.plain.count("  ") >= len(entries) - 1:
                 break
@@ -172,10 +183,11 @@ class CurvesView(Widget, can_focus=True):
             legend.append(" " * (width - legend.cell_len - len(flags)) + flags, palette.axis)
         return legend
 
-    def _flags(self, drawn: bool) -> tuple[str, ...]:
-        """Return what was changed about the view, in a long and a short form."""
+    def _flags(self, drawn: bool, cut: bool) -> tuple[str, ...]:
+        """Return what was changed about the view, or is not in sight, in a long and a short form."""
         look = self.look
-        changed = ["log"] * look.log + ["zoomed"] * (look.window is not None)
+        changed = ["log"] * look.log + ["zoomed"] * (look.window is not None) + ["all"] * look.everything
+        changed += ["0: all"] * cut
         smoothing = f"smoothing {look.smoothing:g}" if look.smoothing else "not smoothed"
         long = [smoothing, *changed] if drawn and not look.sizes else changed
         return ", ".join(long), ", ".join(changed)
@@ -228,8 +240,11 @@ class CurvesView(Widget, can_focus=True):
         self._change(replace(self.look, sizes=not self.look.sizes, window=None, cursor=None))
 
     def action_reset(self) -> None:
-        """Show everything."""
-        self._change(replace(self.look, window=None))
+        """Undo zoom and pan; where there is none, make room for all curves, or for this step alone again."""
+        if self.look.window is not None:
+            self._change(replace(self.look, window=None))
+        elif not self.look.sizes:
+            self._change(replace(self.look, everything=not self.look.everything))
 
     def action_zoom(self, factor: float) -> None:
         """Make the window narrower or wider around the cursor, or around its middle."""

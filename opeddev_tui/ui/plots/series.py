@@ -19,14 +19,17 @@ from opeddev_tui.format import number
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.plots.canvas import Series
 from opeddev_tui.ui.plots.downsample import column, newest_smoothed, smooth
-from opeddev_tui.ui.themes import parsed_colour
+from opeddev_tui.ui.theme_colours import parsed_colour
 
 if TYPE_CHECKING:
     from opeddev_tui.ui.plots.downsample import Column
 
 
 class Look(Struct, frozen=True):
-    """How a person looks at the curves. ``window`` and ``cursor`` are in units of the x axis; None: all, and none."""
+    """How a person looks at the curves. ``window`` and ``cursor`` are in units of the x axis; None: all, and none.
+
+    ``everything``: the y axis has room for all curves, not only for what this step trains.
+    """
 
     log: bool = False
     smoothing: float = 0.6
@@ -34,6 +37,7 @@ class Look(Struct, frozen=True):
     sizes: bool = False
     window: tuple[float, float] | None = None
     cursor: float | None = None
+    everything: bool = False
 
 
 class Palette(Struct, frozen=True):

@@ -53,7 +53,7 @@ class NoteScreen(ModalScreen[str]):
 
     def action_editor(self) -> None:
         """Open $EDITOR in this terminal; the training goes on meanwhile."""
-        self.run_worker(self._edit(), exclusive=True, exit_on_error=False)
+        cast("Shell", self.app).run_worker(self._edit, group="editor", exclusive=True, exit_on_error=False)
 
     async def _edit(self) -> None:
         area = self.query_one(TextArea)
@@ -64,9 +64,9 @@ class NoteScreen(ModalScreen[str]):
                     area.text = written(path).rstrip("\n")
                     area.move_cursor(area.document.end)
                 else:
-                    self.notify(_NOT_HERE, markup=False, severity="warning")
+                    shell.tell(_NOT_HERE, severity="warning")
         except Problem as problem:
-            self.notify(str(problem), markup=False, severity="error")
+            shell.tell(str(problem), severity="error")
 
 
 def ask_note(shell: Shell, run: str, state: RunState, *, stopped: bool = False) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -18,6 +18,13 @@ from opeddev_tui.ui.state.situation import MARKS
 from opeddev_tui.ui.state.view import RunRow, View
 from opeddev_tui.ui.widgets.grid import Cell, Grid
 
+_NONE = "No runs yet. t on the monitor starts one."
+_WITHOUT: Mapping[str, str] = {
+    "no workspace": "No workspace here, so no runs: n on the monitor makes one.",
+    "starting": "The first run is about to begin.",
+    "reading": "Reading the workspace.",
+}
+
 
 class RunsScreen(BaseScreen):
     """Every run of the workspace, newest first."""
@@ -31,21 +38,23 @@ class RunsScreen(BaseScreen):
         titles = ("started", "step", "batch", "state", "epochs", "hold-out", "Δ epoch 0", "best", "run")
         yield Grid(titles, id="runs", enter="open_run")
 
-    def show_body(self, view: View) -> None:  # noqa: ARG002 - the list is not part of the view
+    def show_body(self, view: View) -> None:
         """Show the list."""
-        rows = self.shell.session.rows
+        rows = self.shell.session.all_runs()
         newest = next((row.state.scored_on for row in rows if row.state.holdout), None)
         others = [row.run for row in rows if row.state.holdout and row.state.scored_on != newest]
         self.query_one(Grid).fill([(row.run, _cells(row, "†" if row.run in others else "")) for row in rows])
-        hint = "Enter shows a run in the monitor, as it was." if rows else "No runs yet. t on the monitor starts one."
-        damaged = [f"\n! Run {clean_line(row.run)} is damaged: {row.state.damage}." for row in rows if row.state.damage]
-        mark = "\n† scored on another hold-out than the newest run: not comparable with it." if others else ""
+        hint = "Enter shows a run in the monitor, as it was." if rows else _WITHOUT.get(view.situation.kind, _NONE)
+        damaged = [f"
+! Run {clean_line(row.run)} is damaged: {row.state.damage}." for row in rows if row.state.damage]
+        mark = "
+† scored on another hold-out than the newest run: not comparable with it." if others else ""
         self.query_one("#which", Static).update(Content(hint + mark + "".join(damaged)))
 
     def action_open_run(self) -> None:
         """Show the selected run."""
         chosen = self.query_one(Grid).selected
-        row = next((row for row in self.shell.session.rows if row.run == chosen), None)
+        row = next((row for row in self.shell.session.all_runs() if row.run == chosen), None)
         if row is not None:
             self.shell.disk.show_run(row)
 

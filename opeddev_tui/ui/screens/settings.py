@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import msgspec
@@ -88,7 +88,8 @@ class SettingsScreen(FilteredScreen):
         """Change the selected setting."""
         name = self.query_one(Grid).selected
         if name and settings_can_be_saved(self.shell):
-            self.app.push_screen(EditScreen(self.shell.disk, name, self.value_text(name)), lambda _: self.fill())
+            edit = EditScreen(self.shell.disk, name, self.value_text(name), self.shell.tell)
+            self.app.push_screen(edit, lambda _: self.fill())
 
     def action_reset(self) -> None:
         """Remove the value that the app saved."""
@@ -105,17 +106,17 @@ class SettingsScreen(FilteredScreen):
 class EditScreen(AskText):
     """One setting and an input. Its result is the text that was saved, None where nothing was."""
 
-    def __init__(self, disk: Disk, name: str, value: str) -> None:
+    def __init__(self, disk: Disk, name: str, value: str, told: Callable[[str], None]) -> None:
         doc, allowed = _describe(name)
         super().__init__(name, f"{doc}\nTakes {allowed}.", value)
-        self._disk, self._setting = disk, name
+        self._disk, self._setting, self._told = disk, name, told
 
     def accept(self, value: str) -> None:
         """Save ``value``, if it is allowed."""
 
         def saved() -> None:
-            self.app.notify(f"Saved {self._setting}. It takes effect with the next run.", markup=False)
             self.dismiss(value)
+            self._told(f"Saved {self._setting}. It takes effect with the next run.")
 
         self._disk.save_settings({self._setting: parsed(value)}, failed=self.refuse, saved=saved)
 

@@ -15,6 +15,7 @@ from opeddev_tui.analysis import learning_curve
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import AnyCommand, Decide, Pause, Resume, SampleNow, SaveNow, StepRequest, Stop
+from opeddev_tui.runs.history import status_of
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.state.data_scan import Scan
 from opeddev_tui.ui.state.guard import Guard
@@ -24,6 +25,8 @@ from opeddev_tui.ui.state.training_thread import TrainingThread, in_words
 from opeddev_tui.ui.state.view import RunRow, TrainedBy, View, Watched
 
 Send = Callable[[str, AnyCommand], None]
+# seconds for which the status line says what went well
+TELL_SECONDS = 6.0
 
 
 class AppState:
@@ -51,6 +54,8 @@ class AppState:
         self.started_at = 0.0
         # the epoch whose question was answered last on this screen
         self.answered: int | None = None
+        # what the status line says, and until when (monotonic seconds)
+        self._told = ("", 0.0)
         # the view that was drawn last
         self.shown = View()
         self._send = send
@@ -66,6 +71,10 @@ class AppState:
     def run(self) -> str:
         """The id of the run on show."""
         return self.old.run if self.old is not None else self.current_run
+
+    def tell(self, text: str) -> None:
+        """Have the status line say ``text`` for some seconds."""
+        self._told = text, time.monotonic() + TELL_SECONDS
 
     def apply(self, events: Sequence[ev.AnyEvent]) -> None:
         """Apply events of the live run."""
@@ -132,6 +141,14 @@ class AppState:
         self.trained_by = "mine"
         return True
 
+    def all_runs(self) -> tuple[RunRow, ...]:
+        """Return all runs, newest first, the newest one as it is now: the list on disk was read before."""
+        others = tuple(row for row in self.rows if row.run != self.current_run)
+        if self.current.started is None:
+            return others
+        status = status_of(self.current, alive=self.trained_by != "none")
+        return (RunRow(self.current_run, self.current, status), *others)
+
     def view(self) -> View:
         """Return what the screens show now, with its situation."""
         scan = self.scan or Scan()
@@ -160,6 +177,7 @@ class AppState:
             grades=(self.loaded.settings.grading.minimum, self.loaded.settings.grading.maximum),
             chosen=self.guard.chosen,
             requested=tuple(self.requested.values()),
+            told=self._told[0] if time.monotonic() < self._told[1] else "",
             now=time.time(),
             clock=time.monotonic(),
         )  # fmt: skip

@@ -29,6 +29,8 @@ def situation(view: View) -> Situation:
         # the training thread is not done yet and would refuse a new start
         offers, lines = (), (f"One moment: {view.afterwards or 'getting ready for what comes next'} …", *base.lines)
     if view.replay:
+        # what it says of what comes next was so then
+        lines = (*base.lines[:1], "This is the run as it was.") if kind in _OVER else lines
         offers = (Action("back_to_live", "r", "Return", "to the newest run"),)
     if view.state.damage:
         lines = (*lines, clean_line(f"! This run is damaged: {view.state.damage}."))
@@ -36,6 +38,7 @@ def situation(view: View) -> Situation:
     return Situation(kind, base.headline, lines, offers, (kind, view.run, epoch, view.replay, busy))
 
 
+_OVER: frozenset[Kind] = frozenset({"interrupted", "finished"})
 _REPEATED: dict[Kind, str] = {
     "interrupted": "The repetition was interrupted",
     "failed": "The repetition failed",
@@ -129,7 +132,7 @@ def _training(view: View) -> Situation:
 
 
 def _paused(view: View) -> Situation:
-    step = view.state.progress.global_step if view.state.progress else 0
+    step = view.state.paused.global_step if view.state.paused else 0
     line = f"Waiting at optimizer step {step}. Nothing is lost; p goes on."
     return Situation("paused", "Paused", (line,), (_GO_ON, *_NOW, _STOP))
 
@@ -152,7 +155,23 @@ def _awaiting(view: View) -> Situation:
     go = Action("decide('continue')", "c", "Continue", f"train epoch {epoch + 1} of at most {question.max_epochs}")
     offers: tuple[Action, ...] = (stop,) if verdict.limit_reached or epoch >= question.max_epochs else (go, stop)
     sample = Action("ask('sample')", "g", "Sample now")
-    return Situation("awaiting", headline, _reasons(verdict), (*offers, sample))
+    lines = (*_reasons(verdict), *_grades(view.state, epoch))
+    return Situation("awaiting", headline, lines, (*offers, sample))
+
+
+def _grades(state: RunState, epoch: int) -> tuple[str, ...]:
+    """Return the grades after ``epoch`` beside what they must beat; nothing where none were read."""
+    measured = state.grades.get(epoch)
+    if measured is None:
+        return ()
+    cheap, name = measured.majority_exact, "always the commonest grade"
+    if measured.classifier_exact is not None and measured.classifier_exact > cheap:
+        cheap, name = measured.classifier_exact, "a text classifier"
+    kappa = f"; kappa {measured.kappa:.2f}" if measured.kappa is not None else ""
+    return (
+        f"Grades: {measured.exact:.0%} exact, to beat {cheap:.0%} ({name}); "
+        f"{measured.within_one:.0%} within one, to beat {measured.middle_within_one:.0%}{kappa}.",
+    )
 
 
 def _reasons(verdict: Verdict) -> tuple[str, ...]:

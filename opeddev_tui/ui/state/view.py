@@ -82,6 +82,8 @@ class View(Struct, frozen=True):
     grades: tuple[int, int] = (1, 5)
     chosen: Chosen | None = None
     requested: tuple[str, ...] = ()
+    # what went well just now, for the status line
+    told: str = ""
     now: float = field(default_factory=time.time)
     clock: float = field(default_factory=time.monotonic)
 

@@ -6,11 +6,12 @@ They know no screen: a result is handed to the function that a caller gave, on t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 from opeddev_tui.errors import Problem
-from opeddev_tui.ui.shell import Shell
+from opeddev_tui.ui.shell import Shell, Work
 
 T = TypeVar("T")
 
@@ -33,16 +34,19 @@ class TaskBase:
         async def run() -> None:
             done(await asyncio.to_thread(work))
 
-        self._go(run(), group, exclusive=exclusive)
+        self._go(run, group, exclusive=exclusive)
 
-    def _go(self, work: Coroutine[Any, Any, None], group: str, *, exclusive: bool) -> None:
-        """Run ``work`` on the event loop; where ``exclusive``, it replaces what still runs in ``group``."""
-        self._shell.run_worker(self._guarded(work), group=group, exclusive=exclusive)
+    def _go(self, work: Work, group: str, *, exclusive: bool) -> None:
+        """Run ``work`` on the event loop; where ``exclusive``, it replaces what still runs in ``group``.
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        It is called when it begins: an app that is left before then has no coroutine that nobody awaited.
+        """
+        self._shell.run_worker(partial(self._guarded, work), group=group, exclusive=exclusive)
+
+    async def _guarded(self, work: Work) -> None:
         """Show a problem with the disk instead of ending the app."""
         try:
-            await work
+            await work()
         except Problem as problem:
             self._shell.tell(str(problem), severity="error")
         except OSError as error:

@@ -71,7 +71,7 @@ class CheckpointTasks(TaskBase):
                 verified(entry, await asyncio.to_thread(catalog.problems_of, entry))
             done()
 
-        self._go(work(), "verify", exclusive=False)
+        self._go(work, "verify", exclusive=False)
 
     def annotate(
         self, entry: Entry, done: Callable[[], None], *, pinned: bool | None = None, note: str | None = None

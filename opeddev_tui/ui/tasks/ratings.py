@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from opeddev_tui.errors import Problem
 from opeddev_tui.runs import notes
@@ -28,7 +29,7 @@ class Recorder(TaskBase):
 
     def record(self, run: str, fact: Fact, *, failed: Callable[[], None] | None = None) -> None:
         """Record ``fact`` of ``run`` beside the screen. A problem is shown, then ``failed`` is called."""
-        self._go(self._record(run, fact, failed), "record", exclusive=False)
+        self._go(partial(self._record, run, fact, failed), "record", exclusive=False)
 
     async def _record(self, run: str, fact: Fact, failed: Callable[[], None] | None) -> None:
         async with self._turn:

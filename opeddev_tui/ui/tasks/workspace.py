@@ -64,7 +64,7 @@ class WorkspaceTasks(TaskBase):
 
     def open(self, run: str | None, start: bool | StepRequest) -> None:
         """Read the workspace, the run on show first; then train if ``start`` asks for it (True: the next step)."""
-        self._go(self._open(run, start), "open", exclusive=True)
+        self._go(partial(self._open, run, start), "open", exclusive=True)
 
     async def _open(self, run: str | None, start: bool | StepRequest) -> None:
         session, provider = self._shell.session, self._provider
@@ -86,7 +86,7 @@ class WorkspaceTasks(TaskBase):
         elif start and not self._shell.live.running:
             self._shell.start_training(start if isinstance(start, StepRequest) else None)
         self.refresh()
-        self._go(self._watch(), "watch", exclusive=True)
+        self._go(self._watch, "watch", exclusive=True)
 
     async def _find_interrupted(self) -> Recovery | None:
         """Return what a run that ended unexpectedly left behind; reads every byte of its newest checkpoint."""
@@ -111,7 +111,7 @@ class WorkspaceTasks(TaskBase):
         session.current, session.current_run = state, run
         session.watch(watched)
         if session.trained_by == "other":
-            self._go(self._follow(reader), "follow", exclusive=True)
+            self._go(partial(self._follow, reader), "follow", exclusive=True)
 
     async def _show_old(self, run: str) -> None:
         if not (await asyncio.to_thread(self._provider.workspace.run_folder(run).is_dir)):
@@ -143,7 +143,7 @@ class WorkspaceTasks(TaskBase):
             if session.starting:
                 latest = await asyncio.to_thread(self._provider.latest_run)
                 if latest != session.current_run:
-                    self._go(self._begin_run(latest), "follow", exclusive=True)
+                    self._go(partial(self._begin_run, latest), "follow", exclusive=True)
                     return
             await asyncio.sleep(FOLLOW_EVERY)
 
@@ -163,7 +163,7 @@ class WorkspaceTasks(TaskBase):
         """Read the run from its journal from now on: the queue dropped events, the journal has all of them."""
         if not self._following:
             self._following = True
-            self._go(self._follow_own(), "follow", exclusive=True)
+            self._go(self._follow_own, "follow", exclusive=True)
 
     async def _follow_own(self) -> None:
         session, queue = self._shell.session, self._shell.live.queue
@@ -201,7 +201,7 @@ class WorkspaceTasks(TaskBase):
 
     def refresh(self) -> None:
         """Read the list of runs and the data folders again."""
-        self._go(self._refresh(), "refresh", exclusive=True)
+        self._go(self._refresh, "refresh", exclusive=True)
 
     async def _refresh(self) -> None:
         await self._scan()
@@ -274,11 +274,11 @@ class WorkspaceTasks(TaskBase):
             if saved is not None:
                 saved()
 
-        self._go(work(), "save", exclusive=True)
+        self._go(work, "save", exclusive=True)
 
     def make_workspace(self) -> None:
         """Make a workspace where the app was started, and open it."""
-        self._go(self._make_workspace(), "open", exclusive=True)
+        self._go(self._make_workspace, "open", exclusive=True)
 
     async def _make_workspace(self) -> None:
         root = self._provider.root

@@ -85,6 +85,8 @@ class StatusLine(Static):
         word = "your decision" if situation.kind == "awaiting" else situation.kind
         room = (self.size.width or 80) - 1
         shown = [Content.styled(f" {situation.mark} {word}", KIND_STYLES.get(situation.kind, "bold"))]
+        if view.told:
+            shown.append(Content.styled(cut(view.told, max(12, room - shown[0].cell_length - 3)), "bold $success"))
         for part in (Content.styled(text, "$foreground") for text in self._parts(view)):
             if sum(item.cell_length + 3 for item in shown) + part.cell_length <= room:
                 shown.append(part)

@@ -14,7 +14,11 @@ GAP = 2
 
 
 class Column(Struct, Generic[Row], frozen=True):
-    """One column. Rank 0 is always shown; where the width is short, the highest ranks are left out first."""
+    """One column. Rank 0 is always shown; where the width is short, the highest ranks are left out first.
+
+    A column with a ``width`` has it whatever its cells are, so that no column comes or goes while they change. Without
+    one it is as wide as its title and its cells.
+    """
 
     title: str
     cell: Callable[[Row], str]
@@ -22,15 +26,13 @@ class Column(Struct, Generic[Row], frozen=True):
     right: bool = True
     style: Callable[[Row], str] | str = ""
     widest: int = 40
+    width: int = 0
 
 
 def table(rows: Sequence[Row], columns: Sequence[Column[Row]], width: int) -> Content:
     """Return ``rows`` as aligned lines under a heading, at most ``width`` cells wide."""
     cells = [[column.cell(row) for column in columns] for row in rows]
-    widths = [
-        min(column.widest, max([cell_len(column.title), *(cell_len(line[at]) for line in cells)]))
-        for at, column in enumerate(columns)
-    ]
+    widths = [column.width or _widest(column, [line[at] for line in cells]) for at, column in enumerate(columns)]
     shown = _fitting(columns, widths, width)
 
     def line(texts: Sequence[str], styles: Sequence[str]) -> Content:
@@ -41,6 +43,10 @@ def table(rows: Sequence[Row], columns: Sequence[Column[Row]], width: int) -> Co
     for row, texts in zip(rows, cells, strict=True):
         lines.append(line(texts, [c.style if isinstance(c.style, str) else c.style(row) for c in columns]))
     return Content("\n").join(lines)
+
+
+def _widest(column: Column[Any], cells: Sequence[str]) -> int:
+    return min(column.widest, max([cell_len(column.title), *(cell_len(cell) for cell in cells)]))
 
 
 def _fitting(columns: Sequence[Column[Any]], widths: list[int], width: int) -> list[int]:

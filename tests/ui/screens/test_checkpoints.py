@@ -66,7 +66,7 @@ async def test_tree_shows_steps_runs_epochs_and_lineage(tmp_path: Path, size: tu
 
 async def test_verify_names_what_is_damaged_and_it_cannot_be_used(tmp_path: Path) -> None:
     async with opened(tmp_path) as (app, pilot, screen):
-        assert "unverified" in text_of(app)
+        assert "✓ when saved" in text_of(app)
         await pilot.press("V")
         await until(pilot, lambda: len(screen.verified) == 10)
         await pilot.pause()
@@ -219,7 +219,7 @@ async def test_try_two_side_by_side_and_score(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(shelf_work, "load_model", lambda source, _settings: FakeModel(source))
     async with opened(tmp_path) as (app, pilot, screen):
         await pilot.press("s")
-        await until(pilot, lambda: any("1.2500" in note.message for note in app._notifications))
+        await until(pilot, lambda: "1.2500" in app.session.view().told)
         await pilot.press("space", "j", "space", "t")
         await pilot.pause()
         assert isinstance(app.focused, Input)

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from evidence import awaiting, finished, make, samples, showing
+from evidence import awaiting, finished, make, notices, samples, showing
 from scenes import HOSTILE, opening
 from test_app import text_of
 
@@ -226,7 +226,7 @@ async def test_a_prompt_is_pinned_for_the_next_steps_and_unpinned(tmp_path: Path
         assert saved() == ["holdout-001"]
         # a person's own prompt is there anyway
         assert "your own" in await pressed("k", "f")
-        assert "always generated" in " ".join(item.message for item in app._notifications)
+        assert "always generated" in notices(app)
         assert saved() == ["holdout-001"]
 
 
@@ -238,7 +238,7 @@ async def test_a_pin_that_another_source_overrules_is_told(tmp_path: Path, monke
         await app.workers.wait_for_complete([worker for worker in app.workers if worker.group == "save"])
         await pilot.pause()
         assert app.loaded.settings.generation.probes == ["holdout-003"]
-        assert "environment OPEDDEV_GENERATION__PROBES" in " ".join(item.message for item in app._notifications)
+        assert "environment OPEDDEV_GENERATION__PROBES" in notices(app)
 
 
 async def test_nothing_is_pinned_where_nothing_can_be_saved(tmp_path: Path) -> None:
@@ -248,4 +248,4 @@ async def test_nothing_is_pinned_where_nothing_can_be_saved(tmp_path: Path) -> N
         await pilot.press("f")
         await pilot.pause()
         assert not (tmp_path / loading.SAVED_NAME).exists()
-        assert "read only" in " ".join(item.message for item in app._notifications)
+        assert "read only" in notices(app)

@@ -20,7 +20,7 @@ from opeddev_tui.ui.widgets.tables import fit
 # problems found by reading every byte, by folder; an empty list is an undamaged checkpoint
 Verified = Mapping[str, list[str]]
 ORDERS: tuple[str, ...] = ("tree", "loss", "age", "size")
-TITLES = ("checkpoint", "hold-out", "gain (95 %)", "state", "marks", "size", "age", "human", "exact", "kind")
+TITLES = ("checkpoint", "hold-out", "gain (95 %)", "verified", "marks", "size", "age", "human", "exact", "kind")
 RUN = "run "
 # the first column leaves room for the others on 80 columns
 _WIDEST = 24
@@ -94,8 +94,9 @@ def state(entry: Entry, verified: Verified) -> str:
     if not entry.published:
         return "✗ unfinished"
     if problems is None:
-        return "· unverified"
-    return "✗ damaged" if problems else "✓ verified"
+        # every byte was read back before it was published; later damage is found by reading it again
+        return "✓ when saved"
+    return "✗ damaged" if problems else "✓ just now"
 
 
 _SIGNS = {"best": "★ best", "pinned": "⚑ pinned", "chosen": "✓ chosen"}
@@ -127,15 +128,21 @@ def gain(entry: Entry) -> str:
 # --- below the table
 
 
+def _of_other(shelf: CheckpointList, entry: Entry) -> str:
+    newest = shelf.entries[-1].holdout if shelf.entries else ""
+    return "" if entry.holdout == newest else " (another hold-out than the newest run's: not comparable)"
+
+
 def detail(shelf: CheckpointList, entry: Entry, verified: Verified, now: float) -> list[str]:
     """Return everything known of one checkpoint as cleaned lines."""
     problems = verified.get(str(entry.folder))
     trust = state(entry, verified) + (": " + "; ".join(problems) if problems else "")
+    trust = trust.replace("✓ ", "✓ verified ")
     facts = [
         f"{short(entry)} · {entry.name} · optimizer step {entry.global_step}",
         f"{trust} · {', '.join(entry.marks) or 'no marks'} · {kind(entry)} · {size(entry.size)} · "
         f"{duration(max(0.0, now - entry.created))} old",
-        f"hold-out {number(entry.val_loss, 4)} · gain {gain(entry)} · human "
+        f"hold-out {number(entry.val_loss, 4)}{_of_other(shelf, entry)} · gain {gain(entry)} · human "
         f"{share(entry.human)} · exact grades {share(entry.exact)}",
         "grew from " + " ← ".join(lineage(shelf, entry)),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -127,7 +128,7 @@ class GradesScreen(BaseScreen):
         chosen = self.query_one(Grid).selected
         flip = next((flip for flip in self._flips if str(flip.at) == chosen), None)
         if flip is not None:
-            self.run_worker(self._read(flip, self.shell.session.state), group="row", exclusive=True)
+            self.shell.run_worker(partial(self._read, flip, self.shell.session.state), group="row", exclusive=True)
 
     async def _read(self, flip: Flip, state: RunState) -> None:
         fingerprint = state.started.holdout_fingerprint if state.started is not None else ""

@@ -61,15 +61,15 @@ def _columns(state: RunState) -> tuple[Column[EpochFinished], ...]:
         return signed(row.val_loss - first.val_loss) if first is not None and row.epoch > 0 else ""
 
     return (
-        Column("epoch", lambda row: f"{row.epoch}{' ★' if row.epoch == best else '  '}", right=False),
-        Column("train", lambda row: number(row.train_loss), style="$plot-train"),
-        Column("hold-out", lambda row: number(row.val_loss), style="$plot-holdout"),
-        Column("Δ 0", difference, rank=1),
-        Column("exact", lambda row: share(row.epoch, "exact"), rank=3),
-        Column("±1", lambda row: share(row.epoch, "within_one"), rank=4),
-        Column("kappa", kappa, rank=5),
-        Column("parsed", lambda row: share(row.epoch, "parsed"), rank=6),
-        Column("samples/s", lambda row: number(row.samples_per_second, 1), rank=7),
-        Column("opt. step", lambda row: whole(row.global_step), rank=8),
-        Column("decision", decision, rank=2, right=False),
+        Column("epoch", lambda row: f"{row.epoch}{' ★' if row.epoch == best else '  '}", right=False, width=5),
+        Column("train", lambda row: number(row.train_loss), style="$plot-train", width=6),
+        Column("hold-out", lambda row: number(row.val_loss), style="$plot-holdout", width=8),
+        Column("exact", lambda row: share(row.epoch, "exact"), rank=1, width=5),
+        Column("±1", lambda row: share(row.epoch, "within_one"), rank=2, width=4),
+        Column("kappa", kappa, rank=3, width=5),
+        Column("Δ 0", difference, rank=4, width=6),
+        Column("parsed", lambda row: share(row.epoch, "parsed"), rank=6, width=6),
+        Column("samples/s", lambda row: number(row.samples_per_second, 1), rank=7, width=9),
+        Column("opt. step", lambda row: whole(row.global_step), rank=8, width=9),
+        Column("decision", decision, rank=5, right=False, width=17),
     )

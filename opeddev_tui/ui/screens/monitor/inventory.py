@@ -22,6 +22,8 @@ def _columns(low: int, high: int) -> tuple[Column[BatchRow], ...]:
         counts = dict(row.grades)
         return histogram([counts.get(grade, 0) for grade in range(low, min(high, low + 11) + 1)])
 
+    title = f"grades {low}–{high}"
+
     def tokens(write: Callable[[int | None], str], figure: str) -> Callable[[BatchRow], str]:
         return lambda row: write(getattr(row.tokens, figure, None))
 
@@ -32,16 +34,16 @@ def _columns(low: int, high: int) -> tuple[Column[BatchRow], ...]:
             lambda row: f"{_MARKS.get(row.state, '✓')} {row.state}",
             right=False,
             style=lambda row: _STYLES.get(row.state, "$success"),
-            widest=12,
+            width=10,
         ),
-        Column("rows", lambda row: whole(row.rows)),
-        Column("total", lambda row: whole(row.cumulative), rank=2, style="$muted"),
-        Column(f"grades {low}–{high}", grades, rank=1, right=False, style="$primary"),
-        Column("median", tokens(whole, "median"), rank=4),
-        Column("p95", tokens(whole, "percentile_95"), rank=5),
-        Column("longest", tokens(whole, "longest"), rank=3),
-        Column("tokens", tokens(short_count, "tokens"), rank=6),
-        Column("in loss", tokens(short_count, "loss_tokens"), rank=7),
+        Column("rows", lambda row: whole(row.rows), width=6),
+        Column("total", lambda row: whole(row.cumulative), rank=2, style="$muted", width=6),
+        Column(title, grades, rank=1, right=False, style="$primary", width=max(len(title), min(high - low, 11) + 1)),
+        Column("median", tokens(whole, "median"), rank=4, width=6),
+        Column("p95", tokens(whole, "percentile_95"), rank=5, width=6),
+        Column("longest", tokens(whole, "longest"), rank=3, width=7),
+        Column("tokens", tokens(short_count, "tokens"), rank=6, width=6),
+        Column("in loss", tokens(short_count, "loss_tokens"), rank=7, width=7),
     )
 
 

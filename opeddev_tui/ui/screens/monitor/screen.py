@@ -102,7 +102,7 @@ class MonitorScreen(BaseScreen):
         if (state.curves.loss or state.holdout) and not all(name in sys.modules for name in _PLOTTING):
             if not self._loading:
                 self._loading = True
-                self.run_worker(self._load_plotting(), exit_on_error=False)
+                self.shell.run_worker(self._load_plotting, exit_on_error=False)
             return
         self._curves_key, self._curves_at = key, view.clock
         self.query_one(CurvesView).update_state(state, view.previous)

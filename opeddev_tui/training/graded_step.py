@@ -1,0 +1,105 @@
+"""Say what of a step is graded: rows to fit heads on and to compare on, as tokens, and the tokens that write grades.
+
+Takes rows that are read and encoded; reads no model. Where there is nothing to read, it says why in one sentence.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from opeddev_tui.config import settings as st
+from opeddev_tui.data.rows import Example
+from opeddev_tui.grading.contest import ContestRows
+from opeddev_tui.grading.grade_tokens import GradeTokens, grade_stem, grade_tokens
+from opeddev_tui.grading.graded_rows import areas_of_rows, graded_rows
+from opeddev_tui.grading.head import cannot_fit
+from opeddev_tui.grading.scale import Scale
+from opeddev_tui.grading.scores import Reference
+from opeddev_tui.grading.spans import GradeRow, grade_rows, with_span
+from opeddev_tui.models.chat import ChatEncoder
+from opeddev_tui.training.scorer import Holdout
+
+# figures of fewer rows are no figures
+FEWEST_HELD = 2
+
+
+class GradedStep(Struct, frozen=True):
+    """The graded ``rows``; ``places``: where ``rows.held`` are in the hold-out; ``train`` and ``held`` as tokens.
+
+    ``passed`` are all hold-out rows with their completions, as the loss takes them. ``tokens`` is None where grades
+    cannot be read before the text; ``no_tokens`` and ``no_head`` say why there are none.
+    """
+
+    rows: ContestRows
+    places: tuple[int, ...]
+    train: list[GradeRow]
+    held: list[GradeRow]
+    passed: list[GradeRow]
+    tokens: GradeTokens | None
+    no_tokens: str = ""
+    no_head: str = ""
+
+    @property
+    def reference(self) -> Reference:
+        """The right grades of the hold-out."""
+        labels = self.rows.held.labels
+        return Reference(labels.grades, self.rows.scale.size, labels.groups)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The names of the graded hold-out rows."""
+        return tuple(example.id for example in self.rows.held.examples)
+
+
+def wants_grades(settings: st.Settings, metric: str) -> bool:
+    """Return whether a run by ``metric`` reads grades of its hold-out, if it has some."""
+    return settings.grading.evaluate or metric == "grade"
+
+
+def step_head_when(settings: st.Settings, metric: str) -> str:
+    """Return when the head on the step's model is fitted in a run by ``metric``: end, epoch or never."""
+    return "epoch" if metric == "grade" else settings.grading.step_head
+
+
+def nothing_graded(holdout: Sequence[Example]) -> str:
+    """Return why no grade of ``holdout`` can be read, empty where some can."""
+    count = sum(example.grade is not None for example in holdout)
+    if count >= FEWEST_HELD:
+        return ""
+    return "the hold-out has no grades." if not count else f"only {count} row of the hold-out has a grade."
+
+
+def graded_step(
+    settings: st.Settings, examples: Sequence[Example], encoder: ChatEncoder, holdout: Holdout
+) -> GradedStep:
+    """Return what is graded of the training ``examples`` and of ``holdout``, which has graded rows."""
+    scale = Scale.of(settings.grading)
+    train, held = graded_rows(examples, scale), graded_rows(holdout.examples, scale)
+    ungraded = (len(examples) - len(train.examples), len(holdout.examples) - len(held.examples))
+    rows = ContestRows(train, held, scale, areas_of_rows(train, scale, settings.grading), ungraded)
+    places = tuple(place for place, example in enumerate(holdout.examples) if example.grade is not None)
+    tokens, no_tokens = _grade_tokens(settings, encoder, rows)
+    length = encoder.max_length
+    return GradedStep(
+        rows,
+        places,
+        grade_rows(encoder, train.examples, max_length=length),
+        grade_rows(encoder, held.examples, max_length=length),
+        [
+            # the tokens are those of the loss to the last one, however a prompt was cut
+            replace(with_span(encoder, example, row.prompt, row.completion), prompt=row.prompt)
+            for example, row in zip(holdout.examples, holdout.rows, strict=True)
+        ],
+        tokens,
+        no_tokens,
+        "no training row has a grade." if not train.examples else cannot_fit(train.labels),
+    )
+
+
+def _grade_tokens(settings: st.Settings, encoder: ChatEncoder, rows: ContestRows) -> tuple[GradeTokens | None, str]:
+    stem = grade_stem([example.completion for example in rows.train.examples], settings.grading.pattern)
+    if stem is None:
+        return None, "the completions do not begin with the grade in the same words."
+    tokens = grade_tokens(encoder, stem, rows.scale.labels)
+    return tokens, "" if tokens is not None else "two grades are written with the same tokens."

@@ -1,0 +1,121 @@
+"""Give a run what its grading needs: what is graded, the head on the base model, and both for the model in memory.
+
+Everything is prepared on first use; a run without grades pays nothing. Must not load the step's model.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opeddev_tui.config import settings as st
+from opeddev_tui.data.batches import StepData
+from opeddev_tui.models.causal_lm import CausalLM
+from opeddev_tui.models.precision import resolve_precision
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.bus import Bus
+from opeddev_tui.training.inputs import StepTokens
+from opeddev_tui.training.model_in_use import ModelRunner
+from opeddev_tui.workspace.paths import Workspace
+
+if TYPE_CHECKING:
+    from opeddev_tui.training.base_head import BaseHead
+    from opeddev_tui.training.graded_step import GradedStep
+    from opeddev_tui.training.step_grades import StepGrades
+
+_LOG = logging.getLogger(__name__)
+
+
+class GradingParts:
+    """What all attempts at a run share. ``raise_if_stopped`` raises where a person asked the run to end."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        settings: st.Settings,
+        bus: Bus,
+        data: StepData,
+        tokens: StepTokens,
+        raise_if_stopped: Callable[[], None],
+    ) -> None:
+        self._workspace = workspace
+        self._settings = settings
+        self._bus = bus
+        self._data = data
+        self._tokens = tokens
+        self._raise_if_stopped = raise_if_stopped
+        self._graded: GradedStep | None = None
+        self._base: BaseHead | None = None
+
+    def prepare(self, base_model: CausalLM | None) -> None:
+        """Find what is graded and make the base head, with ``base_model`` where it is in memory.
+
+        Raises ``StopRequested``; whatever else goes wrong is told, and costs the training nothing.
+        """
+        self._find()
+        if self._graded is not None and self._base is None:
+            from opeddev_tui.training.base_head import BaseHeadMaker
+
+            tokens = self._tokens
+            maker = BaseHeadMaker(
+                self._workspace,
+                self._settings,
+                self._bus,
+                self._graded,
+                tokens.tokenizer,
+                tokens.encoder,
+                resolve_precision(self._settings.model.precision),
+                self._raise_if_stopped,
+            )
+            self._base = maker.make(self._bus.state.begun.run, base_model)
+
+    def _find(self) -> None:
+        from opeddev_tui.training.graded_step import graded_step, nothing_graded, wants_grades
+
+        if self._graded is not None or not wants_grades(self._settings, self._bus.state.begun.metric):
+            return
+        holdout = self._tokens.holdout
+        if reason := nothing_graded(holdout.examples):
+            if ("base", 0) not in self._bus.state.heads:
+                self._bus.emit(ev.HeadFitted(head="base", epoch=0, problem=reason))
+            return
+        try:
+            self._graded = graded_step(self._settings, self._data.examples, self._tokens.encoder, holdout)
+        except Exception as error:  # noqa: BLE001 - the training goes on without grades
+            _LOG.exception("the graded rows cannot be prepared")
+            self._bus.emit(ev.Warned(message=f"no grades are read: {type(error).__name__}: {error}"))
+            return
+        if self._graded.no_tokens and not self._bus.state.readings:
+            self._bus.emit(
+                ev.Warned(message=f"the model's own grades are not read per epoch: {self._graded.no_tokens}")
+            )
+
+    def step_grades(self, runner: ModelRunner, classifier_exact: Callable[[], float | None]) -> StepGrades | None:
+        """Return what reads grades with the model of ``runner``; None where nothing is graded."""
+        if self._graded is None:
+            return None
+        from opeddev_tui.training.step_grades import StepGrades
+
+        return StepGrades(
+            self._settings,
+            self._bus,
+            runner,
+            self._graded,
+            self._base,
+            classifier_exact=classifier_exact,
+            raise_if_stopped=self._raise_if_stopped,
+        )
+
+    def lacks_step_head(self, checkpoint: Path, epoch: int) -> bool:
+        """Return whether the checkpoint of ``epoch`` is to have a head on its own model and has none."""
+        if self._graded is None or self._graded.no_head:
+            return False
+        from opeddev_tui.grading import store
+        from opeddev_tui.training.graded_step import step_head_when
+
+        if step_head_when(self._settings, self._bus.state.begun.metric) == "never":
+            return False
+
+        return not store.has_head(checkpoint, store.STEP) or (store.STEP, epoch) not in self._bus.state.heads

@@ -1,0 +1,74 @@
+"""Run work on a model in memory: in the training's precision, in smaller batches after out-of-memory, telling how far.
+
+Must not change the random state by itself, nor the model.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from msgspec import Struct
+
+from opeddev_tui.config import settings as st
+from opeddev_tui.errors import ran_out_of_memory
+from opeddev_tui.format import duration
+from opeddev_tui.models.causal_lm import CausalLM, Tokenizer
+from opeddev_tui.models.chat import ChatEncoder
+from opeddev_tui.models.precision import Precision, autocast
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.bus import Bus
+
+# how often long work reports how far it is: a run without events is shown as stalled
+PULSE_SECONDS = 10.0
+OnBatch = Callable[[int, int], None]
+
+
+class ModelInUse(Struct, frozen=True):
+    """A model in memory with its tokenizer, its encoder and the precision of its arithmetic."""
+
+    model: CausalLM
+    tokenizer: Tokenizer
+    encoder: ChatEncoder
+    precision: Precision
+
+
+class ModelRunner:
+    """Runs work on ``loaded``; what happens goes to ``bus``."""
+
+    def __init__(self, settings: st.Settings, bus: Bus, loaded: ModelInUse) -> None:
+        self.loaded = loaded
+        self._bus = bus
+        self._batch = settings.training.per_device_eval_batch_size
+
+    def within_memory(self, work: Callable[[int], Any]) -> Any:
+        """Return ``work(rows per batch)`` in the training's precision; halve the batch after each out-of-memory."""
+        device = next(self.loaded.model.parameters()).device
+        while True:
+            try:
+                with autocast(self.loaded.precision, device):
+                    return work(self._batch)
+            except (RuntimeError, MemoryError) as error:
+                if self._batch == 1 or not ran_out_of_memory(error):
+                    raise
+                self._batch = max(1, self._batch // 2)
+                torch.cuda.empty_cache()
+                self._bus.emit(ev.Warned(message=f"out of memory on the hold-out: batch {self._batch} from now on"))
+
+    def pulse(self, phase: str, unit: str) -> OnBatch:
+        """Return a callback (done, total) that reports progress in ``unit``, at most every ``PULSE_SECONDS``."""
+        began = reported_at = time.monotonic()
+
+        def pulse(done: int, total: int) -> None:
+            nonlocal reported_at
+            now = time.monotonic()
+            if now - reported_at >= PULSE_SECONDS:
+                reported_at = now
+                left = f", about {duration((now - began) / done * (total - done))} left" if 0 < done < total else ""
+                self.phase(phase, f"{done} of {total} {unit}{left}")
+
+        return pulse
+
+    def phase(self, phase: str, detail: str) -> None:
+        """Say what is being done now."""
+        self._bus.emit(ev.PhaseChanged(phase=phase, detail=detail))

@@ -1,0 +1,156 @@
+"""What the app tells: good news in the status line, problems where they cover no key, one word for one thing."""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from pathlib import Path
+
+import pytest
+from scenes import make, opened, run_id, settle, trained, training, until, write
+from test_app import LARGE, MIDDLE, SMALL, text_of
+from textual.widgets._toast import Toast
+
+from opeddev_tui.commands.status import run as show_status
+from opeddev_tui.config import loading
+from opeddev_tui.runs.events import Paused
+from opeddev_tui.runs.state import reduce
+from opeddev_tui.ui.app import OpeddevApp
+from opeddev_tui.ui.screens.monitor.epochs import EpochsPane
+from opeddev_tui.ui.state.situation_text import situation
+from opeddev_tui.ui.state.view import RunRow, View
+from opeddev_tui.workspace.lock import RunLock
+from opeddev_tui.workspace.paths import Workspace
+
+LONG = "the disk is full: no space left on the device that holds the model store. Free some space there. " * 3
+
+
+@pytest.mark.parametrize("size", [SMALL, MIDDLE, LARGE])
+@pytest.mark.parametrize("name", ["awaiting", "failed", "ready", "paused"])
+async def test_problems_cover_no_key(tmp_path: Path, name: str, size: tuple[int, int]) -> None:
+    app = make(tmp_path, name)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await opened(pilot)
+        await settle(app, name)
+        for number in range(4):
+            app.tell(f"{number}: {LONG}", severity="error" if number % 2 else "warning")
+        await until(pilot, lambda: len(app.screen.query(Toast)) >= 4)
+        await pilot.pause()
+        rack = app.screen.query_one("ToastRack").region
+        for bar in ("#decision", "#keys", "#places", "#status", "#tabs"):
+            assert not rack.overlaps(app.screen.query_one(bar).region), bar
+
+
+async def test_good_news_are_in_the_status_line(tmp_path: Path) -> None:
+    app = make(tmp_path, "awaiting")
+    async with app.run_test(size=SMALL, notifications=True) as pilot:
+        await opened(pilot)
+        await settle(app, "awaiting")
+        app.clear_notifications()
+        app.tell("Saved and verified: optimizer step 150.")
+        await pilot.pause()
+        assert "your decision │ Saved and verified: optimizer step 150." in text_of(app).splitlines()[1]
+        assert not app._notifications
+
+
+async def test_ctrl_c_names_the_key_of_the_footer(tmp_path: Path) -> None:
+    app = make(tmp_path, "ready")
+    async with app.run_test(size=SMALL, notifications=True) as pilot:
+        await opened(pilot)
+        await settle(app, "ready")
+        await pilot.press("ctrl+c")
+        await pilot.pause()
+        assert "q quits" in text_of(app)
+        assert "q Quit" in text_of(app)
+        assert "ctrl+q" not in text_of(app)
+
+
+async def test_a_demo_right_after_a_new_workspace_leaves_nothing_unawaited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        app = OpeddevApp(None, loading.resolve([loading.Layer("test", {"ui": {"guard_ms": 0}})]))
+        async with app.run_test(size=SMALL) as pilot:
+            await opened(pilot)
+            app.make_workspace()
+            app.run_demo()
+            await pilot.pause()
+    assert app.return_value == "demo"
+
+
+@pytest.mark.parametrize("size", [SMALL, MIDDLE, LARGE])
+async def test_the_grades_stay_where_they_are_when_a_decision_is_asked_for(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    headings = set()
+    for name in ("training", "awaiting", "finished"):
+        (tmp_path / name).mkdir()
+        app = make(tmp_path / name, name)
+        async with app.run_test(size=size) as pilot:
+            await opened(pilot)
+            await settle(app, name)
+            await pilot.press("tab", "tab")
+            epochs = app.screen.query_one(EpochsPane)
+            await until(pilot, lambda epochs=epochs: epochs.plain_text())
+            headings.add(epochs.plain_text().splitlines()[0])
+    assert len(headings) == 1
+    assert {"exact", "±1", "kappa"} <= set(headings.pop().split())
+
+
+async def test_the_decision_names_the_grades_and_what_they_must_beat(tmp_path: Path) -> None:
+    app = make(tmp_path, "awaiting")
+    async with app.run_test(size=SMALL) as pilot:
+        await opened(pilot)
+        await settle(app, "awaiting")
+        await pilot.pause()
+        assert "Grades: 54% exact, to beat 41% (a text classifier); 81% within one" in text_of(app)
+
+
+async def test_runs_has_the_run_that_trains(tmp_path: Path) -> None:
+    app = make(tmp_path, "training")
+    async with app.run_test(size=MIDDLE) as pilot:
+        await opened(pilot)
+        await settle(app, "training")
+        app.session.rows = ()
+        await pilot.press("6")
+        await until(pilot, lambda: "▶ training" in text_of(app))
+        assert "No runs yet" not in text_of(app)
+
+
+async def test_a_replay_says_nothing_of_what_comes_next(tmp_path: Path) -> None:
+    app = make(tmp_path, "finished")
+    async with app.run_test(size=MIDDLE) as pilot:
+        await opened(pilot)
+        await settle(app, "finished")
+        state = reduce(trained(0, 1_700_000_000.0))
+        app.session.old = RunRow(run_id(0), state, "finished")
+        app.show_now()
+        await pilot.pause()
+        shown = text_of(app)
+        assert "This is the run as it was." in shown
+        assert "next step" not in shown.lower().replace("s next step", "")
+        assert "starts from" not in shown
+
+
+def test_a_pause_is_at_the_step_of_its_event() -> None:
+    # the last logged point is older: not every optimizer step is logged
+    state = reduce([*training(1_700_000_000.0), Paused(global_step=79)])
+    shown = situation(View(state=state, trained_by="mine", now=state.last_event_at))
+    assert "optimizer step 79" in shown.lines[0]
+
+
+def test_status_says_what_becomes_of_a_step_that_is_begun(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "config.toml").touch()
+    for name in ("processed_webdev_coding", "incremental/batch_100_01", "incremental/batch_100_02"):
+        folder = tmp_path / "datasets" / name
+        folder.mkdir(parents=True)
+        (folder / "rows.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
+    workspace = Workspace(tmp_path, loading.load(tmp_path).settings.paths)
+    write(workspace, run_id(0), trained(0, 1_700_000_000.0))
+    write(workspace, run_id(1), training(1_700_000_100.0))
+    with RunLock(workspace):
+        show_status(argparse.Namespace(workspace=tmp_path, overrides=[], json=False))
+    rows = [line.split("│") for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    assert [row[3].strip() for row in rows if row[1].strip()] == ["trained", "training", "waiting"]
