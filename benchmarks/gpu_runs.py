@@ -248,7 +248,8 @@ def _oom_in_scoring(bench: Bench) -> None:
     """Score rows and generate texts in 12 GiB with batches that do not fit; compare with the loss in batches of one."""
     from opeddev_tui.config import settings as st
     from opeddev_tui.models.precision import resolve_precision
-    from opeddev_tui.training.scorer import Holdout, ModelInUse, Scorer
+    from opeddev_tui.training.model_in_use import ModelInUse
+    from opeddev_tui.training.scorer import Holdout, Scorer
 
     bench.free()
     model, count, length = bench.model(), 8 if bench.tiny else 64, 64 if bench.tiny else 1536
@@ -286,7 +287,7 @@ def _generate_within_memory(scorer: Any, model: Any, prompts: list[list[int]]) -
 
     encoder: Any = _Encoder()
     return len(
-        (getattr(scorer, "_within_memory", None) or scorer.runner.within_memory)(
+        scorer.runner.within_memory(
             lambda batch: generation.generate(*(model, encoder, prompts), pad_id=0, max_new_tokens=4, batch_size=batch)
         )
     )
