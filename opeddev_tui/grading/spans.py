@@ -26,6 +26,9 @@ class Encoder(Protocol):
     def encode_prompt(self, messages: Any) -> list[int]:
         """Return the uncut prompt ids of messages."""
 
+    def prompt_room(self, completion_tokens: int = 0) -> int:
+        """Return the most tokens that a prompt keeps before a completion."""
+
 
 class GradeRow(Struct, frozen=True):
     """One row to be read: token ids, and the submission's half-open ``span`` within ``prompt``.
@@ -65,14 +68,15 @@ def with_submission(example: Example, text: str) -> tuple[Message, ...]:
 
 
 def grade_row(encoder: Encoder, example: Example, *, max_length: int, completion: bool = False) -> GradeRow:
-    """Return ``example`` as tokens, its prompt cut in the middle to ``max_length`` tokens.
+    """Return ``example`` as tokens, its prompt cut in the middle as in training, and to ``max_length`` tokens.
 
-    With ``completion`` prompt and completion together keep to ``max_length``, as in training; the features of a row
-    that is cut then depend on the length of its completion, so a head is to be fitted and used without.
+    With ``completion`` prompt and completion together keep to ``max_length``. The prompt is the same with and without,
+    unless the completion is longer than what the encoder keeps free for one.
     """
     prompt, written = encoder.encode(example)
     written = written if completion else []
-    return _cut(encoder, example, prompt, written, max(1, max_length - len(written)))
+    room = min(encoder.prompt_room(len(written)), max_length - len(written))
+    return _cut(encoder, example, prompt, written, max(1, room))
 
 
 def with_span(encoder: Encoder, example: Example, prompt: list[int], completion: list[int]) -> GradeRow:

@@ -45,10 +45,8 @@ class RunsScreen(BaseScreen):
         others = [row.run for row in rows if row.state.holdout and row.state.scored_on != newest]
         self.query_one(Grid).fill([(row.run, _cells(row, "†" if row.run in others else "")) for row in rows])
         hint = "Enter shows a run in the monitor, as it was." if rows else _WITHOUT.get(view.situation.kind, _NONE)
-        damaged = [f"
-! Run {clean_line(row.run)} is damaged: {row.state.damage}." for row in rows if row.state.damage]
-        mark = "
-† scored on another hold-out than the newest run: not comparable with it." if others else ""
+        damaged = [f"\n! Run {clean_line(row.run)} is damaged: {row.state.damage}." for row in rows if row.state.damage]
+        mark = "\n† scored on another hold-out than the newest run: not comparable with it." if others else ""
         self.query_one("#which", Static).update(Content(hint + mark + "".join(damaged)))
 
     def action_open_run(self) -> None:
