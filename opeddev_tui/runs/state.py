@@ -33,6 +33,7 @@ class RunState:
     # grades by every way that was read, and the races at the step's end
     readings: dict[int, ev.GradesRead] = field(default_factory=dict)
     races: dict[int, ev.RaceHeld] = field(default_factory=dict)
+    feedbacks: dict[int, ev.FeedbackWritten] = field(default_factory=dict)
     # by "base" or "step", and epoch
     heads: dict[tuple[str, int], ev.HeadFitted] = field(default_factory=dict)
     samples: list[ev.SamplesGenerated] = field(default_factory=list)
@@ -245,6 +246,7 @@ _BY_EPOCH: dict[type, str] = {
     ev.GradesMeasured: "grades",
     ev.GradesRead: "readings",
     ev.RaceHeld: "races",
+    ev.FeedbackWritten: "feedbacks",
 }
 # the list that keeps all events of its kind
 _LISTS: dict[type, str] = {ev.CheckpointRejected: "rejected", ev.Annotated: "notes", ev.MemoryRetried: "retries"}

@@ -111,22 +111,35 @@ class GradingParts:
         )
 
     def hold_race(self, scorer: Scorer, epoch: int) -> None:
-        """Hold the race on the model of ``epoch``, which ``scorer`` has in memory, unless the run has held it.
+        """Hold the race on the model of ``epoch``, which ``scorer`` has in memory, then write the probes' feedback.
 
-        Raises ``StopRequested``; whatever else goes wrong is recorded, and costs the training nothing.
+        What the run has done already is not done again. Raises ``StopRequested``; whatever else goes wrong is recorded,
+        and costs the training nothing.
         """
-        if not self.lacks_race(epoch):
+        if self._graded is None:
             return
+        from opeddev_tui.training.step_feedback import StepFeedback
         from opeddev_tui.training.step_race import StepRace
 
-        assert self._graded is not None
-        StepRace(
-            self._workspace, self._settings, self._bus, self._graded, self._base, self._maker, self._raise_if_stopped
-        ).hold(scorer, epoch)
+        if epoch not in self._bus.state.races:
+            StepRace(
+                self._workspace,
+                self._settings,
+                self._bus,
+                self._graded,
+                self._base,
+                self._maker,
+                self._raise_if_stopped,
+            ).hold(scorer, epoch)
+        if epoch not in self._bus.state.feedbacks:
+            StepFeedback(self._settings, self._bus, self._graded, self._base, self._raise_if_stopped).write(
+                scorer, epoch
+            )
 
     def lacks_race(self, epoch: int) -> bool:
-        """Return whether the race on the model of ``epoch`` is still to be held."""
-        return self._graded is not None and epoch not in self._bus.state.races
+        """Return whether something of ``hold_race`` is still to be done on the model of ``epoch``."""
+        state = self._bus.state
+        return self._graded is not None and (epoch not in state.races or epoch not in state.feedbacks)
 
     def lacks_step_head(self, checkpoint: Path, epoch: int) -> bool:
         """Return whether the checkpoint of ``epoch`` is to have a head on its own model and has none."""
