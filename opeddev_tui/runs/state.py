@@ -101,6 +101,13 @@ class RunState:
         """The run that this one repeats, empty if it repeats none."""
         return self.started.repeats if self.started is not None else ""
 
+    @property
+    def race(self) -> ev.RaceHeld | None:
+        """The race of all ways to a grade on the best epoch's model, None where none was held."""
+        best = self.best_epoch()
+        found = self.races.get(best) if best is not None else None
+        return found if found is not None and found.ways else None
+
     def decided(self, epoch: int) -> ev.Decided | None:
         """Return the decision taken after ``epoch``, None if there is none."""
         return next((item for item in reversed(self.decisions) if item.epoch == epoch), None)
