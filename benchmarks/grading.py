@@ -353,9 +353,7 @@ def main() -> int:
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--tokens", action="store_true", help="also the frozen model's grade-token distribution")
     parser.add_argument("--robustness", action="store_true", help="also changes of the submissions (reads 600 rows)")
-    parser.add_argument(
-        "--train", type=Path, metavar="OUT", help="train steps in a workspace in OUT"
-    )
+    parser.add_argument("--train", type=Path, metavar="OUT", help="train steps in a workspace in OUT")
     parser.add_argument("--rows", type=int, default=100, help="rows per step of --train")
     parser.add_argument("--steps", type=int, default=3, help="steps of --train")
     parser.add_argument("--held", type=int, default=0, help="hold-out rows of --train; 0: all")
