@@ -58,7 +58,8 @@ def _write_model(entry: Entry, settings: st.Settings, folder: Path, *, adapter: 
     if isinstance(tokenizer.chat_template, str):
         tokenizer.chat_template = template.as_trained()
     tokenizer.save_pretrained(folder)
-    heads.carry(entry.folder, folder, folders.weights_digest(folder))
+    if heads.heads_in(entry.folder):
+        heads.carry(entry.folder, folder, folders.weights_digest(folder))
 
 
 def model_card(entry: Entry, record: RunRecord, settings: st.Settings, *, adapter: bool = False) -> str:

@@ -109,7 +109,7 @@ class Engine(Struct, frozen=True):
             if not plan.resume:
                 bus.emit(self._started(plan, parts))
             bus.emit(parts.memory)
-            for warning in (*plan.warnings, *parts.data.warnings):
+            for warning in (*plan.warnings, *parts.data.warnings, *_kept_metric(bus, self.loaded.settings)):
                 bus.emit(ev.Warned(message=warning))
             run = Run(self.workspace, self.loaded.settings, bus, self.control, self.decider, parts)
             return _record_end(bus, run)
@@ -139,6 +139,14 @@ class Engine(Struct, frozen=True):
             repeats=plan.repeats,
             metric=settings.early_stop.metric,
         )
+
+
+def _kept_metric(bus: Bus, settings: st.Settings) -> list[str]:
+    """Return a sentence where a resumed run goes by another metric than the settings say."""
+    began = bus.state.begun.metric
+    if began == settings.early_stop.metric:
+        return []
+    return [f"this run goes on by the metric that it began with, {began}: early_stop.metric is for new runs."]
 
 
 def _reads_grades(settings: st.Settings, data: StepData) -> bool:
