@@ -66,7 +66,8 @@ def _write_model(entry: Entry, settings: st.Settings, folder: Path, *, adapter: 
         tokenizer.chat_template = template.as_trained()
     tokenizer.save_pretrained(folder)
     _without_places(folder, shown(entry.base))
-    heads.carry(entry.folder, folder, folders.weights_digest(folder))
+    if heads.heads_in(entry.folder):
+        heads.carry(entry.folder, folder, folders.weights_digest(folder))
 
 
 def _without_places(folder: Path, base: str) -> None:
@@ -99,6 +100,7 @@ def model_card(entry: Entry, record: RunRecord, settings: st.Settings, *, adapte
         package="peft" if adapter else "transformers",
         adapter=adapter,
         unverified=unverified(str(entry.folder)),
+        race=record.state.race,
         heads=heads.heads_in(entry.folder),
         head_base=shown(entry.grades_with),
     )

@@ -6,12 +6,13 @@ Everything is prepared on first use; a run without grades pays nothing. Must not
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.batches import StepData
+from opeddev_tui.data.rows import Example
 from opeddev_tui.models.causal_lm import CausalLM
 from opeddev_tui.models.precision import resolve_precision
 from opeddev_tui.runs import events as ev
@@ -27,6 +28,21 @@ if TYPE_CHECKING:
     from opeddev_tui.training.step_grades import StepGrades
 
 _LOG = logging.getLogger(__name__)
+# figures of fewer rows are no figures
+FEWEST_HELD = 2
+
+
+def wants_grades(settings: st.Settings, metric: str) -> bool:
+    """Return whether a run by ``metric`` reads grades of its hold-out, if it has some."""
+    return settings.grading.evaluate or metric == "grade"
+
+
+def nothing_graded(holdout: Sequence[Example]) -> str:
+    """Return why no grade of ``holdout`` can be read, empty where some can."""
+    count = sum(example.grade is not None for example in holdout)
+    if count >= FEWEST_HELD:
+        return ""
+    return "the hold-out has no grades." if not count else f"only {count} row of the hold-out has a grade."
 
 
 class GradingParts:
@@ -74,8 +90,6 @@ class GradingParts:
             self._base = self._maker.make(self._bus.state.begun.run, base_model)
 
     def _find(self) -> None:
-        from opeddev_tui.training.graded_step import graded_step, nothing_graded, wants_grades
-
         if self._graded is not None or not wants_grades(self._settings, self._bus.state.begun.metric):
             return
         holdout = self._tokens.holdout
@@ -83,6 +97,8 @@ class GradingParts:
             if ("base", 0) not in self._bus.state.heads:
                 self._bus.emit(ev.HeadFitted(head="base", epoch=0, problem=reason))
             return
+        from opeddev_tui.training.graded_step import graded_step
+
         try:
             self._graded = graded_step(self._settings, self._data.examples, self._tokens.encoder, holdout)
         except Exception as error:  # noqa: BLE001 - the training goes on without grades
@@ -111,22 +127,35 @@ class GradingParts:
         )
 
     def hold_race(self, scorer: Scorer, epoch: int) -> None:
-        """Hold the race on the model of ``epoch``, which ``scorer`` has in memory, unless the run has held it.
+        """Hold the race on the model of ``epoch``, which ``scorer`` has in memory, then write the probes' feedback.
 
-        Raises ``StopRequested``; whatever else goes wrong is recorded, and costs the training nothing.
+        What the run has done already is not done again. Raises ``StopRequested``; whatever else goes wrong is recorded,
+        and costs the training nothing.
         """
-        if not self.lacks_race(epoch):
+        if self._graded is None:
             return
+        from opeddev_tui.training.step_feedback import StepFeedback
         from opeddev_tui.training.step_race import StepRace
 
-        assert self._graded is not None
-        StepRace(
-            self._workspace, self._settings, self._bus, self._graded, self._base, self._maker, self._raise_if_stopped
-        ).hold(scorer, epoch)
+        if epoch not in self._bus.state.races:
+            StepRace(
+                self._workspace,
+                self._settings,
+                self._bus,
+                self._graded,
+                self._base,
+                self._maker,
+                self._raise_if_stopped,
+            ).hold(scorer, epoch)
+        if epoch not in self._bus.state.feedbacks:
+            StepFeedback(self._settings, self._bus, self._graded, self._base, self._raise_if_stopped).write(
+                scorer, epoch
+            )
 
     def lacks_race(self, epoch: int) -> bool:
-        """Return whether the race on the model of ``epoch`` is still to be held."""
-        return self._graded is not None and epoch not in self._bus.state.races
+        """Return whether something of ``hold_race`` is still to be done on the model of ``epoch``."""
+        state = self._bus.state
+        return self._graded is not None and (epoch not in state.races or epoch not in state.feedbacks)
 
     def lacks_step_head(self, checkpoint: Path, epoch: int) -> bool:
         """Return whether the checkpoint of ``epoch`` is to have a head on its own model and has none."""

@@ -64,6 +64,11 @@ class Scorer:
         self.runner = ModelRunner(settings, bus, loaded)
         self.step_grades: StepGrades | None = None
 
+    @property
+    def holdout(self) -> Holdout:
+        """The hold-out that is scored."""
+        return self._holdout
+
     def score(self, epoch: int) -> ev.HoldoutEvaluated:
         """Return the hold-out loss after ``epoch`` in nats per token, and each row's sum; the caller records it."""
         self.runner.phase("evaluating", f"{len(self._holdout.rows)} hold-out rows")
@@ -89,7 +94,7 @@ class Scorer:
         )
         return found
 
-    def _prompts(self, examples: Sequence[Example], max_new_tokens: int) -> list[list[int]]:
+    def prompts(self, examples: Sequence[Example], max_new_tokens: int) -> list[list[int]]:
         """Return the prompt ids of ``examples``: those of the hold-out's rows, and of own prompts cut the same way."""
         known = {
             id(example): row.prompt for example, row in zip(self._holdout.examples, self._holdout.rows, strict=True)
@@ -108,7 +113,7 @@ class Scorer:
         on_batch: Callable[[int, int], None] | None = None,
         on_tokens: Callable[[list[list[int]], int], None] | None = None,
     ) -> list[str]:
-        prompts = self._prompts(examples, max_new_tokens)
+        prompts = self.prompts(examples, max_new_tokens)
         ids = self.runner.within_memory(
             lambda batch: generation.generate(
                 self._loaded.model,

@@ -14,6 +14,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from opeddev_tui.checkpoints.base_model import shown
 from opeddev_tui.config import settings as st
 from opeddev_tui.errors import Problem
 from opeddev_tui.files import write_atomic
@@ -170,7 +171,7 @@ class StepRace(Struct, frozen=True):
         report, labels = kept.report, self.graded.rows.scale.labels
         by_name = {way.name: way for way in ways}
         chosen = by_name.get(report.race.chosen)
-        base = self.settings.model.name
+        base = shown(self.settings.model.name)
         return ev.RaceHeld(
             epoch=kept.epoch,
             rows=report.rows,
