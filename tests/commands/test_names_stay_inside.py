@@ -166,3 +166,11 @@ def test_a_checkpoint_is_not_deleted_while_a_command_loads_it(
     assert removed == [False]
     assert main(["checkpoints", "export", name, str(mine / "export"), "-w", str(mine)]) == 0
     assert removed == [False, False]
+
+
+def test_the_rotation_keeps_what_is_being_read(two: tuple[Path, Path]) -> None:
+    store = eh.checkpoint_folder(two[0])
+    first, *rest = folders.list_folders(store)
+    with folders.in_use(first):
+        assert folders.rotate(store, keep=1, protected=[]) == rest[:-1]
+    assert folders.rotate(store, keep=1, protected=[]) == [first]
