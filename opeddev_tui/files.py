@@ -295,3 +295,30 @@ def write_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None:
                 os.unlink(name)
             raise
         sync_folder(path.parent)
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Append ``line`` and a line end to the file at ``path``, all of it or nothing; raises ``StorageProblem``.
+
+    A last line that was cut short is ended first. The caller keeps other writers away.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            size = os.fstat(descriptor).st_size
+            is_cut = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+            _write_or_undo(descriptor, size, (b"\n" if is_cut else b"") + line + b"\n")
+        finally:
+            os.close(descriptor)
+
+
+def _write_or_undo(descriptor: int, size: int, content: bytes) -> None:
+    try:
+        # a short write means a full disk: writing the rest raises the reason, or finds room after all
+        while content := content[os.write(descriptor, content) :]:
+            pass
+        os.fsync(descriptor)
+    except OSError:
+        os.ftruncate(descriptor, size)
+        raise

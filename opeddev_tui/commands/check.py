@@ -32,14 +32,16 @@ def run(options: argparse.Namespace) -> int:
     console.print(_table(report, loaded.settings.grading))
     with console.status("loading the tokenizer"):
         from opeddev_tui.models import token_check
+        from opeddev_tui.training import grade_places
 
         tokens = token_check.check(workspace.root, loaded.settings, report)
+        unfit, unplaced = grade_places.check(workspace.root, loaded.settings, report)
     if tokens.figures:
         console.print(Text(tokens.figures))
     changes = matched(report.batches, list_runs(workspace)).steps.notes
-    for warning in (*changes, *report.warnings, *tokens.notes):
+    for warning in (*changes, *report.warnings, *tokens.notes, *unplaced):
         console.print(Text(f"note: {clean(warning)}"))
-    problems = [*report.problems, *tokens.problems]
+    problems = [*report.problems, *tokens.problems, *unfit]
     for problem in problems:
         console.print(Text(f"problem: {clean(str(problem))}"))
     count = len(problems)
@@ -79,4 +81,8 @@ def _table(report: DataReport, grading: Grading) -> Table:
             str(summary.characters_longest),
             summary.fingerprint[:12],
         )
+    if report.test is not None:
+        # sealed: how many, and nothing about what
+        count, fingerprint = str(len(report.test.examples)), report.test.fingerprint[:12]
+        table.add_row("test", count, "", "", "", fingerprint)
     return table

@@ -43,7 +43,12 @@ class CleanConsole(Console):
 
 def print_json(value: Any) -> None:
     """Print ``value`` as JSON; what a terminal must not get is in it as escapes, so nothing of it is changed."""
-    getattr(sys.stdout, "unfiltered", sys.stdout).write(f"{json_text(value)}\n")
+    write_json(json_text(value))
+
+
+def write_json(text: str) -> None:
+    """Print JSON that ``json_text`` made."""
+    getattr(sys.stdout, "unfiltered", sys.stdout).write(f"{text}\n")
 
 
 def json_text(value: Any) -> str:

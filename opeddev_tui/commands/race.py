@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from opeddev_tui.analysis.workspace_steps import read_steps
 from opeddev_tui.checkpoints import catalog, folders
+from opeddev_tui.commands.feature_reading import trained_so_far
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole, print_json
 from opeddev_tui.config.settings import Settings
-from opeddev_tui.data.batches import StepData, load_step
+from opeddev_tui.data.batches import StepData
 from opeddev_tui.errors import StorageProblem
-from opeddev_tui.runs.history import list_runs
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import Workspace
 
@@ -61,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     workspace, loaded = open_workspace(options)
     settings = loaded.settings
     entry = None if options.source == BASE else _checkpoint(workspace, options.source)
-    data = _trained_so_far(workspace, settings, entry)
+    data = trained_so_far(workspace, settings, entry)
     rows = contest_rows(data, settings)
     base, base_read = _enter(workspace, settings, rows, data, None)
     entrants, reads = [base], [base_read]
@@ -88,17 +87,6 @@ def _checkpoint(workspace: Workspace, reference: str) -> catalog.Entry:
             cure="Choose another one: opeddev-tui checkpoints list.",
         )
     return entry
-
-
-def _trained_so_far(workspace: Workspace, settings: Settings, entry: catalog.Entry | None) -> StepData:
-    """Return the rows of every step trained so far and of the checkpoint's; before any training, all rows.
-
-    Raises ``Problems`` where rows or hold-out are wrong.
-    """
-    found = read_steps(workspace, settings, list_runs(workspace))
-    of_checkpoint = found.data_of(entry.step) if entry is not None else []
-    by_number = {batch.number: batch for batch in (*found.trained, *of_checkpoint)}
-    return load_step(workspace.root, settings, [by_number[number] for number in sorted(by_number)] or None)
 
 
 def _enter(

@@ -36,6 +36,7 @@ def show(console: CleanConsole, report: Report, reads: "Sequence[ModelRead]", ba
     console.print()
     _say(console, report.race.verdict, style="bold")
     _say(console, report.race.tuning)
+    _say(console, report.raters.words if report.raters is not None else "")
     for name, words in report.claims.items():
         _say(console, f"{name}: {words}")
     for read in reads:

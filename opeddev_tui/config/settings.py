@@ -43,6 +43,14 @@ class Paths(_Section, frozen=True):
     holdout: Annotated[
         str, "The hold-out, never trained on. Where it is missing, a validation or test split of the base set is used."
     ] = "datasets/holdout_webdev_coding"
+    test: Annotated[
+        str,
+        "A sealed test set: never trained on, never shown row by row, scored only by opeddev-tui test, which counts "
+        "every look. A file, a folder or hub:owner/name; empty for none.",
+    ] = ""
+    proposals: Annotated[str, "The folder of proposed rows that wait for your grades. It is never trained on."] = (
+        "datasets/proposed"
+    )
     model_store: Annotated[str, "The folder of all checkpoints. It grows large and may be on another disk."] = (
         "~/.openclaw/models/qwen3_webdev"
     )
@@ -214,6 +222,19 @@ class Grading(_Section, frozen=True):
         'The grades as they are written, lowest first, such as ["F", "D", "C", "B", "A"] or ["1", "1.5", "2"]. '
         "Empty: the whole numbers from minimum to maximum.",
     ] = field(default_factory=list)
+    loss: Annotated[
+        Literal["cross-entropy", "squared", "ordinal"],
+        "What is trained for the grade: cross-entropy as for every other token; besides it, squared also trains the "
+        "squared distance of the expected grade, ordinal the distance of the whole distribution over the grades.",
+    ] = "cross-entropy"
+    loss_weight: Annotated[
+        float,
+        Meta(ge=0, le=1000),
+        "Weight of the loss squared or ordinal beside cross-entropy (nats per token); a loss of 1 is an even guess.",
+    ] = 1.0
+    token_weight: Annotated[
+        float, Meta(ge=0, le=1000), "Weight of the grade's own tokens in the cross-entropy; other tokens weigh 1."
+    ] = 1.0
     evaluate: Annotated[bool, "Generate a grade for every hold-out row after every epoch."] = True
     max_new_tokens: Annotated[int, Meta(ge=1, le=512), "Most tokens generated to read a grade."] = 8
 

@@ -1,6 +1,8 @@
 """Data files to examples: find the sets of a workspace, read their files, recognize the rows, keep the hold-out apart.
 
-``batches`` finds and reads whole sets, at places (``batch_paths``, ``hub_source``) with splits (``split_names``).
+``sets`` finds and reads whole sets, at places (``batch_paths``, ``hub_source``) with splits (``split_names``);
+``batches`` brings them together, with the grades that a person corrected (``overlay``, ``corrected_rows``,
+``corrections``).
 ``formats`` reads one place: ``folder_files`` lists it, ``decoding`` gives text, and ``parsing``, ``json_wrappers``,
 ``csv_rows`` and ``arrow_files`` give ``raw_rows``. ``row_schemas`` makes examples (``rows``) of these: ``columns`` maps
 names, ``refusals`` names rows that cannot be used, and ``row_forms``, ``conversations``, ``grading_rows`` and

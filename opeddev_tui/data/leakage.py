@@ -36,12 +36,12 @@ class Leaks(Struct, frozen=True):
 def find(train: Iterable[Example], holdout: Sequence[Example], near_duplicate: float) -> Leaks:
     """Compare every training row with the hold-out, and with the training rows before it."""
     trained = list(train)
-    held = {_key(example): example for example in reversed(holdout)}
+    held = {text_key(example): example for example in reversed(holdout)}
     near_copies = _NearCopies(trained, holdout, near_duplicate)
     leaks = Leaks([], [], [], _shared_groups(trained, holdout))
     first: dict[str, Example] = {}
     for number, example in enumerate(trained):
-        same = held.get(_key(example))
+        same = held.get(text_key(example))
         if same is not None:
             cure = "Remove it from one of the two: a row that was trained on measures nothing."
             message = f"the hold-out row {same.where} is trained on here."
@@ -57,6 +57,32 @@ def find(train: Iterable[Example], holdout: Sequence[Example], near_duplicate: f
     return Leaks(rows.capped(leaks.exact), _capped(leaks.near), _capped(leaks.repeated), leaks.groups)
 
 
+def find_sealed(
+    train: Sequence[Example], holdout: Sequence[Example], test: Sequence[Example], near_duplicate: float
+) -> Leaks:
+    """Compare every training and hold-out row with the test set, whose rows are never named."""
+    every = [*train, *holdout]
+    held = {text_key(example) for example in test}
+    near_copies = _NearCopies(every, test, near_duplicate)
+    leaks = Leaks([], [], [], _shared_groups(train, test, "test set"))
+    for number, example in enumerate(every):
+        use = "trained on" if number < len(train) else "in the hold-out"
+        if text_key(example) in held:
+            cure = "Remove it from one of the two: the test set must be new to everything that is chosen before it."
+            leaks.exact.append(DataProblem(f"a row of the test set is {use} here.", where=example.where, cure=cure))
+        elif near := near_copies.of(number):
+            percent = min(99, round(100 * near[0]))
+            leaks.near.append(f"{example.where} ({use}) is {percent}% like a row of the test set.")
+    return Leaks(rows.capped(leaks.exact), _capped(leaks.near), [], leaks.groups)
+
+
+def copies(candidates: Sequence[Example], known: Sequence[Example], near_duplicate: float) -> list[bool]:
+    """Return for each candidate whether it is a copy or near copy of a ``known`` row."""
+    keys = {text_key(example) for example in known}
+    near_copies = _NearCopies(candidates, known, near_duplicate)
+    return [text_key(row) in keys or near_copies.of(number) is not None for number, row in enumerate(candidates)]
+
+
 def _capped(warnings: list[str]) -> list[str]:
     rest = len(warnings) - MOST_SHOWN
     return [*warnings[:MOST_SHOWN], f"and {rest} more like these."] if rest > 0 else warnings
@@ -66,7 +92,7 @@ def _normal(text: str) -> str:
     return " ".join(text.split())
 
 
-def _key(example: Example) -> str:
+def text_key(example: Example) -> str:
     """Return the text that must not be on both sides: the submission, or a chat's turns up to the answer."""
     turns = [message for message in example.prompt if message.role != "system"]
     if len(turns) < 2:
@@ -79,7 +105,7 @@ def _whole_key(example: Example) -> str:
     return "\0".join([*turns, _normal(example.completion)])
 
 
-def _shared_groups(train: Sequence[Example], holdout: Sequence[Example]) -> list[str]:
+def _shared_groups(train: Sequence[Example], holdout: Sequence[Example], name: str = "hold-out") -> list[str]:
     trained, held = (Counter(row.group for row in side if row.group) for side in (train, holdout))
     both = sorted(trained.keys() & held.keys())
     if not both:
@@ -87,7 +113,7 @@ def _shared_groups(train: Sequence[Example], holdout: Sequence[Example]) -> list
     named = ", ".join(f"{group} ({trained[group]} and {held[group]})" for group in both[:10])
     more = f" and {len(both) - 10} more" if len(both) > 10 else ""
     return [
-        f"groups with rows in training and in the hold-out: {named}{more}. "
+        f"groups with rows in training and in the {name}: {named}{more}. "
         "Grades of such rows are easier than those of new groups; keep whole groups on one side."
     ]
 

@@ -35,7 +35,8 @@ class Example(Struct, frozen=True):
     ``where`` is its place in the files; ``submission`` is the text that is judged, by which copies are found;
     ``weight`` multiplies its loss; ``reasoning`` is the thought before the completion, if the row keeps it apart.
     ``grade`` is trained on, ``grades`` are all that people gave; ``criteria`` are grades, or passed and failed, per
-    area of the rubric; ``group`` is what related rows share (author, repository, task).
+    area of the rubric; ``group`` is what related rows share (author, repository, task). ``settled``: a person looked
+    at the grade again and corrected or confirmed it.
     """
 
     prompt: tuple[Message, ...]
@@ -51,6 +52,7 @@ class Example(Struct, frozen=True):
     rater: str = ""
     criteria: dict[str, int | bool] = field(default_factory=dict)
     group: str = ""
+    settled: bool = False
 
 
 class RowContext:

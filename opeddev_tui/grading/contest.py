@@ -22,6 +22,7 @@ from opeddev_tui.grading.head import cannot_fit
 from opeddev_tui.grading.honesty import check_claim
 from opeddev_tui.grading.intervals import Estimate
 from opeddev_tui.grading.race import Race, Way, run_race
+from opeddev_tui.grading.raters import RaterAgreement, rater_agreement
 from opeddev_tui.grading.reader import TokenGrades
 from opeddev_tui.grading.scale import Scale
 from opeddev_tui.grading.scores import Predictions, Reference, figures
@@ -99,6 +100,8 @@ class Report(Struct, frozen=True):
     areas: AreaFigures | None
     # what each head claims of itself against the hold-out, by the way's name
     claims: dict[str, str] = field(default_factory=dict)
+    # how far people agree, where rows have several grades: the ceiling of every way
+    raters: RaterAgreement | None = None
 
 
 def contest_rows(data: StepData, settings: Settings) -> ContestRows:
@@ -124,12 +127,14 @@ def hold_race(rows: ContestRows, entrants: Sequence[Entrant]) -> Report:
     tokens = [_token_way(entrant) for entrant in entrants]
     ways = [*cheap_ways(rows), *(way for way in tokens if way is not None), *(head.way for head in fitted)]
     base = fitted[0]
+    race = run_race(ways, reference)
+    best = next((way for way in ways if way.name == race.chosen), base.way)
     right = base.reading.sets[np.arange(len(rows.held.examples)), reference.grades]
     return Report(
         len(rows.train.examples),
         len(rows.held.examples),
         rows.ungraded,
-        run_race(ways, reference),
+        race,
         SetFigures(
             base.heads.head.coverage,
             intervals.share(right, groups=reference.groups),
@@ -138,6 +143,7 @@ def hold_race(rows: ContestRows, entrants: Sequence[Entrant]) -> Report:
         _disputed(rows, base.heads),
         _area_figures(rows.areas, base.heads),
         {head.way.name: _claim(head, entrant, reference) for head, entrant in zip(fitted, entrants, strict=True)},
+        rater_agreement(rows.train.examples, rows.held.examples, rows.scale, (best.words, best.predictions.grades)),
     )
 
 
@@ -190,7 +196,8 @@ def _claim(fitted: _Fitted, entrant: Entrant, reference: Reference) -> str:
 
 def _disputed(rows: ContestRows, heads: step_head.StepHead) -> tuple[DisputedRow, ...]:
     labels, examples = rows.scale.labels, rows.train.examples
-    ranked = disputes(heads.out_of_fold, rows.train.labels.grades)
+    settled = [at for at, example in enumerate(examples) if example.settled]
+    ranked = disputes(heads.out_of_fold, rows.train.labels.grades, settled)
     # a row whose grade is the one that would be given is not disputed, however unsure the head is
     differing = [item for item in ranked if item.given != item.proposed][:MOST_DISPUTED]
     return tuple(

@@ -85,13 +85,20 @@ def kappa_estimate(
 ) -> Estimate:
     """Return kappa with its interval on Fisher's z scale."""
     value, influence = kappa(grades, reference)
+    return kappa_interval(value, influence, float(reference.var()), groups=groups, confidence=confidence)
+
+
+def kappa_interval(
+    value: float, influence: Floats, variance: float, *, groups: Sequence[str] = (), confidence: float = CONFIDENCE
+) -> Estimate:
+    """Return the kappa ``value`` with its interval from rows' influences [n]; ``variance`` is that of the reference."""
     error, draws = standard_error(influence, groups)
     if math.isnan(value) or math.isnan(error):
         return Estimate(value, math.nan, math.nan)
     if value > 1 - 1e-12:
         # no row disagrees: as many as could have been overlooked, each one grade apart (Clopper and Pearson 1934)
         missed = 1 - ((1 - confidence) / 2) ** (1 / draws)
-        return Estimate(1.0, max(-1.0, 1 - missed / float(2 * reference.var())), 1.0)
+        return Estimate(1.0, max(-1.0, 1 - missed / (2 * variance)), 1.0)
     reach = _quantile(confidence, draws) * error / (1 - value**2) if abs(value) < 1 else 0.0
     z = math.atanh(max(value, -1 + 1e-12))
     return Estimate(value, min(value, math.tanh(z - reach)), math.tanh(z + reach))

@@ -126,6 +126,22 @@ class FeatureReader:
             return None
         return TokenGrades(Grades(found.grade_probabilities), time.perf_counter() - began)
 
+    def losses(self, examples: Sequence[Example], on_batch: OnBatch | None = None) -> tuple[list[float], list[int]]:
+        """Return each row's completion loss, summed in nats, and its number of completion tokens."""
+        from opeddev_tui.models.precision import autocast
+
+        encoder = self._fitted.encoder
+        rows = grade_rows(encoder, examples, max_length=encoder.max_length, completion=True)
+        with autocast(self._precision, self._device):
+            found = read_rows(
+                *(self._model, rows),
+                pad_id=self._pad_id,
+                batch_size=self._settings.training.per_device_eval_batch_size,
+                loss=True,
+                on_batch=on_batch,
+            )
+        return found.sums, found.tokens
+
     @property
     def _device(self) -> Any:
         return next(self._model.parameters()).device

@@ -87,7 +87,7 @@ class LoadedModel:
         holdout = load_holdout(workspace.root, self._settings)
         if holdout.problems:
             raise Problems(holdout.problems)
-        self.scored_on = holdout.fingerprint
+        self.scored_on = holdout.version
         rows = self._encoder.encode_all(holdout.examples).rows
         with autocast(self._precision, self._device):
             sums, tokens = example_losses(

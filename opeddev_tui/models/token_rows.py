@@ -16,13 +16,34 @@ from torch.nn.functional import cross_entropy
 IGNORED = -100
 
 
+# the ids with which each grade of a scale goes on, the lowest grade first; none is the beginning of another
+Tails = tuple[tuple[int, ...], ...]
+
+
+class GradePlace(Struct, frozen=True):
+    """Where a completion writes its grade: at token number ``start``, as ``tails[target]``."""
+
+    start: int
+    target: int
+    tails: Tails
+
+    @property
+    def length(self) -> int:
+        """How many tokens write the grade."""
+        return len(self.tails[self.target])
+
+
 class TokenRow(Struct, frozen=True):
-    """One example as token ids; ``row`` is its index in the step, ``weight`` multiplies its loss in training."""
+    """One example as token ids; ``row`` is its index in the step, ``weight`` multiplies its loss in training.
+
+    ``grade`` is set only where a loss of its own is trained for the grade.
+    """
 
     row: int
     prompt: list[int]
     completion: list[int]
     weight: float = 1.0
+    grade: GradePlace | None = None
 
     @property
     def length(self) -> int:
@@ -62,11 +83,13 @@ class EncodedRows(Struct):
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the ids and weights of all rows, in order."""
+        """SHA-256 over the ids, the weights and the places of grades of all rows, in order."""
         found = hashlib.sha256()
         for row in self.rows:
             found.update(f"{row.row} {len(row.prompt)} {len(row.completion)} {row.weight}\n".encode())
             found.update(array("q", row.prompt + row.completion).tobytes())
+            if row.grade is not None:
+                found.update(f"{row.grade.start} {row.grade.target} {row.grade.tails}\n".encode())
         return found.hexdigest()
 
 
@@ -90,7 +113,8 @@ class LeftPadCollator:
     ``labels`` has shape [batch, kept]: only the last ``kept`` columns, those from the token before the first
     completion on; ``logits_to_keep`` tells the model to run its head on these alone. The loss and its gradients
     are those of the full computation. Without ``completion_only`` labels cover all columns. ``form`` says what the
-    model takes of this. With a row whose weight is not 1, ``weights`` of shape [batch] are there too.
+    model takes of this. With a row whose weight is not 1, ``weights`` of shape [batch] are there too; with a row whose
+    grade has a place, ``grades``: per row the column of ``labels`` and the place, or None.
     """
 
     def __init__(
@@ -128,9 +152,18 @@ class LeftPadCollator:
             batch["logits_to_keep"] = kept
         if any(row.weight != 1.0 for row in rows):
             batch["weights"] = torch.tensor([row.weight for row in rows])
+        if any(row.grade is not None for row in rows):
+            first = length - batch["labels"].shape[1]
+            batch["grades"] = [self._placed(row, length, first) for row in rows]
         if self._with_rows:
             batch["rows"] = [row.row for row in rows]
         return batch
+
+    def _placed(self, row: TokenRow, length: int, first: int) -> tuple[int, GradePlace] | None:
+        if row.grade is None:
+            return None
+        end = length if self._form.left else row.length
+        return end - len(row.completion) + row.grade.start - first, row.grade
 
 
 def weighted_loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, tokens: Any) -> torch.Tensor:

@@ -27,7 +27,10 @@ class Scalar(Struct, frozen=True):
 
 
 _FIELDS: dict[type, tuple[str, tuple[str, ...]]] = {
-    Progress: ("train", ("loss", "grad_norm", "learning_rate", "samples_per_second", "tokens_per_second")),
+    Progress: (
+        "train",
+        ("loss", "grade_loss", "grad_norm", "learning_rate", "samples_per_second", "tokens_per_second"),
+    ),
     EpochFinished: ("epoch", ("train_loss", "val_loss", "samples_per_second")),
     GradesMeasured: ("grades", ("parsed", "exact", "within_one", "mean_absolute_error", "kappa")),
     HardwareSampled: ("hardware", ("cpu_percent", "ram_used", "gpu_memory_used", "gpu_percent", "gpu_celsius")),

@@ -153,7 +153,10 @@ class Resumed(Event, frozen=True):
 
 
 class Progress(Event, frozen=True):
-    """A logged point; ``loss`` is the mean train loss since the last one."""
+    """A logged point; ``loss`` is the mean cross-entropy since the last one.
+
+    ``grade_loss`` is the loss of ``grading.loss`` (1 is an even guess), None where it is not trained.
+    """
 
     global_step: int
     epoch: float
@@ -162,10 +165,27 @@ class Progress(Event, frozen=True):
     learning_rate: float | None = None
     samples_per_second: float | None = None
     tokens_per_second: float | None = None
+    grade_loss: float | None = None
+
+
+class GpuReading(Struct, frozen=True):
+    """Load of one GPU: CUDA's ``index``, sizes in bytes, shares in percent; None what this GPU does not tell."""
+
+    index: int = 0
+    uuid: str = ""
+    name: str = ""
+    memory_used: int | None = None
+    memory_total: int | None = None
+    percent: float | None = None
+    celsius: float | None = None
+    watts: float | None = None
 
 
 class HardwareSampled(Event, frozen=True):
-    """Load of the machine; GPU fields are None without an NVIDIA GPU."""
+    """Load of the machine; GPU fields are None without an NVIDIA GPU.
+
+    The fields of one GPU are those of the first; ``gpus`` are all that the training uses.
+    """
 
     cpu_percent: float
     ram_used: int
@@ -174,6 +194,7 @@ class HardwareSampled(Event, frozen=True):
     gpu_memory_total: int | None = None
     gpu_percent: float | None = None
     gpu_celsius: float | None = None
+    gpus: tuple[GpuReading, ...] = ()
 
 
 class HoldoutEvaluated(DurableEvent, frozen=True):

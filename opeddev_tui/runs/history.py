@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from opeddev_tui.runs import manifest as manifests
 from opeddev_tui.runs.events import RunStarted, TrainedBatch
-from opeddev_tui.runs.journal import JournalReader
+from opeddev_tui.runs.journal import JournalReader, length
 from opeddev_tui.runs.manifest import RunManifest
 from opeddev_tui.runs.state import RunState, Status, reduce
 from opeddev_tui.workspace.paths import STAMP_LENGTH, Workspace
@@ -37,7 +37,7 @@ def open_run(workspace: Workspace, run: str) -> tuple[RunState, JournalReader]:
     """Return the state of ``run`` now, and the reader of the events that follow."""
     reader = JournalReader(workspace.run_folder(run))
     state = reduce(reader.read_new())
-    state.damage = reader.damage
+    state.damage = reader.damage or _nothing_left(workspace, run, state)
     if state.started is None and state.damage:
         # the line that begins the run is damaged: the manifest says the same
         state.started = _started(manifests.read(workspace.run_manifest(run)), run)
@@ -45,6 +45,16 @@ def open_run(workspace: Workspace, run: str) -> tuple[RunState, JournalReader]:
         recorded = manifests.read(workspace.run_manifest(run)) or RunManifest()
         state.started = replace(state.started, batches=_batches(recorded))
     return state, reader
+
+
+def _nothing_left(workspace: Workspace, run: str, state: RunState) -> str:
+    """Return what is wrong with a journal that says nothing though the run left something; "" if nothing is."""
+    if state.events:
+        return ""
+    if length(workspace.run_folder(run)):
+        return "its journal holds no whole line"
+    # a run that was killed before its first event left nothing behind
+    return "its journal is missing or empty" if workspace.checkpoints(run).is_dir() else ""
 
 
 def read_run(workspace: Workspace, run: str) -> RunRecord:

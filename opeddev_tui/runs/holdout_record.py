@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from opeddev_tui.files import read_record, reason_of
 from opeddev_tui.runs import manifest
-from opeddev_tui.runs.history import list_runs
+from opeddev_tui.runs.history import RunRecord, list_runs
 from opeddev_tui.workspace.paths import Workspace
 
 
@@ -45,11 +45,21 @@ def read(workspace: Workspace) -> Recorded:
 
 
 def _newest(workspace: Workspace) -> HoldoutRecord | None:
-    """Return the hold-out of the newest run, of its files where its manifest tells them."""
-    for record in reversed(list_runs(workspace)):
-        recorded = manifest.read(workspace.run_manifest(record.id))
-        if recorded is not None and recorded.data.holdout is not None and recorded.data.holdout.fingerprint:
-            return HoldoutRecord(recorded.data.holdout.fingerprint, recorded.data.holdout.rows, record.id)
-        if record.state.begun.holdout_fingerprint:
-            return HoldoutRecord(record.state.begun.holdout_fingerprint, record.state.begun.holdout_rows, record.id)
-    return None
+    """Return the hold-out of the newest run, with all versions of it that runs were scored on."""
+    records = list_runs(workspace)
+    held = [(record, _of_files(workspace, record)) for record in records]
+    known = [(record, item) for record, item in held if item.fingerprint]
+    if not known:
+        return None
+    newest, item = known[-1]
+    versions = tuple(dict.fromkeys(other.corrections for _, other in known if other.fingerprint == item.fingerprint))
+    return HoldoutRecord(item.fingerprint, item.rows, newest.id, versions)
+
+
+def _of_files(workspace: Workspace, record: RunRecord) -> manifest.DataSet:
+    """Return the hold-out of a run as its files were; its journal knows one version only."""
+    recorded = manifest.read(workspace.run_manifest(record.id))
+    if recorded is not None and recorded.data.holdout is not None:
+        return recorded.data.holdout
+    begun = record.state.begun
+    return manifest.DataSet(rows=begun.holdout_rows, fingerprint=begun.holdout_fingerprint)

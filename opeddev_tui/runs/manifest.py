@@ -45,7 +45,8 @@ _SECRET = re.compile(r"token|secret|passw|api_?key|credential", re.IGNORECASE)
 class DataSet(Struct, frozen=True):
     """One batch, or the hold-out: its place, its form of rows and the SHA-256 of its rows.
 
-    ``fingerprint`` is that of the rows as they are trained, ``identity`` of the rows as a person wrote them.
+    ``fingerprint`` is that of the rows as the files say with the settings of the run, ``identity`` of the rows as a
+    person wrote them; ``corrections`` is the SHA-256 of the ``corrected`` grades that lay over them, empty for none.
     """
 
     name: str = ""
@@ -53,6 +54,8 @@ class DataSet(Struct, frozen=True):
     rows: int = 0
     fingerprint: str = ""
     schema: str = ""
+    corrections: str = ""
+    corrected: int = 0
     identity: str = ""
 
 
@@ -220,9 +223,20 @@ def _data_differences(before: DataRecord, now: DataRecord) -> list[str]:
     fingerprints = [part.holdout.fingerprint if part.holdout is not None else "" for part in (before, now)]
     if fingerprints[0] != fingerprints[1]:
         found.append("the hold-out has changed")
+    found += _correction_differences(before, now)
     if not found:
         found += _encoding_differences(before.encoding, now.encoding)
     return found
+
+
+def _correction_differences(before: DataRecord, now: DataRecord) -> list[str]:
+    old = {item.name: item for item in (*before.batches, before.holdout) if item is not None}
+    return [
+        f"other grades of {item.name} are corrected ({old[item.name].corrected} then, {item.corrected} now; "
+        "opeddev-tui regrade shows them)"
+        for item in (*now.batches, now.holdout)
+        if item is not None and item.name in old and old[item.name].corrections != item.corrections
+    ]
 
 
 def _batch_differences(before: list[DataSet], now: list[DataSet]) -> list[str]:

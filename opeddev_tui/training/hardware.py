@@ -1,50 +1,98 @@
-"""Read how busy the machine is: processor, memory, and the first NVIDIA GPU through NVML."""
+"""Read how busy the machine is: processor, memory, and the NVIDIA GPUs that the training can use, through NVML.
+
+NVML counts the machine's GPUs in another order than CUDA, and sees those that ``CUDA_VISIBLE_DEVICES`` hides: devices
+are matched by their UUID. Each reading is asked for by itself, since some GPUs lack some of them.
+"""
 
 import functools
 import os
+from collections.abc import Callable
 from typing import Any
 
 import psutil
 
-from opeddev_tui.runs.events import HardwareSampled
+from opeddev_tui.runs.events import GpuReading, HardwareSampled
+
+
+def sample() -> HardwareSampled:
+    """Return the present readings: shares in percent, sizes in bytes, temperature in degrees Celsius.
+
+    The fields of one GPU are those of the first one that the training uses.
+    """
+    memory = psutil.virtual_memory()
+    gpus = tuple(_reading(index, uuid, handle) for index, uuid, handle in _gpus())
+    first = gpus[0] if gpus else GpuReading()
+    return HardwareSampled(
+        cpu_percent=psutil.cpu_percent(None),
+        ram_used=memory.used,
+        ram_total=memory.total,
+        gpu_memory_used=first.memory_used,
+        gpu_memory_total=first.memory_total,
+        gpu_percent=first.percent,
+        gpu_celsius=first.celsius,
+        gpus=gpus,
+    )
 
 
 @functools.cache
-def _gpu() -> Any:
-    """Return NVML's handle of the first GPU, None without one."""
+def _gpus() -> list[tuple[int, str, Any]]:
+    """Return CUDA's index, the UUID and NVML's handle of each GPU that torch sees and NVML knows."""
+    uuids = visible_uuids()
+    if not uuids:
+        return []
     import pynvml
 
     try:
         pynvml.nvmlInit()
-        return pynvml.nvmlDeviceGetHandleByIndex(0)
     except pynvml.NVMLError:
-        return None
+        return []
+    found = []
+    for index, uuid in enumerate(uuids):
+        handle = _read(functools.partial(pynvml.nvmlDeviceGetHandleByUUID, uuid))
+        if handle is not None:
+            found.append((index, uuid, handle))
+    return found
 
 
-def sample() -> HardwareSampled:
-    """Return the present readings: shares in percent, sizes in bytes, temperature in degrees Celsius."""
-    memory = psutil.virtual_memory()
-    return HardwareSampled(
-        cpu_percent=psutil.cpu_percent(None), ram_used=memory.used, ram_total=memory.total, **_gpu_readings()
+def visible_uuids() -> list[str]:
+    """Return the UUIDs of the GPUs that torch sees, in CUDA's order, as NVML writes them."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return []
+    uuids = [str(torch.cuda.get_device_properties(index).uuid) for index in range(torch.cuda.device_count())]
+    # the part of a divided GPU is named MIG-…, a whole one without the prefix
+    return [uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}" for uuid in uuids]
+
+
+def _reading(index: int, uuid: str, handle: Any) -> GpuReading:
+    import pynvml
+
+    memory = _read(lambda: pynvml.nvmlDeviceGetMemoryInfo(handle))
+    use = _read(lambda: pynvml.nvmlDeviceGetUtilizationRates(handle))
+    heat = _read(lambda: pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU))
+    power = _read(lambda: pynvml.nvmlDeviceGetPowerUsage(handle))
+    name = _read(lambda: pynvml.nvmlDeviceGetName(handle))
+    return GpuReading(
+        index=index,
+        uuid=uuid,
+        name=name.decode(errors="replace") if isinstance(name, bytes) else name or "",
+        memory_used=int(memory.used) if memory is not None else None,
+        memory_total=int(memory.total) if memory is not None else None,
+        percent=float(use.gpu) if use is not None else None,
+        celsius=float(heat) if heat is not None else None,
+        watts=power / 1000 if power is not None else None,
     )
 
 
-def _gpu_readings() -> dict[str, Any]:
-    handle = _gpu()
-    if handle is None:
-        return {}
+def _read(ask: Callable[[], Any]) -> Any:
+    """Return what NVML answers, None where this GPU or driver does not know it."""
     import pynvml
 
     try:
-        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-        return {
-            "gpu_memory_used": int(memory.used),
-            "gpu_memory_total": int(memory.total),
-            "gpu_percent": float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu),
-            "gpu_celsius": float(pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU)),
-        }
+        return ask()
     except pynvml.NVMLError:
-        return {}
+        return None
 
 
 def training_threads(setting: int) -> int:

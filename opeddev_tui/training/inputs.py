@@ -26,6 +26,7 @@ from opeddev_tui.models.token_rows import EncodedRows, TokenRow
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import holdout_record, manifest
 from opeddev_tui.runs.history import RunRecord
+from opeddev_tui.training import grade_places
 from opeddev_tui.training.plan import StepPlan
 from opeddev_tui.training.scorer import Holdout
 from opeddev_tui.workspace.paths import Workspace
@@ -60,7 +61,7 @@ def read_step(workspace: Workspace, settings: st.Settings, plan: StepPlan) -> St
 
 
 def _same_holdout(workspace: Workspace, holdout: LoadedBatch) -> list[str]:
-    """Return what a person should know of the record; raises ``DataProblem`` for other rows than it names."""
+    """Return what a person should know of the record and of corrected grades; raises ``DataProblem`` for other rows."""
     found = holdout_record.read(workspace)
     recorded = found.holdout
     if recorded is not None and recorded.fingerprint != holdout.fingerprint:
@@ -70,17 +71,37 @@ def _same_holdout(workspace: Workspace, holdout: LoadedBatch) -> list[str]:
             where=str(holdout.batch.path),
             cure=f"Restore it, or delete {workspace.relative(workspace.holdout_record)} to begin a new comparison.",
         )
-    return [found.damage] if found.damage else []
+    notes = [found.damage] if found.damage else []
+    versions = _versions(recorded, holdout)
+    if len(versions) == 1:
+        return notes
+    return [
+        *notes,
+        f"the hold-out is version {versions.index(holdout.corrections) + 1} of {len(versions)}: corrected grades "
+        f"in it: {holdout.corrected}. Losses and grades of steps that were scored on another version are not compared "
+        "with this one's.",
+    ]
+
+
+def _versions(recorded: holdout_record.HoldoutRecord | None, holdout: LoadedBatch) -> list[str]:
+    """Return the corrections of each version of the hold-out that runs were scored on, with the present one."""
+    if recorded is None:
+        return [holdout.corrections]
+    versions = list(recorded.versions)
+    return versions if holdout.corrections in versions else [*versions, holdout.corrections]
 
 
 def record_holdout(workspace: Workspace, data: StepData) -> None:
-    """Record the hold-out's fingerprint the first time a run is scored on it; raises ``StorageProblem``.
+    """Record the hold-out the first time a run is scored on it or a version of it; raises ``StorageProblem``.
 
     A damaged record is written again: ``read_step`` has compared the hold-out with that of the newest run.
     """
     found = holdout_record.read(workspace)
-    if found.holdout is None or found.damage:
-        record = {"fingerprint": data.holdout.fingerprint, "rows": len(data.holdout.examples)}
+    versions = _versions(found.holdout, data.holdout)
+    if found.holdout is None or found.damage or versions != list(found.holdout.versions):
+        record: dict[str, Any] = {"fingerprint": data.holdout.fingerprint, "rows": len(data.holdout.examples)}
+        if versions != [""]:
+            record["versions"] = versions
         write_atomic(workspace.holdout_record, json.dumps(record, indent=1).encode())
 
 
@@ -91,12 +112,13 @@ def tokenize(source: str, settings: st.Settings, data: StepData) -> StepTokens:
     """
     fitted = token_check.fit(source, settings)
     train, held, notes = token_check.encode_step(fitted, settings, data.examples, data.holdout.examples)
+    train, unplaced = grade_places.place_grades(fitted.encoder, settings.grading, train, data.examples)
     examples = [data.holdout.examples[row.row] for row in held.rows]
     generation = settings.generation
     pinned = _pinned(generation.probes, data.holdout.examples, examples)
     probes = choose_probes(examples, generation.num_probes, generation.probe_seed, pinned)
     holdout = Holdout(examples, held.rows, probes, own_prompts(generation.prompts, examples))
-    return StepTokens(fitted.tokenizer, fitted.encoder, train, holdout, _stats(data, train), tuple(notes))
+    return StepTokens(fitted.tokenizer, fitted.encoder, train, holdout, _stats(data, train), (*notes, *unplaced))
 
 
 def _pinned(names: Sequence[str], holdout: Sequence[Example], fitting: Sequence[Example]) -> list[int]:
@@ -193,6 +215,12 @@ def refuse_changes(workspace: Workspace, record: RunRecord, now: manifest.RunMan
 
     Returns what a person should know where that cannot be told for certain.
     """
+    if not record.state.events:
+        raise TrainingProblem(
+            f"the unfinished run {record.id} cannot be resumed: {record.state.damage}.",
+            where=str(record.folder),
+            cure="Start a new run: train --new.",
+        )
     path = workspace.run_manifest(record.id)
     before = manifest.read(path)
     if before is None:

@@ -118,6 +118,11 @@ class Engine(Struct, frozen=True):
         try:
             if not plan.resume:
                 bus.emit(self._started(plan, parts))
+            elif bus.state.started is None:
+                # the line that began the run is damaged: its manifest said the same
+                bus.emit(plan.resume.state.begun)
+            if plan.resume and plan.resume.state.damage:
+                bus.emit(ev.Warned(message=f"the run goes on, but {plan.resume.state.damage}"))
             bus.emit(parts.memory)
             for warning in (*plan.warnings, *parts.data.warnings):
                 bus.emit(ev.Warned(message=warning))
@@ -139,7 +144,7 @@ class Engine(Struct, frozen=True):
             batch=plan.batch.name,
             rows=len(parts.tokens.train.rows),
             holdout_rows=len(parts.tokens.holdout.rows),
-            holdout_fingerprint=parts.data.holdout.fingerprint,
+            holdout_fingerprint=parts.data.holdout.version,
             planned_epochs=settings.training.num_train_epochs,
             max_epochs=settings.training.num_train_epochs + settings.early_stop.max_extra_epochs,
             seed=settings.training.seed,

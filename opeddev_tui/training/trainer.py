@@ -1,4 +1,4 @@
-"""Run the Hugging Face Trainer: its arguments, its order of rows, its callbacks. No other module may use it.
+"""Run the Hugging Face Trainer: its arguments, its order of rows, its loss. No other module may use it.
 
 Each step gets a fresh Trainer with an output folder of its own; ``resume_from_checkpoint`` is only for an interruption
 within the step. The largest number of epochs is planned at once and training is stopped early, because a Trainer
@@ -9,8 +9,7 @@ import dataclasses
 import difflib
 import math
 import re
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import torch
 from msgspec import Struct
 from safetensors import SafetensorError
 from torch.utils.data import Sampler
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from opeddev_tui.checkpoints import folders
 from opeddev_tui.config import settings as st
@@ -26,10 +25,11 @@ from opeddev_tui.errors import SettingsProblem
 from opeddev_tui.files import storage_errors, unwritable
 from opeddev_tui.models.architectures import batch_form
 from opeddev_tui.models.causal_lm import CausalLM, Tokenizer
+from opeddev_tui.models.grade_losses import GradeLoss, LossParts
 from opeddev_tui.models.precision import Precision, resolve_precision
 from opeddev_tui.models.token_rows import LeftPadCollator, TokenRow, weighted_loss
-from opeddev_tui.runs.events import Progress, finite
 from opeddev_tui.training.hooks import NonFiniteLoss, RunHooks
+from opeddev_tui.training.hooks_callback import HooksCallback
 from opeddev_tui.training.sampler import SimilarLengthSampler
 
 # in the RuntimeError that torch's zip writer raises when a file cannot be written
@@ -54,15 +54,24 @@ class StepTrainer(Trainer):
     """The Trainer with this app's order of rows; evaluation is done by ``hooks``."""
 
     def __init__(
-        self, *, hooks: RunHooks, callback: "HooksCallback", rows: Sequence[TokenRow], **arguments: Any
+        self,
+        *,
+        hooks: RunHooks,
+        callback: HooksCallback,
+        rows: Sequence[TokenRow],
+        grade_loss: GradeLoss,
+        **arguments: Any,
     ) -> None:
         super().__init__(train_dataset=rows, eval_dataset=rows[:1], callbacks=[callback], **arguments)
         self.remove_callback(PrinterCallback)
         self._hooks = hooks
         self._callback = callback
-        self._callback.trainer = self
+        self._callback.save_here = self.save_here
         self._saved_here: Path | None = None
         self._rows = rows
+        self._grade_loss = grade_loss
+        self._graded: int | None = None  # rows with a grade's place in the present optimizer step
+        self._parts: LossParts | None = None
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:  # noqa: ARG002 - the Trainer's signature
         group = self.args.train_batch_size * self.args.gradient_accumulation_steps
@@ -70,16 +79,47 @@ class StepTrainer(Trainer):
         per_epoch = self._callback.steps_per_epoch
         return SimilarLengthSampler(lengths, group, self.args.seed, lambda: self.state.global_step // per_epoch)
 
+    def get_batch_samples(self, *arguments: Any, **named: Any) -> tuple[list[Any], Any]:
+        """Return the batches of the next optimizer step; the grades in them are counted, as its tokens are."""
+        samples, items = super().get_batch_samples(*arguments, **named)
+        graded = sum(grade is not None for batch in samples for grade in batch.get("grades", ()))
+        self._graded = None if items is None else graded
+        return samples, items
+
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
-        """Train on one batch; raises ``NonFiniteLoss`` at the first loss that is not a finite number."""
+        """Train on one batch and return its cross-entropy, whatever else is trained.
+
+        Raises ``NonFiniteLoss`` at the first loss that is not a finite number.
+        """
         self._callback.batch(inputs.pop("rows"), inputs["attention_mask"])
         loss = super().training_step(model, inputs, num_items_in_batch)
         if not torch.isfinite(loss):
             raise NonFiniteLoss(self.state.global_step + 1, float(loss))
-        return loss
+        parts = self._taken_parts()
+        if parts is None:
+            return loss
+        # the Trainer divides a mean per batch, and leaves a share of the whole optimizer step as it is
+        batches = self.current_gradient_accumulation_steps if num_items_in_batch is None else 1
+        if parts.grade is not None:
+            self._callback.grade_loss(self.state.global_step, parts.grade.detach() / batches)
+        return parts.text.detach() / batches
+
+    def _taken_parts(self) -> LossParts | None:
+        """Return the parts of the last loss, None where it had none; they are not kept."""
+        parts, self._parts = self._parts, None
+        return parts
 
     def compute_loss(self, model: Any, inputs: Any, *_: Any, num_items_in_batch: Any = None, **__: Any) -> Any:
         """Return the loss of a batch; rows of a weight other than 1 count by their weight."""
+        if "grades" in inputs:
+            labels, grades, weights = inputs.pop("labels"), inputs.pop("grades"), inputs.pop("weights", None)
+            self._parts = self._grade_loss.parts(
+                *(model(**inputs).logits, labels, grades),
+                weights=weights,
+                tokens=num_items_in_batch,
+                graded=self._graded,
+            )
+            return self._parts.total
         if "weights" not in inputs:
             return super().compute_loss(model, inputs, num_items_in_batch=num_items_in_batch)
         weights, labels = inputs.pop("weights"), inputs.pop("labels")
@@ -118,99 +158,6 @@ class StepTrainer(Trainer):
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
-
-
-class HooksCallback(TrainerCallback):
-    """Turns the Trainer's callbacks into calls of ``hooks``, and their answers into the Trainer's control flags."""
-
-    def __init__(self, hooks: RunHooks, steps_per_epoch: int) -> None:
-        self.steps_per_epoch = steps_per_epoch
-        self._hooks = hooks
-        self.trainer: StepTrainer | None = None
-        self._cut_short = False
-        self._began = self._epoch_seconds = 0.0
-        self._epoch_rows: list[int] = []
-        self._recorded = 0  # how many of the epoch's rows the hooks have recorded
-        self._recorded_step = 0
-        self._window = [0.0, 0.0, 0.0]  # rows, tokens, seconds since the last logged point
-
-    def batch(self, rows: Sequence[int], mask: torch.Tensor) -> None:
-        """Count a batch that is about to be trained."""
-        self._epoch_rows += rows
-        self._window[0] += len(rows)
-        self._window[1] += float(mask.sum())
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        self._recorded_step = state.global_step
-
-    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        self._began = time.perf_counter()
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        seconds = time.perf_counter() - self._began
-        self._epoch_seconds += seconds
-        self._window[2] += seconds
-        boundary = state.global_step % self.steps_per_epoch == 0
-        after = self._hooks.stepped(
-            state.global_step, state.epoch, boundary=boundary, save=lambda: self._save_now(state)
-        )
-        if boundary:
-            return  # the end of the epoch saves anyway and asks for a decision
-        control.should_save = control.should_save or after.save or after.stop
-        if after.stop:
-            self._cut_short = True
-            control.should_training_stop = True
-
-    def _save_now(self, state: Any) -> None:
-        """Save between two optimizer steps, while the training is paused; the epoch's end is not touched."""
-        assert self.trainer is not None
-        self._record_rows(state)
-        folder = self.trainer.save_here()
-        self._hooks.saved(folder, state.global_step, state.epoch)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, float] | None = None, **_: Any) -> None:  # noqa: ARG002
-        if not logs or "loss" not in logs:
-            return
-        rows, tokens, seconds = self._window
-        self._window = [0.0, 0.0, 0.0]
-        self._hooks.logged(
-            Progress(
-                global_step=state.global_step,
-                epoch=state.epoch,
-                loss=finite(logs["loss"]),
-                grad_norm=finite(logs.get("grad_norm")),
-                learning_rate=finite(logs.get("learning_rate")),
-                samples_per_second=rows / seconds if seconds else None,
-                tokens_per_second=tokens / seconds if seconds else None,
-            )
-        )
-
-    def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        if self._cut_short:
-            # the epoch is not complete: it is neither scored nor saved a second time
-            control.should_evaluate = control.should_save = control.should_log = False
-            return
-        control.should_log = True  # so that the epoch's mean train loss includes its last optimizer steps
-        self._record_rows(state)
-
-    def _record_rows(self, state: Any) -> None:
-        """Record the rows trained since the last record; called before a checkpoint that includes them is published."""
-        if self._recorded == len(self._epoch_rows):
-            return  # saved at the epoch's last optimizer step while paused: everything is recorded
-        from_step = self._recorded_step if self._recorded_step % self.steps_per_epoch else 0
-        self._hooks.trained_rows(math.ceil(state.epoch - 1e-9), self._epoch_rows[self._recorded :], from_step)
-        self._recorded, self._recorded_step = len(self._epoch_rows), state.global_step
-
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        boundary = state.global_step % self.steps_per_epoch == 0
-        if not boundary:
-            self._record_rows(state)
-        self._hooks.saved(Path(args.output_dir) / f"checkpoint-{state.global_step}", state.global_step, state.epoch)
-        if boundary:
-            speed = len(self._epoch_rows) / self._epoch_seconds if self._epoch_seconds else None
-            self._epoch_rows, self._epoch_seconds, self._recorded = [], 0.0, 0
-            if not self._hooks.close_epoch(round(state.epoch), state.global_step, speed):
-                control.should_training_stop = True
 
 
 def training_arguments(plan: Plan, settings: st.Settings, precision: Precision) -> TrainingArguments:
@@ -280,13 +227,28 @@ def train(
     ``resume``: a checkpoint folder of the same step to go on from. Raises ``NonFiniteLoss``, ``StorageProblem``,
     ``SettingsProblem``, and what ``hooks`` raise.
     """
-    trainer = StepTrainer(
+    trainer = step_trainer(model, tokenizer, rows, plan, settings, precision, hooks)
+    trainer.train(resume_from_checkpoint=str(resume) if resume is not None else None)
+
+
+def step_trainer(
+    model: CausalLM,
+    tokenizer: Tokenizer,
+    rows: Sequence[TokenRow],
+    plan: Plan,
+    settings: st.Settings,
+    precision: Precision,
+    hooks: RunHooks,
+) -> StepTrainer:
+    """Return the Trainer that trains ``model`` on ``rows``; raises ``SettingsProblem`` for arguments it refuses."""
+    grading = settings.grading
+    return StepTrainer(
         hooks=hooks,
         callback=HooksCallback(hooks, plan.steps_per_epoch(len(rows))),
         rows=rows,
+        grade_loss=GradeLoss(grading.loss, weight=grading.loss_weight, token_weight=grading.token_weight),
         model=model,
         args=training_arguments(plan, settings, precision),
         data_collator=LeftPadCollator(tokenizer.pad_token_id, with_rows=True, form=batch_form(model)),
         processing_class=tokenizer,
     )
-    trainer.train(resume_from_checkpoint=str(resume) if resume is not None else None)

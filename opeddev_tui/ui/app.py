@@ -32,6 +32,7 @@ from opeddev_tui.ui.state.app_state import AppState
 from opeddev_tui.ui.state.reader import WorkspaceReader
 from opeddev_tui.ui.state.training_thread import TrainingThread
 from opeddev_tui.ui.tasks.workspace import CrashFound, WorkspaceTasks
+from opeddev_tui.ui.theme_colours import completed
 from opeddev_tui.ui.themes import put_in_place
 
 # seconds between two looks into the queue, and between two drawings where nothing but time has passed
@@ -89,6 +90,12 @@ class OpeddevApp(TerminalApp):
         """Draw everything again, the window's title too."""
         self.announcer.forget()
         super().action_redraw()
+
+    def get_css_variables(self) -> dict[str, str]:
+        """Return the theme's colours with those that the app's own styles use: a theme need not know them."""
+        theme = self.current_theme
+        self.theme_variables = completed(super().get_css_variables(), theme.variables, dark=theme.dark)
+        return self.theme_variables
 
     def on_mount(self) -> None:
         """Begin to look at the training and to read the workspace, after the first frame."""

@@ -1,10 +1,12 @@
 """Load themes: TOML files of the app, of the person and of the workspace, as Textual themes.
 
-A file that cannot be used is reported with its reason and never keeps the app from starting.
+A file that cannot be used is reported with its reason and never keeps the app from starting. What the app's own styles
+need beyond Textual's variables is in ``theme_colours``.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import fields
@@ -13,28 +15,20 @@ from typing import Any
 
 from msgspec import Struct
 from textual.app import App
-from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
 from opeddev_tui.files import read_text, reason_of
+from opeddev_tui.ui.theme_colours import OWN_VARIABLES, parsed_colour
 
 DEFAULT = "opeddev-dark"
 SUFFIX = ".toml"
 
-# what the app's own style sheet and the plots use, for themes that do not name it
-FALLBACKS: dict[str, str] = {
-    "plot-train": "primary",
-    "plot-holdout": "accent",
-    "plot-previous": "secondary",
-    "plot-axis": "secondary",
-    "plot-cursor": "foreground",
-    "plot-best": "success",
-    "muted": "secondary",
-    "border-idle": "secondary",
-    "text-error-own": "error",
-}
 _KNOWN = {item.name for item in fields(Theme)}
 _COLOURS = _KNOWN - {"name", "dark", "luminosity_spread", "text_alpha", "variables", "ansi"}
+_STYLE_WORDS = frozenset(
+    {"none", "bold", "dim", "italic", "reverse", "strike", "underline", "underline2", "blink", "not",
+     "b", "d", "i", "r", "s", "u"}
+)  # fmt: skip
 
 
 class FailedTheme(Struct, frozen=True):
@@ -99,7 +93,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _read(path: Path) -> Theme:
-    """Return the theme of a file, with every variable the app uses; raises ``OSError`` and ``ValueError``."""
+    """Return the theme of a file; raises ``OSError`` and ``ValueError``."""
     # UnicodeDecodeError and TOMLDecodeError are ValueErrors
     try:
         table = tomllib.loads(read_text(path))
@@ -107,9 +101,10 @@ def _read(path: Path) -> Theme:
         raise ValueError("it is nested too deeply") from None
     if reason := _wrong(table):
         raise ValueError(reason)
-    variables = {name: table.get(source, table["primary"]) for name, source in FALLBACKS.items()}
-    variables |= table.get("variables", {})
-    return Theme(**(table | {"variables": variables}))
+    theme = Theme(**table)
+    if reason := _unusable_variable(theme):
+        raise ValueError(reason)
+    return theme
 
 
 def _wrong(table: dict[str, Any]) -> str:
@@ -120,25 +115,47 @@ def _wrong(table: dict[str, Any]) -> str:
     unknown = sorted(set(table) - _KNOWN)
     if unknown:
         return f"unknown key {unknown[0]}; known are {', '.join(sorted(_KNOWN))}"
-    if not isinstance(table.get("dark", True), bool):
-        return "dark must be true or false"
+    for name in ("dark", "ansi"):
+        if not isinstance(table.get(name, True), bool):
+            return f"{name} must be true or false"
     for name in ("luminosity_spread", "text_alpha"):
         if not isinstance(table.get(name, 0.5), int | float):
             return f"{name} must be a number"
     variables = table.get("variables", {})
     if not isinstance(variables, dict):
         return "variables must be a table"
-    colours = {name: table[name] for name in _COLOURS if name in table} | {
-        name: value for name, value in variables.items() if name in FALLBACKS
-    }
-    return next(
-        (f"{name} = {value!r} is no colour" for name, value in colours.items() if parsed_colour(value) is None), ""
-    )
+    colours = {name: table[name] for name in _COLOURS if name in table}
+    return next((f"{name} = {value!r} is no colour" for name, value in colours.items() if not _is_plain(value)), "")
 
 
-def parsed_colour(value: Any) -> Color | None:
-    """Return a theme's colour, None where ``value`` is none."""
-    try:
-        return Color.parse(value) if isinstance(value, str) else None
-    except ColorParseError:
-        return None
+def _unusable_variable(theme: Theme) -> str:
+    """Return which of a theme's variables Textual's style sheets could not read, "" if they can read all."""
+    # reading a theme costs the first frame nothing where it has only variables of the app
+    generated = theme.to_color_system().generate() if set(theme.variables) - set(OWN_VARIABLES) else {}
+    for name, value in theme.variables.items():
+        if name in OWN_VARIABLES and not _is_plain(value):
+            return f"{name} = {value!r} is no colour"
+        if name not in generated:
+            continue  # nothing uses it
+        if name.endswith("-text-style") or name.startswith("link-style"):
+            if not isinstance(value, str) or not set(value.split()) <= _STYLE_WORDS:
+                return f"{name} = {value!r} is no text style"
+        elif not _is_colour(value):
+            return f"{name} = {value!r} is no colour"
+    return ""
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether ``value`` is a colour of its own, which others can be made from."""
+    colour = parsed_colour(value)
+    return colour is not None and not colour.auto
+
+
+def _is_colour(value: Any) -> bool:
+    """Return whether ``value`` is a colour for a style sheet, perhaps with a share: "red 30%", "auto 60%"."""
+    if not isinstance(value, str):
+        return False
+    colour, _, share = value.rpartition(" ")
+    if colour and re.fullmatch(r"\d+(\.\d+)?%", share):
+        value = colour
+    return value == "auto" or parsed_colour(value) is not None

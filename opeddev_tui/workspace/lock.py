@@ -132,6 +132,8 @@ class RunLock(FileLock):
         self._patience = patience
         self.tell: Callable[[str], None] = lambda _: None
         self._over = threading.Event()
+        # held while the file is looked after: a lock that is being released must not be taken again
+        self._turn = threading.Lock()
 
     def acquire(self, patience: float = 0.0) -> bool:
         """Take the lock within ``patience`` seconds; raise ``BusyProblem`` naming the process that has it."""
@@ -151,10 +153,11 @@ class RunLock(FileLock):
         """Make the lock file again where it was deleted, for as long as the lock is held."""
         lost = False
         while not self._over.wait(_LOOK_SECONDS):
-            if self.valid:
-                lost = False
-                continue
-            regained = self._regain()
+            with self._turn:
+                if self._over.is_set() or self.valid:
+                    lost = False
+                    continue
+                regained = self._regain()
             if regained or not lost:
                 what = "was made again" if regained else "is held by another process: two trainings may run here"
                 self.tell(f"the lock file {self.path} was deleted or replaced while this training ran; it {what}.")
@@ -176,10 +179,11 @@ class RunLock(FileLock):
     def release(self) -> None:
         """Release the lock; its file says no longer who holds it."""
         self._over.set()
-        if self._descriptor is not None:
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, 0)
-        super().release()
+        with self._turn:
+            if self._descriptor is not None:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._descriptor, 0)
+            super().release()
 
     def __enter__(self) -> "RunLock":
         self.acquire(self._patience)

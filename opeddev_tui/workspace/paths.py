@@ -32,6 +32,21 @@ def hub_record(workspace: Path) -> Path:
     return workspace / SPECS / "hub.json"
 
 
+def corrections_file(workspace: Path) -> Path:
+    """Return the file of corrected grades, which lies beside the data and never in it."""
+    return workspace / SPECS / "corrections.jsonl"
+
+
+def test_looks_file(workspace: Path) -> Path:
+    """Return the file that counts every look at the test set."""
+    return workspace / SPECS / "test_looks.jsonl"
+
+
+def proposals_lock(workspace: Path) -> Path:
+    """Return the lock of the process that fills or takes proposed rows."""
+    return workspace / SPECS / "proposals.lock"
+
+
 class Workspace:
     """Paths of one workspace. Only ``link_store``, ``adopt`` and ``take`` write anything."""
 

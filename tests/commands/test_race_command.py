@@ -212,3 +212,37 @@ def test_letters_are_told_as_letters(
     assert isinstance(disputed, list)
     assert disputed
     assert {row[side] for row in disputed for side in ("given", "graded")} <= set("FDCBA")
+
+
+def test_people_who_disagree_are_the_ceiling_of_the_race(
+    workspace_factory: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = workspace_factory(rows=20, holdout=12)
+    assert told(root, capsys)["raters"] is None
+    rows = make_rows(12, "holdout")
+    for at, row in enumerate(rows):
+        row["grades"] = [row["grade"], 1 + at % 5, 3]
+    write_rows(holdout_file(root), rows)
+    raters = told(root, capsys)["raters"]
+    assert isinstance(raters, dict)
+    assert (raters["rows"], raters["compared"]) == (12, 12)
+    assert raters["kappa"]["low"] <= raters["kappa"]["value"] <= raters["kappa"]["high"]
+    assert race(root) == 0
+    words = " ".join(capsys.readouterr().out.split())
+    assert "Two people agree with kappa" in words
+    assert "On the 12 hold-out rows among them" in words
+
+
+def test_a_row_that_a_person_has_confirmed_is_not_disputed_again(
+    workspace_factory: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = workspace_factory(rows=30, holdout=8)
+    disputed = told(root, capsys)["disputed"]
+    assert isinstance(disputed, list)
+    first = disputed[0]
+    assert cli.main(["regrade", "-w", str(root), first["id"], first["given"]]) == 0
+    capsys.readouterr()
+    again = told(root, capsys)["disputed"]
+    assert isinstance(again, list)
+    assert first["id"] not in {row["id"] for row in again}
+    assert again[0] == disputed[1]

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import journal_samples as js
 import pytest
+from msgspec.structs import replace
 
 from opeddev_tui.analysis.word_diff import word_differences
 from opeddev_tui.cli import main
 from opeddev_tui.errors import DataProblem
-from opeddev_tui.reports.content import readable
+from opeddev_tui.reports.content import readable, summary
 from opeddev_tui.reports.report import cell, fenced, write_report
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.history import list_runs
@@ -148,3 +149,14 @@ def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (last["run"], last["value"], last["global_step"]) == ("run-0", 1.0, 10)
     assert sum(row["name"] == "train/loss" for row in rows) == 10
     assert workspace.run_ids() == ["run-0"]
+
+
+def test_steps_on_other_versions_of_the_hold_out_are_no_course() -> None:
+    """Where grades of the hold-out were corrected between two steps, the summary does not run from one to the other."""
+    records = [js.record(js.run_events(step, losses)) for step, losses in enumerate(([1.5, 1.2], [1.1, 0.9]))]
+    assert "took the hold-out loss from 1.500 to 0.900" in summary(records)
+    assert records[0].state.started is not None
+    records[0].state.started = replace(records[0].state.started, holdout_fingerprint="other")
+    told = summary(records)
+    assert "took the hold-out loss from 1.100 to 0.900" in told
+    assert "Step 0 was scored on another hold-out than step 1" in told

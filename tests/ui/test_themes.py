@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from textual.color import Color
 
-from opeddev_tui.ui.themes import DEFAULT, FALLBACKS, load_themes, shipped_folder, theme_folders
+from opeddev_tui.ui.theme_colours import OWN_VARIABLES
+from opeddev_tui.ui.theme_colours import contrast as _ratio
+from opeddev_tui.ui.themes import DEFAULT, load_themes, shipped_folder, theme_folders
 
 BROKEN = {
     "syntax": "name = ",
@@ -18,6 +20,11 @@ BROKEN = {
     "variables": 'name = "x"\nprimary = "red"\nvariables = 3',
     "number": 'name = "x"\nprimary = "red"\ntext_alpha = "high"',
     "type": 'name = "x"\nprimary = 5',
+    "no colour of its own": 'name = "x"\nprimary = "auto"',
+    "ansi": 'name = "x"\nprimary = "red"\nansi = 1',
+    "textual's variable": 'name = "x"\nprimary = "red"\n[variables]\nborder = "tall blue"',
+    "text style": 'name = "x"\nprimary = "red"\n[variables]\nblock-cursor-text-style = "wavy"',
+    "number as a colour": 'name = "x"\nprimary = "red"\n[variables]\nscrollbar = 5',
 }
 
 
@@ -27,18 +34,7 @@ def test_the_four_shipped_themes_are_sound() -> None:
     assert len(loaded) >= 4
     assert DEFAULT in loaded
     for theme in loaded.values():
-        assert set(FALLBACKS) <= set(theme.variables)
-
-
-def _ratio(first: Color, second: Color) -> float:
-    def luminance(color: Color) -> float:
-        parts = [
-            part / 255 / 12.92 if part / 255 <= 0.03928 else ((part / 255 + 0.055) / 1.055) ** 2.4 for part in color.rgb
-        ]
-        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
-
-    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
+        assert set(OWN_VARIABLES) <= set(theme.variables)
 
 
 @pytest.mark.parametrize("name", sorted(load_themes([shipped_folder()])[0]))

@@ -10,7 +10,8 @@ import pytest
 from opeddev_tui.config.settings import Paths
 from opeddev_tui.errors import BusyProblem, StorageProblem
 from opeddev_tui.reports.plots import alone
-from opeddev_tui.workspace.lock import FileLock, described_holder
+from opeddev_tui.workspace import lock as lock_module
+from opeddev_tui.workspace.lock import FileLock, RunLock, described_holder, lock_holder
 from opeddev_tui.workspace.paths import Workspace
 
 
@@ -73,3 +74,20 @@ def test_plots_are_drawn_by_one_process_at_a_time(tmp_path: Path) -> None:
         pass
     with alone(workspace, patience=0.0):
         pass
+
+
+def test_a_lock_that_is_released_while_its_file_is_looked_after_stays_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock_module, "_LOOK_SECONDS", 0.0)
+    failed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    workspace = Workspace(tmp_path, Paths())
+    for turn in range(200):
+        lock = RunLock(workspace)
+        lock.acquire()
+        if turn % 2:
+            workspace.lock.unlink()
+        lock.release()
+        assert lock_holder(workspace) is None
+    assert failed == []

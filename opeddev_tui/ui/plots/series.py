@@ -19,7 +19,7 @@ from opeddev_tui.format import number
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.plots.canvas import Series
 from opeddev_tui.ui.plots.downsample import column, newest_smoothed, smooth
-from opeddev_tui.ui.themes import parsed_colour
+from opeddev_tui.ui.theme_colours import parsed_colour
 
 if TYPE_CHECKING:
     from opeddev_tui.ui.plots.downsample import Column

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.ui.state.view import BatchRow
+from opeddev_tui.workspace.paths import corrections_file
 
 Stamp = tuple[tuple[str, int, int], ...]
 # of more files than this, changes of later ones go unnoticed: looking must stay cheap
@@ -37,7 +38,8 @@ def scan_data(root: Path, settings: Settings, before: Scan | None = None) -> Sca
 
     paths = settings.paths
     places = [batches.resolve(root, text) for text in (paths.base, paths.increments, paths.holdout)]
-    stamp = tuple(_stamp(places))
+    sealed = [batches.resolve(root, paths.test)] if paths.test else []
+    stamp = tuple(_stamp([*places, *sealed, corrections_file(root)]))
     if before is not None and before.stamp == stamp:
         return before
     if _is_empty(places[0]):
@@ -66,6 +68,9 @@ def _stamp(places: list[Path]) -> Iterator[tuple[str, int, int]]:
     """Yield name, size and time of every data file: they change when a person adds or edits one."""
     count = 0
     for place in places:
+        if place.is_file():
+            status = place.stat()
+            yield str(place), status.st_size, status.st_mtime_ns
         for folder, names, files in os.walk(place):
             names[:] = sorted(name for name in names if not name.startswith("."))
             for path in (Path(folder), *(Path(folder) / name for name in sorted(files))):

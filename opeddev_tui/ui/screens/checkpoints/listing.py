@@ -127,6 +127,11 @@ def gain(entry: Entry) -> str:
 # --- below the table
 
 
+def _of_other(shelf: CheckpointList, entry: Entry) -> str:
+    newest = shelf.entries[-1].holdout if shelf.entries else ""
+    return "" if entry.holdout == newest else " (another hold-out than the newest run's: not comparable)"
+
+
 def detail(shelf: CheckpointList, entry: Entry, verified: Verified, now: float) -> list[str]:
     """Return everything known of one checkpoint as cleaned lines."""
     problems = verified.get(str(entry.folder))
@@ -135,7 +140,7 @@ def detail(shelf: CheckpointList, entry: Entry, verified: Verified, now: float) 
         f"{short(entry)} · {entry.name} · optimizer step {entry.global_step}",
         f"{trust} · {', '.join(entry.marks) or 'no marks'} · {kind(entry)} · {size(entry.size)} · "
         f"{duration(max(0.0, now - entry.created))} old",
-        f"hold-out {number(entry.val_loss, 4)} · gain {gain(entry)} · human "
+        f"hold-out {number(entry.val_loss, 4)}{_of_other(shelf, entry)} · gain {gain(entry)} · human "
         f"{share(entry.human)} · exact grades {share(entry.exact)}",
         "grew from " + " ← ".join(lineage(shelf, entry)),
     ]

@@ -148,7 +148,7 @@ class GradesScreen(BaseScreen):
         from opeddev_tui.data.batches import load_holdout
 
         loaded = load_holdout(self.shell.provider.root, self.shell.loaded.settings)
-        return loaded.examples if loaded.fingerprint == fingerprint else []
+        return loaded.examples if loaded.version == fingerprint else []
 
 
 class RowScreen(ReadScreen):

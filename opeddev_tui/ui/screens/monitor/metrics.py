@@ -10,7 +10,7 @@ from typing import ClassVar
 from textual.content import Content
 
 from opeddev_tui.format import bar, duration, number, rate, short_count, signed, size
-from opeddev_tui.runs.events import HardwareSampled
+from opeddev_tui.runs.events import GpuReading, HardwareSampled
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.plots.downsample import newest_smoothed
@@ -143,12 +143,13 @@ def _holdout(state: RunState) -> list[Content]:
 
 
 def _machine_in_short(sample: HardwareSampled) -> list[Content]:
-    """Return the load of the machine in one or two lines, for a small pane."""
+    """Return the load of the machine in one line per GPU and one for the rest, for a small pane."""
     rows: list[Content] = []
-    if sample.gpu_memory_total:
-        busy = f" · {sample.gpu_percent:.0f} %" if sample.gpu_percent is not None else ""
-        heat = f" · {sample.gpu_celsius:.0f} °C" if sample.gpu_celsius is not None else ""
-        rows.append(_row("GPU", (_used(sample.gpu_memory_used, sample.gpu_memory_total) + busy + heat, "")))
+    for gpu in _gpus(sample):
+        busy = f" · {gpu.percent:.0f} %" if gpu.percent is not None else ""
+        heat = f" · {gpu.celsius:.0f} °C" if gpu.celsius is not None else ""
+        used = _used(gpu.memory_used, gpu.memory_total) if gpu.memory_total else ""
+        rows.append(_row(_numbered("GPU", sample, gpu), ((used + busy + heat).removeprefix(" · "), "")))
     memory = _used(sample.ram_used, sample.ram_total)
     return [*rows, _row("RAM, CPU", (f"{memory} · {sample.cpu_percent:.0f} %", ""))]
 
@@ -161,15 +162,34 @@ def _machine(sample: HardwareSampled, width: int) -> list[Content]:
         return _row(label, (bar(share, cells) + " ", "$primary"), (text, ""))
 
     rows: list[Content] = []
-    if total := sample.gpu_memory_total:
-        used = sample.gpu_memory_used or 0
-        rows.append(load("GPU memory", used / total, _used(sample.gpu_memory_used, total)))
-        heat = f"  {sample.gpu_celsius:.0f} °C" if sample.gpu_celsius is not None else ""
-        if sample.gpu_percent is not None:
-            rows.append(load("GPU", sample.gpu_percent / 100, f"{sample.gpu_percent:.0f} %{heat}"))
+    for gpu in _gpus(sample):
+        if gpu.memory_total:
+            share = (gpu.memory_used or 0) / gpu.memory_total
+            rows.append(load(_numbered("GPU memory", sample, gpu), share, _used(gpu.memory_used, gpu.memory_total)))
+        heat = f"  {gpu.celsius:.0f} °C" if gpu.celsius is not None else ""
+        if gpu.percent is not None:
+            rows.append(load(_numbered("GPU", sample, gpu), gpu.percent / 100, f"{gpu.percent:.0f} %{heat}"))
     share = sample.ram_used / sample.ram_total if sample.ram_total else 0.0
     rows.append(load("RAM", share, _used(sample.ram_used, sample.ram_total)))
     return [*rows, load("CPU", sample.cpu_percent / 100, f"{sample.cpu_percent:.0f} %")]
+
+
+def _gpus(sample: HardwareSampled) -> tuple[GpuReading, ...]:
+    """Return the GPUs of a sample; one recorded before there were several has the fields of the first alone."""
+    if sample.gpus or not (sample.gpu_memory_total or sample.gpu_percent is not None):
+        return sample.gpus
+    return (
+        GpuReading(
+            memory_used=sample.gpu_memory_used,
+            memory_total=sample.gpu_memory_total,
+            percent=sample.gpu_percent,
+            celsius=sample.gpu_celsius,
+        ),
+    )
+
+
+def _numbered(label: str, sample: HardwareSampled, gpu: GpuReading) -> str:
+    return label.replace("GPU", f"GPU {gpu.index}") if len(sample.gpus) > 1 else label
 
 
 def _used(used: float | None, total: float) -> str:
