@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from opeddev_tui.commands import train
+from opeddev_tui.commands.options import named_in_text
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.loading import load
 from opeddev_tui.demo.workspace import make_demo
@@ -39,7 +40,7 @@ def show(folder: Path, owner: Owner | None) -> int:
 
 
 def _make(folder: Path) -> Path:
-    root = folder.expanduser().resolve()
+    root = named_in_text(folder.expanduser().resolve())
     console = CleanConsole()
     console.print(
         "The demo trains a toy model of about one million random weights, made here from a seed. "

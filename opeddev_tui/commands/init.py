@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from opeddev_tui.commands.options import named_in_text
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.loading import load
 from opeddev_tui.workspace.setup import make_workspace
@@ -15,7 +16,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Make the workspace and print what was made and what comes next."""
-    root = options.folder.expanduser().resolve()
+    root = named_in_text(options.folder.expanduser().resolve())
     made = make_workspace(root)
     console = CleanConsole()
     console.print(f"Workspace: {root}", markup=False)

@@ -7,6 +7,7 @@ from typing import Any
 
 from opeddev_tui.config.loading import CONFIG_NAME, LoadedSettings, load
 from opeddev_tui.errors import SettingsProblem
+from opeddev_tui.text import is_text
 from opeddev_tui.workspace.paths import Workspace
 
 
@@ -32,7 +33,14 @@ def find_workspace(options: argparse.Namespace) -> Path:
         raise SettingsProblem(
             "there is no such folder.", where=str(root), cure=f"Make a workspace: opeddev-tui init {root}"
         )
-    return root.resolve()
+    return named_in_text(root.resolve())
+
+
+def named_in_text(root: Path) -> Path:
+    """Return ``root``; raises ``SettingsProblem`` where its path is no text, which no record could hold."""
+    if not is_text(str(root)):
+        raise SettingsProblem("the folder's path is not UTF-8 text.", where=str(root), cure="Rename that folder.")
+    return root
 
 
 def open_workspace(options: argparse.Namespace, extra: Sequence[str] = ()) -> tuple[Workspace, LoadedSettings]:

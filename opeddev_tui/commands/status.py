@@ -21,7 +21,7 @@ from opeddev_tui.errors import Problem
 from opeddev_tui.format import moment
 from opeddev_tui.runs.history import RunRecord, all_runs, begun, damage_notes, finished_steps, status_as_known
 from opeddev_tui.text import clean_line
-from opeddev_tui.workspace.lock import who_trains
+from opeddev_tui.workspace.lock import who_may_train
 from opeddev_tui.workspace.paths import Workspace
 
 
@@ -46,7 +46,7 @@ def status(workspace: Workspace, settings: Settings) -> dict[str, Any]:
     """Return the status of ``workspace`` as plain values; docs/json.md describes them."""
     every = all_runs(workspace)
     records = begun(every)
-    trains = who_trains(workspace)
+    trains = who_may_train(workspace)
     alive = trains is not None if trains is None or trains.certain else None
     found, problem = Steps(), None
     try:

@@ -13,7 +13,7 @@ from opeddev_tui.data.corrected_rows import HOLDOUT
 from opeddev_tui.data.row_schemas import read_examples
 from opeddev_tui.data.rows import Example
 from opeddev_tui.errors import DataProblem, Problem
-from opeddev_tui.text import clean_line
+from opeddev_tui.text import clean_line, is_text
 
 
 class Batch(Struct, frozen=True):
@@ -76,6 +76,8 @@ def find_batches(workspace: Path, paths: settings.Paths, *, fetch: bool = True) 
     by_name: dict[str, Path] = {}
     for path in sorted(increments(folder)[0], key=lambda path: (natural(path.name), path.name)):
         name = batch_name(path)
+        if not is_text(name):
+            raise DataProblem("the batch's name is not UTF-8 text.", where=str(path), cure="Rename it.")
         if (other := by_name.setdefault(name, path)) != path:
             message = f"{other.name} and {path.name} are both the batch {clean_line(name)}."
             raise DataProblem(message, where=str(folder), cure="Rename or remove one of the two.")

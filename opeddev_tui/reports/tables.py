@@ -136,8 +136,8 @@ def grades(chosen: Sequence[RunRecord]) -> Table:
             share(item.classifier_exact),
             share(item.within_one),
             share(item.middle_within_one),
-            f"{number(item.mean_absolute_error, 2)}{_of_read(item)}",
-            "" if item.kappa is None else f"{item.kappa + 0.0:.2f}{_of_read(item)}",
+            f"{number(item.mean_absolute_error, 2)}{_of_read(item, item.mean_absolute_error)}",
+            "" if item.kappa is None else f"{item.kappa + 0.0:.2f}{_of_read(item, item.kappa)}",
             interval(item.kappa_interval, 2),
         )
         for record in chosen
@@ -151,9 +151,8 @@ def grades(chosen: Sequence[RunRecord]) -> Table:
     return _with_holdout(Table(head, rows, words=0), [record.state for record in chosen for _ in record.state.grades])
 
 
-def _of_read(item: GradesMeasured) -> str:
-    # where no grade was read at all, there is nothing to qualify
-    return " (of the grades read)" if item.leaves_out and item.parsed else ""
+def _of_read(item: GradesMeasured, figure: float | None) -> str:
+    return " (of the grades read)" if item.leaves_out and figure is not None else ""
 
 
 def data(manifest: RunManifest) -> Table:

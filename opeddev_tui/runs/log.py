@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from pathlib import Path
 
 from opeddev_tui.files import open_file, storage_errors
@@ -13,12 +14,25 @@ _MOST_CHARS = 160
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
+class _LogFile(logging.FileHandler):
+    """A log on a disk that may fail: said once, for the training needs no log."""
+
+    _told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - as logging has it
+        """Say once that the log cannot be written, instead of a traceback per line."""
+        if not self._told:
+            self._told = True
+            error = sys.exc_info()[1]
+            print(f"{self.baseFilename}: cannot be written: {error}", file=sys.stderr)
+
+
 def to_file(path: Path) -> None:
     """Send all logging and warnings of this process to ``path``, from now on there alone. Raises ``StorageProblem``."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(open_file(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND))
-        handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+        handler = _LogFile(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter(FORMAT))
     root = logging.getLogger()
     for old in [item for item in root.handlers if isinstance(item, logging.FileHandler)]:

@@ -234,26 +234,31 @@ def namespace() -> str:
 def who_trains(workspace: Workspace) -> Holder | None:
     """Return who trains in ``workspace``, None if nobody does.
 
-    The holder is not ``certain`` where the lock belongs to another user, or where its file still names a process of
-    another machine, on a disk of the network that may not pass locks on.
+    The holder is not ``certain`` where the lock is another user's.
     """
     try:
         text = described_holder(workspace.lock)
     except PermissionError:
         return Holder(-1, certain=False)
-    if text is not None:
-        return _holder_of(text)
-    left = _left_by_another_machine(workspace.lock)
-    return None if left is None else Holder(left.pid, left.host, left.since, certain=False)
+    return None if text is None else _holder_of(text)
 
 
-def _left_by_another_machine(path: Path) -> Holder | None:
+def who_may_train(workspace: Workspace) -> Holder | None:
+    """Return ``who_trains``, or the process of another machine that the lock's file still names, not ``certain``.
+
+    A lock on a disk of the network may not reach this machine; a process that ends in order leaves no name.
+    """
+    holder = who_trains(workspace)
+    if holder is not None:
+        return holder
     try:
-        text = path.read_bytes()[:300].decode(errors="replace")
+        text = workspace.lock.read_bytes()[:300].decode(errors="replace")
     except OSError:
         return None
     left = _holder_of(text)
-    return left if left.host not in ("", platform.node()) and on_network(path) else None
+    if left.host in ("", platform.node()) or not on_network(workspace.lock):
+        return None
+    return Holder(left.pid, left.host, left.since, certain=False)
 
 
 def lock_holder(workspace: Workspace) -> int | None:

@@ -29,7 +29,7 @@ FREE = {
     "what",
     "choice",
 }
-FREE |= {"policy"}
+FREE |= {"policy", "row", "grade", "rater", "count", "out", "seed", "task", "rubric", "take"}
 
 
 @pytest.fixture
@@ -46,7 +46,8 @@ def naming() -> list[tuple[tuple[str, ...], argparse.Action]]:
             if action.nargs == 0 or action.choices:
                 continue
             assert action.dest in NAMING | FREE, f"{words} {action.dest}: say whether it names something inside"
-            if action.dest in NAMING and words[0] not in ("open", "attach"):
+            # the rows that are proposed may lie anywhere
+            if action.dest in NAMING and words[0] not in ("open", "attach", "propose"):
                 found.append((words, action))
     return found
 
@@ -166,3 +167,11 @@ def test_a_checkpoint_is_not_deleted_while_a_command_loads_it(
     assert removed == [False]
     assert main(["checkpoints", "export", name, str(mine / "export"), "-w", str(mine)]) == 0
     assert removed == [False, False]
+
+
+def test_the_rotation_keeps_what_is_being_read(two: tuple[Path, Path]) -> None:
+    store = eh.checkpoint_folder(two[0])
+    first, *rest = folders.list_folders(store)
+    with folders.in_use(first):
+        assert folders.rotate(store, keep=1, protected=[]) == rest[:-1]
+    assert folders.rotate(store, keep=1, protected=[]) == [first]

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import engine_helpers as eh
 import pytest
+from pty_tools import PYTHON, Terminal, end, until
 
 from opeddev_tui.runs import events as ev
+from opeddev_tui.workspace.lock import who_trains
 
 Make = Callable[..., Path]
 CLOSED, GONE = "closed", "gone"
@@ -170,6 +172,27 @@ def test_what_ignored_hangups_at_its_start_ignores_them(workspace_factory: Make)
     assert process.code() == 0
     assert "step finished after 3 epochs" in out.read_text()
     assert "is lost" not in log_of(root)
+
+
+def test_ctrl_z_stops_a_training_and_fg_goes_on(workspace_factory: Make) -> None:
+    """In a shell with job control, and with the lock kept meanwhile."""
+    root = workspace_factory(rows=40)
+    terminal = Terminal(100, 24)
+    shell = terminal.spawn(["bash", "--norc", "-i"], PS1="ready> ")
+    try:
+        until(lambda: terminal.shows("ready>"), 20, "the shell asks")
+        terminal.press(f"{PYTHON} -m opeddev_tui train -w {root}\r")
+        until(lambda: eh.workspace_of(root).run_ids() and len(eh.states(root)) == 1, 60, "the run begins")
+        until(lambda: eh.states(root)[0].progress, 60, "it trains")
+        terminal.press("\x1a")
+        until(lambda: terminal.shows("Stopped"), 20, "it is stopped")
+        assert who_trains(eh.workspace_of(root)) is not None
+        terminal.press("fg\r")
+        until(lambda: terminal.shows("step finished"), 60, "it ends")
+        assert eh.states(root)[0].status == "finished"
+    finally:
+        end(shell)
+        terminal.close()
 
 
 WORDS = {

@@ -21,7 +21,7 @@ from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.journal import Journal
 from opeddev_tui.workspace import lock as locks
 from opeddev_tui.workspace import paths
-from opeddev_tui.workspace.lock import FileLock, RunLock, who_trains
+from opeddev_tui.workspace.lock import FileLock, RunLock, who_may_train, who_trains
 from opeddev_tui.workspace.paths import Workspace, new_run_id
 
 Make = Callable[..., Path]
@@ -143,14 +143,19 @@ def test_a_training_on_another_machine_is_unknown_where_locks_may_not_reach(
 ) -> None:
     workspace.lock.parent.mkdir(exist_ok=True)
     workspace.lock.write_text("77\nanother-host\n5.0\n")
-    assert who_trains(workspace) is None
+    assert who_may_train(workspace) is None
     monkeypatch.setattr(locks, "on_network", lambda _: True)
-    holder = who_trains(workspace)
+    holder = who_may_train(workspace)
     assert holder is not None
     assert (holder.pid, holder.host, holder.certain) == (77, "another-host", False)
     # this machine's own lock is free: nobody holds it here
     workspace.lock.write_text(f"77\n{platform.node()}\n5.0\n")
+    assert who_may_train(workspace) is None
+    # whoever wants to train only asks the lock
     assert who_trains(workspace) is None
+    with RunLock(workspace):
+        pass
+    assert workspace.lock.read_text() == ""
 
 
 def test_a_file_system_without_locks_is_a_clear_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

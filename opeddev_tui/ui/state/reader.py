@@ -20,7 +20,7 @@ from opeddev_tui.runs.journal import JournalReader, length
 from opeddev_tui.runs.live_file import read_live
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.state.view import RunRow, Watched
-from opeddev_tui.workspace.lock import who_trains
+from opeddev_tui.workspace.lock import who_may_train, who_trains
 from opeddev_tui.workspace.paths import Workspace
 
 LOG_BYTES = 300_000
@@ -65,7 +65,10 @@ class WorkspaceReader:
             return Watched("none" if state.over or state.started is None else "mine")
         live = read_live(self.workspace, holder)
         newest_at = live.phase.at if live.phase is not None else holder.since
-        if state.last_event_at < holder.since or (state.over and newest_at > state.last_event_at):
+        # the process says itself which run it trains: clocks may have been set back since the lock was taken
+        is_this = state.started is not None and live.run == state.started.run and not state.over
+        before = state.last_event_at < holder.since or (state.over and newest_at > state.last_event_at)
+        if before and not is_this:
             phase = f"{live.phase.phase} {live.phase.detail}" if live.phase is not None else ""
             return Watched("other", starting=True, preparing=phase)
         if state.over or state.started is None:
@@ -77,7 +80,7 @@ class WorkspaceReader:
 
     def runs(self) -> list[RunRow]:
         """Return all runs, newest first."""
-        holder = who_trains(self.workspace)
+        holder = who_may_train(self.workspace)
         busy = None if holder is not None and not holder.certain else holder is not None
         rows: list[RunRow] = []
         for run in reversed(self.workspace.run_ids()):
