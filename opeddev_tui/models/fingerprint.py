@@ -48,4 +48,10 @@ def file_hashes(source: str) -> dict[str, str]:
     if not folder.is_dir():
         return {}
     wanted = [*folder.glob("*.safetensors"), folder / "tokenizer.json", folder / "config.json"]
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(wanted) if path.is_file()}
+    return {path.name: _sha256(path) for path in sorted(wanted) if path.is_file()}
+
+
+def _sha256(path: Path) -> str:
+    # piece by piece: weights may be larger than the memory
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
