@@ -14,20 +14,25 @@ from pathlib import Path
 from types import FrameType
 
 import engine_helpers as eh
+import msgspec
 from recorded_training import without_learning
 
 from opeddev_tui.checkpoints import catalog
 from opeddev_tui.cli import main
 from opeddev_tui.config import loading
+from opeddev_tui.data.corrections import Correction
 from opeddev_tui.errors import Problem
+from opeddev_tui.files import append_line
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Control, Pause, send
 from opeddev_tui.runs.live_file import read_live
+from opeddev_tui.runs.looks import Look, read_looks, record_look
 from opeddev_tui.runs.mailbox import MAILBOX_NAME
 from opeddev_tui.runs.notes import annotate, record
 from opeddev_tui.ui.state.reader import WorkspaceReader
 from opeddev_tui.ui.themes import load_themes
 from opeddev_tui.workspace.lock import Holder, who_trains
+from opeddev_tui.workspace.paths import corrections_file
 
 # seconds that one look at a damaged workspace may take
 PATIENCE = 20
@@ -140,6 +145,8 @@ def make_workspace(root: Path) -> Path:
     workspace.live_file.write_bytes(b'{"holder":{"pid":1},"run":"x"}')
     workspace.lock.write_text("1\nhost\n1.0\n")
     (root / ".specs/hub.json").write_text('{"a/b": {"commit": "c", "files": {"d": 1}}}')
+    append_line(corrections_file(root), msgspec.json.encode(Correction(row="0" * 64, set="base", was="1", now="2")))
+    record_look(root, Look(checkpoint="run/checkpoint-1", fingerprint="f", rows=2))
     (root / "themes").mkdir(exist_ok=True)
     (root / "themes/mine.toml").write_text('name = "mine"\nprimary = "#ffffff"\n')
     workspace.log.parent.mkdir(exist_ok=True)
@@ -248,6 +255,7 @@ def _app(root: Path) -> tuple[object, str]:
     workspace = reader.workspace
     read_live(workspace, Holder(1))
     who_trains(workspace)
+    read_looks(root)
     _, failed = load_themes([root / "themes"])
     words = [*(row.state.damage for row in rows), *(str(item) for item in failed)]
     return [(row.run, row.status) for row in rows], "\n".join(words)
@@ -302,6 +310,8 @@ def damaged(root: Path, whole: Path, name: str, damage: str, seed: int) -> Told:
 def silent_losses(before: Told, now: Told, name: str) -> list[str]:
     """Return the questions whose answer lost something without a word about the file."""
     said = now.words.lower()
+    if name == "config.toml" and "checkpoints" in now.facts and now.facts["checkpoints"] == []:
+        return []  # a file without settings is whole, and the checkpoints are where the default says
     about = (Path(name).name.lower(), Path(name).parent.name.lower())
     if any(part and part in said for part in about if len(part) > 6) or "cannot be read" in said or "damaged" in said:
         return []

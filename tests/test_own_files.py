@@ -44,7 +44,8 @@ def cases() -> list[tuple[str, str]]:
     ends = (
         "events.jsonl", "manifest.json", "config.toml", ".specs/settings.toml", ".specs/workspace.json",
         "WORKSPACE.json", "MANIFEST.json", ".specs/checkpoints.json", ".specs/holdout.json", ".specs/training.json",
-        ".specs/hub.json", ".specs/run.lock", "observations.md", "train.log", "mine.toml", "metrics_step_base.csv",
+        ".specs/hub.json", ".specs/run.lock", ".specs/corrections.jsonl", ".specs/test_looks.jsonl",
+        "observations.md", "train.log", "mine.toml", "metrics_step_base.csv",
     )  # fmt: skip
     kinds = list(faults.DAMAGE)
     random.Random(3).shuffle(kinds)

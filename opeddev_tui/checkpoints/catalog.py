@@ -169,6 +169,12 @@ def _marks(
     return {path: list(dict.fromkeys(words)) for path, words in marks.items()}
 
 
+def of_other_holdout(entries: Sequence[Entry], entry: Entry) -> bool:
+    """True if the figures of ``entry`` are of another hold-out than those of the newest checkpoint with figures."""
+    newest = next((item.holdout for item in reversed(entries) if item.holdout), "")
+    return bool(entry.holdout) and entry.holdout != newest
+
+
 def problems_of(entry: Entry) -> list[str]:
     """Return what is wrong with a checkpoint and with the model below its adapters, one phrase each."""
     problems = folders.problems_of(entry.folder)

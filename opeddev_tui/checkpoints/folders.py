@@ -268,7 +268,7 @@ def in_use(folder: Path) -> Iterator[None]:
     Raises ``StorageProblem`` if one is deleting it now.
     """
     try:
-        descriptor = os.open(folder / MANIFEST, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_file(folder / MANIFEST)
     except (OSError, ValueError):
         yield  # a model of the hub, or a folder that is no checkpoint
         return
@@ -301,7 +301,7 @@ def remove(folder: Path) -> bool:
         raise StorageProblem("is behind a link, so it is not deleted.", where=str(folder))
     with storage_errors(folder), contextlib.ExitStack() as stack:
         with contextlib.suppress(FileNotFoundError):
-            descriptor = os.open(folder / MANIFEST, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = open_file(folder / MANIFEST)
             stack.callback(os.close, descriptor)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -69,11 +69,10 @@ def _list(context: Context) -> int:
     if context.options.json:
         print_json([as_json(entry) for entry in context.entries])
         return 0
-    newest = context.entries[-1].holdout if context.entries else ""
     for run in dict.fromkeys(entry.run for entry in context.entries):
         of_run = [entry for entry in context.entries if entry.run == run]
         context.console.print(_run_table(run, of_run), "")
-        if of_run[-1].holdout != newest:
+        if any(catalog.of_other_holdout(context.entries, entry) for entry in of_run):
             context.console.print("Scored on another hold-out than the newest run: not comparable with it.", "")
     if problem := catalog.notes_problem(context.workspace):
         context.console.print(Text(clean_line(problem)), soft_wrap=True)

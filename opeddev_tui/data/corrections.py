@@ -17,7 +17,7 @@ from opeddev_tui.config.settings import Grading
 from opeddev_tui.data.decoding import BOM
 from opeddev_tui.data.rows import Example
 from opeddev_tui.errors import BusyProblem, StorageProblem
-from opeddev_tui.files import append_line
+from opeddev_tui.files import append_line, decoded, read_file, reason_of
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.lock import FileLock
 from opeddev_tui.workspace.paths import corrections_file
@@ -91,12 +91,12 @@ def read_overlay(workspace: Path) -> Overlay:
     """Return the corrections of ``workspace``; raises ``StorageProblem`` if there is a file that cannot be read."""
     path = corrections_file(workspace)
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except (FileNotFoundError, NotADirectoryError):
         return Overlay()
     except OSError as error:
         cure = "Give yourself read permission: without it rows would be trained on with their old grades."
-        raise StorageProblem(f"cannot be read: {error.strerror}.", where=str(path), cure=cure) from error
+        raise StorageProblem(f"cannot be read: {reason_of(error)}.", where=str(path), cure=cure) from error
     newest: dict[tuple[str, str, str, int], Correction] = {}
     damaged: list[str] = []
     for number, line in enumerate(content.removeprefix(BOM).split(b"\n"), 1):
@@ -104,7 +104,7 @@ def read_overlay(workspace: Path) -> Overlay:
             continue
         try:
             correction = _decoded(line)
-        except (ValueError, msgspec.MsgspecError) as error:
+        except ValueError as error:
             reason = clean_line(str(error), max_chars=100)
             damaged.append(f"{path}:{number}: the correction cannot be read and is skipped ({reason}).")
             continue
@@ -115,7 +115,7 @@ def read_overlay(workspace: Path) -> Overlay:
 
 def _decoded(line: bytes) -> Correction:
     """Return the correction in ``line``; raises ``ValueError``."""
-    correction = msgspec.json.decode(line, type=Correction)
+    correction = decoded(line, Correction)
     if not correction.row or not correction.set or not 1 <= correction.copy <= correction.copies:
         raise ValueError("it names no row")
     return correction

@@ -19,6 +19,7 @@ from opeddev_tui.data.optional_fields import with_optional_fields
 from opeddev_tui.data.raw_rows import RawRow, bad
 from opeddev_tui.data.rows import Example, RowContext
 from opeddev_tui.errors import DataProblem
+from opeddev_tui.files import open_file
 
 # endings of source files, and what the kind of such a row is usually called, the likeliest first
 KINDS: Mapping[str, tuple[str, ...]] = {
@@ -154,7 +155,7 @@ def _of_files(
 def _text(path: Path, most_bytes: int) -> tuple[str, str]:
     """Return (text, "") or ("", why the file is left out)."""
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_file(path), "rb") as file:
             content = file.read(most_bytes + 1)
     except OSError:
         return "", "files that cannot be read"

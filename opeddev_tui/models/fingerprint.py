@@ -51,4 +51,10 @@ def file_hashes(source: str) -> dict[str, str]:
     # grade heads beside a checkpoint's weights are no part of the model
     weights = [path for path in folder.glob("*.safetensors") if not is_head(path.name)]
     wanted = [*weights, folder / "tokenizer.json", folder / "config.json"]
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(wanted) if path.is_file()}
+    return {path.name: _sha256(path) for path in sorted(wanted) if path.is_file()}
+
+
+def _sha256(path: Path) -> str:
+    # piece by piece: weights may be larger than the memory
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

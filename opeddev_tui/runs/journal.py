@@ -110,6 +110,8 @@ class JournalReader:
         end = content.rfind(b"\n") + 1
         self._offset += end
         try:
+            # the decoder passes over a field that it does not know, such as a damaged name, unread
+            content[:end].decode()
             return decode_lines(content[:end])
         except (ValueError, RecursionError):
             return list(self._decoded(content[:end]))
@@ -120,6 +122,7 @@ class JournalReader:
             if not line:
                 continue
             try:
+                line.decode()
                 yield decode(line)
             except (ValueError, RecursionError):
                 # bad JSON, bytes that are no UTF-8, an event of a later version, brackets without end

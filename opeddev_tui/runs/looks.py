@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from opeddev_tui.errors import BusyProblem
-from opeddev_tui.files import append_line, storage_errors
+from opeddev_tui.files import append_line, decoded, read_file, storage_problem
 from opeddev_tui.workspace.lock import FileLock
 from opeddev_tui.workspace.paths import test_looks_file
 
@@ -51,18 +51,20 @@ class Looks(Struct, frozen=True):
 def read_looks(workspace: Path) -> Looks:
     """Return the looks so far; raises ``StorageProblem`` if they cannot be read."""
     path = test_looks_file(workspace)
-    if not path.exists():
+    try:
+        content = read_file(path)
+    except FileNotFoundError:
         return Looks()
-    with storage_errors(path):
-        content = path.read_bytes()
+    except OSError as error:
+        raise storage_problem(error, path, "read") from error
     looks: list[Look] = []
     damaged = 0
     for line in content.splitlines():
         if not line.strip():
             continue
         try:
-            looks.append(msgspec.json.decode(line, type=Look))
-        except (ValueError, msgspec.MsgspecError):
+            looks.append(decoded(line, Look))
+        except ValueError:
             damaged += 1
     return Looks(tuple(looks), damaged)
 

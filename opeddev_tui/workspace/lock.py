@@ -16,7 +16,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from opeddev_tui.errors import BusyProblem, StorageProblem
-from opeddev_tui.files import on_network, storage_errors
+from opeddev_tui.files import on_network, read_file, storage_errors
 from opeddev_tui.workspace.paths import Workspace
 
 # seconds between two tries for a lock that another process holds
@@ -252,7 +252,7 @@ def who_may_train(workspace: Workspace) -> Holder | None:
     if holder is not None:
         return holder
     try:
-        text = workspace.lock.read_bytes()[:300].decode(errors="replace")
+        text = read_file(workspace.lock)[:300].decode(errors="replace")
     except OSError:
         return None
     left = _holder_of(text)

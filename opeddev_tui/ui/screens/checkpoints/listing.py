@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from opeddev_tui.checkpoints.catalog import CheckpointList, Entry
+from opeddev_tui.checkpoints.catalog import CheckpointList, Entry, of_other_holdout
 from opeddev_tui.checkpoints.pruning import Removal
 from opeddev_tui.format import duration, number, share, signed, size
 from opeddev_tui.runs.manifest import difference
@@ -129,8 +129,8 @@ def gain(entry: Entry) -> str:
 
 
 def _of_other(shelf: CheckpointList, entry: Entry) -> str:
-    newest = shelf.entries[-1].holdout if shelf.entries else ""
-    return "" if entry.holdout == newest else " (another hold-out than the newest run's: not comparable)"
+    is_other = of_other_holdout(shelf.entries, entry)
+    return " (another hold-out than the newest run's: not comparable)" if is_other else ""
 
 
 def detail(shelf: CheckpointList, entry: Entry, verified: Verified, now: float) -> list[str]:
