@@ -133,7 +133,15 @@ def losses_of(events: list[Any]) -> list[float]:
 
 def train(bench: Bench) -> None:
     """Run the whole program on the whole model: a step of two epochs with scores, texts and checkpoints."""
-    from opeddev_tui.runs.events import GradesMeasured, HoldoutEvaluated, MemoryEstimated, Progress, SamplesGenerated
+    from opeddev_tui.runs.events import (
+        GradesMeasured,
+        GradesRead,
+        HeadFitted,
+        HoldoutEvaluated,
+        MemoryEstimated,
+        Progress,
+        SamplesGenerated,
+    )
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "whole"
@@ -144,8 +152,8 @@ def train(bench: Bench) -> None:
         seconds = time.perf_counter() - began
         events = events_of(root)
         taken = {
-            kind.__name__: [round(event.seconds, 2) for event in events if isinstance(event, kind)]
-            for kind in (HoldoutEvaluated, GradesMeasured, SamplesGenerated)
+            kind.__name__: [round(getattr(event, "seconds", 0.0), 2) for event in events if isinstance(event, kind)]
+            for kind in (HoldoutEvaluated, GradesMeasured, GradesRead, HeadFitted, SamplesGenerated)
         }
         speeds = [event.tokens_per_second for event in events if isinstance(event, Progress)]
         bench.tell(
