@@ -323,7 +323,8 @@ class RaceHeld(DurableEvent, frozen=True):
 
     ``rows`` graded training rows were fitted on, ``holdout_rows`` compared on. ``chosen`` is the way that grades from
     now on, ``verdict`` and ``tuning`` say in a sentence each what came out and whether fine-tuning was worth it for the
-    grade. ``seconds`` is the whole race. ``checkpoint`` names the step's model. Without a race ``problem`` says why.
+    grade. ``seconds`` is the whole race. ``checkpoint`` names the step's model, ``needs`` the base model where it
+    grades instead of that one. Without a race ``problem`` says why.
     """
 
     epoch: int
@@ -337,6 +338,7 @@ class RaceHeld(DurableEvent, frozen=True):
     ids: tuple[str, ...] = ()
     reference: tuple[str, ...] = ()
     checkpoint: str = ""
+    needs: str = ""
     seconds: float = 0.0
     problem: str = ""
 
