@@ -86,6 +86,15 @@ def start(bench: Bench, root: Path, *words: str, **environment: str) -> subproce
         )
 
 
+def finish(process: subprocess.Popen[str], seconds: float) -> int:
+    """Wait for the end of ``process`` and return its code; kill it after ``seconds``, so that what it did is told."""
+    try:
+        return process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
 def events_of(root: Path) -> list[Any]:
     """Return the events of all runs in ``root``; raises ``RuntimeError`` with the output where there is none."""
     from opeddev_tui.runs.journal import JournalReader
@@ -133,19 +142,27 @@ def losses_of(events: list[Any]) -> list[float]:
 
 def train(bench: Bench) -> None:
     """Run the whole program on the whole model: a step of two epochs with scores, texts and checkpoints."""
-    from opeddev_tui.runs.events import GradesMeasured, HoldoutEvaluated, MemoryEstimated, Progress, SamplesGenerated
+    from opeddev_tui.runs.events import (
+        GradesMeasured,
+        GradesRead,
+        HeadFitted,
+        HoldoutEvaluated,
+        MemoryEstimated,
+        Progress,
+        SamplesGenerated,
+    )
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         root = Path(folder) / "whole"
         make_workspace(bench, root, save_model(bench, Path(folder) / "model", 28))
         began = time.perf_counter()
         process = start(bench, root)
-        code = process.wait(timeout=280)
+        code = finish(process, 200 if bench.cuda else 900)
         seconds = time.perf_counter() - began
         events = events_of(root)
         taken = {
-            kind.__name__: [round(event.seconds, 2) for event in events if isinstance(event, kind)]
-            for kind in (HoldoutEvaluated, GradesMeasured, SamplesGenerated)
+            kind.__name__: [round(getattr(event, "seconds", 0.0), 2) for event in events if isinstance(event, kind)]
+            for kind in (HoldoutEvaluated, GradesMeasured, GradesRead, HeadFitted, SamplesGenerated)
         }
         speeds = [event.tokens_per_second for event in events if isinstance(event, Progress)]
         bench.tell(
@@ -169,7 +186,7 @@ def exact(bench: Bench) -> None:
 
     Once as the program trains, once with torch's deterministic algorithms; a model of 4 layers, all runs side by side.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         model = save_model(bench, Path(folder) / "model", 4)
         deterministic = {"arguments": {"full_determinism": True}}
         for case, training in (("as it trains", {}), ("deterministic", deterministic)):
@@ -181,7 +198,7 @@ def exact(bench: Bench) -> None:
             processes = [start(bench, root, **words) for root in roots]
             killed_at = _kill_in_second_epoch(processes[2], roots[2])
             resumed = start(bench, roots[2], **words)
-            codes = [process.wait(timeout=240) for process in (*processes[:2], resumed)]
+            codes = [finish(process, 120 if bench.cuda else 900) for process in (*processes[:2], resumed)]
             digests = [weights_digest(root) for root in roots]
             bench.tell(
                 *("exact", case),
@@ -203,7 +220,7 @@ def _kill_in_second_epoch(process: subprocess.Popen[str], root: Path) -> float:
     from opeddev_tui.runs.events import Progress
     from opeddev_tui.runs.journal import JournalReader
 
-    reader, ended = None, time.monotonic() + 300
+    reader, ended = None, time.monotonic() + (90 if torch.cuda.is_available() else 600)
     while time.monotonic() < ended and process.poll() is None:
         runs = list((root / "logs" / "runs").glob("*")) if (root / "logs" / "runs").exists() else []
         reader = reader or (JournalReader(runs[0]) if runs else None)
@@ -221,7 +238,7 @@ def oom(bench: Bench) -> None:
     from opeddev_tui.runs.events import MemoryRetried, Warned
 
     share = 20 * GIB / torch.cuda.get_device_properties(0).total_memory if bench.cuda else 1.0
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         root = Path(folder) / "small"
         training = {"per_device_train_batch_size": 24, "per_device_eval_batch_size": 12, "num_train_epochs": 1}
         make_workspace(bench, root, save_model(bench, Path(folder) / "model", 28), training=training)
@@ -230,7 +247,7 @@ def oom(bench: Bench) -> None:
         (site / "sitecustomize.py").write_text(_LIMIT.format(share=share))
         path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
         began = time.perf_counter()
-        code = start(bench, root, PYTHONPATH=path).wait(timeout=240)
+        code = finish(start(bench, root, PYTHONPATH=path), 200 if bench.cuda else 900)
         events = events_of(root)
         bench.tell(
             *("oom", "training in 20 GiB, batch 24"),
@@ -327,7 +344,7 @@ def race(bench: Bench) -> None:
     import tomli_w
 
     for name in ("bf16", "fp32"):
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             root = Path(folder) / name
             copy_rows(bench.options.data, root, *((40, 10) if bench.tiny else (300, 50)))
             settings = {
@@ -336,7 +353,7 @@ def race(bench: Bench) -> None:
             }
             (root / "config.toml").write_text(tomli_w.dumps(settings))
             began = time.perf_counter()
-            code = start(bench, root, "race").wait(timeout=280)
+            code = finish(start(bench, root, "race"), 120 if bench.cuda else 600)
             seconds = time.perf_counter() - began
             bench.tell("race", name, code=code, seconds=seconds, says=(root / "output").read_text()[:2500])
 
