@@ -5,8 +5,10 @@ core). Prints, for 100, 200 and 300 training rows (several draws, the last size 
 often the 90 % sets hold the right grade, F1 of named areas, and how well disputed rows show 10 % of changed grades.
 
     python benchmarks/grading.py MODEL DATA --cache FOLDER [--robustness] [--tokens]
+    python benchmarks/grading.py MODEL DATA --train OUT [--rows 100] [--steps 3] [--set KEY=VALUE] ...
 
-MODEL is a model folder, DATA a folder with training rows and validation rows as JSONL.
+MODEL is a model folder, DATA a folder with training rows and validation rows as JSONL. With ``--train`` the app itself
+trains steps of 100 rows in a workspace in OUT (``grading_steps.py``), and the frozen model's race is left out.
 """
 
 import argparse
@@ -15,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import grading_steps
 import numpy as np
 from msgspec import Struct
 
@@ -344,13 +347,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("data", type=Path)
-    parser.add_argument("--cache", required=True, help="folder for features")
+    parser.add_argument("--cache", help="folder for features; not needed with --train")
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--tokens", action="store_true", help="also the frozen model's grade-token distribution")
     parser.add_argument("--robustness", action="store_true", help="also changes of the submissions (reads 600 rows)")
+    parser.add_argument("--train", type=Path, metavar="OUT", help="train steps in a workspace in OUT")
+    parser.add_argument("--rows", type=int, default=100, help="rows per step of --train")
+    parser.add_argument("--steps", type=int, default=3, help="steps of --train")
+    parser.add_argument("--held", type=int, default=0, help="hold-out rows of --train; 0: all")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="settings of --train")
     options = parser.parse_args()
+    if options.train is not None:
+        return grading_steps.run(options)
+    if options.cache is None:
+        parser.error("--cache is needed without --train")
     reader = open_reader(options)
     rows = load_rows(options.data, reader)
     if options.robustness:

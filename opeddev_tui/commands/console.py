@@ -126,6 +126,14 @@ def _head_line(event: ev.HeadFitted) -> str:
     return f"  grade head on the {event.head} model: kappa {kappa.value + 0.0:.2f} out of fold ({took})"
 
 
+def _race_lines(event: ev.RaceHeld) -> str:
+    """Return what the race says, and what the way that it chose costs; a race that was not held is told by a note."""
+    said = [f"  race of the ways to a grade: {event.verdict}", f"    {event.tuning}" if event.tuning else ""]
+    if event.needs:
+        said.append(f"    to grade so, {event.needs} is read beside the checkpoint: its size in memory once more")
+    return "\n".join(line for line in said if line)
+
+
 def _results(event: ev.AnyEvent, state: RunState) -> str:
     """Return the line about an epoch, a decision or the end of a run; "" for other events."""
     match event:
@@ -142,6 +150,8 @@ def _results(event: ev.AnyEvent, state: RunState) -> str:
             return f"{line}  grades by {SHORT_WORDS.get(grades.way, grades.way)}: kappa {kappa}, {exact}"
         case ev.HeadFitted():
             return _head_line(event)
+        case ev.RaceHeld() if event.verdict:
+            return _race_lines(event)
         case ev.SamplesGenerated() if event.samples:
             return f"    first probe prompt: {clean_line(event.samples[0].text, max_chars=150)!r}"
         case ev.Decided():

@@ -23,10 +23,13 @@ from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import Workspace
 
 if TYPE_CHECKING:
-    from opeddev_tui.grading.contest import ContestRows, Entrant
+    from opeddev_tui.grading.contest import Entrant
+    from opeddev_tui.grading.race_report import RaceRows
     from opeddev_tui.grading.reader import OnBatch
 
 BASE = "base"
+# how many more rows kappa is forecast for
+NEXT_ROWS = 100
 
 
 class ModelRead(Struct, frozen=True):
@@ -67,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     if entry is not None:
         tuned, tuned_read = _enter(workspace, settings, rows, data, entry)
         entrants, reads = [base, tuned], [base_read, tuned_read]
-    report = hold_race(rows, entrants)
+    report = hold_race(rows, entrants, mode=settings.grading.mode, added=NEXT_ROWS)
     batches = [batch.batch.name for batch in data.batches]
     if options.json:
         print_json(race_tables.as_json(report, reads, batches))
@@ -90,7 +93,7 @@ def _checkpoint(workspace: Workspace, reference: str) -> catalog.Entry:
 
 
 def _enter(
-    workspace: Workspace, settings: Settings, rows: "ContestRows", data: StepData, entry: catalog.Entry | None
+    workspace: Workspace, settings: Settings, rows: "RaceRows", data: StepData, entry: catalog.Entry | None
 ) -> tuple["Entrant", ModelRead]:
     """Read the features of all rows from the base model, or from the checkpoint ``entry``; the model is let go of."""
     from opeddev_tui.models.loading import source_of
@@ -104,7 +107,7 @@ def _enter(
 def _read_entrant(
     workspace: Workspace,
     settings: Settings,
-    rows: "ContestRows",
+    rows: "RaceRows",
     data: StepData,
     entry: catalog.Entry | None,
     source: str,
@@ -121,11 +124,17 @@ def _read_entrant(
         found = reader.features([*train, *held], on_batch)
     with _progress("grade tokens of the hold-out") as on_batch:
         tokens = reader.token_grades(held, [example.completion for example in train], rows.scale, on_batch)
+    written = None
+    if entry is not None:
+        with _progress("grades that the checkpoint writes") as on_batch:
+            written = reader.written_grades(held, on_batch)
     count = len(train)
-    words, short = ("the base model", "base") if entry is None else ("the checkpoint", "tuned")
+    words, short = ("the base model", "base") if entry is None else ("the checkpoint", "step")
     seen = _trained_on(data, entry)
     entrant = Entrant(
-        short, words, found.features[:count], found.features[count:], tokens, entry is not None, remembered=seen
+        *(short, words, found.features[:count], found.features[count:], tokens, written),
+        tuned=entry is not None,
+        remembered=seen,
     )
     return entrant, ModelRead(name, count + len(held), found.read, found.seconds, seen)
 

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.format import duration, interval, number, plural, share, signed
-from opeddev_tui.grading.contest import AreaFigures, DisputedRow, Report
 from opeddev_tui.grading.intervals import Estimate
+from opeddev_tui.grading.race_report import AreaFigures, DisputedRow, Report, SetFigures
 from opeddev_tui.text import clean, clean_line
 
 if TYPE_CHECKING:
@@ -30,7 +30,11 @@ def show(console: CleanConsole, report: Report, reads: "Sequence[ModelRead]", ba
         f"{plural(report.holdout_rows, 'hold-out row')}.{_left_out(report)}",
     )
     console.print(_race_table(report))
-    _say(console, "In brackets: 95 % intervals. The heads' seconds are those of fitting and grading.")
+    _say(
+        console,
+        "In brackets: 95 % intervals. The heads' seconds are those of fitting and grading; a text without a grade "
+        "counts as wrong.",
+    )
     for read in reads:
         _say(console, _cost(read))
     console.print()
@@ -41,16 +45,22 @@ def show(console: CleanConsole, report: Report, reads: "Sequence[ModelRead]", ba
         _say(console, f"{name}: {words}")
     for read in reads:
         _say(console, _remembered(read))
-    sets = report.sets
-    _say(
-        console,
-        f"Sets that promise to hold the right grade {sets.promised:.0%} of the time hold it for "
-        f"{share(sets.covered.value)} ({share(sets.covered.low)} to {share(sets.covered.high)}) of the hold-out rows, "
-        f"with {number(sets.mean_size, 1)} grades on average (base head).",
-    )
+    _say(console, _sets(report.sets))
+    if report.forecast is not None:
+        _say(console, f"Forecast for the base head: {report.forecast.words}")
     console.print()
     _show_disputed(console, report.disputed)
     _show_areas(console, report.areas)
+
+
+def _sets(sets: SetFigures | None) -> str:
+    if sets is None:
+        return ""
+    return (
+        f"Sets that promise to hold the right grade {sets.promised:.0%} of the time hold it for "
+        f"{share(sets.covered.value)} ({share(sets.covered.low)} to {share(sets.covered.high)}) of the hold-out rows, "
+        f"with {number(sets.mean_size, 1)} grades on average (base head)."
+    )
 
 
 def _say(console: CleanConsole, words: str, style: str = "") -> None:

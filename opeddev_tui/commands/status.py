@@ -74,6 +74,7 @@ def status(workspace: Workspace, settings: Settings) -> dict[str, Any]:
 
 def _step(workspace: Workspace, step: Step, record: RunRecord | None) -> dict[str, Any]:
     finished = record.state.finished if record else None
+    race = record.state.race if record else None
     return {
         "step": step.number,
         "batch": step.name,
@@ -84,6 +85,8 @@ def _step(workspace: Workspace, step: Step, record: RunRecord | None) -> dict[st
         "last_checkpoint": workspace.located(finished.last_checkpoint) if finished else None,
         "best_checkpoint": workspace.located(finished.best_checkpoint) if finished else None,
         "change": step.change or None,
+        "graded_by": race.chosen or None if race else None,
+        "race": race.verdict if race else None,
         "holdout": record.state.scored_on[0] if record else None,
     }
 
@@ -151,6 +154,9 @@ def _sentences(report: dict[str, Any]) -> list[str]:
             lines.append(f"A decision is awaited after epoch {newest['awaiting_decision_after_epoch']}.")
         if newest["failure"]:
             lines.append(f"It failed: {newest['failure']}")
+    raced = [step for step in report["steps"] if step["race"]]
+    if raced:
+        lines.append(f"Step {raced[-1]['step']}: {raced[-1]['race']}")
     if report["next_step"] and not report["training_process"]:
         lines.append(f"Next: step {report['next_step']['step']} ({report['next_step']['batch']}): opeddev-tui train")
     elif report["steps"] and not report["next_step"]:

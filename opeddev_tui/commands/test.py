@@ -95,7 +95,7 @@ def _score(asked: _Asked) -> "tuple[StepData, Scored]":
     models = []
     for each in [None] if entry is None else [None, entry]:
         reader = reading.open_model(workspace, settings, each)
-        words = ("base", "the base model") if each is None else ("tuned", "the checkpoint")
+        words = ("base", "the base model") if each is None else ("step", "the checkpoint")
         with reading.progress("test set") as on_batch:
             name = reading.model_name(settings, each)
             models.append(sealed_score.read_model(reader, name, words, data, rows, on_batch))

@@ -245,6 +245,11 @@ class Grading(_Section, frozen=True):
     evaluate: Annotated[
         bool, "Read grades of the hold-out after every epoch, and fit a grade head on the base model before the first."
     ] = True
+    mode: Annotated[
+        Literal["auto", "head", "text", "tokens"],
+        "What gives the grades that are reported: a head on hidden states, the grade that the model writes, the "
+        "probabilities of the grades' tokens, or auto: what the race at the step's end chose.",
+    ] = "auto"
     step_head: Annotated[
         Literal["end", "epoch", "never"],
         "When a grade head is fitted on the step's own model, for which its training rows are read once more: at the "

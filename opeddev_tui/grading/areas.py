@@ -32,7 +32,7 @@ class AreaRow(Struct, frozen=True):
 
 
 class Style(Struct, frozen=True):
-    """How feedbacks name areas: what stands between two, what follows a name, and what says that nothing failed."""
+    """How feedbacks name areas: what stands before the second and later, after a name, and where nothing failed."""
 
     between: str = " "
     after: str = ": "
@@ -178,8 +178,10 @@ def _style(rows: Sequence[AreaRow], named: Sequence[Sequence[str]], pattern: str
         for match in compiled(pattern).finditer(row.feedback):
             if match.group(1).strip() not in mine:
                 continue
+            # blanks, and marks such as those of a list
             before = row.feedback[: match.start(1)]
-            between.update([before[len(before.rstrip()) :]] if before.strip() else [])
+            marks = re.search(r"[^\w.!?;,:)]*$", before)
+            between.update([marks.group()] if marks and before[: marks.start()].strip() else [])
             rest = row.feedback[match.end() :]
             after.update([row.feedback[match.end(1) : match.end()] + rest[: len(rest) - len(rest.lstrip())]])
     often = clean.most_common(1)

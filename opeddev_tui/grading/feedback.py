@@ -8,9 +8,12 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from opeddev_tui.grading.areas import Style
+from opeddev_tui.config.settings import DEFAULT_AREA_PATTERN
+from opeddev_tui.grading.areas import Style, compiled
 
-Write = Callable[[list[str], list[tuple[str, ...]]], list[str]]
+Write = Callable[[list[int], list[str], list["Segment"]], list[str]]
+# what ends a sentence for the patterns that find areas
+_SENTENCE_ENDS = (".", "!", "?", ";", "\n")
 
 
 class Segment(Struct, frozen=True):
@@ -34,27 +37,52 @@ def feedback_plan(
     if not named:
         return [Segment(opening + style.clean, not style.clean, stops)]
     first, *others = [f"{name}{style.after}" for name in named]
+    # a mark before each name, as in a list, stands before the first one too
+    opening += style.between.lstrip()
     return [Segment(opening + first, True, stops), *(Segment(style.between + text, True, stops) for text in others)]
 
 
-def follow(plans: Sequence[Sequence[Segment]], write: Write) -> list[str]:
+def follow(plans: Sequence[Sequence[Segment]], write: Write, pattern: str = DEFAULT_AREA_PATTERN) -> list[str]:
     """Return the completions of ``plans``, one segment of all rows at a time.
 
-    ``write`` gets completions so far and the texts to stop at, and returns what the model adds to each.
+    ``write`` gets rows, their completions so far and the segments to write, and returns what the model adds to each.
+    Areas that it names by itself, as ``pattern`` (``grading.area_pattern``) finds them, are cut.
     """
     texts = [""] * len(plans)
     for turn in range(max((len(plan) for plan in plans), default=0)):
         rows = [row for row, plan in enumerate(plans) if turn < len(plan)]
         for row in rows:
-            texts[row] = texts[row].rstrip() + plans[row][turn].forced if turn else plans[row][turn].forced
+            before = _closed(texts[row], plans[row][turn].forced) if turn else ""
+            texts[row] = before + plans[row][turn].forced
         writing = [row for row in rows if plans[row][turn].writes]
-        added = write([texts[row] for row in writing], [plans[row][turn].stops for row in writing]) if writing else []
+        segments = [plans[row][turn] for row in writing]
+        added = write(writing, [texts[row] for row in writing], segments) if writing else []
         for row, text in zip(writing, added, strict=True):
-            texts[row] += until(text, plans[row][turn].stops)
+            texts[row] += until(text, plans[row][turn].stops, pattern)
     return [text.rstrip() for text in texts]
 
 
-def until(text: str, stops: Sequence[str]) -> str:
-    """Return ``text`` up to the first of ``stops`` in it, without the blanks before that."""
+def until(text: str, stops: Sequence[str], pattern: str = DEFAULT_AREA_PATTERN) -> str:
+    """Return ``text`` up to the first of ``stops`` in it, or the first area there that they name, without blanks."""
     places = [place for stop in stops if (place := text.find(stop)) >= 0]
+    # the forced name stands before the text: it is no line's beginning
+    shifted = f"x {text}"
+    for match in compiled(pattern).finditer(shifted):
+        if any(stop.startswith(match.group(1).strip()) for stop in stops):
+            places.append(max(0, match.start() - 2))
+            break
     return text[: min(places)].rstrip() if places else text
+
+
+def sentences(text: str) -> str:
+    """Return the whole sentences of ``text``, which was cut somewhere; all of it where there is none."""
+    place = max(text.rfind(f"{end} ") for end in _SENTENCE_ENDS[:-1])
+    place = max(place, text.rfind("\n") - 1)
+    return text if text.rstrip().endswith(_SENTENCE_ENDS) or place < 1 else text[: place + 1]
+
+
+def _closed(text: str, following: str) -> str:
+    """Return ``text`` so that a name after it begins a sentence or a line, as the patterns for areas want."""
+    text = text.rstrip()
+    starts_line = following.lstrip(" ").startswith("\n")
+    return text if starts_line or text.endswith(_SENTENCE_ENDS) else f"{text}."

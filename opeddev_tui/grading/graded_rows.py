@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from opeddev_tui.config.settings import Grading
 from opeddev_tui.data.rows import Example
-from opeddev_tui.grading.areas import AreaRow, Areas, areas_of
+from opeddev_tui.grading.areas import AreaRow, Areas, areas_of, named_areas
 from opeddev_tui.grading.grade_tokens import grade_stem
 from opeddev_tui.grading.head import Labels, labels_of
 from opeddev_tui.grading.scale import Scale
@@ -83,3 +83,16 @@ def feedback_of(completion: str, pattern: str, after: str = "") -> str:
         # the grade stands last: the feedback is what is before
         return completion[: match.start()]
     return completion[match.end(1) :].removeprefix(after)
+
+
+def failed_areas(
+    example: Example, names: Sequence[str], grading: Grading, after: str, *, best: bool
+) -> list[str] | None:
+    """Return which areas ``names`` the row says have failed; None where it does not tell.
+
+    ``after`` is the text between grade and feedback, ``best``: the row has the best grade.
+    """
+    if example.criteria:
+        return [name for name in names if name in example.criteria and not int(example.criteria[name])]
+    found = named_areas(feedback_of(example.completion, grading.pattern, after), grading.area_pattern)
+    return [name for name in names if name in found] if found or best else None

@@ -68,7 +68,7 @@ def grade_forecast(
         grades.append([item for item in found if item is not None])
     even = np.full((1, len(holdout[2])), 1.0)
     now = float(_kappas(grades[-1][0], holdout[2], even)[0])
-    step = 1 / np.sqrt(count) - 1 / np.sqrt(count + added)
+    step = float(1 / np.sqrt(count) - 1 / np.sqrt(count + added))
     gain = step * float(_slopes(grades, sizes, holdout[2], even, None)[0])
     counts = generator.multinomial(len(holdout[2]), np.full(len(holdout[2]), 1 / len(holdout[2])), size=_SAMPLES)
     drawn = step * _slopes(grades, sizes, holdout[2], counts.astype(np.float64), generator)

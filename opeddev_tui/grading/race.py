@@ -15,6 +15,8 @@ from opeddev_tui.grading.scores import Predictions, Reference, answered, figures
 
 # parts with fewer rows tell nothing
 _FEWEST = 5
+# the mode in which the race itself chooses
+AUTO = "auto"
 
 
 class Way(Struct, frozen=True):
@@ -62,8 +64,11 @@ class Race(Struct, frozen=True):
     tuning: str
 
 
-def run_race(ways: Sequence[Way], reference: Reference, confidence: float = 0.95) -> Race:
-    """Return the race of ``ways`` on the rows of ``reference``; there is at least one way."""
+def run_race(ways: Sequence[Way], reference: Reference, confidence: float = 0.95, *, mode: str = AUTO) -> Race:
+    """Return the race of ``ways`` on the rows of ``reference``; there is at least one way.
+
+    ``mode`` as in ``grading.mode``: only ways of that mode may be chosen, with "auto" all that grade.
+    """
     found = {way.name: figures(way.predictions, reference, confidence) for way in ways}
     ordered = sorted(ways, key=lambda way: _rank(found[way.name]["kappa"]), reverse=True)
     cheap = next((way for way in ordered if way.cheap), None)
@@ -74,11 +79,15 @@ def run_race(ways: Sequence[Way], reference: Reference, confidence: float = 0.95
         )
         for way in ordered
     )
-    chosen = _choice(ordered, reference, confidence)
+    chosen = _choice([way for way in ordered if way.mode and mode in (AUTO, way.mode)], reference, confidence)
+    verdict = _verdict(ordered[0], chosen, cheap, reference, found, confidence)
+    if mode != AUTO:
+        auto = _choice([way for way in ordered if way.mode], reference, confidence)
+        verdict += _set_by_hand(mode, chosen, auto)
     return Race(
         rows,
         chosen.name if chosen else "",
-        _verdict(ordered[0], chosen, cheap, reference, found, confidence),
+        verdict,
         _tuning(ordered, reference, confidence),
     )
 
@@ -122,12 +131,11 @@ def _difference(way: Way, other: Way | None, reference: Reference, confidence: f
     return paired_difference(way.predictions, other.predictions, reference, "kappa", confidence)
 
 
-def _choice(ordered: Sequence[Way], reference: Reference, confidence: float) -> Way | None:
+def _choice(usable: Sequence[Way], reference: Reference, confidence: float) -> Way | None:
     """Return the way that grades: the head on the base model, unless another is better beyond doubt.
 
     That head is never trained on by a step, costs one pass, and has probabilities; the others must earn their place.
     """
-    usable = [way for way in ordered if way.mode]
     heads = [way for way in usable if way.mode == "head"]
     if not heads:
         return usable[0] if usable else None
@@ -137,6 +145,15 @@ def _choice(ordered: Sequence[Way], reference: Reference, confidence: float) -> 
         if difference is not None and difference.low > 0:
             return way
     return chosen
+
+
+def _set_by_hand(mode: str, chosen: Way | None, auto: Way | None) -> str:
+    """Return what to say of a way that the settings chose."""
+    if chosen is None:
+        return f' No way of grading.mode = "{mode}" could be read.'
+    if auto is None or auto is chosen:
+        return f' grading.mode = "{mode}" and the race choose the same.'
+    return f' grading.mode = "{mode}" says so; the race would choose {auto.words}.'
 
 
 def _verdict(

@@ -13,7 +13,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from opeddev_tui.config.settings import Settings
-from opeddev_tui.data.rows import Example
+from opeddev_tui.data.rows import Example, parse_grade
 from opeddev_tui.grading.feature_cache import FeatureCache, short_hash
 from opeddev_tui.grading.features import base_features, layers_of, read_rows
 from opeddev_tui.grading.grade_tokens import grade_stem, grade_tokens
@@ -36,6 +36,13 @@ class TokenGrades(Struct, frozen=True):
     """Grades by the model's probabilities of the tokens that write them, and how long reading them took."""
 
     grades: Grades
+    seconds: float
+
+
+class WrittenGrades(Struct, frozen=True):
+    """Grades read from generated texts, as ``Example.grade`` (None: no grade), and how long generating took."""
+
+    grades: tuple[int | None, ...]
     seconds: float
 
 
@@ -128,6 +135,27 @@ class FeatureReader:
         if found.grade_probabilities is None:
             return None
         return TokenGrades(Grades(found.grade_probabilities), time.perf_counter() - began)
+
+    def written_grades(self, examples: Sequence[Example], on_batch: OnBatch | None = None) -> WrittenGrades:
+        """Generate up to ``grading.max_new_tokens`` for each of ``examples`` and read the grade in each text."""
+        from opeddev_tui.models import generation, memory
+        from opeddev_tui.models.precision import autocast
+
+        settings, encoder = self._settings, self._fitted.encoder
+        most = settings.grading.max_new_tokens
+        began = time.perf_counter()
+        with autocast(self._precision, self._device):
+            found = generation.generate(
+                self._model,
+                encoder,
+                [encoder.encode_question(example.prompt, most) for example in examples],
+                pad_id=self._pad_id,
+                max_new_tokens=most,
+                batch_size=memory.generation_batch(settings, settings.training.per_device_eval_batch_size),
+                on_batch=on_batch,
+            )
+        grades = tuple(parse_grade(encoder.decode(ids), settings.grading) for ids in found)
+        return WrittenGrades(grades, time.perf_counter() - began)
 
     def losses(self, examples: Sequence[Example], on_batch: OnBatch | None = None) -> tuple[list[float], list[int]]:
         """Return each row's completion loss, summed in nats, and its number of completion tokens."""

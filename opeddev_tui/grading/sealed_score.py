@@ -12,9 +12,10 @@ from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.batches import LoadedBatch, StepData
 from opeddev_tui.data.sealed import sealed_problems
 from opeddev_tui.errors import DataProblem, Problem, Problems, SettingsProblem
-from opeddev_tui.grading.contest import ContestRows, Entrant, contest_rows, hold_race
+from opeddev_tui.grading.contest import Entrant, contest_rows, hold_race
 from opeddev_tui.grading.intervals import Estimate
 from opeddev_tui.grading.race import Race
+from opeddev_tui.grading.race_report import RaceRows
 from opeddev_tui.grading.reader import FeatureReader, OnBatch
 from opeddev_tui.intervals import percentile_interval, resampled_sums
 from opeddev_tui.runs.looks import Look
@@ -58,7 +59,7 @@ def with_test_rows(data: StepData, test: LoadedBatch | None) -> StepData:
     return replace(data, holdout=test)
 
 
-def rows_to_grade(data: StepData, settings: Settings) -> ContestRows | None:
+def rows_to_grade(data: StepData, settings: Settings) -> RaceRows | None:
     """Return the graded rows, None where there are too few on one of the two sides."""
     if not any(example.grade is not None for example in data.holdout.examples):
         return None
@@ -73,7 +74,7 @@ def read_model(
     name: str,
     words: tuple[str, str],
     data: StepData,
-    rows: ContestRows | None,
+    rows: RaceRows | None,
     on_batch: OnBatch | None = None,
 ) -> ModelOnTest:
     """Read the test rows, and the training rows that the head is fitted on, with the model in ``reader``.
@@ -94,11 +95,11 @@ def read_model(
     tokens = reader.token_grades(held, [example.completion for example in train], rows.scale, on_batch)
     short, told = words
     tuned = short != "base"
-    entrant = Entrant(short, told, found[: len(train)], found[len(train) :], tokens, tuned)
+    entrant = Entrant(short, told, found[: len(train)], found[len(train) :], tokens, tuned=tuned)
     return ModelOnTest(name, loss, entrant)
 
 
-def score(data: StepData, rows: ContestRows | None, models: Sequence[ModelOnTest]) -> Scored:
+def score(data: StepData, rows: RaceRows | None, models: Sequence[ModelOnTest]) -> Scored:
     """Return the losses and the race of ``models``, the base model first."""
     entrants = [model.entrant for model in models if model.entrant is not None]
     report = hold_race(rows, entrants) if rows is not None and entrants else None

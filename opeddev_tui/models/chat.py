@@ -141,7 +141,11 @@ class ChatEncoder:
 
     def count(self, text: str) -> int:
         """Return how many tokens ``text`` has as part of a completion."""
-        return len(self._joined([self._completion_guard.cut(text, _SEPARATOR).split(_SEPARATOR)])[0])
+        return len(self.begin(text))
+
+    def begin(self, text: str) -> list[int]:
+        """Return the ids of ``text`` as the beginning of a completion, which the model may continue."""
+        return self._joined([self._completion_guard.cut(text, _SEPARATOR).split(_SEPARATOR)])[0] if text else []
 
     # --- texts
 

@@ -99,6 +99,7 @@ def model_card(entry: Entry, record: RunRecord, settings: st.Settings, *, adapte
         package="peft" if adapter else "transformers",
         adapter=adapter,
         unverified=unverified(str(entry.folder)),
+        race=record.state.race,
         heads=heads.heads_in(entry.folder),
         head_base=shown(entry.grades_with),
     )

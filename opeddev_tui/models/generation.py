@@ -61,12 +61,14 @@ def generate(
     sampling: st.Generation | None = None,
     on_batch: Callable[[int, int], None] | None = None,
     on_tokens: Callable[[list[list[int]], int], None] | None = None,
+    ended: Callable[[int, list[int]], bool] | None = None,
 ) -> list[list[int]]:
     """Return the new token ids for each prompt (ids), without the ids that end a text.
 
     Prompts of like length are generated together, padded on the left. With ``sampling`` and its ``do_sample`` the
     tokens are drawn, otherwise the likeliest is taken. ``on_tokens(texts so far, how many are finished)`` is told
-    while they grow, a few times a second.
+    while they grow, a few times a second. ``ended(prompt, its new ids)`` says after each token whether a text is long
+    enough.
     """
     device = next(model.parameters()).device
     texts: list[list[int]] = [[] for _ in prompts]
@@ -80,6 +82,7 @@ def generate(
     with _evaluating(model):
         for chosen in _batches(prompts, batch_size, mixes):
             ids, mask = _left_padded([prompts[index] for index in chosen], pad_id, device)
+            ends = _Ends(chosen, ids.shape[1], ended) if ended is not None else None
             with _kept_random_state(device), _plain_settings(model):
                 output = model.generate(
                     input_ids=ids,
@@ -88,10 +91,14 @@ def generate(
                     eos_token_id=encoder.end_ids,
                     pad_token_id=pad_id,
                     streamer=_Watcher(texts, chosen, encoder.end_ids, done, on_tokens) if on_tokens else None,
+                    stopping_criteria=[ends] if ends is not None else None,
                     **_sampling(sampling),
                 )
             for place, index in enumerate(chosen):
-                texts[index] = _until_end(output[place, ids.shape[1] :].tolist(), encoder.end_ids)
+                new = output[place, ids.shape[1] :].tolist()
+                # after a text that ended early stand padding tokens
+                length = ends.lengths.get(place, len(new)) if ends is not None else len(new)
+                texts[index] = _until_end(new[:length], encoder.end_ids)
             done += len(chosen)
             if on_batch is not None:
                 on_batch(done, len(prompts))
@@ -162,6 +169,23 @@ class _Watcher:
 
     def end(self) -> None:
         """Nothing to do: the whole texts are on their way."""
+
+
+class _Ends:
+    """What ``generate`` asks after each token: which texts of a batch have ended; ``lengths`` of those that have."""
+
+    def __init__(self, chosen: Sequence[int], prompt: int, ended: Callable[[int, list[int]], bool]) -> None:
+        self._chosen = chosen
+        self._prompt = prompt
+        self._ended = ended
+        self.lengths: dict[int, int] = {}
+
+    def __call__(self, ids: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+        """Return which rows of ``ids`` [batch, tokens] have ended."""
+        for place, new in enumerate(ids[:, self._prompt :].tolist()):
+            if place not in self.lengths and self._ended(self._chosen[place], new):
+                self.lengths[place] = len(new)
+        return torch.tensor([place in self.lengths for place in range(len(ids))], device=ids.device)
 
 
 @contextmanager

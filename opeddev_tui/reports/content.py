@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from opeddev_tui.analysis import forecast, learning_curve
 from opeddev_tui.analysis.word_diff import Piece, word_differences
-from opeddev_tui.reports import plots, tables
+from opeddev_tui.reports import plots, races, tables
 from opeddev_tui.reports.examples import grade_words
+from opeddev_tui.reports.races import RaceFindings
 from opeddev_tui.reports.tables import Table
 from opeddev_tui.runs import manifest
 from opeddev_tui.runs.grade_records import SHORT_WORDS
@@ -48,6 +49,7 @@ class Findings(Struct, frozen=True):
     moments: tuple[str, str]
     examples: list[ReportExample]
     human: Table
+    race: RaceFindings
     grades: Table
     data: Table
     settings: Table
@@ -80,6 +82,7 @@ def collect(workspace: Workspace, records: Sequence[RunRecord]) -> Findings:
         moments=moments,
         examples=_examples(chosen),
         human=tables.human(chosen),
+        race=races.findings(chosen),
         grades=tables.grades(chosen),
         data=tables.data(manifests[newest.id]),
         settings=tables.settings(chosen, manifests),

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 from opeddev_tui.analysis import forecast, learning_curve
 from opeddev_tui.errors import BusyProblem, Problem
 from opeddev_tui.files import write_atomic
+from opeddev_tui.reports.calibration import calibration_figure
 from opeddev_tui.reports.examples import examples_figure
 from opeddev_tui.reports.figures import drawing, loss_figure, size_figure
+from opeddev_tui.reports.races import details_of, raced
 from opeddev_tui.runs.events import Sample
 from opeddev_tui.runs.history import RunRecord, list_runs
 from opeddev_tui.runs.metrics_csv import table_name
@@ -104,6 +106,12 @@ def figures(records: Sequence[RunRecord], *, step: int | None = None) -> Iterato
     if series:
         others = learning_curve.other_holdouts([record.state for record in chosen])
         yield "holdout_over_size", size_figure(series, forecast.forecast(series), others)
+    newest = raced(chosen)
+    if newest is not None and newest.state.race is not None:
+        race, bins = newest.state.race, details_of(newest).calibration
+        words = next((way.words for way in race.ways if way.way == race.chosen), "")
+        if bins:
+            yield "grade_calibration", calibration_figure(bins, words, race.holdout_rows)
     pairs = before_and_after(chosen)
     if pairs:
         yield "examples_before_after", examples_figure(pairs, moments(chosen))

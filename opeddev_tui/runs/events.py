@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 import msgspec
 from msgspec import Struct, field
 
-from opeddev_tui.runs.grade_records import Figure, RacedWay, WayGrades
+from opeddev_tui.runs.grade_records import FeedbackText, Figure, RacedWay, WayGrades
 
 Choice = Literal["continue", "stop"]
 Preference = Literal["now", "before", "tie", "both bad"]
@@ -323,7 +323,8 @@ class RaceHeld(DurableEvent, frozen=True):
 
     ``rows`` graded training rows were fitted on, ``holdout_rows`` compared on. ``chosen`` is the way that grades from
     now on, ``verdict`` and ``tuning`` say in a sentence each what came out and whether fine-tuning was worth it for the
-    grade. ``seconds`` is the whole race. ``checkpoint`` names the step's model. Without a race ``problem`` says why.
+    grade. ``seconds`` is the whole race. ``checkpoint`` names the step's model, ``needs`` the base model where it
+    grades instead of that one. Without a race ``problem`` says why.
     """
 
     epoch: int
@@ -337,6 +338,23 @@ class RaceHeld(DurableEvent, frozen=True):
     ids: tuple[str, ...] = ()
     reference: tuple[str, ...] = ()
     checkpoint: str = ""
+    needs: str = ""
+    seconds: float = 0.0
+    problem: str = ""
+
+
+class FeedbackWritten(DurableEvent, frozen=True):
+    """Feedback of graded probe prompts by the model of ``epoch``, with the structure that heads decided.
+
+    ``head`` gave grades and areas. ``f1`` is that of the areas named against those that failed, over the probes that
+    tell: "forced", "heads", "free" (the texts without force) and "all" (naming all). Without texts ``problem`` says
+    why.
+    """
+
+    epoch: int
+    head: str = ""
+    texts: tuple[FeedbackText, ...] = ()
+    f1: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     problem: str = ""
 
@@ -527,9 +545,9 @@ class RunFinished(DurableEvent, frozen=True):
 AnyEvent = (
     RunStarted | ModelLoaded | DataPrepared | TokensCounted | MemoryEstimated | PhaseChanged | Resumed | Progress
     | HardwareSampled | HoldoutEvaluated | SamplesGenerated | SamplesStreaming | GradesMeasured | HeadFitted
-    | GradesRead | RaceHeld | CheckpointSaved | CheckpointRejected | CheckpointRemoved | RowsTrained | EpochFinished
-    | DecisionAwaited | Decided | Rated | RatingUndone | Annotated | Paused | Unpaused | MemoryRetried | Warned
-    | Interrupted | RunFailed | RunFinished | CommandTaken
+    | GradesRead | RaceHeld | FeedbackWritten | CheckpointSaved | CheckpointRejected | CheckpointRemoved
+    | RowsTrained | EpochFinished | DecisionAwaited | Decided | Rated | RatingUndone | Annotated | Paused | Unpaused
+    | MemoryRetried | Warned | Interrupted | RunFailed | RunFinished | CommandTaken
 )  # fmt: skip
 
 

@@ -64,3 +64,22 @@ class RacedWay(Struct, frozen=True):
     tuned: bool = False
     grades: tuple[str, ...] = ()
     claim: str = ""
+
+
+class FeedbackText(Struct, frozen=True):
+    """A probe prompt's feedback twice: ``free`` as the model wrote it, ``forced`` with the heads' grade and areas.
+
+    ``grade`` and ``named`` are the heads', ``reference_grade`` and ``failed`` the row's own (``failed`` is None where
+    the row does not tell); ``free_named`` are the areas that the free text names.
+    """
+
+    id: str
+    kind: str
+    reference: str
+    reference_grade: str
+    failed: tuple[str, ...] | None
+    grade: str
+    named: tuple[str, ...]
+    forced: str
+    free: str = ""
+    free_named: tuple[str, ...] = ()

@@ -38,6 +38,9 @@ class EventLog:
             _RUN.error("%s", _line_of(event))
         elif isinstance(event, (ev.Warned, ev.MemoryRetried, ev.Interrupted)):
             _RUN.warning("%s", _line_of(event))
+        elif isinstance(event, ev.RaceHeld) and event.verdict:
+            # the one sentence that a log is searched for
+            _RUN.info("RaceHeld epoch=%s chosen=%s: %s", event.epoch, event.chosen, event.verdict)
         elif isinstance(event, (ev.DurableEvent, ev.ModelLoaded, ev.DataPrepared, ev.Resumed, ev.CommandTaken)):
             _RUN.info("%s", _line_of(event))
 

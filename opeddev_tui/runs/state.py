@@ -33,6 +33,7 @@ class RunState:
     # grades by every way that was read, and the races at the step's end
     readings: dict[int, ev.GradesRead] = field(default_factory=dict)
     races: dict[int, ev.RaceHeld] = field(default_factory=dict)
+    feedbacks: dict[int, ev.FeedbackWritten] = field(default_factory=dict)
     # by "base" or "step", and epoch
     heads: dict[tuple[str, int], ev.HeadFitted] = field(default_factory=dict)
     samples: list[ev.SamplesGenerated] = field(default_factory=list)
@@ -99,6 +100,13 @@ class RunState:
     def repeats(self) -> str:
         """The run that this one repeats, empty if it repeats none."""
         return self.started.repeats if self.started is not None else ""
+
+    @property
+    def race(self) -> ev.RaceHeld | None:
+        """The race of all ways to a grade on the best epoch's model, None where none was held."""
+        best = self.best_epoch()
+        found = self.races.get(best) if best is not None else None
+        return found if found is not None and found.ways else None
 
     def decided(self, epoch: int) -> ev.Decided | None:
         """Return the decision taken after ``epoch``, None if there is none."""
@@ -245,6 +253,7 @@ _BY_EPOCH: dict[type, str] = {
     ev.GradesMeasured: "grades",
     ev.GradesRead: "readings",
     ev.RaceHeld: "races",
+    ev.FeedbackWritten: "feedbacks",
 }
 # the list that keeps all events of its kind
 _LISTS: dict[type, str] = {ev.CheckpointRejected: "rejected", ev.Annotated: "notes", ev.MemoryRetried: "retries"}

@@ -197,6 +197,14 @@ class BaseHeadMaker(Struct, frozen=True):
                 torch.cuda.empty_cache()
         return _Features(found, read_now, time.perf_counter() - began, self._origin(known))
 
+    def known_features(self) -> NDArray[np.float32] | None:
+        """Return the features of training and hold-out rows on the base model, None unless all are cached."""
+        rows, known = [*self.graded.train, *self.graded.held], self._known()
+        if known is None or not self._cache(known).holds([row.key for row in rows]):
+            return None
+        nothing: Any = None
+        return base_features(nothing, rows, pad_id=0, batch_size=1, cache=self._cache(known))
+
     def _read(self, model: CausalLM, known: _Known) -> tuple[NDArray[np.float32], int]:
         runner = ModelRunner(self.settings, self.bus, ModelInUse(model, self.tokenizer, self.encoder, self.precision))
         rows = [*self.graded.train, *self.graded.held]

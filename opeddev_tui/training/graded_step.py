@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.rows import Example
-from opeddev_tui.grading.contest import ContestRows
 from opeddev_tui.grading.grade_tokens import GradeTokens, grade_stem, grade_tokens
 from opeddev_tui.grading.graded_rows import areas_of_rows, graded_rows
 from opeddev_tui.grading.head import cannot_fit
+from opeddev_tui.grading.race_report import RaceRows
 from opeddev_tui.grading.scale import Scale
 from opeddev_tui.grading.scores import Reference
 from opeddev_tui.grading.spans import GradeRow, grade_rows, with_span
@@ -31,7 +31,7 @@ class GradedStep(Struct, frozen=True):
     cannot be read before the text; ``no_tokens`` and ``no_head`` say why there are none.
     """
 
-    rows: ContestRows
+    rows: RaceRows
     places: tuple[int, ...]
     train: list[GradeRow]
     held: list[GradeRow]
@@ -77,7 +77,7 @@ def graded_step(
     scale = Scale.of(settings.grading)
     train, held = graded_rows(examples, scale), graded_rows(holdout.examples, scale)
     ungraded = (len(examples) - len(train.examples), len(holdout.examples) - len(held.examples))
-    rows = ContestRows(train, held, scale, areas_of_rows(train, scale, settings.grading), ungraded)
+    rows = RaceRows(train, held, scale, areas_of_rows(train, scale, settings.grading), ungraded)
     places = tuple(place for place, example in enumerate(holdout.examples) if example.grade is not None)
     tokens, no_tokens = _grade_tokens(settings, encoder, rows)
     length = encoder.max_length
@@ -97,7 +97,7 @@ def graded_step(
     )
 
 
-def _grade_tokens(settings: st.Settings, encoder: ChatEncoder, rows: ContestRows) -> tuple[GradeTokens | None, str]:
+def _grade_tokens(settings: st.Settings, encoder: ChatEncoder, rows: RaceRows) -> tuple[GradeTokens | None, str]:
     stem = grade_stem([example.completion for example in rows.train.examples], settings.grading.pattern)
     if stem is None:
         return None, "the completions do not begin with the grade in the same words."

@@ -21,8 +21,9 @@ from opeddev_tui.training.model_in_use import ModelRunner
 from opeddev_tui.workspace.paths import Workspace
 
 if TYPE_CHECKING:
-    from opeddev_tui.training.base_head import BaseHead
+    from opeddev_tui.training.base_head import BaseHead, BaseHeadMaker
     from opeddev_tui.training.graded_step import GradedStep
+    from opeddev_tui.training.scorer import Scorer
     from opeddev_tui.training.step_grades import StepGrades
 
 _LOG = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class GradingParts:
         self._raise_if_stopped = raise_if_stopped
         self._graded: GradedStep | None = None
         self._base: BaseHead | None = None
+        self._maker: BaseHeadMaker | None = None
 
     def prepare(self, base_model: CausalLM | None) -> None:
         """Find what is graded and make the base head, with ``base_model`` where it is in memory.
@@ -59,7 +61,7 @@ class GradingParts:
             from opeddev_tui.training.base_head import BaseHeadMaker
 
             tokens = self._tokens
-            maker = BaseHeadMaker(
+            self._maker = BaseHeadMaker(
                 self._workspace,
                 self._settings,
                 self._bus,
@@ -69,7 +71,7 @@ class GradingParts:
                 resolve_precision(self._settings.model.precision),
                 self._raise_if_stopped,
             )
-            self._base = maker.make(self._bus.state.begun.run, base_model)
+            self._base = self._maker.make(self._bus.state.begun.run, base_model)
 
     def _find(self) -> None:
         from opeddev_tui.training.graded_step import graded_step, nothing_graded, wants_grades
@@ -107,6 +109,37 @@ class GradingParts:
             classifier_exact=classifier_exact,
             raise_if_stopped=self._raise_if_stopped,
         )
+
+    def hold_race(self, scorer: Scorer, epoch: int) -> None:
+        """Hold the race on the model of ``epoch``, which ``scorer`` has in memory, then write the probes' feedback.
+
+        What the run has done already is not done again. Raises ``StopRequested``; whatever else goes wrong is recorded,
+        and costs the training nothing.
+        """
+        if self._graded is None:
+            return
+        from opeddev_tui.training.step_feedback import StepFeedback
+        from opeddev_tui.training.step_race import StepRace
+
+        if epoch not in self._bus.state.races:
+            StepRace(
+                self._workspace,
+                self._settings,
+                self._bus,
+                self._graded,
+                self._base,
+                self._maker,
+                self._raise_if_stopped,
+            ).hold(scorer, epoch)
+        if epoch not in self._bus.state.feedbacks:
+            StepFeedback(self._settings, self._bus, self._graded, self._base, self._raise_if_stopped).write(
+                scorer, epoch
+            )
+
+    def lacks_race(self, epoch: int) -> bool:
+        """Return whether something of ``hold_race`` is still to be done on the model of ``epoch``."""
+        state = self._bus.state
+        return self._graded is not None and (epoch not in state.races or epoch not in state.feedbacks)
 
     def lacks_step_head(self, checkpoint: Path, epoch: int) -> bool:
         """Return whether the checkpoint of ``epoch`` is to have a head on its own model and has none."""

@@ -93,7 +93,7 @@ class Run:
         while True:
             try:
                 self._attempt()
-                self._head_of_best()
+                self._grades_of_best()
                 self._record_finish()
                 return True
             except StopRequested as stop:
@@ -147,22 +147,25 @@ class Run:
         last = max(self._bus.state.epochs)
         if scorer.step_grades is not None:
             scorer.step_grades.finish(self._checkpoint_of(last), last)
+        if last == self._bus.state.best_epoch():
+            self._grading.hold_race(scorer, last)
 
     def _checkpoint_of(self, epoch: int) -> Path:
         return self._files.checkpoints / Path(self._bus.state.epochs[epoch].checkpoint).name
 
-    def _head_of_best(self) -> None:
-        """Fit the head on the best checkpoint's model too, where that is not the last one."""
+    def _grades_of_best(self) -> None:
+        """Fit the head on the best checkpoint's model and hold the race on it, where that is not the last one."""
         best = self._bus.state.best_epoch()
         if best is None or best == max(self._bus.state.epochs):
             return
         folder = self._checkpoint_of(best)
-        if not self._grading.lacks_step_head(folder, best):
+        if not self._grading.lacks_step_head(folder, best) and not self._grading.lacks_race(best):
             return
-        self._bus.emit(ev.PhaseChanged(phase="loading model", detail=f"{folder.name}, for its grade head"))
-        grades = self._scorer(self._in_use(loading.load_model(str(folder), self._settings.model))).step_grades
-        if grades is not None:
-            grades.finish(folder, best)
+        self._bus.emit(ev.PhaseChanged(phase="loading model", detail=f"{folder.name}, to read grades"))
+        scorer = self._scorer(self._in_use(loading.load_model(str(folder), self._settings.model)))
+        if scorer.step_grades is not None:
+            scorer.step_grades.finish(folder, best)
+        self._grading.hold_race(scorer, best)
 
     def _resume_point(self) -> Path | None:
         """Return the newest verified checkpoint of this run; record and quarantine newer ones that are damaged."""

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import asdict
 
-from opeddev_tui.analysis.agreement import agreement, classifier_exact
+from opeddev_tui.analysis.agreement import classifier_exact
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.rows import Example, parse_grade
+from opeddev_tui.grading.reader import WrittenGrades
 from opeddev_tui.models import generation, memory
 from opeddev_tui.models import losses as evaluation
 from opeddev_tui.models.architectures import batch_form
@@ -64,6 +64,11 @@ class Scorer:
         self.runner = ModelRunner(settings, bus, loaded)
         self.step_grades: StepGrades | None = None
 
+    @property
+    def holdout(self) -> Holdout:
+        """The hold-out that is scored."""
+        return self._holdout
+
     def score(self, epoch: int) -> ev.HoldoutEvaluated:
         """Return the hold-out loss after ``epoch`` in nats per token, and each row's sum; the caller records it."""
         self.runner.phase("evaluating", f"{len(self._holdout.rows)} hold-out rows")
@@ -89,11 +94,7 @@ class Scorer:
         )
         return found
 
-    def graded(self) -> bool:
-        """Return True if every hold-out row has a grade to compare with."""
-        return all(example.grade is not None for example in self._holdout.examples)
-
-    def _prompts(self, examples: Sequence[Example], max_new_tokens: int) -> list[list[int]]:
+    def prompts(self, examples: Sequence[Example], max_new_tokens: int) -> list[list[int]]:
         """Return the prompt ids of ``examples``: those of the hold-out's rows, and of own prompts cut the same way."""
         known = {
             id(example): row.prompt for example, row in zip(self._holdout.examples, self._holdout.rows, strict=True)
@@ -112,7 +113,7 @@ class Scorer:
         on_batch: Callable[[int, int], None] | None = None,
         on_tokens: Callable[[list[list[int]], int], None] | None = None,
     ) -> list[str]:
-        prompts = self._prompts(examples, max_new_tokens)
+        prompts = self.prompts(examples, max_new_tokens)
         ids = self.runner.within_memory(
             lambda batch: generation.generate(
                 self._loaded.model,
@@ -128,41 +129,20 @@ class Scorer:
         )
         return [self._loaded.encoder.decode(item) for item in ids]
 
-    def grades(self, epoch: int) -> ev.GradesMeasured:
-        """Generate a grade for every hold-out row and compare it with the row's own; the caller records the result.
+    def written_grades(self, examples: Sequence[Example], raise_if_stopped: Callable[[], None]) -> WrittenGrades:
+        """Generate a grade for each of the hold-out's ``examples``; raises what ``raise_if_stopped`` raises."""
+        unit = "grades of hold-out rows"
+        self.runner.phase("generating", f"{len(examples)} {unit}")
+        pulse = self.runner.pulse("generating", unit)
 
-        Only for a hold-out that is ``graded``.
-        """
-        grading = self._settings.grading
-        examples = self._holdout.examples
-        self.runner.phase("generating", f"grades of {len(examples)} hold-out rows")
-        pulse = self.runner.pulse("generating", "grades of hold-out rows")
+        def on_tokens(texts: list[list[int]], finished: int) -> None:
+            raise_if_stopped()
+            pulse(finished, len(texts))
+
         began = time.perf_counter()
-        predicted = [
-            parse_grade(text, grading)
-            for text in self._texts(
-                examples,
-                grading.max_new_tokens,
-                on_batch=pulse,
-                on_tokens=lambda texts, finished: pulse(finished, len(texts)),
-            )
-        ]
-        reference = self._reference()
-        result = agreement(
-            predicted,
-            reference,
-            range(grading.minimum, grading.maximum + 1),
-            confidence=self._settings.early_stop.confidence,
-        )
-        return ev.GradesMeasured(
-            epoch=epoch,
-            predicted=tuple(predicted),
-            reference=tuple(reference),
-            classifier_exact=self.classifier_exact(),
-            seconds=time.perf_counter() - began,
-            ids=tuple(example.id for example in examples),
-            **asdict(result),
-        )
+        texts = self._texts(examples, self._settings.grading.max_new_tokens, on_batch=pulse, on_tokens=on_tokens)
+        grades = tuple(parse_grade(text, self._settings.grading) for text in texts)
+        return WrittenGrades(grades, time.perf_counter() - began)
 
     def _reference(self) -> list[int]:
         return [example.grade for example in self._holdout.examples if example.grade is not None]

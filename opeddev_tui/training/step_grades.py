@@ -111,7 +111,7 @@ class StepGrades:
             events: list[ev.AnyEvent] = [self._grades_read(epoch, ways, time.perf_counter() - began)]
             own = next((way for way in reversed(ways) if way.way in (STEP_HEAD, STEP_TOKENS)), None)
             if own is not None:
-                events.append(self._measured(epoch, own, time.perf_counter() - began))
+                events.append(self._measured(epoch, own, began))
         except StopRequested:
             raise
         except Exception as error:  # noqa: BLE001 - an epoch without grades is still an epoch
@@ -166,7 +166,7 @@ class StepGrades:
             seconds=seconds,
         )
 
-    def _measured(self, epoch: int, way: WayGrades, seconds: float) -> ev.GradesMeasured:
+    def _measured(self, epoch: int, way: WayGrades, began: float) -> ev.GradesMeasured:
         """Return the grades of the step's model as version 0.1 recorded them, for tables and curves."""
         scale, grading = self.graded.rows.scale, self._settings.grading
         predicted = [scale.labels.index(label) + scale.minimum for label in way.grades]
@@ -178,7 +178,7 @@ class StepGrades:
             predicted=tuple(predicted),
             reference=tuple(reference),
             classifier_exact=self._classifier_exact(),
-            seconds=seconds,
+            seconds=time.perf_counter() - began,
             ids=self.graded.ids,
             way=way.way,
             **asdict(result),
@@ -203,8 +203,9 @@ class StepGrades:
             self._tell("no grade head is fitted on the step's model", error)
             return
         if not told:
-            self._bus.emit(event)
+            # the head last: once it is recorded nothing is left to do
             self._bus.emit(self._with_way(epoch, way))
+            self._bus.emit(event)
 
     def _with_way(self, epoch: int, way: WayGrades) -> ev.GradesRead:
         """Return what was read after ``epoch`` with ``way`` beside it."""

@@ -79,6 +79,10 @@ class Workspace:
         """The manifest that one run began with."""
         return self.run_folder(run) / "manifest.json"
 
+    def race_file(self, run: str) -> Path:
+        """The race of all ways to a grade at the end of a run's step."""
+        return self.run_folder(run) / "race.json"
+
     def run_ids(self) -> list[str]:
         """Return the ids of all runs with a folder, oldest first."""
         if not self.runs.is_dir():

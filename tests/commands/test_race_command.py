@@ -95,7 +95,7 @@ def test_a_checkpoint_races_beside_the_base_model_and_what_it_remembers_is_said(
     assert "It has never trained on the hold-out" in words
     assert "the head on the checkpoint less the head on the base model" in words or "ine-tuning" in words
     report = told(root, capsys, "--from", "step0")
-    assert names(report) == CHEAP | {"base tokens", "base head", "tuned tokens", "tuned head"}
+    assert names(report) == CHEAP | {"base tokens", "base head", "step tokens", "step head", "step text"}
     models = report["models"]
     assert isinstance(models, list)
     assert [model["remembered"] for model in models] == [0, 20]

@@ -107,7 +107,7 @@ def test_a_checkpoint_is_scored_beside_the_base_model(root: Path, capsys: pytest
     assert score(root, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert any("checkpoint" in name for name in found["losses"])
-    assert {"base head", "tuned head"} <= {row["name"] for row in found["race"]["rows"]}
+    assert {"base head", "step head"} <= {row["name"] for row in found["race"]["rows"]}
     assert "checkpoint" in read_looks(root).looks[0].checkpoint
     # nothing of the test set went into the run
     for path in (root / "logs").rglob("*"):

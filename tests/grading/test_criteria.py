@@ -12,7 +12,7 @@ from opeddev_tui.data.rows import Example, Message
 from opeddev_tui.errors import SettingsProblem
 from opeddev_tui.grading.areas import AreaRow, areas_of, asked_areas, columns_of, named_areas
 from opeddev_tui.grading.criteria import f1, fit_criteria
-from opeddev_tui.grading.feedback import feedback_plan, follow, until
+from opeddev_tui.grading.feedback import Segment, feedback_plan, follow, sentences, until
 from opeddev_tui.grading.graded_rows import GradedRows, areas_of_rows, feedback_of, graded_rows
 from opeddev_tui.grading.step_head import fit_step, read
 
@@ -202,8 +202,9 @@ def test_a_written_feedback_names_exactly_the_areas_of_the_plan() -> None:
     named = [["Names", "Separation"], [], ["Valid markup"]]
     plans = [feedback_plan(str(5 - len(row)), row, areas.names, stem, areas.style) for row in named]
 
-    def babble(texts: list[str], stops: list[tuple[str, ...]]) -> list[str]:
-        assert all("Semantics:" in stop for stop in stops)
+    def babble(rows: list[int], texts: list[str], segments: list[Segment]) -> list[str]:
+        assert len(rows) == len(texts)
+        assert all("Semantics:" in segment.stops for segment in segments)
         return [f"line {len(text)} is wrong. Semantics: also this. Names: and that" for text in texts]
 
     written = follow(plans, babble)
@@ -218,9 +219,41 @@ def test_where_nothing_is_usually_said_of_good_rows_the_model_writes_it() -> Non
     areas = areas_of(rows)
     assert areas.style.clean == ""
     plan = feedback_plan("5", [], areas.names, ("Grade: ", "\n"), areas.style)
-    assert follow([plan], lambda _, __: ["All is well. Names: no"]) == ["Grade: 5\nAll is well."]
+    assert follow([plan], lambda _, __, ___: ["All is well. Names: no"]) == ["Grade: 5\nAll is well."]
 
 
 def test_a_text_is_cut_at_the_first_stop() -> None:
     assert until("a. Names: b. Logic: c", ("Logic:", "Names:")) == "a."
     assert until("nothing to stop at", ("Names:",)) == "nothing to stop at"
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["no sentence at all", "ends here)", "a.\n- **Names**: again", "x! Logic: no", "", "a; Logic (*): b"],
+)
+@pytest.mark.parametrize(
+    ("line", "pattern"),
+    [
+        ("Names: bad. Logic: bad.", GRADING.area_pattern),
+        ("- **Names**: bad\n- **Logic**: bad", GRADING.area_pattern),
+        ("[Names] is bad. [Logic] is bad", r"\[([A-Z][a-z]+)\]"),
+        ("Names: bad\n\nLogic: bad", GRADING.area_pattern),
+    ],
+    ids=["sentences", "a list", "brackets", "paragraphs"],
+)
+def test_whatever_the_model_writes_the_text_names_the_areas_of_the_plan(line: str, pattern: str, written: str) -> None:
+    feedbacks = [line, line, line, line.split(line[line.index("Logic") - 1])[0], "Fine."]
+    rows = [AreaRow("html", "", text, text == "Fine.") for text in (*feedbacks, *feedbacks)]
+    areas = areas_of(rows, pattern)
+    assert set(areas.names) == {"Names", "Logic"}
+    for named in (["Names", "Logic"], ["Logic"]):
+        plan = feedback_plan("2", named, areas.names, ("Grade: ", "\nFeedback: "), areas.style)
+        (text,) = follow([plan], lambda rows, _, __: [written] * len(rows), pattern)
+        assert named_areas(feedback_of(text, GRADING.pattern, "\nFeedback: "), pattern) == named
+
+
+def test_a_text_that_was_cut_ends_with_its_last_whole_sentence() -> None:
+    assert sentences("One is bad. Two is w") == "One is bad."
+    assert sentences("One is bad") == "One is bad"
+    assert sentences("One is bad. Two is worse.") == "One is bad. Two is worse."
+    assert sentences("One\nTwo is w") == "One"

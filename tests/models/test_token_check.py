@@ -19,7 +19,6 @@ from opeddev_tui.models import generation, token_check
 from opeddev_tui.models import loading as models
 from opeddev_tui.models.chat import ChatEncoder
 from opeddev_tui.models.inference import LoadedModel
-from opeddev_tui.models.losses import example_losses
 from opeddev_tui.runs import events as ev
 
 Make = Callable[..., Path]
@@ -309,28 +308,28 @@ class Recorder:
     """Takes the prompts that reach training, scoring and generation."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        from opeddev_tui.models import losses
-        from opeddev_tui.training import trainer
+        from opeddev_tui.training import step_grades, trainer
 
         self.trained: dict[int, list[int]] = {}
         self.scored: dict[int, list[int]] = {}
         self.generated: list[list[int]] = []
-        whole_training, whole_scoring, whole_generation = trainer.train, example_losses, generation.generate
+        whole_training, whole_scoring, whole_generation = trainer.train, step_grades.read_rows, generation.generate
 
         def trains(model: Any, tokenizer: Any, rows: Sequence[Any], *args: Any, **named: Any) -> None:
             self.trained |= {row.row: row.prompt for row in rows}
             whole_training(model, tokenizer, rows, *args, **named)
 
-        def scores(model: Any, rows: Sequence[Any], *args: Any, **named: Any) -> Any:
-            self.scored |= {row.row: row.prompt for row in rows}
-            return whole_scoring(model, rows, *args, **named)
+        def scores(model: Any, rows: Sequence[Any], **named: Any) -> Any:
+            assert named["loss"]
+            self.scored |= {number: row.prompt for number, row in enumerate(rows)}
+            return whole_scoring(model, rows, **named)
 
         def generates(model: Any, encoder: Any, prompts: Sequence[list[int]], **named: Any) -> Any:
             self.generated += prompts
             return whole_generation(model, encoder, prompts, **named)
 
         patch.setattr(trainer, "train", trains)
-        patch.setattr(losses, "example_losses", scores)
+        patch.setattr(step_grades, "read_rows", scores)
         patch.setattr(generation, "generate", generates)
 
 
@@ -354,8 +353,9 @@ def test_prompts_longer_than_the_limit_are_the_same_in_training_scoring_and_gene
     report = token_check.fit(settings.model.name, settings)
     assert len(seen.trained) == 8
     assert len(seen.scored) == 6
-    # what is scored is what grades and probes are generated from
-    assert {tuple(prompt) for prompt in seen.generated} == {tuple(prompt) for prompt in seen.scored.values()}
+    # what is scored and graded is what probes are generated from
+    assert len({tuple(prompt) for prompt in seen.generated}) == 3
+    assert {tuple(prompt) for prompt in seen.generated} <= {tuple(prompt) for prompt in seen.scored.values()}
     # the hold-out's rows as training would see them, role markers at both ends
     from opeddev_tui.data.batches import load_holdout
 

@@ -9,7 +9,7 @@ import pytest
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus, FanOut, Guarded
-from opeddev_tui.runs.grade_records import Figure, RacedWay, WayGrades
+from opeddev_tui.runs.grade_records import FeedbackText, Figure, RacedWay, WayGrades
 from opeddev_tui.runs.journal import JOURNAL_NAME, Journal, JournalReader, read
 from opeddev_tui.runs.state import reduce
 
@@ -44,6 +44,12 @@ EVENTS: list[ev.AnyEvent] = [
     ),
     ev.RaceHeld(
         epoch=1, ways=(RacedWay("base head", "the head", to_cheap=Figure(0.1, -0.1, 0.3)),), chosen="base head"
+    ),
+    ev.FeedbackWritten(
+        epoch=1,
+        head="base head",
+        texts=(FeedbackText("a", "html", "Grade: F", "F", ("Names",), "F", ("Names",), "Grade: F\nNames: bad.", "x"),),
+        f1={"forced": 1.0},
     ),
 ]
 
