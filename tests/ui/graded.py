@@ -168,7 +168,15 @@ def disputes(screen: GradingScreen, count: int = 6) -> tuple[Dispute, ...]:
     assert found is not None
     train = [row for row in found.rows.values() if row.set != "hold-out"][:count]
     return tuple(
-        Dispute(row.key, row.now, FIVE[-1 - at % 5], 3.2 - at / 3, row.id, row.set, row.where)
+        Dispute(
+            key=row.key,
+            given=row.now,
+            graded=FIVE[-1 - at % 5],
+            surprise=3.2 - at / 3,
+            id=row.id,
+            set=row.set,
+            where=row.where,
+        )
         for at, row in enumerate(train)
     )
 

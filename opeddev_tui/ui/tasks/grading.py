@@ -9,12 +9,13 @@ import asyncio
 import json
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from opeddev_tui.errors import Problem
 from opeddev_tui.text import clean_line
@@ -34,10 +35,11 @@ _PROGRESS = "features "
 class Dispute(Struct, frozen=True):
     """A disputed row as ``regrade --list --json`` names it; grades as they are written."""
 
-    key: str
     given: str
     graded: str
     surprise: float
+    # empty in the file of a race
+    key: str = ""
     id: str = ""
     set: str = ""
     where: str = ""
@@ -45,6 +47,14 @@ class Dispute(Struct, frozen=True):
 
 class _Listed(Struct, frozen=True):
     disputed: tuple[Dispute, ...]
+
+
+class _Report(Struct, frozen=True):
+    disputed: tuple[Dispute, ...] = ()
+
+
+class _RaceFile(Struct, frozen=True):
+    report: _Report = _Report()
 
 
 class Row(Struct, frozen=True):
@@ -70,11 +80,15 @@ class Row(Struct, frozen=True):
 
 
 class Rows(Struct, frozen=True):
-    """All graded training rows by key, a sentence for each correction that is not applied, and how far people agree."""
+    """All graded rows by key, a sentence for each correction that is not applied, and how far people agree.
+
+    ``recorded`` are the most disputed rows of the newest race, those that are still there.
+    """
 
     rows: dict[str, Row]
     unmatched: tuple[str, ...] = ()
     people: str = ""
+    recorded: tuple[Dispute, ...] = ()
 
 
 class Changed(Struct, frozen=True):
@@ -122,7 +136,23 @@ class GradingTasks(TaskBase):
         settings = self._shell.loaded.settings
         found = Doctor(self._shell.provider.root, settings).rows()
         every = [row for listed in found.rows.values() for row in listed if row.own.grade is not None]
-        return Rows({row.key: self._row(row) for row in every}, found.unmatched, self._people(every))
+        rows = {row.key: self._row(row) for row in every}
+        return Rows(rows, found.unmatched, self._people(every), tuple(self._recorded(rows.values())))
+
+    def _recorded(self, rows: Iterable[Row]) -> Iterable[Dispute]:
+        """Yield the disputed rows of the newest race whose file can be read; a row is found by place and id."""
+        workspace = self._shell.provider.workspace
+        by_name = {(row.where, row.id): row for row in rows}
+        for run in reversed(workspace.run_ids()):
+            try:
+                disputed = _race_disputes(workspace.race_file(run).read_bytes())
+            except (OSError, msgspec.MsgspecError):
+                continue
+            for item in disputed:
+                row = by_name.get((item.where, item.id))
+                if row is not None and not row.settled and row.now == item.given:
+                    yield replace(item, key=row.key, set=row.set)
+            return
 
     def _people(self, rows: list[SetRow]) -> str:
         """Return how far people agree, empty where no row has several grades."""
@@ -240,10 +270,15 @@ async def _follow(stream: asyncio.StreamReader | None, told: list[str], progress
             progress(f"reading hidden states: {text.removeprefix(_PROGRESS).replace('/', ' of ')} rows")
 
 
+def _race_disputes(content: bytes) -> tuple[Dispute, ...]:
+    return msgspec.json.decode(content, type=_RaceFile).report.disputed
+
+
 def listed(output: bytes) -> tuple[Dispute, ...]:
     """Return the rows that ``regrade --list --json`` printed; raises ``Problem``."""
     try:
         found: dict[str, Any] = json.loads(output)
-        return msgspec.convert(found, _Listed, strict=False).disputed
+        disputed = msgspec.convert(found, _Listed, strict=False).disputed
     except (ValueError, msgspec.ValidationError) as error:
         raise Problem(f"the list of disputed rows cannot be read: {clean_line(str(error), max_chars=100)}") from error
+    return disputed

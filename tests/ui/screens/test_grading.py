@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from evidence import notices
 from graded import FIVE, disputes, grading, make, race, raced_step, readings, trained
-from scenes import opening, until
+from scenes import opening, run_id, until
 from test_app import text_of
 from textual.pilot import Pilot
 
@@ -285,6 +285,25 @@ async def test_another_process_finds_the_disputed_rows(tmp_path: Path, monkeypat
 
 def _values(item: Dispute) -> list[object]:
     return [getattr(item, name) for name in Dispute.__struct_fields__]
+
+
+async def test_the_disputed_rows_of_the_newest_race_are_there_at_once(tmp_path: Path) -> None:
+    app = make(tmp_path, [raced_step(0, AT), raced_step(1, AT)])
+    where = f"{tmp_path}/datasets/processed_webdev_coding/rows.jsonl"
+    disputed = [
+        {"id": "base-003", "where": f"{where}:4", "given": "4", "graded": "1", "surprise": 4.5},
+        {"id": "base-004", "where": f"{where}:5", "given": "1", "graded": "2", "surprise": 3.5},
+        {"id": "gone", "where": f"{where}:99", "given": "4", "graded": "1", "surprise": 3.0},
+    ]
+    file = app.provider.workspace.race_file(run_id(0))
+    file.write_text(json.dumps({"run": run_id(0), "step": 0, "report": {"rows": 10, "disputed": disputed}}))
+    app.provider.workspace.race_file(run_id(1)).write_text("no json")
+    async with grading(app, MIDDLE, ("shift+tab",)) as (_, pilot):
+        assert "The race's 1 most disputed row. d finds all of them." in words_of(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, RegradeScreen))
+        await pilot.pause()
+        assert "gives 1 (surprise 4.50)" in words_of(app)
 
 
 async def test_a_process_that_fails_is_told_in_its_own_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

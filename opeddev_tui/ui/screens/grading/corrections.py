@@ -48,6 +48,13 @@ class Corrections:
         """Return the sentence above the list."""
         return listing.about(self.disputed, self.rows, self._working, self._cannot_find())
 
+    @property
+    def listed(self) -> tuple[Dispute, ...]:
+        """The disputed rows that were found, else those of the newest race."""
+        if self.disputed is not None:
+            return self.disputed
+        return self.rows.recorded if self.rows is not None else ()
+
     def _cannot_find(self) -> str:
         session = self._screen.shell.session
         if not session.has_workspace:
@@ -108,7 +115,7 @@ class Corrections:
         shell = self._screen.shell
         grading = shell.loaded.settings.grading
         labels = [written(grade, grading) for grade in range(grading.minimum, grading.maximum + 1)]
-        dispute = next((item for item in self.disputed or () if item.key == key), None)
+        dispute = next((item for item in self.listed if item.key == key), None)
 
         def take(wish: Wish | None) -> None:
             if wish is not None:

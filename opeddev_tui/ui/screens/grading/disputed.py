@@ -43,6 +43,8 @@ def about(disputed: Sequence[Dispute] | None, rows: Rows | None, working: str, c
         return f"{working} …"
     if disputed is None:
         how = cannot or "d finds the training rows whose grade the head disputes: the base model is read once."
+        if rows is not None and rows.recorded:
+            how = f"The race's {plural(len(rows.recorded), 'most disputed row')}. {cannot or 'd finds all of them.'}"
         return " · ".join(filter(None, [how, told, *unmatched]))
     if not disputed:
         return " · ".join(filter(None, ["No grade is disputed.", told, *unmatched]))

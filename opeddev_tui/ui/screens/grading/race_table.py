@@ -41,6 +41,7 @@ def race_text(run: GradedRun, width: int) -> Content:
                 Content(""),
                 Content.styled(clean(race.verdict), "bold"),
                 Content(clean(race.tuning)),
+                *_needs(race),
                 *_claims(race.ways),
                 Content.styled(_measured_on(race), "$muted"),
             ]
@@ -55,6 +56,12 @@ def _measured_on(race: RaceHeld) -> str:
         f"same {plural(race.holdout_rows, 'hold-out row')}{seconds}. * the chosen way; 95 %: intervals; to cheap: "
         "kappa less that of the best way that needs no language model."
     )
+
+
+def _needs(race: RaceHeld) -> list[Content]:
+    if not race.needs:
+        return []
+    return [Content(f"To grade so, the base model {clean_line(race.needs)} is needed beside the checkpoint.")]
 
 
 def _claims(ways: Sequence[RacedWay]) -> list[Content]:

@@ -189,7 +189,7 @@ class GradingScreen(BaseScreen):
         """Show the disputed and corrected rows."""
         found = self.corrections
         self.query_one("#about", Static).update(Content(found.about()))
-        self.query_one(Grid).fill(listing.lines(found.disputed or (), found.rows))
+        self.query_one(Grid).fill(listing.lines(found.listed, found.rows))
 
     @staticmethod
     def _room(pane: Widget) -> int:

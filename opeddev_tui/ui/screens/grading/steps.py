@@ -28,7 +28,9 @@ class GradedRun(Struct, frozen=True):
 
     @property
     def race(self) -> RaceHeld | None:
-        """The race of the last epoch that has one, with its ways; else the one that says why there are none."""
+        """The race on the best epoch's model, else on another one; else the one that says why there is none."""
+        if self.state.race is not None:
+            return self.state.race
         races = [self.state.races[epoch] for epoch in sorted(self.state.races)]
         return next((race for race in reversed(races) if race.ways), races[-1] if races else None)
 
