@@ -157,8 +157,8 @@ GRADING: tuple[Key, ...] = (
     Key("w", "way", "Way", "Trust: another way to a grade that has probabilities.", footer=True),
     Key("left", "step(1)", "Earlier step", "Show an earlier step.", shown="←", priority=True),
     Key("right", "step(-1)", "Later step", "Show a later step.", shown="→", priority=True),
-    Key("left_square_bracket", "epoch(1)", "Earlier epoch", "Trust: the grades read after an earlier epoch."),
-    Key("right_square_bracket", "epoch(-1)", "Later epoch", "Trust: the grades read after a later epoch."),
+    Key("left_square_bracket", "epoch(-1)", "Earlier epoch", "Trust: the grades read after an earlier epoch."),
+    Key("right_square_bracket", "epoch(1)", "Later epoch", "Trust: the grades read after a later epoch."),
     Key("o", "note", "Observation", "Write an observation on the run on show in the monitor."),
 )
 

@@ -72,7 +72,8 @@ class GradingScreen(BaseScreen):
         self._part = "race"
         # how many runs before the newest one, None: the newest with a race
         self._back: int | None = None
-        self._behind = 0
+        # how many epochs after that of the race
+        self._later = 0
         self._way = 0
         self._wanted = 90
         self._tolerance = 0
@@ -150,7 +151,7 @@ class GradingScreen(BaseScreen):
 
     def _show_trust(self, run: GradedRun) -> None:
         pane = self.query_one("#trust", ScrollPane)
-        read, self._behind = reading_at(run.state, self._behind)
+        read, self._later = reading_at(run.state, run.race, self._later)
         ways = trusted_ways(read, run.race) if read is not None else []
         if read is None or not ways:
             pane.set_text("Trust", Content(_NO_READINGS), place=run.run)
@@ -224,12 +225,12 @@ class GradingScreen(BaseScreen):
     def action_step(self, step: int) -> None:
         """Show an earlier or later step."""
         _, place = self._runs(self.shell.session.view())
-        self._back, self._behind = max(0, place + step), 0
+        self._back, self._later = max(0, place + step), 0
         self.shell.show_now()
 
     def action_epoch(self, step: int) -> None:
         """Show the grades of an earlier or later epoch."""
-        self._behind += step
+        self._later += step
         self.shell.show_now()
 
     def action_way(self) -> None:

@@ -50,13 +50,17 @@ def first_shown(runs: Sequence[GradedRun]) -> int:
     return next(iter((*raced, *read)), 0)
 
 
-def reading_at(state: RunState, behind: int) -> tuple[GradesRead | None, int]:
-    """Return what was read ``behind`` epochs before the newest one, and ``behind`` kept inside what there is."""
+def reading_at(state: RunState, race: RaceHeld | None, later: int) -> tuple[GradesRead | None, int]:
+    """Return what was read ``later`` epochs after the race's, or after the newest where there is no race.
+
+    Negative ``later`` is before it; it is returned as it is kept inside what there is.
+    """
     epochs = sorted(state.readings)
     if not epochs:
         return None, 0
-    kept = max(0, min(behind, len(epochs) - 1))
-    return state.readings[epochs[-1 - kept]], kept
+    start = epochs.index(race.epoch) if race is not None and race.epoch in epochs else len(epochs) - 1
+    place = max(0, min(start + later, len(epochs) - 1))
+    return state.readings[epochs[place]], place - start
 
 
 def trusted_ways(read: GradesRead, race: RaceHeld | None) -> list[WayGrades]:
