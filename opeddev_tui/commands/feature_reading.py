@@ -3,6 +3,7 @@
 The training stack is loaded when a model is opened, not when this is imported.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -52,8 +53,14 @@ def trusted_checkpoint(workspace: Workspace, reference: str) -> catalog.Entry:
 
 
 @contextmanager
-def progress(what: str) -> Iterator["OnBatch"]:
-    """Show rows read and the time left on standard error, which leaves the output to the figures."""
+def progress(what: str, *, as_lines: bool = False) -> Iterator["OnBatch"]:
+    """Show rows read and the time left on standard error, which leaves the output to the figures.
+
+    ``as_lines``: "features 16/100" per batch, for a program that reads along.
+    """
+    if as_lines:
+        yield lambda done, total: print(f"{what} {done}/{total}", file=sys.stderr, flush=True)
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=CleanConsole(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)

@@ -33,6 +33,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--note", metavar="TEXT", default="", help="why")
     parser.add_argument("--count", type=int, metavar="N", default=_COUNT, help=f"rows of --list (default: {_COUNT})")
     parser.add_argument("--json", action="store_true", help="for scripts; the fields are in docs/json.md")
+    # for the app, which runs this command in a process of its own
+    parser.add_argument("--progress", action="store_true", help=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -81,7 +83,7 @@ def _list(options: argparse.Namespace, workspace: Workspace, settings: Settings,
     found = doctor.rows()
     rows = graded_training_rows([row for listed in found.rows.values() for row in listed])
     model = reading.open_model(workspace, settings, None)
-    with reading.progress("features") as on_batch:
+    with reading.progress("features", as_lines=options.progress) as on_batch:
         features = model.features([row.example for row in rows], on_batch).features
     disputed = rank(rows, features, settings.grading)[: max(0, options.count)]
     if options.json:

@@ -49,6 +49,7 @@ PLACES: tuple[tuple[str, str, str], ...] = (
     ("4", "log", "Log"),
     ("5", "settings", "Settings"),
     ("6", "runs", "Runs"),
+    ("7", "grading", "Grading"),
 )
 
 GLOBAL: tuple[Key, ...] = (
@@ -144,6 +145,32 @@ GRADES: tuple[Key, ...] = (
     Key("escape,m", "back", "Back", "Back to the generations.", footer=True, shown="Esc"),
 )
 
+GRADING: tuple[Key, ...] = (
+    Key("tab", "pane(1)", "Part", "Go to the next part: race, trust, disputed rows.", footer=True),
+    Key("shift+tab", "pane(-1)", "Previous part", "Go to the part before."),
+    Key("d", "disputed", "Disputed", "Find the training rows whose grade the head disputes; a model is read.", True),
+    Key("enter,r", "open_row", "Read", "Read the selected row and give it another grade.", footer=True),
+    Key("u", "undo", "Undo", "Give the selected row the grade of your file again."),
+    Key("plus,equals_sign", "wanted(1)", "Agreement", "Trust: want more agreement, up to 99 %.", True, "+ -"),
+    Key("minus", "wanted(-1)", "Less agreement", "Trust: want less agreement, down to 80 %.", shown="-"),
+    Key("x", "tolerance", "Within one", "Trust: agreement is the same grade, or at most one grade off.", footer=True),
+    Key("w", "way", "Way", "Trust: another way to a grade that has probabilities.", footer=True),
+    Key("left", "step(1)", "Earlier step", "Show an earlier step.", shown="←", priority=True),
+    Key("right", "step(-1)", "Later step", "Show a later step.", shown="→", priority=True),
+    Key("left_square_bracket", "epoch(-1)", "Earlier epoch", "Trust: the grades read after an earlier epoch."),
+    Key("right_square_bracket", "epoch(1)", "Later epoch", "Trust: the grades read after a later epoch."),
+    Key("o", "note", "Observation", "Write an observation on the run on show in the monitor."),
+)
+
+REGRADE: tuple[Key, ...] = (
+    Key("enter,g", "grade", "Grade", "Type another grade; the one it has confirms it.", footer=True),
+    Key("n", "note", "Note", "Write a note that is kept with the next correction.", footer=True),
+    Key("u", "undo", "Undo", "Give the row the grade of your file again.", footer=True),
+    Key("j,down", "scroll(1)", "Down", "Scroll down."),
+    Key("k,up", "scroll(-1)", "Up", "Scroll up."),
+    Key("escape,q", "dismiss", "Close", "Back to the list.", footer=True, shown="Esc"),
+)
+
 NOTE: tuple[Key, ...] = (
     Key("ctrl+s", "keep", "Keep", "Keep the text.", shown="Ctrl+S", priority=True),
     Key("ctrl+e", "editor", "$EDITOR", "Write in your own editor.", shown="Ctrl+E", priority=True),
@@ -208,6 +235,7 @@ SCREEN_KEYS: dict[str, Sections] = {
     "log": (("Log", LOG),),
     "settings": (("Settings", SETTINGS), ("In the table", TABLE)),
     "runs": (("Runs", RUNS), ("In the table", TABLE)),
+    "grading": (("Grading", GRADING), ("In a text", PANE), ("In the table", TABLE)),
 }
 
 

@@ -20,6 +20,7 @@ _CLASSES = {
     "log": ("log", "LogScreen"),
     "settings": ("settings", "SettingsScreen"),
     "runs": ("runs", "RunsScreen"),
+    "grading": ("grading.screen", "GradingScreen"),
 }
 
 

@@ -115,11 +115,12 @@ class WorkspaceReader:
     def save(self, changes: Mapping[str, Any]) -> LoadedSettings:
         """Save settings to the app's own file and return all settings as they are then; raises ``Problem``."""
         loading.save(self.root, changes)
-        self.loaded = loading.load(self.root, overrides=list(self._overrides()))
+        self.loaded = loading.load(self.root, overrides=list(self.overrides()))
         self.workspace = Workspace(self.root, self.loaded.settings.paths)
         return self.loaded
 
-    def _overrides(self) -> Sequence[str]:
+    def overrides(self) -> Sequence[str]:
+        """Return what was set on the command line, as ``--set`` takes it: another process needs it too."""
         import msgspec
 
         tables = msgspec.to_builtins(self.loaded.settings)

@@ -213,6 +213,8 @@ def _finished(view: View) -> Situation:
             f"hold-out loss {number(event.val_loss, 4)}.",
             *([view.comes_next] if view.comes_next else []),
         )
+    if view.state.race is not None:
+        lines += (f"{clean_line(view.state.race.verdict)} Grading (7) has the race.",)
     offers = _start_offer(view, "Next step")
     if not offers:
         lines += ("All batches are trained. A new batch folder adds a step; it appears here by itself.",)

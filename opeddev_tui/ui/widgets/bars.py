@@ -65,11 +65,16 @@ class Places(ClickBar):
 
     def on_resize(self) -> None:
         """Write as many names as fit."""
+        blank = " " if self._length(" ") <= (self.size.width or 80) else ""
         parts: list[tuple[Content, str]] = []
         for key, mode, title in PLACES:
             style = "bold reverse $primary on $background" if mode == self._mode else "$muted"
-            parts.append((Content.styled(f" {key} {title} ", style), f"app.go('{mode}')"))
-        self.lay(parts, gap=1)
+            parts.append((Content.styled(f"{blank}{key} {title}{blank}", style), f"app.go('{mode}')"))
+        self.lay(parts, gap=1 if blank else 2)
+
+    def _length(self, blank: str) -> int:
+        """Return the cells that all names take with ``blank`` on both sides of each."""
+        return sum(cell_len(f"{blank}{key} {title}{blank}") + 1 for key, _, title in PLACES) - 1
 
 
 class StatusLine(Static):
@@ -138,7 +143,9 @@ class KeyLine(ClickBar):
     def on_resize(self) -> None:
         """Write as many keys as fit."""
         parts = [key_part(key) for key in self._keys if key.footer]
-        self.lay([*parts, (Content.styled("1-6", "bold $accent") + Content.styled(" screens", "$muted"), "")])
+        self.lay(
+            [*parts, (Content.styled(f"1-{len(PLACES)}", "bold $accent") + Content.styled(" screens", "$muted"), "")]
+        )
 
 
 def key_part(key: Key) -> tuple[Content, str]:

@@ -62,12 +62,19 @@ async def test_the_screen_shows_figures_and_groups(tmp_path: Path, size: tuple[i
     app = make(tmp_path, finished)
     async with showing(app, size, ("2", "m")) as pilot:
         shown = text_of(app)
-        for part in ("Grades after epoch 3", "majority 28%", "Confusion", "[fixed 10]", "broken 11", "still wrong 19"):
+        for part in (
+            "Grades by its texts after epoch 3",
+            "majority 28%",
+            "Confusion",
+            "[fixed 10]",
+            "broken 11",
+            "still wrong 19",
+        ):
             assert part in shown, part
         await pilot.press("f", "[")
         await pilot.pause()
         shown = text_of(app)
-        assert "Grades after epoch 2" in shown
+        assert "Grades by its texts after epoch 2" in shown
         assert "[broken" in shown
         await pilot.press("escape")
         await pilot.pause()

@@ -17,7 +17,9 @@ from textual.widgets import Static
 from opeddev_tui.data.rows import Example
 from opeddev_tui.errors import Problem
 from opeddev_tui.runs.events import GradesMeasured
+from opeddev_tui.runs.grade_records import SHORT_WORDS
 from opeddev_tui.runs.state import RunState
+from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import GRADES, bindings
 from opeddev_tui.ui.screens.base import BaseScreen
 from opeddev_tui.ui.screens.generations.grade_tables import GROUPS, Flip, flips, matrix, measures_text
@@ -29,8 +31,8 @@ from opeddev_tui.ui.widgets.grid import Grid
 from opeddev_tui.ui.widgets.text_pane import TextPane
 
 NO_GRADES = (
-    "No grades yet: they are read from generations on the whole hold-out after every epoch,\n"
-    "where every hold-out row has a grade and grading.evaluate is on."
+    "No grades yet: they are read on the hold-out after every epoch,\n"
+    "where hold-out rows have grades and grading.evaluate is on."
 )
 _CHANGED = "The hold-out has changed since this run, so its rows cannot be shown."
 
@@ -75,7 +77,7 @@ class GradesScreen(BaseScreen):
         self._behind = max(0, min(self._behind, len(epochs) - 1))
         epoch = epochs[len(epochs) - 1 - self._behind]
         now, before = state.grades[epoch], state.grades.get(0) if epoch else None
-        self._head(epoch, epochs, before)
+        self._head(epoch, epochs, before, now.way)
         lowest, highest = view.grades
         grades = range(lowest, highest + 1)
         pane = self.query_one("#measures", TextPane)
@@ -84,9 +86,10 @@ class GradesScreen(BaseScreen):
         self.query_one("#matrix", TextPane).set_text(f"Confusion · epoch {epoch}", matrix(now, grades))
         self._show_flips(before, now)
 
-    def _head(self, epoch: int, epochs: list[int], before: GradesMeasured | None) -> None:
+    def _head(self, epoch: int, epochs: list[int], before: GradesMeasured | None, way: str) -> None:
         compared = f"against before the step · {len(epochs)} evaluations" if before is not None else "nothing earlier"
-        heading = Content.styled(f"Grades after epoch {epoch}", "bold $primary") + Content(f"  {compared}")
+        read = SHORT_WORDS.get(way, clean_line(way))
+        heading = Content.styled(f"Grades by {read} after epoch {epoch}", "bold $primary") + Content(f"  {compared}")
         self.query_one("#which", Static).update(heading)
 
     def _show_flips(self, before: GradesMeasured | None, now: GradesMeasured) -> None:

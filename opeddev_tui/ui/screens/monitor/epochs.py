@@ -8,7 +8,9 @@ from textual.content import Content
 
 from opeddev_tui.format import number, signed, whole
 from opeddev_tui.runs.events import EpochFinished, GradesMeasured
+from opeddev_tui.runs.grade_records import SHORT_WORDS
 from opeddev_tui.runs.state import RunState
+from opeddev_tui.text import clean_line
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.pane import Pane, lines
 from opeddev_tui.ui.widgets.tables import Column, table
@@ -19,8 +21,8 @@ class EpochsPane(Pane):
 
     title: ClassVar[str] = "Epochs"
     about: ClassVar[str] = (
-        "Exact and ±1: grades generated on the hold-out that are right, or off by one. Kappa: agreement beyond chance, "
-        "weighted by distance. ★ marks the lowest hold-out loss; Δ 0 is the change since epoch 0."
+        "Exact and ±1: grades of the hold-out that are right, or off by one; how they were read stands below. "
+        "Kappa: agreement beyond chance, weighted by distance. ★ marks the best epoch; Δ 0 is the change since epoch 0."
     )
 
     def render_view(self, view: View, width: int) -> Content:
@@ -36,7 +38,8 @@ class EpochsPane(Pane):
 
 
 def _baselines(measured: GradesMeasured) -> str:
-    text = f"To beat: always the commonest grade {measured.majority_exact:.0%} exact"
+    way = SHORT_WORDS.get(measured.way, clean_line(measured.way))
+    text = f"Grades by {way}. To beat: always the commonest grade {measured.majority_exact:.0%} exact"
     if measured.classifier_exact is not None:
         text += f", a text classifier {measured.classifier_exact:.0%} exact"
     return text + f", always the middle grade {measured.middle_within_one:.0%} within one."

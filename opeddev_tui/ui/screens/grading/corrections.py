@@ -1,0 +1,152 @@
+"""What is known of disputed and corrected rows, and what keys do with them, through the tasks of the grading screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec.structs import replace
+
+from opeddev_tui.data.grade_scale import written
+from opeddev_tui.ui.screens.grading import disputed as listing
+from opeddev_tui.ui.screens.grading.regrade import RegradeScreen, Wish
+from opeddev_tui.ui.tasks.grading import Changed, Dispute, GradingTasks, Row, Rows
+
+if TYPE_CHECKING:
+    from opeddev_tui.ui.shell import Shell
+
+_BUSY = "A training runs here; the model would be loaded beside it. Afterwards d finds the disputed rows."
+_READ_ONLY = "This is read only: no model is read and nothing is written."
+_NO_WORKSPACE = "There is no workspace here."
+
+
+class Shows(Protocol):
+    """The screen, as far as this knows it."""
+
+    @property
+    def shell(self) -> Shell: ...
+    @property
+    def is_mounted(self) -> bool: ...
+    def show_rows(self) -> None: ...
+
+
+class Corrections:
+    """Disputed rows, None until they were looked for, and all graded rows, None until they are read."""
+
+    def __init__(self, screen: Shows, tasks: GradingTasks) -> None:
+        self._screen, self._tasks = screen, tasks
+        self.disputed: tuple[Dispute, ...] | None = None
+        self.rows: Rows | None = None
+        self._working = ""
+        self._reading = False
+
+    @property
+    def people(self) -> str:
+        """How far people agree on rows with several grades, empty where there are none."""
+        return self.rows.people if self.rows is not None else ""
+
+    def about(self) -> str:
+        """Return the sentence above the list."""
+        return listing.about(self.disputed, self.rows, self._working, self._cannot_find())
+
+    @property
+    def listed(self) -> tuple[Dispute, ...]:
+        """The disputed rows that were found, else those of the newest race."""
+        if self.disputed is not None:
+            return self.disputed
+        return self.rows.recorded if self.rows is not None else ()
+
+    def _cannot_find(self) -> str:
+        session = self._screen.shell.session
+        if not session.has_workspace:
+            return _NO_WORKSPACE
+        if session.read_only:
+            return _READ_ONLY
+        return _BUSY if session.trained_by != "none" else ""
+
+    # --- reading
+
+    def read(self) -> None:
+        """Read all rows with their corrections."""
+        if self._screen.shell.session.has_workspace and not self._reading:
+            self._reading = True
+            self._tasks.rows(self._take_rows, self._rows_ended)
+
+    def _rows_ended(self) -> None:
+        self._reading = False
+
+    def _take_rows(self, rows: Rows) -> None:
+        self.rows = rows
+        self._show()
+
+    def find(self) -> None:
+        """Find the disputed rows, unless that is going on."""
+        if self._working:
+            return
+        if cannot := self._cannot_find():
+            self._screen.shell.tell(cannot, severity="warning")
+            return
+        self._progress("starting")
+        self._tasks.disputed(self._progress, self.take_disputed, self._ended)
+
+    def _progress(self, words: str) -> None:
+        self._working = words
+        self._show()
+
+    def _ended(self) -> None:
+        self._progress("")
+
+    def take_disputed(self, disputed: tuple[Dispute, ...]) -> None:
+        """Show ``disputed``, most disputed first."""
+        self.disputed = disputed
+        self.read()
+        self._show()
+
+    def _show(self) -> None:
+        if self._screen.is_mounted:
+            self._screen.show_rows()
+
+    # --- correcting
+
+    def open(self, key: str) -> None:
+        """Show the row ``key`` and do what is wished then."""
+        row = self.rows.rows.get(key) if self.rows is not None else None
+        if row is None:
+            return
+        shell = self._screen.shell
+        grading = shell.loaded.settings.grading
+        labels = [written(grade, grading) for grade in range(grading.minimum, grading.maximum + 1)]
+        dispute = next((item for item in self.listed if item.key == key), None)
+
+        def take(wish: Wish | None) -> None:
+            if wish is not None:
+                self._do(row, wish)
+
+        shell.push_screen(RegradeScreen(row, dispute, labels, read_only=shell.session.read_only), take)
+
+    def undo(self, key: str) -> None:
+        """Undo the correction of the row ``key``."""
+        row = self.rows.rows.get(key) if self.rows is not None else None
+        if row is not None:
+            self._do(row, Wish(undo=True))
+
+    def _do(self, row: Row, wish: Wish) -> None:
+        shell = self._screen.shell
+        if shell.session.read_only:
+            shell.tell(_READ_ONLY, severity="warning")
+        elif not wish.undo:
+            self._tasks.regrade(row, wish.grade, wish.note, self._changed)
+        elif row.settled:
+            self._tasks.undo(row, self._changed)
+        else:
+            shell.tell("This row has the grade of your file: there is nothing to undo.")
+
+    def _changed(self, changed: Changed) -> None:
+        shell = self._screen.shell
+        shell.tell(changed.words)
+        if changed.warning:
+            shell.tell(changed.warning, severity="warning")
+        if changed.row is not None and self.rows is not None:
+            self.rows = replace(self.rows, rows=self.rows.rows | {changed.row.key: changed.row})
+        self._show()
+        # sets and figures are counted again with the new grades
+        shell.disk.refresh()

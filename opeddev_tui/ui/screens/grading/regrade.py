@@ -1,0 +1,167 @@
+"""Read one row and give it another grade. The correction is written by whoever gets the result, not here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, cast
+
+from msgspec import Struct
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from opeddev_tui.text import clean_line
+from opeddev_tui.ui.keys import REGRADE, bindings
+from opeddev_tui.ui.shell import Shell
+from opeddev_tui.ui.tasks.grading import Dispute, Row
+from opeddev_tui.ui.widgets.bars import key_part
+from opeddev_tui.ui.widgets.code_text import coloured, shown
+from opeddev_tui.ui.widgets.dialogs import AskText
+
+_TAKEN = frozenset(key for row in REGRADE for key in row.keys.split(","))
+_ABOUT = "A correction is kept beside your files, which stay as they are. It counts from the next step on."
+
+
+class Wish(Struct, frozen=True):
+    """What a person wants for a row: another ``grade``, as written, or to ``undo`` the correction."""
+
+    grade: str = ""
+    note: str = ""
+    undo: bool = False
+
+
+def grade_keys(labels: Sequence[str]) -> dict[str, str]:
+    """Return the key for each grade, where all grades have one of their own: single signs that mean nothing else."""
+    keys = {label.strip().lower(): label for label in labels}
+    usable = all(len(key) == 1 and key.isalnum() and key not in _TAKEN for key in keys)
+    return keys if usable and len(keys) == len(labels) else {}
+
+
+class AskGrade(AskText):
+    """Asks for a grade of the scale."""
+
+    def __init__(self, row: Row, labels: Sequence[str]) -> None:
+        scale = ", ".join(labels) if len(labels) <= 12 else f"{labels[0]} to {labels[-1]}"
+        super().__init__(
+            "Another grade", f"In your file {row.own}; counts as {row.now}. The scale: {clean_line(scale)}"
+        )
+        self._labels = labels
+
+    def accept(self, value: str) -> None:
+        """Close with a grade of the scale."""
+        typed = value.strip().casefold()
+        found = next((label for label in self._labels if label.strip().casefold() == typed), None)
+        if found is None:
+            self.refuse(f"{clean_line(value.strip(), max_chars=30) or 'Nothing'} is not a grade here.")
+        else:
+            self.dismiss(found)
+
+
+class RegradeScreen(ModalScreen[Wish]):
+    """One row over the list: what was asked, the submission, the feedback, and its grades."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings(REGRADE)
+    CSS = """
+    RegradeScreen .dialog { max-width: 120; height: 90%; }
+    RegradeScreen #row { height: 1fr; scrollbar-size-vertical: 1; }
+    RegradeScreen .line { height: auto; }
+    """
+
+    def __init__(self, row: Row, dispute: Dispute | None, labels: Sequence[str], *, read_only: bool) -> None:
+        super().__init__()
+        self._row, self._dispute, self._labels, self._read_only = row, dispute, labels, read_only
+        self._keys = {} if read_only else grade_keys(labels)
+        self._note = ""
+        for key, label in self._keys.items():
+            self._bindings.bind(key, f"give('{key}')", label)
+
+    def compose(self) -> ComposeResult:
+        """Make the grades, the texts and the keys."""
+        with Vertical(classes="dialog") as box:
+            box.border_title = Content(clean_line(f"{self._row.id or self._row.key} · {self._row.set}"))
+            yield Static(self._grades(), markup=False, classes="line")
+            with VerticalScroll(id="row"):
+                yield Static(row_text(self._row), markup=False)
+            yield Static(Content.styled(_ABOUT, "$muted"), markup=False, classes="line")
+            yield Static(self._key_line(), markup=False, classes="line")
+
+    def _grades(self) -> Content:
+        row, dispute = self._row, self._dispute
+        parts = [Content.styled(f"Grade {row.now}", "bold")]
+        if row.settled:
+            told = "confirmed by a person" if row.now == row.own else f"corrected, in your file {row.own}"
+            by = f" by {row.rater}" if row.rater else ""
+            parts.append(Content.styled(clean_line(told + by), "$text-success"))
+        if dispute is not None:
+            told = f"the head, fitted without it, gives {dispute.graded} (surprise {dispute.surprise:.2f})"
+            parts.append(Content(clean_line(told)))
+        note = self._note or row.note
+        if note:
+            parts.append(Content.styled(f"note: {clean_line(note)}", "$muted"))
+        return Content(" · ").join(parts)
+
+    def _key_line(self) -> Content:
+        parts = [key_part(key)[0] for key in REGRADE if key.footer]
+        if self._read_only:
+            parts = [Content.styled("read only: nothing is written", "$muted"), parts[-1]]
+        elif self._keys:
+            keys = list(self._keys)
+            named = f"{keys[0]}-{keys[-1]}" if len(keys) > 2 else " ".join(keys)
+            parts = [Content.styled(named, "bold $accent") + Content.styled(" grade at once", "$muted"), *parts[1:]]
+        return Content("   ").join(parts)
+
+    # --- keys
+
+    def action_give(self, key: str) -> None:
+        """Close with the grade of a key."""
+        self.dismiss(Wish(self._keys[key], self._note))
+
+    def action_grade(self) -> None:
+        """Ask for a grade and close with it."""
+        if self._read_only:
+            return
+
+        def take(grade: str | None) -> None:
+            if grade is not None:
+                self.dismiss(Wish(grade, self._note))
+
+        cast("Shell", self.app).push_screen(AskGrade(self._row, self._labels), take)
+
+    def action_note(self) -> None:
+        """Ask for a note that goes with the correction."""
+        if self._read_only:
+            return
+
+        def take(note: str | None) -> None:
+            if note is not None:
+                self._note = note.strip()
+                self.query(Static).first().update(self._grades())
+
+        ask = AskText("Note", "Why? It is kept with the correction, once you give a grade.", self._note)
+        cast("Shell", self.app).push_screen(ask, take)
+
+    def action_undo(self) -> None:
+        """Close with the wish to undo the correction."""
+        if not self._read_only:
+            self.dismiss(Wish(undo=True))
+
+    def action_scroll(self, step: int) -> None:
+        """Scroll by lines."""
+        self.query_one("#row").scroll_relative(y=step, animate=False)
+
+    async def action_dismiss(self, result: Wish | None = None) -> None:
+        """Close without a wish."""
+        self.dismiss(result)
+
+
+def row_text(row: Row) -> Content:
+    """Return what was asked with the submission in colours, and the answer."""
+    asked = coloured(row.prompt, row.kind)
+    parts = [Content.styled("Asked", "bold $primary"), asked]
+    if row.submission and shown(row.submission).strip() not in shown(row.prompt):
+        parts += [Content(""), Content.styled("Submission", "bold $primary"), coloured(row.submission, row.kind)]
+    answer = coloured(row.completion, row.kind)
+    return Content("\n").join([*parts, Content(""), Content.styled("Answer", "bold $primary"), answer])

@@ -1,0 +1,264 @@
+"""The grading screen: the race of all ways to a grade, what can be trusted, and the rows whose grade is disputed.
+
+Race and trust come from the journal; only the disputed rows need a model, which another process reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import BindingType
+from textual.containers import Container, Vertical
+from textual.content import Content
+from textual.events import DescendantFocus, Resize
+from textual.widget import Widget
+from textual.widgets import Static
+
+from opeddev_tui.terminal.ascii_fallback import ascii_only
+from opeddev_tui.text import clean_line
+from opeddev_tui.ui.keys import GRADING, PANE, bindings
+from opeddev_tui.ui.plots.series import palette_of
+from opeddev_tui.ui.screens.base import BaseScreen
+from opeddev_tui.ui.screens.grading import disputed as listing
+from opeddev_tui.ui.screens.grading.corrections import Corrections
+from opeddev_tui.ui.screens.grading.race_table import race_text
+from opeddev_tui.ui.screens.grading.steps import GradedRun, first_shown, graded_runs, reading_at, trusted_ways
+from opeddev_tui.ui.screens.grading.trust_text import Look, trust_text
+from opeddev_tui.ui.state.view import View
+from opeddev_tui.ui.tasks.grading import GradingTasks
+from opeddev_tui.ui.widgets.bars import PaneTabs
+from opeddev_tui.ui.widgets.grid import Grid
+from opeddev_tui.ui.widgets.text_pane import TextPane
+
+if TYPE_CHECKING:
+    from opeddev_tui.grading.trust import Trust
+    from opeddev_tui.runs.grade_records import WayGrades
+
+PARTS = (("race", "Race"), ("trust", "Trust"), ("disputed", "Disputed rows"))
+# from this size on all three parts are shown
+_WIDE, _HIGH = 160, 44
+_LEAST_WANTED, _MOST_WANTED = 80, 99
+_NO_STEP = "No step has begun yet. After the first one you see here which way grades your rows best."
+_NO_READINGS = (
+    "No grades with probabilities are recorded for this step. They are read after every epoch where hold-out rows are "
+    "graded and grading.evaluate is on."
+)
+_TOO_FEW = "Too few graded hold-out rows to say what can be trusted."
+
+
+class ScrollPane(TextPane):
+    """A text that also scrolls by letters."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings(PANE)
+
+    def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
+        """Fit the text to the new width: Textual forgets a layout that is asked for while it is laying out."""
+        self.call_after_refresh(self.query_one(Static).refresh, layout=True)
+
+
+class GradingScreen(BaseScreen):
+    """Race, trust and disputed rows of one step."""
+
+    mode: ClassVar[str] = "grading"
+    BINDINGS: ClassVar[list[BindingType]] = bindings(GRADING)
+    CSS_PATH = "grading.tcss"
+    AUTO_FOCUS = "#race"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tasks = GradingTasks(self.shell)
+        self.corrections = Corrections(self, self._tasks)
+        self._part = "race"
+        # how many runs before the newest one, None: the newest with a race
+        self._back: int | None = None
+        # how many epochs after that of the race
+        self._later = 0
+        self._way = 0
+        self._wanted = 90
+        self._tolerance = 0
+        # what was computed last, and for what
+        self._trust: tuple[tuple[object, ...], Trust | None] | None = None
+        self._asked_for: tuple[object, ...] = ()
+
+    def compose_body(self) -> Iterable[Widget]:
+        """Make the three parts."""
+        yield Static(markup=False, id="which", classes="hint")
+        yield PaneTabs()
+        with Container(id="parts"):
+            yield ScrollPane("Race", id="race")
+            yield ScrollPane("Trust", id="trust")
+            with Vertical(id="disputed", classes="pane"):
+                yield Static(markup=False, id="about", classes="hint")
+                yield Grid(listing.TITLES, id="rows", enter="open_row")
+
+    def on_mount(self) -> None:
+        """Read the corrections and begin with the race."""
+        self.query_one("#disputed").border_title = Content("Disputed rows")
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self.shell.show_now())
+        self._show_part()
+
+    def on_screen_resume(self) -> None:
+        """Read corrections that were made elsewhere."""
+        super().on_screen_resume()
+        self.corrections.read()
+
+    def on_resize(self, event: Resize) -> None:
+        """Show all parts where there is room, else one of them."""
+        self.set_class(event.size.width >= _WIDE and event.size.height >= _HIGH, "-all")
+        self.call_after_refresh(self.shell.show_now)
+
+    @property
+    def trust_is_there(self) -> bool:
+        """Whether nothing is being computed for what is on show."""
+        return not self._asked_for or (self._trust is not None and self._trust[0] == self._asked_for)
+
+    # --- what is shown
+
+    def show_body(self, view: View) -> None:
+        """Show the chosen step."""
+        self.query_one(PaneTabs).show_tabs(PARTS, self._part)
+        self.show_rows()
+        runs, place = self._runs(view)
+        if not runs:
+            self.query_one("#which", Static).update(Content(_NO_STEP))
+            return
+        run = runs[place]
+        self._head(runs, place)
+        self._show_race(run)
+        self._show_trust(run)
+
+    def _runs(self, view: View) -> tuple[list[GradedRun], int]:
+        """Return the runs that can be shown, newest first, and the place of the one on show."""
+        session = self.shell.session
+        rows = [(row.run, row.state) for row in session.rows]
+        runs = graded_runs(rows, session.current_run, session.current)
+        if self._back is None:
+            asked = next((at for at, run in enumerate(runs) if view.replay and run.run == view.run), None)
+            return runs, asked if asked is not None else first_shown(runs)
+        self._back = max(0, min(self._back, len(runs) - 1))
+        return runs, self._back
+
+    def _head(self, runs: Sequence[GradedRun], place: int) -> None:
+        run = runs[place]
+        where = f"{len(runs) - place} of {len(runs)}  ← → other steps" if len(runs) > 1 else ""
+        heading = Content.styled(f"Grades of {clean_line(run.title, max_chars=50)}", "bold $primary")
+        self.query_one("#which", Static).update(heading + Content.styled(f"  {where}", "$muted"))
+
+    def _show_race(self, run: GradedRun) -> None:
+        pane = self.query_one("#race", ScrollPane)
+        pane.set_text("Race", race_text(run, self._room(pane)), place=run.run)
+
+    def _show_trust(self, run: GradedRun) -> None:
+        pane = self.query_one("#trust", ScrollPane)
+        read, self._later = reading_at(run.state, run.race, self._later)
+        ways = trusted_ways(read, run.race) if read is not None else []
+        if read is None or not ways:
+            pane.set_text("Trust", Content(_NO_READINGS), place=run.run)
+            return
+        way = ways[self._way % len(ways)]
+        title = f"Trust · {way.words} · {len(read.reference)} hold-out rows, epoch {read.epoch}"
+        wanted = (run.run, read.epoch, read.at, way.way, self._tolerance)
+        if self._trust is None or self._trust[0] != wanted:
+            pane.set_text(title, Content.styled("One moment: computing …", "$muted"), place=run.run)
+            self._compute(wanted, way, read.reference, read.labels)
+            return
+        found = self._trust[1]
+        text = self._trust_text(pane, found, len(read.labels)) if found is not None else Content(_TOO_FEW)
+        pane.set_text(title, text, place=run.run)
+
+    def _trust_text(self, pane: TextPane, found: Trust, labels: int) -> Content:
+        palette = palette_of(self.app.theme_variables)
+        look = Look(self._room(pane), pane.size.height - 12, palette, ascii_only())
+        return trust_text(found, labels, self._wanted, self.corrections.people, look)
+
+    def _compute(
+        self, wanted: tuple[object, ...], way: WayGrades, reference: tuple[str, ...], labels: tuple[str, ...]
+    ) -> None:
+        if wanted == self._asked_for:
+            return
+        self._asked_for = wanted
+
+        def take(found: Trust | None) -> None:
+            if wanted == self._asked_for:
+                self._trust = (wanted, found)
+                self.shell.show_now()
+
+        self._tasks.trust(way, reference, labels, self._tolerance, take)
+
+    def show_rows(self) -> None:
+        """Show the disputed and corrected rows."""
+        found = self.corrections
+        self.query_one("#about", Static).update(Content(found.about()))
+        self.query_one(Grid).fill(listing.lines(found.listed, found.rows))
+
+    @staticmethod
+    def _room(pane: Widget) -> int:
+        return max(30, pane.size.width - 3)
+
+    def _show_part(self) -> None:
+        for name, _ in PARTS:
+            self.query_one(f"#{name}").set_class(name == self._part, "-current")
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """Keep which part is on show in step with the focus."""
+        part = next((node.id for node in event.widget.ancestors_with_self if node.id in dict(PARTS)), None)
+        if part is not None and part != self._part:
+            self._part = part
+            self._show_part()
+            self.shell.show_now()
+
+    # --- keys
+
+    def action_pane(self, step: int) -> None:
+        """Go to another part."""
+        names = [name for name, _ in PARTS]
+        self.action_show_pane(names[(names.index(self._part) + step) % len(names)])
+
+    def action_show_pane(self, name: str) -> None:
+        """Go to the part ``name``."""
+        self._part = name
+        self._show_part()
+        self.query_one("#rows" if name == "disputed" else f"#{name}").focus()
+        self.call_after_refresh(self.shell.show_now)
+
+    def action_step(self, step: int) -> None:
+        """Show an earlier or later step."""
+        _, place = self._runs(self.shell.session.view())
+        self._back, self._later = max(0, place + step), 0
+        self.shell.show_now()
+
+    def action_epoch(self, step: int) -> None:
+        """Show the grades of an earlier or later epoch."""
+        self._later += step
+        self.shell.show_now()
+
+    def action_way(self) -> None:
+        """Show another way that has probabilities."""
+        self._way += 1
+        self.shell.show_now()
+
+    def action_wanted(self, step: int) -> None:
+        """Want more or less agreement."""
+        self._wanted = max(_LEAST_WANTED, min(_MOST_WANTED, self._wanted + step))
+        self.shell.show_now()
+
+    def action_tolerance(self) -> None:
+        """Count one grade off as agreement, or not."""
+        self._tolerance = 1 - self._tolerance
+        self.shell.show_now()
+
+    def action_disputed(self) -> None:
+        """Find the disputed rows."""
+        self.action_show_pane("disputed")
+        self.corrections.find()
+
+    def action_open_row(self) -> None:
+        """Read the selected row and give it another grade."""
+        if self._part == "disputed":
+            self.corrections.open(self.query_one(Grid).selected)
+
+    def action_undo(self) -> None:
+        """Undo the correction of the selected row."""
+        if self._part == "disputed":
+            self.corrections.undo(self.query_one(Grid).selected)

@@ -1,0 +1,340 @@
+"""The grading screen: race, trust and disputed rows, by keys, from journals and rows alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from evidence import notices
+from graded import FIVE, disputes, grading, make, race, raced_step, readings, trained
+from scenes import opening, run_id, until
+from test_app import text_of
+from textual.pilot import Pilot
+
+from opeddev_tui.data.corrections import read_overlay
+from opeddev_tui.errors import Problem
+from opeddev_tui.runs import events as ev
+from opeddev_tui.ui.app import OpeddevApp
+from opeddev_tui.ui.screens.grading.regrade import RegradeScreen, grade_keys
+from opeddev_tui.ui.tasks.grading import Dispute, GradingTasks, listed
+
+SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 60)
+AT = 1_700_000_000.0
+
+
+def words_of(app: OpeddevApp) -> str:
+    """Return the screen as one line of words without frames."""
+    return " ".join(text_of(app).replace("│", " ").replace("┃", " ").split())
+
+
+# --- the race
+
+
+@pytest.mark.parametrize("size", [SMALL, MIDDLE, LARGE])
+async def test_the_race_shows_its_figures_and_says_what_wins(tmp_path: Path, size: tuple[int, int]) -> None:
+    app = make(tmp_path, [raced_step(1, AT)])
+    async with grading(app, size):
+        shown = words_of(app)
+        for part in ("kappa", "to cheap", "exact", "±1", "off by", "* ", "The head on the step's model grades: kappa"):
+            assert part in shown, part
+        assert "all compared on the same 50 hold-out rows" in shown
+        assert "the hold-out bears it out" in shown
+        if size == LARGE:
+            assert "seconds" in shown
+            assert "signed" in shown
+            assert "calib." in shown
+
+
+async def test_a_wider_screen_leaves_out_fewer_columns(tmp_path: Path) -> None:
+    counts = []
+    for number, size in enumerate((SMALL, MIDDLE, LARGE)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        app = make(folder, [raced_step(1, AT)])
+        async with grading(app, size):
+            heading = next(line for line in text_of(app).splitlines() if "kappa" in line and "way" in line)
+            counts.append(len(heading.replace("95 %", "interval").replace("off by", "off").split()))
+    assert counts == sorted(set(counts))
+
+
+async def test_left_and_right_show_the_races_of_other_steps(tmp_path: Path) -> None:
+    app = make(tmp_path, [raced_step(0, AT), raced_step(1, AT + 1), trained(2, AT + 2)])
+    async with grading(app, MIDDLE) as (_, pilot):
+        assert "Grades of step 1" in text_of(app)
+        await pilot.press("left")
+        assert "Grades of step 0" in text_of(app)
+        await pilot.press("left")
+        assert "Grades of step 0" in text_of(app)
+        await pilot.press("right", "right")
+        await pilot.pause()
+        shown = words_of(app)
+        assert "Grades of step 2" in shown
+        assert "no race and no grades" in shown
+        assert "opeddev-tui race --from latest" in shown
+
+
+async def test_before_the_race_the_grades_so_far_are_shown(tmp_path: Path) -> None:
+    app = make(tmp_path, [[*opening(1, AT), readings(0, AT)]])
+    async with grading(app, MIDDLE):
+        app.session.trained_by = "mine"
+        app.show_now()
+        shown = words_of(app)
+        assert "Grades of 50 hold-out rows after epoch 0" in shown
+        assert "base head" in shown
+        assert "to cheap" not in shown
+
+
+async def test_a_race_that_failed_says_why(tmp_path: Path) -> None:
+    held = ev.RaceHeld(at=AT, epoch=3, problem="the hold-out has no [red]grades[/] \x1b[c.")
+    app = make(tmp_path, [[*trained(1, AT), held]])
+    async with grading(app, SMALL):
+        assert "No race was held: the hold-out has no [red]grades[/]" in words_of(app)
+
+
+async def test_without_a_step_it_says_so(tmp_path: Path) -> None:
+    app = make(tmp_path, [])
+    async with grading(app, SMALL):
+        assert "No step has begun yet" in words_of(app)
+
+
+async def test_a_race_held_while_another_process_trains_is_shown(tmp_path: Path) -> None:
+    app = make(tmp_path, [raced_step(1, AT, held=False)])
+    async with grading(app, MIDDLE):
+        assert "This step ended without a race" in words_of(app)
+        app.session.apply([race(3, time.time())])
+        app.show_now()
+        assert "The head on the step's model grades" in words_of(app)
+
+
+# --- trust
+
+
+@pytest.mark.parametrize("size", [SMALL, MIDDLE, LARGE])
+async def test_trust_says_how_much_can_be_graded_without_a_person(tmp_path: Path, size: tuple[int, int]) -> None:
+    app = make(tmp_path, [raced_step(1, AT)])
+    async with grading(app, size, ("tab",)):
+        shown = words_of(app)
+        assert "At 90 % agreement 54 % of the rows can be graded without a person" in shown
+        assert "Checked with thresholds chosen on other rows" in shown
+        if size != SMALL:
+            assert "predicted probability" in shown
+            assert "90 % sets hold the right grade in" in shown
+            assert "the surer one" in shown
+
+
+async def test_keys_move_the_wanted_agreement_within_its_bounds(tmp_path: Path) -> None:
+    app = make(tmp_path, [raced_step(1, AT)])
+    async with grading(app, MIDDLE, ("tab", "plus")) as (screen, pilot):
+        assert "At 91 % agreement" in words_of(app)
+        await pilot.press(*["minus"] * 15)
+        assert "At 80 % agreement" in words_of(app)
+        await pilot.press(*["plus"] * 25)
+        assert "99 %" in words_of(app)
+        await pilot.press("minus", "x")
+        await until(pilot, lambda: screen.trust_is_there)
+        await pilot.pause()
+        assert "agreement within one grade" in words_of(app)
+
+
+async def test_keys_show_other_ways_and_epochs(tmp_path: Path) -> None:
+    app = make(tmp_path, [raced_step(1, AT)])
+    async with grading(app, MIDDLE, ("tab",)) as (screen, pilot):
+        assert "Trust · the head on the step's model · 50 hold-out rows, epoch 3" in text_of(app)
+        await pilot.press("w")
+        await until(pilot, lambda: "Trust · the head on the base model" in text_of(app))
+        await pilot.press("[", "[")
+        await until(pilot, lambda: screen.trust_is_there and "epoch 1" in text_of(app))
+        await pilot.press("]", "]", "]")
+        await until(pilot, lambda: "epoch 3" in text_of(app))
+
+
+@pytest.mark.parametrize("labels", [("F", "E", "D", "C", "B", "A"), tuple(str(grade) for grade in range(21))])
+async def test_other_scales_have_trust_and_race_too(tmp_path: Path, labels: tuple[str, ...]) -> None:
+    app = make(tmp_path, [raced_step(1, AT, labels=labels)], labels=labels)
+    async with grading(app, LARGE):
+        assert f"of {len(labels)} grades" in words_of(app)
+
+
+# --- disputed rows
+
+
+async def open_first(app: OpeddevApp, pilot: Pilot[str]) -> None:
+    await pilot.press("shift+tab", "enter")
+    await until(pilot, lambda: isinstance(app.screen, RegradeScreen))
+    await pilot.pause()
+
+
+async def test_a_disputed_row_is_read_regraded_and_undone_by_keys(tmp_path: Path) -> None:
+    app = make(tmp_path, [raced_step(1, AT)])
+    file = tmp_path / "datasets/processed_webdev_coding/rows.jsonl"
+    before = file.read_bytes()
+    async with grading(app, MIDDLE) as (screen, pilot):
+        screen.corrections.take_disputed(disputes(screen))
+        await open_first(app, pilot)
+        shown = words_of(app)
+        assert "Grade 1 · the head, fitted without it, gives 5 (surprise 3.20)" in shown
+        assert "Page 0 of base" in shown
+        assert "Feedback on base 0." in shown
+        await pilot.press("4")
+        await until(pilot, lambda: "→ 4" in text_of(app))
+        assert [(item.was, item.now) for item in read_overlay(tmp_path).corrections] == [("1", "4")]
+        assert "5 disputed rows" in words_of(app)
+        await pilot.press("u")
+        await until(pilot, lambda: "→ 4" not in text_of(app))
+        assert not read_overlay(tmp_path).corrections
+    assert file.read_bytes() == before
+
+
+async def test_a_correction_has_a_note_and_can_confirm(tmp_path: Path) -> None:
+    app = make(tmp_path, [raced_step(1, AT)])
+    async with grading(app, SMALL) as (screen, pilot):
+        screen.corrections.take_disputed(disputes(screen))
+        await open_first(app, pilot)
+        await pilot.press("n", *"seen", "enter", "1")
+        await until(pilot, lambda: "✓ confirmed" in text_of(app))
+        found = read_overlay(tmp_path).corrections[0]
+        assert (found.was, found.now, found.note) == ("1", "1", "seen")
+
+
+async def test_grades_of_several_signs_are_typed(tmp_path: Path) -> None:
+    labels = tuple(str(grade) for grade in range(21))
+    app = make(tmp_path, [raced_step(1, AT, labels=labels)], labels=labels)
+    async with grading(app, MIDDLE) as (screen, pilot):
+        screen.corrections.take_disputed(disputes(screen))
+        await open_first(app, pilot)
+        await pilot.press("enter", *"21", "enter")
+        await pilot.pause()
+        assert "21 is not a grade here" in words_of(app)
+        await pilot.press("backspace", "backspace", *"17", "enter")
+        await until(pilot, lambda: "→ 17" in text_of(app))
+        assert notices(app).startswith("base-000: the grade is 17 now")
+        assert read_overlay(tmp_path).corrections[0].now == "17"
+
+
+@pytest.mark.parametrize(
+    ("labels", "keys"),
+    [
+        (FIVE, "12345"),
+        (("F", "E", "D", "C", "B", "A"), "fedcba"),
+        (("fail", "pass"), ""),
+        (("1.0", "1.5"), ""),
+        (tuple(str(grade) for grade in range(1, 11)), ""),
+        (("a", "A"), ""),
+        (("G", "N"), ""),
+        (("n", "u"), ""),
+    ],
+)
+def test_only_scales_of_single_signs_have_a_key_per_grade(labels: tuple[str, ...], keys: str) -> None:
+    assert "".join(grade_keys(labels)) == keys
+
+
+async def test_read_only_nothing_is_written(tmp_path: Path) -> None:
+    app = make(tmp_path, [raced_step(1, AT)], read_only=True)
+    async with grading(app, MIDDLE) as (screen, pilot):
+        screen.corrections.take_disputed(disputes(screen))
+        await open_first(app, pilot)
+        assert "read only" in words_of(app)
+        await pilot.press("4", "enter", "n", "u")
+        assert isinstance(app.screen, RegradeScreen)
+        await pilot.press("escape")
+        await pilot.press("d", "u")
+        assert "This is read only" in notices(app)
+        assert not read_overlay(tmp_path).corrections
+
+
+async def test_an_unfinished_run_is_named_that_cannot_be_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opeddev_tui.grading.doctor.cannot_resume", lambda *_: "The unfinished run began otherwise.")
+    app = make(tmp_path, [raced_step(1, AT)])
+    told: list[str] = []
+    async with grading(app, MIDDLE) as (screen, pilot):
+        monkeypatch.setattr(app, "tell", lambda text, **_: told.append(text))
+        screen.corrections.take_disputed(disputes(screen))
+        await open_first(app, pilot)
+        await pilot.press("5")
+        await until(pilot, lambda: len(told) == 2)
+        assert "counts from the next step on" in told[0]
+        assert told[1] == "The unfinished run began otherwise."
+
+
+async def test_another_process_finds_the_disputed_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = make(tmp_path, [raced_step(1, AT)])
+    async with grading(app, MIDDLE) as (screen, pilot):
+        told = {
+            "disputed": [dict(zip(Dispute.__struct_fields__, _values(item), strict=True)) for item in disputes(screen)]
+        }
+        script = (
+            "import sys; print('features 10/30', file=sys.stderr, flush=True); input; "
+            f"print({json.dumps(json.dumps(told))})"
+        )
+        monkeypatch.setattr(GradingTasks, "_command", lambda _: [sys.executable, "-c", script])
+        seen: list[str] = []
+        progress = screen.corrections._progress
+        monkeypatch.setattr(screen.corrections, "_progress", lambda words: (seen.append(words), progress(words)))
+        await pilot.press("d")
+        await until(pilot, lambda: screen.corrections.disputed is not None)
+        await pilot.pause()
+        assert "reading hidden states: 10 of 30 rows" in seen
+        assert "6 disputed rows" in words_of(app)
+        assert "base-003" in text_of(app)
+
+
+def _values(item: Dispute) -> list[object]:
+    return [getattr(item, name) for name in Dispute.__struct_fields__]
+
+
+async def test_the_disputed_rows_of_the_newest_race_are_there_at_once(tmp_path: Path) -> None:
+    app = make(tmp_path, [raced_step(0, AT), raced_step(1, AT)])
+    where = f"{tmp_path}/datasets/processed_webdev_coding/rows.jsonl"
+    disputed = [
+        {"id": "base-003", "where": f"{where}:4", "given": "4", "graded": "1", "surprise": 4.5},
+        {"id": "base-004", "where": f"{where}:5", "given": "1", "graded": "2", "surprise": 3.5},
+        {"id": "gone", "where": f"{where}:99", "given": "4", "graded": "1", "surprise": 3.0},
+    ]
+    file = app.provider.workspace.race_file(run_id(0))
+    file.write_text(json.dumps({"run": run_id(0), "step": 0, "report": {"rows": 10, "disputed": disputed}}))
+    app.provider.workspace.race_file(run_id(1)).write_text("no json")
+    async with grading(app, MIDDLE, ("shift+tab",)) as (_, pilot):
+        assert "The race's 1 most disputed row. d finds all of them." in words_of(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, RegradeScreen))
+        await pilot.pause()
+        assert "gives 1 (surprise 4.50)" in words_of(app)
+
+
+async def test_a_process_that_fails_is_told_in_its_own_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = make(tmp_path, [raced_step(1, AT)])
+    script = "import sys; sys.exit('no training row has a grade. Give the rows grades.')"
+    monkeypatch.setattr(GradingTasks, "_command", lambda _: [sys.executable, "-c", script])
+    async with grading(app, MIDDLE) as (_, pilot):
+        await pilot.press("d")
+        await until(pilot, lambda: "no training row has a grade" in notices(app))
+        assert "d finds the training rows" in words_of(app)
+
+
+async def test_while_a_training_runs_no_second_model_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = make(tmp_path, [raced_step(1, AT)])
+    monkeypatch.setattr(GradingTasks, "_command", lambda _: pytest.fail("a process was started"))
+    async with grading(app, MIDDLE) as (_, pilot):
+        app.session.trained_by = "other"
+        await pilot.press("d")
+        await pilot.pause()
+        assert "A training runs here" in notices(app)
+
+
+@pytest.mark.parametrize("output", [b"", b"no json", b"[]", b'{"disputed": [{"key": 1}]}', b"\xff"])
+def test_a_list_that_cannot_be_read_is_a_problem(output: bytes) -> None:
+    with pytest.raises(Problem, match="cannot be read"):
+        listed(output)
+
+
+def test_the_command_names_the_workspace_and_the_settings_of_this_app(tmp_path: Path) -> None:
+    app = make(tmp_path, [])
+    command = GradingTasks(app)._command()
+    assert command[1:4] == ["-m", "opeddev_tui", "regrade"]
+    assert command[command.index("-w") + 1] == str(tmp_path)
+    assert any(part.startswith("paths.model_store=") for part in command)

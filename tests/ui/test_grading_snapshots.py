@@ -1,0 +1,53 @@
+"""Pictures of the grading screen at three sizes, as text: every part of it, and a row that is read.
+
+``UPDATE_SNAPSHOTS=1 pytest tests/ui/test_grading_snapshots.py`` writes them anew; look at the difference.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import screen_text
+from graded import disputes, grading, make, raced_step
+from scenes import until
+
+FOLDER = Path(__file__).with_name("snapshots") / "grading"
+SIZES = ((80, 24), (120, 40), (200, 60))
+PARTS = {"race": (), "trust": ("tab",), "disputed": ("shift+tab",), "row": ("shift+tab", "enter")}
+AT = 1_700_000_000.0
+
+
+def _check(name: str, lines: list[str]) -> None:
+    path = FOLDER / f"{name}.txt"
+    if os.environ.get("UPDATE_SNAPSHOTS") == "1":
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert lines == path.read_text(encoding="utf-8").splitlines(), name
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_the_grading_screen_looks_as_it_did(tmp_path: Path, part: str, size: tuple[int, int]) -> None:
+    pytest.importorskip("plotext")
+    app = make(tmp_path, [raced_step(0, AT), raced_step(1, AT)])
+    async with grading(app, size) as (screen, pilot):
+        screen.corrections.take_disputed(disputes(screen))
+        await pilot.press(*PARTS[part])
+        seen: list[list[str]] = []
+
+        def lines() -> list[str]:
+            return [strip.text.rstrip() for strip in screen_text.strips_of(app.screen)]
+
+        def at_rest() -> bool:
+            seen.append(lines())
+            return len(seen) > 4 and all(found == seen[-1] for found in seen[-4:])
+
+        await until(pilot, at_rest)
+        _check(f"{part}-{size[0]}x{size[1]}", lines())
+
+
+def test_every_picture_belongs_to_a_part_and_a_size() -> None:
+    wanted = {f"{part}-{width}x{height}.txt" for part in PARTS for width, height in SIZES}
+    assert {path.name for path in FOLDER.iterdir()} == wanted
