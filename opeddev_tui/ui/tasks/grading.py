@@ -128,7 +128,7 @@ class GradingTasks(TaskBase):
             finally:
                 ended()
 
-        self._go(work(), "rows", exclusive=False)
+        self._go(work, "rows", exclusive=False)
 
     def _rows(self) -> Rows:
         from opeddev_tui.data.regrading import Doctor
@@ -226,7 +226,7 @@ class GradingTasks(TaskBase):
         self, progress: Callable[[str], None], done: Callable[[tuple[Dispute, ...]], None], ended: Callable[[], None]
     ) -> None:
         """Find the disputed rows in another process; ``progress`` gets what it does, ``ended`` is always called."""
-        self._go(self._disputed(progress, done, ended), "disputed", exclusive=False)
+        self._go(partial(self._disputed, progress, done, ended), "disputed", exclusive=False)
 
     async def _disputed(
         self, progress: Callable[[str], None], done: Callable[[tuple[Dispute, ...]], None], ended: Callable[[], None]
