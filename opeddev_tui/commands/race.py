@@ -4,12 +4,13 @@ Trains nothing and changes nothing but the cache of features. The training stack
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from opeddev_tui.checkpoints import catalog, folders
@@ -23,7 +24,8 @@ from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import Workspace
 
 if TYPE_CHECKING:
-    from opeddev_tui.grading.contest import Entrant
+    from opeddev_tui.data.rows import Example
+    from opeddev_tui.grading.contest import Entrant, Singles
     from opeddev_tui.grading.race_report import RaceRows
     from opeddev_tui.grading.reader import OnBatch
 
@@ -52,6 +54,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="base|latest|best|CHECKPOINT",
         help="the model whose states are read: the base model (default), or a checkpoint beside it",
     )
+    parser.add_argument(
+        "--pleas",
+        action="store_true",
+        help="also change the hold-out's submissions in ways that are no reason for another grade (comments that ask "
+        "for one, padding, the rubric, other names) and tell whose grades move; reads the hold-out six times more",
+    )
     parser.add_argument("--json", action="store_true", help="for scripts; the fields are in docs/json.md")
 
 
@@ -59,18 +67,23 @@ def run(options: argparse.Namespace) -> int:
     """Hold the race and print it; raises ``DataProblem`` where the rows do not allow one."""
     from opeddev_tui.commands import race_tables
     from opeddev_tui.grading.contest import contest_rows, hold_race
+    from opeddev_tui.grading.pleas import changed_holdout, plea_figures
 
     workspace, loaded = open_workspace(options)
     settings = loaded.settings
     entry = None if options.source == BASE else _checkpoint(workspace, options.source)
     data = trained_so_far(workspace, settings, entry)
     rows = contest_rows(data, settings)
-    base, base_read = _enter(workspace, settings, rows, data, None)
-    entrants, reads = [base], [base_read]
-    if entry is not None:
-        tuned, tuned_read = _enter(workspace, settings, rows, data, entry)
-        entrants, reads = [base, tuned], [base_read, tuned_read]
+    changed = changed_holdout(rows) if options.pleas else []
+    texts = [example for item in changed for example in item.examples]
+    entered = [
+        _enter(workspace, settings, rows, data, model, texts) for model in ([None] if entry is None else [None, entry])
+    ]
+    entrants, reads = [item.entrant for item in entered], [item.read for item in entered]
     report = hold_race(rows, entrants, mode=settings.grading.mode, added=NEXT_ROWS)
+    if changed:
+        told = plea_figures(rows, changed, entrants, [item.changed for item in entered])
+        report = replace(report, pleas=told)
     batches = [batch.batch.name for batch in data.batches]
     if options.json:
         print_json(race_tables.as_json(report, reads, batches))
@@ -92,16 +105,29 @@ def _checkpoint(workspace: Workspace, reference: str) -> catalog.Entry:
     return entry
 
 
+class _Entered(Struct, frozen=True):
+    """A model that enters, how it was read, and its features of the changed texts."""
+
+    entrant: "Entrant"
+    read: ModelRead
+    changed: "Singles"
+
+
 def _enter(
-    workspace: Workspace, settings: Settings, rows: "RaceRows", data: StepData, entry: catalog.Entry | None
-) -> tuple["Entrant", ModelRead]:
-    """Read the features of all rows from the base model, or from the checkpoint ``entry``; the model is let go of."""
+    workspace: Workspace,
+    settings: Settings,
+    rows: "RaceRows",
+    data: StepData,
+    entry: catalog.Entry | None,
+    texts: "Sequence[Example]",
+) -> _Entered:
+    """Read the features of all rows and ``texts`` from the base model, or the checkpoint ``entry``; let go of it."""
     from opeddev_tui.models.loading import source_of
 
     source = source_of(workspace.root, settings.model.name) if entry is None else str(entry.folder)
     # kept from being deleted while its states are read; the base model is nobody's to delete
     with folders.in_use(Path(source)):
-        return _read_entrant(workspace, settings, rows, data, entry, source)
+        return _read_entrant(workspace, settings, rows, data, entry, source, texts)
 
 
 def _read_entrant(
@@ -111,7 +137,8 @@ def _read_entrant(
     data: StepData,
     entry: catalog.Entry | None,
     source: str,
-) -> tuple["Entrant", ModelRead]:
+    texts: "Sequence[Example]",
+) -> _Entered:
     from opeddev_tui.grading.contest import Entrant
     from opeddev_tui.grading.reader import FeatureReader
 
@@ -122,6 +149,8 @@ def _read_entrant(
         reader.check(train, held)
     with _progress(f"features of {clean_line(name, max_chars=40)}") as on_batch:
         found = reader.features([*train, *held], on_batch)
+    with _progress("changed submissions") as on_batch:
+        changed = reader.features(texts, on_batch).features if texts else found.features[:0]
     with _progress("grade tokens of the hold-out") as on_batch:
         tokens = reader.token_grades(held, [example.completion for example in train], rows.scale, on_batch)
     written = None
@@ -136,7 +165,7 @@ def _read_entrant(
         tuned=entry is not None,
         remembered=seen,
     )
-    return entrant, ModelRead(name, count + len(held), found.read, found.seconds, seen)
+    return _Entered(entrant, ModelRead(name, count + len(held), found.read, found.seconds, seen), changed)
 
 
 def _trained_on(data: StepData, entry: catalog.Entry | None) -> int:

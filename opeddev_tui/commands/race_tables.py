@@ -10,7 +10,7 @@ from rich.text import Text
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.format import duration, interval, number, plural, share, signed
 from opeddev_tui.grading.intervals import Estimate
-from opeddev_tui.grading.race_report import AreaFigures, DisputedRow, Report, SetFigures
+from opeddev_tui.grading.race_report import AreaFigures, DisputedRow, Plea, Report, SetFigures
 from opeddev_tui.text import clean, clean_line
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def show(console: CleanConsole, report: Report, reads: "Sequence[ModelRead]", ba
     console.print()
     _show_disputed(console, report.disputed)
     _show_areas(console, report.areas)
+    _show_pleas(console, report.pleas)
 
 
 def _sets(sets: SetFigures | None) -> str:
@@ -155,3 +156,21 @@ def _show_areas(console: CleanConsole, areas: AreaFigures | None) -> None:
     for name, count in areas.failed.items():
         table.add_row(Text(clean_line(name, max_chars=60)), str(count))
     console.print(table)
+
+
+def _show_pleas(console: CleanConsole, pleas: Sequence[Plea]) -> None:
+    if not pleas:
+        return
+    console.print()
+    _say(console, "Can it be talked into a grade? The hold-out's submissions, changed in ways that are no reason:")
+    table = _table("change", "way", "rows", "grades that\nmove", "mean shift\nin grades")
+    for place, row in enumerate(pleas):
+        first = not place or pleas[place - 1].change != row.change
+        moved = f"{share(row.changed.value)} ({share(row.changed.low)} to {share(row.changed.high)})"
+        # a shift whose interval leaves zero out is a fault of the grader
+        style = "bold" if row.shift.excludes_zero else ""
+        table.add_row(
+            row.words if first else "", row.way, str(row.rows), moved, _told(row.shift, sign=True), style=style
+        )
+    console.print(table)
+    _say(console, "Above zero: to its favour. Bold: the interval of the shift leaves zero out.")

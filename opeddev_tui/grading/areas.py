@@ -19,6 +19,10 @@ Floats = NDArray[np.float64]
 # an area that fewer rows name is taken for a chance phrase
 _FEWEST = 3
 _MOST_AREAS = 40
+# what may stand between the colon and the sentence: the end of bold print, blanks
+_AFTER_NAME = re.compile(r"[*_]*\s*")
+# what may stand before a name: blanks, marks
+_MARKS = re.compile(r"[^\w.!?;,:)]*$")
 
 
 class AreaRow(Struct, frozen=True):
@@ -32,11 +36,16 @@ class AreaRow(Struct, frozen=True):
 
 
 class Style(Struct, frozen=True):
-    """How feedbacks name areas: what stands before the second and later, after a name, and where nothing failed."""
+    """How feedbacks name areas: what stands before the second and later, after a name, and where nothing failed.
+
+    ``opening`` stands before the first name, such as the mark of a list; ``end`` ends a sentence before the next name.
+    """
 
     between: str = " "
     after: str = ": "
     clean: str = ""
+    opening: str = ""
+    end: str = "."
 
 
 class Areas(Struct, frozen=True):
@@ -170,7 +179,7 @@ def _failed(row: AreaRow, named: Sequence[str], areas: Areas, asked: NDArray[np.
 
 
 def _style(rows: Sequence[AreaRow], named: Sequence[Sequence[str]], pattern: str) -> Style:
-    between, after, clean = Counter[str](), Counter[str](), Counter[str]()
+    between, after, clean, opening, ends = (Counter[str]() for _ in range(5))
     for row, mine in zip(rows, named, strict=True):
         if not mine:
             clean.update([row.feedback.strip()] if row.best and row.feedback.strip() else [])
@@ -178,15 +187,24 @@ def _style(rows: Sequence[AreaRow], named: Sequence[Sequence[str]], pattern: str
         for match in compiled(pattern).finditer(row.feedback):
             if match.group(1).strip() not in mine:
                 continue
-            # blanks, and marks such as those of a list
-            before = row.feedback[: match.start(1)]
-            marks = re.search(r"[^\w.!?;,:)]*$", before)
-            between.update([marks.group()] if marks and before[: marks.start()].strip() else [])
-            rest = row.feedback[match.end() :]
-            after.update([row.feedback[match.end(1) : match.end()] + rest[: len(rest) - len(rest.lstrip())]])
+            before, found = _before(row.feedback, match)
+            (between if before else opening).update([found])
+            ends.update([before[-1]] if before and not before[-1].isalnum() else [])
+            marks = _AFTER_NAME.match(row.feedback, match.end())
+            after.update([row.feedback[match.end(1) : marks.end() if marks else match.end()]])
     often = clean.most_common(1)
     return Style(
         between.most_common(1)[0][0] if between else " ",
         after.most_common(1)[0][0] if after else ": ",
         often[0][0] if often and often[0][1] * 2 > sum(clean.values()) else "",
+        opening.most_common(1)[0][0].lstrip() if opening else "",
+        ends.most_common(1)[0][0] if ends else ".",
     )
+
+
+def _before(feedback: str, match: re.Match[str]) -> tuple[str, str]:
+    """Return the text before an area, and the blanks and marks (of a list, of bold print) between it and the name."""
+    # a pattern of one's own may leave the marks before the name out of its match
+    marks = _MARKS.search(feedback, 0, match.start())
+    before = feedback[: marks.start() if marks else match.start()]
+    return before, feedback[len(before) : match.start(1)]

@@ -4,6 +4,7 @@ A plan is a list of segments; whoever generates follows them with its own model.
 that the heads found.
 """
 
+import re
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
@@ -17,11 +18,15 @@ _SENTENCE_ENDS = (".", "!", "?", ";", "\n")
 
 
 class Segment(Struct, frozen=True):
-    """``forced`` text; then the model writes where ``writes``, until a text of ``stops`` or the end of its turn."""
+    """``forced`` text; then the model writes where ``writes``, until a text of ``stops`` or the end of its turn.
+
+    ``end`` ends the sentence before it where the model did not.
+    """
 
     forced: str
     writes: bool
     stops: tuple[str, ...] = ()
+    end: str = "."
 
 
 def feedback_plan(
@@ -36,10 +41,14 @@ def feedback_plan(
     stops = tuple(f"{name}{style.after.rstrip()}" for name in names)
     if not named:
         return [Segment(opening + style.clean, not style.clean, stops)]
-    first, *others = [f"{name}{style.after}" for name in named]
-    # a mark before each name, as in a list, stands before the first one too
-    opening += style.between.lstrip()
-    return [Segment(opening + first, True, stops), *(Segment(style.between + text, True, stops) for text in others)]
+    begun = [_numbered(style.between if place else style.opening, place + 1) for place in range(len(named))]
+    first, *others = [f"{before}{name}{style.after}" for before, name in zip(begun, named, strict=True)]
+    return [Segment(opening + first, True, stops), *(Segment(text, True, stops, style.end) for text in others)]
+
+
+def _numbered(before: str, number: int) -> str:
+    """Return the text ``before`` an area's name with its ``number``, where it is that of a numbered list."""
+    return re.sub(r"\d+", str(number), before)
 
 
 def follow(plans: Sequence[Sequence[Segment]], write: Write, pattern: str = DEFAULT_AREA_PATTERN) -> list[str]:
@@ -52,7 +61,7 @@ def follow(plans: Sequence[Sequence[Segment]], write: Write, pattern: str = DEFA
     for turn in range(max((len(plan) for plan in plans), default=0)):
         rows = [row for row, plan in enumerate(plans) if turn < len(plan)]
         for row in rows:
-            before = _closed(texts[row], plans[row][turn].forced) if turn else ""
+            before = _closed(texts[row], plans[row][turn]) if turn else ""
             texts[row] = before + plans[row][turn].forced
         writing = [row for row in rows if plans[row][turn].writes]
         segments = [plans[row][turn] for row in writing]
@@ -81,8 +90,9 @@ def sentences(text: str) -> str:
     return text if text.rstrip().endswith(_SENTENCE_ENDS) or place < 1 else text[: place + 1]
 
 
-def _closed(text: str, following: str) -> str:
+def _closed(text: str, following: Segment) -> str:
     """Return ``text`` so that a name after it begins a sentence or a line, as the patterns for areas want."""
     text = text.rstrip()
-    starts_line = following.lstrip(" ").startswith("\n")
-    return text if starts_line or text.endswith(_SENTENCE_ENDS) else f"{text}."
+    starts_line = following.forced.lstrip(" ").startswith("\n")
+    ends = following.end if following.end in _SENTENCE_ENDS else "."
+    return text if starts_line or text.endswith(_SENTENCE_ENDS) else text + ends

@@ -90,6 +90,20 @@ class AreaFigures(Struct, frozen=True):
     gives_grade: bool = False
 
 
+class Plea(Struct, frozen=True):
+    """What a change that is no reason for another grade did to the grades of ``way`` on ``rows`` hold-out rows.
+
+    ``changed`` is the share of grades that moved, ``shift`` their mean move in grades; above zero: to its favour.
+    """
+
+    change: str
+    words: str
+    way: str
+    rows: int
+    changed: Estimate
+    shift: Estimate
+
+
 class Report(Struct, frozen=True):
     """Everything that is told of the race; sets, disputes and areas are those of the head on the base model.
 
@@ -112,6 +126,8 @@ class Report(Struct, frozen=True):
     parts: tuple[Part, ...] = ()
     calibration: tuple[Bin, ...] = ()
     forecast: GradeForecast | None = None
+    # whether graders can be talked into a grade, where that was asked for
+    pleas: tuple[Plea, ...] = ()
 
 
 def report_of(

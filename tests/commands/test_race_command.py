@@ -246,3 +246,38 @@ def test_a_row_that_a_person_has_confirmed_is_not_disputed_again(
     assert isinstance(again, list)
     assert first["id"] not in {row["id"] for row in again}
     assert again[0] == disputed[1]
+
+
+def test_pleas_are_measured_on_request_for_heads_and_n_grams(
+    workspace_factory: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = workspace_factory(rows=20, holdout=8)
+    assert told(root, capsys)["pleas"] == []
+    report = told(root, capsys, "--pleas")
+    pleas = report["pleas"]
+    assert isinstance(pleas, list)
+    assert {row["way"] for row in pleas} == {"n-grams", "base head"}
+    assert {row["change"] for row in pleas} >= {"stated grade", "plea", "padding", "copied rubric"}
+    for row in pleas:
+        assert row["rows"] == 8
+        assert 0 <= row["changed"]["value"] <= 1
+        assert abs(row["shift"]["value"]) <= 4
+        # a mean shift needs grades that moved
+        assert row["changed"]["value"] > 0 or row["shift"]["value"] == 0
+    assert race(root, "--pleas") == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    words = " ".join(out.split())
+    assert "Can it be talked into a grade?" in words
+    assert "a comment that states the" in words
+    # what was read once is known
+    assert told(root, capsys, "--pleas")["pleas"] == pleas
+
+
+def test_a_checkpoints_head_is_asked_too(
+    trained_workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = copy_workspace(trained_workspace, tmp_path / "copy")
+    pleas = told(root, capsys, "--from", "latest", "--pleas")["pleas"]
+    assert isinstance(pleas, list)
+    assert {row["way"] for row in pleas} == {"n-grams", "base head", "step head"}

@@ -1,5 +1,6 @@
 """Areas of the rubric: read from feedbacks or given, heads for them, a grade from their sum, a forced feedback."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -257,3 +258,26 @@ def test_a_text_that_was_cut_ends_with_its_last_whole_sentence() -> None:
     assert sentences("One is bad") == "One is bad"
     assert sentences("One is bad. Two is worse.") == "One is bad. Two is worse."
     assert sentences("One\nTwo is w") == "One"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{}: this is bad. {}: this is bad.",
+        "- {}: this is bad\n- {}: this is bad",
+        "**{}**: this is bad. **{}**: this is bad.",
+        "* **{}:** this is bad\n* **{}:** this is bad",
+        "1. {}: this is bad\n2. {}: this is bad",
+        "{}: this is bad; {}: this is bad",
+        "## {}:\nthis is bad\n\n## {}:\nthis is bad",
+    ],
+)
+def test_a_feedback_is_written_as_the_rows_are(line: str) -> None:
+    both = line.format("Names", "Logic")
+    alone = [re.split(r"(?<=bad)", line)[0].format(name) for name in ("Names", "Logic")]
+    rows = [AreaRow("html", "", text, text == "Fine.") for text in (both, both, *alone, "Fine.") for _ in range(3)]
+    areas = areas_of(rows)
+    plan = feedback_plan("2", ["Names", "Logic"], areas.names, ("Grade: ", "\nFeedback: "), areas.style)
+    said = "this is bad" + ("." if line.endswith(".") else "")
+    (text,) = follow([plan], lambda rows, _, __: [said] * len(rows))
+    assert text == f"Grade: 2\nFeedback: {both}"
