@@ -213,6 +213,17 @@ def save(workspace: Path, changes: Mapping[str, Any]) -> Path:
     return path
 
 
+def differences(before: Settings, after: Settings) -> dict[str, tuple[Any, Any]]:
+    """Return the values before and after of every ``section.key`` that differs."""
+    old, new = msgspec.to_builtins(before), msgspec.to_builtins(after)
+    return {
+        f"{section}.{key}": (old[section][key], value)
+        for section, table in new.items()
+        for key, value in table.items()
+        if old[section][key] != value
+    }
+
+
 def toml_value(value: Any) -> str:
     """Return ``value`` as it is written in TOML."""
     if isinstance(value, dict):

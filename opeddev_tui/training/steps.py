@@ -27,7 +27,7 @@ from opeddev_tui.runs.control import Control, StepRequest
 from opeddev_tui.runs.events import Sink
 from opeddev_tui.runs.history import list_runs
 from opeddev_tui.runs.journal import Journal, read
-from opeddev_tui.training import hardware, inputs, trainer
+from opeddev_tui.training import fetching, hardware, inputs, trainer
 from opeddev_tui.training.deciders import ControlDecider, Decider, RuleDecider
 from opeddev_tui.training.plan import StepPlan, plan_step
 from opeddev_tui.training.run import Run, RunParts
@@ -49,13 +49,14 @@ class Engine(Struct, frozen=True):
     def step(self, plan: StepPlan) -> tuple[str, bool]:
         """Train or resume one step; return (run id, whether the step is finished). Raises ``Problem``."""
         settings = self.loaded.settings
+        source = str(plan.parent) if plan.parent else loading.source_of(self.workspace.root, settings.model.name)
         # shown only: the run has no journal yet
         self.sink.emit(ev.PhaseChanged(phase="reading data", detail=f"base and {plan.step} increments"))
         data = inputs.read_step(self.workspace, settings, plan)
         self.sink.emit(ev.PhaseChanged(phase="loading model", detail=settings.model.name))
         torch.set_num_threads(hardware.training_threads(settings.training.torch_num_threads))
-        source = str(plan.parent) if plan.parent else loading.source_of(self.workspace.root, settings.model.name)
-        tokens = inputs.tokenize(source, settings, data)
+        with fetching.told(self.sink, source, settings.model.revision):
+            tokens = inputs.tokenize(source, settings, data)
         run_id = plan.resume.id if plan.resume else new_run_id(plan.step, plan.batch.name)
         data = replace(data, warnings=[*data.warnings, *tokens.notes])
         record = self._record(plan, data, tokens, source, run_id)
@@ -64,7 +65,8 @@ class Engine(Struct, frozen=True):
             data = replace(data, warnings=[*data.warnings, *doubts])
         trainer.check_arguments(settings)
         memory = inputs.check_room(self.workspace, settings, source, tokens)
-        model = loading.load_model(source, settings.model)
+        with fetching.told(self.sink, source, settings.model.revision):
+            model = loading.load_model(source, settings.model)
         copy_notice = self.workspace.link_store()
         if copy_notice:
             data = replace(data, warnings=[*data.warnings, copy_notice])

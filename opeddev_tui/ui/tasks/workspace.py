@@ -25,6 +25,7 @@ from opeddev_tui.ui.state.reader import WorkspaceReader
 from opeddev_tui.ui.state.training_thread import in_words, traceback_text
 from opeddev_tui.ui.state.view import RunRow, Watched
 from opeddev_tui.ui.tasks.base import TaskBase
+from opeddev_tui.ui.tasks.settings import SettingsWatch
 from opeddev_tui.workspace.setup import make_workspace
 
 if TYPE_CHECKING:
@@ -51,6 +52,14 @@ class WorkspaceTasks(TaskBase):
         super().__init__(shell)
         self._following = False
         self.opened = False
+        self._settings = SettingsWatch(shell)
+        # settings and rows that the outlook is about
+        self._looked_at: object = None
+
+    @property
+    def settings_known(self) -> bool:
+        """True once the files of the settings are watched."""
+        return self._settings.known
 
     @property
     def _provider(self) -> WorkspaceReader:
@@ -182,8 +191,9 @@ class WorkspaceTasks(TaskBase):
     async def _watch(self) -> None:
         """Look for new batch folders, and for a training that another process starts."""
         while True:
-            await asyncio.sleep(WATCH_EVERY)
+            await self._settings.look()
             await self._scan()
+            await asyncio.sleep(WATCH_EVERY)
             session = self._shell.session
             if self._shell.live.running or session.trained_by == "other":
                 continue
@@ -211,6 +221,20 @@ class WorkspaceTasks(TaskBase):
         if scan is not session.scan:
             session.scan = scan
             self._shell.show_now()
+        await self._look_ahead()
+
+    async def _look_ahead(self) -> None:
+        """Look at the model that would be trained, again only where a setting has changed."""
+        session = self._shell.session
+        settings = session.loaded.settings
+        rows = sum(row.rows or 0 for row in session.scan.rows[:1]) if session.scan is not None else 0
+        about = (settings, rows)
+        if about == self._looked_at or self._shell.live.running or session.trained_by == "other":
+            return
+        self._looked_at = about
+        module = await asyncio.to_thread(importlib.import_module, "opeddev_tui.models.outlook")
+        session.outlook = await asyncio.to_thread(module.outlook, self._provider.root, settings, rows)
+        self._shell.show_now()
 
     def read_log(self, done: Callable[[list[str]], None]) -> None:
         """Hand the last lines of the log to ``done``."""
@@ -244,7 +268,8 @@ class WorkspaceTasks(TaskBase):
                     raise
                 failed(str(problem))
                 return
-            self._shell.loaded = self._shell.session.loaded = loaded
+            self._settings.own_change()
+            self._shell.use_settings(loaded)
             if saved is not None:
                 saved()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-import textwrap
 from typing import ClassVar
 
 from textual.content import Content
@@ -14,6 +13,7 @@ from opeddev_tui.runs.events import HardwareSampled
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.plots.downsample import newest_smoothed
+from opeddev_tui.ui.screens.monitor.first_run import before_the_first_run
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.pane import Pane, lines
 from opeddev_tui.ui.widgets.tables import fit
@@ -33,7 +33,7 @@ class MetricsPane(Pane):
         """Return one line per number; without room for all, without blank lines and with the machine in short."""
         state = view.state
         if state.started is None:
-            return _before_the_first_run(view, width)
+            return before_the_first_run(view, width)
         rows = [*_progress(view, width), Content(""), *_losses(view), Content("")]
         if state.progress is not None:
             tokens = f"{short_count(state.progress.tokens_per_second)} tok/s"
@@ -44,27 +44,6 @@ class MetricsPane(Pane):
         if len(rows) + len(machine) > self.size.height > 0 and state.hardware is not None:
             machine = _machine_in_short(state.hardware)
         return lines([row.truncate(width, ellipsis=True) for row in (*rows, *machine)])
-
-
-_HOW_IT_GOES = (
-    ("t", "trains the next step: its new rows and all before."),
-    ("·", "After every epoch the hold-out is scored, the probe prompts are answered, and you are asked."),
-    ("c", "goes on with one more epoch."),
-    ("s", "ends the step. For some seconds u takes back either."),
-    ("?", "shows all keys."),
-)
-
-
-def _before_the_first_run(view: View, width: int) -> Content:
-    """Return what will be shown here, and which keys lead there."""
-    if not view.scanned or not view.has_workspace:
-        return Content.styled("The numbers of a run appear here.", "$muted")
-    parts: list[Content | str] = [Content.styled("Nothing is trained yet. How it goes:", "$muted"), ""]
-    for key, effect in _HOW_IT_GOES:
-        first, *rest = textwrap.wrap(effect, max(10, width - 3))
-        parts.append(Content.styled(f"{key}  ", "bold $accent") + Content.styled(first, "$muted"))
-        parts += [Content.styled(f"   {line}", "$muted") for line in rest]
-    return lines(parts)
 
 
 def _row(label: str, *parts: Part) -> Content:
