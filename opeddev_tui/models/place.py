@@ -29,7 +29,9 @@ def source_of(root: Path, name: str) -> str:
         raise ModelProblem(f"{folder} is a file.", where="model.name", cure="Name the folder that the model is in.")
     first = name.partition("/")[0]
     if not _HUB_NAME.fullmatch(name) or ("/" in name and (root / first).is_dir()):
-        raise ModelProblem(f"there is no model folder {folder}.", where="model.name", cure=_CURE)
+        raise ModelProblem(
+            f"the model of {name} cannot be loaded: there is no folder {folder}.", where="model.name", cure=_CURE
+        )
     return name
 
 

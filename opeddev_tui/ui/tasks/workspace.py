@@ -101,7 +101,7 @@ class WorkspaceTasks(TaskBase):
         recovery = await asyncio.to_thread(importlib.import_module, "opeddev_tui.checkpoints.recovery")
         if not recovery.needs_recovery(session.current, alive=session.trained_by != "none"):
             return None
-        self._shell.tell("The last run did not end well: reading its newest checkpoint …", severity="warning")
+        self._shell.tell("The last run did not end well: reading its newest checkpoint …")
         workspace = self._provider.workspace
         examined = await asyncio.to_thread(recovery.examine, workspace, session.current_run, session.current)
         return cast("Recovery", examined)

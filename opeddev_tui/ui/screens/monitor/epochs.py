@@ -18,6 +18,7 @@ class EpochsPane(Pane):
     """One line per epoch."""
 
     title: ClassVar[str] = "Epochs"
+    brief: ClassVar[str] = "exact, ±1: grades right, or off by one."
     about: ClassVar[str] = (
         "Exact and ±1: grades generated on the hold-out that are right, or off by one. Kappa: agreement beyond chance, "
         "weighted by distance. ★ marks the lowest hold-out loss; Δ 0 is the change since epoch 0."

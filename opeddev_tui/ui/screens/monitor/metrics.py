@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.content import Content
 
-from opeddev_tui.format import bar, duration, number, rate, short_count, signed, size
+from opeddev_tui.format import bar, duration, number, rate, short_count, signed, size, sparkline
 from opeddev_tui.runs.events import HardwareSampled
-from opeddev_tui.runs.state import RunState
+from opeddev_tui.runs.state import MachineHistory, RunState
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.plots.downsample import newest_smoothed
 from opeddev_tui.ui.screens.monitor.first_run import before_the_first_run
@@ -27,6 +28,7 @@ class MetricsPane(Pane):
     """Numbers of the run on show."""
 
     title: ClassVar[str] = "Live metrics"
+    brief: ClassVar[str] = "Losses are per token; ? explains the words."
     about: ClassVar[str] = "Losses are per token of the completion; raw is the last optimizer step, beside it smoothed."
 
     def render_view(self, view: View, width: int) -> Content:
@@ -38,7 +40,7 @@ class MetricsPane(Pane):
         if state.progress is not None:
             tokens = f"{short_count(state.progress.tokens_per_second)} tok/s"
             rows.append(_row("speed", (f"{number(state.progress.samples_per_second, 1)} samples/s · {tokens}", "")))
-        machine = _machine(state.hardware, width) if state.hardware is not None else []
+        machine = _machine(state.hardware, state.machine, width) if state.hardware is not None else []
         if len(rows) + len(machine) > self.size.height > 0:
             rows = [row for row in rows if row.plain]
         if len(rows) + len(machine) > self.size.height > 0 and state.hardware is not None:
@@ -132,23 +134,22 @@ def _machine_in_short(sample: HardwareSampled) -> list[Content]:
     return [*rows, _row("RAM, CPU", (f"{memory} · {sample.cpu_percent:.0f} %", ""))]
 
 
-def _machine(sample: HardwareSampled, width: int) -> list[Content]:
-    """Return the load of the machine, one bar per line."""
-    cells = 8 if width >= LABEL + 31 else 4
+def _machine(sample: HardwareSampled, history: MachineHistory, width: int) -> list[Content]:
+    """Return the load of the machine, one line per reading: how it was lately, and how it is."""
+    cells = max(4, min(24, width - LABEL - 23))
 
-    def load(label: str, share: float, text: str) -> Content:
-        return _row(label, (bar(share, cells) + " ", "$primary"), (text, ""))
+    def load(label: str, past: Sequence[float], most: float, text: str, style: str) -> Content:
+        return _row(label, (sparkline(past, most, cells) + " ", style), (text, ""))
 
     rows: list[Content] = []
     if total := sample.gpu_memory_total:
-        used = sample.gpu_memory_used or 0
-        rows.append(load("GPU memory", used / total, _used(sample.gpu_memory_used, total)))
+        used = _used(sample.gpu_memory_used, total)
+        rows.append(load("GPU memory", history.gpu_memory, total, used, "$primary"))
         heat = f"  {sample.gpu_celsius:.0f} °C" if sample.gpu_celsius is not None else ""
         if sample.gpu_percent is not None:
-            rows.append(load("GPU", sample.gpu_percent / 100, f"{sample.gpu_percent:.0f} %{heat}"))
-    share = sample.ram_used / sample.ram_total if sample.ram_total else 0.0
-    rows.append(load("RAM", share, _used(sample.ram_used, sample.ram_total)))
-    return [*rows, load("CPU", sample.cpu_percent / 100, f"{sample.cpu_percent:.0f} %")]
+            rows.append(load("GPU", history.gpu, 100.0, f"{sample.gpu_percent:.0f} %{heat}", "$primary"))
+    rows.append(load("RAM", history.ram, sample.ram_total, _used(sample.ram_used, sample.ram_total), "$muted"))
+    return [*rows, load("CPU", history.cpu, 100.0, f"{sample.cpu_percent:.0f} %", "$muted")]
 
 
 def _used(used: float | None, total: float) -> str:
