@@ -72,6 +72,14 @@ def describe(section: str, key: str) -> tuple[str, str]:
     return help_text, f"{name} {' and '.join(parts)}".strip()
 
 
+def choices(section: str, key: str) -> list[str]:
+    """Return the values of a setting that takes one of a few, as TOML; empty for other settings."""
+    base, *_ = get_args(get_type_hints(sections()[section], include_extras=True)[key])
+    if get_origin(base) is Literal:
+        return [toml_value(value) for value in get_args(base)]
+    return ["true", "false"] if base is bool else []
+
+
 def load(
     workspace: Path, *, overrides: Sequence[str] = (), environment: Mapping[str, str] | None = None
 ) -> LoadedSettings:
