@@ -5,6 +5,7 @@ A value that is missing or not finite is a dash everywhere.
 
 import math
 import time
+from collections.abc import Sequence
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 
@@ -96,6 +97,18 @@ def histogram(counts: list[int]) -> str:
     if highest <= 0:
         return " " * len(counts)
     return "".join(_BLOCKS[max(1, round(count / highest * 7)) if count else 0] for count in counts)
+
+
+def sparkline(values: Sequence[float], most: float, cells: int) -> str:
+    """Return the newest ``cells`` values as one block character each, ``most`` being the highest; NaN is a gap."""
+    shown = [_block(value, most) for value in values[-cells:]]
+    return "".join(shown).rjust(cells)
+
+
+def _block(value: float, most: float) -> str:
+    if value != value or most <= 0:
+        return " "
+    return _BLOCKS[max(1, min(7, round(value / most * 7)))]
 
 
 def plural(count: int, noun: str) -> str:

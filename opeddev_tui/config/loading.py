@@ -72,6 +72,14 @@ def describe(section: str, key: str) -> tuple[str, str]:
     return help_text, f"{name} {' and '.join(parts)}".strip()
 
 
+def choices(section: str, key: str) -> list[str]:
+    """Return the values of a setting that takes one of a few, as TOML; empty for other settings."""
+    base, *_ = get_args(get_type_hints(sections()[section], include_extras=True)[key])
+    if get_origin(base) is Literal:
+        return [toml_value(value) for value in get_args(base)]
+    return ["true", "false"] if base is bool else []
+
+
 def load(
     workspace: Path, *, overrides: Sequence[str] = (), environment: Mapping[str, str] | None = None
 ) -> LoadedSettings:
@@ -214,6 +222,17 @@ def save(workspace: Path, changes: Mapping[str, Any]) -> Path:
         header = "# Written by opeddev-tui. Your own settings belong in config.toml.\n"
         write_atomic(path, (header + tomli_w.dumps({k: v for k, v in tables.items() if v})).encode())
     return path
+
+
+def differences(before: Settings, after: Settings) -> dict[str, tuple[Any, Any]]:
+    """Return the values before and after of every ``section.key`` that differs."""
+    old, new = msgspec.to_builtins(before), msgspec.to_builtins(after)
+    return {
+        f"{section}.{key}": (old[section][key], value)
+        for section, table in new.items()
+        for key, value in table.items()
+        if old[section][key] != value
+    }
 
 
 def toml_value(value: Any) -> str:

@@ -19,6 +19,7 @@ from opeddev_tui.models.adapters import check_targets, targets_of
 from opeddev_tui.models.causal_lm import CausalLM
 from opeddev_tui.models.generation_config import make_consistent
 from opeddev_tui.models.model_config import LOADING_ERRORS, TEXT_WEIGHTS, load_config, loading_problem, revision_of
+from opeddev_tui.models.place import source_of as source_of
 from opeddev_tui.models.weight_files import lacking
 
 
@@ -31,12 +32,6 @@ def quiet_libraries() -> None:
         library.disable_progress_bar()
         library.enable_propagation()
     transformers_logging.disable_default_handler()
-
-
-def source_of(root: Path, name: str) -> str:
-    """Return a local folder for ``name`` if there is one (relative to the workspace), else the hub name."""
-    folder = root / Path(name).expanduser()
-    return str(folder) if folder.is_dir() else name
 
 
 def commit_of(source: str, model: st.Model) -> str:

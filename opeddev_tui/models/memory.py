@@ -13,7 +13,6 @@ from msgspec import Struct
 
 from opeddev_tui.config import settings as st
 from opeddev_tui.models.adapters import is_linear
-from opeddev_tui.models.model_config import LOADING_ERRORS, load_config, loading_problem
 from opeddev_tui.runs.events import MemoryEstimated
 
 _ADAM_BYTES = 8
@@ -56,6 +55,9 @@ def empty_model(source: str, model: st.Model) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
+    # it loads torch, which the screen's estimate must not
+    from opeddev_tui.models.model_config import LOADING_ERRORS, load_config, loading_problem
+
     config = load_config(source, model)
     try:
         with torch.device("meta"):
@@ -76,9 +78,24 @@ def sizes_of(empty: Any) -> Sizes:
         for name, module in empty.named_modules()
         if is_linear(module) and not name.endswith("lm_head")
     ]
-    config = empty.config.get_text_config()
-    parameters = sum(parameter.numel() for parameter in empty.parameters())
-    hidden = _first(config, ("hidden_size", "d_model", "n_embd")) or empty.get_input_embeddings().weight.shape[1]
+    return sizes_from(
+        empty.config.get_text_config(),
+        parameters=sum(parameter.numel() for parameter in empty.parameters()),
+        linear=linear,
+        embedding=empty.get_input_embeddings().weight.shape[1],
+    )
+
+
+def sizes_from(config: Any, *, parameters: int, linear: Sequence[tuple[int, int]], embedding: int) -> Sizes:
+    """Return the sizes of a model from its text configuration.
+
+    Args:
+        config: has the configuration's values as attributes.
+        parameters: how many there are.
+        linear: (inputs, outputs) of every linear layer but the head.
+        embedding: width of the embedding, for a configuration that does not name it.
+    """
+    hidden = _first(config, ("hidden_size", "d_model", "n_embd")) or embedding
     layers = _first(config, ("num_hidden_layers", "n_layer", "n_layers", "num_layers")) or 1
     attention, key_value = _widths(config, hidden)
     return Sizes(

@@ -89,7 +89,10 @@ def encode_step(
 
 def check(root: Path, settings: st.Settings, data: DataReport) -> TokenReport:
     """Encode all rows of a workspace as training will; nothing is raised and no weights are read."""
-    source = loading.source_of(root, settings.model.name)
+    try:
+        source = loading.source_of(root, settings.model.name)
+    except Problem as problem:
+        return TokenReport([problem], [])
     try:
         fitted = fit(source, settings)
         if settings.lora.enabled:

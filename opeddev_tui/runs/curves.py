@@ -20,6 +20,7 @@ class Curves:
     loss: array[float] = field(default_factory=lambda: array("d"))
     grad_norm: array[float] = field(default_factory=lambda: array("d"))
     learning_rate: array[float] = field(default_factory=lambda: array("d"))
+    samples_per_second: array[float] = field(default_factory=lambda: array("d"))
 
     def append(self, point: ev.Progress) -> None:
         """Add a point; points of optimizer steps that are trained again after a crash are dropped."""
@@ -30,11 +31,13 @@ class Curves:
         self.loss.append(_NAN if point.loss is None else point.loss)
         self.grad_norm.append(_NAN if point.grad_norm is None else point.grad_norm)
         self.learning_rate.append(_NAN if point.learning_rate is None else point.learning_rate)
+        self.samples_per_second.append(_NAN if point.samples_per_second is None else point.samples_per_second)
 
     def drop_from(self, global_step: int) -> None:
         """Remove the points of ``global_step`` and later optimizer steps."""
         while self.global_step and self.global_step[-1] >= global_step:
-            for column in (self.global_step, self.epoch, self.loss, self.grad_norm, self.learning_rate):
+            for column in (self.global_step, self.epoch, self.loss, self.grad_norm, self.learning_rate,
+                           self.samples_per_second):  # fmt: skip
                 column.pop()
 
     def mean_loss(self, epoch: int) -> float | None:
@@ -46,3 +49,26 @@ class Curves:
             if at <= epoch + 1e-9 and not math.isnan(loss):
                 total, count = total + loss, count + 1
         return total / count if count else None
+
+
+@dataclass
+class MachineHistory:
+    """Readings of the machine, one array per field: bytes and percent, NaN where there is no such reading."""
+
+    at: array[float] = field(default_factory=lambda: array("d"))
+    global_step: array[float] = field(default_factory=lambda: array("d"))
+    epoch: array[float] = field(default_factory=lambda: array("d"))
+    cpu: array[float] = field(default_factory=lambda: array("d"))
+    ram: array[float] = field(default_factory=lambda: array("d"))
+    gpu: array[float] = field(default_factory=lambda: array("d"))
+    gpu_memory: array[float] = field(default_factory=lambda: array("d"))
+
+    def append(self, reading: ev.HardwareSampled, point: ev.Progress | None) -> None:
+        """Add a reading, at the place of the newest logged ``point``."""
+        self.at.append(reading.at)
+        self.global_step.append(point.global_step if point is not None else 0)
+        self.epoch.append(point.epoch if point is not None else 0.0)
+        self.cpu.append(reading.cpu_percent)
+        self.ram.append(reading.ram_used)
+        self.gpu.append(_NAN if reading.gpu_percent is None else reading.gpu_percent)
+        self.gpu_memory.append(_NAN if reading.gpu_memory_used is None else reading.gpu_memory_used)

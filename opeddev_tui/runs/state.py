@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from opeddev_tui.runs import events as ev
-from opeddev_tui.runs.curves import Curves
+from opeddev_tui.runs.curves import Curves, MachineHistory
 
 Status = Literal["empty", "starting", "training", "paused", "awaiting", "interrupted", "failed", "finished"]
 
@@ -28,6 +28,7 @@ class RunState:
     curves: Curves = field(default_factory=Curves)
     progress: ev.Progress | None = None
     hardware: ev.HardwareSampled | None = None
+    machine: MachineHistory = field(default_factory=MachineHistory)
     holdout: dict[int, ev.HoldoutEvaluated] = field(default_factory=dict)
     grades: dict[int, ev.GradesMeasured] = field(default_factory=dict)
     # grades by every way that was read, and the races at the step's end
@@ -182,6 +183,10 @@ def _progress(state: RunState, event: ev.Progress) -> None:
         state.status = "training"
 
 
+def _hardware(state: RunState, event: ev.HardwareSampled) -> None:
+    state.machine.append(event, state.progress)
+
+
 def _tokens(state: RunState, event: ev.TokensCounted) -> None:
     state.token_stats = event.batches
 
@@ -277,6 +282,7 @@ _HANDLERS: dict[type, Callable[[RunState, Any], None]] = {
     ev.Resumed: _resumed,
     ev.Progress: _progress,
     ev.HeadFitted: _head,
+    ev.HardwareSampled: _hardware,
     ev.SamplesGenerated: _samples,
     ev.CheckpointSaved: _saved,
     ev.CheckpointRejected: _gone,

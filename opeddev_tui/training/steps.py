@@ -33,7 +33,7 @@ from opeddev_tui.runs.control import Control, StepRequest
 from opeddev_tui.runs.events import Sink
 from opeddev_tui.runs.history import list_runs
 from opeddev_tui.runs.journal import Journal, read
-from opeddev_tui.training import hardware, inputs, trainer
+from opeddev_tui.training import fetching, hardware, inputs, trainer
 from opeddev_tui.training.deciders import ControlDecider, Decider, RuleDecider
 from opeddev_tui.training.grading_parts import nothing_graded, wants_grades
 from opeddev_tui.training.plan import StepPlan, plan_step
@@ -57,13 +57,14 @@ class Engine(Struct, frozen=True):
     def step(self, plan: StepPlan) -> tuple[str, bool]:
         """Train or resume one step; return (run id, whether the step is finished). Raises ``Problem``."""
         settings = self.loaded.settings
+        source = str(plan.parent) if plan.parent else loading.source_of(self.workspace.root, settings.model.name)
         # shown only: the run has no journal yet
         self.sink.emit(ev.PhaseChanged(phase="reading data", detail=plural(len(plan.data), "set")))
         data = inputs.read_step(self.workspace, settings, plan)
         self.sink.emit(ev.PhaseChanged(phase="loading model", detail=settings.model.name))
         torch.set_num_threads(hardware.training_threads(settings.training.torch_num_threads))
-        source = str(plan.parent) if plan.parent else loading.source_of(self.workspace.root, settings.model.name)
-        tokens = inputs.tokenize(source, settings, data)
+        with fetching.told(self.sink, source, settings.model.revision):
+            tokens = inputs.tokenize(source, settings, data)
         run_id = plan.resume.id if plan.resume else new_run_id(plan.step, plan.batch.name, self.workspace.run_ids())
         data = replace(data, warnings=[*data.warnings, *tokens.notes])
         record = self._record(plan, data, tokens, source, run_id)
@@ -77,7 +78,8 @@ class Engine(Struct, frozen=True):
         # a step from a checkpoint may have to read the base model first, and both might not fit into memory
         reads = wants_grades(settings, settings.early_stop.metric) and not nothing_graded(data.holdout.examples)
         if plan.parent is None or not reads:
-            parts.model = loading.load_model(source, settings.model)
+            with fetching.told(self.sink, source, settings.model.revision):
+                parts.model = loading.load_model(source, settings.model)
         data = replace(data, warnings=[*data.warnings, *base_model.unverified(source)])
         copy_notice = self.workspace.link_store()
         if copy_notice:

@@ -206,6 +206,22 @@ class OpeddevApp(TerminalApp):
         if self.session.start(start or StepRequest()):
             self.show_now()
 
+    def use_settings(self, loaded: LoadedSettings) -> None:
+        """Use other settings from now on: those of the screen at once, those of a training with the next run."""
+        before = self.loaded.settings
+        self.loaded = self.session.loaded = loaded
+        self.provider.use(loaded)
+        self.session.guard.set_times(loaded.settings.ui.guard_ms / 1000, loaded.settings.ui.undo_seconds)
+        theme = loaded.settings.ui.theme
+        if theme != before.ui.theme and theme in self.available_themes:
+            self._remembered_theme = theme
+            self.theme = theme
+        after = loaded.settings
+        if (after.paths, after.data, after.grading) != (before.paths, before.data, before.grading):
+            self.session.scan = None
+            self.disk.refresh()
+        self.show_now()
+
     def make_workspace(self) -> None:
         """Make a workspace in the folder the app was started in."""
         self.disk.make_workspace()

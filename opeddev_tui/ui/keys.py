@@ -98,7 +98,10 @@ CURVES: tuple[Key, ...] = (
     Key("comma", "pan(-1)", "Pan left", "Pan left.", shown=","),
     Key("full_stop", "pan(1)", "Pan right", "Pan right.", shown="."),
     Key("v", "cursor", "Values", "Show a cursor with its values; the arrows move it.", footer=True),
-    Key("b", "sizes", "By data size", "Hold-out loss against the size of the data set, and back.", footer=True),
+    Key("n", "chart(1)", "Next chart", "Grades, learning rate, gradient norm, speed, memory, load.", footer=True),
+    Key("N", "chart(-1)", "Previous chart", "Go to the chart before."),
+    Key("a", "tile", "All charts", "Show as many charts as fit beside each other, or one again.", footer=True),
+    Key("b", "sizes", "By data size", "Hold-out loss against the size of the data set, and back."),
 )
 
 GENERATIONS: tuple[Key, ...] = (
@@ -203,6 +206,7 @@ CHECKPOINTS: tuple[Key, ...] = (
 
 LOG: tuple[Key, ...] = (
     Key("slash", "filter", "Filter", "Show only the lines that contain a text.", footer=True),
+    Key("r", "raw", "Raw", "Show the lines as they are in the file; press again for the readable form.", footer=True),
     Key("e", "errors_first", "Errors first", "Show errors and warnings first; press again for order of time.", True),
     Key("escape", "clear_filter", "Clear", "Drop the filter."),
     Key("j", "move(1)", "Down", "Scroll down (also ↓)."),

@@ -17,6 +17,7 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from opeddev_tui.config import loading
+from opeddev_tui.models.outlook import Device, Outlook
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.journal import Journal
 from opeddev_tui.ui.app import OpeddevApp
@@ -203,6 +204,8 @@ BATCHES = (
     BatchRow("batch_100_02", 2, rows=100, grades=((1, 5), (2, 10), (3, 40), (4, 35), (5, 10))),
     BatchRow("batch_100_03", 3, rows=98, grades=((2, 30), (3, 38), (4, 30))),
 )
+NEEDED = ev.MemoryEstimated(total=17 * 2**30, free=78 * 2**30, weights=0, gradients=0, optimizer=0, activations=0,
+                            trainable=596_000_000, checkpoint=0, verdict="fits")  # fmt: skip
 ALIVE = frozenset({"starting", "training", "paused", "stalled", "awaiting", "chosen", "hostile"})
 
 
@@ -269,6 +272,7 @@ async def settle(app: OpeddevApp, name: str) -> None:
     if SCENES[name] is None:
         return
     session.scan = Scan(() if name == "empty" else BATCHES, holdout="50 rows · a1b2c3d4e5f6")
+    session.outlook = Outlook(Device("NVIDIA H100", 78 * 2**30, "bf16"), 596_000_000, NEEDED)
     if name in ALIVE:
         session.trained_by = "mine"
     if name == "chosen":

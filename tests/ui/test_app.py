@@ -23,6 +23,7 @@ from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.keys import GLOBAL, PLACES, SCREEN_KEYS
 from opeddev_tui.ui.screens.note import NoteScreen
 from opeddev_tui.ui.screens.quit import QuitScreen
+from opeddev_tui.ui.screens.settings import ChoiceScreen, groups
 from opeddev_tui.ui.state import situation_text
 from opeddev_tui.ui.state.app_state import AppState
 from opeddev_tui.ui.state.data_scan import Scan
@@ -334,6 +335,29 @@ async def test_settings_are_saved_checked_and_reset(tmp_path: Path) -> None:
         await until(pilot, lambda: len(app.screen_stack) == 1)
         await pilot.press("x")
         await until(pilot, lambda: app.loaded.settings.training.num_train_epochs == 3)
+
+
+async def test_a_setting_of_few_values_is_chosen_from_a_list(tmp_path: Path) -> None:
+    async with scene(tmp_path, "ready") as (app, pilot):
+        await pilot.press("5", "slash", *"model.precision", "enter", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ChoiceScreen))
+        assert all(value in text_of(app) for value in ('"fp16"', '"bf16"', '"fp32"'))
+        await pilot.press("down", "down", "enter")
+        await until(pilot, lambda: app.loaded.settings.model.precision == "fp32")
+        await until(pilot, lambda: len(app.screen_stack) == 1)
+        assert "Changed" in text_of(app)
+        assert "Saved model.precision" in text_of(app)
+
+
+def test_changed_settings_come_first_then_groups_in_order_of_use() -> None:
+    loaded = loading.resolve([loading.Layer("config.toml", {"ui": {"theme": "nord"}, "training": {"seed": 7}})])
+    found = dict(groups(loaded, ""))
+    assert list(found)[:3] == ["Changed", "Model", "Training"]
+    assert found["Changed"] == ["training.seed", "ui.theme"]
+    assert sorted(name for title, names in found.items() if title != "Changed" for name in names) == sorted(
+        loading.known_keys()
+    )
+    assert dict(groups(loaded, "warmup_steps")) == {"Training": ["training.warmup_steps"]}
 
 
 async def test_the_theme_is_remembered(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def _still(app: OpeddevApp) -> None:
 
     def view() -> View:
         shown = real()
-        shown = replace(shown, workspace="/home/ada/my-grader", now=shown.state.last_event_at)
+        shown = replace(shown, workspace="/home/ada/my-grader", now=shown.state.last_event_at, told="")
         return replace(shown, situation=situation(shown))
 
     session.view = view  # type: ignore[method-assign]

@@ -105,7 +105,7 @@ async def test_the_decision_names_the_grades_and_what_they_must_beat(tmp_path: P
         await opened(pilot)
         await settle(app, "awaiting")
         await pilot.pause()
-        assert "Grades: 54% exact, to beat 41% (a text classifier); 81% within one" in text_of(app)
+        assert "Grades: 54% exact (to beat: 41%), 81% within one (to beat: 64%), kappa 0.46." in text_of(app)
 
 
 async def test_runs_has_the_run_that_trains(tmp_path: Path) -> None:

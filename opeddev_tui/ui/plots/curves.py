@@ -16,10 +16,10 @@ from opeddev_tui.runs.state import RunState
 from opeddev_tui.terminal.ascii_fallback import ascii_only
 from opeddev_tui.ui.keys import CURVES, bindings
 from opeddev_tui.ui.plots import series as data
-from opeddev_tui.ui.plots.canvas import Colours, Series, render
+from opeddev_tui.ui.plots.charts import PAGES, title
 from opeddev_tui.ui.plots.downsample import within
-from opeddev_tui.ui.plots.heights import cuts_off, heights
-from opeddev_tui.ui.plots.series import Look, Palette, palette_of
+from opeddev_tui.ui.plots.picture import Pictures
+from opeddev_tui.ui.plots.series import Look, palette_of
 
 if TYPE_CHECKING:
     from opeddev_tui.ui.plots.downsample import Column
@@ -31,12 +31,13 @@ _CLOSEST_ZOOM = 1 / 512
 
 
 class CurvesView(Widget, can_focus=True):
-    """Loss curves of a step with those of earlier steps behind, or the hold-out loss by size of the data set.
+    """Loss curves of a step with those of earlier steps behind, and the charts of ``charts``, one by one or tiled.
 
     ``pictures`` counts how often a picture was drawn.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(CURVES)
+    brief: ClassVar[str] = "n shows the next chart, a all of them, v the values at a cursor."
     DEFAULT_CSS = "CurvesView { height: 1fr; width: 1fr; }"
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
@@ -47,12 +48,10 @@ class CurvesView(Widget, can_focus=True):
         self._state = RunState()
         self._previous: tuple[RunState, ...] = ()
         self._seen: tuple[object, ...] = ()
-        self._series: tuple[tuple[object, ...], list[Series]] = ((), [])
+        self._pictures = Pictures(ascii_only=self.ascii_only)
         self._picture: tuple[tuple[int, int], Text] | None = None
         # the state has changed since the picture was drawn, while the pane was out of sight
         self._stale = False
-        # the forecast, and the points it was computed from
-        self._forecast: tuple[list[data.SizePoint], str | None] | None = None
         self._drawn_at = float("-inf")
         self._due: Timer | None = None
 
@@ -69,6 +68,7 @@ class CurvesView(Widget, can_focus=True):
         if seen == self._seen:
             return
         self._seen = seen
+        self._pictures.show(state, self._previous, seen)
         if not self.is_mounted:
             return
         wait = self._drawn_at + DRAW_SECONDS - time.monotonic()
@@ -111,114 +111,25 @@ class CurvesView(Widget, can_focus=True):
         self._draw_now()
 
     def _draw(self, width: int, height: int) -> Text:
-        """Return legend, plot and, where the cursor is on, its values."""
+        """Return legend, plot and, where the cursor is on, its values; or several such charts beside each other."""
         if width < 2 or height < 2:
             return Text("")
         self.pictures += 1
-        palette = palette_of(self.app.theme_variables)
-        points = self._size_points() if self.look.sizes else []
-        legend = self._legend(points, palette, width)
-        reading = self._reading(points)
-        lines = height - 1 - (reading is not None)
-        picture = Text("\n").join([legend, self._plot(points, palette, width, lines)])
-        if reading is not None:
-            line = Text(reading, palette.cursor)
-            line.truncate(width, overflow="ellipsis")
-            picture.append("\n").append_text(line)
+        picture = self._pictures.draw(self.look, palette_of(self.app.theme_variables), (width, height))
         picture.no_wrap = True
         return picture
-
-    def _plot(self, points: Sequence[data.SizePoint], palette: Palette, width: int, height: int) -> Text:
-        look = self.look
-        colours = Colours(axes=palette.axis, cursor=palette.cursor)
-        if look.sizes:
-            series, label = data.size_series(points, palette), "rows trained on, all steps so far"
-            empty = "The hold-out loss by size of the data set is drawn from the first finished epoch on."
-            whole = (float(points[0].rows), float(points[-1].rows)) if len(points) > 1 else None
-            fitted = None
-        else:
-            series = self._loss_series(palette)
-            fitted = self._fitted()
-            label = "optimizer step" if look.by_step else "epoch"
-            empty = "The curves begin with the first logged loss."
-            whole = data.extent(self._state, look.by_step)
-        return render(
-            series,
-            width,
-            height,
-            x_label=label if height >= 12 else "",
-            log_y=look.log,
-            x_range=look.window or whole,
-            y_range=fitted,
-            cursor_x=look.cursor,
-            colours=colours,
-            ascii_only=self.ascii_only,
-            empty=empty if look.window is None else "Nothing here: 0 shows the whole plot.",
-        )
-
-    def _fitted(self) -> tuple[float, float] | None:
-        """Return the range of losses that this step fills, None for that of all curves."""
-        if self.look.sizes:
-            return None
-        return heights(self._state, self.look, self.look.window or data.extent(self._state, self.look.by_step))
-
-    def _loss_series(self, palette: Palette) -> list[Series]:
-        """Return the series of the losses, the same ones where only the window or the cursor has moved."""
-        key = (self._seen, self.look.by_step, self.look.smoothing, palette)
-        if key != self._series[0]:
-            self._series = key, data.loss_series(self._state, self._previous, self.look, palette)
-        return self._series[1]
-
-    def _legend(self, points: Sequence[data.SizePoint], palette: Palette, width: int) -> Text:
-        if self.look.sizes:
-            entries = data.size_legend(points, palette)
-        else:
-            entries = data.loss_legend(self._state, self._previous, self.look, palette)
-        cut = bool(entries) and cuts_off(self._loss_series(palette), self._fitted())
-        for flags in self._flags(bool(entries), cut):
-            legend = data.legend_text(entries, width - len(flags) - 2 if flags else width)
-            if legend.plain.count("  ") >= len(entries) - 1:
-                break
-        if flags:
-            legend.append(" " * (width - legend.cell_len - len(flags)) + flags, palette.axis)
-        return legend
-
-    def _flags(self, drawn: bool, cut: bool) -> tuple[str, ...]:
-        """Return what was changed about the view, or is not in sight, in a long and a short form."""
-        look = self.look
-        changed = ["log"] * look.log + ["zoomed"] * (look.window is not None) + ["all"] * look.everything
-        changed += ["0: all"] * cut
-        smoothing = f"smoothing {look.smoothing:g}" if look.smoothing else "not smoothed"
-        long = [smoothing, *changed] if drawn and not look.sizes else changed
-        return ", ".join(long), ", ".join(changed)
-
-    def _reading(self, points: Sequence[data.SizePoint]) -> str | None:
-        look = self.look
-        if look.cursor is None:
-            return self._forecast_of(points) if look.sizes else None
-        if look.sizes:
-            return data.size_reading(points, look.cursor)
-        return data.loss_reading(self._state, self._previous, look, look.cursor)
-
-    def _forecast_of(self, points: Sequence[data.SizePoint]) -> str | None:
-        """Return what more data should bring, None where there is no forecast; computed once for the same points."""
-        if self._forecast is None or self._forecast[0] != points:
-            self._forecast = list(points), data.size_forecast((*self._previous, self._state))
-        return self._forecast[1]
-
-    def _size_points(self) -> list[data.SizePoint]:
-        return data.size_points((*self._previous, self._state))
 
     def _change(self, look: Look) -> None:
         if look != self.look:
             self.look = look
+            self.border_title = title(look)
             self._draw_now()
 
     def _whole(self) -> tuple[float, float]:
         """Return the range of the x axis without zoom."""
         if not self.look.sizes:
             return data.extent(self._state, self.look.by_step)
-        points = self._size_points()
+        points = self._pictures.size_points()
         return (float(points[0].rows), float(points[-1].rows)) if len(points) > 1 else (0.0, 1.0)
 
     def action_log_scale(self) -> None:
@@ -236,8 +147,21 @@ class CurvesView(Widget, can_focus=True):
             self._change(replace(self.look, by_step=not self.look.by_step, window=None, cursor=None))
 
     def action_sizes(self) -> None:
-        """Switch between the two plots."""
-        self._change(replace(self.look, sizes=not self.look.sizes, window=None, cursor=None))
+        """Switch between the losses by epoch and by size of the data set."""
+        chart = "loss" if self.look.sizes else "sizes"
+        self._change(replace(self.look, chart=chart, tiled=False, window=None, cursor=None))
+
+    def action_chart(self, step: int) -> None:
+        """Go to the next or the previous chart; the cursor and the window stay, where the x axis is the same."""
+        chart = PAGES[(PAGES.index(self.look.chart) + step) % len(PAGES)]
+        other_axis = "sizes" in (chart, self.look.chart)
+        kept = replace(self.look, window=None, cursor=None) if other_axis else self.look
+        self._change(replace(kept, chart=chart, tiled=False))
+
+    def action_tile(self) -> None:
+        """Show as many charts as fit beside each other, or one again."""
+        chart = "loss" if self.look.chart == "sizes" else self.look.chart
+        self._change(replace(self.look, tiled=not self.look.tiled, chart=chart))
 
     def action_reset(self) -> None:
         """Undo zoom and pan; where there is none, make room for all curves, or for this step alone again."""
@@ -298,4 +222,4 @@ class CurvesView(Widget, can_focus=True):
         return within(x - wide / 2, wide, *self._whole())
 
     def _places(self) -> Column:
-        return data.places(self._state, self._size_points(), self.look)
+        return data.places(self._state, self._pictures.size_points(), self.look)

@@ -147,7 +147,8 @@ def limits(columns: Sequence[Column], margin: float) -> tuple[float, float]:
     known = [values for values in columns if np.any(~np.isnan(values))]
     low = min(float(np.nanmin(values)) for values in known)
     high = max(float(np.nanmax(values)) for values in known)
-    if low == high:
+    # a mean of equal values differs from them by rounding
+    if high - low <= 1e-9 * abs(high):
         pad = abs(low) * 0.1 or 0.5
         return low - pad, high + pad
     return low - margin * (high - low), high + margin * (high - low)

@@ -34,10 +34,17 @@ class Look(Struct, frozen=True):
     log: bool = False
     smoothing: float = 0.6
     by_step: bool = False
-    sizes: bool = False
+    # a name of charts.PAGES
+    chart: str = "loss"
+    tiled: bool = False
     window: tuple[float, float] | None = None
     cursor: float | None = None
     everything: bool = False
+
+    @property
+    def sizes(self) -> bool:
+        """Whether the hold-out loss by size of the data set is shown."""
+        return self.chart == "sizes" and not self.tiled
 
 
 class Palette(Struct, frozen=True):
@@ -115,14 +122,14 @@ def holdout_points(state: RunState, by_step: bool) -> tuple[list[float], list[fl
     losses = holdout_losses(state)
     if not by_step:
         return [float(epoch) for epoch in losses], list(losses.values())
-    steps = {epoch: step for epoch in losses if (step := _step_of(state, epoch)) is not None}
+    steps = {epoch: step for epoch in losses if (step := step_of(state, epoch, True)) is not None}
     return list(steps.values()), [losses[epoch] for epoch in steps]
 
 
-def _step_of(state: RunState, epoch: int) -> float | None:
-    """Return the optimizer step at the end of an epoch, None where it is not known yet."""
-    if epoch == 0:
-        return 0.0
+def step_of(state: RunState, epoch: int, by_step: bool) -> float | None:
+    """Return the place of an epoch's end on the x axis, None where its optimizer step is not known yet."""
+    if epoch == 0 or not by_step:
+        return float(epoch)
     if epoch in state.epochs:
         return float(state.epochs[epoch].global_step)
     return float(state.data.steps_per_epoch * epoch) if state.data is not None else None

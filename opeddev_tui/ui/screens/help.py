@@ -1,4 +1,4 @@
-"""Help: the keys of a screen, from the key tables."""
+"""Help: the keys of a screen, from the key tables, and the words of all screens."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import textwrap
 from textual.content import Content
 
 from opeddev_tui.ui.keys import Key, Sections
+from opeddev_tui.ui.screens.glossary import WORDS
 from opeddev_tui.ui.widgets.dialogs import ReadScreen
 from opeddev_tui.ui.widgets.tables import fit
 
 _KEYS = 12
+_WORD = 16
 # width of the dialog at most, and what its frame takes of it
 _WIDEST, _FRAME = 84, 8
 
@@ -19,7 +21,7 @@ class HelpScreen(ReadScreen):
     """A list of keys over the screen it is about."""
 
     def __init__(self, sections: Sections) -> None:
-        super().__init__("Keys")
+        super().__init__("Keys, and words below them")
         self._sections = sections
 
     def text(self) -> Content:
@@ -29,11 +31,17 @@ class HelpScreen(ReadScreen):
             lines += [Content("")] if lines else []
             lines.append(Content.styled(title, "bold $primary"))
             lines += [line for key in keys for line in self._row(key)]
+        lines += [Content(""), Content.styled("Words", "bold $primary")]
+        for word, meaning in WORDS:
+            lines += self._entry(word, meaning, _WORD)
         return Content("\n").join(lines)
 
     def _row(self, key: Key) -> list[Content]:
         """Return a key and its help, later lines under the first word."""
-        room = max(20, min(_WIDEST, self.app.size.width * 9 // 10) - _FRAME - _KEYS)
-        first, *rest = textwrap.wrap(key.help, room)
-        head = Content.styled(fit(key.display, _KEYS), "bold $accent") + Content(first)
-        return [head, *(Content(" " * _KEYS + line) for line in rest)]
+        return self._entry(key.display, key.help, _KEYS)
+
+    def _entry(self, name: str, text: str, indent: int) -> list[Content]:
+        room = max(20, min(_WIDEST, self.app.size.width * 9 // 10) - _FRAME - indent)
+        first, *rest = textwrap.wrap(text, room)
+        head = Content.styled(fit(name, indent), "bold $accent") + Content(first)
+        return [head, *(Content(" " * indent + line) for line in rest)]

@@ -1,11 +1,12 @@
-"""The log screen: the end of train.log, filtered, in order of time or errors first."""
+"""The log screen: the end of train.log as a person reads it, filtered, in order of time or errors first; or raw."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
+from rich.color import Color as RichColor
+from rich.style import Style
 from rich.text import Text
 from textual.binding import BindingType
 from textual.content import Content
@@ -15,10 +16,12 @@ from textual.widgets import RichLog, Static
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import LOG, bindings
 from opeddev_tui.ui.screens.base import FilteredScreen
+from opeddev_tui.ui.screens.log_lines import Level, read
+from opeddev_tui.ui.theme_colours import parsed_colour
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 
-_ERROR = re.compile(r"error|exception|traceback|critical|fatal|out of memory|\bnan\b", re.IGNORECASE)
-_WARNING = re.compile(r"warn", re.IGNORECASE)
+_MARKS: Mapping[Level, str] = {"error": "✗ ", "warning": "! ", "info": "  ", "detail": "  "}
+_RANKS: Mapping[Level, int] = {"error": 0, "warning": 1, "info": 2, "detail": 2}
 MOST_LINES = 3000
 # seconds between two readings of the file while the screen is on top
 EVERY = 1.0
@@ -35,6 +38,7 @@ class LogScreen(FilteredScreen):
         super().__init__()
         self._lines: list[str] = []
         self._errors_first = False
+        self._raw = False
 
     def compose_body(self) -> Iterable[Widget]:
         """Make the heading, the filter and the lines."""
@@ -48,6 +52,7 @@ class LogScreen(FilteredScreen):
     def on_mount(self) -> None:
         """Read the file once a second."""
         self.set_interval(EVERY, self._read)
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self.fill())
         self._read()
 
     def _read(self) -> None:
@@ -73,7 +78,7 @@ class LogScreen(FilteredScreen):
         if new is None:
             log.clear()
         for line in self._chosen(self._lines if new is None else new)[-MOST_LINES:]:
-            log.write(_styled(line))
+            log.write(self._styled(line))
         self._draw_heading()
 
     def _chosen(self, lines: list[str]) -> list[str]:
@@ -81,10 +86,11 @@ class LogScreen(FilteredScreen):
         return sorted(chosen, key=_rank) if self._errors_first else chosen
 
     def _draw_heading(self) -> None:
-        errors = sum(1 for line in self._lines if _ERROR.search(line))
+        errors = sum(1 for line in self._lines if read(line).level == "error")
         parts = [f"{len(self._lines):,} lines", f"{errors:,} with errors"]
         parts += [f"filter: {clean_line(self.filter_text)}"] if self.filter_text else []
         parts += ["errors first"] if self._errors_first else []
+        parts += ["raw"] if self._raw else []
         text = " · ".join(parts) if self._lines else "The log is empty: the libraries have printed nothing yet."
         self.query_one("#which", Static).update(Content(text))
 
@@ -96,6 +102,29 @@ class LogScreen(FilteredScreen):
             self.action_top()
         else:
             self.action_bottom()
+
+    def action_raw(self) -> None:
+        """Show the lines as they are in the file, or as a person reads them again."""
+        self._raw = not self._raw
+        self.fill()
+
+    def _styled(self, line: str) -> Text:
+        """Return a line with a mark in front, so that an error can be seen without colour."""
+        found = read(line)
+        text = f"{found.time} {found.text}" if found.time and not self._raw else line
+        styles = {
+            "error": Style(bold=True, color=self._colour("text-error-own")),
+            "warning": Style(color=self._colour("warning")),
+            "detail": Style(color=self._colour("muted")),
+        }
+        shown = Text(_MARKS[found.level] + clean_line(text, max_chars=2000), style=styles.get(found.level, Style()))
+        if found.time and not self._raw and found.level == "info":
+            shown.stylize(Style(color=self._colour("muted")), 2, 2 + len(found.time))
+        return shown
+
+    def _colour(self, name: str) -> RichColor | None:
+        colour = parsed_colour(self.app.theme_variables.get(name, ""))
+        return colour.rich_color if colour is not None else None
 
     def action_move(self, step: int) -> None:
         """Scroll by lines."""
@@ -115,10 +144,4 @@ class LogScreen(FilteredScreen):
 
 
 def _rank(line: str) -> int:
-    return 0 if _ERROR.search(line) else 1 if _WARNING.search(line) else 2
-
-
-def _styled(line: str) -> Text:
-    """Return a line with a mark in front, so that an error can be seen without colour."""
-    mark, style = (("✗ ", "bold"), ("! ", ""), ("  ", "dim"))[_rank(line)]
-    return Text(mark + clean_line(line, max_chars=2000), style=style)
+    return _RANKS[read(line).level]

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import tomllib
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 import msgspec
-from textual.binding import BindingType
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
 from textual.content import Content
+from textual.screen import ModalScreen
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import OptionList, Static
 
 from opeddev_tui.config import loading
+from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import SETTINGS, bindings
 from opeddev_tui.ui.screens.base import FilteredScreen, settings_can_be_saved
@@ -26,6 +31,26 @@ from opeddev_tui.ui.widgets.dialogs import AskText
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Cell, Grid
 from opeddev_tui.ui.widgets.tables import cut
+
+# keys of rows that are no setting, and of a changed setting's second row
+_GROUP, _AGAIN = "group ", " changed"
+_CHANGED = "Changed"
+# in the order in which they are needed
+_SECTIONS: tuple[tuple[str, str], ...] = (
+    ("model", "Model"), ("training", "Training"), ("lora", "Adapters (LoRA)"), ("early_stop", "When a step stops"),
+    ("generation", "Probe prompts"), ("grading", "Grades"), ("data", "Reading data"), ("paths", "Folders"),
+    ("notify", "Notices"), ("ui", "Screen"),
+)  # fmt: skip
+
+
+def groups(loaded: LoadedSettings, filter_text: str) -> list[tuple[str, list[str]]]:
+    """Return the settings that contain ``filter_text``: the changed ones, then all by section in order of use."""
+    names = [name for name in loading.known_keys() if filter_text.lower() in f"{name} {_describe(name)[0]}".lower()]
+    found = [(_CHANGED, [name for name in names if loaded.origin(name) != "default"])]
+    order = dict(_SECTIONS)
+    for section in (*order, *(name for name in loading.sections() if name not in order)):
+        found.append((order.get(section, section), [name for name in names if name.startswith(f"{section}.")]))
+    return [(title, chosen) for title, chosen in found if chosen]
 
 
 class SettingsScreen(FilteredScreen):
@@ -47,29 +72,42 @@ class SettingsScreen(FilteredScreen):
 
     def fill(self) -> None:
         """Show the settings whose name or help contains the filter."""
-        loaded = self.shell.loaded
-        values = msgspec.to_builtins(loaded.settings)
-        rows: list[tuple[str, tuple[Cell, ...]]] = []
-        for name in loading.known_keys():
-            if self.filter_text.lower() not in f"{name} {_describe(name)[0]}".lower():
-                continue
-            section, _, key = name.partition(".")
-            # a file is named by the last part of its path
-            origin = loaded.origin(name).rsplit("/", 1)[-1]
-            mark, style = ("  ", "") if origin == "default" else ("● ", "bold")
-            rows.append((name, (name, mark + origin, (cut(loading.toml_value(values[section][key]), 44), style))))
-        self.query_one(Grid).fill(rows)
+        loaded, rows = self.shell.loaded, list[tuple[str, tuple[Cell, ...]]]()
+        for title, names in groups(loaded, self.filter_text):
+            # no dot: it is no setting
+            rows.append((f"{_GROUP}{title}", ((title, "bold"), "", "")))
+            rows += [(name if title != _CHANGED else name + _AGAIN, self._cells(name)) for name in names]
+        grid = self.query_one(Grid)
+        before = grid.selected
+        grid.fill(rows)
+        if grid.selected != before and grid.selected.startswith(_GROUP):
+            grid.move_cursor(row=grid.cursor_row + 1)
         self._explain()
+
+    @property
+    def selected(self) -> str:
+        """The setting under the cursor, "" where there is none."""
+        chosen = self.query_one(Grid).selected.removesuffix(_AGAIN)
+        return "" if chosen.startswith(_GROUP) else chosen
+
+    def _cells(self, name: str) -> tuple[Cell, ...]:
+        section, _, key = name.partition(".")
+        # a file is named by the last part of its path
+        origin = self.shell.loaded.origin(name).rsplit("/", 1)[-1]
+        mark, style = ("  ", "") if origin == "default" else ("● ", "bold")
+        value = loading.toml_value(msgspec.to_builtins(getattr(getattr(self.shell.loaded.settings, section), key)))
+        return f"  {name}", mark + origin, (cut(value, 44), style)
 
     def on_data_table_row_highlighted(self) -> None:
         """Explain the selected setting."""
         self._explain()
 
     def _explain(self) -> None:
-        name = self.query_one(Grid).selected
+        name = self.selected
         detail = self.query_one("#detail", Static)
         if not name:
-            detail.update(Content("No setting contains this."))
+            empty = self.query_one(Grid).row_count == 0
+            detail.update(Content("No setting contains this." if empty else "The settings of this group are below."))
             return
         doc, allowed = _describe(name)
         lines = [
@@ -86,20 +124,25 @@ class SettingsScreen(FilteredScreen):
 
     def action_edit(self) -> None:
         """Change the selected setting."""
-        name = self.query_one(Grid).selected
-        if name and settings_can_be_saved(self.shell):
-            edit = EditScreen(self.shell.disk, name, self.value_text(name), self.shell.tell)
-            self.app.push_screen(edit, lambda _: self.fill())
+        name = self.selected
+        if not name or not settings_can_be_saved(self.shell):
+            return
+        options = loading.choices(*name.split(".", 1))
+        if name == "ui.theme":
+            options = [loading.toml_value(theme) for theme in sorted(self.app.available_themes)]
+        arguments = (self.shell.disk, name, self.value_text(name), self.shell.tell)
+        edit = ChoiceScreen(*arguments, options) if options else EditScreen(*arguments)
+        self.app.push_screen(edit, lambda _: self.fill())
 
     def action_reset(self) -> None:
         """Remove the value that the app saved."""
-        name = self.query_one(Grid).selected
+        name = self.selected
         if name and settings_can_be_saved(self.shell):
             self.shell.disk.save_settings({name: None}, saved=self.fill)
 
     def text_to_copy(self) -> str:
         """Return the selected setting as TOML."""
-        name = self.query_one(Grid).selected
+        name = self.selected
         return f"{name} = {self.value_text(name)}" if name else ""
 
 
@@ -119,6 +162,43 @@ class EditScreen(AskText):
             self._told(f"Saved {self._setting}. It takes effect with the next run.")
 
         self._disk.save_settings({self._setting: parsed(value)}, failed=self.refuse, saved=saved)
+
+
+class ChoiceScreen(ModalScreen[str]):
+    """One setting that takes one of a few values: a list to choose from. Its result is like that of ``EditScreen``."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "dismiss(None)", "Cancel")]
+    CSS = "ChoiceScreen OptionList { height: auto; max-height: 14; border: none; background: $surface; }"
+
+    def __init__(self, disk: Disk, name: str, value: str, told: Callable[[str], None], options: Sequence[str]) -> None:
+        super().__init__()
+        self._disk, self._setting, self._told = disk, name, told
+        self._value, self._options = value, tuple(options)
+
+    def compose(self) -> ComposeResult:
+        """Make the list, at the present value."""
+        with Vertical(classes="dialog") as box:
+            box.border_title = Content(self._setting)
+            box.border_subtitle = "Enter chooses, Esc cancels"
+            yield Static(Content(_describe(self._setting)[0] + "\n"), markup=False)
+            chosen = OptionList(*(Text(option) for option in self._options), id="choices")
+            chosen.highlighted = self._options.index(self._value) if self._value in self._options else 0
+            yield chosen
+            yield Static(markup=False, id="wrong")
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Save what was chosen."""
+        event.stop()
+        value = self._options[event.option_index]
+
+        def saved() -> None:
+            self.dismiss(value)
+            self._told(f"Saved {self._setting}. It takes effect with the next run.")
+
+        def failed(reason: str) -> None:
+            self.query_one("#wrong", Static).update(Content.styled(f"✗ {clean_line(reason)}", "$text-error-own"))
+
+        self._disk.save_settings({self._setting: parsed(value)}, failed=failed, saved=saved)
 
 
 def _describe(name: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -20,9 +21,13 @@ from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.state.data_scan import Scan
 from opeddev_tui.ui.state.guard import Guard
 from opeddev_tui.ui.state.inventory import inventory
+from opeddev_tui.ui.state.plan_text import plan_of
 from opeddev_tui.ui.state.situation_text import situation, whats_next
 from opeddev_tui.ui.state.training_thread import TrainingThread, in_words
 from opeddev_tui.ui.state.view import RunRow, TrainedBy, View, Watched
+
+if TYPE_CHECKING:
+    from opeddev_tui.models.outlook import Outlook
 
 Send = Callable[[str, AnyCommand], None]
 # seconds for which the status line says what went well
@@ -47,9 +52,13 @@ class AppState:
         self.old: RunRow | None = None
         self.starting = False
         self.preparing = ""
+        # when that began, Unix seconds
+        self.preparing_at = 0.0
         self.trouble = ""
         self.rows: tuple[RunRow, ...] = ()
         self.scan: Scan | None = None
+        # of the model that would be trained, once it was looked at
+        self.outlook: Outlook | None = None
         self.requested: dict[str, str] = {}
         self.started_at = 0.0
         # the epoch whose question was answered last on this screen
@@ -84,7 +93,7 @@ class AppState:
             if self.starting:
                 # there is no run yet: this does not belong to the one on show
                 if isinstance(event, ev.PhaseChanged):
-                    self.preparing = f"{event.phase} {event.detail}"
+                    self.preparing, self.preparing_at = f"{event.phase} {event.detail}", event.at
                 continue
             if isinstance(event, ev.CheckpointSaved):
                 self.requested.pop("save", None)
@@ -99,6 +108,8 @@ class AppState:
         starting = watched.starting and not events
         before = self.trained_by, self.starting, self.preparing
         self.trained_by, self.starting, self.preparing = watched.trained_by, starting, watched.preparing
+        if self.preparing != before[2]:
+            self.preparing_at = time.time()
         changed = bool(events) or before != (self.trained_by, self.starting, self.preparing)
         if watched.streaming is not None and watched.streaming != self.current.streaming:
             self.current.apply(watched.streaming)
@@ -136,7 +147,7 @@ class AppState:
         if self.root is None or self.live.running or self.read_only:
             return False
         self.trouble, self.preparing, self.starting, self.old = "", "", True, None
-        self.started_at = time.time()
+        self.started_at = self.preparing_at = time.time()
         self.live.start(self.root, self.loaded, start)
         self.trained_by = "mine"
         return True
@@ -151,7 +162,7 @@ class AppState:
 
     def view(self) -> View:
         """Return what the screens show now, with its situation."""
-        scan = self.scan or Scan()
+        scan, paths = self.scan or Scan(), self.loaded.settings.paths
         view = View(
             state=self.state,
             run=self.run,
@@ -160,6 +171,8 @@ class AppState:
             trained_by=self.trained_by,
             starting=self.starting,
             preparing=self.preparing,
+            preparing_at=self.preparing_at,
+            folders=(paths.base, paths.holdout, paths.increments),
             afterwards=self.live.afterwards,
             replay=self.old is not None,
             read_only=self.read_only,
@@ -167,6 +180,7 @@ class AppState:
             previous=self._previous(),
             batches=inventory(scan.rows, [row.state for row in reversed(self.rows) if row.run != self.current_run]
                               + [self.current]),
+            plan=plan_of(self.loaded.settings, self.outlook, first=not any(row.state.finished for row in self.rows)),
             comes_next=whats_next(self.state, self.loaded.settings),
             problems=scan.problems,
             warnings=(*scan.warnings, *filter(None, [learning_curve.other_holdouts([*self._earlier(), self.state])])),

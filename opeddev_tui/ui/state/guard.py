@@ -31,6 +31,10 @@ class Guard:
         self._changed = float("-inf")
         self.chosen: Chosen | None = None
 
+    def set_times(self, guard_seconds: float, undo_seconds: float) -> None:
+        """Use other times for the next choices."""
+        self._guard, self._undo = guard_seconds, undo_seconds
+
     def see(self, bar: object, now: float) -> None:
         """Note what the bar asks now; a choice for another question is dropped."""
         if bar != self._bar:

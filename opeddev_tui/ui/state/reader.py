@@ -115,9 +115,29 @@ class WorkspaceReader:
     def save(self, changes: Mapping[str, Any]) -> LoadedSettings:
         """Save settings to the app's own file and return all settings as they are then; raises ``Problem``."""
         loading.save(self.root, changes)
-        self.loaded = loading.load(self.root, overrides=list(self.overrides()))
-        self.workspace = Workspace(self.root, self.loaded.settings.paths)
+        self.use(self.read_settings())
         return self.loaded
+
+    def settings_stamp(self) -> tuple[tuple[int, int], ...]:
+        """Return sizes and times of the settings' files: they change when a person or another process edits one."""
+        stamps = []
+        for name in (loading.CONFIG_NAME, loading.SAVED_NAME):
+            try:
+                status = (self.root / name).stat()
+            except OSError:
+                stamps.append((-1, -1))
+            else:
+                stamps.append((status.st_size, status.st_mtime_ns))
+        return tuple(stamps)
+
+    def read_settings(self) -> LoadedSettings:
+        """Return the settings as they are on disk now, without using them; raises ``Problem``."""
+        return loading.load(self.root, overrides=list(self.overrides()))
+
+    def use(self, loaded: LoadedSettings) -> None:
+        """Read and write with other settings from now on."""
+        self.loaded = loaded
+        self.workspace = Workspace(self.root, loaded.settings.paths)
 
     def overrides(self) -> Sequence[str]:
         """Return what was set on the command line, as ``--set`` takes it: another process needs it too."""

@@ -77,21 +77,26 @@ def _problem(view: View) -> Situation:
 
 
 _READING = Situation("reading", "Reading the workspace")
-_EMPTY = Situation(
-    "empty",
-    "No data yet",
-    (
-        "Put the base set into the folder of the setting paths.base, increments into that of paths.increments.",
-        "New folders appear here by themselves. The settings are on screen 5.",
-    ),
-)
+
+
+def _empty(view: View) -> Situation:
+    base, holdout, _ = (clean_line(folder) for folder in view.folders)
+    lines = (
+        f"Graded rows go into {base}, the hold-out into {holdout}.",
+        "New files appear here by themselves. opeddev-tui check names everything that is wrong in them.",
+    )
+    return Situation("empty", "No data yet", lines)
 
 
 def _ready(view: View) -> Situation:
     batch = view.next_batch or view.batches[0]
     rows = f" · {batch.cumulative:,} rows in all" if batch.cumulative else ""
     line = f"The first step trains on {clean_line(batch.name)}{rows}, scored on the same hold-out after every epoch."
-    return Situation("ready", "Ready", (line,), _start_offer(view, "Start"))
+    return Situation("ready", "Ready", (line, *_plan(view)), _start_offer(view, "Start"))
+
+
+def _plan(view: View) -> tuple[str, ...]:
+    return tuple(line for line in (view.plan.line, view.plan.problem and f"✗ {view.plan.problem}") if line)
 
 
 def _start_offer(view: View, label: str) -> tuple[Action, ...]:
@@ -107,7 +112,9 @@ def _starting(view: View) -> Situation:
     from_run = state.status == "starting" and not view.starting
     phase = clean_line((f"{state.phase} {state.phase_detail}" if from_run else view.preparing).strip())
     line = phase or "Loading the training libraries; this takes some seconds the first time."
-    return Situation("starting", "Starting", (line[:1].upper() + line[1:],), (_STOP,))
+    since = view.now - (state.last_event_at if from_run else view.preparing_at or view.now)
+    took = f" · {duration(since)}" if since >= 2 else ""
+    return Situation("starting", "Starting", (line[:1].upper() + line[1:] + took,), (_STOP,))
 
 
 _STOP = Action("stop_now", "s", "Stop", "save and end, resumable")
@@ -164,14 +171,10 @@ def _grades(state: RunState, epoch: int) -> tuple[str, ...]:
     measured = state.grades.get(epoch)
     if measured is None:
         return ()
-    cheap, name = measured.majority_exact, "always the commonest grade"
-    if measured.classifier_exact is not None and measured.classifier_exact > cheap:
-        cheap, name = measured.classifier_exact, "a text classifier"
-    kappa = f"; kappa {measured.kappa:.2f}" if measured.kappa is not None else ""
-    return (
-        f"Grades: {measured.exact:.0%} exact, to beat {cheap:.0%} ({name}); "
-        f"{measured.within_one:.0%} within one, to beat {measured.middle_within_one:.0%}{kappa}.",
-    )
+    cheap = max(measured.majority_exact, measured.classifier_exact or 0.0)
+    kappa = f", kappa {measured.kappa:.2f}" if measured.kappa is not None else ""
+    within = f"{measured.within_one:.0%} within one (to beat: {measured.middle_within_one:.0%})"
+    return (f"Grades: {measured.exact:.0%} exact (to beat: {cheap:.0%}), {within}{kappa}.",)
 
 
 def _reasons(verdict: Verdict) -> tuple[str, ...]:
@@ -216,6 +219,7 @@ def _finished(view: View) -> Situation:
     if view.state.race is not None:
         lines += (f"{clean_line(view.state.race.verdict)} Grading (7) has the race.",)
     offers = _start_offer(view, "Next step")
+    lines += _plan(view) if offers else ()
     if not offers:
         lines += ("All batches are trained. A new batch folder adds a step; it appears here by itself.",)
     started = view.state.started
@@ -252,7 +256,7 @@ _SITUATIONS: dict[Kind, Callable[[View], Situation]] = {
     "no workspace": _no_workspace,
     "reading": lambda _: _READING,
     "problem": _problem,
-    "empty": lambda _: _EMPTY,
+    "empty": _empty,
     "ready": _ready,
     "starting": _starting,
     "training": _training,

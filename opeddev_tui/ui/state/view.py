@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from opeddev_tui.runs.events import SamplesStreaming, TokenStats, TrainedBatch
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.state.guard import Chosen
+from opeddev_tui.ui.state.plan_text import Plan
 from opeddev_tui.ui.state.situation import Situation
 
 TrainedBy = Literal["none", "mine", "other"]
@@ -64,6 +65,9 @@ class View(Struct, frozen=True):
     trained_by: TrainedBy = "none"
     starting: bool = False
     preparing: str = ""
+    preparing_at: float = 0.0
+    # of the base set, the hold-out and the increments, as the settings name them
+    folders: tuple[str, str, str] = ("", "", "")
     # what this process still does after the end of the training
     afterwards: str = ""
     replay: bool = False
@@ -82,6 +86,8 @@ class View(Struct, frozen=True):
     grades: tuple[int, int] = (1, 5)
     chosen: Chosen | None = None
     requested: tuple[str, ...] = ()
+    # what the next training would be
+    plan: Plan = Plan()
     # what went well just now, for the status line
     told: str = ""
     now: float = field(default_factory=time.time)

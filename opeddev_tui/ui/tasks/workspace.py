@@ -27,6 +27,7 @@ from opeddev_tui.ui.state.reader import WorkspaceReader
 from opeddev_tui.ui.state.training_thread import in_words, traceback_text
 from opeddev_tui.ui.state.view import RunRow, Watched
 from opeddev_tui.ui.tasks.base import TaskBase
+from opeddev_tui.ui.tasks.settings import SettingsWatch
 from opeddev_tui.workspace.setup import make_workspace
 
 if TYPE_CHECKING:
@@ -55,6 +56,14 @@ class WorkspaceTasks(TaskBase):
         # files of commands that a training in another process has not settled yet
         self._sent: dict[Path, str] = {}
         self.opened = False
+        self._settings = SettingsWatch(shell)
+        # settings and rows that the outlook is about
+        self._looked_at: object = None
+
+    @property
+    def settings_known(self) -> bool:
+        """True once the files of the settings are watched."""
+        return self._settings.known
 
     @property
     def _provider(self) -> WorkspaceReader:
@@ -96,7 +105,7 @@ class WorkspaceTasks(TaskBase):
         recovery = await asyncio.to_thread(importlib.import_module, "opeddev_tui.checkpoints.recovery")
         if not recovery.needs_recovery(session.current, alive=session.trained_by != "none"):
             return None
-        self._shell.tell("The last run did not end well: reading its newest checkpoint …", severity="warning")
+        self._shell.tell("The last run did not end well: reading its newest checkpoint …")
         workspace = self._provider.workspace
         examined = await asyncio.to_thread(recovery.examine, workspace, session.current_run, session.current)
         return cast("Recovery", examined)
@@ -187,8 +196,9 @@ class WorkspaceTasks(TaskBase):
     async def _watch(self) -> None:
         """Look for new batch folders, and for a training that another process starts."""
         while True:
-            await asyncio.sleep(WATCH_EVERY)
+            await self._settings.look()
             await self._scan()
+            await asyncio.sleep(WATCH_EVERY)
             session = self._shell.session
             if self._shell.live.running or session.trained_by == "other":
                 continue
@@ -216,6 +226,20 @@ class WorkspaceTasks(TaskBase):
         if scan is not session.scan:
             session.scan = scan
             self._shell.show_now()
+        await self._look_ahead()
+
+    async def _look_ahead(self) -> None:
+        """Look at the model that would be trained, again only where a setting has changed."""
+        session = self._shell.session
+        settings = session.loaded.settings
+        rows = sum(row.rows or 0 for row in session.scan.rows[:1]) if session.scan is not None else 0
+        about = (settings, rows)
+        if about == self._looked_at or self._shell.live.running or session.trained_by == "other":
+            return
+        self._looked_at = about
+        module = await asyncio.to_thread(importlib.import_module, "opeddev_tui.models.outlook")
+        session.outlook = await asyncio.to_thread(module.outlook, self._provider.root, settings, rows)
+        self._shell.show_now()
 
     def read_log(self, done: Callable[[list[str]], None]) -> None:
         """Hand the last lines of the log to ``done``."""
@@ -270,7 +294,8 @@ class WorkspaceTasks(TaskBase):
                     raise
                 failed(str(problem))
                 return
-            self._shell.loaded = self._shell.session.loaded = loaded
+            self._settings.own_change()
+            self._shell.use_settings(loaded)
             if saved is not None:
                 saved()
 

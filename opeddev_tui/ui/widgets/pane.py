@@ -17,11 +17,15 @@ from opeddev_tui.ui.state.view import View
 
 
 class Pane(VerticalScroll):
-    """A frame with text. A subclass returns its text from ``render_view``; ``about`` is its tooltip."""
+    """A frame with text. A subclass returns its text from ``render_view``; ``about`` is its tooltip.
+
+    ``brief`` is the line of explanation in the frame of the focused pane.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(PANE)
     title: ClassVar[str] = ""
     about: ClassVar[str] = ""
+    brief: ClassVar[str] = ""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, classes="pane")

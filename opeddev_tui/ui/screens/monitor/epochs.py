@@ -20,6 +20,7 @@ class EpochsPane(Pane):
     """One line per epoch."""
 
     title: ClassVar[str] = "Epochs"
+    brief: ClassVar[str] = "exact, ±1: grades right, or off by one."
     about: ClassVar[str] = (
         "Exact and ±1: grades of the hold-out that are right, or off by one; how they were read stands below. "
         "Kappa: agreement beyond chance, weighted by distance. ★ marks the best epoch; Δ 0 is the change since epoch 0."

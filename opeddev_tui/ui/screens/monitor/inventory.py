@@ -51,6 +51,7 @@ class InventoryPane(Pane):
     """The data, in the order it is trained."""
 
     title: ClassVar[str] = "Batches"
+    brief: ClassVar[str] = "Each batch adds a step. Only tokens of completions are trained on."
     about: ClassVar[str] = (
         "Rows of each batch and of all so far; tokens after the chat template: half of the rows are shorter than the "
         "median, 95 % shorter than p95. Only the tokens of the completion carry loss."

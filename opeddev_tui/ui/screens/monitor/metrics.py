@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import sys
-import textwrap
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.content import Content
 
-from opeddev_tui.format import bar, duration, number, rate, short_count, signed, size
+from opeddev_tui.format import bar, duration, number, rate, short_count, signed, size, sparkline
+from opeddev_tui.runs.curves import MachineHistory
 from opeddev_tui.runs.events import GpuReading, HardwareSampled
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.plots.downsample import newest_smoothed
+from opeddev_tui.ui.screens.monitor.first_run import before_the_first_run
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.pane import Pane, lines
 from opeddev_tui.ui.widgets.tables import fit
@@ -27,44 +29,24 @@ class MetricsPane(Pane):
     """Numbers of the run on show."""
 
     title: ClassVar[str] = "Live metrics"
+    brief: ClassVar[str] = "Losses are per token; ? explains the words."
     about: ClassVar[str] = "Losses are per token of the completion; raw is the last optimizer step, beside it smoothed."
 
     def render_view(self, view: View, width: int) -> Content:
         """Return one line per number; without room for all, without blank lines and with the machine in short."""
         state = view.state
         if state.started is None:
-            return _before_the_first_run(view, width)
+            return before_the_first_run(view, width)
         rows = [*_progress(view, width), Content(""), *_losses(view), Content("")]
         if state.progress is not None:
             tokens = f"{short_count(state.progress.tokens_per_second)} tok/s"
             rows.append(_row("speed", (f"{number(state.progress.samples_per_second, 1)} samples/s · {tokens}", "")))
-        machine = _machine(state.hardware, width) if state.hardware is not None else []
+        machine = _machine(state.hardware, state.machine, width) if state.hardware is not None else []
         if len(rows) + len(machine) > self.size.height > 0:
             rows = [row for row in rows if row.plain]
         if len(rows) + len(machine) > self.size.height > 0 and state.hardware is not None:
             machine = _machine_in_short(state.hardware)
         return lines([row.truncate(width, ellipsis=True) for row in (*rows, *machine)])
-
-
-_HOW_IT_GOES = (
-    ("t", "trains the next step: its new rows and all before."),
-    ("·", "After every epoch the hold-out is scored, the probe prompts are answered, and you are asked."),
-    ("c", "goes on with one more epoch."),
-    ("s", "ends the step. For some seconds u takes back either."),
-    ("?", "shows all keys."),
-)
-
-
-def _before_the_first_run(view: View, width: int) -> Content:
-    """Return what will be shown here, and which keys lead there."""
-    if not view.scanned or not view.has_workspace:
-        return Content.styled("The numbers of a run appear here.", "$muted")
-    parts: list[Content | str] = [Content.styled("Nothing is trained yet. How it goes:", "$muted"), ""]
-    for key, effect in _HOW_IT_GOES:
-        first, *rest = textwrap.wrap(effect, max(10, width - 3))
-        parts.append(Content.styled(f"{key}  ", "bold $accent") + Content.styled(first, "$muted"))
-        parts += [Content.styled(f"   {line}", "$muted") for line in rest]
-    return lines(parts)
 
 
 def _row(label: str, *parts: Part) -> Content:
@@ -154,24 +136,26 @@ def _machine_in_short(sample: HardwareSampled) -> list[Content]:
     return [*rows, _row("RAM, CPU", (f"{memory} · {sample.cpu_percent:.0f} %", ""))]
 
 
-def _machine(sample: HardwareSampled, width: int) -> list[Content]:
-    """Return the load of the machine, one bar per line."""
-    cells = 8 if width >= LABEL + 31 else 4
+def _machine(sample: HardwareSampled, history: MachineHistory, width: int) -> list[Content]:
+    """Return the load of the machine, one line per reading: how it was lately, and how it is."""
+    cells = max(4, min(24, width - LABEL - 23))
 
-    def load(label: str, share: float, text: str) -> Content:
-        return _row(label, (bar(share, cells) + " ", "$primary"), (text, ""))
+    def load(label: str, past: Sequence[float], most: float, text: str, style: str) -> Content:
+        return _row(label, (sparkline(past, most, cells) + " ", style), (text, ""))
 
     rows: list[Content] = []
-    for gpu in _gpus(sample):
+    for place, gpu in enumerate(_gpus(sample)):
+        # only the first GPU's readings are kept
         if gpu.memory_total:
-            share = (gpu.memory_used or 0) / gpu.memory_total
-            rows.append(load(_numbered("GPU memory", sample, gpu), share, _used(gpu.memory_used, gpu.memory_total)))
+            memory: Sequence[float] = history.gpu_memory if not place else [float(gpu.memory_used or 0)]
+            used = _used(gpu.memory_used, gpu.memory_total)
+            rows.append(load(_numbered("GPU memory", sample, gpu), memory, gpu.memory_total, used, "$primary"))
         heat = f"  {gpu.celsius:.0f} °C" if gpu.celsius is not None else ""
         if gpu.percent is not None:
-            rows.append(load(_numbered("GPU", sample, gpu), gpu.percent / 100, f"{gpu.percent:.0f} %{heat}"))
-    share = sample.ram_used / sample.ram_total if sample.ram_total else 0.0
-    rows.append(load("RAM", share, _used(sample.ram_used, sample.ram_total)))
-    return [*rows, load("CPU", sample.cpu_percent / 100, f"{sample.cpu_percent:.0f} %")]
+            use: Sequence[float] = history.gpu if not place else [gpu.percent]
+            rows.append(load(_numbered("GPU", sample, gpu), use, 100.0, f"{gpu.percent:.0f} %{heat}", "$primary"))
+    rows.append(load("RAM", history.ram, sample.ram_total, _used(sample.ram_used, sample.ram_total), "$muted"))
+    return [*rows, load("CPU", history.cpu, 100.0, f"{sample.cpu_percent:.0f} %", "$muted")]
 
 
 def _gpus(sample: HardwareSampled) -> tuple[GpuReading, ...]:

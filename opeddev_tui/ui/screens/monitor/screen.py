@@ -116,6 +116,8 @@ class MonitorScreen(BaseScreen):
         """Show the focused pane's tab and keys, however the focus moved."""
         if event.widget.id in dict(TABS) and event.widget.id != self._current:
             self._choose(str(event.widget.id))
+        for pane in self.query(".pane"):
+            pane.border_subtitle = getattr(pane, "brief", "") if pane is event.widget else ""
         own = (*CURVES, *MONITOR) if isinstance(event.widget, CurvesView) else MONITOR
         self.query_one(KeyLine).set_keys((*own, *GLOBAL))
 

@@ -1,0 +1,76 @@
+"""Say how far a model is fetched from the hub while the libraries fetch it. Must not fetch anything itself."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from opeddev_tui.format import duration, size
+from opeddev_tui.models.place import cache_folder
+from opeddev_tui.runs.events import PhaseChanged, Sink
+
+EVERY = 1.0
+# the first second is no measure of a rate
+_LEAST_SECONDS = 2.0
+
+
+@contextmanager
+def told(sink: Sink, source: str, revision: str) -> Iterator[None]:
+    """Tell ``sink`` once per second how many bytes of the hub model ``source`` are here, as long as they grow."""
+    if Path(source).is_dir():
+        yield
+        return
+    over = threading.Event()
+    teller = threading.Thread(target=_tell, args=(sink, source, revision, over), name="fetching", daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
+
+
+def _tell(sink: Sink, source: str, revision: str, over: threading.Event) -> None:
+    first = last = fetched_bytes(source)
+    began, total = time.monotonic(), 0
+    while not over.wait(EVERY):
+        now = fetched_bytes(source)
+        if now == last:
+            continue
+        total = total or _whole_size(source, revision)
+        last = now
+        sink.emit(PhaseChanged(phase="fetching", detail=progress_words(source, now, total, now - first, began)))
+
+
+def progress_words(source: str, now: int, total: int, grown: int, began: float) -> str:
+    """Return how far ``source`` is; ``total`` 0: not known, ``grown``: bytes since ``began`` (monotonic seconds)."""
+    seconds = time.monotonic() - began
+    words = f"{source}: {size(now)}" + (f" of {size(total)}" if total else "")
+    if seconds < _LEAST_SECONDS or grown <= 0:
+        return words
+    left = f", {duration((total - now) * seconds / grown)} left" if total > now else ""
+    return f"{words}, {size(grown / seconds)}/s{left}"
+
+
+def fetched_bytes(source: str) -> int:
+    """Return the bytes of a hub model in the cache, half-fetched files included."""
+    found = 0
+    with contextlib.suppress(OSError):
+        for path in (cache_folder(source) / "blobs").iterdir():
+            with contextlib.suppress(OSError):
+                found += path.stat().st_size
+    return found
+
+
+def _whole_size(source: str, revision: str) -> int:
+    """Return the bytes that will be fetched: what a safetensors model is loaded from; 0 where the hub does not say."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        files = HfApi().model_info(source, revision=revision, files_metadata=True, timeout=5).siblings or []
+    except (HfHubHTTPError, OSError, ValueError):
+        return 0
+    return sum(file.size or 0 for file in files if file.rfilename.endswith((".safetensors", ".json", ".txt", ".jinja")))

@@ -1,0 +1,182 @@
+"""Draw the curves pane: one chart with its legend and the values at the cursor, or as many as fit beside each other.
+
+Pure: it knows no widget, only sizes and colours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+from rich.text import Text
+
+from opeddev_tui.runs.state import RunState
+from opeddev_tui.ui.plots import charts
+from opeddev_tui.ui.plots import series as data
+from opeddev_tui.ui.plots.canvas import Colours, Series, render
+from opeddev_tui.ui.plots.heights import cuts_off, heights
+from opeddev_tui.ui.plots.series import Look, Palette
+
+# a chart of a tiling has at least this size
+LEAST = (38, 8)
+
+
+_NO_LOSS = "The curves begin with the first logged loss."
+
+
+class Pictures:
+    """Draws the charts of one run. It keeps the series of the losses and the forecast while the run is the same."""
+
+    def __init__(self, *, ascii_only: bool) -> None:
+        self._ascii_only = ascii_only
+        self._state = RunState()
+        self._previous: tuple[RunState, ...] = ()
+        self._seen: tuple[object, ...] = ()
+        self._series: tuple[tuple[object, ...], list[Series]] = ((), [])
+        # the forecast, and the points it was computed from
+        self._forecast: tuple[list[data.SizePoint], str | None] | None = None
+
+    def show(self, state: RunState, previous: tuple[RunState, ...], seen: tuple[object, ...]) -> None:
+        """Draw ``state`` from now on; ``seen`` changes whenever its curves do."""
+        self._state, self._previous, self._seen = state, previous, seen
+
+    def draw(self, look: Look, palette: Palette, size: tuple[int, int]) -> Text:
+        """Return the picture, ``size`` (width, height) cells."""
+        width, height = size
+        columns, rows = width // LEAST[0], height // LEAST[1]
+        if not look.tiled or columns * rows < 2:
+            return self._chart(look, palette, width, height)
+        names = list(charts.TILES)[: columns * rows]
+        columns = min(columns, -(-len(names) // rows), 3)
+        rows = min(rows, -(-len(names) // columns))
+        return self._tiles(look, palette, names, (columns, rows), size)
+
+    def _tiles(
+        self, look: Look, palette: Palette, names: Sequence[str], grid: tuple[int, int], size: tuple[int, int]
+    ) -> Text:
+        columns, rows = grid
+        width = (size[0] - 2 * (columns - 1)) // columns
+        lines: list[Text] = []
+        for row in range(rows):
+            height = size[1] // rows + (row < size[1] % rows)
+            chosen = names[row * columns : (row + 1) * columns]
+            pictures = [self._chart(replace(look, chart=name, tiled=False), palette, width, height) for name in chosen]
+            lines += _beside([picture.split("\n", allow_blank=True)[:height] for picture in pictures], width, height)
+        return Text("\n").join(lines)
+
+    def _chart(self, look: Look, palette: Palette, width: int, height: int) -> Text:
+        """Return legend, plot and, where the cursor is on, its values."""
+        legend, reading, drawn = self._parts(look, palette, width)
+        lines = height - 1 - (reading is not None)
+        picture = Text("\n").join([legend, self._plot(look, palette, drawn, width, lines)])
+        if reading is not None:
+            line = Text(reading, palette.cursor)
+            line.truncate(width, overflow="ellipsis")
+            picture.append("\n").append_text(line)
+        return picture
+
+    def _parts(self, look: Look, palette: Palette, width: int) -> tuple[Text, str | None, list[Series]]:
+        """Return the legend, the values at the cursor, and the series of a chart."""
+        if look.chart in charts.CHARTS:
+            chart = charts.CHARTS[look.chart]
+            drawn = chart.series(self._state, look, palette)
+            legend = data.legend_text(charts.legend(chart, drawn, look.smoothing), width)
+            return legend, charts.reading(chart, drawn, look.cursor) if look.cursor is not None else None, drawn
+        points = self.size_points() if look.sizes else []
+        drawn = data.size_series(points, palette) if look.sizes else self._losses(look, palette)
+        return self._legend(look, points, palette, width), self._reading(look, points), drawn
+
+    def _plot(self, look: Look, palette: Palette, drawn: Sequence[Series], width: int, height: int) -> Text:
+        whole: tuple[float, float] | None = data.extent(self._state, look.by_step)
+        label = "optimizer step" if look.by_step else "epoch"
+        empty = (
+            charts.CHARTS[look.chart].empty
+            if look.chart in charts.CHARTS
+            else "The curves begin with the first logged loss."
+        )
+        if look.sizes:
+            points = self.size_points()
+            whole = (float(points[0].rows), float(points[-1].rows)) if len(points) > 1 else None
+            label = "rows trained on, all steps so far"
+            empty = "The hold-out loss by size of the data set is drawn from the first finished epoch on."
+        return render(
+            drawn,
+            width,
+            height,
+            x_label=label if height >= 12 else "",
+            log_y=look.log and look.chart not in ("grades", "load"),
+            x_range=look.window or whole,
+            y_range=self._fitted(look),
+            cursor_x=look.cursor,
+            colours=Colours(axes=palette.axis, cursor=palette.cursor),
+            ascii_only=self._ascii_only,
+            empty=empty if look.window is None else "Nothing here: 0 shows the whole plot.",
+        )
+
+    def _fitted(self, look: Look) -> tuple[float, float] | None:
+        """Return the range of losses that this step fills, None for that of all curves."""
+        if look.chart != "loss":
+            return None
+        return heights(self._state, look, look.window or data.extent(self._state, look.by_step))
+
+    def _losses(self, look: Look, palette: Palette) -> list[Series]:
+        """Return the series of the losses, the same ones where only the window or the cursor has moved."""
+        key = (self._seen, look.by_step, look.smoothing, palette)
+        if key != self._series[0]:
+            self._series = key, data.loss_series(self._state, self._previous, look, palette)
+        return self._series[1]
+
+    def _legend(self, look: Look, points: Sequence[data.SizePoint], palette: Palette, width: int) -> Text:
+        if look.sizes:
+            entries = data.size_legend(points, palette)
+        else:
+            entries = data.loss_legend(self._state, self._previous, look, palette)
+        cut = bool(entries) and not look.sizes and cuts_off(self._losses(look, palette), self._fitted(look))
+        for flags in _flags(look, bool(entries), cut):
+            legend = data.legend_text(entries, width - len(flags) - 2 if flags else width)
+            if legend.plain.count("  ") >= len(entries) - 1:
+                break
+        if flags:
+            legend.append(" " * (width - legend.cell_len - len(flags)) + flags, palette.axis)
+        return legend
+
+    def _reading(self, look: Look, points: Sequence[data.SizePoint]) -> str | None:
+        if look.cursor is None:
+            return self._forecast_of(points) if look.sizes else None
+        if look.sizes:
+            return data.size_reading(points, look.cursor)
+        return data.loss_reading(self._state, self._previous, look, look.cursor)
+
+    def _forecast_of(self, points: Sequence[data.SizePoint]) -> str | None:
+        """Return what more data should bring, None where there is no forecast; computed once for the same points."""
+        if self._forecast is None or self._forecast[0] != points:
+            self._forecast = list(points), data.size_forecast((*self._previous, self._state))
+        return self._forecast[1]
+
+    def size_points(self) -> list[data.SizePoint]:
+        """Return one point per step: rows and losses."""
+        return data.size_points((*self._previous, self._state))
+
+
+def _flags(look: Look, drawn: bool, cut: bool) -> tuple[str, ...]:
+    """Return what was changed about the view, or is not in sight, in a long and a short form."""
+    changed = ["log"] * look.log + ["zoomed"] * (look.window is not None) + ["all"] * look.everything
+    changed += ["0: all"] * cut
+    smoothing = f"smoothing {look.smoothing:g}" if look.smoothing else "not smoothed"
+    long = [smoothing, *changed] if drawn and not look.sizes else changed
+    return ", ".join(long), ", ".join(changed)
+
+
+def _beside(blocks: Sequence[Sequence[Text]], width: int, height: int) -> list[Text]:
+    """Return blocks of lines beside each other, each ``width`` cells wide."""
+    lines = []
+    for number in range(height):
+        line = Text(no_wrap=True, end="")
+        for at, block in enumerate(blocks):
+            part = block[number].copy() if number < len(block) else Text("")
+            part.truncate(width)
+            line.append("  " if at else "").append_text(part)
+            if at < len(blocks) - 1:
+                line.append(" " * (width - part.cell_len))
+        lines.append(line)
+    return lines

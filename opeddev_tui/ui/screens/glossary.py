@@ -1,0 +1,24 @@
+"""The words of the screens, each in a sentence, for who presses `?`."""
+
+WORDS: tuple[tuple[str, str], ...] = (
+    ("step", "One round of training: the base set and all batches so far, from the previous step's checkpoint."),
+    ("batch", "The rows that a step adds: batch_100_01, batch_100_02 …"),
+    ("epoch", "One pass over the rows of a step. Epoch 0 is the state before it."),
+    ("optimizer step", "One change of the weights, after one batch of the Trainer."),
+    ("hold-out", "Rows that are never trained on. Every epoch is scored on the same ones."),
+    ("train loss", "How surprised the model is by the completions it trains on, in nats per token. Lower is better."),
+    (
+        "hold-out loss",
+        "The same on the hold-out. If it rises while the train loss falls, the model learns by heart.",
+    ),
+    ("exact, ±1", "Share of hold-out rows whose generated grade is right, or off by at most one."),
+    ("kappa", "Agreement beyond chance: 0 is guessing, 1 is perfect. Far misses weigh more."),
+    ("to beat", "What needs no training: always the commonest or the middle grade, or a simple text classifier."),
+    ("LR", "Learning rate: how far the weights move per optimizer step."),
+    ("gradient norm", "How strongly the newest rows pull at the weights. Sudden peaks are a warning."),
+    ("probe prompts", "A few hold-out prompts that are answered after every epoch, so you can read the difference."),
+    ("blind round", "You choose the better of two texts without knowing which one is newer."),
+    ("the rule", "The early-stop rule: it says continue while the hold-out loss or your ratings improve."),
+    ("checkpoint", "The weights as they were saved. It is verified as it is saved; damaged ones are never used."),
+    ("run", "One execution of a step. Its journal has everything that this screen shows."),
+)

@@ -1,0 +1,66 @@
+"""Say what a training would be before it is started: model, rates, epochs, batch, precision, memory. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from opeddev_tui.config.settings import Settings
+from opeddev_tui.format import plural, rate, short_count, size
+from opeddev_tui.text import clean_line
+
+if TYPE_CHECKING:
+    from opeddev_tui.models.outlook import Outlook
+
+
+class Plan(Struct, frozen=True):
+    """What the next training would be: in one line, in rows of (name, value), and what stands in its way."""
+
+    line: str = ""
+    rows: tuple[tuple[str, str], ...] = ()
+    problem: str = ""
+
+
+def plan_of(settings: Settings, outlook: Outlook | None, *, first: bool) -> Plan:
+    """Return the next training in words; ``first``: it starts from the base model."""
+    training, lora = settings.training, settings.lora
+    rates = training.learning_rate if first else training.resume_learning_rate
+    learning_rate = rate(lora.learning_rate if lora.enabled else rates)
+    epochs, extra = plural(training.num_train_epochs, "epoch"), settings.early_stop.max_extra_epochs
+    batch, times = str(training.per_device_train_batch_size), training.gradient_accumulation_steps
+    name = clean_line(settings.model.name)
+    count = f"{short_count(outlook.parameters)} " if outlook is not None and outlook.parameters else ""
+    precision, memory = _precision(outlook), _memory(outlook)
+    rows = (
+        ("model", name),
+        ("trains", f"adapters of rank {lora.r}" if lora.enabled else f"all {count}weights"),
+        ("LR", learning_rate),
+        ("epochs", epochs + (f", then up to {extra} more" if extra else "")),
+        ("batch", f"{batch} rows" + (f" × {times} passes" if times > 1 else "")),
+        ("precision", precision),
+        ("memory", memory),
+    )
+    short = [name if len(name) <= 24 else "…" + name[-23:], f"LR {learning_rate}", epochs, f"batch {batch}"]
+    if outlook is not None:
+        short.append(outlook.device.precision)
+        short += [f"memory {outlook.memory.verdict}"] if outlook.memory is not None else []
+    problem = clean_line(outlook.problem) if outlook is not None else ""
+    return Plan(" · ".join(short), tuple(row for row in rows if row[1]), problem)
+
+
+def _precision(outlook: Outlook | None) -> str:
+    return f"{outlook.device.precision} on {clean_line(outlook.device.name)}" if outlook is not None else ""
+
+
+def _memory(outlook: Outlook | None) -> str:
+    """Return the memory that the training needs at most: rows are not counted in tokens yet."""
+    if outlook is None or outlook.problem:
+        return ""
+    free = size(outlook.device.free)
+    if not outlook.fetched:
+        return f"{free} free; the model is fetched first"
+    if outlook.memory is None:
+        return f"{free} free"
+    advice = f"; {clean_line(outlook.memory.advice[0])}" if outlook.memory.advice else ""
+    return f"{outlook.memory.verdict}: at most {size(outlook.memory.total)} of {free}{advice}"

@@ -1,0 +1,132 @@
+"""An open app and the files it was started with: edits are noticed, said and used; what will be trained is shown."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from scenes import opened, settle, until
+from test_app import MIDDLE, SMALL, scene, text_of
+from textual.pilot import Pilot
+
+from opeddev_tui.config import loading
+from opeddev_tui.models.outlook import Device, Outlook, outlook
+from opeddev_tui.ui.app import OpeddevApp
+from opeddev_tui.ui.state.plan_text import plan_of
+from opeddev_tui.ui.tasks import workspace as tasks
+
+
+@asynccontextmanager
+async def watching(folder: Path, patch: pytest.MonkeyPatch, text: str) -> AsyncIterator[tuple[OpeddevApp, Pilot[str]]]:
+    patch.setattr(tasks, "WATCH_EVERY", 0.02)
+    (folder / "config.toml").write_text(text)
+    app = OpeddevApp(folder, loading.load(folder))
+    async with app.run_test(size=MIDDLE, notifications=True) as pilot:
+        await until(pilot, lambda: app.disk.opened)
+        await until(pilot, lambda: app.disk.settings_known)
+        yield app, pilot
+
+
+async def test_an_edit_is_noticed_said_and_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watching(tmp_path, monkeypatch, "[training]\nlearning_rate = 2e-5\n") as (app, pilot):
+        (tmp_path / "config.toml").write_text('[training]\nlearning_rate = 3e-6\n[ui]\ntheme = "nord"\nguard_ms = 7\n')
+        await until(pilot, lambda: app.loaded.settings.training.learning_rate == 3e-6)
+        assert "training.learning_rate 2e-05 → 3e-06" in app.session.view().told
+        assert "next run" in app.session.view().told
+        assert app.session.loaded is app.loaded
+        assert app.provider.loaded is app.loaded
+        await until(pilot, lambda: app.theme == "nord")
+        assert dict(app.session.view().plan.rows)["LR"] == "3e-06"
+        # a theme from config.toml is not saved as the app's own choice
+        assert not (tmp_path / loading.SAVED_NAME).exists()
+
+
+async def test_a_wrong_edit_is_told_and_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watching(tmp_path, monkeypatch, "[training]\nseed = 7\n") as (app, pilot):
+        before = app.loaded
+        (tmp_path / "config.toml").write_text("[training]\nsed = 8\n")
+        await until(pilot, lambda: app._notifications)
+        told = " ".join(notice.message for notice in app._notifications)
+        assert "as they were stay in use" in told
+        assert "training.seed" in told
+        assert app.loaded is before
+        (tmp_path / "config.toml").write_text("[training]\nseed = 8\n")
+        await until(pilot, lambda: app.loaded.settings.training.seed == 8)
+
+
+async def test_folders_change_only_once_the_training_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watching(tmp_path, monkeypatch, "") as (app, pilot):
+        app.session.trained_by = "mine"
+        (tmp_path / "config.toml").write_text('[paths]\nbase = "elsewhere"\n[training]\nseed = 9\n')
+        await until(pilot, lambda: app.loaded.settings.training.seed == 9)
+        assert app.loaded.settings.paths.base != "elsewhere"
+        assert "training in progress keeps its own" in app.session.view().told
+        app.session.trained_by = "none"
+        await until(pilot, lambda: app.loaded.settings.paths.base == "elsewhere")
+
+
+async def test_what_will_be_trained_is_said_before_it_is(tmp_path: Path) -> None:
+    async with scene(tmp_path, "ready", SMALL) as (app, _):
+        shown = text_of(app)
+        for words in ("Qwen/Qwen3-0.6B", "LR 2e-05", "3 epochs", "batch 2", "bf16 on NVIDIA H100", "memory fits"):
+            assert words in shown, words
+
+
+async def test_an_empty_workspace_says_what_belongs_where(tmp_path: Path) -> None:
+    for size in (SMALL, MIDDLE):
+        (tmp_path / str(size[0])).mkdir()
+        async with scene(tmp_path / str(size[0]), "empty", size) as (app, _):
+            shown = text_of(app)
+            for words in ("datasets/processed_webdev_coding", "datasets/holdout_webdev_coding", '"submission"',
+                          "datasets/incremental/batch_100_01", "opeddev-tui check"):  # fmt: skip
+                assert words in shown, words
+
+
+@pytest.mark.parametrize("name", ["./missing", "models/missing", "/nowhere/model", "~/missing", "a/b/c", "~nobody/x"])
+async def test_a_missing_model_folder_is_said_before_a_training_starts(tmp_path: Path, name: str) -> None:
+    (tmp_path / "models").mkdir()
+    loaded = loading.resolve([loading.Layer("test", {"model": {"name": name}})])
+    (tmp_path / "config.toml").touch()
+    app = OpeddevApp(tmp_path, loaded)
+    async with app.run_test(size=MIDDLE) as pilot:
+        await opened(pilot)
+        problem = app.session.outlook
+        await settle(app, "ready")
+        app.session.outlook = problem
+        app.show_now()
+        await pilot.pause()
+        assert "✗ model.name:" in text_of(app)
+
+
+def test_a_model_of_the_hub_is_no_missing_folder(tmp_path: Path) -> None:
+    settings = loading.resolve([loading.Layer("test", {"model": {"name": "owner/model"}})]).settings
+    found = outlook(tmp_path, settings, 100)
+    assert not found.problem
+    assert not found.fetched
+    assert "fetched first" in dict(plan_of(settings, found, first=True).rows)["memory"]
+
+
+def test_the_outlook_counts_as_the_training_does(tmp_path: Path, tiny_model: Path) -> None:
+    from opeddev_tui.models.memory import model_sizes
+
+    settings = loading.resolve([loading.Layer("test", {"model": {"name": str(tiny_model)}})]).settings
+    found = outlook(tmp_path, settings, 100)
+    assert found.parameters == model_sizes(str(tiny_model), settings.model).parameters
+    assert found.memory is not None
+    assert found.memory.verdict == "fits"
+
+
+def test_a_folder_that_is_no_model_is_told(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"\x08")
+    settings = loading.resolve([loading.Layer("test", {"model": {"name": "model"}})]).settings
+    assert "model" in outlook(tmp_path, settings, 100).problem
+
+
+def test_adapters_have_their_own_rate() -> None:
+    settings = loading.resolve([loading.Layer("test", {"lora": {"enabled": True}})]).settings
+    plan = plan_of(settings, Outlook(Device("CPU", 2**33, "fp32"), fetched=False), first=False)
+    assert dict(plan.rows)["LR"] == "0.0001"
+    assert dict(plan.rows)["trains"] == "adapters of rank 8"
