@@ -116,10 +116,10 @@ def summary(chosen: Sequence[RunRecord]) -> str:
         text += f" {others}"
     if grades is None:
         return text
-    by = SHORT_WORDS.get(grades.way, grades.way)
+    by = "" if grades.way == "step text" else f" by {SHORT_WORDS.get(grades.way, grades.way)}"
     more = "more often than" if grades.exact > grades.majority_exact else "no more often than"
     return (
-        f"{text} Grades by {by} are exactly right in {grades.exact:.0%} of them, {more} by always saying the "
+        f"{text} Grades{by} are exactly right in {grades.exact:.0%} of them, {more} by always saying the "
         f"majority class ({grades.majority_exact:.0%})."
     )
 

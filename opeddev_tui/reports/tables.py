@@ -123,12 +123,12 @@ def human(chosen: Sequence[RunRecord]) -> Table:
 
 
 def grades(chosen: Sequence[RunRecord]) -> Table:
-    """Return one row per epoch with grades read from generations, with the baselines beside them."""
+    """Return one row per epoch with grades of the step's model, with the baselines beside them."""
     rows = [
         (
             str(record.step),
-            str(epoch),
-            SHORT_WORDS.get(item.way, item.way),
+            # grades of version 0.1 were all read from texts, which needs no word
+            str(epoch) if item.way == "step text" else f"{epoch}, by {SHORT_WORDS.get(item.way, item.way)}",
             share(item.parsed),
             share(item.exact),
             " to ".join(map(share, wilson(item.exact * len(item.reference), len(item.reference)))),
@@ -144,7 +144,7 @@ def grades(chosen: Sequence[RunRecord]) -> Table:
         for epoch, item in sorted(record.state.grades.items())
     ]
     head = (
-        "step", "epoch", "read from", "a grade was read", "exactly right", "95% interval", "majority class: exact",
+        "step", "epoch", "a grade was read", "exactly right", "95% interval", "majority class: exact",
         "text classifier: exact", "within one", "middle grade: within one", "mean error", "weighted kappa",
         "95% interval",
     )  # fmt: skip
