@@ -211,6 +211,9 @@ def _export(context: Context) -> int:
     with context.console.status(f"exporting {entry.name}"):
         export(entry, record, context.loaded.settings, target, adapter=context.options.adapter)
     context.console.print(Text(f"{entry.name} is at {target}"))
+    if entry.grades_with:
+        needs = f"Its grade head reads the base model {entry.grades_with}, which is needed too to grade with it."
+        context.console.print(Text(clean_line(needs)), soft_wrap=True)
     return 0
 
 

@@ -66,7 +66,8 @@ def _write_model(entry: Entry, settings: st.Settings, folder: Path, *, adapter: 
         tokenizer.chat_template = template.as_trained()
     tokenizer.save_pretrained(folder)
     _without_places(folder, shown(entry.base))
-    heads.carry(entry.folder, folder, folders.weights_digest(folder))
+    if heads.heads_in(entry.folder):
+        heads.carry(entry.folder, folder, folders.weights_digest(folder))
 
 
 def _without_places(folder: Path, base: str) -> None:

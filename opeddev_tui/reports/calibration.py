@@ -26,11 +26,10 @@ def calibration_figure(bins: Sequence[Bin], words: str, rows: int) -> Figure:
             for value, item in zip(right, bins, strict=True)
         ]
         sure = [item.confidence for item in bins]
-        axes.errorbar(
-            sure, right, yerr=[low, high], color=BLUE, marker="o", linestyle="-", label="share right, 95% interval"
-        )
-        for x, y, item in zip(sure, right, bins, strict=True):
-            axes.annotate(f"{item.rows}", (x, y), textcoords="offset points", xytext=(6, -11), fontsize=7, color=BLUE)
+        sizes = sorted({item.rows for item in bins})
+        each = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+        label = f"share right of {each} rows, 95% interval"
+        axes.errorbar(sure, right, yerr=[low, high], color=BLUE, marker="o", linestyle="none", label=label)
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
         axes.set_aspect("equal")

@@ -70,7 +70,7 @@ def _caption(name: str) -> str:
     if name == "holdout_over_size":
         return "Hold-out loss, and grades where there are any, over the rows trained on, with intervals."
     if name == "grade_calibration":
-        return "How often the chosen way's grades are right over how sure it is; the numbers count rows."
+        return "How often the chosen way's grades are right over how sure it is of them."
     batch = clean_line(name.removeprefix("loss_step_"))
     return f"Loss over the epochs of the step that added {batch}; epoch 0 is the state before it."
 

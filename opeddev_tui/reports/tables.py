@@ -152,7 +152,8 @@ def grades(chosen: Sequence[RunRecord]) -> Table:
 
 
 def _of_read(item: GradesMeasured) -> str:
-    return " (of the grades read)" if item.leaves_out else ""
+    # where no grade was read at all, there is nothing to qualify
+    return " (of the grades read)" if item.leaves_out and item.parsed else ""
 
 
 def data(manifest: RunManifest) -> Table:

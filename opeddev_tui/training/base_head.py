@@ -178,7 +178,8 @@ class BaseHeadMaker(Struct, frozen=True):
     def _features(self, model: CausalLM | None) -> _Features:
         """Return features of training and hold-out rows on the base model, loaded only if one of them is unknown."""
         rows = [*self.graded.train, *self.graded.held]
-        known = self._known()
+        name = self._name()
+        known = self._known(name)
         if model is None and known is not None and self._cache(known).holds([row.key for row in rows]):
             nothing: Any = None
             found = base_features(nothing, rows, pad_id=0, batch_size=1, cache=self._cache(known))
@@ -188,7 +189,7 @@ class BaseHeadMaker(Struct, frozen=True):
         if model is None:
             self.bus.emit(ev.PhaseChanged(phase="loading model", detail=f"{self.settings.model.name}, to read grades"))
             model = loading.load_model(self._source, self.settings.model)
-        known = self._remember(_Known(fingerprint(model), tuple(layers_of(model))))
+        known = self._remember(name, _Known(fingerprint(model), tuple(layers_of(model))))
         found, read_now = self._read(model, known)
         if not in_memory:
             del model
@@ -199,7 +200,7 @@ class BaseHeadMaker(Struct, frozen=True):
 
     def known_features(self) -> NDArray[np.float32] | None:
         """Return the features of training and hold-out rows on the base model, None unless all are cached."""
-        rows, known = [*self.graded.train, *self.graded.held], self._known()
+        rows, known = [*self.graded.train, *self.graded.held], self._known(self._name())
         if known is None or not self._cache(known).holds([row.key for row in rows]):
             return None
         nothing: Any = None
@@ -245,22 +246,23 @@ class BaseHeadMaker(Struct, frozen=True):
         return self.workspace.grading / "bases.json"
 
     def _name(self) -> str:
+        """Return what stands for the base model's weights in the record: its commit, or a hash of its files."""
         commit = loading.commit_of(self._source, self.settings.model)
         return short_hash(self.settings.model.name, commit, *sorted(file_hashes(self._source).items()))
 
-    def _known(self) -> _Known | None:
+    def _known(self, name: str) -> _Known | None:
         try:
-            return msgspec.json.decode(self._record.read_bytes(), type=dict[str, _Known]).get(self._name())
+            return msgspec.json.decode(self._record.read_bytes(), type=dict[str, _Known]).get(name)
         except (OSError, ValueError):
             return None
 
-    def _remember(self, known: _Known) -> _Known:
+    def _remember(self, name: str, known: _Known) -> _Known:
         try:
             every = json.loads(self._record.read_bytes())
         except (OSError, ValueError):
             every = {}
         with storage_errors(self._record):
             self._record.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        every[self._name()] = msgspec.to_builtins(known)
+        every[name] = msgspec.to_builtins(known)
         write_atomic(self._record, json.dumps(every, indent=1).encode(), mode=0o600)
         return known

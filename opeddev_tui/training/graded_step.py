@@ -20,9 +20,6 @@ from opeddev_tui.grading.spans import GradeRow, grade_rows, with_span
 from opeddev_tui.models.chat import ChatEncoder
 from opeddev_tui.training.scorer import Holdout
 
-# figures of fewer rows are no figures
-FEWEST_HELD = 2
-
 
 class GradedStep(Struct, frozen=True):
     """The graded ``rows``; ``places``: where ``rows.held`` are in the hold-out; ``train`` and ``held`` as tokens.
@@ -52,22 +49,9 @@ class GradedStep(Struct, frozen=True):
         return tuple(example.id for example in self.rows.held.examples)
 
 
-def wants_grades(settings: st.Settings, metric: str) -> bool:
-    """Return whether a run by ``metric`` reads grades of its hold-out, if it has some."""
-    return settings.grading.evaluate or metric == "grade"
-
-
 def step_head_when(settings: st.Settings, metric: str) -> str:
     """Return when the head on the step's model is fitted in a run by ``metric``: end, epoch or never."""
     return "epoch" if metric == "grade" else settings.grading.step_head
-
-
-def nothing_graded(holdout: Sequence[Example]) -> str:
-    """Return why no grade of ``holdout`` can be read, empty where some can."""
-    count = sum(example.grade is not None for example in holdout)
-    if count >= FEWEST_HELD:
-        return ""
-    return "the hold-out has no grades." if not count else f"only {count} row of the hold-out has a grade."
 
 
 def graded_step(

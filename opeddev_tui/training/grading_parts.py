@@ -6,12 +6,13 @@ Everything is prepared on first use; a run without grades pays nothing. Must not
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.batches import StepData
+from opeddev_tui.data.rows import Example
 from opeddev_tui.models.causal_lm import CausalLM
 from opeddev_tui.models.precision import resolve_precision
 from opeddev_tui.runs import events as ev
@@ -27,6 +28,21 @@ if TYPE_CHECKING:
     from opeddev_tui.training.step_grades import StepGrades
 
 _LOG = logging.getLogger(__name__)
+# figures of fewer rows are no figures
+FEWEST_HELD = 2
+
+
+def wants_grades(settings: st.Settings, metric: str) -> bool:
+    """Return whether a run by ``metric`` reads grades of its hold-out, if it has some."""
+    return settings.grading.evaluate or metric == "grade"
+
+
+def nothing_graded(holdout: Sequence[Example]) -> str:
+    """Return why no grade of ``holdout`` can be read, empty where some can."""
+    count = sum(example.grade is not None for example in holdout)
+    if count >= FEWEST_HELD:
+        return ""
+    return "the hold-out has no grades." if not count else f"only {count} row of the hold-out has a grade."
 
 
 class GradingParts:
@@ -74,8 +90,6 @@ class GradingParts:
             self._base = self._maker.make(self._bus.state.begun.run, base_model)
 
     def _find(self) -> None:
-        from opeddev_tui.training.graded_step import graded_step, nothing_graded, wants_grades
-
         if self._graded is not None or not wants_grades(self._settings, self._bus.state.begun.metric):
             return
         holdout = self._tokens.holdout
@@ -83,6 +97,8 @@ class GradingParts:
             if ("base", 0) not in self._bus.state.heads:
                 self._bus.emit(ev.HeadFitted(head="base", epoch=0, problem=reason))
             return
+        from opeddev_tui.training.graded_step import graded_step
+
         try:
             self._graded = graded_step(self._settings, self._data.examples, self._tokens.encoder, holdout)
         except Exception as error:  # noqa: BLE001 - the training goes on without grades

@@ -53,7 +53,7 @@ class ModelRunner:
                     raise
                 self._batch = max(1, self._batch // 2)
                 torch.cuda.empty_cache()
-                self._bus.emit(ev.Warned(message=f"out of memory on the hold-out: batch {self._batch} from now on"))
+                self._bus.emit(ev.Warned(message=f"out of memory while rows are read: batch {self._batch} from now on"))
 
     def pulse(self, phase: str, unit: str) -> OnBatch:
         """Return a callback (done, total) that reports progress in ``unit``, at most every ``PULSE_SECONDS``."""

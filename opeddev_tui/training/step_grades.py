@@ -108,6 +108,8 @@ class StepGrades:
         began = time.perf_counter()
         try:
             ways = [*self._base_way(), *self._token_way(self._passed[1]), *self._step_way(epoch)]
+            if not ways:
+                return
             events: list[ev.AnyEvent] = [self._grades_read(epoch, ways, time.perf_counter() - began)]
             own = next((way for way in reversed(ways) if way.way in (STEP_HEAD, STEP_TOKENS)), None)
             if own is not None:

@@ -35,6 +35,7 @@ from opeddev_tui.runs.history import list_runs
 from opeddev_tui.runs.journal import Journal, read
 from opeddev_tui.training import hardware, inputs, trainer
 from opeddev_tui.training.deciders import ControlDecider, Decider, RuleDecider
+from opeddev_tui.training.grading_parts import nothing_graded, wants_grades
 from opeddev_tui.training.plan import StepPlan, plan_step
 from opeddev_tui.training.receipts import Receipts
 from opeddev_tui.training.run import Run, RunParts
@@ -72,7 +73,9 @@ class Engine(Struct, frozen=True):
         trainer.check_arguments(settings)
         memory = inputs.check_room(self.workspace, settings, source, tokens)
         # a step from a checkpoint may have to read the base model first, and both might not fit into memory
-        apart = plan.parent is not None and _reads_grades(settings, data)
+        by = settings.early_stop.metric
+        reads = wants_grades(settings, by) and not nothing_graded(data.holdout.examples)
+        apart = plan.parent is not None and reads
         model = None if apart else loading.load_model(source, settings.model)
         data = replace(data, warnings=[*data.warnings, *base_model.unverified(source)])
         copy_notice = self.workspace.link_store()
@@ -127,7 +130,7 @@ class Engine(Struct, frozen=True):
             if plan.resume and plan.resume.state.damage:
                 bus.emit(ev.Warned(message=f"the run goes on, but {plan.resume.state.damage}"))
             bus.emit(parts.memory)
-            for warning in (*plan.warnings, *parts.data.warnings):
+            for warning in (*plan.warnings, *parts.data.warnings, *_kept_metric(bus, self.loaded.settings)):
                 bus.emit(ev.Warned(message=warning))
             receipts = Receipts(bus, self.control, self.workspace.path(self.workspace.paths.observations))
             receipts.resume(left)
@@ -167,9 +170,12 @@ class Engine(Struct, frozen=True):
         )
 
 
-def _reads_grades(settings: st.Settings, data: StepData) -> bool:
-    wanted = settings.grading.evaluate or settings.early_stop.metric == "grade"
-    return wanted and any(example.grade is not None for example in data.holdout.examples)
+def _kept_metric(bus: Bus, settings: st.Settings) -> list[str]:
+    """Return a sentence where a resumed run goes by another metric than the settings say."""
+    began = bus.state.begun.metric
+    if began == settings.early_stop.metric:
+        return []
+    return [f"this run goes on by the metric that it began with, {began}: early_stop.metric is for new runs."]
 
 
 def _record_end(bus: Bus, run: Run) -> bool:

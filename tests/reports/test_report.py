@@ -15,7 +15,9 @@ from opeddev_tui.errors import DataProblem
 from opeddev_tui.reports.content import readable, summary
 from opeddev_tui.reports.report import cell, fenced, write_report
 from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.grade_records import FeedbackText, Figure, RacedWay
 from opeddev_tui.runs.history import list_runs
+from opeddev_tui.workspace.paths import Workspace
 
 
 @pytest.fixture(scope="module")
@@ -160,3 +162,85 @@ def test_steps_on_other_versions_of_the_hold_out_are_no_course() -> None:
     told = summary(records)
     assert "took the hold-out loss from 1.100 to 0.900" in told
     assert "Step 0 was scored on another hold-out than step 1" in told
+
+
+# --- grades
+
+
+def raced_workspace(tmp_path: Path) -> Workspace:
+    """One step with a race, its file, and forced feedback; ids and texts would break markup."""
+    figure = {"kappa": Figure(0.5, 0.2, 0.7), "exact": Figure(0.4, 0.3, 0.5), "signed_error": Figure(-0.001, -0.3, 0.3)}
+    ways = (
+        RacedWay("n-grams", "the n-gram grader", figure, cheap=True),
+        RacedWay("base head", "the head on the base model", figure, mode="head", claim="The claim holds."),
+        RacedWay("step text", "the texts", {"kappa": Figure(None)}, answered=0.5, mode="text", tuned=True),
+    )
+    text = FeedbackText(
+        js.NASTY, "html", "Grade: 3", "3", ("Names",), "2", ("Names",), f"Grade: 2\n{js.NASTY}", "free words", ()
+    )
+    events = [
+        *js.run_events(0, [2.0, 1.0], finished=False),
+        ev.RaceHeld(
+            epoch=1, rows=100, holdout_rows=50, ways=ways, chosen="base head", verdict="The head | grades.",
+            tuning="It was not worth it.", needs="some/base", checkpoint="run-0/checkpoint-10",
+        ),
+        ev.FeedbackWritten(epoch=1, head="base head", texts=(text,), f1={"forced": 0.8, "free": 0.3}),
+    ]  # fmt: skip
+    workspace = js.make_workspace(tmp_path, [events])
+    estimate = {"value": 0.92, "low": 0.8, "high": None}
+    report = {
+        "sets": {"promised": 0.9, "covered": estimate, "mean_size": 3.1},
+        "disputes": 7,
+        "parts": [{"by": "kind", "value": "html", "rows": 20, "figures": {"kappa": estimate}}],
+        "calibration": [{"confidence": 0.3 * at, "right": estimate, "rows": 25} for at in (1, 2)],
+        "forecast": {
+            "rows": 100,
+            "added": 100,
+            "now": 0.5,
+            "then": 0.6,
+            "gain": {"value": 0.1, "low": 0.0, "high": 0.2},
+        },
+        "areas": {"failed": {}, "f1": 0.7, "f1_all": 0.6},
+        "something": "of a later version",
+    }
+    content = {"run": "run-0", "step": 0, "epoch": 1, "checkpoint": "", "report": report}
+    workspace.race_file("run-0").write_text(json.dumps(content), encoding="utf-8")
+    return workspace
+
+
+def test_the_section_on_grades_tells_the_race_and_shows_forced_feedback(tmp_path: Path) -> None:
+    workspace = raced_workspace(tmp_path)
+    page, markdown = (path.read_text() for path in write_report(workspace, list_runs(workspace)))
+    for text in (page, markdown):
+        for words in (
+            "It was not worth it.", "some/base is read beside the checkpoint", "base head: The claim holds.",
+            "92% of the hold-out rows", "7 training rows another grade", "100 more rows: kappa 0.50 → 0.60",
+            "F1 0.70 out of fold", "forced 0.80", "the head on the base model (chosen)", "fitted on 100 graded rows",
+            "free words",
+        ):  # fmt: skip
+            assert words in text.replace("\\", ""), words
+        assert "-0.00" not in text
+    assert "<script>" not in page
+    assert "The head \\| grades." in markdown
+    assert "grade_calibration.png" in markdown
+    assert (tmp_path / ".specs/plots/grade_calibration.png").stat().st_size > 5000
+
+
+def test_a_race_file_that_is_damaged_or_gone_leaves_what_the_journal_tells(tmp_path: Path) -> None:
+    workspace = raced_workspace(tmp_path)
+    path = workspace.race_file("run-0")
+    for content in (b"{", b"[]", b'{"epoch": 2, "report": {"disputes": 3}}', None):
+        if content is None:
+            path.unlink()
+        else:
+            path.write_bytes(content)
+        markdown = write_report(workspace, list_runs(workspace))[1].read_text()
+        assert "It was not worth it." in markdown
+        assert "another grade" not in markdown
+
+
+def test_runs_without_a_race_have_no_section_on_grades(tmp_path: Path) -> None:
+    workspace = js.make_workspace(tmp_path, [js.run_events(0, [2.0, 1.0])])
+    markdown = write_report(workspace, list_runs(workspace))[1].read_text()
+    assert "## Grades\n" not in markdown
+    assert "grade_calibration" not in markdown

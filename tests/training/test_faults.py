@@ -138,7 +138,7 @@ def test_out_of_memory_on_the_hold_out_halves_its_batch(
     train(plain)
     too_big(monkeypatch, most=4, training_only=False)
     train(small)
-    assert any("out of memory on the hold-out: batch 4 from now on" in line for line in states(small)[0].warnings)
+    assert any("out of memory while rows are read: batch 4 from now on" in line for line in states(small)[0].warnings)
     assert states(small)[0].epochs[3].val_loss == pytest.approx(states(plain)[0].epochs[3].val_loss, abs=1e-4)
 
 
