@@ -99,6 +99,8 @@ def usage(name: str, parser: argparse.ArgumentParser) -> str:
         action for group in parser._mutually_exclusive_groups if group.required for action in group._group_actions
     }
     for action in parser._actions:
+        if action.help == argparse.SUPPRESS:
+            continue
         if action.dest in ("help", "overrides") or action.option_strings[-1:] == ["--workspace"]:
             continue
         if not action.option_strings:

@@ -27,6 +27,7 @@ class Shows(Protocol):
     @property
     def is_mounted(self) -> bool: ...
     def show_rows(self) -> None: ...
+    def go_to_first_row(self) -> None: ...
 
 
 class Corrections:
@@ -100,6 +101,8 @@ class Corrections:
         self.disputed = disputed
         self.read()
         self._show()
+        if self._screen.is_mounted:
+            self._screen.go_to_first_row()
 
     def _show(self) -> None:
         if self._screen.is_mounted:

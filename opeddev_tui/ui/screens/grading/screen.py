@@ -192,6 +192,10 @@ class GradingScreen(BaseScreen):
         self.query_one("#about", Static).update(Content(found.about()))
         self.query_one(Grid).fill(listing.lines(found.listed, found.rows))
 
+    def go_to_first_row(self) -> None:
+        """Select the most disputed row."""
+        self.query_one(Grid).move_cursor(row=0)
+
     @staticmethod
     def _room(pane: Widget) -> int:
         return max(30, pane.size.width - 3)
