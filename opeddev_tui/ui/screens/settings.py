@@ -159,7 +159,7 @@ class EditScreen(AskText):
 
         def saved() -> None:
             self.dismiss(value)
-            self._told(f"Saved {self._setting}. It takes effect with the next run.")
+            self._told(_saved_words(self._setting))
 
         self._disk.save_settings({self._setting: parsed(value)}, failed=self.refuse, saved=saved)
 
@@ -193,12 +193,17 @@ class ChoiceScreen(ModalScreen[str]):
 
         def saved() -> None:
             self.dismiss(value)
-            self._told(f"Saved {self._setting}. It takes effect with the next run.")
+            self._told(_saved_words(self._setting))
 
         def failed(reason: str) -> None:
             self.query_one("#wrong", Static).update(Content.styled(f"✗ {clean_line(reason)}", "$text-error-own"))
 
         self._disk.save_settings({self._setting: parsed(value)}, failed=failed, saved=saved)
+
+
+def _saved_words(name: str) -> str:
+    used = "It is used at once." if name.startswith(("ui.", "notify.")) else "It takes effect with the next run."
+    return f"Saved {name}. {used}"
 
 
 def _describe(name: str) -> tuple[str, str]:
