@@ -18,9 +18,9 @@ NAME = "sdpa_for_padding"
 
 
 def attend_in_padding(model: CausalLM) -> None:
-    """Give ``model`` that attention if it uses PyTorch's; others have kernels of their own."""
+    """Give ``model`` that attention if it uses PyTorch's and can change it; others have kernels of their own."""
     changeable: Any = model
-    if changeable.config._attn_implementation == "sdpa":
+    if changeable.config._attn_implementation == "sdpa" and changeable._can_set_attn_implementation():
         AttentionInterface.register(NAME, sdpa_attention_forward)
         AttentionMaskInterface.register(NAME, _mask)
         changeable.set_attn_implementation(NAME)
