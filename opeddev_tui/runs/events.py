@@ -7,153 +7,32 @@ that old journals stay readable.
 """
 
 import math
-import time
 from pathlib import PurePath
 from typing import Literal, Protocol
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
-from opeddev_tui.runs.grade_records import FeedbackText, Figure, RacedWay, WayGrades
+from opeddev_tui.runs.event_base import DurableEvent as DurableEvent
+from opeddev_tui.runs.event_base import Event as Event
+from opeddev_tui.runs.grade_events import FeedbackWritten as FeedbackWritten
+from opeddev_tui.runs.grade_events import GradesMeasured as GradesMeasured
+from opeddev_tui.runs.grade_events import GradesRead as GradesRead
+from opeddev_tui.runs.grade_events import HeadFitted as HeadFitted
+from opeddev_tui.runs.grade_events import RaceHeld as RaceHeld
+from opeddev_tui.runs.setup_events import AFTERWARDS as AFTERWARDS
+from opeddev_tui.runs.setup_events import DataPrepared as DataPrepared
+from opeddev_tui.runs.setup_events import MemoryEstimated as MemoryEstimated
+from opeddev_tui.runs.setup_events import ModelLoaded as ModelLoaded
+from opeddev_tui.runs.setup_events import PhaseChanged as PhaseChanged
+from opeddev_tui.runs.setup_events import Resumed as Resumed
+from opeddev_tui.runs.setup_events import RunStarted as RunStarted
+from opeddev_tui.runs.setup_events import TokensCounted as TokensCounted
+from opeddev_tui.runs.setup_events import TokenStats as TokenStats
+from opeddev_tui.runs.setup_events import TrainedBatch as TrainedBatch
 
 Choice = Literal["continue", "stop"]
 Preference = Literal["now", "before", "tie", "both bad"]
-
-
-class Event(Struct, frozen=True, kw_only=True, tag=True, tag_field="type"):
-    """A fact that happened at ``at`` (Unix seconds)."""
-
-    at: float = field(default_factory=time.time)
-
-
-class DurableEvent(Event, frozen=True):
-    """A fact that a crash must not lose: the journal syncs it to disk."""
-
-
-class TrainedBatch(Struct, frozen=True):
-    """One batch of a run: SHA-256 of its rows as they were trained (``fingerprint``) and as written (``identity``)."""
-
-    name: str
-    rows: int = 0
-    fingerprint: str = ""
-    identity: str = ""
-
-
-class RunStarted(DurableEvent, frozen=True):
-    """A run of a step begins; ``parent`` is the checkpoint it starts from, empty for the base model."""
-
-    run: str
-    step: int
-    batch: str
-    rows: int
-    holdout_rows: int
-    holdout_fingerprint: str
-    planned_epochs: int
-    max_epochs: int
-    seed: int
-    model: str = ""
-    parent: str = ""
-    source: str = ""
-    data_fingerprint: str = ""
-    policy: str = "ask"
-    lora: bool = False
-    pid: int = 0
-    host: str = ""
-    # the run that this one repeats, to compare the weights; a repetition does not count among the steps
-    repeats: str = ""
-    # all batches it trains on, the one it adds last; older journals leave this to the manifest
-    batches: tuple[TrainedBatch, ...] = ()
-    # with LoRA, which model the adapters are trained on (``checkpoints.base_model``)
-    base_identity: str = ""
-    # the file name of its metrics table; empty: metrics_step_<batch>.csv
-    metrics: str = ""
-    # what the early-stop rule and the best epoch go by: loss or grade
-    metric: str = "loss"
-
-
-class ModelLoaded(Event, frozen=True):
-    """The model is in memory; ``reason`` says why this precision, ``parameters`` and ``trainable`` are counts."""
-
-    device: str
-    precision: str
-    reason: str
-    parameters: int
-    trainable: int
-
-
-class DataPrepared(Event, frozen=True):
-    """The rows are tokens. ``dropped`` names rows that did not fit ``max_length``, ``shortened`` counts cut prompts."""
-
-    rows: int
-    tokens: int
-    loss_tokens: int
-    steps_per_epoch: int
-    total_steps: int
-    batch_size: int
-    accumulation: int
-    learning_rate: float
-    dropped: tuple[str, ...] = ()
-    shortened: int = 0
-
-
-class TokenStats(Struct, frozen=True):
-    """Token lengths of one batch after the chat template."""
-
-    name: str
-    rows: int
-    tokens: int
-    loss_tokens: int
-    median: int
-    percentile_95: int
-    longest: int
-
-
-class TokensCounted(Event, frozen=True):
-    """Token lengths of every batch in the step."""
-
-    batches: tuple[TokenStats, ...]
-
-
-class MemoryEstimated(Event, frozen=True):
-    """Memory that the training needs, in bytes, estimated before loading; ``verdict``: fits, tight or will not fit.
-
-    ``total`` is the need of the largest phase, named by ``peak``: training, evaluation or generation. ``evaluation``
-    and ``generation`` are their needs beside weights and optimizer, as gradients and activations are in training.
-    """
-
-    total: int
-    free: int
-    weights: int
-    gradients: int
-    optimizer: int
-    activations: int
-    trainable: int
-    checkpoint: int
-    verdict: str
-    advice: tuple[str, ...] = ()
-    evaluation: int = 0
-    generation: int = 0
-    peak: str = ""
-
-
-class PhaseChanged(Event, frozen=True):
-    """The present phase: loading, reading, evaluating, training, generating, saving or waiting."""
-
-    phase: str
-    detail: str = ""
-
-
-# the phase after the workspace's lock is released: plots are drawn and the last notices sent
-AFTERWARDS = "afterwards"
-
-
-class Resumed(Event, frozen=True):
-    """An interrupted run continues from a verified checkpoint (empty: from its beginning)."""
-
-    checkpoint: str
-    global_step: int
-    epoch: float
-    pid: int = 0
 
 
 class Progress(Event, frozen=True):
@@ -244,119 +123,6 @@ class SamplesStreaming(Event, frozen=True):
     prompts: tuple[str, ...]
     texts: tuple[str, ...]
     finished: int
-
-
-class GradesMeasured(Event, frozen=True):
-    """Grades of the step's model on the whole hold-out; ``predicted[i]`` is None where a text had no grade.
-
-    ``ids[i]`` names the row (empty in journals of older versions). ``way`` is how they were read: "step text" from
-    generated texts (all journals of version 0.1), "step tokens" from the probabilities of the grades' tokens, "step
-    head" by the head on the step's model.
-    """
-
-    epoch: int
-    predicted: tuple[int | None, ...]
-    reference: tuple[int, ...]
-    parsed: float
-    exact: float
-    within_one: float
-    mean_absolute_error: float | None
-    kappa: float | None
-    kappa_interval: tuple[float, float] | None = None
-    majority_exact: float = 0.0
-    middle_within_one: float = 0.0
-    classifier_exact: float | None = None
-    seconds: float = 0.0
-    ids: tuple[str, ...] = ()
-    # how rows without a grade count in mean error and kappa; version 0.1 left them out
-    unread: Literal["left out", "farthest"] = "left out"
-    way: str = "step text"
-
-    @property
-    def leaves_out(self) -> bool:
-        """True if mean error and kappa are not over all rows, so that they say nothing beside those of other runs."""
-        return self.unread == "left out" and self.parsed < 1
-
-
-class HeadFitted(DurableEvent, frozen=True):
-    """A grade head was fitted on the step's graded rows: ``head`` is "base" or "step", after ``epoch`` (base: 0).
-
-    Features of ``rows`` training rows were needed, ``read`` rows were read in ``read_seconds``, the others were known;
-    the fit took ``fit_seconds``. ``model`` names the weights. ``out_of_fold`` are figures of the rows by fits without
-    them, ``claim`` says whether the hold-out bears them out. Without a head ``problem`` says why.
-    """
-
-    head: str
-    epoch: int
-    rows: int = 0
-    read: int = 0
-    read_seconds: float = 0.0
-    fit_seconds: float = 0.0
-    model: str = ""
-    out_of_fold: dict[str, Figure] = field(default_factory=dict)
-    claim: str = ""
-    problem: str = ""
-
-
-class GradesRead(DurableEvent, frozen=True):
-    """Grades of the hold-out after ``epoch``, by every way that was read: see ``WayGrades``.
-
-    ``ids`` and ``reference`` have an entry per graded hold-out row, ``labels`` are the scale, the lowest first.
-    ``ungraded`` counts hold-out rows without a grade. ``seconds`` is what all of it took beside the hold-out loss.
-    """
-
-    epoch: int
-    labels: tuple[str, ...]
-    ids: tuple[str, ...]
-    reference: tuple[str, ...]
-    ways: tuple[WayGrades, ...]
-    ungraded: int = 0
-    seconds: float = 0.0
-
-    def by(self, way: str) -> WayGrades | None:
-        """Return the grades by ``way``, None where it was not read."""
-        return next((item for item in self.ways if item.way == way), None)
-
-
-class RaceHeld(DurableEvent, frozen=True):
-    """The race of all ways to a grade at a step's end, after ``epoch``: ``ways`` from best kappa to worst.
-
-    ``rows`` graded training rows were fitted on, ``holdout_rows`` compared on. ``chosen`` is the way that grades from
-    now on, ``verdict`` and ``tuning`` say in a sentence each what came out and whether fine-tuning was worth it for the
-    grade. ``seconds`` is the whole race. ``checkpoint`` names the step's model, ``needs`` the base model where it
-    grades instead of that one. Without a race ``problem`` says why.
-    """
-
-    epoch: int
-    rows: int = 0
-    holdout_rows: int = 0
-    ways: tuple[RacedWay, ...] = ()
-    chosen: str = ""
-    verdict: str = ""
-    tuning: str = ""
-    labels: tuple[str, ...] = ()
-    ids: tuple[str, ...] = ()
-    reference: tuple[str, ...] = ()
-    checkpoint: str = ""
-    needs: str = ""
-    seconds: float = 0.0
-    problem: str = ""
-
-
-class FeedbackWritten(DurableEvent, frozen=True):
-    """Feedback of graded probe prompts by the model of ``epoch``, with the structure that heads decided.
-
-    ``head`` gave grades and areas. ``f1`` is that of the areas named against those that failed, over the probes that
-    tell: "forced", "heads", "free" (the texts without force) and "all" (naming all). Without texts ``problem`` says
-    why.
-    """
-
-    epoch: int
-    head: str = ""
-    texts: tuple[FeedbackText, ...] = ()
-    f1: dict[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
-    problem: str = ""
 
 
 class CheckpointSaved(DurableEvent, frozen=True):

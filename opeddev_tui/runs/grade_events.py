@@ -1,0 +1,121 @@
+"""The events of grades: heads fitted, grades read and measured, the race, feedback written."""
+
+from typing import Literal
+
+from msgspec import field
+
+from opeddev_tui.runs.event_base import DurableEvent, Event
+from opeddev_tui.runs.grade_records import FeedbackText, Figure, RacedWay, WayGrades
+
+
+class GradesMeasured(Event, frozen=True):
+    """Grades of the step's model on the whole hold-out; ``predicted[i]`` is None where a text had no grade.
+
+    ``ids[i]`` names the row (empty in journals of older versions). ``way`` is how they were read: "step text" from
+    generated texts (all journals of version 0.1), "step tokens" from the probabilities of the grades' tokens, "step
+    head" by the head on the step's model.
+    """
+
+    epoch: int
+    predicted: tuple[int | None, ...]
+    reference: tuple[int, ...]
+    parsed: float
+    exact: float
+    within_one: float
+    mean_absolute_error: float | None
+    kappa: float | None
+    kappa_interval: tuple[float, float] | None = None
+    majority_exact: float = 0.0
+    middle_within_one: float = 0.0
+    classifier_exact: float | None = None
+    seconds: float = 0.0
+    ids: tuple[str, ...] = ()
+    # how rows without a grade count in mean error and kappa; version 0.1 left them out
+    unread: Literal["left out", "farthest"] = "left out"
+    way: str = "step text"
+
+    @property
+    def leaves_out(self) -> bool:
+        """True if mean error and kappa are not over all rows, so that they say nothing beside those of other runs."""
+        return self.unread == "left out" and self.parsed < 1
+
+
+class HeadFitted(DurableEvent, frozen=True):
+    """A grade head was fitted on the step's graded rows: ``head`` is "base" or "step", after ``epoch`` (base: 0).
+
+    Features of ``rows`` training rows were needed, ``read`` rows were read in ``read_seconds``, the others were known;
+    the fit took ``fit_seconds``. ``model`` names the weights. ``out_of_fold`` are figures of the rows by fits without
+    them, ``claim`` says whether the hold-out bears them out. Without a head ``problem`` says why.
+    """
+
+    head: str
+    epoch: int
+    rows: int = 0
+    read: int = 0
+    read_seconds: float = 0.0
+    fit_seconds: float = 0.0
+    model: str = ""
+    out_of_fold: dict[str, Figure] = field(default_factory=dict)
+    claim: str = ""
+    problem: str = ""
+
+
+class GradesRead(DurableEvent, frozen=True):
+    """Grades of the hold-out after ``epoch``, by every way that was read: see ``WayGrades``.
+
+    ``ids`` and ``reference`` have an entry per graded hold-out row, ``labels`` are the scale, the lowest first.
+    ``ungraded`` counts hold-out rows without a grade. ``seconds`` is what all of it took beside the hold-out loss.
+    """
+
+    epoch: int
+    labels: tuple[str, ...]
+    ids: tuple[str, ...]
+    reference: tuple[str, ...]
+    ways: tuple[WayGrades, ...]
+    ungraded: int = 0
+    seconds: float = 0.0
+
+    def by(self, way: str) -> WayGrades | None:
+        """Return the grades by ``way``, None where it was not read."""
+        return next((item for item in self.ways if item.way == way), None)
+
+
+class RaceHeld(DurableEvent, frozen=True):
+    """The race of all ways to a grade at a step's end, after ``epoch``: ``ways`` from best kappa to worst.
+
+    ``rows`` graded training rows were fitted on, ``holdout_rows`` compared on. ``chosen`` is the way that grades from
+    now on, ``verdict`` and ``tuning`` say in a sentence each what came out and whether fine-tuning was worth it for the
+    grade. ``seconds`` is the whole race. ``checkpoint`` names the step's model, ``needs`` the base model where it
+    grades instead of that one. Without a race ``problem`` says why.
+    """
+
+    epoch: int
+    rows: int = 0
+    holdout_rows: int = 0
+    ways: tuple[RacedWay, ...] = ()
+    chosen: str = ""
+    verdict: str = ""
+    tuning: str = ""
+    labels: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    reference: tuple[str, ...] = ()
+    checkpoint: str = ""
+    needs: str = ""
+    seconds: float = 0.0
+    problem: str = ""
+
+
+class FeedbackWritten(DurableEvent, frozen=True):
+    """Feedback of graded probe prompts by the model of ``epoch``, with the structure that heads decided.
+
+    ``head`` gave grades and areas. ``f1`` is that of the areas named against those that failed, over the probes that
+    tell: "forced", "heads", "free" (the texts without force) and "all" (naming all). Without texts ``problem`` says
+    why.
+    """
+
+    epoch: int
+    head: str = ""
+    texts: tuple[FeedbackText, ...] = ()
+    f1: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    problem: str = ""
