@@ -19,7 +19,8 @@ from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import metrics_csv
 from opeddev_tui.runs.bus import Bus
 from opeddev_tui.runs.journal import JOURNAL_NAME
-from opeddev_tui.training.run import RunParts, _metrics_csv
+from opeddev_tui.training.run import RunParts
+from opeddev_tui.training.run_files import RunFiles
 from opeddev_tui.workspace.paths import Workspace
 
 EPOCHS = 2
@@ -59,7 +60,7 @@ class MadeUpLearning:
         (parts,) = [item for item in rest if isinstance(item, RunParts)]
         self._workspace, self._bus, self._parts = workspace, bus, parts
         self._folder = workspace.checkpoints(parts.id)
-        self._csv = _metrics_csv(workspace, bus.state.begun)
+        self._csv = RunFiles.of(workspace, bus.state.begun).metrics_csv
 
     def execute(self) -> bool:
         """Train the epochs that the journal does not have."""

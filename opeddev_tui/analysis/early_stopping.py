@@ -142,6 +142,11 @@ def judge(
         metric="grade" if by_grade else "loss",
         grade_improved=grade_improved,
     )
+    return _with_differences(verdict, grades, difference)
+
+
+def _with_differences(verdict: Verdict, grades: _Grades | None, difference: Difference | None) -> Verdict:
+    """Return the verdict with the differences that it was taken by."""
     if grades is not None:
         verdict = replace(
             verdict,

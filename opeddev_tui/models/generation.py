@@ -83,17 +83,14 @@ def generate(
         for chosen in _batches(prompts, batch_size, mixes):
             ids, mask = _left_padded([prompts[index] for index in chosen], pad_id, device)
             ends = _Ends(chosen, ids.shape[1], ended) if ended is not None else None
-            with _kept_random_state(device), _plain_settings(model):
-                output = model.generate(
-                    input_ids=ids,
-                    attention_mask=mask,
-                    max_new_tokens=encoder.room_after(ids.shape[1], max_new_tokens),
-                    eos_token_id=encoder.end_ids,
-                    pad_token_id=pad_id,
-                    streamer=_Watcher(texts, chosen, encoder.end_ids, done, on_tokens) if on_tokens else None,
-                    stopping_criteria=[ends] if ends is not None else None,
-                    **_sampling(sampling),
-                )
+            output = _generated(
+                *(model, encoder, ids, mask),
+                max_new_tokens=max_new_tokens,
+                pad_token_id=pad_id,
+                streamer=_Watcher(texts, chosen, encoder.end_ids, done, on_tokens) if on_tokens else None,
+                stopping_criteria=[ends] if ends is not None else None,
+                **_sampling(sampling),
+            )
             for place, index in enumerate(chosen):
                 new = output[place, ids.shape[1] :].tolist()
                 # after a text that ended early stand padding tokens
@@ -103,6 +100,20 @@ def generate(
             if on_batch is not None:
                 on_batch(done, len(prompts))
     return texts
+
+
+def _generated(
+    model: CausalLM, encoder: ChatEncoder, ids: torch.Tensor, mask: torch.Tensor, *, max_new_tokens: int, **options: Any
+) -> torch.Tensor:
+    """Return ``ids`` [rows, tokens] with the new tokens after them; the random state is left as it was."""
+    with _kept_random_state(ids.device), _plain_settings(model):
+        return model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            max_new_tokens=encoder.room_after(ids.shape[1], max_new_tokens),
+            eos_token_id=encoder.end_ids,
+            **options,
+        )
 
 
 @contextmanager

@@ -101,10 +101,10 @@ def test_the_grades_of_tables_and_curves_are_those_of_the_models_tokens(graded: 
 
 def test_heads_tell_what_was_read_and_what_their_claim_is_worth(graded: Path) -> None:
     one, two = states(graded)
-    assert [(key, head.rows, head.read) for key, head in one.heads.items()] == [
-        (("base", 0), 24, 34),
-        (("step", 2), 24, 24),
-    ]
+    assert [(key, head.rows) for key, head in one.heads.items()] == [(("base", 0), 24), (("step", 2), 24)]
+    # the rows and the hold-out; rows that are alike once they are cut are read once
+    assert 24 < one.heads["base", 0].read <= 34
+    assert one.heads["step", 2].read == 24
     # the base model is read for the new rows alone, though the step starts from a checkpoint
     assert [(key, head.rows, head.read) for key, head in two.heads.items()] == [
         (("base", 0), 36, 12),
@@ -192,7 +192,10 @@ def test_an_export_takes_the_heads_along_and_names_the_base_model(graded: Path, 
     assert store.origin_of(target).base == store.origin_of(entry.folder).base
     assert store.origin_of(target, store.STEP).base == folders.weights_digest(target)
     card = (target / "README.md").read_text()
-    assert f"hidden states of the **base model**, `{settings_of(graded).model.name}`, which is needed too" in card
+    assert (
+        f"hidden states of the **base model**, `{Path(settings_of(graded).model.name).name}`, which is needed too"
+        in card
+    )
     loading.load_model(str(target), settings_of(graded).model)
 
 

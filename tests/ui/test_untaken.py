@@ -37,7 +37,7 @@ class Shell:
 
     async def settle(self) -> None:
         while self.work:
-            await self.work.pop(0)
+            await self.work.pop(0)()
 
 
 @pytest.fixture
