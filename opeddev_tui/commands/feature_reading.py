@@ -6,6 +6,7 @@ The training stack is loaded when a model is opened, not when this is imported.
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -30,7 +31,11 @@ def open_model(workspace: Workspace, settings: Settings, entry: catalog.Entry | 
     from opeddev_tui.models.loading import source_of
 
     source = source_of(workspace.root, settings.model.name) if entry is None else str(entry.folder)
-    with CleanConsole(stderr=True).status(f"loading {clean_line(model_name(settings, entry))}"):
+    # kept from being deleted while it is loaded; other folders are left alone
+    with (
+        folders.in_use(Path(source)),
+        CleanConsole(stderr=True).status(f"loading {clean_line(model_name(settings, entry))}"),
+    ):
         return FeatureReader(source, settings, workspace.grading)
 
 

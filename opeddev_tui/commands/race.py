@@ -4,22 +4,19 @@ Trains nothing and changes nothing but the cache of features. The training stack
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from opeddev_tui.checkpoints import catalog, folders
-from opeddev_tui.commands.feature_reading import trained_so_far
+from opeddev_tui.commands.feature_reading import model_name, open_model, progress, trained_so_far, trusted_checkpoint
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole, print_json
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.batches import StepData
-from opeddev_tui.errors import StorageProblem
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import Workspace
 
@@ -27,7 +24,6 @@ if TYPE_CHECKING:
     from opeddev_tui.data.rows import Example
     from opeddev_tui.grading.contest import Entrant, Singles
     from opeddev_tui.grading.race_report import RaceRows
-    from opeddev_tui.grading.reader import OnBatch
 
 BASE = "base"
 # how many more rows kappa is forecast for
@@ -71,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
 
     workspace, loaded = open_workspace(options)
     settings = loaded.settings
-    entry = None if options.source == BASE else _checkpoint(workspace, options.source)
+    entry = None if options.source == BASE else trusted_checkpoint(workspace, options.source)
     data = trained_so_far(workspace, settings, entry)
     rows = contest_rows(data, settings)
     changed = changed_holdout(rows) if options.pleas else []
@@ -92,19 +88,6 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _checkpoint(workspace: Workspace, reference: str) -> catalog.Entry:
-    """Return the checkpoint that ``reference`` names; raises ``StorageProblem`` unless every byte is as published."""
-    workspace.adopt()
-    entry = catalog.find_entry(catalog.list_entries(workspace), reference)
-    if problems := folders.problems_of(entry.folder):
-        raise StorageProblem(
-            f"the checkpoint cannot be trusted: {'; '.join(problems)}.",
-            where=str(entry.folder),
-            cure="Choose another one: opeddev-tui checkpoints list.",
-        )
-    return entry
-
-
 class _Entered(Struct, frozen=True):
     """A model that enters, how it was read, and its features of the changed texts."""
 
@@ -122,12 +105,9 @@ def _enter(
     texts: "Sequence[Example]",
 ) -> _Entered:
     """Read the features of all rows and ``texts`` from the base model, or the checkpoint ``entry``; let go of it."""
-    from opeddev_tui.models.loading import source_of
-
-    source = source_of(workspace.root, settings.model.name) if entry is None else str(entry.folder)
     # kept from being deleted while its states are read; the base model is nobody's to delete
-    with folders.in_use(Path(source)):
-        return _read_entrant(workspace, settings, rows, data, entry, source, texts)
+    with folders.in_use(entry.folder) if entry is not None else nullcontext():
+        return _read_entrant(workspace, settings, rows, data, entry, texts)
 
 
 def _read_entrant(
@@ -136,26 +116,23 @@ def _read_entrant(
     rows: "RaceRows",
     data: StepData,
     entry: catalog.Entry | None,
-    source: str,
     texts: "Sequence[Example]",
 ) -> _Entered:
     from opeddev_tui.grading.contest import Entrant
-    from opeddev_tui.grading.reader import FeatureReader
 
-    name = settings.model.name if entry is None else entry.name
+    name = model_name(settings, entry)
     train, held = rows.train.examples, rows.held.examples
-    with CleanConsole(stderr=True).status(f"loading {clean_line(name)}"):
-        reader = FeatureReader(source, settings, workspace.grading)
-        reader.check(train, held)
-    with _progress(f"features of {clean_line(name, max_chars=40)}") as on_batch:
+    reader = open_model(workspace, settings, entry)
+    reader.check(train, held)
+    with progress(f"features of {clean_line(name, max_chars=40)}") as on_batch:
         found = reader.features([*train, *held], on_batch)
-    with _progress("changed submissions") as on_batch:
+    with progress("changed submissions") as on_batch:
         changed = reader.features(texts, on_batch).features if texts else found.features[:0]
-    with _progress("grade tokens of the hold-out") as on_batch:
+    with progress("grade tokens of the hold-out") as on_batch:
         tokens = reader.token_grades(held, [example.completion for example in train], rows.scale, on_batch)
     written = None
     if entry is not None:
-        with _progress("grades that the checkpoint writes") as on_batch:
+        with progress("grades that the checkpoint writes") as on_batch:
             written = reader.written_grades(held, on_batch)
     count = len(train)
     words, short = ("the base model", "base") if entry is None else ("the checkpoint", "step")
@@ -172,12 +149,3 @@ def _trained_on(data: StepData, entry: catalog.Entry | None) -> int:
     """Return how many of the graded rows the checkpoint ``entry`` has trained on; the base model on none."""
     batches = [batch for batch in data.batches if entry is not None and batch.batch.number <= entry.step]
     return sum(example.grade is not None for batch in batches for example in batch.examples)
-
-
-@contextmanager
-def _progress(what: str) -> Iterator["OnBatch"]:
-    """Show rows read and the time left on standard error, which leaves the output to the figures."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=CleanConsole(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
