@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from opeddev_tui import __version__
 from opeddev_tui.errors import ModelProblem, Problem, StorageProblem, ran_out_of_memory
 from opeddev_tui.files import storage_problem
+from opeddev_tui.ranks import launcher
 from opeddev_tui.terminal.command_output import filtered, open_standard_descriptors, write_problem
 
 # name: (module, one line of help), in the order of the help
@@ -40,6 +41,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export-logs": ("export_logs", "write the numbers of all runs as TensorBoard event files or JSONL"),
     "doctor": ("doctor", "print versions, devices, free disk space, and which precision will be used and why"),
 }
+# commands that train: of several processes, none may take itself for the only one
+_TRAINING = ("train", "repeat", "demo")
 
 EXIT_CODES = """\
 exit codes:
@@ -112,6 +115,9 @@ def _run(arguments: Sequence[str]) -> int:
         gc.disable()
     options = build_parser(arguments[0]).parse_args(arguments)
     try:
+        launched = launcher.take(os.environ)
+        if arguments[0] in _TRAINING:
+            launcher.refuse(launched, arguments[0])
         module = importlib.import_module(f"opeddev_tui.commands.{options.module}")
         return int(module.run(options))
     except Problem as problem:
