@@ -41,6 +41,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export-logs": ("export_logs", "write the numbers of all runs as TensorBoard event files or JSONL"),
     "doctor": ("doctor", "print versions, devices, free disk space, and which precision will be used and why"),
 }
+# what the app calls itself by; no help names them
+_HIDDEN: dict[str, tuple[str, str]] = {"rank": ("rank", "be one process of a training that another process leads")}
 # commands that train: of several processes, none may take itself for the only one
 _TRAINING = ("train", "repeat", "demo")
 
@@ -74,7 +76,8 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"opeddev-tui {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, (module, summary) in COMMANDS.items():
+    hidden = {name: of for name, of in _HIDDEN.items() if name == command}
+    for name, (module, summary) in {**COMMANDS, **hidden}.items():
         sub = commands.add_parser(
             name,
             help=summary,
@@ -90,7 +93,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
 def _with_command(arguments: Sequence[str]) -> list[str]:
     """Put ``open`` before arguments that begin neither with a command nor with --help or --version."""
     first = arguments[0] if arguments else ""
-    if first in COMMANDS or first in ("-h", "--help", "--version"):
+    if first in COMMANDS or first in _HIDDEN or first in ("-h", "--help", "--version"):
         return list(arguments)
     return ["open", *arguments]
 
@@ -118,6 +121,7 @@ def _run(arguments: Sequence[str]) -> int:
         launched = launcher.take(os.environ)
         if arguments[0] in _TRAINING:
             launcher.refuse(launched, arguments[0])
+        options.launched = launched
         module = importlib.import_module(f"opeddev_tui.commands.{options.module}")
         return int(module.run(options))
     except Problem as problem:

@@ -72,15 +72,9 @@ def generate(
     """
     device = next(model.parameters()).device
     texts: list[list[int]] = [[] for _ in prompts]
-    # a context that ends sooner, or a model that must not be padded on the left, takes prompts of one length at a time
-    pads = batch_form(model).left
-
-    def mixes(length: int) -> bool:
-        return pads and encoder.room_after(length, max_new_tokens) == max_new_tokens
-
     done = 0
     with _evaluating(model):
-        for chosen in _batches(prompts, batch_size, mixes):
+        for chosen in prompt_batches(model, encoder, prompts, batch_size, max_new_tokens):
             ids, mask = _left_padded([prompts[index] for index in chosen], pad_id, device)
             ends = _Ends(chosen, ids.shape[1], ended) if ended is not None else None
             output = _generated(
@@ -100,6 +94,19 @@ def generate(
             if on_batch is not None:
                 on_batch(done, len(prompts))
     return texts
+
+
+def prompt_batches(
+    model: CausalLM, encoder: ChatEncoder, prompts: Sequence[list[int]], size: int, max_new_tokens: int
+) -> Iterator[list[int]]:
+    """Yield the places of ``prompts`` (ids) that are generated together, at most ``size``, shortest first."""
+    # a context that ends sooner, or a model that must not be padded on the left, takes prompts of one length at a time
+    pads = batch_form(model).left
+
+    def mixes(length: int) -> bool:
+        return pads and encoder.room_after(length, max_new_tokens) == max_new_tokens
+
+    return _batches(prompts, size, mixes)
 
 
 def _generated(
