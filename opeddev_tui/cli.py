@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from opeddev_tui import __version__
 from opeddev_tui.errors import ModelProblem, Problem, StorageProblem, ran_out_of_memory
 from opeddev_tui.files import storage_problem
+from opeddev_tui.ranks import launcher
 from opeddev_tui.terminal.command_output import filtered, open_standard_descriptors, write_problem
 
 # name: (module, one line of help), in the order of the help
@@ -41,6 +42,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export-logs": ("export_logs", "write the numbers of all runs as TensorBoard event files or JSONL"),
     "doctor": ("doctor", "print versions, devices, free disk space, and which precision will be used and why"),
 }
+# what the app calls itself by; no help names them
+_HIDDEN: dict[str, tuple[str, str]] = {"rank": ("rank", "be one process of a training that another process leads")}
+# commands that train: of several processes, none may take itself for the only one
+_TRAINING = ("train", "repeat", "demo")
 
 EXIT_CODES = """\
 exit codes:
@@ -72,7 +77,8 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"opeddev-tui {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, (module, summary) in COMMANDS.items():
+    hidden = {name: of for name, of in _HIDDEN.items() if name == command}
+    for name, (module, summary) in {**COMMANDS, **hidden}.items():
         sub = commands.add_parser(
             name,
             help=summary,
@@ -88,7 +94,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
 def _with_command(arguments: Sequence[str]) -> list[str]:
     """Put ``open`` before arguments that begin neither with a command nor with --help or --version."""
     first = arguments[0] if arguments else ""
-    if first in COMMANDS or first in ("-h", "--help", "--version"):
+    if first in COMMANDS or first in _HIDDEN or first in ("-h", "--help", "--version"):
         return list(arguments)
     return ["open", *arguments]
 
@@ -113,6 +119,10 @@ def _run(arguments: Sequence[str]) -> int:
         gc.disable()
     options = build_parser(arguments[0]).parse_args(arguments)
     try:
+        launched = launcher.take(os.environ)
+        if arguments[0] in _TRAINING:
+            launcher.refuse(launched, arguments[0])
+        options.launched = launched
         module = importlib.import_module(f"opeddev_tui.commands.{options.module}")
         return int(module.run(options))
     except Problem as problem:

@@ -143,6 +143,15 @@ class Training(_Section, frozen=True):
     torch_num_threads: Annotated[
         int, Meta(ge=0, le=1024), "CPU threads of the training; 0 uses all cores but one, which is left to the screen."
     ] = 0
+    num_processes: Annotated[
+        int,
+        Meta(ge=0, le=1024),
+        "Processes that train together, one per GPU, each with a copy of the model and per_device_train_batch_size "
+        "rows. 0 is one per visible GPU.",
+    ] = 1
+    rank_timeout_minutes: Annotated[
+        float, Meta(ge=0.1, le=1440), "Minutes without a sign of one of several processes after which the run ends."
+    ] = 10.0
     arguments: Annotated[dict[str, Any], "Other fields of transformers.TrainingArguments, passed to the Trainer."] = (
         field(default_factory=dict)
     )

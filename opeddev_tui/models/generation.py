@@ -74,7 +74,7 @@ def generate(
     texts: list[list[int]] = [[] for _ in prompts]
     done = 0
     with _evaluating(model):
-        for chosen in _batches(prompts, batch_size, _mixed_lengths(model, encoder, max_new_tokens)):
+        for chosen in prompt_batches(model, encoder, prompts, batch_size, max_new_tokens):
             ids, mask = _left_padded([prompts[index] for index in chosen], pad_id, device)
             ends = _Ends(chosen, ids.shape[1], ended) if ended is not None else None
             output = _generated(
@@ -96,13 +96,17 @@ def generate(
     return texts
 
 
-def _mixed_lengths(model: CausalLM, encoder: ChatEncoder, max_new_tokens: int) -> Callable[[int], bool]:
-    """Return whether a prompt of some length may share a batch with shorter ones.
-
-    A context that ends sooner, or a model that must not be padded on the left, takes prompts of one length at a time.
-    """
+def prompt_batches(
+    model: CausalLM, encoder: ChatEncoder, prompts: Sequence[list[int]], size: int, max_new_tokens: int
+) -> Iterator[list[int]]:
+    """Yield the places of ``prompts`` (ids) that are generated together, at most ``size``, shortest first."""
+    # a context that ends sooner, or a model that must not be padded on the left, takes prompts of one length at a time
     pads = batch_form(model).left
-    return lambda length: pads and encoder.room_after(length, max_new_tokens) == max_new_tokens
+
+    def mixes(length: int) -> bool:
+        return pads and encoder.room_after(length, max_new_tokens) == max_new_tokens
+
+    return _batches(prompts, size, mixes)
 
 
 def _generated(

@@ -25,6 +25,10 @@ from opeddev_tui.runs.setup_events import DataPrepared as DataPrepared
 from opeddev_tui.runs.setup_events import MemoryEstimated as MemoryEstimated
 from opeddev_tui.runs.setup_events import ModelLoaded as ModelLoaded
 from opeddev_tui.runs.setup_events import PhaseChanged as PhaseChanged
+from opeddev_tui.runs.setup_events import RankLost as RankLost
+from opeddev_tui.runs.setup_events import RankPlace as RankPlace
+from opeddev_tui.runs.setup_events import RankSilent as RankSilent
+from opeddev_tui.runs.setup_events import RanksStarted as RanksStarted
 from opeddev_tui.runs.setup_events import Resumed as Resumed
 from opeddev_tui.runs.setup_events import RunStarted as RunStarted
 from opeddev_tui.runs.setup_events import TokensCounted as TokensCounted
@@ -314,6 +318,7 @@ AnyEvent = (
     | GradesRead | RaceHeld | FeedbackWritten | CheckpointSaved | CheckpointRejected | CheckpointRemoved
     | RowsTrained | EpochFinished | DecisionAwaited | Decided | Rated | RatingUndone | Annotated | Paused | Unpaused
     | MemoryRetried | Warned | Interrupted | RunFailed | RunFinished | CommandTaken
+    | RanksStarted | RankSilent | RankLost
 )  # fmt: skip
 
 

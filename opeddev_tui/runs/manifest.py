@@ -29,6 +29,7 @@ _HARMLESS = frozenset(
         "training.save_total_limit",
         "training.start_from",
         "training.per_device_eval_batch_size",
+        "training.rank_timeout_minutes",
         "grading.evaluate",
         "grading.step_head",
         "grading.max_new_tokens",

@@ -57,7 +57,10 @@ class ModelLoaded(Event, frozen=True):
 
 
 class DataPrepared(Event, frozen=True):
-    """The rows are tokens. ``dropped`` names rows that did not fit ``max_length``, ``shortened`` counts cut prompts."""
+    """The rows are tokens. ``dropped`` names rows that did not fit ``max_length``, ``shortened`` counts cut prompts.
+
+    ``batch_size`` is that of each of ``processes``.
+    """
 
     rows: int
     tokens: int
@@ -69,6 +72,12 @@ class DataPrepared(Event, frozen=True):
     learning_rate: float
     dropped: tuple[str, ...] = ()
     shortened: int = 0
+    processes: int = 1
+
+    @property
+    def effective_batch(self) -> int:
+        """Rows per optimizer step of all processes together."""
+        return self.batch_size * self.accumulation * self.processes
 
 
 class TokenStats(Struct, frozen=True):
@@ -116,6 +125,38 @@ class PhaseChanged(Event, frozen=True):
 
     phase: str
     detail: str = ""
+
+
+class RankPlace(Struct, frozen=True):
+    """Where one rank of a training runs."""
+
+    rank: int
+    host: str
+    device: str
+    pid: int
+
+
+class RanksStarted(DurableEvent, frozen=True):
+    """Several processes train together; ``backend`` exchanges their gradients."""
+
+    ranks: tuple[RankPlace, ...]
+    backend: str = ""
+
+
+class RankSilent(Event, frozen=True):
+    """A rank has given no sign since ``since`` (Unix seconds); the training waits for it."""
+
+    rank: int
+    host: str
+    since: float
+
+
+class RankLost(DurableEvent, frozen=True):
+    """A rank has ended, for ``reason``, and the attempt with it."""
+
+    rank: int
+    host: str
+    reason: str
 
 
 # the phase after the workspace's lock is released: plots are drawn and the last notices sent

@@ -22,6 +22,8 @@ class RunState:
     model: ev.ModelLoaded | None = None
     data: ev.DataPrepared | None = None
     memory: ev.MemoryEstimated | None = None
+    # where several processes train; None with one
+    ranks: ev.RanksStarted | None = None
     token_stats: tuple[ev.TokenStats, ...] = ()
     phase: str = ""
     phase_detail: str = ""
@@ -204,7 +206,7 @@ def _rows(state: RunState, event: ev.RowsTrained) -> None:
     """Add the rows since ``from_step``; rows that an earlier attempt trained on after that step were lost with it."""
     before = 0
     if event.from_step and state.data is not None:
-        before = event.from_step % state.data.steps_per_epoch * state.data.batch_size * state.data.accumulation
+        before = event.from_step % state.data.steps_per_epoch * state.data.effective_batch
     state.rows_trained[event.epoch] = [*state.rows_trained.get(event.epoch, [])[:before], *event.rows]
 
 
@@ -247,6 +249,7 @@ _NEWEST: dict[type, str] = {
     ev.ModelLoaded: "model",
     ev.DataPrepared: "data",
     ev.MemoryEstimated: "memory",
+    ev.RanksStarted: "ranks",
     ev.Progress: "progress",
     ev.HardwareSampled: "hardware",
     ev.DecisionAwaited: "question",
