@@ -17,7 +17,6 @@ from opeddev_tui.commands.printing import CleanConsole, print_json
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.format import duration, number, share, size
-from opeddev_tui.runs.history import read_run
 from opeddev_tui.runs.manifest import difference, settings_of
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.workspace.paths import Workspace
@@ -201,19 +200,26 @@ def _take(context: Context) -> int:
 
 
 def _export(context: Context) -> int:
-    from opeddev_tui.models.export import export
+    from opeddev_tui.commands.export_tables import verified
+    from opeddev_tui.exporting.folder import Form, export, told
 
     context.workspace.adopt()
-    entry = context.find(context.options.checkpoint)
-    record = read_run(context.workspace, entry.run)
-    target = context.options.target.expanduser().absolute()
+    entry, options, settings = context.find(context.options.checkpoint), context.options, context.loaded.settings
+    target = options.target.expanduser().absolute()
+    adapter = True if options.adapter else False if options.merge else None
     with context.console.status(f"exporting {entry.name}"):
-        export(entry, record, context.loaded.settings, target, adapter=context.options.adapter)
-    context.console.print(Text(f"{entry.name} is at {target}"))
-    if entry.grades_with:
-        needs = f"Its grade head reads the base model {entry.grades_with}, which is needed too to grade with it."
-        context.console.print(Text(clean_line(needs)), soft_wrap=True)
-    return 0
+        exported = export(
+            context.workspace, entry, settings, target, Form(adapter, options.dtype or "", _way(options.way))
+        )
+    for line in told(entry, exported):
+        context.console.print(Text(clean_line(line)), soft_wrap=True)
+    if not options.verify:
+        return 0
+    return verified(context.console, context.workspace, entry, settings, exported)
+
+
+def _way(text: str | None) -> str:
+    return (text or "").replace("-", " ")
 
 
 def _generate(context: Context) -> int:
@@ -257,7 +263,17 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "--json": {"action": "store_true", "help": "for scripts; the fields are in docs/json.md"},
     "--off": {"action": "store_true", "help": "remove the pin"},
     "--yes": {"action": "store_true", "help": "delete, instead of showing what would be deleted"},
-    "--adapter": {"action": "store_true", "help": "LoRA: the adapter alone, not merged"},
+    "--adapter": {"action": "store_true", "help": "LoRA: the adapter alone (default where its base is on the hub)"},
+    "--merge": {"action": "store_true", "help": "LoRA: merged into a copy of its base (default where that is not)"},
+    "--dtype": {"choices": ("bf16", "fp16", "fp32"), "help": "of the weights (default: export.dtype)"},
+    "--way": {
+        "choices": ("base-head", "step-head", "step-tokens", "step-text"),
+        "help": "what its grade.py reads grades from (default: what the race chose)",
+    },
+    "--verify": {
+        "action": "store_true",
+        "help": "then grade the hold-out with the folder in a fresh process of plain Transformers, and compare",
+    },
     "--against": {"action": "append", "default": [], "metavar": "CHECKPOINT", "help": "another one, after it"},
 }
 
@@ -279,7 +295,11 @@ _ACTIONS: dict[str, tuple[Callable[[Context], int], str, tuple[str, ...]]] = {
         ("checkpoints", "--yes"),
     ),
     "take": (_take, "take over the checkpoints of the place that this workspace was moved from", ()),
-    "export": (_export, "write an ordinary model folder with a model card", ("checkpoint", "target", "--adapter")),
+    "export": (
+        _export,
+        "write a model folder that asks and grades as trained, with grader and model card",
+        ("checkpoint", "target", "--adapter", "--merge", "--dtype", "--way", "--verify"),
+    ),
     "generate": (_generate, "answer a prompt", ("checkpoint", "prompt", "--against")),
     "evaluate": (_evaluate, "score a checkpoint on the hold-out", ("checkpoint",)),
 }

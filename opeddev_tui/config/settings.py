@@ -311,6 +311,20 @@ class Notify(_Section, frozen=True):
     terminal: Annotated[bool, "Notify in the terminal too: bell and desktop notification."] = True
 
 
+class Export(_Section, frozen=True):
+    """What is written when a checkpoint leaves the workspace."""
+
+    dtype: Annotated[
+        Literal["bf16", "fp16", "fp32"],
+        "The numbers that an export's weights are stored as. bf16 and fp16 take half the space of fp32, which alone is "
+        "exactly what was trained. Adapters are always fp32.",
+    ] = "bf16"
+    license: Annotated[
+        str,
+        "The licence in the model card, as the hub names it, such as apache-2.0; empty: the card says that none is.",
+    ] = ""
+
+
 class Ui(_Section, frozen=True):
     """The screen."""
 
@@ -340,4 +354,5 @@ class Settings(_Section, frozen=True):
     grading: Grading = field(default_factory=Grading)
     grade: Grade = field(default_factory=Grade)
     notify: Notify = field(default_factory=Notify)
+    export: Export = field(default_factory=Export)
     ui: Ui = field(default_factory=Ui)

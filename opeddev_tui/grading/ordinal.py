@@ -16,7 +16,7 @@ from opeddev_tui.grading.scale import Positions
 
 Floats = NDArray[np.float64]
 # share of a uniform distribution mixed in, so that no grade is impossible
-_UNIFORM = 0.002
+UNIFORM = 0.002
 _SLOPE_PENALTY = 1e-3
 # holds the distances of cut points to those of the plain frequencies where rows say nothing (rare grades)
 _GAP_PENALTY = 0.02
@@ -116,7 +116,7 @@ def _plain(slope: float, cuts: Floats, scores: Floats) -> Floats:
 
 
 def _mixed(probabilities: Floats) -> Floats:
-    mixed = (1 - _UNIFORM) * np.maximum(probabilities, 0.0) + _UNIFORM / probabilities.shape[1]
+    mixed = (1 - UNIFORM) * np.maximum(probabilities, 0.0) + UNIFORM / probabilities.shape[1]
     return np.asarray(mixed / mixed.sum(1, keepdims=True), dtype=np.float64)
 
 
@@ -127,8 +127,8 @@ def _loss(x: Floats, scores: Floats, grades: Positions, share: Floats, start: Fl
     cumulative = expit(cuts[None, :] - slope * scores[:, None])
     rows = np.arange(len(scores))
     edges = np.c_[np.zeros(len(scores)), cumulative, np.ones(len(scores))]
-    chance = (1 - _UNIFORM) * (edges[rows, grades + 1] - edges[rows, grades]) + _UNIFORM / (len(cuts) + 1)
-    density = np.c_[np.zeros(len(scores)), cumulative * (1 - cumulative), np.zeros(len(scores))] * (1 - _UNIFORM)
+    chance = (1 - UNIFORM) * (edges[rows, grades + 1] - edges[rows, grades]) + UNIFORM / (len(cuts) + 1)
+    density = np.c_[np.zeros(len(scores)), cumulative * (1 - cumulative), np.zeros(len(scores))] * (1 - UNIFORM)
     upper, lower = density[rows, grades + 1] / chance * share, density[rows, grades] / chance * share
     by_cut = np.zeros(len(cuts) + 2)
     np.add.at(by_cut, grades + 1, -upper)

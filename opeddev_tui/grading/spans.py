@@ -14,7 +14,7 @@ from msgspec import Struct
 from opeddev_tui.data.rows import Example, Message
 
 # they begin and end differently, so that no submission shares its edges with both
-_STAND_INS = ("Q7 zebra J", "_ 0 ~")
+STAND_INS = ("Q7 zebra J", "_ 0 ~")
 
 
 class Encoder(Protocol):
@@ -106,7 +106,7 @@ def _cut(encoder: Encoder, example: Example, prompt: list[int], completion: list
 def _span(encoder: Encoder, example: Example, prompt: list[int]) -> tuple[int, int]:
     if not any(message.role == "user" for message in example.prompt):
         return 0, len(prompt)
-    others = [encoder.encode_prompt(with_submission(example, text)) for text in _STAND_INS]
+    others = [encoder.encode_prompt(with_submission(example, text)) for text in STAND_INS]
     start = min(_alike(prompt, other) for other in others)
     tail = min(_alike(reversed(prompt), reversed(other)) for other in others)
     end = len(prompt) - tail

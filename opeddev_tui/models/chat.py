@@ -60,7 +60,7 @@ class ChatEncoder:
         self._completion_guard = Guard(tokenizer, self.template.role_markers, thoughts=True)
         self._newline = self._ids("\n")
         # SentencePiece puts a blank before every text; a piece from inside a text must not get one
-        self._adds_blank = self._ids("\nx") != self._newline + self._ids("x")
+        self.adds_blank = self._ids("\nx") != self._newline + self._ids("x")
         self.end_ids = self._ends()
 
     def encode_all(self, examples: Sequence[Example], *, weighted: bool = False) -> EncodedRows:
@@ -231,9 +231,7 @@ class ChatEncoder:
     def _joined(self, texts: Sequence[Sequence[str]]) -> list[list[int]]:
         """Return the ids of each text, given in pieces that are tokenized by themselves."""
         pieces = [
-            f"\n{piece}" if number and self._adds_blank else piece
-            for text in texts
-            for number, piece in enumerate(text)
+            f"\n{piece}" if number and self.adds_blank else piece for text in texts for number, piece in enumerate(text)
         ]
         if not pieces:
             return []
@@ -243,7 +241,7 @@ class ChatEncoder:
             ids: list[int] = []
             for number, piece in enumerate(text):
                 found = list(next(every))
-                if number and self._adds_blank:
+                if number and self.adds_blank:
                     known = found[: len(self._newline)] == self._newline
                     found = found[len(self._newline) :] if known else self._ids(piece)
                 ids += found

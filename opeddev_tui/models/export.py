@@ -1,106 +1,148 @@
-"""Export a checkpoint as an ordinary model folder with a model card, which plain Transformers or PEFT loads."""
+"""Write a checkpoint's weights, tokenizer and configuration as a model folder that plain Transformers or PEFT loads.
+
+The folder asks by default what training asked and ends a text where training ended it. No file of it names a place of
+this machine. What else an export holds is known to ``exporting``.
+"""
 
 import json
 import re
 import shutil
-import tempfile
 from pathlib import Path
+from typing import Any
 
-from opeddev_tui.checkpoints import folders, heads
-from opeddev_tui.checkpoints.base_model import shown, unverified
+import torch
+from msgspec import Struct
+
+from opeddev_tui.checkpoints.base_model import shown
 from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.config import settings as st
-from opeddev_tui.errors import StorageProblem
-from opeddev_tui.files import storage_errors, sync_folder
-from opeddev_tui.models import loading
-from opeddev_tui.models.template import ChatTemplate
-from opeddev_tui.reports.report import render
-from opeddev_tui.runs.events import checkpoint_name
-from opeddev_tui.runs.history import RunRecord
+from opeddev_tui.errors import ModelProblem, StorageProblem
+from opeddev_tui.files import free_space
+from opeddev_tui.format import size
+from opeddev_tui.models import loading, memory
+from opeddev_tui.models.chat import ChatEncoder
+from opeddev_tui.models.exported_template import exported
+from opeddev_tui.models.model_config import load_config
 
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+# bytes for configuration, card and heads, beside weights and tokenizer
+_MARGIN = 16 << 20
 # keys of configuration files under which libraries write where something lay on this machine
 _PLACE = re.compile(r"(name_or_path|_path|_file|_dir)$")
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def export(entry: Entry, record: RunRecord, settings: st.Settings, target: Path, *, adapter: bool = False) -> Path:
-    """Write ``entry`` to the new folder ``target`` and return it.
+class AdapterBase(Struct, frozen=True):
+    """The model below adapters, as their configuration names it: a name of the hub with its commit, or a short name."""
 
-    A full checkpoint is written as it is; adapters are merged unless ``adapter`` asks for them alone. The folder
-    appears whole or not at all. Raises ``StorageProblem`` for a damaged checkpoint or a target that exists.
+    name: str
+    revision: str = ""
+
+
+class WrittenModel(Struct, frozen=True):
+    """The tokenizer with the template that was written, the encoder of the training, and what a person should know."""
+
+    tokenizer: Any
+    encoder: ChatEncoder
+    notes: tuple[str, ...] = ()
+
+
+def write_model(
+    entry: Entry, settings: st.Settings, folder: Path, *, dtype: str = "fp32", adapter: AdapterBase | None = None
+) -> WrittenModel:
+    """Write ``entry`` into the existing ``folder``: its adapters alone where ``adapter`` is their base, else merged.
+
+    ``settings`` are those of the training. Raises ``ModelProblem`` where the weights do not fit into ``dtype``, and
+    ``StorageProblem`` before anything is written where the disk has too little room.
     """
-    loading.require_base_for(entry.folder, settings.model)
-    if target.exists() and any(target.iterdir()):
-        raise StorageProblem("is not empty.", where=str(target), cure="Choose a new folder.")
-    with folders.in_use(entry.folder), storage_errors(target):
-        if problems := folders.problems_of(entry.folder):
-            raise StorageProblem(
-                f"cannot be exported: {'; '.join(problems)}.", where=str(entry.folder), cure="Choose another one."
-            )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        half = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-        try:
-            _write_model(entry, settings, half, adapter=adapter)
-            (half / "README.md").write_text(model_card(entry, record, settings, adapter=adapter and entry.lora))
-            half.chmod(0o755)
-            if target.exists():
-                target.rmdir()
-            half.rename(target)
-        except BaseException:
-            shutil.rmtree(half, ignore_errors=True)
-            raise
-        sync_folder(target.parent)
-    return target
-
-
-def _write_model(entry: Entry, settings: st.Settings, folder: Path, *, adapter: bool) -> None:
-    tokenizer = loading.load_tokenizer(str(entry.folder), settings.model)
-    if adapter and entry.lora:
-        for path in [*entry.folder.glob("adapter_*"), *entry.folder.glob("*.jinja")]:
-            shutil.copy2(path, folder)
+    source = str(entry.folder)
+    require_room(entry, settings, folder, dtype=dtype, adapter=adapter is not None)
+    tokenizer = loading.load_tokenizer(source, settings.model)
+    encoder = ChatEncoder(
+        tokenizer,
+        max_length=settings.data.max_length,
+        completion_tokens=settings.data.completion_tokens,
+        min_prompt_tokens=settings.data.min_prompt_tokens,
+        thinking=settings.generation.enable_thinking,
+        positions=load_config(loading.full_source(source), settings.model).positions,
+    )
+    generation = trained_generation(encoder, tokenizer, settings.generation.max_new_tokens)
+    if adapter is not None:
+        for name in ADAPTER_FILES:
+            shutil.copy2(entry.folder / name, folder)
+        generation.save_pretrained(folder)
     else:
-        loading.load_model(str(entry.folder), settings.model).save_pretrained(folder)
-    # whoever loads the export and says nothing of thinking gets the prompts that were trained
-    template = ChatTemplate(tokenizer, thinking=settings.generation.enable_thinking)
-    if isinstance(tokenizer.chat_template, str):
-        tokenizer.chat_template = template.as_trained()
+        model: Any = loading.load_model(source, settings.model)
+        _cast(model, DTYPES[dtype])
+        model.generation_config = generation
+        model.save_pretrained(folder)
+    tokenizer.chat_template, note = exported(tokenizer, encoder)
     tokenizer.save_pretrained(folder)
-    _without_places(folder, shown(entry.base))
-    if heads.heads_in(entry.folder):
-        heads.carry(entry.folder, folder, folders.weights_digest(folder))
+    _without_places(folder, adapter)
+    return WrittenModel(tokenizer, encoder, (note,) if note else ())
 
 
-def _without_places(folder: Path, base: str) -> None:
-    """Take the places of this machine out of the configuration files; adapters name their base as its card does."""
+def require_room(entry: Entry, settings: st.Settings, folder: Path, *, dtype: str, adapter: bool) -> None:
+    """Raise ``StorageProblem`` where the disk of ``folder`` has too little room for the export of ``entry``."""
+    if adapter:
+        needed = sum((entry.folder / name).stat().st_size for name in ADAPTER_FILES)
+    else:
+        empty = memory.empty_model(loading.full_source(str(entry.folder)), settings.model)
+        needed = sum(item.numel() for item in empty.parameters()) * DTYPES[dtype].itemsize
+    needed += _MARGIN + sum(path.stat().st_size for path in entry.folder.glob("token*"))
+    free = free_space(folder)
+    if needed > free:
+        raise StorageProblem(
+            f"the export needs {size(needed)}, and {size(free)} are free.",
+            where=str(folder.parent),
+            cure="Free some space there, or choose a folder on another disk.",
+        )
+
+
+def trained_generation(encoder: ChatEncoder, tokenizer: Any, max_new_tokens: int) -> Any:
+    """Return the generation config by which the app generates: the likeliest token, until an end that was trained."""
+    from transformers import GenerationConfig
+
+    return GenerationConfig(
+        do_sample=False,
+        max_new_tokens=max_new_tokens,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=encoder.end_ids,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+def _cast(model: Any, dtype: torch.dtype) -> None:
+    """Turn the weights into ``dtype``, but for those that the architecture keeps in float32."""
+    if dtype == torch.float32:
+        return
+    kept = tuple(getattr(model, "_keep_in_fp32_modules_strict", None) or ())
+    with torch.no_grad():
+        for name, item in model.named_parameters():
+            if any(part in name for part in kept):
+                continue
+            item.data = item.data.to(dtype)
+            if not torch.isfinite(item.data).all():
+                raise ModelProblem(
+                    f"{name} holds numbers that {str(dtype).removeprefix('torch.')} cannot hold.",
+                    where="export.dtype",
+                    cure="Use bf16 or fp32.",
+                )
+    model.config.dtype = dtype
+
+
+def _without_places(folder: Path, adapter: AdapterBase | None) -> None:
+    """Take the places of this machine out of the configuration files; adapters name their base."""
     for path in sorted(folder.glob("*config.json")):
-        content = json.loads(path.read_text(encoding="utf-8"))
-        for key, value in content.items():
-            if _PLACE.search(key) and isinstance(value, str):
-                content[key] = base if key == "base_model_name_or_path" else shown(value)
+        content = _placeless(json.loads(path.read_text(encoding="utf-8")))
+        if adapter is not None and path.name == "adapter_config.json":
+            content |= {"base_model_name_or_path": adapter.name, "revision": adapter.revision or None}
         path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def model_card(entry: Entry, record: RunRecord, settings: st.Settings, *, adapter: bool = False) -> str:
-    """Return the model card as Markdown, filled from the run's records."""
-    started = record.state.started
-    first = started.model if started else settings.model.name
-    # the model that whoever loads the export needs beside it, or that it grew from
-    needed = entry.base if adapter else first
-    return render(
-        "model_card.md.jinja",
-        entry=entry,
-        base_model=shown(needed),
-        on_hub=_HUB_NAME.fullmatch(needed) is not None and not Path(needed).exists(),
-        first_model=shown(first),
-        parent=checkpoint_name(entry.parent) if entry.parent else "",
-        holdout=started.holdout_fingerprint if started else "",
-        epochs=sorted(record.state.epochs.items()),
-        grades=record.state.grades.get(round(entry.epoch)),
-        settings=settings,
-        package="peft" if adapter else "transformers",
-        adapter=adapter,
-        unverified=unverified(str(entry.folder)),
-        race=record.state.race,
-        heads=heads.heads_in(entry.folder),
-        head_base=shown(entry.grades_with),
-    )
+def _placeless(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: _placeless(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_placeless(item, key) for item in value]
+    return shown(value) if isinstance(value, str) and _PLACE.search(key) else value

@@ -35,6 +35,11 @@ class Guard:
         self._cuts = {marker: _cut_of(tokenizer, marker, special) for marker in self.markers}
         self._normalize = _normalizer(tokenizer, special)
 
+    @property
+    def cuts(self) -> dict[str, int]:
+        """Where each guarded marker is cut, the shortest first."""
+        return dict(self._cuts)
+
     def spelled(self, text: str) -> list[str]:
         """Return the markers that ``text`` spells, each once, in order; empty for ordinary text."""
         if self._pattern is None:

@@ -14,6 +14,7 @@ import jinja2
 from opeddev_tui.data.rows import Message
 from opeddev_tui.errors import ModelProblem
 from opeddev_tui.models.markers import role_markers
+from opeddev_tui.models.template_defaults import Frame, with_defaults
 from opeddev_tui.text import clean_line
 
 # texts that stand for a message's own while the template is looked at
@@ -22,17 +23,14 @@ _MARKUP = """<p class="a">\n    b & 'c'\n</p>"""
 # what a template gets for today: the same prompts tomorrow, or a run could be neither resumed nor repeated exactly
 _DATE = datetime.date(2025, 1, 1)
 _NOW = re.compile(r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""")
+# what is rendered to find out whether a template asks otherwise where nothing is said of thinking
+_CHATS = (
+    (Message("user", _USER),),
+    (Message("system", _SYSTEM), Message("user", _USER)),
+    (Message("user", _USER), Message("assistant", _ANSWER), Message("user", _LATER)),
+)
 # what a template raises for messages that it does not take; TypeError and ValueError come from its own expressions
 _REFUSALS = (jinja2.TemplateError, TypeError, ValueError, KeyError, IndexError, AttributeError)
-# the same as ``ChatTemplate._folded``, in the template's own language
-_FOLDING = (
-    "{%- if messages and messages[0]['role'] == 'system' %}"
-    "{%- if messages[1:] and messages[1]['role'] == 'user' %}"
-    "{%- set messages = [{'role': 'user', 'content': messages[0]['content'] + '\\n\\n' + messages[1]['content']}] "
-    "+ messages[2:] %}"
-    "{%- else %}{%- set messages = [{'role': 'user', 'content': messages[0]['content']}] + messages[1:] %}{%- endif %}"
-    "{%- endif %}"
-)
 
 
 class TemplateRefusal(ValueError):
@@ -93,20 +91,31 @@ class ChatTemplate:
         return text[: -len(self.end)] if self.end and text.endswith(self.end) else text.rstrip("\n")
 
     def as_trained(self) -> str:
-        """Return the template with the defaults that were trained, for a caller who says nothing about thinking.
+        """Return the template with what was trained as its defaults, for a caller who says nothing of it.
 
-        A system message that the template refuses is put before the user's text there, too.
+        A date is the one that was trained, a system message that the template refuses goes before the user's text.
         """
-        own = str(self._tokenizer.chat_template)
-        before = ""
-        asked = [{"role": "user", "content": self._content(_USER)}]
-        plain = str(self._tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True))
-        if plain != self._rendered([Message("user", _USER)]):
-            value = "true" if self._thinking else "false"
-            before += f"{{%- if enable_thinking is not defined %}}{{%- set enable_thinking = {value} %}}{{%- endif %}}"
-        if self.folds_system and not self._in_parts:
-            before += _FOLDING
-        return before + own
+        own = self._template or str(self._tokenizer.get_chat_template())
+        asks = any(self._by_default(chat, own) != self._trained(chat) for chat in _CHATS)
+        return with_defaults(own, Frame(self._thinking, asks, self.folds_system, self._in_parts, self._header))
+
+    def _trained(self, chat: Sequence[Message]) -> str | None:
+        try:
+            return self._rendered(self._folded(chat))
+        except TemplateRefusal:
+            return None
+
+    def _by_default(self, chat: Sequence[Message], own: str) -> str | None:
+        """Return ``chat`` rendered by a caller who says nothing of thinking; None where the template refuses it."""
+        plain = [{"role": item.role, "content": self._content(item.content)} for item in self._folded(chat)]
+        try:
+            return str(
+                self._tokenizer.apply_chat_template(
+                    plain, chat_template=own, tokenize=False, add_generation_prompt=True
+                )
+            )
+        except _REFUSALS:
+            return None
 
     # --- looking at the template
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import json
 import re
 from collections.abc import Sequence
 from importlib import resources
@@ -88,7 +89,7 @@ def render(name: str, **values: Any) -> str:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        cell=cell, fenced=fenced, joined=joined, changes=changes, number=number, share=share, repr=repr
+        cell=cell, fenced=fenced, joined=joined, changes=changes, number=number, share=share, repr=repr, yaml=json.dumps
     )
     return environment.get_template(name).render(**values)
 

@@ -31,7 +31,6 @@ from opeddev_tui.models import loading
 from opeddev_tui.models.fingerprint import fingerprint
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Control, Stop
-from opeddev_tui.runs.history import read_run
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.training import base_head, step_heads
 
@@ -182,20 +181,17 @@ def _holdout(root: Path) -> Any:
 
 
 def test_an_export_takes_the_heads_along_and_names_the_base_model(graded: Path, tmp_path: Path) -> None:
-    from opeddev_tui.models.export import export
+    from opeddev_tui.exporting.folder import export
 
     workspace = workspace_of(graded)
     workspace.adopt()
     entry = catalog.find_entry(catalog.list_entries(workspace), "latest")
-    record = read_run(workspace, entry.run)
-    target = export(entry, record, settings_of(graded), tmp_path / "exported")
+    target = export(workspace, entry, settings_of(graded), tmp_path / "exported").folder
     assert store.origin_of(target).base == store.origin_of(entry.folder).base
     assert store.origin_of(target, store.STEP).base == folders.weights_digest(target)
     card = (target / "README.md").read_text()
-    assert (
-        f"hidden states of the **base model**, `{Path(settings_of(graded).model.name).name}`, which is needed too"
-        in card
-    )
+    name = Path(settings_of(graded).model.name).name
+    assert f"hidden states of the **base model**, `{name}`, which is needed too" in card
     loading.load_model(str(target), settings_of(graded).model)
 
 

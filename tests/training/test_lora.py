@@ -16,10 +16,9 @@ from opeddev_tui.checkpoints.catalog import list_entries
 from opeddev_tui.cli import main
 from opeddev_tui.config import loading
 from opeddev_tui.errors import ModelProblem, TrainingProblem
-from opeddev_tui.models.export import export
+from opeddev_tui.exporting.folder import Form, export
 from opeddev_tui.models.loading import load_model
 from opeddev_tui.runs.events import checkpoint_name
-from opeddev_tui.runs.history import read_run
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +74,7 @@ def test_plain_libraries_load_the_export(
     workspace = helpers.workspace_of(mixed)
     entry = [entry for entry in list_entries(workspace) if entry.step == step][-1]
     settings = loading.load(mixed, environment={}).settings
-    target = export(entry, read_run(workspace, entry.run), settings, tmp_path / "out", adapter=adapter)
+    target = export(workspace, entry, settings, tmp_path / "out", Form(adapter, "fp32")).folder
     inside = logits(load_model(str(entry.folder), settings.model))
     plain = AutoModelForCausalLM.from_pretrained(entry.base if adapter else target, dtype=torch.float32)
     outside = logits(PeftModel.from_pretrained(plain, str(target)) if adapter else plain)
@@ -208,9 +207,7 @@ def test_no_file_of_any_export_names_a_place_of_this_machine(on_own_model: Path,
     entries = list_entries(workspace)
     assert [entry.lora for entry in entries] == [True, True, False]
     for entry, adapter in [(entry, adapter) for entry in entries for adapter in (False, True)]:
-        target = export(
-            entry, read_run(workspace, entry.run), settings, tmp_path / f"out-{entry.step}-{adapter}", adapter=adapter
-        )
+        target = export(workspace, entry, settings, tmp_path / f"out-{entry.step}-{adapter}", Form(adapter)).folder
         for path in target.rglob("*"):
             content = path.read_bytes() if path.is_file() else b""
             for place in (tmp_path, Path.home(), Path(tempfile.gettempdir())):
@@ -221,9 +218,7 @@ def test_the_card_of_an_adapter_names_the_base_that_it_needs(on_own_model: Path,
     helpers.train(on_own_model)
     workspace = helpers.workspace_of(on_own_model)
     entry = list_entries(workspace)[-1]
-    target = export(
-        entry, read_run(workspace, entry.run), helpers.settings_of(on_own_model), tmp_path / "o", adapter=True
-    )
+    target = export(workspace, entry, helpers.settings_of(on_own_model), tmp_path / "o", Form(adapter=True)).folder
     base = checkpoint_name(entry.base)
     assert f"**needs the model `{base}` below it**" in (target / "README.md").read_text()
     assert "base_model:" not in (target / "README.md").read_text()

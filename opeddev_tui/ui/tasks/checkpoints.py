@@ -101,15 +101,14 @@ class CheckpointTasks(TaskBase):
         still = replace(self._plan(shown.goes), aside=[item for item in shown.aside if item.folder in left])
         return pruning.carry_out(still).freed
 
-    def export(self, entry: Entry, target: Path, done: Callable[[Path], None]) -> None:
-        """Write ``entry`` as a model folder to ``target``."""
+    def export(self, entry: Entry, target: Path, done: Callable[[list[str]], None]) -> None:
+        """Write ``entry`` as a model folder to ``target``; ``done`` gets sentences on it."""
         self._in_thread("model", lambda: self._export(entry, target), done)
 
-    def _export(self, entry: Entry, target: Path) -> Path:
-        from opeddev_tui.models.export import export
-        from opeddev_tui.runs.history import read_run
+    def _export(self, entry: Entry, target: Path) -> list[str]:
+        from opeddev_tui.exporting.folder import export, told
 
-        return export(entry, read_run(self.workspace, entry.run), self.settings, target)
+        return list(told(entry, export(self.workspace, entry, self.settings, target)))
 
     def score(self, entry: Entry, done: Callable[[float, str], None]) -> None:
         """Score ``entry`` on the hold-out; ``done`` gets the loss and the hold-out's fingerprint."""

@@ -238,7 +238,7 @@ async def test_try_two_side_by_side_and_score(tmp_path: Path, monkeypatch: pytes
 async def test_export_asks_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Path] = []
     monkeypatch.setattr(
-        shelf_work.CheckpointTasks, "_export", lambda _self, _entry, target: made.append(target) or target
+        shelf_work.CheckpointTasks, "_export", lambda _self, _entry, target: made.append(target) or [str(target)]
     )
     async with opened(tmp_path) as (app, pilot, _screen):
         await pilot.press("x")

@@ -191,10 +191,10 @@ class CheckpointActions:
             if target:
                 folder = self._tasks.workspace.path(target)
                 self._tell(f"Exporting {short(entry)} …")
-                self._tasks.export(entry, folder, lambda path: self._tell(f"{short(entry)} is at {path}."))
+                self._tasks.export(entry, folder, lambda lines: self._tell(" ".join(lines)))
 
         name = f"exports/{entry.run}-{entry.folder.name}"
-        text = "A new folder: safetensors, tokenizer, chat template, model card. A LoRA adapter is merged."
+        text = "A new folder: weights, chat template as trained, grade head, grade.py, model card."
 
         def ask() -> None:
             self._shell.push_screen(AskText(f"Export {short(entry)}", text, name), export)

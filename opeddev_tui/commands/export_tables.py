@@ -1,0 +1,50 @@
+"""What is said of an export's comparison with the app."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from opeddev_tui.checkpoints.catalog import Entry
+from opeddev_tui.commands.printing import CleanConsole
+from opeddev_tui.config.settings import Settings
+from opeddev_tui.text import clean_line
+from opeddev_tui.workspace.paths import Workspace
+
+if TYPE_CHECKING:
+    from opeddev_tui.exporting.folder import Exported
+    from opeddev_tui.exporting.verify import Verified
+
+# of the rows that are graded otherwise, so many are named
+_MOST_NAMED = 5
+
+
+def verified(
+    console: CleanConsole, workspace: Workspace, entry: Entry, settings: Settings, exported: "Exported"
+) -> int:
+    """Grade the hold-out with the export and with the app, say how they agree, and return the exit code."""
+    from opeddev_tui.exporting.verify import verify
+
+    with console.status("grading the hold-out in a fresh process, and here"):
+        found = verify(workspace, entry, settings, exported)
+    for line in lines_of(found, exported):
+        console.print(Text(clean_line(line)), soft_wrap=True)
+    return 1 if found.different and must_be_equal(exported) else 0
+
+
+def must_be_equal(exported: "Exported") -> bool:
+    """True where what grades is stored exactly: in float32, or a base model that is not in the folder."""
+    return exported.dtype == "fp32" or (exported.way is not None and exported.way.model == "base")
+
+
+def lines_of(found: "Verified", exported: "Exported") -> Iterator[str]:
+    """Yield what a comparison found, a sentence each."""
+    yield f"{found.equal} of {found.rows} grades equal."
+    if found.largest is not None:
+        yield f"Largest difference of a probability: {found.largest:.2g}."
+    if found.different:
+        more = f" and {len(found.different) - _MOST_NAMED} more" if len(found.different) > _MOST_NAMED else ""
+        cause = "" if must_be_equal(exported) else f" Weights stored as {exported.dtype} are rounded."
+        yield f"Graded otherwise: {', '.join(found.different[:_MOST_NAMED])}{more}.{cause}"
+    if found.recorded is not None:
+        yield f"The training recorded {found.recorded} of the export's {found.rows} grades."

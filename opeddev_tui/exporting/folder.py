@@ -1,0 +1,181 @@
+"""Export a checkpoint as a folder that is there whole or not at all: model, heads, grader, card, Modelfile.
+
+Plain Transformers, PEFT, vLLM and Ollama ask with it what training asked. No file names a place of this machine, and
+none holds a row of the data.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from opeddev_tui.checkpoints import folders, heads
+from opeddev_tui.checkpoints.catalog import Entry
+from opeddev_tui.config import settings as st
+from opeddev_tui.errors import StorageProblem
+from opeddev_tui.exporting.bases import KnownBase, adapter_base, first_base
+from opeddev_tui.exporting.card import model_card
+from opeddev_tui.exporting.grader import GraderFiles, carry_heads, write_grader
+from opeddev_tui.exporting.ollama import modelfile
+from opeddev_tui.exporting.trained import trained_completions, trained_settings
+from opeddev_tui.exporting.ways import Way, way_of
+from opeddev_tui.files import storage_errors, sync, sync_folder
+from opeddev_tui.models import loading
+from opeddev_tui.models.export import AdapterBase, WrittenModel, write_model
+from opeddev_tui.runs.history import RunRecord, read_run
+from opeddev_tui.workspace.paths import Workspace
+
+
+class Exported(Struct, frozen=True):
+    """A written export: what grades in it (None: its rows have no grades), its form, and what a person should know.
+
+    ``below`` is the model below adapters that are exported alone, ``base`` the model that its grader needs beside it.
+    """
+
+    folder: Path
+    way: Way | None
+    dtype: str
+    adapter: bool
+    below: KnownBase | None = None
+    base: KnownBase | None = None
+    has_step_head: bool = False
+    notes: tuple[str, ...] = ()
+
+
+class Form(Struct, frozen=True):
+    """What to write: ``adapter`` alone (True), merged (False), or by whether its base is on the hub (None).
+
+    ``dtype`` is the setting's where it is empty, ``way`` (of ``ways.WAYS``) the one that the race chose.
+    """
+
+    adapter: bool | None = None
+    dtype: str = ""
+    way: str = ""
+
+
+def export(
+    workspace: Workspace,
+    entry: Entry,
+    settings: st.Settings,
+    target: Path,
+    form: Form = Form(),  # noqa: B008 - immutable
+) -> Exported:
+    """Write ``entry`` to the new or empty folder ``target``.
+
+    Raises ``StorageProblem`` for a damaged checkpoint, a target that is taken or a disk that is full, ``ModelProblem``
+    where the model below adapters is another one.
+    """
+    settings = trained_settings(workspace, entry.run, settings)
+    loading.quiet_libraries()
+    loading.require_base_for(entry.folder, settings.model)
+    require_free(target)
+    way_of(entry, read_run(workspace, entry.run), form.way)
+    with folders.in_use(entry.folder), storage_errors(target):
+        if problems := folders.problems_of(entry.folder):
+            raise StorageProblem(
+                f"cannot be exported: {'; '.join(problems)}.", where=str(entry.folder), cure="Choose another one."
+            )
+        with _whole_or_nothing(target) as half:
+            return _written(workspace, entry, settings, half, target, form)
+
+
+def require_free(target: Path) -> None:
+    """Raise ``StorageProblem`` where something is at ``target`` that is no empty folder."""
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise StorageProblem("is no folder.", where=str(target), cure="Choose a new folder.")
+    with storage_errors(target):
+        if target.exists() and any(target.iterdir()):
+            raise StorageProblem("is not empty.", where=str(target), cure="Choose a new folder.")
+
+
+@contextmanager
+def _whole_or_nothing(target: Path) -> Iterator[Path]:
+    """Give a hidden folder beside ``target`` that takes its place when the block ends well, else it is deleted."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    half = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.unfinished-"))
+    try:
+        yield half
+        for path in half.iterdir():
+            path.chmod(0o644)
+            sync(path)
+        half.chmod(0o755)
+        if target.exists():
+            target.rmdir()
+        half.rename(target)
+    except BaseException:
+        shutil.rmtree(half, ignore_errors=True)
+        raise
+    sync_folder(target.parent)
+
+
+def _written(
+    workspace: Workspace, entry: Entry, settings: st.Settings, half: Path, target: Path, form: Form
+) -> Exported:
+    record = read_run(workspace, entry.run)
+    below = adapter_base(entry, settings) if entry.lora else None
+    # on a base that nobody else can fetch, adapters alone are of no use
+    alone = below is not None and (bool(below.hub) if form.adapter is None else form.adapter)
+    dtype = "fp32" if alone else form.dtype or settings.export.dtype
+    named = AdapterBase(below.hub or below.name, below.revision) if alone and below is not None else None
+    model = write_model(entry, settings, half, dtype=dtype, adapter=named)
+    if heads.heads_in(entry.folder):
+        carry_heads(entry, half)
+    way = way_of(entry, record, form.way)
+    base = _needed(workspace, record, settings, way, below if alone else None)
+    notes = (*model.notes, *_notes(below, alone=alone, asked=form.adapter is True))
+    own_head = heads.STEP in heads.heads_in(half)
+    exported = Exported(target, way, dtype, alone, below if alone else None, base, own_head, notes)
+    if way is not None:
+        completions = trained_completions(workspace, record, settings) if way.reads == "tokens" else ()
+        write_grader(half, GraderFiles(way, base, alone), settings, model.encoder, completions)
+    _write_texts(half, exported, entry, record, settings, model)
+    return exported
+
+
+def _write_texts(
+    half: Path, exported: Exported, entry: Entry, record: RunRecord, settings: st.Settings, model: WrittenModel
+) -> None:
+    ollama, refused = modelfile(model.tokenizer, model.encoder, settings, exported.below)
+    if ollama:
+        (half / "Modelfile").write_text(ollama, encoding="utf-8")
+    card = model_card(exported, entry, record, settings, half, without_ollama=refused)
+    (half / "README.md").write_text(card, encoding="utf-8")
+
+
+def _needed(
+    workspace: Workspace, record: RunRecord, settings: st.Settings, way: Way | None, below: KnownBase | None
+) -> KnownBase | None:
+    """Return the model that grading needs beside the folder, None where the folder is enough."""
+    if way is None or way.model == heads.STEP:
+        return below
+    started = record.state.started
+    return first_base(workspace.root, started.model if started else settings.model.name, settings)
+
+
+def _notes(below: KnownBase | None, *, alone: bool, asked: bool) -> list[str]:
+    if below is None:
+        return ["It is no adapter, so the whole model is written."] if asked else []
+    if alone and not below.hub:
+        return [f"The adapter needs {below.name}, which is not on the hub: whoever gets it needs that model from you."]
+    if not alone and not below.hub:
+        return [f"The model below the adapters, {below.name}, is not on the hub: they are merged into a copy of it."]
+    return []
+
+
+def told(entry: Entry, exported: Exported) -> Iterator[str]:
+    """Yield sentences on a written export."""
+    form = "the adapter alone" if exported.adapter else exported.dtype
+    yield f"{entry.name} is at {exported.folder} ({form})."
+    yield from exported.notes
+    if exported.way is None:
+        yield "Its rows have no grades, so it comes without a grader."
+        return
+    needs = exported.base
+    where = "" if needs is None else "; it is fetched from the hub" if needs.hub else "; give its folder with --base"
+    more = "" if needs is None else f", which needs another model too: {needs.words}, in memory and on disk{where}"
+    yield f"Its grade.py grades by {exported.way.words}{more}."
+    if exported.way.name == "base head" and exported.has_step_head:
+        yield "With --way step-head it grades by this model alone."

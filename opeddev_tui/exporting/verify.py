@@ -1,0 +1,215 @@
+"""Grade the hold-out with an exported folder, in a fresh process that runs its ``grade.py`` alone, and with the app.
+
+Both read in float32. Rows go to the other process through a pipe: nothing of them is written to disk.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from opeddev_tui.checkpoints.catalog import Entry
+from opeddev_tui.checkpoints.heads import BASE
+from opeddev_tui.config import settings as st
+from opeddev_tui.data.batches import load_holdout
+from opeddev_tui.data.rows import Example
+from opeddev_tui.errors import DataProblem, ModelProblem, Problems
+from opeddev_tui.exporting.folder import Exported
+from opeddev_tui.exporting.grader import SCRIPT
+from opeddev_tui.exporting.trained import trained_completions, trained_settings
+from opeddev_tui.exporting.ways import Way
+from opeddev_tui.grading import store
+from opeddev_tui.grading.ordinal import Grades
+from opeddev_tui.grading.reader import FeatureReader
+from opeddev_tui.grading.scale import Scale
+from opeddev_tui.models.place import source_of
+from opeddev_tui.runs.history import RunRecord, read_run
+from opeddev_tui.workspace.paths import Workspace
+
+# seconds without a grade after which the other process is given up
+_PATIENCE = 3600
+
+
+class Verified(Struct, frozen=True):
+    """What the comparison found on ``rows`` hold-out rows.
+
+    ``different`` names the rows with another grade; ``largest`` is the largest difference of a probability, None for a
+    way without any. ``recorded`` says of how many rows the training itself recorded the same grade as the export, None
+    where it recorded none.
+    """
+
+    rows: int
+    different: tuple[str, ...]
+    largest: float | None
+    recorded: int | None
+
+    @property
+    def equal(self) -> int:
+        """How many rows have the same grade."""
+        return self.rows - len(self.different)
+
+
+class _Graded(Struct, frozen=True):
+    """Grades as labels ("" for none) and probabilities [n, grades], None for a way without."""
+
+    labels: list[str]
+    probabilities: NDArray[np.float64] | None
+
+
+def verify(workspace: Workspace, entry: Entry, settings: st.Settings, exported: Exported) -> Verified:
+    """Compare the grades of the hold-out by ``exported`` with those by ``entry`` in this process.
+
+    Raises ``DataProblem`` where the hold-out has no grades, ``Problems`` where it is wrong, and ``ModelProblem`` where
+    the exported folder cannot grade.
+    """
+    settings = trained_settings(workspace, entry.run, settings)
+    # arithmetic of 16 bits differs from machine to machine
+    settings = replace(settings, model=replace(settings.model, precision="fp32"))
+    holdout = load_holdout(workspace.root, settings)
+    if holdout.problems:
+        raise Problems(holdout.problems)
+    examples = [example for example in holdout.examples if example.grade is not None]
+    if exported.way is None or not examples:
+        raise DataProblem(
+            "no row of the hold-out has a grade, so there is nothing to compare.", where="export --verify"
+        )
+    record = read_run(workspace, entry.run)
+    scale = Scale.of(settings.grading)
+    theirs = _by_export(exported, settings, examples, scale)
+    mine = _by_app(workspace, entry, record, settings, exported.way, examples, scale)
+    different = [
+        example.id or example.where
+        for example, one, other in zip(examples, mine.labels, theirs.labels, strict=True)
+        if one != other
+    ]
+    same_rows = holdout.version == record.state.scored_on[0]
+    return Verified(
+        len(examples),
+        tuple(different),
+        _largest(mine, theirs),
+        _recorded(entry, record, exported.way, theirs.labels) if same_rows else None,
+    )
+
+
+def _largest(one: _Graded, other: _Graded) -> float | None:
+    if one.probabilities is None or other.probabilities is None:
+        return None
+    return float(np.abs(one.probabilities - other.probabilities).max())
+
+
+def _recorded(entry: Entry, record: RunRecord, way: Way, labels: Sequence[str]) -> int | None:
+    """Return how many of ``labels`` are what the training recorded after the epoch of ``entry``; None for nothing."""
+    read = record.state.readings.get(round(entry.epoch))
+    found = read.by(way.name) if read is not None else None
+    if found is None or len(found.grades) != len(labels):
+        return None
+    return sum(one == other for one, other in zip(found.grades, labels, strict=True))
+
+
+# --- the exported folder
+
+
+def _by_export(exported: Exported, settings: st.Settings, examples: Sequence[Example], scale: Scale) -> _Graded:
+    rows = "".join(json.dumps(_row(example, settings.grading)) + "\n" for example in examples)
+    base = [f"--base={exported.base.source}"] if exported.base is not None and not exported.base.hub else []
+    # no path to this package: what runs is plain Transformers and the folder
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    with tempfile.TemporaryDirectory(prefix="opeddev-verify-") as elsewhere:
+        done = subprocess.run(
+            [sys.executable, "-I", str(exported.folder / SCRIPT), "-", *base],
+            input=rows,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            cwd=elsewhere,
+            env=environment,
+            timeout=_PATIENCE,
+            check=False,
+        )
+    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    if done.returncode or len(answers) != len(examples):
+        last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
+        raise ModelProblem(f"the exported folder cannot grade: {last[:300]}.", where=str(exported.folder / SCRIPT))
+    found = [
+        [answer["probabilities"][label] for label in scale.labels] for answer in answers if "probabilities" in answer
+    ]
+    return _Graded([answer["grade"] or "" for answer in answers], np.array(found) if found else None)
+
+
+def _row(example: Example, grading: st.Grading) -> dict[str, Any]:
+    """Return ``example`` as a row of the script: with the fields of the prompt's template where they can be told."""
+    named = {"id": example.id, "kind": example.kind, "submission": example.submission}
+    fields = _fields(example, grading)
+    if fields is not None:
+        return named | fields
+    return named | {"messages": [{"role": turn.role, "content": turn.content} for turn in example.prompt]}
+
+
+def _fields(example: Example, grading: st.Grading) -> dict[str, str] | None:
+    """Return the fields with which ``grading.prompt_template`` gives the prompt of ``example``; None for no such."""
+    system = [grading.system_prompt] if grading.system_prompt else []
+    if [message.content for message in example.prompt[:-1]] != system or not example.prompt:
+        return None
+    known = {"submission": example.submission, "kind": example.kind}
+    pattern = re.sub(
+        r"\\\{(\w+)\\\}",
+        lambda match: re.escape(known[match[1]]) if match[1] in known else f"(?P<{match[1]}>.*?)",
+        re.escape(grading.prompt_template),
+    )
+    try:
+        found = re.fullmatch(pattern, example.prompt[-1].content, re.DOTALL)
+    except re.error:
+        return None  # a field that stands twice
+    fields = found.groupdict() if found is not None else None
+    try:
+        same = fields is not None and grading.prompt_template.format(**known, **fields) == example.prompt[-1].content
+    except (KeyError, ValueError, IndexError):
+        return None
+    return fields if same else None
+
+
+# --- the checkpoint, in this process
+
+
+def _by_app(
+    workspace: Workspace,
+    entry: Entry,
+    record: RunRecord,
+    settings: st.Settings,
+    way: Way,
+    examples: Sequence[Example],
+    scale: Scale,
+) -> _Graded:
+    started = record.state.started
+    first = started.model if started else settings.model.name
+    source = source_of(workspace.root, first) if way.model == BASE else str(entry.folder)
+    reader = FeatureReader(source, settings, workspace.grading)
+    if way.reads == "text":
+        written = reader.written_grades(examples).grades
+        return _Graded(["" if grade is None else scale.labels[grade - scale.minimum] for grade in written], None)
+    if way.reads == "tokens":
+        # without the references: how long one is must not tell how a prompt is cut
+        asked = [replace(example, completion="") for example in examples]
+        found = reader.token_grades(asked, trained_completions(workspace, record, settings), scale)
+        if found is None:
+            raise ModelProblem("the grades' tokens cannot be read any more.", where="export --verify")
+        grades = found.grades
+    else:
+        origin = store.origin_of(entry.folder, way.model)
+        base = reader.weights if way.model == BASE else origin.base
+        head = store.load_head(entry.folder, base=base, prompt=origin.prompt, model=way.model).head
+        grades = head.grades(reader.features(examples).features, [example.kind for example in examples])
+    return _of(grades, scale)
+
+
+def _of(grades: Grades, scale: Scale) -> _Graded:
+    return _Graded([scale.labels[place] for place in grades.median.tolist()], grades.probabilities)
