@@ -73,6 +73,7 @@ MONITOR: tuple[Key, ...] = (
     Key("n", "make_workspace", "New workspace", "Make a workspace in this folder, where there is none."),
     Key("d", "demo", "Demo", "Try everything with a tiny model, where there is no workspace yet."),
     Key("r", "back_to_live", "Return", "Return from an old run to the newest one."),
+    Key("C", "compare", "Compare", "Put this run and others into one chart, chosen by a filter."),
     Key("tab", "pane(1)", "Next pane", "Go to the next pane.", footer=True),
     Key("shift+tab", "pane(-1)", "Previous pane", "Go to the previous pane."),
     Key("l,right", "pane(1)", "Pane right", "Go to the next pane."),
@@ -224,7 +225,33 @@ SETTINGS: tuple[Key, ...] = (
 
 RUNS: tuple[Key, ...] = (
     Key("enter", "open_run", "Open", "Show the selected run in the monitor.", footer=True),
+    Key("c", "compare", "Compare", "Put the marked runs, or all that are listed, into one chart.", footer=True),
+    Key("space", "mark", "Mark", "Mark the selected run for the comparison, or take the mark away.", footer=True),
+    Key(
+        "slash", "filter", "Filter", "Show only runs such as: lr<1e-4 lora !failed, qwk>0.5 step:2 seed=3.", footer=True
+    ),
+    Key("escape", "clear_filter", "Clear", "Drop the filter, then the marks."),
     Key("r", "reload", "Reload", "Read the list of runs again.", footer=True),
+)
+
+COMPARE: tuple[Key, ...] = (
+    Key("n", "measure(1)", "Next chart", "Compare the next measure: losses, grades, speed, load.", footer=True),
+    Key("N", "measure(-1)", "Previous chart", "Compare the measure before."),
+    Key("a", "tile", "All charts", "Show as many charts as fit beside each other, or one again.", footer=True),
+    Key("slash", "filter", "Filter", "Choose runs: lr<1e-4 lora !failed, qwk>0.5 step:2 seed=3.", footer=True),
+    Key("space", "draw", "Draw", "Draw the selected run, or leave it out of the picture.", footer=True),
+    Key("u", "draw_all", "All runs", "Draw every run that the filter lets pass."),
+    Key("v", "cursor", "Values", "Show a cursor; the table has the value of each run there. Arrows move it.", True),
+    Key("left", "move(-1)", "Left", "Move the cursor, or pan.", shown="←", priority=True),
+    Key("right", "move(1)", "Right", "Move the cursor, or pan.", shown="→", priority=True),
+    Key("x", "x_axis", "X axis", "Show epochs or optimizer steps on the x axis.", footer=True),
+    Key("l", "log_scale", "Log scale", "Logarithmic y axis, on or off.", priority=True),
+    Key("m", "smoothing", "Smoothing", "Smooth the train loss: off, 0.6, 0.8, 0.95."),
+    Key("plus,equals_sign", "zoom(0.5)", "Zoom in", "Zoom in on the x axis.", shown="+"),
+    Key("minus", "zoom(2.0)", "Zoom out", "Zoom out.", shown="-"),
+    Key("0", "reset", "Whole plot", "Undo zoom and pan."),
+    Key("enter", "open_run", "Open", "Show the selected run in the monitor."),
+    Key("escape", "back", "Back", "Drop the filter, else go back.", footer=True),
 )
 
 Sections = tuple[tuple[str, tuple[Key, ...]], ...]
@@ -239,6 +266,7 @@ SCREEN_KEYS: dict[str, Sections] = {
     "log": (("Log", LOG),),
     "settings": (("Settings", SETTINGS), ("In the table", TABLE)),
     "runs": (("Runs", RUNS), ("In the table", TABLE)),
+    "compare": (("Compare runs", COMPARE), ("In the table", TABLE)),
     "grading": (("Grading", GRADING), ("In a text", PANE), ("In the table", TABLE)),
 }
 

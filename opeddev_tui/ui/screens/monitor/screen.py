@@ -182,6 +182,12 @@ class MonitorScreen(BaseScreen):
         """Return to the newest run."""
         self.shell.back_to_live()
 
+    def action_compare(self) -> None:
+        """Put this run and others into one chart."""
+        from opeddev_tui.ui.screens.compare.screen import CompareScreen
+
+        self.shell.push_screen(CompareScreen())
+
     def text_to_copy(self) -> str:
         """Return the text of the focused pane."""
         pane = self.query_one(f"#{self._current}")
