@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,6 +80,21 @@ def train(
         from opeddev_tui.training.steps import train_steps
 
         return train_steps(root, loaded, start, sink=shown, control=control, decider=decider, lock=lock)
+
+
+def train_under(
+    root: Path,
+    loaded: LoadedSettings,
+    start: StepRequest,
+    sink: Sink,
+    control: Control,
+    lock: AbstractContextManager[object],
+) -> list[str]:
+    """Train in this thread under ``lock``, with nothing else that listens; return the ids of the runs."""
+    _load_training_stack()
+    from opeddev_tui.training.steps import train_steps
+
+    return train_steps(root, loaded, start, sink=sink, control=control, lock=lock)
 
 
 def _load_training_stack() -> None:

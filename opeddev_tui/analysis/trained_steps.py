@@ -78,7 +78,7 @@ def match_steps(present: Sequence[TrainedBatch], states: Iterable[RunState]) -> 
 
     ``states`` are those of all runs, oldest first.
     """
-    runs = [state for state in states if state.started is not None and not state.repeats]
+    runs = [state for state in states if state.started is not None and state.counts]
     owners = _owners(runs)
     placed = _placed(present, owners)
     within = _within(present, owners, set(placed.values()))

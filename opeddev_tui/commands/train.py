@@ -33,15 +33,50 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from", dest="start_from", default="", metavar="latest|best|CHECKPOINT", help="what the step starts from"
     )
+    add_seeds(parser)
+    # one run of several, started by the process that leads them
+    parser.add_argument("--member", default="", help=argparse.SUPPRESS)
+
+
+def add_seeds(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of a training with several seeds."""
+    parser.add_argument(
+        "--seeds",
+        default="",
+        metavar="N|A,B,C",
+        help="train the step with several seeds, a run each: at once where there are GPUs, else one after the other",
+    )
+    parser.add_argument(
+        "--choose",
+        default="",
+        metavar="best|median|ask|SEED",
+        help="with --seeds: which run becomes the step's (default: best, by early_stop.metric)",
+    )
+    parser.add_argument(
+        "--at-once",
+        type=int,
+        default=0,
+        metavar="N",
+        help="with --seeds: runs at the same time (default: one per GPU; one on a CPU)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Train and return the exit code."""
+    if options.member:
+        from opeddev_tui.groups.member import train_member
+
+        workspace, loaded = open_workspace(options)
+        return train_member(workspace.root, loaded, options.member)
     policy = [f"early_stop.policy={options.policy}"] if options.policy else []
     workspace, loaded = open_workspace(options, policy)
     if options.detach:
         return _detach(workspace, options)
     request = StepRequest(which=options.step, new=options.new, start_from=options.start_from)
+    from opeddev_tui.commands.seeds import seeds_here, wants_seeds
+
+    if wants_seeds(workspace, loaded, options, request):
+        return seeds_here(workspace, loaded, options, request)
     return train_here(workspace.root, loaded, request)
 
 
@@ -52,6 +87,9 @@ def _detach(workspace: Workspace, options: argparse.Namespace) -> int:
     words += ["--policy", options.policy] if options.policy else []
     words += ["--new"] if options.new else []
     words += ["--from", options.start_from] if options.start_from else []
+    words += [f"--seeds={options.seeds}"] if options.seeds else []
+    words += [f"--choose={options.choose}"] if options.choose else []
+    words += [f"--at-once={options.at_once}"] if options.at_once else []
     words += [f"--set={override}" for override in options.overrides]
     pid = launch.start_detached(workspace, words)
     print(

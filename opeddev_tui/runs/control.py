@@ -32,6 +32,9 @@ class StepRequest(Struct, frozen=True):
     start_from: str = ""
     # the run to repeat
     repeats: str = ""
+    # the group of runs with several seeds, and its run that is to be trained
+    group: str = ""
+    run: str = ""
 
 
 class Command(Struct, frozen=True, tag=True, tag_field="command"):

@@ -20,6 +20,7 @@ from opeddev_tui.runs.grade_events import GradesMeasured as GradesMeasured
 from opeddev_tui.runs.grade_events import GradesRead as GradesRead
 from opeddev_tui.runs.grade_events import HeadFitted as HeadFitted
 from opeddev_tui.runs.grade_events import RaceHeld as RaceHeld
+from opeddev_tui.runs.group_events import SeedChosen as SeedChosen
 from opeddev_tui.runs.setup_events import AFTERWARDS as AFTERWARDS
 from opeddev_tui.runs.setup_events import DataPrepared as DataPrepared
 from opeddev_tui.runs.setup_events import MemoryEstimated as MemoryEstimated
@@ -318,7 +319,7 @@ AnyEvent = (
     | GradesRead | RaceHeld | FeedbackWritten | CheckpointSaved | CheckpointRejected | CheckpointRemoved
     | RowsTrained | EpochFinished | DecisionAwaited | Decided | Rated | RatingUndone | Annotated | Paused | Unpaused
     | MemoryRetried | Warned | Interrupted | RunFailed | RunFinished | CommandTaken
-    | RanksStarted | RankSilent | RankLost
+    | RanksStarted | RankSilent | RankLost | SeedChosen
 )  # fmt: skip
 
 

@@ -102,6 +102,8 @@ class RunManifest(Struct, frozen=True, kw_only=True):
     parent: str | None = None
     # the run that this one repeats
     repeats: str = ""
+    # the group of runs with several seeds that it belongs to
+    group: str = ""
     data: DataRecord = DataRecord()
     settings: dict[str, dict[str, Any]] = {}
     origins: dict[str, str] = {}

@@ -44,6 +44,8 @@ class RunStarted(DurableEvent, frozen=True):
     metrics: str = ""
     # what the early-stop rule and the best epoch go by: loss or grade
     metric: str = "loss"
+    # the group of runs with several seeds that it belongs to; empty: it was trained by itself
+    group: str = ""
 
 
 class ModelLoaded(Event, frozen=True):

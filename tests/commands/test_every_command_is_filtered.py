@@ -39,6 +39,11 @@ VALID = {
     "count": "3",
     "seed": "1",
     "grade": "3",
+    "seeds": "",
+    "choose": "",
+    "at_once": "0",
+    "member": "",
+    "seed_run": "RUN",
 }
 # places of a person's choice: inside the workspace, so that no test writes anywhere else
 PLACES = {"jsonl", "tensorboard", "target", "out", "take"}
