@@ -285,6 +285,21 @@ class Notify(_Section, frozen=True):
     terminal: Annotated[bool, "Notify in the terminal too: bell and desktop notification."] = True
 
 
+class Tracking(_Section, frozen=True):
+    """Live trackers that follow a training. Figures and settings go to those named here, never rows or texts."""
+
+    trackers: Annotated[
+        list[Literal["tensorboard", "wandb", "trackio", "mlflow"]],
+        'Trackers that follow every run; tracking = ["wandb"] above the first table is the same. Where they send it, '
+        "their own environment variables say (WANDB_MODE=offline, MLFLOW_TRACKING_URI, TRACKIO_SPACE_ID).",
+    ] = field(default_factory=list)
+    project: Annotated[str, Meta(min_length=1), "Name of the project there."] = "opeddev-tui"
+    folder: Annotated[str, "The folder of the trackers' own files."] = "logs/trackers"
+    flush_seconds: Annotated[
+        float, Meta(ge=0, le=3600), "Most seconds that the end of a training waits for trackers to take the rest."
+    ] = 30.0
+
+
 class Ui(_Section, frozen=True):
     """The screen."""
 
@@ -313,4 +328,5 @@ class Settings(_Section, frozen=True):
     generation: Generation = field(default_factory=Generation)
     grading: Grading = field(default_factory=Grading)
     notify: Notify = field(default_factory=Notify)
+    tracking: Tracking = field(default_factory=Tracking)
     ui: Ui = field(default_factory=Ui)
