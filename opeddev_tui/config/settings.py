@@ -275,6 +275,23 @@ class Grading(_Section, frozen=True):
             force_setattr(self, "pattern", rf"Grade:\s*({spellings})(?![\w+-]|[.,][0-9])")
 
 
+class Grade(_Section, frozen=True):
+    """Grading submissions with a trained model: what they get that name no task, and when a person is asked."""
+
+    task: Annotated[str, "The task of submissions that name none; empty: the commonest of the training rows."] = ""
+    rubric: Annotated[str, "The rubric of submissions that name none; empty: the commonest of the training rows."] = ""
+    kind: Annotated[str, "The kind of submissions that name none and whose file's ending does not tell."] = ""
+    agreement: Annotated[
+        int,
+        Meta(ge=50, le=100),
+        "Percent of agreement with people, measured on the hold-out, below which a person is asked.",
+    ] = 90
+    tolerance: Annotated[
+        int, Meta(ge=0, le=5), "How many grades away still counts as agreement; 0 on scales of two or three grades."
+    ] = 1
+    batch_size: Annotated[_Batch, "Submissions per forward pass; half as many after each out-of-memory."] = 8
+
+
 class Notify(_Section, frozen=True):
     """Which notices are sent. The addresses of services are secrets and are never read from here."""
 
@@ -327,6 +344,7 @@ class Settings(_Section, frozen=True):
     early_stop: EarlyStop = field(default_factory=EarlyStop)
     generation: Generation = field(default_factory=Generation)
     grading: Grading = field(default_factory=Grading)
+    grade: Grade = field(default_factory=Grade)
     notify: Notify = field(default_factory=Notify)
     tracking: Tracking = field(default_factory=Tracking)
     ui: Ui = field(default_factory=Ui)

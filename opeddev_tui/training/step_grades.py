@@ -22,7 +22,7 @@ from opeddev_tui.grading.records import way_grades
 from opeddev_tui.grading.step_head import Reading
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus
-from opeddev_tui.runs.grade_records import WayGrades
+from opeddev_tui.runs.grade_records import BASE_HEAD, STEP_HEAD, STEP_TOKENS, WORDS, WayGrades
 from opeddev_tui.training.base_head import BaseHead
 from opeddev_tui.training.deciders import StopRequested
 from opeddev_tui.training.graded_step import GradedStep, step_head_when
@@ -30,13 +30,6 @@ from opeddev_tui.training.model_in_use import ModelRunner, OnBatch
 from opeddev_tui.training.step_heads import FittedStep, StepHeadMaker
 
 _LOG = logging.getLogger(__name__)
-BASE_HEAD, STEP_HEAD, STEP_TOKENS, STEP_TEXT = "base head", "step head", "step tokens", "step text"
-WORDS = {
-    BASE_HEAD: "the head on the base model",
-    STEP_HEAD: "the head on the step's model",
-    STEP_TOKENS: "the grade tokens of the step's model",
-    STEP_TEXT: "the texts that the step's model writes",
-}
 
 
 class StepGrades:
