@@ -102,7 +102,11 @@ class Worker:
             self.grader = grader
         while (jobs := self._next()) and not self._abandoned.is_set():
             self._do(grader, jobs)
-        for job in (*jobs, *self._jobs):
+        for job in jobs:
+            job.done.set_exception(Abandoned())
+        with self._changed:
+            left, self._jobs = self._jobs, deque()
+        for job in left:
             job.done.cancel()
 
     def _next(self) -> list[AnyJob]:
