@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "regrade": ("regrade", "list rows whose grade the head disputes, correct a grade or undo it, show what it changed"),
     "propose": ("propose", "choose ungraded files or rows to grade next; --take makes the filled file the next batch"),
     "test": ("test", "score the sealed test set (paths.test) and count the look; no row of it is shown"),
+    "serve": ("serve", "answer HTTP requests with a trained grader: grades, texts, health, figures"),
     "status": ("status", "what is trained, what is running, what comes next"),
     "note": ("note", "keep an observation on a run, in logs/observations.md and in its journal"),
     "plot": ("plot", "draw loss curves, hold-out loss over data-set size and examples, as PNG and SVG"),

@@ -178,18 +178,22 @@ class StepPlots:
 
 @contextmanager
 def attended(root: Path, settings: Settings, sink: Sink, *, terminal: Deliver | None = None) -> Iterator[Sink]:
-    """Give a sink that tells ``sink``, draws after each step and sends the notices that the settings ask for.
+    """Give a sink that tells ``sink``, draws after each step, and has notices sent and trackers follow as settings say.
 
     Leave the block when the training has let go of its lock: what is left to be drawn and sent is waited for here.
     """
     from opeddev_tui.notices.delivery import with_notices
+    from opeddev_tui.trackers.sink import with_trackers
 
-    with with_notices(sink, settings, terminal=terminal) as told:
-        plots = StepPlots(told, Workspace(root, settings.paths))
+    workspace = Workspace(root, settings.paths)
+    with with_notices(sink, settings, terminal=terminal) as told, with_trackers(told, workspace, settings) as trackers:
+        plots = StepPlots(told, workspace)
         try:
-            yield FanOut([told, plots])
+            yield FanOut([told, plots, *([trackers] if trackers is not None else [])])
         finally:
             plots.close()
+            if trackers is not None:
+                told.emit(ev.PhaseChanged(phase=AFTERWARDS, detail="the trackers take the rest"))
             told.emit(ev.PhaseChanged(phase=AFTERWARDS, detail="sending the last notices"))
 
 

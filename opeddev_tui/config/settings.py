@@ -301,6 +301,38 @@ class Grade(_Section, frozen=True):
     batch_size: Annotated[_Batch, "Submissions per forward pass; half as many after each out-of-memory."] = 8
 
 
+class Serve(_Section, frozen=True):
+    """The HTTP service (opeddev-tui serve). Its token is a secret and never a setting: see docs/serving.md."""
+
+    host: Annotated[str, Meta(min_length=1), "Address to listen on. Anything but this machine's own needs a token."] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, Meta(ge=0, le=65535), "Port to listen on; 0 takes a free one."] = 8000
+    hosts: Annotated[
+        list[str], "Further names under which clients reach the service, as in the Host header behind a proxy."
+    ] = field(default_factory=list)
+    texts: Annotated[
+        bool, "Also write texts: feedback and chat completions. Off: grades alone, which may need less memory."
+    ] = True
+    max_body_bytes: Annotated[int, Meta(ge=1000, le=1 << 30), "Most bytes per request."] = 4_000_000
+    max_submissions: Annotated[int, Meta(ge=1, le=10_000), "Most submissions per request."] = 64
+    queue: Annotated[int, Meta(ge=1, le=100_000), "Most submissions and texts that wait; more are refused (429)."] = 256
+    wait_ms: Annotated[
+        float, Meta(ge=0, le=1000), "Milliseconds that a submission waits for others to go through the model together."
+    ] = 5.0
+    client_seconds: Annotated[
+        float,
+        Meta(gt=0, le=3600),
+        "Most seconds that a client takes to send its request or to take a part of the answer.",
+    ] = 30.0
+    answer_seconds: Annotated[float, Meta(gt=0, le=86400), "Most seconds until a request is answered (504)."] = 300.0
+    stop_seconds: Annotated[
+        float,
+        Meta(ge=0, le=3600),
+        "Most seconds that requests under way get to be answered when the service is stopped.",
+    ] = 30.0
+
+
 class Notify(_Section, frozen=True):
     """Which notices are sent. The addresses of services are secrets and are never read from here."""
 
@@ -323,6 +355,21 @@ class Export(_Section, frozen=True):
         str,
         "The licence in the model card, as the hub names it, such as apache-2.0; empty: the card says that none is.",
     ] = ""
+
+
+class Tracking(_Section, frozen=True):
+    """Live trackers that follow a training. Figures and settings go to those named here, never rows or texts."""
+
+    trackers: Annotated[
+        list[Literal["tensorboard", "wandb", "trackio", "mlflow"]],
+        'Trackers that follow every run; tracking = ["wandb"] above the first table is the same. Where they send it, '
+        "their own environment variables say (WANDB_MODE=offline, MLFLOW_TRACKING_URI, TRACKIO_SPACE_ID).",
+    ] = field(default_factory=list)
+    project: Annotated[str, Meta(min_length=1), "Name of the project there."] = "opeddev-tui"
+    folder: Annotated[str, "The folder of the trackers' own files."] = "logs/trackers"
+    flush_seconds: Annotated[
+        float, Meta(ge=0, le=3600), "Most seconds that the end of a training waits for trackers to take the rest."
+    ] = 30.0
 
 
 class Ui(_Section, frozen=True):
@@ -353,6 +400,8 @@ class Settings(_Section, frozen=True):
     generation: Generation = field(default_factory=Generation)
     grading: Grading = field(default_factory=Grading)
     grade: Grade = field(default_factory=Grade)
+    serve: Serve = field(default_factory=Serve)
     notify: Notify = field(default_factory=Notify)
     export: Export = field(default_factory=Export)
+    tracking: Tracking = field(default_factory=Tracking)
     ui: Ui = field(default_factory=Ui)
