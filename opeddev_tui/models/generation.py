@@ -100,13 +100,16 @@ def prompt_batches(
     model: CausalLM, encoder: ChatEncoder, prompts: Sequence[list[int]], size: int, max_new_tokens: int
 ) -> Iterator[list[int]]:
     """Yield the places of ``prompts`` (ids) that are generated together, at most ``size``, shortest first."""
-    # a context that ends sooner, or a model that must not be padded on the left, takes prompts of one length at a time
+    return _batches(prompts, size, _mixed_lengths(model, encoder, max_new_tokens))
+
+
+def _mixed_lengths(model: CausalLM, encoder: ChatEncoder, max_new_tokens: int) -> Callable[[int], bool]:
+    """Return whether a prompt of some length may share a batch with shorter ones.
+
+    A context that ends sooner, or a model that must not be padded on the left, takes prompts of one length at a time.
+    """
     pads = batch_form(model).left
-
-    def mixes(length: int) -> bool:
-        return pads and encoder.room_after(length, max_new_tokens) == max_new_tokens
-
-    return _batches(prompts, size, mixes)
+    return lambda length: pads and encoder.room_after(length, max_new_tokens) == max_new_tokens
 
 
 def _generated(

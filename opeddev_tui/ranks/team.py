@@ -43,12 +43,10 @@ class Team:
         control: Control,
         *,
         silence: float,
-        start: children.Start = children.start_process,
     ) -> None:
         self.world = given.processes
         self._folder, self._orders = run_folder, given
         self._bus, self._control, self._silence = bus, control, silence
-        self._start = start
         self._stack = contextlib.ExitStack()
         self._line = Line(None, 0, "run")
         self._watch = Watch(self._line, self.world, bus, self._lost, limit=silence)
@@ -61,7 +59,8 @@ class Team:
         self._line.store = open_store(LOOPBACK, 0, leads=True)
         self._watch.begin()
         for rank in range(1, self.world):
-            self._children.add(rank, self._start(["rank", str(self._folder)], self._environment(rank), self._log(rank)))
+            words, log = ["rank", str(self._folder)], self._folder / orders.FOLDER / f"{rank}.log"
+            self._children.add(rank, children.start_process(words, self._environment(rank), log))
         return self
 
     def _environment(self, rank: int) -> dict[str, str]:
@@ -74,9 +73,6 @@ class Team:
             NAME: self._line.name,
             "OMP_NUM_THREADS": str(self._orders.threads),
         }
-
-    def _log(self, rank: int) -> Path:
-        return self._folder / orders.FOLDER / f"{rank}.log"
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
