@@ -195,6 +195,13 @@ class RowTasks(TaskBase):
         self._begun_with = begun_with
         return self._process
 
+    async def close(self) -> None:
+        """End the process and wait until it has ended."""
+        process = self._process
+        self.end()
+        if process is not None:
+            await process.wait()
+
     def end(self) -> None:
         """End the process."""
         process, self._process = self._process, None

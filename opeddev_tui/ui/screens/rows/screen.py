@@ -66,9 +66,9 @@ class RowsScreen(FilteredScreen):
         yield Static(markup=False, id="titles")
         yield LongList(id="rows-list", enter="open_row")
 
-    def on_unmount(self) -> None:
+    async def on_unmount(self) -> None:
         """End the process that encodes rows."""
-        self.tasks.end()
+        await self.tasks.close()
 
     def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
         """Fit the lines to the new width."""
@@ -177,7 +177,7 @@ class RowsScreen(FilteredScreen):
             count = plural(len(rows.examples), "row")
             parts.append(count if len(self.chosen) == len(rows.examples) else f"{len(self.chosen):,} of {count}")
             parts.append(self.order)
-            parts += ["losses and grades read are recorded of the hold-out"] if not rows.holdout else []
+            parts += ["losses: of the hold-out only"] if not rows.holdout else []
             parts += [clean_line(rows.note)] if rows.note else []
         self.query_one("#which", Static).update(heading(parts, self.filter_text))
 
