@@ -167,8 +167,10 @@ class CompareScreen(RunListScreen):
             self._changed()
 
     def action_move(self, direction: int) -> None:
-        """Move the cursor, or pan."""
-        if self._ready:
+        """Move the cursor, or pan; in the filter, move there."""
+        if isinstance(self.focused, FilterBox):
+            self.focused.cursor_position += direction
+        elif self._ready:
             self._view.move(direction)
             self._changed()
 
