@@ -2,9 +2,9 @@
 
 import argparse
 
+from opeddev_tui.commands.foreground import how_to_answer, trained_in_terminal
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.commands.seed_tables import SeedsView, print_spread
-from opeddev_tui.commands.train import how_to_answer, trained_in_terminal
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.errors import SettingsProblem
 from opeddev_tui.groups.requests import SeedsRequest, open_seeds, parse_seeds

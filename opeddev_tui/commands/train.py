@@ -1,21 +1,17 @@
 """``train``: train a step without the app and print its progress."""
 
 import argparse
-import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from opeddev_tui import launch
 from opeddev_tui.commands.console import ConsoleView
+from opeddev_tui.commands.foreground import how_to_answer, trained_in_terminal
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
+from opeddev_tui.commands.seeds import seeds_here, wants_seeds
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.notices import terminal as notify_terminal
-from opeddev_tui.runs import log
-from opeddev_tui.runs.control import Control, StepRequest, Stop
-from opeddev_tui.terminal.command_output import outlived
-from opeddev_tui.terminal.signals import Received, outliving_hangup, received
+from opeddev_tui.runs.control import Control, StepRequest
 from opeddev_tui.workspace.paths import Workspace
 
 
@@ -73,8 +69,6 @@ def run(options: argparse.Namespace) -> int:
     if options.detach:
         return _detach(workspace, options)
     request = StepRequest(which=options.step, new=options.new, start_from=options.start_from)
-    from opeddev_tui.commands.seeds import seeds_here, wants_seeds
-
     if wants_seeds(workspace, loaded, options, request):
         return seeds_here(workspace, loaded, options, request)
     return train_here(workspace.root, loaded, request)
@@ -102,13 +96,6 @@ def _detach(workspace: Workspace, options: argparse.Namespace) -> int:
     return 0
 
 
-def how_to_answer(root: Path) -> str:
-    """Return the commands that answer a question of the training in ``root`` from another terminal."""
-    place = "" if root == Path.cwd() else f" {shlex.quote(str(root))}"
-    here = f" -w{place}" if place else ""
-    return f"opeddev-tui decide{here} continue (or stop), or the app: opeddev-tui{place}"
-
-
 def train_here(root: Path, loaded: LoadedSettings, request: StepRequest) -> int:
     """Train in this process and print the progress; return the exit code."""
     control = Control()
@@ -120,18 +107,3 @@ def train_here(root: Path, loaded: LoadedSettings, request: StepRequest) -> int:
         if not runs:
             console.print("Every step is trained. Add the next batch, or train one again: train --step K --new.")
     return signals.exit_code or 0
-
-
-@contextmanager
-def trained_in_terminal(workspace: Workspace, control: Control) -> Iterator[Received]:
-    """Let a training of this process end by SIGTERM or Ctrl+C, saved; a terminal that is closed does not end it.
-
-    What it prints after its terminal or its reader has gone is in the workspace's log.
-    """
-    log.to_file(workspace.log)
-    with (
-        outlived(workspace.log) as hung_up,
-        outliving_hangup(hung_up),
-        received(lambda name: control.request(Stop(reason=name))) as signals,
-    ):
-        yield signals

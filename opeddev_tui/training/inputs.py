@@ -28,6 +28,7 @@ from opeddev_tui.runs import holdout_record, manifest
 from opeddev_tui.runs.groups import Group
 from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.training import grade_places
+from opeddev_tui.training.fold_data import read_fold
 from opeddev_tui.training.plan import StepPlan
 from opeddev_tui.training.scorer import Holdout
 from opeddev_tui.workspace.paths import Workspace
@@ -57,6 +58,8 @@ class StepTokens(Struct, frozen=True):
 
 def read_step(workspace: Workspace, settings: st.Settings, plan: StepPlan) -> StepData:
     """Return the step's batches and the hold-out; raises ``Problems`` or ``DataProblem`` if anything is wrong."""
+    if plan.fold is not None:
+        return read_fold(plan.fold, plan.data)
     data = load_step(workspace.root, settings, plan.data)
     return replace(data, warnings=[*data.warnings, *_same_holdout(workspace, data.holdout)])
 

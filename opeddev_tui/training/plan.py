@@ -11,6 +11,7 @@ from msgspec import Struct
 from opeddev_tui.analysis.trained_steps import Step, Steps, can_be_resumed
 from opeddev_tui.analysis.workspace_steps import WorkspaceSteps
 from opeddev_tui.checkpoints import folders
+from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.batches import Batch
 from opeddev_tui.errors import StorageProblem, TrainingProblem
 from opeddev_tui.runs.control import StepRequest
@@ -19,6 +20,16 @@ from opeddev_tui.runs.history import RunRecord, finished_steps
 from opeddev_tui.runs.metrics_csv import new_table_name
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import Workspace
+
+
+class Fold(Struct, frozen=True):
+    """Fold ``number`` of ``of``, from 0, of the training rows in the workspace at ``root`` with ``settings``."""
+
+    root: Path
+    settings: Settings
+    number: int
+    of: int
+    seed: int
 
 
 class StepPlan(Struct, frozen=True):
@@ -39,6 +50,8 @@ class StepPlan(Struct, frozen=True):
     # the id of a new run that was given before, and the group that it belongs to
     run: str = ""
     group: Group | None = None
+    # score on a fold of the training rows instead of the hold-out
+    fold: Fold | None = None
 
     def runs_to_begin(self, begun: Collection[str]) -> int:
         """Return how many runs of the group, this one among them, have not begun: each needs room for checkpoints."""

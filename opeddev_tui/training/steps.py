@@ -87,7 +87,8 @@ class Engine(Struct, frozen=True):
         copy_notice = self.workspace.link_store()
         if copy_notice:
             data = replace(data, warnings=[*data.warnings, copy_notice])
-        inputs.record_holdout(self.workspace, data)
+        if plan.fold is None:
+            inputs.record_holdout(self.workspace, data)
         parts.data = data
         return run_id, self._run(plan, parts, record)
 
@@ -122,7 +123,7 @@ class Engine(Struct, frozen=True):
         # a resumed run keeps the manifest it began with
         if not self.workspace.run_manifest(parts.id).exists():
             write_atomic(self.workspace.run_manifest(parts.id), content, mode=0o600)
-        if plan.group is None:
+        if plan.group is None and plan.fold is None:
             write_atomic(self.workspace.last_run_args, content)
         left = self.control.open_mailbox(folder)
         past = read(folder)
