@@ -37,6 +37,11 @@ def corrections_file(workspace: Path) -> Path:
     return workspace / SPECS / "corrections.jsonl"
 
 
+def graded_history_file(workspace: Path) -> Path:
+    """Return the file that keeps every correction of a grader's answer, also those that were replaced or undone."""
+    return workspace / SPECS / "graded_by_people.jsonl"
+
+
 def test_looks_file(workspace: Path) -> Path:
     """Return the file that counts every look at the test set."""
     return workspace / SPECS / "test_looks.jsonl"
