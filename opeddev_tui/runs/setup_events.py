@@ -44,6 +44,8 @@ class RunStarted(DurableEvent, frozen=True):
     metrics: str = ""
     # what the early-stop rule and the best epoch go by: loss or grade
     metric: str = "loss"
+    # where a person chose another learning rate for this step than the settings have
+    learning_rate: float | None = None
 
 
 class ModelLoaded(Event, frozen=True):

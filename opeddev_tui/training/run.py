@@ -27,6 +27,7 @@ from opeddev_tui.training.grading_parts import GradingParts
 from opeddev_tui.training.hooks import RunHooks
 from opeddev_tui.training.inputs import StepTokens
 from opeddev_tui.training.model_in_use import ModelInUse
+from opeddev_tui.training.next_step import NextStepChoices
 from opeddev_tui.training.run_files import RunFiles
 from opeddev_tui.training.scorer import Scorer
 from opeddev_tui.workspace.paths import Workspace
@@ -66,6 +67,7 @@ class Run:
         self._precision = resolve_precision(settings.model.precision)
         self._files = RunFiles.of(workspace, bus.state.begun)
         self._grading = GradingParts(workspace, settings, bus, parts.data, parts.tokens, self._raise_if_stopped)
+        self._next_step = NextStepChoices(workspace, settings, bus)
         self._plan = self._first_plan()
 
     def _raise_if_stopped(self) -> None:
@@ -121,6 +123,7 @@ class Run:
             files=self._files,
             scorer=scorer,
             decider=self._decider,
+            next_step=self._next_step,
         )
         self._record_start(loaded)
         if 0 not in self._bus.state.epochs and resume is None:

@@ -18,9 +18,9 @@ from opeddev_tui.ui.state.situation import MARKS
 from opeddev_tui.ui.state.view import RunRow, View
 from opeddev_tui.ui.widgets.grid import Cell, Grid
 
-_NONE = "No runs yet. t on the monitor starts one."
+_NONE = "No runs yet. {monitor.start} on the monitor starts one."
 _WITHOUT: Mapping[str, str] = {
-    "no workspace": "No workspace here, so no runs: n on the monitor makes one.",
+    "no workspace": "No workspace here, so no runs: {monitor.new-workspace} on the monitor makes one.",
     "starting": "The first run is about to begin.",
     "reading": "Reading the workspace.",
 }
@@ -31,6 +31,9 @@ class RunsScreen(BaseScreen):
 
     mode: ClassVar[str] = "runs"
     BINDINGS: ClassVar[list[BindingType]] = bindings(RUNS)
+    explanations: ClassVar[Mapping[str, str]] = {
+        "runs": "Δ epoch 0: change of the hold-out loss since before the step.",
+    }
 
     def compose_body(self) -> Iterable[Widget]:
         """Make the table."""
@@ -44,10 +47,12 @@ class RunsScreen(BaseScreen):
         newest = next((row.state.scored_on for row in rows if row.state.holdout), None)
         others = [row.run for row in rows if row.state.holdout and row.state.scored_on != newest]
         self.query_one(Grid).fill([(row.run, _cells(row, "†" if row.run in others else "")) for row in rows])
-        hint = "Enter shows a run in the monitor, as it was." if rows else _WITHOUT.get(view.situation.kind, _NONE)
+        hint = (
+            "{runs.open} shows a run in the monitor, as it was." if rows else _WITHOUT.get(view.situation.kind, _NONE)
+        )
         damaged = [f"\n! Run {clean_line(row.run)} is damaged: {row.state.damage}." for row in rows if row.state.damage]
         mark = "\n† scored on another hold-out than the newest run: not comparable with it." if others else ""
-        self.query_one("#which", Static).update(Content(hint + mark + "".join(damaged)))
+        self.query_one("#which", Static).update(Content(view.keymap.text(hint) + mark + "".join(damaged)))
 
     def action_open_run(self) -> None:
         """Show the selected run."""
