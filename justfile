@@ -44,7 +44,7 @@ snapshots:
 pictures:
     {{python}} benchmarks/screenshots.py
 
-# write docs/commands.md, docs/settings.md, config.toml and the README's table from the code
+# write docs/commands.md, docs/settings.md, docs/keys.md, config.toml and the README's table from the code
 reference:
     {{python}} tools/reference.py
 

@@ -25,7 +25,9 @@ def reference() -> ModuleType:
 
 
 def test_nothing_generated_is_out_of_date(reference: ModuleType) -> None:
-    assert {"README.md", "config.toml", "commands.md", "settings.md"} == {path.name for path in reference.pages()}
+    assert {"README.md", "config.toml", "commands.md", "settings.md", "keys.md"} == {
+        path.name for path in reference.pages()
+    }
     assert [path.name for path in reference.outdated()] == [], "run: python tools/reference.py"
 
 
@@ -43,13 +45,23 @@ def test_the_readme_shows_each_command_with_its_own_options(reference: ModuleTyp
         "train [--step next|all|K] [--policy rule|ask] [--new] [--detach] [--from latest|best|CHECKPOINT] "
         "[--seeds N|A,B,C] [--choose best|median|ask|SEED] [--at-once N]"
     )
-    assert usages["decide"] == "decide continue|stop [--run ID] [--note TEXT]"
+    assert usages["decide"] == (
+        "decide [continue|stop] [--next-learning-rate RATE] [--next-batch NAME] [--result latest|best] [--rule] "
+        "[--run ID] [--note TEXT]"
+    )
     assert usages["export-logs"] == "export-logs --tensorboard DIR | --jsonl FILE"
     assert usages["checkpoints"].startswith("checkpoints list|show|verify|")
 
 
 def test_the_check_names_what_is_out_of_date(tmp_path: Path) -> None:
-    for name in ("README.md", "config.toml", "docs/commands.md", "docs/settings.md", "tools/reference.py"):
+    for name in (
+        "README.md",
+        "config.toml",
+        "docs/commands.md",
+        "docs/settings.md",
+        "docs/keys.md",
+        "tools/reference.py",
+    ):
         target = tmp_path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, target)

@@ -1,4 +1,4 @@
-"""Write from the code: docs/commands.md, docs/settings.md, config.toml and the README's table of commands.
+"""Write from the code: docs/commands.md, docs/settings.md, docs/keys.md, config.toml, the README's table of commands.
 
 python tools/reference.py          writes them
 python tools/reference.py --check  writes nothing; names the files that are out of date, exit code 1 if there are any
@@ -16,6 +16,8 @@ from msgspec.structs import fields
 from opeddev_tui.cli import EXIT_CODES, build_parser
 from opeddev_tui.config import loading
 from opeddev_tui.config.settings import Settings
+from opeddev_tui.ui.keymap import Keymap
+from opeddev_tui.ui.keys import SCREEN_KEYS, TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTICE = "<!-- Written by tools/reference.py from the code. Change the code, then run: just reference -->"
@@ -81,6 +83,30 @@ def settings_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def keys_page() -> str:
+    """Return docs/keys.md: one table per part of the screen, with the names that [keys] takes."""
+    keymap = Keymap()
+    parts = [
+        "# Keys",
+        NOTICE,
+        "Every key can be another one: `[keys]` in a workspace's `config.toml` gives an action a key, or a list of "
+        "keys. The first part of a name may be left out where only one action has the rest. A key is a character "
+        '(`"y"`, `"?"`), or a name: `"enter"`, `"escape"`, `"space"`, `"tab"`, `"f5"`, `"pageup"`, `"ctrl+e"`, '
+        '`"alt+1"`, `"shift+tab"`.',
+        '```toml\n[keys]\nmonitor.continue = "Y"\nmonitor.next-pane = ["tab", "ctrl+n"]\n```',
+        "The screen, its help, the palette and all hints name your keys then, also while the app is open. An unknown "
+        "name or key, two actions on one key of one screen, and keys that must stay (ctrl+c, ctrl+z) are refused with "
+        "a sentence. `opeddev-tui doctor` prints what you changed.",
+    ]
+    titles = {keys[0].table: title for sections in SCREEN_KEYS.values() for title, keys in sections}
+    for name, rows in TABLES.items():
+        lines = ["| key | name | what it does |", "| --- | --- | --- |"]
+        for row in keymap.keys(rows):
+            lines.append(f"| {_cell(row.display)} | `{row.name}` | {_cell(row.help)} |")
+        parts.append(f"## {titles.get(name, name.capitalize())}\n\n" + "\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
@@ -129,6 +155,7 @@ def pages() -> dict[Path, str]:
     return {
         ROOT / "docs" / "commands.md": commands_page(),
         ROOT / "docs" / "settings.md": settings_page(),
+        ROOT / "docs" / "keys.md": keys_page(),
         ROOT / "config.toml": loading.render_default(),
         readme: readme_page(readme.read_text(encoding="utf-8")),
     }

@@ -7,10 +7,12 @@ import argparse
 import time
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.errors import Problem, TrainingProblem
-from opeddev_tui.runs.control import Decide, send
-from opeddev_tui.runs.events import Choice, Decided, DecisionAwaited
+from opeddev_tui.runs.control import Adjust, Decide, send
+from opeddev_tui.runs.events import Choice, CommandTaken, Decided, DecisionAwaited
 from opeddev_tui.runs.journal import JournalReader
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.workspace.lock import lock_holder
@@ -23,8 +25,18 @@ _LOOK_SECONDS = 0.1
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("choice", choices=("continue", "stop"), help="train another epoch, or end the step here")
+    parser.add_argument(
+        "choice", nargs="?", choices=("continue", "stop"), help="train another epoch, or end the step here"
+    )
     add_workspace(parser)
+    parser.add_argument(
+        "--next-learning-rate", type=float, metavar="RATE", help="the learning rate of the next step, of that one only"
+    )
+    parser.add_argument("--next-batch", metavar="NAME", default="", help="the next step trains everything up to it")
+    parser.add_argument(
+        "--result", choices=("latest", "best"), default="", help="the epoch of this step that the next one starts from"
+    )
+    parser.add_argument("--rule", action="store_true", help="the rule answers now and from now on")
     parser.add_argument("--run", metavar="ID", default="", help="default: the run in progress")
     parser.add_argument("--note", metavar="TEXT", default="", help="why: kept with the run as an observation")
 
@@ -32,10 +44,58 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Answer the open question and print what the training recorded."""
     workspace, _ = open_workspace(options)
+    chosen = _chosen(options)
     followed = FollowedRun(workspace, options.run) if options.run else _in_progress(workspace)
+    if chosen is not None:
+        adjust(followed, chosen)
+        print(f"{followed.run}: recorded. {'The rule decides from now on.' if options.rule else _open_still(options)}")
+    if options.choice is None:
+        return 0
     decided = answer(followed, options.choice, options.note.strip())
     print(f"{followed.run}: {decided.choice} after epoch {decided.epoch}, recorded.")
     return 0
+
+
+def _chosen(options: argparse.Namespace) -> Adjust | None:
+    """Return what is chosen besides an answer; raises ``TrainingProblem`` where that is no choice."""
+    chosen = Adjust(
+        epoch=0,
+        learning_rate=options.next_learning_rate,
+        batch=options.next_batch.strip(),
+        start_from=options.result,
+        policy="rule" if options.rule else "",
+    )
+    nothing = chosen == Adjust(epoch=0)
+    if options.choice is None and nothing:
+        raise TrainingProblem("nothing is chosen.", cure="Say continue or stop, or give an option: see decide --help.")
+    if options.rule and options.choice is not None:
+        raise TrainingProblem("the rule cannot answer beside you.", cure="Say --rule, or continue or stop.")
+    return None if nothing else chosen
+
+
+def _open_still(options: argparse.Namespace) -> str:
+    return "The question is still open." if options.choice is None else "Now the answer:"
+
+
+def adjust(followed: "FollowedRun", chosen: Adjust, patience: float = PATIENCE_SECONDS) -> None:
+    """Send what is chosen and wait until the training has recorded it; raises ``TrainingProblem`` where it refuses."""
+    question = followed.question
+    alive = followed.alive
+    if question is None or not alive:
+        raise _gone(followed, "no training waits for a decision.")
+    path = send(followed.folder, replace(chosen, epoch=question.epoch))
+    end, alive = time.monotonic() + patience, True
+    while alive and time.monotonic() < end:
+        # looked at before the journal, so that nothing a process wrote before it ended is missed
+        alive = followed.alive
+        taken = followed.taken(path.stem)
+        if taken is not None and taken.done:
+            return
+        if taken is not None:
+            raise TrainingProblem(f"not done: {taken.reason}.", where=followed.run)
+        time.sleep(_LOOK_SECONDS)
+    path.unlink(missing_ok=True)
+    raise _gone(followed, "the training did not take the choice.")
 
 
 class FollowedRun:
@@ -49,12 +109,20 @@ class FollowedRun:
         self._workspace = workspace
         self._reader = JournalReader(self.folder)
         self._state = RunState()
+        self._taken: dict[str, CommandTaken] = {}
 
     def look(self) -> RunState:
         """Return the state after all events that the journal has now."""
         for event in self._reader.read_new():
             self._state.apply(event)
+            if isinstance(event, CommandTaken):
+                self._taken[event.id] = event
         return self._state
+
+    def taken(self, identity: str) -> CommandTaken | None:
+        """Return what became of a command, None where nothing is recorded yet."""
+        self.look()
+        return self._taken.get(identity)
 
     @property
     def question(self) -> DecisionAwaited | None:

@@ -1,4 +1,4 @@
-"""``doctor``: print versions, devices, free disk space, and which precision training will use and why."""
+"""``doctor``: print versions, devices, free disk space, which precision training will use and why, and own keys."""
 
 import argparse
 import os
@@ -13,6 +13,8 @@ from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.files import free_space, nearest_existing
 from opeddev_tui.format import size
 from opeddev_tui.runs import manifest
+from opeddev_tui.ui.keymap import keymap_of
+from opeddev_tui.ui.keys import written
 from opeddev_tui.workspace.paths import Workspace
 
 
@@ -30,6 +32,11 @@ def run(options: argparse.Namespace) -> int:
     table.add_row("", "")
     for name, value in manifest.versions().items():
         table.add_row(Text(name, style="bold"), Text(value))
+    own = keymap_of(loaded.keys).own
+    if own:
+        table.add_row("", "")
+    for action, keys in own.items():
+        table.add_row(Text(f"key {action}", style="bold"), Text(" ".join(written(key) for key in keys)))
     CleanConsole().print(table)
     return 0
 

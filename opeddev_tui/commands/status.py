@@ -14,6 +14,7 @@ from rich.text import Text
 
 from opeddev_tui.analysis.learning_curve import other_holdouts
 from opeddev_tui.analysis.seed_figures import StepSpread, step_spread
+from opeddev_tui.analysis.next_step import NOTHING, chosen_for, up_to_chosen
 from opeddev_tui.analysis.trained_steps import Step, Steps
 from opeddev_tui.analysis.workspace_steps import read_steps
 from opeddev_tui.commands.options import add_workspace, open_workspace
@@ -22,6 +23,7 @@ from opeddev_tui.commands.seed_tables import print_spread
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problem
 from opeddev_tui.format import moment
+from opeddev_tui.runs.events import NextStepChosen
 from opeddev_tui.runs.groups import list_groups
 from opeddev_tui.runs.history import RunRecord, all_runs, begun, damage_notes, finished_steps, status_as_known
 from opeddev_tui.runs.journal import is_written
@@ -58,7 +60,8 @@ def status(workspace: Workspace, settings: Settings) -> dict[str, Any]:
         found = read_steps(workspace, settings, records, fetch=False).steps
     except Problem as error:
         problem = str(error)
-    upcoming = found.next
+    chosen = _chosen(records, found.next)
+    upcoming = up_to_chosen(found, found.next, chosen.batch) if found.next is not None else None
     spreads = [step_spread(group, records) for group in list_groups(workspace)]
     done = finished_steps(records)
     scored = other_holdouts([done[number].state for number in sorted(done)])
@@ -72,10 +75,28 @@ def status(workspace: Workspace, settings: Settings) -> dict[str, Any]:
         "last_event": records[-1].state.last_event_at if records else None,
         "steps": [_step(workspace, step, done.get(step.number)) for step in found.steps],
         "next_step": None if upcoming is None else {"step": upcoming.number, "batch": upcoming.name},
+        "chosen": None if chosen == NOTHING else _as_values(chosen),
         "seeds": [msgspec.to_builtins(spread) for spread in spreads],
         "runs": [_run(record, alive=_lives(record, records, alive)) for record in records],
         "problem": problem,
         "notes": [*found.notes, *([scored] if scored else []), *damage_notes(every)],
+    }
+
+
+def _chosen(records: list[RunRecord], upcoming: Step | None) -> NextStepChosen:
+    """Return what was chosen for the next step at the question; the run that waits there has it already."""
+    if upcoming is None:
+        return NOTHING
+    if records and not records[-1].state.over:
+        return records[-1].state.next_step or NOTHING
+    return chosen_for(upcoming.number, records)
+
+
+def _as_values(chosen: NextStepChosen) -> dict[str, Any]:
+    return {
+        "learning_rate": chosen.learning_rate,
+        "batch": chosen.batch or None,
+        "start_from": chosen.start_from or None,
     }
 
 
@@ -180,6 +201,9 @@ def _sentences(report: dict[str, Any]) -> list[str]:
     raced = [step for step in report["steps"] if step["race"]]
     if raced:
         lines.append(f"Step {raced[-1]['step']}: {raced[-1]['race']}")
+    if report["chosen"]:
+        told = [f"{name.replace('_', ' ')} {value}" for name, value in report["chosen"].items() if value is not None]
+        lines.append(f"Chosen for the next step at the question: {', '.join(told)}.")
     if report["next_step"] and not report["training_process"]:
         lines.append(f"Next: step {report['next_step']['step']} ({report['next_step']['batch']}): opeddev-tui train")
     elif report["steps"] and not report["next_step"]:

@@ -18,6 +18,7 @@ import tomli_w
 from msgspec import Struct
 from msgspec.structs import fields
 
+from opeddev_tui.config.own_keys import EXAMPLE, SECTION, OwnKeys, read_own_keys
 from opeddev_tui.config.setting_rules import semantic_problem
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problem, Problems, SettingsProblem
@@ -38,10 +39,14 @@ class Layer(Struct, frozen=True):
 
 
 class LoadedSettings(Struct, frozen=True):
-    """The resolved settings and, for each ``section.key`` that is not a default, where it comes from."""
+    """The resolved settings and, for each ``section.key`` that is not a default, where it comes from.
+
+    ``keys`` are a person's own keys of the screen, by name of action.
+    """
 
     settings: Settings
     origins: dict[str, str]
+    keys: dict[str, OwnKeys] = {}
 
     def origin(self, key: str) -> str:
         """Return where the value of ``section.key`` comes from."""
@@ -109,20 +114,24 @@ def resolve(layers: Iterable[Layer], problems: list[Problem] | None = None) -> L
     found: list[Problem] = [*(problems or ())]
     merged: dict[str, dict[str, Any]] = {name: {} for name in sections()}
     origins: dict[str, str] = {}
+    keys: dict[str, OwnKeys] = {}
     for layer in layers:
         for section, table in layer.tables.items():
+            if section == SECTION:
+                keys |= read_own_keys(layer.origin, table, found)
+                continue
             for key, value in _checked_table(layer.origin, section, table, found):
                 merged[section][key] = value
                 origins[f"{section}.{key}"] = layer.origin
     if found:
         raise Problems(found)
-    return LoadedSettings(msgspec.convert(merged, Settings), origins)
+    return LoadedSettings(msgspec.convert(merged, Settings), origins, keys)
 
 
 def _checked_table(origin: str, section: str, table: Any, problems: list[Problem]) -> Iterable[tuple[str, Any]]:
     kind = sections().get(section)
     if kind is None:
-        problems.append(_unknown(origin, f"[{section}]", section, list(sections())))
+        problems.append(_unknown(origin, f"[{section}]", section, [*sections(), SECTION]))
         return
     if section in SHORT_FORMS and isinstance(table, list):
         table = {SHORT_FORMS[section]: table}
@@ -272,4 +281,4 @@ def render_default(*, commented_out: bool = False) -> str:
             value = defaults[name][item.name]
             shown = tomli_w.dumps({item.name: value}).strip() if value != {} else f"{item.name} = {{}}"
             lines += [f"# {doc} ({allowed})", f"{mark}{shown}"]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + EXAMPLE

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from opeddev_tui.files import decoded
 from opeddev_tui.runs import mailbox
-from opeddev_tui.runs.events import Annotated, Choice, Rated, RatingUndone
+from opeddev_tui.runs.events import Annotated, Choice, Policy, Rated, RatingUndone, StartFrom
 from opeddev_tui.runs.mailbox import Letter, Mailbox
 
 # seconds between two looks of a waiting training into the mailbox
@@ -48,6 +48,21 @@ class Decide(Command, frozen=True):
     choice: Choice
     by: str = "person"
     note: str = ""
+    # of a stop: the epoch that is the step's result, from which the next one starts
+    result: StartFrom = ""
+
+
+class Adjust(Command, frozen=True):
+    """At the question after ``epoch``: what the next step does other than the settings say, and who decides then.
+
+    ``policy`` "rule" answers the open question as well. Nothing changes the running step.
+    """
+
+    epoch: int
+    learning_rate: float | None = None
+    batch: str = ""
+    start_from: StartFrom = ""
+    policy: Policy = ""
 
 
 class Pause(Command, frozen=True):
@@ -79,13 +94,14 @@ class Record(Command, frozen=True):
     run: str = ""
 
 
-AnyCommand = Decide | Pause | Resume | SampleNow | SaveNow | Stop | Record
+AnyCommand = Decide | Adjust | Pause | Resume | SampleNow | SaveNow | Stop | Record
 # Any: the type of a union of types
 _ANY_COMMAND: Any = AnyCommand
 
 
 _WORDS = {
     "Decide": "Your answer",
+    "Adjust": "Your choice",
     "Pause": "Pause",
     "Resume": "Go on",
     "SampleNow": "Sample now",

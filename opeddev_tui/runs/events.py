@@ -13,6 +13,10 @@ from typing import Literal, Protocol
 import msgspec
 from msgspec import Struct
 
+from opeddev_tui.runs.choice_events import NextStepChosen as NextStepChosen
+from opeddev_tui.runs.choice_events import Policy as Policy
+from opeddev_tui.runs.choice_events import PolicyChanged as PolicyChanged
+from opeddev_tui.runs.choice_events import StartFrom as StartFrom
 from opeddev_tui.runs.event_base import DurableEvent as DurableEvent
 from opeddev_tui.runs.event_base import Event as Event
 from opeddev_tui.runs.grade_events import FeedbackWritten as FeedbackWritten
@@ -317,7 +321,8 @@ AnyEvent = (
     RunStarted | ModelLoaded | DataPrepared | TokensCounted | MemoryEstimated | PhaseChanged | Resumed | Progress
     | HardwareSampled | HoldoutEvaluated | SamplesGenerated | SamplesStreaming | GradesMeasured | HeadFitted
     | GradesRead | RaceHeld | FeedbackWritten | CheckpointSaved | CheckpointRejected | CheckpointRemoved
-    | RowsTrained | EpochFinished | DecisionAwaited | Decided | Rated | RatingUndone | Annotated | Paused | Unpaused
+    | RowsTrained | EpochFinished | DecisionAwaited | Decided
+    | NextStepChosen | PolicyChanged | Rated | RatingUndone | Annotated | Paused | Unpaused
     | MemoryRetried | Warned | Interrupted | RunFailed | RunFinished | CommandTaken
     | RanksStarted | RankSilent | RankLost | SeedChosen
 )  # fmt: skip

@@ -46,6 +46,8 @@ class RunStarted(DurableEvent, frozen=True):
     metric: str = "loss"
     # the group of runs with several seeds that it belongs to; empty: it was trained by itself
     group: str = ""
+    # where a person chose another learning rate for this step than the settings have
+    learning_rate: float | None = None
 
 
 class ModelLoaded(Event, frozen=True):

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from msgspec.structs import replace
+
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.curves import Curves, MachineHistory
 
@@ -48,6 +50,9 @@ class RunState:
     rows_trained: dict[int, list[int]] = field(default_factory=dict)
     question: ev.DecisionAwaited | None = None
     decisions: list[ev.Decided] = field(default_factory=list)
+    # what was chosen for the step after this one, all choices together
+    next_step: ev.NextStepChosen | None = None
+    policy_changed: ev.PolicyChanged | None = None
     # by epoch and number of the prompt
     ratings: dict[tuple[int, int], ev.Rated] = field(default_factory=dict)
     notes: list[ev.Annotated] = field(default_factory=list)
@@ -102,6 +107,13 @@ class RunState:
     def scored_on(self) -> tuple[str, int]:
         """The hold-out that the run is scored on: fingerprint and number of rows. Others are not compared with it."""
         return (self.started.holdout_fingerprint, self.started.holdout_rows) if self.started is not None else ("", 0)
+
+    @property
+    def policy(self) -> str:
+        """Who decides after an epoch: ask (a person) or rule."""
+        if self.policy_changed is not None:
+            return self.policy_changed.policy
+        return self.started.policy if self.started is not None else "ask"
 
     @property
     def repeats(self) -> str:
@@ -245,6 +257,17 @@ def _gone(state: RunState, event: ev.CheckpointRemoved | ev.CheckpointRejected) 
     state.checkpoints.pop(ev.checkpoint_name(event.path), None)
 
 
+def _chosen(state: RunState, event: ev.NextStepChosen) -> None:
+    """Lay a choice over those before it."""
+    before = state.next_step or event
+    state.next_step = replace(
+        event,
+        learning_rate=before.learning_rate if event.learning_rate is None else event.learning_rate,
+        batch=event.batch or before.batch,
+        start_from=event.start_from or before.start_from,
+    )
+
+
 def _rated(state: RunState, event: ev.Rated) -> None:
     state.ratings[event.epoch, event.prompt] = event
 
@@ -268,6 +291,7 @@ _NEWEST: dict[type, str] = {
     ev.HardwareSampled: "hardware",
     ev.DecisionAwaited: "question",
     ev.Paused: "paused",
+    ev.PolicyChanged: "policy_changed",
     ev.Interrupted: "interrupted",
     ev.RunFailed: "failure",
     ev.RunFinished: "finished",
@@ -295,6 +319,7 @@ _STATUS_AFTER: dict[type, Status] = {
 }
 # Any: each handler takes its own kind of event
 _HANDLERS: dict[type, Callable[[RunState, Any], None]] = {
+    ev.NextStepChosen: _chosen,
     ev.TokensCounted: _tokens,
     ev.PhaseChanged: _phase,
     ev.Resumed: _resumed,

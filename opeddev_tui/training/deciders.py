@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from opeddev_tui.runs.control import AnyCommand, Control, Decide, Stop
+from opeddev_tui.runs.control import Adjust, AnyCommand, Control, Decide, Stop
 from opeddev_tui.runs.events import Decided, DecisionAwaited
 
 # longest wait before the clock is looked at again
@@ -37,49 +37,68 @@ class RuleDecider:
 
     def decide(self, pending: Pending, on_command: OnCommand) -> Decided:  # noqa: ARG002 - as the protocol has it
         """Return the rule's verdict as the decision."""
-        return _by_rule(pending(), "rule")
+        return by_rule(pending())
 
 
 class ControlDecider:
-    """Lets a person decide through ``control``, and the rule once the question's deadline has passed."""
+    """Lets a person decide through ``control``, and the rule once the question's deadline has passed.
+
+    After ``leave_to_rule(True)`` the rule decides, in this step and in those that this process trains after it.
+    """
 
     def __init__(self, control: Control) -> None:
         self._control = control
+        self._by_rule = False
+
+    def leave_to_rule(self, rule: bool) -> None:
+        """Let the rule decide from now on, or a person again."""
+        self._by_rule = rule
+
+    @property
+    def by_rule(self) -> bool:
+        """True where the rule decides."""
+        return self._by_rule
 
     def decide(self, pending: Pending, on_command: OnCommand) -> Decided:
         """Wait for the answer to the open question; ``on_command`` carries out other commands meanwhile."""
+        if self._by_rule:
+            return by_rule(pending())
         while True:
             question = pending()
             seconds = None if question.deadline is None else question.deadline - time.time()
             if seconds is not None and seconds <= 0:
-                return _by_rule(question, "timeout")
+                return by_rule(question, "timeout")
             # the deadline is a time of day: a machine that slept, or a clock that was set, is noticed within a moment
             commands = self._control.wait(_LOOK_SECONDS if seconds is None else min(seconds, _LOOK_SECONDS))
             for number, command in enumerate(commands, 1):
                 if isinstance(command, Stop):
                     self._control.put_back(commands[number:])
                     raise StopRequested(command.reason)
-                answer = _answer(command, pending, on_command)
+                answer = _answer(command, pending, on_command, lambda: self._by_rule)
                 if answer is not None:
                     # commands that arrived with the answer, such as a stop, are left for the training
                     self._control.put_back(commands[number:])
                     return answer
 
 
-def _by_rule(question: DecisionAwaited, by: str) -> Decided:
+def by_rule(question: DecisionAwaited, by: str = "rule") -> Decided:
+    """Return the rule's verdict as the decision."""
     return Decided(epoch=question.epoch, choice=question.verdict.choice, by=by, verdict=question.verdict)
 
 
-def _answer(command: AnyCommand, pending: Pending, on_command: OnCommand) -> Decided | None:
+def _answer(command: AnyCommand, pending: Pending, on_command: OnCommand, rules: Callable[[], bool]) -> Decided | None:
     """Return the decision if ``command`` is one; otherwise have ``on_command`` carry it out and return None."""
     if isinstance(command, Decide):
         question = pending()
         if command.epoch == question.epoch:
+            if command.result:
+                on_command(Adjust(epoch=command.epoch, start_from=command.result))
             return Decided(
                 epoch=command.epoch, choice=command.choice, by=command.by, verdict=question.verdict, note=command.note
             )
     on_command(command)
-    return None
+    # the rule may have been asked to decide from now on
+    return by_rule(pending()) if rules() else None
 
 
 class RecordedDecider:
@@ -94,7 +113,7 @@ class RecordedDecider:
         question = pending()
         recorded = self._decisions.get(question.epoch)
         if recorded is None:
-            return _by_rule(question, "rule")
+            return by_rule(question)
         return Decided(
             epoch=question.epoch,
             choice=recorded.choice,

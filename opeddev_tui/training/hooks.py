@@ -21,7 +21,8 @@ from opeddev_tui.runs import metrics_csv as metrics
 from opeddev_tui.runs import ratings
 from opeddev_tui.runs.bus import Bus
 from opeddev_tui.training import hardware
-from opeddev_tui.training.deciders import Decider, StopRequested
+from opeddev_tui.training.deciders import ControlDecider, Decider, StopRequested
+from opeddev_tui.training.next_step import NextStepChoices
 from opeddev_tui.training.receipts import Receipts
 from opeddev_tui.training.run_files import RunFiles
 from opeddev_tui.training.scorer import Scorer
@@ -61,6 +62,7 @@ class RunHooks:
         files: RunFiles,
         scorer: Scorer,
         decider: Decider,
+        next_step: NextStepChoices,
     ) -> None:
         self._settings = settings
         self._bus = bus
@@ -71,6 +73,7 @@ class RunHooks:
         self._stop: ctl.Stop | None = None
         self._hardware_at = 0.0
         self._decider = decider
+        self._next_step = next_step
 
     @property
     def stop_reason(self) -> str | None:
@@ -142,12 +145,23 @@ class RunHooks:
                 self._receipts.done(command)
             case ctl.Record():
                 self._receipts.keep(command)
+            case ctl.Adjust():
+                self._adjust(command)
             case ctl.Decide():
                 self._receipts.refuse(command, f"the question after epoch {command.epoch} is not open")
             case ctl.SaveNow():
                 self._receipts.done(command, "the checkpoint of this epoch is saved")
             case _:
                 self._receipts.refuse(command, f"the training is {self._bus.state.status}")
+
+    def _adjust(self, command: ctl.Adjust) -> None:
+        reason = self._next_step.take(command)
+        if reason:
+            self._receipts.refuse(command, reason)
+            return
+        if command.policy and isinstance(self._decider, ControlDecider):
+            self._decider.leave_to_rule(command.policy == "rule")
+        self._receipts.done(command)
 
     def trained_rows(self, epoch: int, rows: Sequence[int], from_step: int) -> None:
         """Record which rows were trained in ``epoch`` since ``from_step``, in order."""
@@ -222,6 +236,9 @@ class RunHooks:
         self.raise_if_stopped()
         if question.verdict.limit_reached:
             return ev.Decided(epoch=epoch, choice="stop", by="limit", verdict=question.verdict)
+        changed = self._bus.state.policy_changed
+        if changed is not None and isinstance(self._decider, ControlDecider):
+            self._decider.leave_to_rule(changed.policy == "rule")
         self._phase("waiting", "for a decision")
         return self._decider.decide(lambda: self._pending(epoch), self.on_command)
 

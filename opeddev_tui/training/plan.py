@@ -8,6 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from opeddev_tui.analysis.next_step import chosen_for, up_to_chosen
 from opeddev_tui.analysis.trained_steps import Step, Steps, can_be_resumed
 from opeddev_tui.analysis.workspace_steps import WorkspaceSteps
 from opeddev_tui.checkpoints import folders
@@ -15,6 +16,7 @@ from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.batches import Batch
 from opeddev_tui.errors import StorageProblem, TrainingProblem
 from opeddev_tui.runs.control import StepRequest
+from opeddev_tui.runs.events import NextStepChosen
 from opeddev_tui.runs.groups import Group, list_groups, open_group, read_group, to_train
 from opeddev_tui.runs.history import RunRecord, finished_steps
 from opeddev_tui.runs.metrics_csv import new_table_name
@@ -52,6 +54,8 @@ class StepPlan(Struct, frozen=True):
     group: Group | None = None
     # score on a fold of the training rows instead of the hold-out
     fold: Fold | None = None
+    # where a person chose another one than the settings have
+    learning_rate: float | None = None
 
     def runs_to_begin(self, begun: Collection[str]) -> int:
         """Return how many runs of the group, this one among them, have not begun: each needs room for checkpoints."""
@@ -75,23 +79,51 @@ def plan_step(
     step = _step(request, found.steps, unfinished)
     if step is None:
         return None
+    chosen = chosen_for(step.number, records)
+    if request.which in ("next", "all") and chosen.batch:
+        step = up_to_chosen(found.steps, step, chosen.batch)
     batch, data = found.batch_of(step), tuple(found.data_of(step.number))
     _refuse_beside_seeds(workspace, records, step.number, request)
     newest = unfinished.get(step.number)
     if newest is not None and not request.new and not request.start_from:
         began_from = newest.state.begun.parent
         parent = Path(workspace.located(began_from)) if began_from else None
-        return StepPlan(step.number, batch, parent, newest, found.steps.notes, data=data)
-    parent, warnings = _parent(workspace, request.start_from or start_from, step.number, found.steps, records)
+        return StepPlan(
+            step.number,
+            batch,
+            parent,
+            newest,
+            found.steps.notes,
+            data=data,
+            learning_rate=newest.state.begun.learning_rate,
+        )
+    start = request.start_from or chosen.start_from or start_from
+    parent, warnings = _parent(workspace, start, step.number, found.steps, records, ahead=step.name == chosen.batch)
     return StepPlan(
         step=step.number,
         batch=batch,
         parent=parent,
         resume=None,
-        warnings=(*found.steps.notes, *warnings),
+        warnings=(*found.steps.notes, *warnings, *_as_chosen(chosen, step, found.steps)),
         data=data,
         metrics=new_table_name(batch.name, step.number, (record.state.begun for record in records)),
+        learning_rate=chosen.learning_rate,
     )
+
+
+def _as_chosen(chosen: NextStepChosen, step: Step, steps: Steps) -> list[str]:
+    """Return sentences on what this step does because a person chose it, and on what cannot be done any more."""
+    told = []
+    if chosen.learning_rate is not None:
+        told.append(f"the learning rate {chosen.learning_rate:g}")
+    if chosen.batch and chosen.batch == step.name:
+        told.append(f"everything up to {clean_line(chosen.batch)}")
+    if chosen.start_from:
+        told.append(f"a start from the {chosen.start_from} epoch")
+    sentences = [f"Chosen at the question of the step before: {', '.join(told)}."] if told else []
+    if chosen.batch and all(item.name != chosen.batch or item.place is None for item in steps.steps):
+        sentences.append(f"Batch {clean_line(chosen.batch)}, chosen for this step, is not there any more.")
+    return sentences
 
 
 def _repetition(
@@ -170,13 +202,16 @@ def _unfinished(records: list[RunRecord]) -> dict[int, RunRecord]:
 
 
 def _parent(
-    workspace: Workspace, start_from: str, step: int, steps: Steps, records: list[RunRecord]
+    workspace: Workspace, start_from: str, step: int, steps: Steps, records: list[RunRecord], *, ahead: bool
 ) -> tuple[Path | None, list[str]]:
-    """Return the checkpoint that a new run of ``step`` starts from, and warnings about another one that is damaged."""
+    """Return the checkpoint that a new run of ``step`` starts from, and warnings about another one that is damaged.
+
+    ``ahead``: it trains batches of steps before it, which are not trained, as well.
+    """
     if start_from not in ("latest", "best"):
         return _chosen(workspace, start_from), []
     open_before = [item for item in steps.up_to(step) if item.number < step and item.word == "open"]
-    if open_before:
+    if open_before and not ahead:
         raise TrainingProblem(
             f"step {step} starts from step {open_before[-1].number}, which is not trained.",
             cure="Train it first: train --step next.",

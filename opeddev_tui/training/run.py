@@ -28,6 +28,7 @@ from opeddev_tui.training.grading_parts import GradingParts
 from opeddev_tui.training.hooks import RunHooks
 from opeddev_tui.training.inputs import StepTokens
 from opeddev_tui.training.model_in_use import ModelInUse
+from opeddev_tui.training.next_step import NextStepChoices
 from opeddev_tui.training.run_files import RunFiles
 from opeddev_tui.training.run_ranks import RunRanks
 from opeddev_tui.training.scorer import Scorer
@@ -70,6 +71,7 @@ class Run:
         self._files = RunFiles.of(workspace, bus.state.begun)
         self._grading = GradingParts(workspace, settings, bus, parts.data, parts.tokens, self._raise_if_stopped)
         self._ranks = RunRanks(workspace, settings, bus, control, parts.source, parts.data, parts.tokens)
+        self._next_step = NextStepChoices(workspace, settings, bus)
         self._plan = self._first_plan()
 
     def _raise_if_stopped(self) -> None:
@@ -132,6 +134,7 @@ class Run:
             files=self._files,
             scorer=scorer,
             decider=self._decider,
+            next_step=self._next_step,
         )
         self._record_start(loaded)
         if 0 not in self._bus.state.epochs and resume is None:

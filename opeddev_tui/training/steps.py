@@ -154,6 +154,8 @@ class Engine(Struct, frozen=True):
 
     def _started(self, plan: StepPlan, parts: RunParts) -> ev.RunStarted:
         settings = self.loaded.settings
+        # a person may have left the steps before to the rule
+        ruled = isinstance(self.decider, ControlDecider) and self.decider.by_rule
         return ev.RunStarted(
             run=parts.id,
             step=plan.step,
@@ -168,7 +170,7 @@ class Engine(Struct, frozen=True):
             parent=self.workspace.named(str(plan.parent)) if plan.parent else "",
             source=self.workspace.named(parts.source),
             data_fingerprint=parts.data.fingerprint,
-            policy=settings.early_stop.policy,
+            policy="rule" if ruled else settings.early_stop.policy,
             lora=settings.lora.enabled,
             pid=os.getpid(),
             host=platform.node(),
@@ -178,7 +180,23 @@ class Engine(Struct, frozen=True):
             metrics=plan.metrics,
             base_identity=self._base(parts.source) if settings.lora.enabled else "",
             metric=settings.early_stop.metric,
+            learning_rate=plan.learning_rate,
         )
+
+
+def _with_chosen_rate(loaded: LoadedSettings, plan: StepPlan) -> LoadedSettings:
+    """Return the settings with the learning rate that a person chose for this step, where there is one.
+
+    The manifest then has the rate that was used, so that a repetition uses it too.
+    """
+    if plan.learning_rate is None:
+        return loaded
+    lora = loaded.settings.lora.enabled
+    name = "learning_rate" if lora or plan.parent is None else "resume_learning_rate"
+    section = "lora" if lora else "training"
+    table = replace(getattr(loaded.settings, section), **{name: plan.learning_rate})
+    origins = loaded.origins | {f"{section}.{name}": "chosen at the question"}
+    return replace(loaded, settings=replace(loaded.settings, **{section: table}), origins=origins)
 
 
 def _kept_metric(bus: Bus, settings: st.Settings) -> list[str]:
@@ -254,7 +272,7 @@ def train_steps(
             if plan is None:
                 break
             with in_use(plan.parent) if plan.parent is not None else nullcontext():
-                run, finished = engine.step(plan)
+                run, finished = replace(engine, loaded=_with_chosen_rate(loaded, plan)).step(plan)
             runs.append(run)
             # a stop that came when its run was over ends the series
             stopped = control.take_stop() is not None

@@ -12,21 +12,26 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
+from msgspec.structs import replace
 from textual.app import SystemCommand
 from textual.binding import BindingType
+from textual.command import Provider
 from textual.driver import Driver
 from textual.screen import ModalScreen, Screen
 
 from opeddev_tui import launch
 from opeddev_tui.config.loading import LoadedSettings
+from opeddev_tui.errors import Problem
 from opeddev_tui.launch import Runner
-from opeddev_tui.runs.control import StepRequest
+from opeddev_tui.runs.control import Adjust, StepRequest
 from opeddev_tui.runs.events import AnyEvent, Choice, HardwareSampled, Progress
-from opeddev_tui.terminal.app import TerminalApp
 from opeddev_tui.terminal.own_session import Owner
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.announcer import Announcer
+from opeddev_tui.ui.everywhere import EverywhereKeys
+from opeddev_tui.ui.keymap import Keymap, keymap_of
 from opeddev_tui.ui.keys import GLOBAL, bindings
+from opeddev_tui.ui.screens.base import BaseScreen
 from opeddev_tui.ui.screens.modes import SCREENS
 from opeddev_tui.ui.state.app_state import AppState
 from opeddev_tui.ui.state.reader import WorkspaceReader
@@ -44,7 +49,7 @@ PROGRESS_TICKS = 8
 _MEASURES = (Progress, HardwareSampled)
 
 
-class OpeddevApp(TerminalApp):
+class OpeddevApp(EverywhereKeys):
     """The app. Its result says how it was left: "quit", "detach" (training goes on), "lost" (no terminal), "demo"."""
 
     TITLE = "opeddev-tui"
@@ -53,6 +58,7 @@ class OpeddevApp(TerminalApp):
     DEFAULT_MODE = "monitor"
     BINDINGS: ClassVar[list[BindingType]] = bindings(GLOBAL)
     ENABLE_COMMAND_PALETTE = True
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {lambda: _palette()}
 
     def __init__(
         self,
@@ -76,6 +82,7 @@ class OpeddevApp(TerminalApp):
         self.disk = WorkspaceTasks(self)
         self.provider = WorkspaceReader(root or Path.cwd(), loaded)
         self.session = AppState(root, loaded, self.live, self.disk.send, read_only=read_only)
+        self._use_keys(keymap_of(loaded.keys))
         self.announcer = Announcer(self)
         self._open_run = run
         self._start_at_once = start
@@ -160,6 +167,7 @@ class OpeddevApp(TerminalApp):
         What went well is said in the status line. A warning or an error is a notice below it, where there is no key,
         and so is what is said over a dialog.
         """
+        text = self.session.keymap.text(text)
         if severity == "information" and not isinstance(self.screen, ModalScreen):
             self.session.tell(clean_line(text, max_chars=300))
             self.show_now()
@@ -190,6 +198,12 @@ class OpeddevApp(TerminalApp):
             self.session.stop_now()
         self.show_now()
 
+    def adjust(self, command: Adjust) -> None:
+        """Hand over what is chosen for the next step."""
+        if not self.session.adjust(command):
+            self.tell("The question is no longer open: nothing was chosen.", severity="warning")
+        self.show_now()
+
     def undo(self) -> None:
         """Take back what was chosen."""
         if self.session.undo():
@@ -206,9 +220,28 @@ class OpeddevApp(TerminalApp):
         if self.session.start(start or StepRequest()):
             self.show_now()
 
+    def _use_keys(self, keymap: Keymap) -> None:
+        """Use other keys from now on, in what is pressed and in what is shown."""
+        self.session.keymap = keymap
+        self.set_keymap(keymap.changes())
+        for screen in self.screen_stack if self.is_running else ():
+            if isinstance(screen, BaseScreen):
+                screen.keys_changed()
+
+    def _taken_keys(self, loaded: LoadedSettings) -> LoadedSettings:
+        """Use the keys of ``loaded``; where they are wrong, say so and return ``loaded`` with those of before."""
+        try:
+            self._use_keys(keymap_of(loaded.keys))
+        except Problem as problem:
+            self.tell(f"The keys as they were stay in use: {problem}", severity="error")
+            return replace(loaded, keys=self.loaded.keys)
+        return loaded
+
     def use_settings(self, loaded: LoadedSettings) -> None:
         """Use other settings from now on: those of the screen at once, those of a training with the next run."""
         before = self.loaded.settings
+        if loaded.keys != self.loaded.keys:
+            loaded = self._taken_keys(loaded)
         self.loaded = self.session.loaded = loaded
         self.provider.use(loaded)
         self.session.guard.set_times(loaded.settings.ui.guard_ms / 1000, loaded.settings.ui.undo_seconds)
@@ -239,62 +272,14 @@ class OpeddevApp(TerminalApp):
         """Go to a screen."""
         self.switch_mode(mode)
 
-    def action_help(self) -> None:
-        """Show the keys of this screen."""
-        from opeddev_tui.ui.screens.base import BaseScreen
-        from opeddev_tui.ui.screens.help import HelpScreen
-
-        if isinstance(self.screen, BaseScreen):
-            self.push_screen(HelpScreen(self.screen.help_sections()))
-
-    def action_copy(self) -> None:
-        """Copy the selected text, or what the focused part offers."""
-        from opeddev_tui.ui.screens.base import BaseScreen
-
-        text = self.screen.get_selected_text() or ""
-        if not text and isinstance(self.screen, BaseScreen):
-            text = self.screen.text_to_copy()
-        if text:
-            self.copy_to_clipboard(text)
-            self.tell(f"Copied {len(text):,} characters.")
-
-    def action_leave(self) -> None:
-        """Quit; ask first while this process trains."""
-        if not self.live.running:
-            self.exit("quit")
-            return
-        if not self.session.starting and self.live.ends_with(self.session.current):
-            self._leaving = True
-            self.tell(f"Leaving; {self.live.afterwards or 'drawing the plots'} first …")
-            return
-        from opeddev_tui.ui.screens.quit import QuitScreen
-
-        self.push_screen(QuitScreen(), self._leave)
-
-    async def action_quit(self) -> None:
-        """Quit by Textual's own key, with the same question."""
-        self.action_leave()
-
-    def action_help_quit(self) -> None:
-        """Ctrl+C ends nothing here: say which key quits."""
-        first = "Esc closes this; then " if isinstance(self.screen, ModalScreen) else ""
-        self.tell(f"{first}q quits, y copies." if not first else f"{first}q quits.")
-
-    def _leave(self, answer: str | None) -> None:
-        if answer == "detach":
-            self.exit("detach")
-        elif answer == "stop":
-            self._leaving = True
-            self.live.stop("stopped by the person on quitting")
-            self.tell("Saving, then leaving …")
-
-    def _remember_theme(self, name: str) -> None:
-        if name != self._remembered_theme and self.session.has_workspace and not self.session.read_only:
-            self._remembered_theme = name
-            self.disk.save_settings({"ui.theme": name})
-
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Make the palette from the key tables, and add the themes."""
-        from opeddev_tui.ui.palette import commands
+        """Return the palette's entries."""
+        from opeddev_tui.ui.palette import entries
 
-        return commands(self, screen)
+        return (SystemCommand(item.title, item.help, item.do) for item in entries(self, screen, self.choose_theme))
+
+
+def _palette() -> type[Provider]:
+    from opeddev_tui.ui.palette import KeyCommands
+
+    return KeyCommands

@@ -1,12 +1,18 @@
 """Tables of the keys of each screen; bindings, footer, help and command palette are made from them.
 
-A key that is not in a table does not exist: no screen binds one by itself, except dialogs.
+A key that is not in a table does not exist: no screen binds one by itself, except dialogs. A person's own keys lie over
+these in ``keymap``; a text names an action as {monitor.pause}, and the keymap writes that action's key there.
 """
 
 from opeddev_tui.ui.key_rows import Key as Key
 from opeddev_tui.ui.key_rows import bindings as bindings
+from opeddev_tui.ui.key_rows import pane_title as pane_title
+from opeddev_tui.ui.key_rows import table
+from opeddev_tui.ui.key_rows import written as written
 from opeddev_tui.ui.list_keys import COMPARE as COMPARE
+from opeddev_tui.ui.list_keys import LONG_LIST as LONG_LIST
 from opeddev_tui.ui.list_keys import PROBES as PROBES
+from opeddev_tui.ui.list_keys import ROW as ROW
 from opeddev_tui.ui.list_keys import ROWS as ROWS
 from opeddev_tui.ui.list_keys import RUNS as RUNS
 
@@ -21,18 +27,37 @@ PLACES: tuple[tuple[str, str, str], ...] = (
     ("8", "rows", "Rows"),
 )
 
-GLOBAL: tuple[Key, ...] = (
+GLOBAL = table(
+    "everywhere",
     *(Key(key, f"app.go('{mode}')", title, f"Go to {title}.") for key, mode, title in PLACES),
     Key("question_mark,f1", "app.help", "Help", "Show the keys of this screen.", footer=True, shown="?"),
     Key("ctrl+p", "app.command_palette", "Commands", "Search all commands and themes.", footer=True),
+    Key(
+        "colon",
+        "app.command_line",
+        "Command",
+        "Type a command: set, step, theme, note … Tab completes it.",
+        footer=True,
+    ),
     Key("ctrl+l", "app.redraw", "Redraw", "Draw the whole screen again, if something else wrote to it.", shown="^l"),
     Key("y", "app.copy", "Copy", "Copy the selected text, or the focused pane or row, to your clipboard (OSC 52)."),
+    *(
+        Key(f"alt+{at}", f"app.pane_number({at})", f"Pane {at}", f"Go straight to the pane [{at}].")
+        for at in range(1, 7)
+    ),
     Key("q", "app.leave", "Quit", "Quit; asks first while a training runs.", footer=True),
 )
 
-MONITOR: tuple[Key, ...] = (
+MONITOR = table(
+    "monitor",
     Key("c", "decide('continue')", "Continue", "Answer the question after an epoch: train one more epoch."),
     Key("s", "decide('stop')", "Stop", "Answer the question: end the step. While training: save and stop, resumable."),
+    Key(
+        "e",
+        "more",
+        "More",
+        "At the question: learning rate or batch of the next step, the rule for the rest, the best.",
+    ),
     Key("u", "undo", "Undo", "Undo your choice before it takes effect."),
     Key("t", "start", "Start", "Start the next step, or resume an interrupted run."),
     Key("p", "ask('pause')", "Pause", "Pause at the next optimizer step; press again to go on."),
@@ -52,12 +77,14 @@ MONITOR: tuple[Key, ...] = (
     Key("escape", "shrink", "Back", "Shrink a grown pane, or return from an old run."),
 )
 
-PANE: tuple[Key, ...] = (
+PANE = table(
+    "pane",
     Key("j,down", "scroll_down", "Down", "Scroll down."),
     Key("k,up", "scroll_up", "Up", "Scroll up."),
 )
 
-CURVES: tuple[Key, ...] = (
+CURVES = table(
+    "curves",
     Key("l", "log_scale", "Log scale", "Logarithmic y axis, on or off.", footer=True),
     Key("m", "smoothing", "Smoothing", "Smooth the train loss: off, 0.6, 0.8, 0.95.", footer=True),
     Key("x", "x_axis", "X axis", "Show epochs or optimizer steps on the x axis.", footer=True),
@@ -75,7 +102,8 @@ CURVES: tuple[Key, ...] = (
     Key("b", "sizes", "By data size", "Hold-out loss against the size of the data set, and back."),
 )
 
-GENERATIONS: tuple[Key, ...] = (
+GENERATIONS = table(
+    "generations",
     Key("j,n,right,l", "prompt(1)", "Next", "Go to the next prompt.", footer=True, priority=True),
     Key("k,p,left,h", "prompt(-1)", "Previous", "Go to the previous prompt.", footer=True, priority=True),
     Key("right_square_bracket", "epoch(1)", "Later", "Show a later point on the right.", footer=True),
@@ -98,7 +126,8 @@ GENERATIONS: tuple[Key, ...] = (
     Key("escape", "shrink", "Back", "Shrink a grown text."),
 )
 
-BLIND: tuple[Key, ...] = (
+BLIND = table(
+    "blind",
     Key("1,left", "answer('left')", "Left", "The left text is better.", True, "1 ←", priority=True),
     Key("2,right", "answer('right')", "Right", "The right text is better.", True, "2 →", priority=True),
     Key("3", "answer('tie')", "Tie", "Both are equally good.", footer=True, priority=True),
@@ -112,7 +141,8 @@ BLIND: tuple[Key, ...] = (
     Key("escape,q", "leave", "Leave", "Leave; an unfinished round can be continued later.", footer=True, shown="Esc"),
 )
 
-GRADES: tuple[Key, ...] = (
+GRADES = table(
+    "grades",
     Key("right_square_bracket", "epoch(1)", "Later", "Show a later epoch.", footer=True),
     Key("left_square_bracket", "epoch(-1)", "Earlier", "Show an earlier epoch.", footer=True),
     Key("f,right", "group(1)", "Next group", "Fixed, broken, still right, still wrong.", True, "f →", priority=True),
@@ -121,7 +151,8 @@ GRADES: tuple[Key, ...] = (
     Key("escape,m", "back", "Back", "Back to the generations.", footer=True, shown="Esc"),
 )
 
-GRADING: tuple[Key, ...] = (
+GRADING = table(
+    "grading",
     Key("tab", "pane(1)", "Part", "Go to the next part: race, trust, disputed rows.", footer=True),
     Key("shift+tab", "pane(-1)", "Previous part", "Go to the part before."),
     Key("d", "disputed", "Disputed", "Find the training rows whose grade the head disputes; a model is read.", True),
@@ -138,7 +169,8 @@ GRADING: tuple[Key, ...] = (
     Key("o", "note", "Observation", "Write an observation on the run on show in the monitor."),
 )
 
-REGRADE: tuple[Key, ...] = (
+REGRADE = table(
+    "regrade",
     Key("enter,g", "grade", "Grade", "Type another grade; the one it has confirms it.", footer=True),
     Key("n", "note", "Note", "Write a note that is kept with the next correction.", footer=True),
     Key("u", "undo", "Undo", "Give the row the grade of your file again.", footer=True),
@@ -147,22 +179,31 @@ REGRADE: tuple[Key, ...] = (
     Key("escape,q", "dismiss", "Close", "Back to the list.", footer=True, shown="Esc"),
 )
 
-NOTE: tuple[Key, ...] = (
+NOTE = table(
+    "note",
     Key("ctrl+s", "keep", "Keep", "Keep the text.", shown="Ctrl+S", priority=True),
     Key("ctrl+e", "editor", "$EDITOR", "Write in your own editor.", shown="Ctrl+E", priority=True),
     Key("escape", "drop", "Not now", "Close without keeping anything.", shown="Esc", priority=True),
 )
 
-TABLE: tuple[Key, ...] = (
+TABLE = table(
+    "table",
     Key("j", "cursor_down", "Down", "Next row (also ↓)."),
     Key("k", "cursor_up", "Up", "Previous row (also ↑)."),
     Key("h", "scroll_left", "Left", "Scroll left (also ←)."),
     Key("l", "scroll_right", "Right", "Scroll right (also →)."),
 )
 
-CHECKPOINTS: tuple[Key, ...] = (
+CHECKPOINTS = table(
+    "checkpoints",
     Key("enter,r", "act('resume_from')", "Train from it", "Train the next step, or a branch, from it.", True),
-    Key("space", "mark", "Mark", "Mark one or two: their differences are shown below; d, v, p work on both.", True),
+    Key(
+        "space",
+        "mark",
+        "Mark",
+        "Mark one or two to compare; {checkpoints.delete}, {checkpoints.verify}, {checkpoints.pin} take both.",
+        True,
+    ),
     Key("v", "act('verify')", "Verify", "Read every byte of the selected (or marked) ones.", footer=True),
     Key("V", "act('verify_all')", "Verify all", "Read every byte of all checkpoints."),
     Key("p", "act('pin')", "Pin", "Never delete it; press again to unpin it.", footer=True),
@@ -177,7 +218,8 @@ CHECKPOINTS: tuple[Key, ...] = (
     Key("escape", "clear_filter", "Clear", "Drop the filter, then the marks."),
 )
 
-LOG: tuple[Key, ...] = (
+LOG = table(
+    "log",
     Key("slash", "filter", "Filter", "Show only the lines that contain a text.", footer=True),
     Key("r", "raw", "Raw", "Show the lines as they are in the file; press again for the readable form.", footer=True),
     Key("e", "errors_first", "Errors first", "Show errors and warnings first; press again for order of time.", True),
@@ -188,12 +230,21 @@ LOG: tuple[Key, ...] = (
     Key("G", "bottom", "End", "Go to the last line and follow the log."),
 )
 
-SETTINGS: tuple[Key, ...] = (
+SETTINGS = table(
+    "settings",
     Key("enter", "edit", "Change", "Change the selected setting; it is saved in a file of the app's own.", footer=True),
     Key("x,delete", "reset", "Reset", "Remove the value that the app saved for the selected setting.", footer=True),
     Key("slash", "filter", "Filter", "Show only settings whose name or help contains a text.", footer=True),
     Key("escape", "clear_filter", "Clear", "Drop the filter."),
 )
+
+TABLES: dict[str, tuple[Key, ...]] = {
+    keys[0].table: keys
+    for keys in (
+        GLOBAL, MONITOR, PANE, CURVES, GENERATIONS, BLIND, GRADES, GRADING, REGRADE, NOTE, TABLE, CHECKPOINTS, LOG,
+        SETTINGS, RUNS, COMPARE, PROBES, ROWS, ROW, LONG_LIST,
+    )
+}  # fmt: skip
 
 Sections = tuple[tuple[str, tuple[Key, ...]], ...]
 

@@ -1,31 +1,101 @@
-"""Entries of the command palette: every key of the screen on top, from the key tables, and the themes."""
+"""Entries of the command palette: what is possible now, the keys of the screen on top, the screens, the themes.
+
+What only moves about has no entry: a key does that better.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, cast
 
-from textual.app import App, SystemCommand
+from msgspec import Struct
+from textual.app import App
+from textual.command import Hit, Hits, Provider
+from textual.content import Content
 from textual.screen import Screen
 
-from opeddev_tui.ui.screens.base import BaseScreen
+from opeddev_tui.ui.keys import GLOBAL, MONITOR, Key
+from opeddev_tui.ui.screens.base import BaseScreen, do_action
 from opeddev_tui.ui.shell import Shell
 
+THEME = "Theme: "
+# actions that move a cursor, a view or the focus
+_MOVES = frozenset(
+    {"scroll_down", "scroll_up", "scroll", "cursor_down", "cursor_up", "scroll_left", "scroll_right", "move", "pan",
+     "pane", "app.focus_next", "app.pane_number", "app.command_palette", "prompt", "top", "bottom", "zoom"}
+)  # fmt: skip
+# actions of the monitor that the decision bar offers when they are possible
+_OFFERED = frozenset({"decide", "more", "undo", "start", "ask", "make_workspace", "demo", "back_to_live", "stop_now"})
 
-def commands(app: App[Any], screen: Screen[Any]) -> Iterable[SystemCommand]:
-    """Return what the palette offers over ``screen``."""
 
-    def run(action: str) -> None:
-        method = f"action_{action.partition('(')[0]}"
-        # as for a key: the focused widget comes first, then what it is in
-        around = (screen.focused or screen).ancestors_with_self
-        target = next((node for node in around if hasattr(node, method)), screen)
-        cast("Shell", app).run_worker(partial(app.run_action, action, target), exit_on_error=False)
+class Entry(Struct, frozen=True):
+    """One line of the palette; a higher ``rank`` stands above a lower one."""
 
-    for _, keys in screen.help_sections() if isinstance(screen, BaseScreen) else ():
+    rank: int
+    title: str
+    help: str
+    do: Callable[[], None]
+
+
+def entries(app: App[Any], screen: Screen[Any], choose_theme: Callable[[str], None]) -> Iterator[Entry]:
+    """Return what the palette offers over ``screen``, what is possible now first."""
+    if not isinstance(screen, BaseScreen):
+        return
+    session = cast("Shell", app).session
+    situation, keymap = session.shown.situation, session.keymap
+    # the decision bar's own actions, also where another screen is on top
+    for offer in situation.offers:
+        help_text = offer.effect or situation.headline
+        yield Entry(4, f"{offer.label}  ({offer.key})", f"Now: {help_text}", partial(_on_monitor, app, offer.action))
+    if session.guard.chosen is not None:
+        undo = next(key for key in keymap.keys(MONITOR) if key.action == "undo")
+        yield Entry(4, f"{undo.label}  ({undo.display})", undo.help, partial(_on_monitor, app, undo.action))
+    for title, keys in screen.help_sections():
         for key in keys:
-            if key.action != "app.command_palette":
-                yield SystemCommand(f"{key.label}  ({key.display})", key.help, partial(run, key.action))
+            name = key.action.partition("(")[0]
+            if name not in _MOVES and not (key.table == "monitor" and name in _OFFERED):
+                yield Entry(_rank(key, title, screen), f"{key.label}  ({key.display})", key.help,
+                            partial(do_action, app, screen, key.action))  # fmt: skip
     for name in sorted(app.available_themes):
-        yield SystemCommand(f"Theme: {name}", "Use this theme from now on.", partial(setattr, app, "theme", name))
+        yield Entry(0, f"{THEME}{name}", "Use this theme from now on.", partial(choose_theme, name))
+
+
+def _rank(key: Key, title: str, screen: BaseScreen) -> int:
+    """Return 3 for the keys of the screen itself, 2 for those of its parts, 1 for those of all screens."""
+    if key.table == GLOBAL[0].table:
+        return 1
+    return 3 if title == screen.help_sections()[0][0] else 2
+
+
+def _on_monitor(app: App[Any], action: str) -> None:
+    shell = cast("Shell", app)
+    shell.action_go("monitor")
+    app.call_after_refresh(lambda: do_action(app, app.screen, action))
+
+
+class KeyCommands(Provider):
+    """Gives the palette its entries, in their order."""
+
+    def _entries(self) -> list[Entry]:
+        choose = cast("Callable[[str], None]", self.app.choose_theme)  # type: ignore[attr-defined]
+        return list(entries(self.app, self.screen, choose))
+
+    async def discover(self) -> Hits:
+        """Yield all entries."""
+        for at, entry in enumerate(self._entries()):
+            yield _hit(entry, Content(entry.title), entry.rank * 1000 - at)
+
+    async def search(self, query: str) -> Hits:
+        """Yield the entries that match, those that are possible now before equals."""
+        matcher = self.matcher(query)
+        for entry in self._entries():
+            score = matcher.match(entry.title)
+            if score > 0:
+                shown = matcher.highlight(entry.title)
+                yield _hit(entry, shown, score * (1.5 if entry.rank == 4 else 1.0))
+
+
+def _hit(entry: Entry, shown: Any, score: float) -> Hit:
+    # Textual reads the help as markup
+    return Hit(score, shown, entry.do, text=entry.title, help=entry.help.replace("[", "\\["))

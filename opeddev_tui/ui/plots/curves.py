@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, ClassVar
 from msgspec.structs import replace
 from rich.text import Text
 from textual.binding import BindingType
+from textual.content import Content
 from textual.timer import Timer
 from textual.widget import Widget
 
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.terminal.ascii_fallback import ascii_only
-from opeddev_tui.ui.keys import CURVES, bindings
+from opeddev_tui.ui.keys import CURVES, bindings, pane_title
 from opeddev_tui.ui.plots import series as data
 from opeddev_tui.ui.plots.charts import PAGES, title
 from opeddev_tui.ui.plots.downsample import within
@@ -37,11 +38,15 @@ class CurvesView(Widget, can_focus=True):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(CURVES)
-    brief: ClassVar[str] = "n shows the next chart, a all of them, v the values at a cursor."
+    brief: ClassVar[str] = (
+        "{curves.next-chart} shows the next chart, {curves.all-charts} all of them, {curves.values} values at a cursor."
+    )
     DEFAULT_CSS = "CurvesView { height: 1fr; width: 1fr; }"
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(self, *, id: str | None = None, classes: str | None = None, number: int = 0) -> None:
         super().__init__(id=id, classes=classes)
+        self._number = number
+        self.border_title = Content(pane_title(number, "Loss curves"))
         self.look = Look()
         self.pictures = 0
         self.ascii_only = ascii_only()
@@ -122,7 +127,7 @@ class CurvesView(Widget, can_focus=True):
     def _change(self, look: Look) -> None:
         if look != self.look:
             self.look = look
-            self.border_title = title(look)
+            self.border_title = Content(pane_title(self._number, title(look)))
             self._draw_now()
 
     def _whole(self) -> tuple[float, float]:

@@ -5,13 +5,17 @@ A screen draws the view it is given; it reads no disk and starts no training by 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import ClassVar, cast
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any, ClassVar, cast
 
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
+from textual.content import Content
+from textual.events import DescendantFocus
 from textual.reactive import Reactive
+from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from opeddev_tui.terminal.textual_private import SteadyScreen
 from opeddev_tui.ui.keys import GLOBAL, SCREEN_KEYS, Sections
@@ -22,10 +26,22 @@ from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Grid
 
 
+def do_action(app: App[Any], screen: Screen[Any], action: str) -> None:
+    """Do what a key with ``action`` does on ``screen``: the focused widget comes first, then what it is in."""
+    method = f"action_{action.partition('(')[0]}"
+    around = (screen.focused or screen).ancestors_with_self
+    target = next((node for node in around if hasattr(node, method)), screen)
+    cast("Shell", app).run_worker(partial(app.run_action, action, target), exit_on_error=False)
+
+
 class BaseScreen(SteadyScreen):
     """A screen. A subclass makes what stands between the bars and draws a view there; ``mode`` names its key tables."""
 
     mode: ClassVar[str] = ""
+    # the ids of the panes whose titles have numbers, from 1 on
+    panes: ClassVar[tuple[str, ...]] = ()
+    # what is seen in a part, by its id: said below the parts while it has the focus
+    explanations: ClassVar[Mapping[str, str]] = {}
     # widgets draw their own focus: Textual would draw the whole screen as well
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
@@ -39,11 +55,30 @@ class BaseScreen(SteadyScreen):
         yield Places(self.mode)
         yield StatusLine()
         yield from self.compose_body()
+        if self.explanations:
+            yield Static(markup=False, id="explained")
         yield KeyLine((*SCREEN_KEYS[self.mode][0][1], *GLOBAL))
 
     def compose_body(self) -> Iterable[Widget]:
         """Make what stands between the bars."""
         raise NotImplementedError
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:  # noqa: ARG002 - Textual's signature
+        """Explain what has the focus now."""
+        self.call_after_refresh(self.explain)
+
+    def explain(self) -> None:
+        """Say what is seen in the part that has the focus."""
+        around = self.focused.ancestors_with_self if self.focused is not None else ()
+        text = next((self.explanations[str(node.id)] for node in around if node.id in self.explanations), "")
+        for line in self.query("#explained").results(Static):
+            line.update(Content(self.shell.session.keymap.text(text)), layout=False)
+
+    def keys_changed(self) -> None:
+        """Write the keys as they are now."""
+        for bar in (*self.query(Places), *self.query(KeyLine)):
+            bar.on_resize()
+        self.explain()
 
     def on_screen_resume(self) -> None:
         """Show what happened while another screen was on top."""
@@ -57,9 +92,14 @@ class BaseScreen(SteadyScreen):
     def show_body(self, view: View) -> None:
         """Draw what stands between the bars."""
 
+    def go_to_pane(self, name: str) -> None:
+        """Focus the pane ``name``, one of ``panes``."""
+        self.query_one(f"#{name}").focus()
+
     def help_sections(self) -> Sections:
         """Return the help of this screen: its own keys, then the keys of every screen."""
-        return (*SCREEN_KEYS[self.mode], ("Everywhere", GLOBAL))
+        sections = (*SCREEN_KEYS[self.mode], ("Everywhere", GLOBAL))
+        return tuple((title, self.shell.session.keymap.keys(keys)) for title, keys in sections)
 
     def action_note(self) -> None:
         """Ask for an observation on the run on show."""

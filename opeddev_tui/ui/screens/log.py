@@ -33,6 +33,9 @@ class LogScreen(FilteredScreen):
     mode: ClassVar[str] = "log"
     BINDINGS: ClassVar[list[BindingType]] = bindings(LOG)
     AUTO_FOCUS = "#log"
+    explanations: ClassVar[Mapping[str, str]] = {
+        "log": "What training and libraries wrote; {log.raw} shows the lines of the file.",
+    }
 
     def __init__(self) -> None:
         super().__init__()

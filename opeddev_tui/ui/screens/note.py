@@ -41,7 +41,8 @@ class NoteScreen(ModalScreen[str]):
             box.border_title = Content(clean_line(self._title))
             yield Static(Content(self._question), markup=False, classes="hint")
             yield TextArea(soft_wrap=True, show_line_numbers=False, id="note-text")
-            yield Static(Content("   ").join(key_part(key)[0] for key in NOTE), markup=False, classes="hint")
+            keys = cast("Shell", self.app).session.keymap.keys(NOTE)
+            yield Static(Content("   ").join(key_part(key)[0] for key in keys), markup=False, classes="hint")
 
     def action_keep(self) -> None:
         """Close with the text."""

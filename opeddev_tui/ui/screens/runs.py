@@ -20,9 +20,9 @@ from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Cell, Grid
 from opeddev_tui.ui.widgets.query_box import QueryError, heading
 
-_NONE = "No runs yet. t on the monitor starts one."
+_NONE = "No runs yet. {monitor.start} on the monitor starts one."
 _WITHOUT: Mapping[str, str] = {
-    "no workspace": "No workspace here, so no runs: n on the monitor makes one.",
+    "no workspace": "No workspace here, so no runs: {monitor.new-workspace} on the monitor makes one.",
     "starting": "The first run is about to begin.",
     "reading": "Reading the workspace.",
 }
@@ -34,6 +34,9 @@ class RunsScreen(RunListScreen):
     mode: ClassVar[str] = "runs"
     BINDINGS: ClassVar[list[BindingType]] = bindings(RUNS)
     AUTO_FOCUS = "#runs"
+    explanations: ClassVar[Mapping[str, str]] = {
+        "runs": "Δ epoch 0: change of the hold-out loss since before the step.",
+    }
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,9 +70,9 @@ class RunsScreen(RunListScreen):
 
     def _heading(self, everyone: Sequence[RunRow], rows: Sequence[RunRow], others: bool) -> None:
         if not everyone:
-            self.query_one("#which", Static).update(Content(self._without))
+            self.query_one("#which", Static).update(Content(self.shell.session.keymap.text(self._without)))
             return
-        parts = ["Enter shows a run in the monitor, as it was"]
+        parts = [self.shell.session.keymap.text("{runs.open} shows a run in the monitor, as it was")]
         parts += [f"{len(self.marked)} marked"] if self.marked else []
         parts += [f"{len(rows)} of {len(everyone)} runs"] if len(rows) < len(everyone) else []
         damaged = [f"\n! Run {clean_line(row.run)} is damaged: {row.state.damage}." for row in rows if row.state.damage]
@@ -88,7 +91,7 @@ class RunsScreen(RunListScreen):
         from opeddev_tui.ui.screens.compare.screen import CompareScreen
 
         if not self.shell.session.all_runs():
-            self.shell.tell(self._without)
+            self.shell.tell(self.shell.session.keymap.text(self._without))
             return
         self.shell.push_screen(CompareScreen(frozenset(self.marked) or None, self.filter_text))
 

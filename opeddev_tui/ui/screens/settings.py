@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -59,6 +59,9 @@ class SettingsScreen(FilteredScreen):
     mode: ClassVar[str] = "settings"
     BINDINGS: ClassVar[list[BindingType]] = bindings(SETTINGS)
     AUTO_FOCUS = "#settings"
+    explanations: ClassVar[Mapping[str, str]] = {
+        "settings": "● differs from the default. The app never writes your config.toml.",
+    }
 
     def compose_body(self) -> Iterable[Widget]:
         """Make the filter, the table and the explanation."""
@@ -159,7 +162,7 @@ class EditScreen(AskText):
 
         def saved() -> None:
             self.dismiss(value)
-            self._told(_saved_words(self._setting))
+            self._told(saved_words(self._setting))
 
         self._disk.save_settings({self._setting: parsed(value)}, failed=self.refuse, saved=saved)
 
@@ -193,7 +196,7 @@ class ChoiceScreen(ModalScreen[str]):
 
         def saved() -> None:
             self.dismiss(value)
-            self._told(_saved_words(self._setting))
+            self._told(saved_words(self._setting))
 
         def failed(reason: str) -> None:
             self.query_one("#wrong", Static).update(Content.styled(f"✗ {clean_line(reason)}", "$text-error-own"))
@@ -201,7 +204,8 @@ class ChoiceScreen(ModalScreen[str]):
         self._disk.save_settings({self._setting: parsed(value)}, failed=failed, saved=saved)
 
 
-def _saved_words(name: str) -> str:
+def saved_words(name: str) -> str:
+    """Return a sentence on a setting that was saved: what it is called, and when it is used."""
     used = "It is used at once." if name.startswith(("ui.", "notify.")) else "It takes effect with the next run."
     return f"Saved {name}. {used}"
 

@@ -15,9 +15,10 @@ from msgspec.structs import replace
 from opeddev_tui.analysis import learning_curve
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.runs import events as ev
-from opeddev_tui.runs.control import AnyCommand, Decide, Pause, Resume, SampleNow, SaveNow, StepRequest, Stop
+from opeddev_tui.runs.control import Adjust, AnyCommand, Decide, Pause, Resume, SampleNow, SaveNow, StepRequest, Stop
 from opeddev_tui.runs.history import status_of
 from opeddev_tui.runs.state import RunState
+from opeddev_tui.ui.keymap import Keymap
 from opeddev_tui.ui.state.data_scan import Scan
 from opeddev_tui.ui.state.guard import Guard
 from opeddev_tui.ui.state.inventory import inventory
@@ -44,6 +45,7 @@ class AppState:
         self.loaded = loaded
         self.live = live
         self.read_only = read_only
+        self.keymap = Keymap()
         self.has_workspace = root is not None
         self.guard = Guard(loaded.settings.ui.guard_ms / 1000, loaded.settings.ui.undo_seconds)
         self.current = RunState()
@@ -60,6 +62,8 @@ class AppState:
         # of the model that would be trained, once it was looked at
         self.outlook: Outlook | None = None
         self.requested: dict[str, str] = {}
+        # lines that were typed as commands, the newest last
+        self.typed: list[str] = []
         self.started_at = 0.0
         # the epoch whose question was answered last on this screen
         self.answered: int | None = None
@@ -180,7 +184,8 @@ class AppState:
             previous=self._previous(),
             batches=inventory(scan.rows, [row.state for row in reversed(self.rows) if row.run != self.current_run]
                               + [self.current]),
-            plan=plan_of(self.loaded.settings, self.outlook, first=not any(row.state.finished for row in self.rows)),
+            plan=plan_of(self.loaded.settings, self.outlook, first=not any(row.state.finished for row in self.rows),
+                         chosen_rate=self.current.next_step.learning_rate if self.current.next_step else None),
             comes_next=whats_next(self.state, self.loaded.settings),
             problems=scan.problems,
             warnings=(*scan.warnings, *filter(None, [learning_curve.other_holdouts([*self._earlier(), self.state])])),
@@ -189,6 +194,7 @@ class AppState:
             stall_seconds=self.loaded.settings.ui.stall_seconds,
             smoothing=self.loaded.settings.ui.smoothing,
             grades=(self.loaded.settings.grading.minimum, self.loaded.settings.grading.maximum),
+            keymap=self.keymap,
             chosen=self.guard.chosen,
             requested=tuple(self.requested.values()),
             told=self._told[0] if time.monotonic() < self._told[1] else "",
@@ -217,14 +223,25 @@ class AppState:
                 newest[other.step] = row.state
         return [newest[step] for step in sorted(newest)]
 
-    def decide(self, choice: ev.Choice) -> bool:
+    def decide(self, choice: ev.Choice, note: str = "", *, result: ev.StartFrom = "", words: str = "") -> bool:
         """Hold an answer to the open question; return False where the key is not accepted."""
         question, action = self.current.question, f"decide('{choice}')"
         offer = next((offer for offer in self.shown.situation.offers if offer.action == action), None)
         if offer is None or question is None:
             return False
-        command = Decide(epoch=question.epoch, choice=choice)
-        return self.guard.choose(command, f"{offer.label}: {offer.effect}", time.monotonic())
+        command = Decide(epoch=question.epoch, choice=choice, note=note, result=result)
+        return self.guard.choose(command, words or f"{offer.label}: {offer.effect}", time.monotonic())
+
+    def adjust(self, command: Adjust) -> bool:
+        """Hand over a choice for the next step, or hold one that ends the question; return False where none is open."""
+        question = self.current.question
+        if question is None or not self.shown.situation.offers_action("more"):
+            return False
+        if command.policy:
+            words = f"The rule decides from now on: {question.verdict.choice}"
+            return self.guard.choose(command, words, time.monotonic())
+        self.request(command)
+        return True
 
     def stop_now(self) -> bool:
         """Hold a stop of the running training; return False where the key is not accepted."""
@@ -240,7 +257,7 @@ class AppState:
         """Hand over and return the choice that is due, None where none is."""
         command = self.guard.take_due(time.monotonic())
         if command is not None:
-            self.answered = command.epoch if isinstance(command, Decide) else self.answered
+            self.answered = command.epoch if isinstance(command, Decide | Adjust) else self.answered
             self.request(command)
         return command
 

@@ -22,11 +22,12 @@ class Plan(Struct, frozen=True):
     problem: str = ""
 
 
-def plan_of(settings: Settings, outlook: Outlook | None, *, first: bool) -> Plan:
-    """Return the next training in words; ``first``: it starts from the base model."""
+def plan_of(settings: Settings, outlook: Outlook | None, *, first: bool, chosen_rate: float | None = None) -> Plan:
+    """Return the next training in words; ``first``: from the base model; ``chosen_rate``: chosen at the question."""
     training, lora = settings.training, settings.lora
     rates = training.learning_rate if first else training.resume_learning_rate
-    learning_rate = rate(lora.learning_rate if lora.enabled else rates)
+    rates = lora.learning_rate if lora.enabled else rates
+    learning_rate = rate(rates if chosen_rate is None else chosen_rate)
     epochs, extra = plural(training.num_train_epochs, "epoch"), settings.early_stop.max_extra_epochs
     batch, times = str(training.per_device_train_batch_size), training.gradient_accumulation_steps
     name = clean_line(settings.model.name)

@@ -27,7 +27,7 @@ MARKS: dict[str, str] = {
 
 
 class Action(Struct, frozen=True):
-    """Something a key does now."""
+    """Something a key does now. ``key`` is the name of the key's action, in what is shown the key as it is written."""
 
     action: str
     key: str

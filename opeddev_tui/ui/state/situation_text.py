@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from opeddev_tui.config.settings import Settings
-from opeddev_tui.format import duration, number, plural
+from opeddev_tui.format import duration, number, plural, rate
 from opeddev_tui.runs.events import Verdict
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
@@ -31,10 +33,12 @@ def situation(view: View) -> Situation:
     if view.replay:
         # what it says of what comes next was so then
         lines = (*base.lines[:1], "This is the run as it was.") if kind in _OVER else lines
-        offers = (Action("back_to_live", "r", "Return", "to the newest run"),)
+        offers = (Action("back_to_live", "monitor.return", "Return", "to the newest run"),)
     if view.state.damage:
         lines = (*lines, clean_line(f"! This run is damaged: {view.state.damage}."))
     epoch = view.state.question.epoch if view.state.question else None
+    lines = tuple(view.keymap.text(line) for line in lines)
+    offers = tuple(replace(offer, key=view.keymap.first(offer.key)) for offer in offers)
     return Situation(kind, base.headline, lines, offers, (kind, view.run, epoch, view.replay, busy))
 
 
@@ -63,8 +67,8 @@ def _no_workspace(view: View) -> Situation:
         "The demo brings its own data and a tiny model, and trains in two minutes on any machine.",
     )
     offers = (
-        Action("make_workspace", "n", "New workspace", f"in {place}"),
-        Action("demo", "d", "Demo", "a tiny model in a folder of its own"),
+        Action("make_workspace", "monitor.new-workspace", "New workspace", f"in {place}"),
+        Action("demo", "monitor.demo", "Demo", "a tiny model in a folder of its own"),
     )
     return Situation("no workspace", "No workspace here yet", lines, offers)
 
@@ -103,7 +107,7 @@ def _start_offer(view: View, label: str) -> tuple[Action, ...]:
     batch = view.next_batch
     if batch is None:
         return ()
-    return (Action("start", "t", label, f"train step {batch.number} · {clean_line(batch.name)}"),)
+    return (Action("start", "monitor.start", label, f"train step {batch.number} · {clean_line(batch.name)}"),)
 
 
 def _starting(view: View) -> Situation:
@@ -117,12 +121,12 @@ def _starting(view: View) -> Situation:
     return Situation("starting", "Starting", (line[:1].upper() + line[1:] + took,), (_STOP,))
 
 
-_STOP = Action("stop_now", "s", "Stop", "save and end, resumable")
-_PAUSE = Action("ask('pause')", "p", "Pause", "at the next optimizer step")
-_GO_ON = Action("ask('pause')", "p", "Go on")
+_STOP = Action("stop_now", "monitor.stop", "Stop", "save and end, resumable")
+_PAUSE = Action("ask('pause')", "monitor.pause", "Pause", "at the next optimizer step")
+_GO_ON = Action("ask('pause')", "monitor.pause", "Go on")
 _NOW = (
-    Action("ask('sample')", "g", "Sample now", "generate the probe prompts"),
-    Action("ask('save')", "w", "Save now", "a checkpoint"),
+    Action("ask('sample')", "monitor.sample-now", "Sample now", "generate the probe prompts"),
+    Action("ask('save')", "monitor.save-now", "Save now", "a checkpoint"),
 )
 
 
@@ -132,7 +136,7 @@ def _training(view: View) -> Situation:
     after = ""
     if started is not None:
         epoch = max(view.state.epochs, default=0) + 1
-        who = "you decide" if started.policy == "ask" else "the rule decides"
+        who = "you decide" if view.state.policy == "ask" else "the rule decides"
         after = f"After epoch {epoch} of at most {started.max_epochs} {who}."
     warning = tuple(clean_line(f"! {text}") for text in view.state.warnings[-1:])
     return Situation("training", phase[:1].upper() + phase[1:], (after, *warning), (_PAUSE, *_NOW, _STOP))
@@ -140,13 +144,13 @@ def _training(view: View) -> Situation:
 
 def _paused(view: View) -> Situation:
     step = view.state.paused.global_step if view.state.paused else 0
-    line = f"Waiting at optimizer step {step}. Nothing is lost; p goes on."
+    line = f"Waiting at optimizer step {step}. Nothing is lost; {{monitor.pause}} goes on."
     return Situation("paused", "Paused", (line,), (_GO_ON, *_NOW, _STOP))
 
 
 def _stalled(view: View) -> Situation:
     silent = duration(view.now - view.state.last_event_at)
-    line = f"The last event was {silent} ago. The training may be busy with something long; see the log (4)."
+    line = f"The last event was {silent} ago. The training may be busy; the log ({{everywhere.log}}) says more."
     return Situation("stalled", f"No event for {silent}", (line,), (_PAUSE, *_NOW, _STOP))
 
 
@@ -158,12 +162,34 @@ def _awaiting(view: View) -> Situation:
     headline = f"Epoch {epoch} of at most {question.max_epochs} is done. The rule says: {verdict.choice}"
     if question.deadline is not None:
         headline += f" (decides itself in {duration(max(0.0, question.deadline - view.now))})"
-    stop = Action("decide('stop')", "s", "Stop", f"end the step after epoch {epoch}")
-    go = Action("decide('continue')", "c", "Continue", f"train epoch {epoch + 1} of at most {question.max_epochs}")
+    stop = Action("decide('stop')", "monitor.stop", "Stop", f"end the step after epoch {epoch}")
+    go = Action(
+        "decide('continue')",
+        "monitor.continue",
+        "Continue",
+        f"train epoch {epoch + 1} of at most {question.max_epochs}",
+    )
     offers: tuple[Action, ...] = (stop,) if verdict.limit_reached or epoch >= question.max_epochs else (go, stop)
-    sample = Action("ask('sample')", "g", "Sample now")
-    lines = (*_reasons(verdict), *_grades(view.state, epoch))
-    return Situation("awaiting", headline, lines, (*offers, sample))
+    sample = Action("ask('sample')", "monitor.sample-now", "Sample now")
+    more = Action("more", "monitor.more", "More")
+    lines = (*_reasons(verdict), *_grades(view.state, epoch), *_chosen(view.state))
+    return Situation("awaiting", headline, lines, (*offers, more, sample))
+
+
+def chosen_words(state: RunState) -> str:
+    """Return what a person chose for the next step, "" where nothing."""
+    chosen = state.next_step
+    if chosen is None:
+        return ""
+    parts = [f"learning rate {rate(chosen.learning_rate)}"] if chosen.learning_rate is not None else []
+    parts += [f"data up to {clean_line(chosen.batch)}"] if chosen.batch else []
+    parts += [f"it starts from the {chosen.start_from} epoch"] if chosen.start_from else []
+    return ", ".join(parts)
+
+
+def _chosen(state: RunState) -> tuple[str, ...]:
+    words = chosen_words(state)
+    return (f"Chosen for the next step: {words}.",) if words else ()
 
 
 def _grades(state: RunState, epoch: int) -> tuple[str, ...]:
@@ -194,7 +220,7 @@ def _interrupted(view: View) -> Situation:
     else:
         line = "The process ended unexpectedly (crash, kill or reboot)."
     cure = "It resumes from the last verified checkpoint; nothing before it is trained again."
-    resume = (Action("start", "t", "Resume", "go on with this run"),)
+    resume = (Action("start", "monitor.start", "Resume", "go on with this run"),)
     return Situation("interrupted", "Interrupted", (line, cure), resume)
 
 
@@ -203,8 +229,8 @@ def _failed(view: View) -> Situation:
     cause = view.trouble or (failure.message if failure else "Unknown cause.")
     lines = tuple(clean_line(line) for line in cause.splitlines() if line.strip())[:3]
     resumable = failure.resumable and failure.again if failure is not None else view.next_batch is not None
-    offers = (Action("start", "t", "Try again", "from the last verified checkpoint"),) if resumable else ()
-    return Situation("failed", "The training failed", (*lines, "The log (4) has the details."), offers)
+    offers = (Action("start", "monitor.start", "Try again", "from the last verified checkpoint"),) if resumable else ()
+    return Situation("failed", "The training failed", (*lines, "The log ({everywhere.log}) has the details."), offers)
 
 
 def _finished(view: View) -> Situation:
@@ -215,9 +241,10 @@ def _finished(view: View) -> Situation:
             f"{plural(event.epochs, 'epoch')}; best was epoch {event.best_epoch}; "
             f"hold-out loss {number(event.val_loss, 4)}.",
             *([view.comes_next] if view.comes_next else []),
+            *_chosen(view.state),
         )
     if view.state.race is not None:
-        lines += (f"{clean_line(view.state.race.verdict)} Grading (7) has the race.",)
+        lines += (f"{clean_line(view.state.race.verdict)} Grading ({{everywhere.grading}}) has the race.",)
     offers = _start_offer(view, "Next step")
     lines += _plan(view) if offers else ()
     if not offers:
@@ -233,7 +260,8 @@ def whats_next(state: RunState, settings: Settings) -> str:
     if finished is None or state.repeats:
         return ""
     last, best = finished.epochs, finished.best_epoch
-    from_best = settings.training.start_from == "best"
+    chosen = state.next_step.start_from if state.next_step is not None else ""
+    from_best = (chosen or settings.training.start_from) == "best"
     start = best if from_best else last
     path = finished.best_checkpoint if from_best else finished.last_checkpoint
     name = clean_line(Path(path).name) or "its checkpoint"

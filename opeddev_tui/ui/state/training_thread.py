@@ -78,7 +78,8 @@ def in_words(error: BaseException) -> str:
     """Return the cause of a failed training as sentences a person can act on."""
     if isinstance(error, Problem):
         return str(error)
-    return f"An unexpected {type(error).__name__} ended the training: {error}. The traceback is in the log (4)."
+    what = f"An unexpected {type(error).__name__} ended the training"
+    return f"{what}: {error}. The traceback is in the log ({{everywhere.log}})."
 
 
 def traceback_text(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from opeddev_tui.runs.events import SamplesStreaming, TokenStats, TrainedBatch
 from opeddev_tui.runs.state import RunState
+from opeddev_tui.ui.keymap import Keymap
 from opeddev_tui.ui.state.guard import Chosen
 from opeddev_tui.ui.state.plan_text import Plan
 from opeddev_tui.ui.state.situation import Situation
@@ -86,6 +87,8 @@ class View(Struct, frozen=True):
     grades: tuple[int, int] = (1, 5)
     chosen: Chosen | None = None
     requested: tuple[str, ...] = ()
+    # the keys as they are now
+    keymap: Keymap = Keymap()
     # what the next training would be
     plan: Plan = Plan()
     # what went well just now, for the status line

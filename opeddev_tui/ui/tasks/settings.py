@@ -57,10 +57,14 @@ class SettingsWatch:
             # looked at again until the training is over
             self._stamp = ()
         changes = loading.differences(session.loaded.settings, loaded.settings)
-        if not changes:
+        keys = loaded.keys != session.loaded.keys
+        if not changes and not keys:
             return
         self._shell.use_settings(loaded)
-        self._shell.tell(_words(changes, trains=trains))
+        if changes:
+            self._shell.tell(_words(changes, trains=trains))
+        elif loaded.keys == self._shell.loaded.keys:
+            self._shell.tell("Your keys have changed: they are used from now on.")
 
     def own_change(self) -> None:
         """Take the next look's files as known: the app has just written them itself."""

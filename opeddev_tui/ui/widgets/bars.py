@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 from rich.cells import cell_len
 from textual.content import Content
 from textual.events import Click
+from textual.widget import Widget
 from textual.widgets import Static
 
 from opeddev_tui.format import duration
 from opeddev_tui.text import clean_line
+from opeddev_tui.ui.keymap import Keymap
 from opeddev_tui.ui.keys import PLACES, Key
+from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.tables import cut
 
@@ -20,6 +24,11 @@ KIND_STYLES = {
     "problem": "bold $text-error-own", "stalled": "bold $warning", "finished": "bold $success",
     "paused": "bold $warning", "interrupted": "bold $warning",
 }  # fmt: skip
+
+
+def keymap_in(widget: Widget) -> Keymap:
+    """Return the keys as they are in the app that ``widget`` is in."""
+    return cast("Shell", widget.app).session.keymap
 
 
 class ClickBar(Static):
@@ -65,17 +74,15 @@ class Places(ClickBar):
 
     def on_resize(self) -> None:
         """Write as many names as fit."""
-        room = self.size.width or 80
-        blank = " " if self._length(" ") <= room else ""
+        keymap = keymap_in(self)
+        named = [(mode, f"{keymap.first(f'everywhere.{mode}')} {title}") for _, mode, title in PLACES]
+        room, cells = self.size.width or 80, sum(cell_len(name) + 1 for _, name in named) - 1
+        blank = " " if cells + 2 * len(named) <= room else ""
         parts: list[tuple[Content, str]] = []
-        for key, mode, title in PLACES:
+        for mode, name in named:
             style = "bold reverse $primary on $background" if mode == self._mode else "$muted"
-            parts.append((Content.styled(f"{blank}{key} {title}{blank}", style), f"app.go('{mode}')"))
-        self.lay(parts, gap=2 if not blank and self._length("") + len(PLACES) - 1 <= room else 1)
-
-    def _length(self, blank: str) -> int:
-        """Return the cells that all names take with ``blank`` on both sides of each."""
-        return sum(cell_len(f"{blank}{key} {title}{blank}") + 1 for key, _, title in PLACES) - 1
+            parts.append((Content.styled(f"{blank}{name}{blank}", style), f"app.go('{mode}')"))
+        self.lay(parts, gap=2 if not blank and cells + len(named) - 1 <= room else 1)
 
 
 class StatusLine(Static):
@@ -143,9 +150,11 @@ class KeyLine(ClickBar):
 
     def on_resize(self) -> None:
         """Write as many keys as fit."""
-        parts = [key_part(key) for key in self._keys if key.footer]
+        keymap = keymap_in(self)
+        parts = [key_part(key) for key in keymap.keys(self._keys) if key.footer]
+        first, last = (keymap.first(f"everywhere.{PLACES[at][1]}") for at in (0, -1))
         self.lay(
-            [*parts, (Content.styled(f"1-{len(PLACES)}", "bold $accent") + Content.styled(" screens", "$muted"), "")]
+            [*parts, (Content.styled(f"{first}-{last}", "bold $accent") + Content.styled(" screens", "$muted"), "")]
         )
 
 

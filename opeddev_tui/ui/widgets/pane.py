@@ -12,14 +12,15 @@ from textual.content import Content
 from textual.events import Resize
 from textual.widgets import Static
 
-from opeddev_tui.ui.keys import PANE, bindings
+from opeddev_tui.ui.keys import PANE, bindings, pane_title
 from opeddev_tui.ui.state.view import View
+from opeddev_tui.ui.widgets.bars import keymap_in
 
 
 class Pane(VerticalScroll):
-    """A frame with text. A subclass returns its text from ``render_view``; ``about`` is its tooltip.
+    """A frame with text, under its number. A subclass returns its text from ``render_view``.
 
-    ``brief`` is the line of explanation in the frame of the focused pane.
+    ``about`` is its tooltip, ``brief`` the line of explanation in the frame of the focused pane.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(PANE)
@@ -27,10 +28,9 @@ class Pane(VerticalScroll):
     about: ClassVar[str] = ""
     brief: ClassVar[str] = ""
 
-    def __init__(self, *, id: str) -> None:
+    def __init__(self, *, id: str, number: int) -> None:
         super().__init__(id=id, classes="pane")
-        self.border_title = self.title
-        self.tooltip = Content(self.about) if self.about else None
+        self.border_title = Content(pane_title(number, self.title))
         self._view: View | None = None
         self._shown: Content | None = None
         self._laid = (0, 0)
@@ -39,6 +39,10 @@ class Pane(VerticalScroll):
     def compose(self) -> ComposeResult:
         """Make the text."""
         yield self._body
+
+    def on_mount(self) -> None:
+        """Say in the tooltip what is shown."""
+        self.tooltip = Content(keymap_in(self).text(self.about)) if self.about else None
 
     def show(self, view: View) -> None:
         """Draw ``view``, if it looks different from what is shown."""

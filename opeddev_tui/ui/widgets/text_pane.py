@@ -10,14 +10,16 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from opeddev_tui.text import clean_line
+from opeddev_tui.ui.keys import pane_title
 
 
 class TextPane(VerticalScroll):
     """A scrolling frame around one text. Titles are cleaned here, the text by whoever hands it in."""
 
-    def __init__(self, title: str, *, id: str) -> None:
+    def __init__(self, title: str, *, id: str, number: int = 0) -> None:
         super().__init__(id=id, classes="pane")
-        self.border_title = Content(title)
+        self._number = number
+        self.border_title = Content(pane_title(number, title))
         self._body = Static(markup=False, classes="body")
         self._drawn: tuple[object, ...] = ()
         self._place: object = None
@@ -32,7 +34,7 @@ class TextPane(VerticalScroll):
         drawn = (title, text.plain, text.spans, below)
         if drawn != self._drawn:
             self._drawn, self._text = drawn, text
-            self.border_title = Content(clean_line(title))
+            self.border_title = Content(pane_title(self._number, clean_line(title)))
             self.border_subtitle = Content(clean_line(below))
             self._body.update(text)
         if place != self._place:

@@ -6,7 +6,7 @@ It shows and marks; ``actions`` does what keys ask for, in threads through ``tas
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -39,6 +39,10 @@ class CheckpointsScreen(FilteredScreen):
     mode: ClassVar[str] = "checkpoints"
     BINDINGS: ClassVar[list[BindingType]] = bindings(CHECKPOINTS)
     AUTO_FOCUS = "#checkpoints"
+    explanations: ClassVar[Mapping[str, str]] = {
+        "checkpoints": "Verified: every byte was read. ★ the best epoch; pinned: never deleted.",
+        "about": "The selected checkpoint, or how two marked ones differ.",
+    }
     DEFAULT_CSS = """
     CheckpointsScreen #shelf { height: 1fr; layout: vertical; }
     CheckpointsScreen #shelf > DataTable { height: 1fr; width: 1fr; min-height: 4; }
@@ -148,14 +152,23 @@ class CheckpointsScreen(FilteredScreen):
         if self.shelf is None or not self.is_mounted:
             return
         marked, entry = self._marked_entries(), self.current
+        keys = self.shell.session.keymap
         if len(marked) == 2:
             content = self._difference(self.shelf, *marked)
         elif entry is not None:
             content = Content("\n".join(listing.detail(self.shelf, entry, self.verified, time.time())))
         elif self.shelf.entries:
-            content = Content("A run. Its checkpoints are below it; / filters, o orders them.")
+            content = Content(
+                keys.text(
+                    "A run. Its checkpoints are below; {checkpoints.filter} filters, {checkpoints.order} orders them."
+                )
+            )
         else:
-            content = Content("No checkpoints yet: one is saved after every epoch, and with w on the monitor.")
+            content = Content(
+                keys.text(
+                    "No checkpoints yet: one is saved after every epoch, and with {monitor.save-now} on the monitor."
+                )
+            )
         self.query_one("#detail", Static).update(content)
 
     def _difference(self, shelf: CheckpointList, one: Entry, two: Entry) -> Content:

@@ -19,7 +19,7 @@ from opeddev_tui.runs.events import Preference, Rated, RatingUndone
 from opeddev_tui.runs.ratings import Answer, Pair
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.keys import BLIND, SCREEN_KEYS, bindings
+from opeddev_tui.ui.keys import BLIND, bindings
 from opeddev_tui.ui.screens.generations.reveal import revealed
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.tasks.ratings import Recorder
@@ -76,7 +76,9 @@ class BlindScreen(ModalScreen[None]):
 
     def _draw_keys(self) -> None:
         over = self._open is None
-        keys = [key for key in BLIND if key.footer and (not over or key.action == "leave")]
+        keys = [
+            key for key in self.shell.session.keymap.keys(BLIND) if key.footer and (not over or key.action == "leave")
+        ]
         self.query_one("#keys", ClickBar).lay(key_part(key) for key in keys)
 
     @property
@@ -172,14 +174,14 @@ class BlindScreen(ModalScreen[None]):
         """Show the keys."""
         from opeddev_tui.ui.screens.help import HelpScreen
 
-        self.app.push_screen(HelpScreen(SCREEN_KEYS["blind"]))
+        self.app.push_screen(HelpScreen((("Blind round", self.shell.session.keymap.keys(BLIND)),)))
 
     def action_leave(self) -> None:
         """Leave; the ratings are kept."""
         left = sum(pair.prompt not in self._given for pair in self._pairs)
         if self._given and left:
             rated = f"{len(self._given)} of {len(self._pairs)} rated"
-            self.shell.tell(f"{rated}; the round counts once all are. b continues it.")
+            self.shell.tell(f"{rated}; the round counts once all are. {{generations.blind-round}} continues it.")
         self.dismiss()
 
 

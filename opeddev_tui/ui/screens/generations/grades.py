@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import ClassVar
 
@@ -44,6 +44,12 @@ class GradesScreen(BaseScreen):
     BINDINGS: ClassVar[list[BindingType]] = bindings(GRADES)
     CSS_PATH = "grades.tcss"
     AUTO_FOCUS = "#flips"
+    panes: ClassVar[tuple[str, ...]] = ("measures", "matrix")
+    explanations: ClassVar[Mapping[str, str]] = {
+        "measures": "Agreement with the reference, beside what needs no training at all.",
+        "matrix": "Rows: the reference. Columns: the grade that was read. Diagonal: equal.",
+        "flips": "Rows whose grade changed since before the step; {grades.read} reads one.",
+    }
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,8 +63,8 @@ class GradesScreen(BaseScreen):
         """Make the two panes, the groups and the list."""
         yield Static(markup=False, id="which", classes="hint")
         with Horizontal(id="figures"):
-            yield TextPane("Agreement with the reference", id="measures")
-            yield TextPane("Confusion", id="matrix")
+            yield TextPane("Agreement with the reference", id="measures", number=1)
+            yield TextPane("Confusion", id="matrix", number=2)
         yield ClickBar(id="groups")
         yield Grid(("row", "reference", "before", "now"), id="flips", enter="open_row")
 

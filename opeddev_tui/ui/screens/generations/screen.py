@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -34,6 +34,13 @@ class GenerationsScreen(BaseScreen):
     mode: ClassVar[str] = "generations"
     BINDINGS: ClassVar[list[BindingType]] = bindings(GENERATIONS)
     AUTO_FOCUS = "#right"
+    panes: ClassVar[tuple[str, ...]] = ("probe", "reference", "left", "right")
+    explanations: ClassVar[Mapping[str, str]] = {
+        "probe": "A row of the hold-out as the model is asked it, the same after every epoch.",
+        "reference": "What a person wrote for this row. The model is never trained on it.",
+        "left": "What an earlier state wrote; marked is what the right side has not.",
+        "right": "What a later state wrote; {generations.earlier} {generations.later} choose it.",
+    }
     CSS_PATH = "generations.tcss"
 
     def __init__(self) -> None:
@@ -51,12 +58,12 @@ class GenerationsScreen(BaseScreen):
         yield Static(markup=False, id="which", classes="hint")
         yield ClickBar(id="strip")
         with Horizontal(id="asked"):
-            yield TextPane("Prompt", id="probe")
-            yield TextPane("Reference", id="reference")
+            yield TextPane("Prompt", id="probe", number=1)
+            yield TextPane("Reference", id="reference", number=2)
         yield Static(markup=False, id="same")
         with Horizontal(id="texts"):
-            yield TextPane("Left", id="left")
-            yield TextPane("Right", id="right")
+            yield TextPane("Left", id="left", number=3)
+            yield TextPane("Right", id="right", number=4)
 
     def on_mount(self) -> None:
         """Let the two sides scroll together."""
@@ -187,6 +194,14 @@ class GenerationsScreen(BaseScreen):
         """Back to all four texts."""
         self.remove_class("-grow-top", "-grow-sides")
         self.call_after_refresh(self.shell.show_now)
+
+    def go_to_pane(self, name: str) -> None:
+        """Go to a text; where a text of the other row fills the screen, this one does then."""
+        top = name in ("probe", "reference")
+        if self.has_class("-grow-top" if not top else "-grow-sides"):
+            self.set_class(top, "-grow-top")
+            self.set_class(not top, "-grow-sides")
+        super().go_to_pane(name)
 
     def action_blind(self) -> None:
         """Begin or continue a blind round on the epoch on the right, else on the newest one."""

@@ -14,7 +14,9 @@ from opeddev_tui.ui.tasks.grading import Changed, Dispute, GradingTasks, Row, Ro
 if TYPE_CHECKING:
     from opeddev_tui.ui.shell import Shell
 
-_BUSY = "A training runs here; the model would be loaded beside it. Afterwards d finds the disputed rows."
+_BUSY = (
+    "A training runs here; the model would be loaded beside it. Afterwards {grading.disputed} finds the disputed rows."
+)
 _READ_ONLY = "This is read only: no model is read and nothing is written."
 _NO_WORKSPACE = "There is no workspace here."
 
@@ -47,7 +49,8 @@ class Corrections:
 
     def about(self) -> str:
         """Return the sentence above the list."""
-        return listing.about(self.disputed, self.rows, self._working, self._cannot_find())
+        text = listing.about(self.disputed, self.rows, self._working, self._cannot_find())
+        return self._screen.shell.session.keymap.text(text)
 
     @property
     def listed(self) -> tuple[Dispute, ...]:

@@ -42,15 +42,26 @@ def about(disputed: Sequence[Dispute] | None, rows: Rows | None, working: str, c
     if working:
         return f"{working} …"
     if disputed is None:
-        how = cannot or "d finds the training rows whose grade the head disputes: the base model is read once."
+        how = (
+            cannot
+            or "{grading.disputed} finds the training rows whose grade the head disputes: the base model is read once."
+        )
         if rows is not None and rows.recorded:
-            how = f"The race's {plural(len(rows.recorded), 'most disputed row')}. {cannot or 'd finds all of them.'}"
+            rest = cannot or "{grading.disputed} finds all of them."
+            how = f"The race's {plural(len(rows.recorded), 'most disputed row')}. {rest}"
         return " · ".join(filter(None, [how, told, *unmatched]))
     if not disputed:
         return " · ".join(filter(None, ["No grade is disputed.", told, *unmatched]))
     open_rows = sum(1 for item in disputed if rows is None or not _is_settled(rows, item))
     return " · ".join(
-        filter(None, [f"{plural(open_rows, 'disputed row')}: questions, not errors. Enter reads one", told, *unmatched])
+        filter(
+            None,
+            [
+                f"{plural(open_rows, 'disputed row')}: questions, not errors. {{grading.read}} reads one",
+                told,
+                *unmatched,
+            ],
+        )
     )
 
 

@@ -104,7 +104,7 @@ class RegradeScreen(ModalScreen[Wish]):
         return Content(" · ").join(parts)
 
     def _key_line(self) -> Content:
-        parts = [key_part(key)[0] for key in REGRADE if key.footer]
+        parts = [key_part(key)[0] for key in cast("Shell", self.app).session.keymap.keys(REGRADE) if key.footer]
         if self._read_only:
             parts = [Content.styled("read only: nothing is written", "$muted"), parts[-1]]
         elif self._keys:

@@ -5,7 +5,7 @@ Race and trust come from the journal; only the disputed rows need a model, which
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import BindingType
@@ -17,7 +17,7 @@ from textual.widgets import Static
 
 from opeddev_tui.terminal.ascii_fallback import ascii_only
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.keys import GRADING, PANE, bindings
+from opeddev_tui.ui.keys import GRADING, PANE, bindings, pane_title
 from opeddev_tui.ui.plots.series import palette_of
 from opeddev_tui.ui.screens.base import BaseScreen
 from opeddev_tui.ui.screens.grading import disputed as listing
@@ -64,6 +64,12 @@ class GradingScreen(BaseScreen):
     BINDINGS: ClassVar[list[BindingType]] = bindings(GRADING)
     CSS_PATH = "grading.tcss"
     AUTO_FOCUS = "#race"
+    panes: ClassVar[tuple[str, ...]] = tuple(name for name, _ in PARTS)
+    explanations: ClassVar[Mapping[str, str]] = {
+        "race": "All ways to a grade on the same rows. Overlapping intervals settle nothing.",
+        "trust": "Which share of grades you can take unread for the agreement you want.",
+        "disputed": "Rows whose grade the head disputes: a question to you, not an error.",
+    }
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,15 +92,15 @@ class GradingScreen(BaseScreen):
         yield Static(markup=False, id="which", classes="hint")
         yield PaneTabs()
         with Container(id="parts"):
-            yield ScrollPane("Race", id="race")
-            yield ScrollPane("Trust", id="trust")
+            yield ScrollPane("Race", id="race", number=1)
+            yield ScrollPane("Trust", id="trust", number=2)
             with Vertical(id="disputed", classes="pane"):
                 yield Static(markup=False, id="about", classes="hint")
                 yield Grid(listing.TITLES, id="rows", enter="open_row")
 
     def on_mount(self) -> None:
         """Read the corrections and begin with the race."""
-        self.query_one("#disputed").border_title = Content("Disputed rows")
+        self.query_one("#disputed").border_title = Content(pane_title(3, "Disputed rows"))
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self.shell.show_now())
         self._show_part()
 
@@ -225,6 +231,10 @@ class GradingScreen(BaseScreen):
         self._show_part()
         self.query_one("#rows" if name == "disputed" else f"#{name}").focus()
         self.call_after_refresh(self.shell.show_now)
+
+    def go_to_pane(self, name: str) -> None:
+        """Go to a part."""
+        self.action_show_pane(name)
 
     def action_step(self, step: int) -> None:
         """Show an earlier or later step."""

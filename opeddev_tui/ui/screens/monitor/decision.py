@@ -42,15 +42,22 @@ class DecisionBar(Vertical):
         for kind in KIND_STYLES:
             self.set_class(kind == situation.kind, f"-{kind}")
         if view.chosen is not None:
-            self._draw_chosen(view.chosen.text, left)
+            self._draw_chosen(view, view.chosen.text, left)
         else:
             self._draw(situation, view)
 
-    def _draw_chosen(self, text: str, left: int) -> None:
+    def _draw_chosen(self, view: View, text: str, left: int) -> None:
         self._headline.update(Content.styled(f"✓ {text}", "bold $accent"), layout=False)
         self._lines.update(Content(f"Takes effect in {left} s. {bar(min(1.0, left / 3), 9)}"))
         self._lines.display = True
-        self._offers.lay([(_offer(Action("undo", "u", "Undo", "nothing has happened yet"), True), "undo")])
+        self._offers.lay(
+            [
+                (
+                    _offer(Action("undo", view.keymap.first("monitor.undo"), "Undo", "nothing has happened yet"), True),
+                    "undo",
+                )
+            ]
+        )
 
     def _draw(self, situation: Situation, view: View) -> None:
         style = KIND_STYLES.get(situation.kind, "bold")

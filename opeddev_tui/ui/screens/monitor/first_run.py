@@ -12,11 +12,11 @@ from opeddev_tui.ui.widgets.pane import lines
 from opeddev_tui.ui.widgets.tables import fit
 
 _HOW_IT_GOES = (
-    ("t", "trains the next step: its new rows and all before."),
+    ("{monitor.start}", "trains the next step: its new rows and all before."),
     ("·", "After every epoch the hold-out is scored, the probe prompts are answered, and you are asked."),
-    ("c", "goes on with one more epoch."),
-    ("s", "ends the step. For some seconds u takes back either."),
-    ("?", "shows all keys."),
+    ("{monitor.continue}", "goes on with one more epoch."),
+    ("{monitor.stop}", "ends the step. For some seconds {monitor.undo} takes back either."),
+    ("{everywhere.help}", "shows all keys."),
 )
 EXAMPLE_ROW = '{"task": "Centre a card", "submission": "<div>…</div>", "grade": 3, "feedback": "…"}'
 _LABEL = 11
@@ -35,8 +35,8 @@ def before_the_first_run(view: View, width: int) -> Content:
         parts += [Content(" " * _LABEL + line) for line in rest]
     parts += ["", Content.styled("Nothing is trained yet. How it goes:", "$muted")]
     for key, effect in _HOW_IT_GOES:
-        first, *rest = textwrap.wrap(effect, max(10, width - 3))
-        parts.append(Content.styled(f"{key}  ", "bold $accent") + Content.styled(first, "$muted"))
+        first, *rest = textwrap.wrap(view.keymap.text(effect), max(10, width - 3))
+        parts.append(Content.styled(f"{view.keymap.text(key)}  ", "bold $accent") + Content.styled(first, "$muted"))
         parts += [Content.styled(f"   {line}", "$muted") for line in rest]
     return lines(parts)
 

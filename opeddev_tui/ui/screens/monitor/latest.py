@@ -15,9 +15,11 @@ from opeddev_tui.ui.widgets.pane import Pane, lines
 class LatestPane(Pane):
     """What the model generated for the first probe prompts, before the step and now."""
 
-    title: ClassVar[str] = "Newest generations (2 shows all)"
-    brief: ClassVar[str] = "Before the step and now; 2 shows all."
-    about: ClassVar[str] = "The probe prompts, answered before the step and by the newest weights; 2 has them all."
+    title: ClassVar[str] = "Newest generations"
+    brief: ClassVar[str] = "Before the step and now; {everywhere.generations} shows all."
+    about: ClassVar[str] = (
+        "The probe prompts, answered before the step and by the newest weights; {everywhere.generations} has them all."
+    )
 
     def render_view(self, view: View, width: int) -> Content:  # noqa: ARG002 - the text wraps by itself
         """Return every prompt with its first and its newest generation below each other."""

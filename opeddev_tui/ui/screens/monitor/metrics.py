@@ -29,7 +29,7 @@ class MetricsPane(Pane):
     """Numbers of the run on show."""
 
     title: ClassVar[str] = "Live metrics"
-    brief: ClassVar[str] = "Losses are per token; ? explains the words."
+    brief: ClassVar[str] = "Losses per token; {everywhere.help} explains the words."
     about: ClassVar[str] = "Losses are per token of the completion; raw is the last optimizer step, beside it smoothed."
 
     def render_view(self, view: View, width: int) -> Content:

@@ -11,6 +11,7 @@ from typing import ClassVar
 from msgspec.structs import replace
 from textual.binding import BindingType
 from textual.containers import Container
+from textual.content import Content
 from textual.events import DescendantFocus, Resize
 from textual.widget import Widget
 
@@ -53,6 +54,7 @@ class MonitorScreen(BaseScreen):
     mode: ClassVar[str] = "monitor"
     BINDINGS: ClassVar[list[BindingType]] = bindings(MONITOR)
     AUTO_FOCUS = "#metrics"
+    panes: ClassVar[tuple[str, ...]] = tuple(name for name, _ in TABS)
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,19 +65,18 @@ class MonitorScreen(BaseScreen):
 
     def compose_body(self) -> Iterable[Widget]:
         """Make the panes and the bar."""
-        curves = CurvesView(id="curves", classes="pane")
-        curves.border_title = "Loss curves"
+        curves = CurvesView(id="curves", classes="pane", number=2)
         smoothing = self.shell.loaded.settings.ui.smoothing
         if smoothing in SMOOTHINGS:
             curves.look = replace(curves.look, smoothing=smoothing)
         yield PaneTabs()
         yield Container(
-            MetricsPane(id="metrics"),
+            MetricsPane(id="metrics", number=1),
             curves,
-            MachinePane(id="machine"),
-            LatestPane(id="latest"),
-            EpochsPane(id="epochs"),
-            InventoryPane(id="inventory"),
+            MachinePane(id="machine", number=6),
+            LatestPane(id="latest", number=5),
+            EpochsPane(id="epochs", number=3),
+            InventoryPane(id="inventory", number=4),
             id="panes",
         )
         yield DecisionBar()
@@ -121,10 +122,15 @@ class MonitorScreen(BaseScreen):
         """Show the focused pane's tab and keys, however the focus moved."""
         if event.widget.id in dict(TABS) and event.widget.id != self._current:
             self._choose(str(event.widget.id))
-        for pane in self.query(".pane"):
-            pane.border_subtitle = getattr(pane, "brief", "") if pane is event.widget else ""
+        self.explain()
         own = (*CURVES, *MONITOR) if isinstance(event.widget, CurvesView) else MONITOR
         self.query_one(KeyLine).set_keys((*own, *GLOBAL))
+
+    def explain(self) -> None:
+        """Say in the frame of the focused pane what is seen there."""
+        for pane in self.query(".pane"):
+            brief = self.shell.session.keymap.text(getattr(pane, "brief", ""))
+            pane.border_subtitle = Content(brief if pane is self.focused else "")
 
     def _choose(self, name: str) -> None:
         self._current = name
@@ -137,10 +143,20 @@ class MonitorScreen(BaseScreen):
         self._choose(name)
         self.query_one(f"#{name}").focus()
 
+    def go_to_pane(self, name: str) -> None:
+        """Go to a pane, in the full screen where the layout has no room for it."""
+        if name not in self._reachable():
+            self.toggle_class("-grown")
+        self.action_show_pane(name)
+        self.call_after_refresh(self.shell.show_now)
+
+    def _reachable(self) -> list[str]:
+        everything = any(self.has_class(name) for name in ("-narrow", "-wide", "-grown"))
+        return [name for name, _ in TABS if everything or name not in _LARGE_ONLY or name == self._current]
+
     def action_pane(self, step: int) -> None:
         """Go to the next or the previous pane."""
-        everything = any(self.has_class(name) for name in ("-narrow", "-wide", "-grown"))
-        names = [name for name, _ in TABS if everything or name not in _LARGE_ONLY or name == self._current]
+        names = self._reachable()
         self.action_show_pane(names[(names.index(self._current) + step) % len(names)])
 
     def action_grow(self) -> None:
@@ -177,6 +193,12 @@ class MonitorScreen(BaseScreen):
     def action_stop_now(self) -> None:
         """Save and stop, resumable."""
         self.shell.decide("stop")
+
+    def action_more(self) -> None:
+        """Offer what else can be chosen at the question."""
+        from opeddev_tui.ui.screens.monitor.more import open_more
+
+        open_more(self.shell)
 
     def action_undo(self) -> None:
         """Undo the choice."""
