@@ -13,8 +13,8 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from opeddev_tui.analysis.learning_curve import other_holdouts
-from opeddev_tui.analysis.seed_figures import StepSpread, step_spread
 from opeddev_tui.analysis.next_step import NOTHING, chosen_for, up_to_chosen
+from opeddev_tui.analysis.seed_figures import StepSpread, step_spread
 from opeddev_tui.analysis.trained_steps import Step, Steps
 from opeddev_tui.analysis.workspace_steps import read_steps
 from opeddev_tui.commands.options import add_workspace, open_workspace
