@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,9 +35,6 @@ from opeddev_tui.grading.scale import Scale
 from opeddev_tui.models.place import source_of
 from opeddev_tui.runs.history import RunRecord, read_run
 from opeddev_tui.workspace.paths import Workspace
-
-# seconds without a grade after which the other process is given up
-_PATIENCE = 3600
 
 
 class Verified(Struct, frozen=True):
@@ -121,28 +119,36 @@ def _recorded(entry: Entry, record: RunRecord, way: Way, labels: Sequence[str]) 
 def _by_export(exported: Exported, settings: st.Settings, examples: Sequence[Example], scale: Scale) -> _Graded:
     rows = "".join(json.dumps(_row(example, settings.grading)) + "\n" for example in examples)
     base = [f"--base={exported.base.source}"] if exported.base is not None and not exported.base.hub else []
+    answers = [
+        json.loads(line) for line in _fresh(exported.folder / SCRIPT, ["-", *base], rows) if line.startswith("{")
+    ]
+    if len(answers) != len(examples):
+        raise ModelProblem("the exported folder graded other rows than it was given.", where=str(exported.folder))
+    found = [
+        [answer["probabilities"][label] for label in scale.labels] for answer in answers if "probabilities" in answer
+    ]
+    return _Graded([answer["grade"] or "" for answer in answers], np.array(found) if found else None)
+
+
+def _fresh(script: Path, arguments: Sequence[str], rows: str) -> list[str]:
+    """Return the lines that ``script`` prints for ``rows``, run alone in a process of its own."""
     # no path to this package: what runs is plain Transformers and the folder
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     with tempfile.TemporaryDirectory(prefix="opeddev-verify-") as elsewhere:
         done = subprocess.run(
-            [sys.executable, "-I", str(exported.folder / SCRIPT), "-", *base],
+            [sys.executable, "-I", str(script), *arguments],
             input=rows,
             capture_output=True,
             text=True,
             encoding="utf-8",
             cwd=elsewhere,
             env=environment,
-            timeout=_PATIENCE,
             check=False,
         )
-    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    if done.returncode or len(answers) != len(examples):
+    if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
-        raise ModelProblem(f"the exported folder cannot grade: {last[:300]}.", where=str(exported.folder / SCRIPT))
-    found = [
-        [answer["probabilities"][label] for label in scale.labels] for answer in answers if "probabilities" in answer
-    ]
-    return _Graded([answer["grade"] or "" for answer in answers], np.array(found) if found else None)
+        raise ModelProblem(f"the exported folder cannot grade: {last[:300]}.", where=str(script))
+    return done.stdout.splitlines()
 
 
 def _row(example: Example, grading: st.Grading) -> dict[str, Any]:
