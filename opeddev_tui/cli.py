@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from opeddev_tui import __version__
 from opeddev_tui.errors import ModelProblem, Problem, StorageProblem, ran_out_of_memory
 from opeddev_tui.files import storage_problem
+from opeddev_tui.ranks import launcher
 from opeddev_tui.terminal.command_output import filtered, open_standard_descriptors, write_problem
 
 # name: (module, one line of help), in the order of the help
@@ -32,9 +33,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "export a checkpoint and send it to a repository of the Hugging Face Hub, private unless --public",
     ),
     "race": ("race", "compare ways to a grade on your hold-out: heads on hidden states, grade tokens, n-grams"),
+    "grade": ("grade", "grade files, folders, rows, a diff or a zip with a checkpoint; goes on where it was stopped"),
     "regrade": ("regrade", "list rows whose grade the head disputes, correct a grade or undo it, show what it changed"),
     "propose": ("propose", "choose ungraded files or rows to grade next; --take makes the filled file the next batch"),
     "test": ("test", "score the sealed test set (paths.test) and count the look; no row of it is shown"),
+    "serve": ("serve", "answer HTTP requests with a trained grader: grades, texts, health, figures"),
     "status": ("status", "what is trained, what is running, what comes next"),
     "note": ("note", "keep an observation on a run, in logs/observations.md and in its journal"),
     "plot": ("plot", "draw loss curves, hold-out loss over data-set size and examples, as PNG and SVG"),
@@ -44,14 +47,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export-logs": ("export_logs", "write the numbers of all runs as TensorBoard event files or JSONL"),
     "doctor": ("doctor", "print versions, devices, free disk space, and which precision will be used and why"),
 }
+# what the app calls itself by; no help names them
+_HIDDEN: dict[str, tuple[str, str]] = {"rank": ("rank", "be one process of a training that another process leads")}
+# commands that train: of several processes, none may take itself for the only one
+_TRAINING = ("train", "repeat", "demo")
 
 EXIT_CODES = """\
 exit codes:
   0  done                      5  the model cannot be loaded or does not fit
   1  problems were found       6  the training cannot start, go on or be resumed
   2  a setting is wrong        7  another training runs in this workspace
-  3  the data is wrong         130 / 143  stopped by Ctrl+C / SIGTERM, saved and resumable
+  3  the data is wrong         8  a grade is below grade --fail-below
   4  the disk or a checkpoint  9  the hub refuses, or cannot be reached
+                               130 / 143  stopped by Ctrl+C / SIGTERM, saved and resumable
 """
 
 # set before torch, tokenizers, the hub client and Textual are imported; values that a person has set are kept
@@ -75,7 +83,8 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"opeddev-tui {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, (module, summary) in COMMANDS.items():
+    hidden = {name: of for name, of in _HIDDEN.items() if name == command}
+    for name, (module, summary) in {**COMMANDS, **hidden}.items():
         sub = commands.add_parser(
             name,
             help=summary,
@@ -91,7 +100,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
 def _with_command(arguments: Sequence[str]) -> list[str]:
     """Put ``open`` before arguments that begin neither with a command nor with --help or --version."""
     first = arguments[0] if arguments else ""
-    if first in COMMANDS or first in ("-h", "--help", "--version"):
+    if first in COMMANDS or first in _HIDDEN or first in ("-h", "--help", "--version"):
         return list(arguments)
     return ["open", *arguments]
 
@@ -116,6 +125,10 @@ def _run(arguments: Sequence[str]) -> int:
         gc.disable()
     options = build_parser(arguments[0]).parse_args(arguments)
     try:
+        launched = launcher.take(os.environ)
+        if arguments[0] in _TRAINING:
+            launcher.refuse(launched, arguments[0])
+        options.launched = launched
         module = importlib.import_module(f"opeddev_tui.commands.{options.module}")
         return int(module.run(options))
     except Problem as problem:

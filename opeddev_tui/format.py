@@ -3,6 +3,7 @@
 A value that is missing or not finite is a dash everywhere.
 """
 
+import itertools
 import math
 import time
 from collections.abc import Sequence
@@ -103,6 +104,35 @@ def sparkline(values: Sequence[float], most: float, cells: int) -> str:
     """Return the newest ``cells`` values as one block character each, ``most`` being the highest; NaN is a gap."""
     shown = [_block(value, most) for value in values[-cells:]]
     return "".join(shown).rjust(cells)
+
+
+def area(values: Sequence[float], most: float, width: int, height: int) -> list[str]:
+    """Return ``values`` from first to last as ``height`` lines of ``width`` characters, ``most`` being the highest.
+
+    A character stands for one value, or for the mean of several; NaN is a gap. Only the edge of the area is solid:
+    a load of 100 % for hours should not shout.
+    """
+    columns = [_column(value, most, height) for value in means(values, width)]
+    blank = [" " * height] * (width - len(columns))
+    return ["".join(column[line] for column in (*blank, *columns)) for line in range(height)]
+
+
+def _column(value: float, most: float, height: int) -> str:
+    """Return one column of an area, from the top down."""
+    if value != value or most <= 0:
+        return " " * height
+    eighths = max(1, min(8 * height, round(value / most * 8 * height)))
+    full, edge = divmod(eighths - 1, 8)
+    return (_BLOCKS[edge + 1] + "░" * full).rjust(height)
+
+
+def means(values: Sequence[float], count: int) -> list[float]:
+    """Return ``values``, or where they are more than ``count`` the means of ``count`` parts; NaN counts for nothing."""
+    if len(values) <= count:
+        return list(values)
+    ends = [len(values) * at // count for at in range(count + 1)]
+    parts = ([value for value in values[start:end] if value == value] for start, end in itertools.pairwise(ends))
+    return [sum(part) / len(part) if part else math.nan for part in parts]
 
 
 def _block(value: float, most: float) -> str:

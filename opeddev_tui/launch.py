@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,6 +80,21 @@ def train(
         from opeddev_tui.training.steps import train_steps
 
         return train_steps(root, loaded, start, sink=shown, control=control, decider=decider, lock=lock)
+
+
+def train_under(
+    root: Path,
+    loaded: LoadedSettings,
+    start: StepRequest,
+    sink: Sink,
+    control: Control,
+    lock: AbstractContextManager[object],
+) -> list[str]:
+    """Train in this thread under ``lock``, with nothing else that listens; return the ids of the runs."""
+    _load_training_stack()
+    from opeddev_tui.training.steps import train_steps
+
+    return train_steps(root, loaded, start, sink=sink, control=control, lock=lock)
 
 
 def _load_training_stack() -> None:
@@ -163,18 +178,22 @@ class StepPlots:
 
 @contextmanager
 def attended(root: Path, settings: Settings, sink: Sink, *, terminal: Deliver | None = None) -> Iterator[Sink]:
-    """Give a sink that tells ``sink``, draws after each step and sends the notices that the settings ask for.
+    """Give a sink that tells ``sink``, draws after each step, and has notices sent and trackers follow as settings say.
 
     Leave the block when the training has let go of its lock: what is left to be drawn and sent is waited for here.
     """
     from opeddev_tui.notices.delivery import with_notices
+    from opeddev_tui.trackers.sink import with_trackers
 
-    with with_notices(sink, settings, terminal=terminal) as told:
-        plots = StepPlots(told, Workspace(root, settings.paths))
+    workspace = Workspace(root, settings.paths)
+    with with_notices(sink, settings, terminal=terminal) as told, with_trackers(told, workspace, settings) as trackers:
+        plots = StepPlots(told, workspace)
         try:
-            yield FanOut([told, plots])
+            yield FanOut([told, plots, *([trackers] if trackers is not None else [])])
         finally:
             plots.close()
+            if trackers is not None:
+                told.emit(ev.PhaseChanged(phase=AFTERWARDS, detail="the trackers take the rest"))
             told.emit(ev.PhaseChanged(phase=AFTERWARDS, detail="sending the last notices"))
 
 

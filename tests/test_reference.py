@@ -40,7 +40,8 @@ def test_the_pages_do_not_depend_on_the_terminal(
 def test_the_readme_shows_each_command_with_its_own_options(reference: ModuleType) -> None:
     usages = {name: reference.usage(name, parser) for name, parser in reference.command_parsers()}
     assert usages["train"] == (
-        "train [--step next|all|K] [--policy rule|ask] [--new] [--detach] [--from latest|best|CHECKPOINT]"
+        "train [--step next|all|K] [--policy rule|ask] [--new] [--detach] [--from latest|best|CHECKPOINT] "
+        "[--seeds N|A,B,C] [--choose best|median|ask|SEED] [--at-once N]"
     )
     assert usages["decide"] == "decide continue|stop [--run ID] [--note TEXT]"
     assert usages["export-logs"] == "export-logs --tensorboard DIR | --jsonl FILE"

@@ -41,11 +41,11 @@ class StepPoint(Struct, frozen=True):
 def steps_of(records: Sequence[RunRecord]) -> list[RunRecord]:
     """Return one run per step, in order: the newest finished one, else the newest that trained an epoch.
 
-    Repetitions are left out: they are only for comparing weights.
+    Repetitions and seeds that were not chosen are left out.
     """
     chosen: dict[int, RunRecord] = {}
     for record in records:
-        if record.state.best_epoch() is None or record.state.repeats:
+        if record.state.best_epoch() is None or not record.state.counts:
             continue
         earlier = chosen.get(record.step)
         if record.state.status == "finished" or earlier is None or earlier.state.status != "finished":

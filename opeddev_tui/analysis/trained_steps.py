@@ -12,6 +12,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from opeddev_tui.data.batch_paths import corrections_number
 from opeddev_tui.format import plural
 from opeddev_tui.runs.events import TrainedBatch
 from opeddev_tui.runs.state import RunState
@@ -78,7 +79,7 @@ def match_steps(present: Sequence[TrainedBatch], states: Iterable[RunState]) -> 
 
     ``states`` are those of all runs, oldest first.
     """
-    runs = [state for state in states if state.started is not None and not state.repeats]
+    runs = [state for state in states if state.started is not None and state.counts]
     owners = _owners(runs)
     placed = _placed(present, owners)
     within = _within(present, owners, set(placed.values()))
@@ -86,7 +87,9 @@ def match_steps(present: Sequence[TrainedBatch], states: Iterable[RunState]) -> 
     rest = [place for place in range(len(present)) if place not in placed.values() and place not in within.values()]
     first = max(taken, default=-1) + 1
     new = {first + at: place for at, place in enumerate(rest)}
-    last_trained = max((place for step, place in placed.items() if _is_finished(owners[step])), default=-1)
+    # a batch of corrections lies behind all others, also behind those that are added after it
+    trained_places = (place for step, place in placed.items() if _is_finished(owners[step]))
+    last_trained = max((at for at in trained_places if corrections_number(present[at].name) is None), default=-1)
     steps = [_owned(step, state, present, placed.get(step), new) for step, state in owners.items()]
     steps += [Step(step, present[place].name, place, "within") for step, place in within.items()]
     steps += [
@@ -222,3 +225,8 @@ def _notes(steps: Sequence[Step]) -> Iterable[str]:
             )
         else:
             yield f"Batch {name} was called {clean_line(step.was.name)} when step {step.number} trained it."
+
+
+def begun_batches(states: Iterable[RunState]) -> frozenset[str]:
+    """Return the names of all batches that some run trains on, or did: their rows must stay as they are."""
+    return frozenset(batch.name for state in states if state.started is not None for batch in state.started.batches)

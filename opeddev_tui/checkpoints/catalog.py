@@ -32,7 +32,8 @@ class Entry(Struct, frozen=True):
     """One checkpoint folder; ``size`` in bytes.
 
     ``gain`` is the fall of the hold-out loss since before the step, with its ``interval``; ``parent`` is the checkpoint
-    that the step started from, ``base`` the model below adapters, ``repeats`` the run that its run repeats.
+    that the step started from, ``base`` the model below adapters, ``repeats`` the run that its run repeats. A run that
+    is not its step's, a repetition or a seed that was not chosen, does not count.
     """
 
     folder: Path
@@ -56,6 +57,7 @@ class Entry(Struct, frozen=True):
     marks: tuple[str, ...] = ()
     note: str = ""
     repeats: str = ""
+    counts: bool = True
     # SHA-256 of the hold-out that ``val_loss``, ``gain`` and ``exact`` were measured on
     holdout: str = ""
     # the base model that the grade head beside the weights reads; empty without such a head
@@ -134,6 +136,7 @@ def _entry(workspace: Workspace, record: RunRecord, folder: Path) -> Entry:
         exact=grades.exact if grades is not None else None,
         precision=state.model.precision if state.model else "",
         repeats=state.repeats,
+        counts=state.counts,
         holdout=state.scored_on[0],
         grades_with=manifest.grades_with,
     )
@@ -199,8 +202,8 @@ def find_entry(entries: Sequence[Entry], reference: str) -> Entry:
         for entry in entries
         if reference in (entry.name, str(entry.folder)) or Path(reference).expanduser().absolute() == entry.folder
     ]
-    # the checkpoints of a repetition are found by their full names only
-    own = [entry for entry in whole if not entry.repeats]
+    # all others are found by their full names only
+    own = [entry for entry in whole if entry.counts]
     if not matches and reference in ("latest", "best"):
         matches = [entry for entry in own if reference in entry.marks]
     if not matches and reference.startswith("step"):

@@ -31,6 +31,15 @@ _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "adapter_model.
 # the Trainer resumes without these too, silently as another training
 RESUME_FILES = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
 
+
+def _resume_files(processes: int) -> list[str]:
+    """Return what a checkpoint of so many processes must hold: each has a random state of its own."""
+    if processes == 1:
+        return list(RESUME_FILES)
+    shared = [name for name in RESUME_FILES if name != "rng_state.pth"]
+    return [*shared, *(f"rng_state_{rank}.pth" for rank in range(processes))]
+
+
 # writes files into a checkpoint's folder, given the digest of its weights, and returns them
 Writer = Callable[[str], Sequence[Path]]
 
@@ -63,6 +72,8 @@ class Manifest(Struct, frozen=True):
     seal: str = ""
     # the base model that a grade head beside the weights reads, empty without such a head: to grade, it is needed too
     grades_with: str = ""
+    # how many processes trained it
+    processes: int = 1
 
     @property
     def size(self) -> int:
@@ -199,7 +210,8 @@ def problems_of(folder: Path, *, for_resume: bool = False) -> list[str]:
     if not any(name in manifest.files for name in _WEIGHTS):
         found.append("it holds no weights")
     if for_resume:
-        found += [f"{name} is not in it" for name in RESUME_FILES if name not in manifest.files]
+        needed = _resume_files(manifest.processes)
+        found += [f"{name} is not in it" for name in needed if name not in manifest.files]
     return found
 
 

@@ -36,8 +36,8 @@ class Recovery(Struct, frozen=True):
 
 def needs_recovery(state: RunState, *, alive: bool) -> bool:
     """True for a run whose process ended without recording why, or that failed because of a bug."""
-    if alive or state.started is None or state.repeats:
-        return False  # a repetition is never resumed, it is begun again
+    if alive or state.started is None or not state.counts:
+        return False  # a repetition is begun again, and seeds are taken up together
     status = status_of(state, alive=alive)
     unrecorded = status == "interrupted" and state.interrupted is None
     return unrecorded or (status == "failed" and state.failure is not None and state.failure.kind == "bug")

@@ -14,6 +14,7 @@ from opeddev_tui.checkpoints import catalog, pruning
 from opeddev_tui.checkpoints.base_model import unverified
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole, print_json
+from opeddev_tui.commands.seed_tables import take_seed
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.format import duration, number, share, size
@@ -194,6 +195,9 @@ def _prune(context: Context) -> int:
 
 
 def _take(context: Context) -> int:
+    if context.options.seed_run:
+        run = context.options.seed_run
+        return take_seed(context.workspace, run if run in context.workspace.run_ids() else context.find(run).run)
     folder = context.workspace.take()
     context.console.print(Text(clean_line(f"The checkpoints in {folder} are those of this workspace now.")))
     return 0
@@ -245,6 +249,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "text": {"metavar": "TEXT"},
     "prompt": {"metavar": "PROMPT"},
     "target": {"metavar": "FOLDER", "type": Path},
+    "seed_run": {"metavar": "RUN", "nargs": "?", "default": "", "help": "a seed's run, or a checkpoint of it"},
     "--json": {"action": "store_true", "help": "for scripts; the fields are in docs/json.md"},
     "--off": {"action": "store_true", "help": "remove the pin"},
     "--yes": {"action": "store_true", "help": "delete, instead of showing what would be deleted"},
@@ -279,7 +284,12 @@ _ACTIONS: dict[str, tuple[Callable[[Context], int], str, tuple[str, ...]]] = {
         "delete what nothing needs and what is quarantined (default: all of it); shows it first",
         ("checkpoints", "--yes"),
     ),
-    "take": (_take, "take over the checkpoints of the place that this workspace was moved from", ()),
+    "take": (
+        _take,
+        "make another seed's run the run of its step; without RUN: take over the checkpoints of the place that this "
+        "workspace was moved from",
+        ("seed_run",),
+    ),
     "export": (
         _export,
         "write a model folder that asks and grades as trained, with grader and model card",

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from opeddev_tui.commands.console import ConsoleView
+from opeddev_tui.commands.foreground import trained_in_terminal
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
-from opeddev_tui.commands.train import trained_in_terminal
 from opeddev_tui.runs import log
 from opeddev_tui.runs.control import Control
 from opeddev_tui.text import clean

@@ -8,18 +8,23 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.table import Column, Table
 from rich.text import Text
 
 from opeddev_tui.analysis.learning_curve import other_holdouts
+from opeddev_tui.analysis.seed_figures import StepSpread, step_spread
 from opeddev_tui.analysis.trained_steps import Step, Steps
 from opeddev_tui.analysis.workspace_steps import read_steps
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole, print_json
+from opeddev_tui.commands.seed_tables import print_spread
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problem
 from opeddev_tui.format import moment
+from opeddev_tui.runs.groups import list_groups
 from opeddev_tui.runs.history import RunRecord, all_runs, begun, damage_notes, finished_steps, status_as_known
+from opeddev_tui.runs.journal import is_written
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.lock import who_may_train
 from opeddev_tui.workspace.paths import Workspace
@@ -54,6 +59,7 @@ def status(workspace: Workspace, settings: Settings) -> dict[str, Any]:
     except Problem as error:
         problem = str(error)
     upcoming = found.next
+    spreads = [step_spread(group, records) for group in list_groups(workspace)]
     done = finished_steps(records)
     scored = other_holdouts([done[number].state for number in sorted(done)])
     return {
@@ -66,7 +72,8 @@ def status(workspace: Workspace, settings: Settings) -> dict[str, Any]:
         "last_event": records[-1].state.last_event_at if records else None,
         "steps": [_step(workspace, step, done.get(step.number)) for step in found.steps],
         "next_step": None if upcoming is None else {"step": upcoming.number, "batch": upcoming.name},
-        "runs": [_run(record, alive=alive if record is records[-1] else False) for record in records],
+        "seeds": [msgspec.to_builtins(spread) for spread in spreads],
+        "runs": [_run(record, alive=_lives(record, records, alive)) for record in records],
         "problem": problem,
         "notes": [*found.notes, *([scored] if scored else []), *damage_notes(every)],
     }
@@ -105,8 +112,18 @@ def _run(record: RunRecord, *, alive: bool | None) -> dict[str, Any]:
         "last_event": state.last_event_at,
         "failure": state.failure.message if state.failure else None,
         "repeats": state.repeats or None,
+        "group": state.group or None,
+        "seed": state.begun.seed,
+        "counts": state.counts,
         "damage": state.damage or None,
     }
+
+
+def _lives(record: RunRecord, records: list[RunRecord], alive: bool | None) -> bool | None:
+    """Return whether a process trains the run; only one of several seeds need not be the newest run."""
+    if alive and record.state.group:
+        return is_written(record.folder)
+    return alive if record is records[-1] else False
 
 
 def _print(report: dict[str, Any]) -> None:
@@ -114,7 +131,7 @@ def _print(report: dict[str, Any]) -> None:
     console.print(Text(f"Workspace {report['workspace']}"))
     next_step = report["next_step"] or {"step": None}
     # a step whose newest run is not done: training, awaiting, interrupted, failed
-    newest = {run["step"]: run["status"] for run in report["runs"] if not run["repeats"]}
+    newest = {run["step"]: run["status"] for run in report["runs"] if run["counts"]}
     begun = {step: status for step, status in newest.items() if status != "finished"}
     table = Table("step", "batch", "state", "epochs", "hold-out loss", Column("run", overflow="fold"))
     for step in report["steps"]:
@@ -132,6 +149,8 @@ def _print(report: dict[str, Any]) -> None:
     console.print(table)
     if report["problem"]:
         console.print(Text(f"problem: {report['problem']}"))
+    for spread in report["seeds"]:
+        print_spread(console, msgspec.convert(spread, StepSpread))
     for line in (*report["notes"], *_sentences(report)):
         console.print(Text(clean_line(line)))
 

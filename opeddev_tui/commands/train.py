@@ -1,21 +1,17 @@
 """``train``: train a step without the app and print its progress."""
 
 import argparse
-import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from opeddev_tui import launch
 from opeddev_tui.commands.console import ConsoleView
+from opeddev_tui.commands.foreground import how_to_answer, trained_in_terminal
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
+from opeddev_tui.commands.seeds import seeds_here, wants_seeds
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.notices import terminal as notify_terminal
-from opeddev_tui.runs import log
-from opeddev_tui.runs.control import Control, StepRequest, Stop
-from opeddev_tui.terminal.command_output import outlived
-from opeddev_tui.terminal.signals import Received, outliving_hangup, received
+from opeddev_tui.runs.control import Control, StepRequest
 from opeddev_tui.workspace.paths import Workspace
 
 
@@ -33,15 +29,48 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from", dest="start_from", default="", metavar="latest|best|CHECKPOINT", help="what the step starts from"
     )
+    add_seeds(parser)
+    # one run of several, started by the process that leads them
+    parser.add_argument("--member", default="", help=argparse.SUPPRESS)
+
+
+def add_seeds(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of a training with several seeds."""
+    parser.add_argument(
+        "--seeds",
+        default="",
+        metavar="N|A,B,C",
+        help="train the step with several seeds, a run each: at once where there are GPUs, else one after the other",
+    )
+    parser.add_argument(
+        "--choose",
+        default="",
+        metavar="best|median|ask|SEED",
+        help="with --seeds: which run becomes the step's (default: best, by early_stop.metric)",
+    )
+    parser.add_argument(
+        "--at-once",
+        type=int,
+        default=0,
+        metavar="N",
+        help="with --seeds: runs at the same time (default: one per GPU; one on a CPU)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Train and return the exit code."""
+    if options.member:
+        from opeddev_tui.groups.member import train_member
+
+        workspace, loaded = open_workspace(options)
+        return train_member(workspace.root, loaded, options.member)
     policy = [f"early_stop.policy={options.policy}"] if options.policy else []
     workspace, loaded = open_workspace(options, policy)
     if options.detach:
         return _detach(workspace, options)
     request = StepRequest(which=options.step, new=options.new, start_from=options.start_from)
+    if wants_seeds(workspace, loaded, options, request):
+        return seeds_here(workspace, loaded, options, request)
     return train_here(workspace.root, loaded, request)
 
 
@@ -52,6 +81,9 @@ def _detach(workspace: Workspace, options: argparse.Namespace) -> int:
     words += ["--policy", options.policy] if options.policy else []
     words += ["--new"] if options.new else []
     words += ["--from", options.start_from] if options.start_from else []
+    words += [f"--seeds={options.seeds}"] if options.seeds else []
+    words += [f"--choose={options.choose}"] if options.choose else []
+    words += [f"--at-once={options.at_once}"] if options.at_once else []
     words += [f"--set={override}" for override in options.overrides]
     pid = launch.start_detached(workspace, words)
     print(
@@ -62,13 +94,6 @@ def _detach(workspace: Workspace, options: argparse.Namespace) -> int:
         f"Log: {workspace.log}"
     )
     return 0
-
-
-def how_to_answer(root: Path) -> str:
-    """Return the commands that answer a question of the training in ``root`` from another terminal."""
-    place = "" if root == Path.cwd() else f" {shlex.quote(str(root))}"
-    here = f" -w{place}" if place else ""
-    return f"opeddev-tui decide{here} continue (or stop), or the app: opeddev-tui{place}"
 
 
 def train_here(root: Path, loaded: LoadedSettings, request: StepRequest) -> int:
@@ -82,18 +107,3 @@ def train_here(root: Path, loaded: LoadedSettings, request: StepRequest) -> int:
         if not runs:
             console.print("Every step is trained. Add the next batch, or train one again: train --step K --new.")
     return signals.exit_code or 0
-
-
-@contextmanager
-def trained_in_terminal(workspace: Workspace, control: Control) -> Iterator[Received]:
-    """Let a training of this process end by SIGTERM or Ctrl+C, saved; a terminal that is closed does not end it.
-
-    What it prints after its terminal or its reader has gone is in the workspace's log.
-    """
-    log.to_file(workspace.log)
-    with (
-        outlived(workspace.log) as hung_up,
-        outliving_hangup(hung_up),
-        received(lambda name: control.request(Stop(reason=name))) as signals,
-    ):
-        yield signals

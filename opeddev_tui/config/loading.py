@@ -26,6 +26,8 @@ from opeddev_tui.files import changing, read_text, reason_of, write_atomic
 ENVIRONMENT_PREFIX = "OPEDDEV_"
 CONFIG_NAME = "config.toml"
 SAVED_NAME = ".specs/settings.toml"
+# sections that may be written as the value of one of their settings: tracking = ["wandb"]
+SHORT_FORMS = {"tracking": "trackers"}
 
 
 class Layer(Struct, frozen=True):
@@ -62,7 +64,7 @@ def describe(section: str, key: str) -> tuple[str, str]:
     if get_origin(base) is Literal:
         return help_text, f"one of {', '.join(get_args(base))}"
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-    name = "a list of texts" if get_origin(base) is list else names.get(base, "a table")
+    name = _list_in_words(base) if get_origin(base) is list else names.get(base, "a table")
     parts = [
         f"{words} {limit:.10g}"
         for meta in extras
@@ -70,6 +72,11 @@ def describe(section: str, key: str) -> tuple[str, str]:
         if limit is not None
     ]
     return help_text, f"{name} {' and '.join(parts)}".strip()
+
+
+def _list_in_words(kind: Any) -> str:
+    (item,) = get_args(kind)
+    return f"a list of {', '.join(get_args(item))}" if get_origin(item) is Literal else "a list of texts"
 
 
 def choices(section: str, key: str) -> list[str]:
@@ -117,6 +124,8 @@ def _checked_table(origin: str, section: str, table: Any, problems: list[Problem
     if kind is None:
         problems.append(_unknown(origin, f"[{section}]", section, list(sections())))
         return
+    if section in SHORT_FORMS and isinstance(table, list):
+        table = {SHORT_FORMS[section]: table}
     if not isinstance(table, dict):
         problems.append(SettingsProblem(f"[{section}] must be a table, not {table!r}.", where=origin))
         return
@@ -178,6 +187,8 @@ def _override_layers(overrides: Sequence[str], problems: list[Problem]) -> Itera
     for override in overrides:
         name, equals, raw = override.partition("=")
         section, dot, key = name.strip().partition(".")
+        if not dot and section in SHORT_FORMS:
+            dot, key = ".", SHORT_FORMS[section]
         if not equals or not dot:
             problems.append(
                 SettingsProblem(f"{override!r} is not a setting.", where="--set", cure="Write --set section.key=value.")

@@ -143,6 +143,15 @@ class Training(_Section, frozen=True):
     torch_num_threads: Annotated[
         int, Meta(ge=0, le=1024), "CPU threads of the training; 0 uses all cores but one, which is left to the screen."
     ] = 0
+    num_processes: Annotated[
+        int,
+        Meta(ge=0, le=1024),
+        "Processes that train together, one per GPU, each with a copy of the model and per_device_train_batch_size "
+        "rows. 0 is one per visible GPU.",
+    ] = 1
+    rank_timeout_minutes: Annotated[
+        float, Meta(ge=0.1, le=1440), "Minutes without a sign of one of several processes after which the run ends."
+    ] = 10.0
     arguments: Annotated[dict[str, Any], "Other fields of transformers.TrainingArguments, passed to the Trainer."] = (
         field(default_factory=dict)
     )
@@ -275,6 +284,55 @@ class Grading(_Section, frozen=True):
             force_setattr(self, "pattern", rf"Grade:\s*({spellings})(?![\w+-]|[.,][0-9])")
 
 
+class Grade(_Section, frozen=True):
+    """Grading submissions with a trained model: what they get that name no task, and when a person is asked."""
+
+    task: Annotated[str, "The task of submissions that name none; empty: the commonest of the training rows."] = ""
+    rubric: Annotated[str, "The rubric of submissions that name none; empty: the commonest of the training rows."] = ""
+    kind: Annotated[str, "The kind of submissions that name none and whose file's ending does not tell."] = ""
+    agreement: Annotated[
+        int,
+        Meta(ge=50, le=100),
+        "Percent of agreement with people, measured on the hold-out, below which a person is asked.",
+    ] = 90
+    tolerance: Annotated[
+        int, Meta(ge=0, le=5), "How many grades away still counts as agreement; 0 on scales of two or three grades."
+    ] = 1
+    batch_size: Annotated[_Batch, "Submissions per forward pass; half as many after each out-of-memory."] = 8
+
+
+class Serve(_Section, frozen=True):
+    """The HTTP service (opeddev-tui serve). Its token is a secret and never a setting: see docs/serving.md."""
+
+    host: Annotated[str, Meta(min_length=1), "Address to listen on. Anything but this machine's own needs a token."] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, Meta(ge=0, le=65535), "Port to listen on; 0 takes a free one."] = 8000
+    hosts: Annotated[
+        list[str], "Further names under which clients reach the service, as in the Host header behind a proxy."
+    ] = field(default_factory=list)
+    texts: Annotated[
+        bool, "Also write texts: feedback and chat completions. Off: grades alone, which may need less memory."
+    ] = True
+    max_body_bytes: Annotated[int, Meta(ge=1000, le=1 << 30), "Most bytes per request."] = 4_000_000
+    max_submissions: Annotated[int, Meta(ge=1, le=10_000), "Most submissions per request."] = 64
+    queue: Annotated[int, Meta(ge=1, le=100_000), "Most submissions and texts that wait; more are refused (429)."] = 256
+    wait_ms: Annotated[
+        float, Meta(ge=0, le=1000), "Milliseconds that a submission waits for others to go through the model together."
+    ] = 5.0
+    client_seconds: Annotated[
+        float,
+        Meta(gt=0, le=3600),
+        "Most seconds that a client takes to send its request or to take a part of the answer.",
+    ] = 30.0
+    answer_seconds: Annotated[float, Meta(gt=0, le=86400), "Most seconds until a request is answered (504)."] = 300.0
+    stop_seconds: Annotated[
+        float,
+        Meta(ge=0, le=3600),
+        "Most seconds that requests under way get to be answered when the service is stopped.",
+    ] = 30.0
+
+
 class Notify(_Section, frozen=True):
     """Which notices are sent. The addresses of services are secrets and are never read from here."""
 
@@ -297,6 +355,21 @@ class Export(_Section, frozen=True):
         str,
         "The licence in the model card, as the hub names it, such as apache-2.0; empty: the card says that none is.",
     ] = ""
+
+
+class Tracking(_Section, frozen=True):
+    """Live trackers that follow a training. Figures and settings go to those named here, never rows or texts."""
+
+    trackers: Annotated[
+        list[Literal["tensorboard", "wandb", "trackio", "mlflow"]],
+        'Trackers that follow every run; tracking = ["wandb"] above the first table is the same. Where they send it, '
+        "their own environment variables say (WANDB_MODE=offline, MLFLOW_TRACKING_URI, TRACKIO_SPACE_ID).",
+    ] = field(default_factory=list)
+    project: Annotated[str, Meta(min_length=1), "Name of the project there."] = "opeddev-tui"
+    folder: Annotated[str, "The folder of the trackers' own files."] = "logs/trackers"
+    flush_seconds: Annotated[
+        float, Meta(ge=0, le=3600), "Most seconds that the end of a training waits for trackers to take the rest."
+    ] = 30.0
 
 
 class Ui(_Section, frozen=True):
@@ -326,6 +399,9 @@ class Settings(_Section, frozen=True):
     early_stop: EarlyStop = field(default_factory=EarlyStop)
     generation: Generation = field(default_factory=Generation)
     grading: Grading = field(default_factory=Grading)
+    grade: Grade = field(default_factory=Grade)
+    serve: Serve = field(default_factory=Serve)
     notify: Notify = field(default_factory=Notify)
     export: Export = field(default_factory=Export)
+    tracking: Tracking = field(default_factory=Tracking)
     ui: Ui = field(default_factory=Ui)

@@ -8,6 +8,9 @@ from opeddev_tui.data import folder_files, hub_source, split_names
 from opeddev_tui.errors import DataProblem, SettingsProblem
 from opeddev_tui.workspace.paths import expand
 
+# batches of what people corrected in a grader's answers: batch_corrections_01
+_CORRECTIONS = re.compile(r"batch_corrections_([0-9]+)")
+
 
 def resolve(workspace: Path, text_path: str) -> Path:
     """Return the place that a setting names; one of a data set of the hub that was not fetched does not exist.
@@ -71,3 +74,22 @@ def natural(name: str) -> list[tuple[int, int, str]]:
     """Return the key that sorts names by their numbers: batch_100_2 before batch_100_10."""
     parts = re.findall(r"[0-9]+|[^0-9]+", name)
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
+
+
+def corrections_number(name: str) -> int | None:
+    """Return the number of a batch of corrected answers, None for any other batch."""
+    match = _CORRECTIONS.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def corrections_name(number: int) -> str:
+    """Return the name of the batch of corrected answers ``number``."""
+    return f"batch_corrections_{number:02}"
+
+
+def in_order(path: Path) -> tuple[bool, list[tuple[int, int, str]], str]:
+    """Return the key that sorts increments: by their numbers, batches of corrected answers after all others.
+
+    Whatever a person calls the batches, one of corrections is never put before one that is added later.
+    """
+    return corrections_number(batch_name(path)) is not None, natural(path.name), path.name

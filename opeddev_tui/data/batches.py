@@ -167,6 +167,17 @@ def load_step(workspace: Path, settings: settings.Settings, step: Chosen, *, cor
     return StepData(report.batches, report.holdout, report.warnings)
 
 
+def load_rows(workspace: Path, settings: settings.Settings, step: Chosen) -> tuple[list[LoadedBatch], list[str]]:
+    """Return the chosen batches with corrections, and what a person should know; raises ``Problems``.
+
+    Neither the hold-out nor the test set is opened.
+    """
+    report = _read_all(workspace, settings, step, held=False)
+    if report.problems:
+        raise Problems(report.problems)
+    return report.batches, report.warnings
+
+
 def read_shown(workspace: Path, settings: settings.Settings) -> list[LoadedBatch]:
     """Return all training sets and the hold-out with the grades of their files; raises ``Problems`` if none is."""
     found = _read_sets(workspace, settings, None)
@@ -190,8 +201,10 @@ class _Found(Struct):
         return [*self.batches, self.holdout] if self.holdout else self.batches
 
 
-def _read_all(workspace: Path, settings: settings.Settings, step: Chosen, *, corrected: bool = True) -> DataReport:
-    found = _read_sets(workspace, settings, step)
+def _read_all(
+    workspace: Path, settings: settings.Settings, step: Chosen, *, corrected: bool = True, held: bool = True
+) -> DataReport:
+    found = _read_sets(workspace, settings, step, held=held)
     warnings: list[str] = []
     if corrected:
         try:
@@ -217,7 +230,7 @@ def _read_all(workspace: Path, settings: settings.Settings, step: Chosen, *, cor
     return DataReport(batches, holdout, problems, warnings, found.test)
 
 
-def _read_sets(workspace: Path, settings: settings.Settings, step: Chosen) -> _Found:
+def _read_sets(workspace: Path, settings: settings.Settings, step: Chosen, *, held: bool = True) -> _Found:
     found = _Found([], None, None, None, [])
     try:
         batches = find_batches(workspace, settings.paths)
@@ -225,6 +238,8 @@ def _read_sets(workspace: Path, settings: settings.Settings, step: Chosen) -> _F
         found.batches = [load_batch(batch, settings) for batch in up_to(batches, step)]
     except Problem as problem:
         found.problems.append(problem)
+    if not held:
+        return found
     try:
         found.holdout = holdout_as_written(workspace, settings)
     except Problem as problem:

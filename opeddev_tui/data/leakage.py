@@ -83,6 +83,18 @@ def copies(candidates: Sequence[Example], known: Sequence[Example], near_duplica
     return [text_key(row) in keys or near_copies.of(number) is not None for number, row in enumerate(candidates)]
 
 
+def alike(examples: Sequence[Example], near_duplicate: float) -> list[tuple[int, int]]:
+    """Return pairs of rows of one set that are copies or near copies, or share a group, so that all of them connect."""
+    pairs: list[tuple[int, int]] = []
+    first: dict[tuple[str, str], int] = {}
+    near_copies = _NearCopies(examples, examples, near_duplicate)
+    for number, example in enumerate(examples):
+        keys = [("text", text_key(example)), *([("group", example.group)] if example.group else [])]
+        pairs += [(first.setdefault(key, number), number) for key in keys]
+        pairs += [(number, other) for other in near_copies.all_of(number)]
+    return [(one, two) for one, two in pairs if one != two]
+
+
 def _capped(warnings: list[str]) -> list[str]:
     rest = len(warnings) - MOST_SHOWN
     return [*warnings[:MOST_SHOWN], f"and {rest} more like these."] if rest > 0 else warnings
@@ -144,6 +156,16 @@ class _NearCopies:
         shares = [(count / (len(own) + len(self._held[holder]) - count), -holder) for holder, count in common.items()]
         share, place = max(shares, default=(0.0, 0))
         return (share, self._holdout[-place]) if share >= self._threshold else None
+
+    def all_of(self, number: int) -> list[int]:
+        """Return the places of all that are similar enough."""
+        own = self._train[number]
+        common = Counter(holder for shingle in own for holder in self._holders.get(shingle, ()))
+        return [
+            holder
+            for holder, count in common.items()
+            if count / (len(own) + len(self._held[holder]) - count) >= self._threshold
+        ]
 
 
 def _frame(every: Sequence[frozenset[str]]) -> frozenset[str]:

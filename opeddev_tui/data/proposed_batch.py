@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data import folder_files, formats, grade_scale, leakage
-from opeddev_tui.data.batch_paths import batch_name, folder_of_increments, increments, natural
+from opeddev_tui.data.batch_paths import batch_name, corrections_number, folder_of_increments, increments, natural
 from opeddev_tui.data.batches import check_agreement
 from opeddev_tui.data.optional_fields import read_grades
 from opeddev_tui.data.raw_rows import RawRow
@@ -41,10 +41,9 @@ class Taken(Struct, frozen=True):
 
 
 def next_name(workspace: Path, settings: Settings, count: int) -> str:
-    """Return the name of the next increment, which sorts behind all that are there."""
-    found = sorted(
-        (batch_name(path) for path in increments(folder_of_increments(workspace, settings.paths))[0]), key=natural
-    )
+    """Return the name of the next increment, which sorts behind all that are there but those of corrections."""
+    every = [batch_name(path) for path in increments(folder_of_increments(workspace, settings.paths))[0]]
+    found = sorted((name for name in every if corrections_number(name) is None), key=natural)
     if not found:
         return f"batch_{count}_01"
     match = re.fullmatch(r"(.*?)([0-9]+)", found[-1])

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from opeddev_tui.config import settings
 from opeddev_tui.data import data_warnings, folder_files, formats, raw_rows, rows, split_names
-from opeddev_tui.data.batch_paths import batch_name, folder_of_increments, increments, natural, source_of
+from opeddev_tui.data.batch_paths import batch_name, folder_of_increments, in_order, increments, source_of
 from opeddev_tui.data.corrected_rows import HOLDOUT
 from opeddev_tui.data.row_schemas import read_examples
 from opeddev_tui.data.rows import Example
@@ -64,7 +64,7 @@ class LoadedBatch(Struct, frozen=True):
 
 
 def find_batches(workspace: Path, paths: settings.Paths, *, fetch: bool = True) -> list[Batch]:
-    """Return the base set and the increments in natural order (batch_100_2 before batch_100_10).
+    """Return the base set and the increments in natural order (batch_100_2 before batch_100_10, corrections last).
 
     A base set on the hub is fetched if it is not in the cache, unless ``fetch`` is off. Raises ``DataProblem``.
     """
@@ -74,7 +74,7 @@ def find_batches(workspace: Path, paths: settings.Paths, *, fetch: bool = True) 
         raise DataProblem("the base set does not exist.", where=str(base), cure=cure)
     folder = folder_of_increments(workspace, paths)
     by_name: dict[str, Path] = {}
-    for path in sorted(increments(folder)[0], key=lambda path: (natural(path.name), path.name)):
+    for path in sorted(increments(folder)[0], key=in_order):
         name = batch_name(path)
         if not is_text(name):
             raise DataProblem("the batch's name is not UTF-8 text.", where=str(path), cure="Rename it.")

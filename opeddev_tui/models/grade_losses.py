@@ -113,6 +113,11 @@ class GradeLoss:
         self._token_weight = token_weight
         self._known: dict[tuple[Tails, torch.device], _Tables] = {}
 
+    @property
+    def beside_text(self) -> bool:
+        """Whether a loss is trained for the grade beside the cross-entropy."""
+        return self._kind != "cross-entropy" and bool(self._weight)
+
     def parts(
         self,
         logits: torch.Tensor,

@@ -179,4 +179,6 @@ def weighted_loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Ten
     """
     targets = labels[:, 1:]
     losses = cross_entropy(logits[:, :-1].float().transpose(1, 2), targets, ignore_index=IGNORED, reduction="none")
-    return (losses.sum(1) * weights.to(losses)).sum() / ((targets != IGNORED).sum() if tokens is None else tokens)
+    return (losses.sum(1) * weights.to(losses)).sum() / (
+        (targets != IGNORED).sum().clamp(min=1) if tokens is None else tokens
+    )

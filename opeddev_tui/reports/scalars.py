@@ -11,7 +11,15 @@ from msgspec import Struct
 
 from opeddev_tui.errors import SettingsProblem
 from opeddev_tui.files import storage_errors, write_atomic
-from opeddev_tui.runs.events import AnyEvent, EpochFinished, GradesMeasured, HardwareSampled, Progress, RunStarted
+from opeddev_tui.runs.events import (
+    AnyEvent,
+    EpochFinished,
+    GradesMeasured,
+    GradesRead,
+    HardwareSampled,
+    Progress,
+    RunStarted,
+)
 
 
 class Scalar(Struct, frozen=True):
@@ -37,19 +45,38 @@ _FIELDS: dict[type, tuple[str, tuple[str, ...]]] = {
 }
 
 
+class ScalarReader:
+    """Reads the numbers of one run's events, in the order of its journal."""
+
+    def __init__(self) -> None:
+        self._run, self._step, self.global_step = "", -1, 0
+
+    def of(self, event: AnyEvent) -> Iterator[Scalar]:
+        """Yield the numbers of the next event."""
+        if isinstance(event, RunStarted):
+            self._run, self._step = event.run, event.step
+        self.global_step = getattr(event, "global_step", self.global_step)
+        epoch = getattr(event, "epoch", None)
+        for name, value in _numbers(event):
+            if value is not None:
+                yield Scalar(self._run, self._step, name, float(value), self.global_step, epoch, event.at)
+
+
+def _numbers(event: AnyEvent) -> Iterator[tuple[str, float | None]]:
+    if isinstance(event, GradesRead):
+        for way in event.ways:
+            for name, figure in way.figures.items():
+                yield f"{way.way.replace(' ', '_')}/{name}", figure.value
+    group, names = _FIELDS.get(type(event), ("", ()))
+    for name in names:
+        yield f"{group}/{name}", getattr(event, name)
+
+
 def scalars(events: Sequence[AnyEvent]) -> Iterator[Scalar]:
     """Yield every number in the journal of one run, in order."""
-    run, step, global_step = "", -1, 0
+    reader = ScalarReader()
     for event in events:
-        if isinstance(event, RunStarted):
-            run, step = event.run, event.step
-        global_step = getattr(event, "global_step", global_step)
-        group, names = _FIELDS.get(type(event), ("", ()))
-        epoch = getattr(event, "epoch", None)
-        for name in names:
-            value = getattr(event, name)
-            if value is not None:
-                yield Scalar(run, step, f"{group}/{name}", float(value), global_step, epoch, event.at)
+        yield from reader.of(event)
 
 
 def write_jsonl(path: Path, runs: Sequence[Sequence[AnyEvent]]) -> int:

@@ -32,6 +32,9 @@ class StepRequest(Struct, frozen=True):
     start_from: str = ""
     # the run to repeat
     repeats: str = ""
+    # the group of runs with several seeds, and its run that is to be trained
+    group: str = ""
+    run: str = ""
 
 
 class Command(Struct, frozen=True, tag=True, tag_field="command"):
@@ -106,6 +109,13 @@ class Control:
         self._arrived = threading.Condition()
         # what came through the mailbox and is not settled yet
         self._letters: list[tuple[AnyCommand, Letter]] = []
+        self._failure: BaseException | None = None
+
+    def fail(self, failure: BaseException | None) -> None:
+        """Have the training's next look for commands raise ``failure``, also while it waits; None: no more."""
+        with self._arrived:
+            self._failure = failure
+            self._arrived.notify_all()
 
     def open_mailbox(self, folder: Path) -> list[AnyCommand]:
         """Also take commands from the mailbox in ``folder`` from now on.
@@ -131,6 +141,8 @@ class Control:
         """Return the commands that have arrived, oldest first."""
         commands: list[AnyCommand] = []
         with self._arrived:
+            if self._failure is not None:
+                raise self._failure
             # one by one: a signal handler of this very thread may add one between any two lines
             while self._queue:
                 commands.append(self._queue.popleft())

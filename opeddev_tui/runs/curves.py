@@ -52,6 +52,37 @@ class Curves:
 
 
 @dataclass
+class GpuHistory:
+    """Readings of one GPU, one array per field: percent, bytes, NaN where it did not tell. ``newest`` is the last."""
+
+    newest: ev.GpuReading
+    at: array[float] = field(default_factory=lambda: array("d"))
+    percent: array[float] = field(default_factory=lambda: array("d"))
+    memory: array[float] = field(default_factory=lambda: array("d"))
+
+    def append(self, at: float, reading: ev.GpuReading) -> None:
+        """Add a reading of the time ``at`` (Unix seconds)."""
+        self.newest = reading
+        self.at.append(at)
+        self.percent.append(_NAN if reading.percent is None else reading.percent)
+        self.memory.append(_NAN if reading.memory_used is None else reading.memory_used)
+
+
+def gpus_of(sample: ev.HardwareSampled) -> tuple[ev.GpuReading, ...]:
+    """Return the GPUs of a sample; one recorded before there were several has the fields of the first alone."""
+    if sample.gpus or not (sample.gpu_memory_total or sample.gpu_percent is not None):
+        return sample.gpus
+    return (
+        ev.GpuReading(
+            memory_used=sample.gpu_memory_used,
+            memory_total=sample.gpu_memory_total,
+            percent=sample.gpu_percent,
+            celsius=sample.gpu_celsius,
+        ),
+    )
+
+
+@dataclass
 class MachineHistory:
     """Readings of the machine, one array per field: bytes and percent, NaN where there is no such reading."""
 
@@ -62,6 +93,8 @@ class MachineHistory:
     ram: array[float] = field(default_factory=lambda: array("d"))
     gpu: array[float] = field(default_factory=lambda: array("d"))
     gpu_memory: array[float] = field(default_factory=lambda: array("d"))
+    # every GPU that was used, by UUID; by its index where it has none
+    gpus: dict[str, GpuHistory] = field(default_factory=dict)
 
     def append(self, reading: ev.HardwareSampled, point: ev.Progress | None) -> None:
         """Add a reading, at the place of the newest logged ``point``."""
@@ -72,3 +105,18 @@ class MachineHistory:
         self.ram.append(reading.ram_used)
         self.gpu.append(_NAN if reading.gpu_percent is None else reading.gpu_percent)
         self.gpu_memory.append(_NAN if reading.gpu_memory_used is None else reading.gpu_memory_used)
+        for gpu in gpus_of(reading):
+            self._history(gpu).append(reading.at, gpu)
+
+    def _history(self, gpu: ev.GpuReading) -> GpuHistory:
+        """Return the history of a GPU, a new one where it has none."""
+        nameless = f"GPU {gpu.index}"
+        name = gpu.uuid or nameless
+        if name not in self.gpus:
+            # version 0.1 named no UUID: a run that was resumed since goes on with the same GPU
+            self.gpus[name] = self.gpus.pop(nameless) if nameless in self.gpus else GpuHistory(gpu)
+        return self.gpus[name]
+
+    def of(self, gpu: ev.GpuReading) -> GpuHistory | None:
+        """Return the history of the GPU of a reading, None where there is none."""
+        return self.gpus.get(gpu.uuid or f"GPU {gpu.index}")

@@ -20,11 +20,16 @@ from opeddev_tui.runs.grade_events import GradesMeasured as GradesMeasured
 from opeddev_tui.runs.grade_events import GradesRead as GradesRead
 from opeddev_tui.runs.grade_events import HeadFitted as HeadFitted
 from opeddev_tui.runs.grade_events import RaceHeld as RaceHeld
+from opeddev_tui.runs.group_events import SeedChosen as SeedChosen
 from opeddev_tui.runs.setup_events import AFTERWARDS as AFTERWARDS
 from opeddev_tui.runs.setup_events import DataPrepared as DataPrepared
 from opeddev_tui.runs.setup_events import MemoryEstimated as MemoryEstimated
 from opeddev_tui.runs.setup_events import ModelLoaded as ModelLoaded
 from opeddev_tui.runs.setup_events import PhaseChanged as PhaseChanged
+from opeddev_tui.runs.setup_events import RankLost as RankLost
+from opeddev_tui.runs.setup_events import RankPlace as RankPlace
+from opeddev_tui.runs.setup_events import RankSilent as RankSilent
+from opeddev_tui.runs.setup_events import RanksStarted as RanksStarted
 from opeddev_tui.runs.setup_events import Resumed as Resumed
 from opeddev_tui.runs.setup_events import RunStarted as RunStarted
 from opeddev_tui.runs.setup_events import TokensCounted as TokensCounted
@@ -314,6 +319,7 @@ AnyEvent = (
     | GradesRead | RaceHeld | FeedbackWritten | CheckpointSaved | CheckpointRejected | CheckpointRemoved
     | RowsTrained | EpochFinished | DecisionAwaited | Decided | Rated | RatingUndone | Annotated | Paused | Unpaused
     | MemoryRetried | Warned | Interrupted | RunFailed | RunFinished | CommandTaken
+    | RanksStarted | RankSilent | RankLost | SeedChosen
 )  # fmt: skip
 
 

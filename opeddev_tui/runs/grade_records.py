@@ -5,6 +5,15 @@ Grades are written as the scale writes them. Nothing is computed here.
 
 from msgspec import Struct, field
 
+BASE_HEAD, STEP_HEAD, STEP_TOKENS, STEP_TEXT = "base head", "step head", "step tokens", "step text"
+BASE_TOKENS = "base tokens"
+# what each way is called for people
+WORDS = {
+    BASE_HEAD: "the head on the base model",
+    STEP_HEAD: "the head on the step's model",
+    STEP_TOKENS: "the grade tokens of the step's model",
+    STEP_TEXT: "the texts that the step's model writes",
+}
 # the ways to read a grade of the step's own model, and that of the base model, in a word
 SHORT_WORDS = {
     "step text": "its texts",

@@ -107,8 +107,8 @@ def status_as_known(state: RunState, *, alive: bool | None) -> Status | Literal[
 
 
 def finished_steps(records: Sequence[RunRecord]) -> dict[int, RunRecord]:
-    """Return the newest finished run of each step; repetitions do not count."""
-    return {record.step: record for record in records if record.state.status == "finished" and not record.state.repeats}
+    """Return the newest finished run of each step; repetitions and seeds that were not chosen do not count."""
+    return {record.step: record for record in records if record.state.status == "finished" and record.state.counts}
 
 
 # --- what the manifest knows where the journal does not
@@ -146,6 +146,7 @@ def _started(recorded: RunManifest | None, run: str) -> RunStarted | None:
         data_fingerprint=recorded.data.fingerprint,
         lora=recorded.settings.get("lora", {}).get("enabled") is True,
         repeats=recorded.repeats or repeated,
+        group=recorded.group,
         batches=batches,
     )
 

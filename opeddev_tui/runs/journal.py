@@ -77,6 +77,20 @@ class Journal:
         os.close(self._descriptor)
 
 
+def is_written(folder: Path) -> bool:
+    """Return whether a process writes the journal of the run in ``folder`` now."""
+    try:
+        descriptor = open_file(folder / JOURNAL_NAME)
+    except OSError:
+        return False
+    try:
+        return not locked(descriptor)
+    except OSError:
+        return False  # a file system without locks
+    finally:
+        os.close(descriptor)
+
+
 class JournalReader:
     """The reading end: all events so far, then only new ones. Any number of processes may read."""
 

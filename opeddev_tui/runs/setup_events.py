@@ -44,6 +44,8 @@ class RunStarted(DurableEvent, frozen=True):
     metrics: str = ""
     # what the early-stop rule and the best epoch go by: loss or grade
     metric: str = "loss"
+    # the group of runs with several seeds that it belongs to; empty: it was trained by itself
+    group: str = ""
 
 
 class ModelLoaded(Event, frozen=True):
@@ -57,7 +59,10 @@ class ModelLoaded(Event, frozen=True):
 
 
 class DataPrepared(Event, frozen=True):
-    """The rows are tokens. ``dropped`` names rows that did not fit ``max_length``, ``shortened`` counts cut prompts."""
+    """The rows are tokens. ``dropped`` names rows that did not fit ``max_length``, ``shortened`` counts cut prompts.
+
+    ``batch_size`` is that of each of ``processes``.
+    """
 
     rows: int
     tokens: int
@@ -69,6 +74,12 @@ class DataPrepared(Event, frozen=True):
     learning_rate: float
     dropped: tuple[str, ...] = ()
     shortened: int = 0
+    processes: int = 1
+
+    @property
+    def effective_batch(self) -> int:
+        """Rows per optimizer step of all processes together."""
+        return self.batch_size * self.accumulation * self.processes
 
 
 class TokenStats(Struct, frozen=True):
@@ -116,6 +127,38 @@ class PhaseChanged(Event, frozen=True):
 
     phase: str
     detail: str = ""
+
+
+class RankPlace(Struct, frozen=True):
+    """Where one rank of a training runs."""
+
+    rank: int
+    host: str
+    device: str
+    pid: int
+
+
+class RanksStarted(DurableEvent, frozen=True):
+    """Several processes train together; ``backend`` exchanges their gradients."""
+
+    ranks: tuple[RankPlace, ...]
+    backend: str = ""
+
+
+class RankSilent(Event, frozen=True):
+    """A rank has given no sign since ``since`` (Unix seconds); the training waits for it."""
+
+    rank: int
+    host: str
+    since: float
+
+
+class RankLost(DurableEvent, frozen=True):
+    """A rank has ended, for ``reason``, and the attempt with it."""
+
+    rank: int
+    host: str
+    reason: str
 
 
 # the phase after the workspace's lock is released: plots are drawn and the last notices sent

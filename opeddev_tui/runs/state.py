@@ -22,6 +22,8 @@ class RunState:
     model: ev.ModelLoaded | None = None
     data: ev.DataPrepared | None = None
     memory: ev.MemoryEstimated | None = None
+    # where several processes train; None with one
+    ranks: ev.RanksStarted | None = None
     token_stats: tuple[ev.TokenStats, ...] = ()
     phase: str = ""
     phase_detail: str = ""
@@ -56,6 +58,8 @@ class RunState:
     interrupted: ev.Interrupted | None = None
     failure: ev.RunFailed | None = None
     finished: ev.RunFinished | None = None
+    # whether it is the step's run, where the step was trained with several seeds
+    chosen: ev.SeedChosen | None = None
     last_event_at: float = 0.0
     events: int = 0
     # what cannot be read of the journal, in words; not an event: whoever reads the journal says it
@@ -103,6 +107,18 @@ class RunState:
     def repeats(self) -> str:
         """The run that this one repeats, empty if it repeats none."""
         return self.started.repeats if self.started is not None else ""
+
+    @property
+    def group(self) -> str:
+        """The group of runs with several seeds that this one was trained in, empty if in none."""
+        return self.started.group if self.started is not None else ""
+
+    @property
+    def counts(self) -> bool:
+        """True if the run counts among the steps: it is neither a repetition nor a seed that was not chosen."""
+        if self.chosen is not None and not self.chosen.chosen:
+            return False
+        return not self.repeats and (not self.group or self.chosen is not None)
 
     @property
     def race(self) -> ev.RaceHeld | None:
@@ -204,7 +220,7 @@ def _rows(state: RunState, event: ev.RowsTrained) -> None:
     """Add the rows since ``from_step``; rows that an earlier attempt trained on after that step were lost with it."""
     before = 0
     if event.from_step and state.data is not None:
-        before = event.from_step % state.data.steps_per_epoch * state.data.batch_size * state.data.accumulation
+        before = event.from_step % state.data.steps_per_epoch * state.data.effective_batch
     state.rows_trained[event.epoch] = [*state.rows_trained.get(event.epoch, [])[:before], *event.rows]
 
 
@@ -247,6 +263,7 @@ _NEWEST: dict[type, str] = {
     ev.ModelLoaded: "model",
     ev.DataPrepared: "data",
     ev.MemoryEstimated: "memory",
+    ev.RanksStarted: "ranks",
     ev.Progress: "progress",
     ev.HardwareSampled: "hardware",
     ev.DecisionAwaited: "question",
@@ -254,6 +271,7 @@ _NEWEST: dict[type, str] = {
     ev.Interrupted: "interrupted",
     ev.RunFailed: "failure",
     ev.RunFinished: "finished",
+    ev.SeedChosen: "chosen",
 }
 # the table that keeps the newest event of its kind per epoch
 _BY_EPOCH: dict[type, str] = {

@@ -55,6 +55,11 @@ def _gpus() -> list[tuple[int, str, Any]]:
     return found
 
 
+def visible_names() -> list[str]:
+    """Return the UUIDs of the GPUs that torch sees and NVML knows, as CUDA_VISIBLE_DEVICES takes them."""
+    return [name for _, name, _ in _gpus()]
+
+
 def visible_uuids() -> list[str]:
     """Return the UUIDs of the GPUs that torch sees, in CUDA's order, as torch writes them."""
     import torch

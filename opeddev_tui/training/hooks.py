@@ -271,6 +271,7 @@ class RunHooks:
             base_identity=started.base_identity,
             val_loss=evaluated.loss if evaluated else None,
             rows=started.rows,
+            processes=self._settings.training.num_processes,
             grades_with=self._base_of_head,
         )
 

@@ -12,16 +12,22 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
+from opeddev_tui.ranks.team import Team
+from opeddev_tui.ranks.words import AnyWord, Closed, Saved, Stepped
 from opeddev_tui.runs.events import Progress, finite
 from opeddev_tui.training.hooks import RunHooks
 
 
 class HooksCallback(TrainerCallback):
-    """Turns the Trainer's callbacks into calls of ``hooks``, and their answers into the Trainer's control flags."""
+    """Turns the Trainer's callbacks into calls of ``hooks``, and their answers into the Trainer's control flags.
 
-    def __init__(self, hooks: RunHooks, steps_per_epoch: int) -> None:
+    The other ranks of ``team`` are told of each answer, and wait for it.
+    """
+
+    def __init__(self, hooks: RunHooks, steps_per_epoch: int, team: Team | None = None) -> None:
         self.steps_per_epoch = steps_per_epoch
         self._hooks = hooks
+        self._team = team
         # saves a checkpoint between two optimizer steps; set by the Trainer
         self.save_here: Callable[[], Path] | None = None
         self._cut_short = False
@@ -32,11 +38,15 @@ class HooksCallback(TrainerCallback):
         self._window = [0.0, 0.0, 0.0]  # rows, tokens, seconds since the last logged point
         self._grade_losses: dict[int, torch.Tensor] = {}  # by optimizer step, since the last logged point
 
-    def batch(self, rows: Sequence[int], mask: torch.Tensor) -> None:
-        """Count a batch that is about to be trained."""
+    def _tell(self, word: AnyWord) -> None:
+        if self._team is not None:
+            self._team.say(word)
+
+    def batch(self, rows: Sequence[int], tokens: float) -> None:
+        """Count a batch that is about to be trained, of all ranks together."""
         self._epoch_rows += rows
         self._window[0] += len(rows)
-        self._window[1] += float(mask.sum())
+        self._window[1] += tokens
 
     def grade_loss(self, step: int, loss: torch.Tensor) -> None:
         """Add a batch's share of the loss that optimizer step ``step`` trains for the grade."""
@@ -57,7 +67,9 @@ class HooksCallback(TrainerCallback):
             state.global_step, state.epoch, boundary=boundary, save=lambda: self._save_now(state)
         )
         if boundary:
+            self._tell(Stepped())
             return  # the end of the epoch saves anyway and asks for a decision
+        self._tell(Stepped(save=after.save, stop=after.stop))
         control.should_save = control.should_save or after.save or after.stop
         if after.stop:
             self._cut_short = True
@@ -113,5 +125,9 @@ class HooksCallback(TrainerCallback):
         if boundary:
             speed = len(self._epoch_rows) / self._epoch_seconds if self._epoch_seconds else None
             self._epoch_rows, self._epoch_seconds, self._recorded = [], 0.0, 0
-            if not self._hooks.close_epoch(round(state.epoch), state.global_step, speed):
+            more = self._hooks.close_epoch(round(state.epoch), state.global_step, speed)
+            self._tell(Closed(more))
+            if not more:
                 control.should_training_stop = True
+        else:
+            self._tell(Saved())

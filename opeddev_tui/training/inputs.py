@@ -25,8 +25,10 @@ from opeddev_tui.models.precision import resolve_precision
 from opeddev_tui.models.token_rows import EncodedRows, TokenRow
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import holdout_record, manifest
+from opeddev_tui.runs.groups import Group
 from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.training import grade_places
+from opeddev_tui.training.fold_data import read_fold
 from opeddev_tui.training.plan import StepPlan
 from opeddev_tui.training.scorer import Holdout
 from opeddev_tui.workspace.paths import Workspace
@@ -56,6 +58,8 @@ class StepTokens(Struct, frozen=True):
 
 def read_step(workspace: Workspace, settings: st.Settings, plan: StepPlan) -> StepData:
     """Return the step's batches and the hold-out; raises ``Problems`` or ``DataProblem`` if anything is wrong."""
+    if plan.fold is not None:
+        return read_fold(plan.fold, plan.data)
     data = load_step(workspace.root, settings, plan.data)
     return replace(data, warnings=[*data.warnings, *_same_holdout(workspace, data.holdout)])
 
@@ -179,8 +183,13 @@ def _stats(data: StepData, train: EncodedRows) -> tuple[ev.TokenStats, ...]:
     return tuple(stats)
 
 
-def check_room(workspace: Workspace, settings: st.Settings, source: str, tokens: StepTokens) -> ev.MemoryEstimated:
-    """Return the memory the step needs; raises ``Problem`` if the disk has no room, or if adapters fit no layer."""
+def check_room(
+    workspace: Workspace, settings: st.Settings, source: str, tokens: StepTokens, runs: int = 1
+) -> ev.MemoryEstimated:
+    """Return the memory the step needs; raises ``Problem`` if the disk has no room, or if adapters fit no layer.
+
+    ``runs`` of the step, one per seed, are still to come.
+    """
     empty = memory.empty_model(loading.full_source(source), settings.model)
     if settings.lora.enabled:
         adapters.check_targets(empty, settings.lora)
@@ -194,7 +203,7 @@ def check_room(workspace: Workspace, settings: st.Settings, source: str, tokens:
     )
     epochs = settings.training.num_train_epochs + settings.early_stop.max_extra_epochs
     # the newest ones, the best one, and the one that is written before an older one is deleted
-    kept = min(epochs, settings.training.save_total_limit + 2)
+    kept = min(epochs, settings.training.save_total_limit + 2) * runs
     problem = catalog.disk_budget(workspace.store, estimate.checkpoint, kept)
     if problem is not None:
         raise StorageProblem(
@@ -208,6 +217,23 @@ def check_room(workspace: Workspace, settings: st.Settings, source: str, tokens:
 
 def _shape(rows: Sequence[TokenRow]) -> memory.BatchShape:
     return memory.BatchShape(len(rows), max(row.length for row in rows), max(len(row.completion) for row in rows))
+
+
+def refuse_other_seeds(workspace: Workspace, group: Group, now: manifest.RunManifest) -> None:
+    """Raise ``TrainingProblem`` if the run ``now`` differs from another run of its group in more than the seed."""
+    for member in group.members:
+        before = manifest.read(workspace.run_manifest(member.run))
+        if before is None or member.run == now.run:
+            continue
+        training = {**before.settings.get("training", {}), "seed": now.seed}
+        same_seed = replace(before, settings={**before.settings, "training": training})
+        changes = manifest.differences(same_seed, now)
+        if changes:
+            raise TrainingProblem(
+                f"the run with seed {now.seed} would differ from that with seed {member.seed} in more than the seed: "
+                f"{'; '.join(changes)}.",
+                cure="Undo the change, or train the step anew with all seeds: train --seeds N --new.",
+            )
 
 
 def refuse_changes(workspace: Workspace, record: RunRecord, now: manifest.RunManifest) -> list[str]:

@@ -16,8 +16,8 @@ from opeddev_tui.format import duration
 from opeddev_tui.models.causal_lm import CausalLM, Tokenizer
 from opeddev_tui.models.chat import ChatEncoder
 from opeddev_tui.models.precision import Precision, autocast
+from opeddev_tui.ranks.team import Team
 from opeddev_tui.runs import events as ev
-from opeddev_tui.runs.bus import Bus
 
 # how often long work reports how far it is: a run without events is shown as stalled
 PULSE_SECONDS = 10.0
@@ -34,12 +34,18 @@ class ModelInUse(Struct, frozen=True):
 
 
 class ModelRunner:
-    """Runs work on ``loaded``; what happens goes to ``bus``."""
+    """Runs work on ``loaded``; what happens goes to ``bus``. The ranks of ``team`` have the same model in memory."""
 
-    def __init__(self, settings: st.Settings, bus: Bus, loaded: ModelInUse) -> None:
+    def __init__(self, settings: st.Settings, bus: ev.Sink, loaded: ModelInUse, team: Team | None = None) -> None:
         self.loaded = loaded
+        self.team = team
         self._bus = bus
         self._batch = settings.training.per_device_eval_batch_size
+
+    @property
+    def batch(self) -> int:
+        """Rows that are read together, as far as is known of the memory."""
+        return self._batch
 
     def within_memory(self, work: Callable[[int], Any]) -> Any:
         """Return ``work(rows per batch)`` in the training's precision; halve the batch after each out-of-memory."""

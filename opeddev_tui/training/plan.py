@@ -3,7 +3,7 @@
 Must not change anything on disk.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -11,13 +11,25 @@ from msgspec import Struct
 from opeddev_tui.analysis.trained_steps import Step, Steps, can_be_resumed
 from opeddev_tui.analysis.workspace_steps import WorkspaceSteps
 from opeddev_tui.checkpoints import folders
+from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.batches import Batch
 from opeddev_tui.errors import StorageProblem, TrainingProblem
 from opeddev_tui.runs.control import StepRequest
+from opeddev_tui.runs.groups import Group, list_groups, open_group, read_group, to_train
 from opeddev_tui.runs.history import RunRecord, finished_steps
 from opeddev_tui.runs.metrics_csv import new_table_name
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import Workspace
+
+
+class Fold(Struct, frozen=True):
+    """Fold ``number`` of ``of``, from 0, of the training rows in the workspace at ``root`` with ``settings``."""
+
+    root: Path
+    settings: Settings
+    number: int
+    of: int
+    seed: int
 
 
 class StepPlan(Struct, frozen=True):
@@ -35,6 +47,16 @@ class StepPlan(Struct, frozen=True):
     repeats: str = ""
     data: tuple[Batch, ...] = ()
     metrics: str = ""
+    # the id of a new run that was given before, and the group that it belongs to
+    run: str = ""
+    group: Group | None = None
+    # score on a fold of the training rows instead of the hold-out
+    fold: Fold | None = None
+
+    def runs_to_begin(self, begun: Collection[str]) -> int:
+        """Return how many runs of the group, this one among them, have not begun: each needs room for checkpoints."""
+        members = self.group.members if self.group is not None else ()
+        return len({self.run, *(member.run for member in members if member.run not in begun)})
 
 
 def plan_step(
@@ -47,11 +69,14 @@ def plan_step(
     """
     if request.repeats:
         return _repetition(workspace, found, records, request)
+    if request.group:
+        return _one_seed(workspace, found, records, request)
     unfinished = _unfinished(records)
     step = _step(request, found.steps, unfinished)
     if step is None:
         return None
     batch, data = found.batch_of(step), tuple(found.data_of(step.number))
+    _refuse_beside_seeds(workspace, records, step.number, request)
     newest = unfinished.get(step.number)
     if newest is not None and not request.new and not request.start_from:
         began_from = newest.state.begun.parent
@@ -81,6 +106,45 @@ def _repetition(
     return StepPlan(repeated.step, data[-1], parent, None, repeats=request.repeats, data=data)
 
 
+def _one_seed(workspace: Workspace, found: WorkspaceSteps, records: list[RunRecord], request: StepRequest) -> StepPlan:
+    """Return the plan for one run of a group: all of them start from the same checkpoint, on the same batches."""
+    group = read_group(workspace, request.group)
+    step = found.steps.numbered(group.step)
+    if step is None or step.name != group.batch:
+        raise TrainingProblem(
+            f"step {group.step} is no longer the one on {clean_line(group.batch)} that its seeds began.",
+            cure="Put the batches back as they were, or train the step anew: train --seeds N --new.",
+        )
+    begun = next((record for record in records if record.id == request.run), None)
+    return StepPlan(
+        step=group.step,
+        batch=found.batch_of(step),
+        parent=_chosen(workspace, group.parent) if group.parent else None,
+        resume=begun,
+        data=tuple(found.data_of(group.step)),
+        metrics=new_table_name(group.batch, group.step, (record.state.begun for record in records)),
+        run=request.run,
+        group=group,
+    )
+
+
+def _refuse_beside_seeds(workspace: Workspace, records: list[RunRecord], step: int, request: StepRequest) -> None:
+    """Raise ``TrainingProblem`` where ``step`` is being trained with several seeds and no new run is asked for."""
+    group = open_group(list_groups(workspace), records, step)
+    if group is None or request.new:
+        return
+    left = len(to_train(group, records))
+    if left:
+        raise TrainingProblem(
+            f"step {step} is trained with {len(group.members)} seeds, and {left} of them are not done.",
+            cure="Go on with them: opeddev-tui train. A single run instead: train --new.",
+        )
+    raise TrainingProblem(
+        f"step {step} was trained with {len(group.members)} seeds, and none of them is chosen.",
+        cure=f"Choose one: opeddev-tui checkpoints take {group.members[0].run}.",
+    )
+
+
 def _step(request: StepRequest, steps: Steps, unfinished: Mapping[int, RunRecord]) -> Step | None:
     if request.which in ("next", "all"):
         return steps.next
@@ -101,7 +165,7 @@ def _step(request: StepRequest, steps: Steps, unfinished: Mapping[int, RunRecord
 
 def _unfinished(records: list[RunRecord]) -> dict[int, RunRecord]:
     """Return the newest run of each step, where that can be resumed."""
-    newest = {record.step: record for record in records if not record.state.repeats}
+    newest = {record.step: record for record in records if record.state.counts}
     return {step: record for step, record in newest.items() if can_be_resumed(record.state)}
 
 

@@ -33,7 +33,7 @@ from opeddev_tui.training.steps import train_steps
 from opeddev_tui.workspace.paths import Workspace
 
 # sections that do not change the weights: their present settings are used
-_PRESENT_SECTIONS = ("paths", "notify", "ui")
+_PRESENT_SECTIONS = ("paths", "notify", "serve", "tracking", "ui")
 
 
 class Repetition(Struct, frozen=True):

@@ -5,7 +5,6 @@ Must not choose the step or read its data.
 
 from pathlib import Path
 
-import torch
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -18,6 +17,8 @@ from opeddev_tui.models.causal_lm import CausalLM
 from opeddev_tui.models.fingerprint import parameter_counts
 from opeddev_tui.models.precision import device_name, resolve_precision
 from opeddev_tui.models.smaller_batches import give_back_memory
+from opeddev_tui.ranks.team import Team
+from opeddev_tui.ranks.words import Train
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus
 from opeddev_tui.runs.control import Control
@@ -28,7 +29,9 @@ from opeddev_tui.training.hooks import RunHooks
 from opeddev_tui.training.inputs import StepTokens
 from opeddev_tui.training.model_in_use import ModelInUse
 from opeddev_tui.training.run_files import RunFiles
+from opeddev_tui.training.run_ranks import RunRanks
 from opeddev_tui.training.scorer import Scorer
+from opeddev_tui.training.step_model import placed, step_model
 from opeddev_tui.workspace.paths import Workspace
 
 
@@ -66,6 +69,7 @@ class Run:
         self._precision = resolve_precision(settings.model.precision)
         self._files = RunFiles.of(workspace, bus.state.begun)
         self._grading = GradingParts(workspace, settings, bus, parts.data, parts.tokens, self._raise_if_stopped)
+        self._ranks = RunRanks(workspace, settings, bus, control, parts.source, parts.data, parts.tokens)
         self._plan = self._first_plan()
 
     def _raise_if_stopped(self) -> None:
@@ -84,6 +88,7 @@ class Run:
             accumulation=retries[-1].accumulation if retries else training_settings.gradient_accumulation_steps,
             learning_rate=lora.learning_rate if lora.enabled else rate,
             max_epochs=started.max_epochs,
+            processes=training_settings.num_processes,
         )
 
     def execute(self) -> bool:
@@ -111,9 +116,15 @@ class Run:
 
     def _attempt(self) -> None:
         resume = self._resume_point()
+        with self._ranks.attempt(self._plan, resume) as team:
+            self._attempt_with(team, resume)
+
+    def _attempt_with(self, team: Team | None, resume: Path | None) -> None:
         self._grading.prepare(None if self._bus.state.begun.parent else self._parts.model)
         loaded = self._load(resume)
-        scorer = self._scorer(loaded)
+        if team is not None:
+            self._ranks.assemble(team, loaded.model)
+        scorer = self._scorer(loaded, team)
         hooks = RunHooks(
             settings=self._settings,
             bus=self._bus,
@@ -129,6 +140,8 @@ class Run:
             hooks.raise_if_stopped()
         if resume is None or self._close_interrupted_epoch(hooks, resume):
             self._bus.emit(ev.PhaseChanged(phase="training", detail="the first optimizer step"))
+            if team is not None:
+                team.say(Train())
             trainer.train(
                 loaded.model,
                 loaded.tokenizer,
@@ -138,6 +151,7 @@ class Run:
                 self._precision,
                 hooks,
                 resume=resume,
+                team=team,
             )
         if hooks.stop_reason is not None and not self._decided_to_stop():
             raise StopRequested(hooks.stop_reason)
@@ -163,7 +177,7 @@ class Run:
         if not self._grading.lacks_step_head(folder, best) and not self._grading.lacks_race(best):
             return
         self._bus.emit(ev.PhaseChanged(phase="loading model", detail=f"{folder.name}, to read grades"))
-        scorer = self._scorer(self._in_use(loading.load_model(str(folder), self._settings.model)))
+        scorer = self._scorer(self._in_use(loading.load_model(str(folder), placed(self._settings))))
         if scorer.step_grades is not None:
             scorer.step_grades.finish(folder, best)
         self._grading.hold_race(scorer, best)
@@ -189,25 +203,15 @@ class Run:
     def _load(self, resume: Path | None) -> ModelInUse:
         """Return the model for this attempt, with the parent's weights or those of the checkpoint ``resume``."""
         model, self._parts.model = self._parts.model, None
-        if self._settings.lora.enabled:
-            base = model if model is not None else loading.load_model(self._parts.source, self._settings.model)
-            if resume is not None:
-                loading.require_base_for(resume, self._settings.model)
-            torch.manual_seed(self._settings.training.seed)
-            model = loading.with_adapters(base, self._settings.lora, resume)
-        elif resume is not None:
-            with folders.in_use(resume):
-                model = loading.load_model(str(resume), self._settings.model)
-        elif model is None:
-            model = loading.load_model(self._parts.source, self._settings.model)
-        return self._in_use(model)
+        return self._in_use(step_model(self._parts.source, self._settings, resume, given=model))
 
     def _in_use(self, model: CausalLM) -> ModelInUse:
         tokens = self._parts.tokens
         return ModelInUse(model, tokens.tokenizer, tokens.encoder, self._precision)
 
-    def _scorer(self, loaded: ModelInUse) -> Scorer:
-        scorer = Scorer(self._settings, self._bus, loaded, self._parts.tokens.holdout, self._parts.data.train_texts)
+    def _scorer(self, loaded: ModelInUse, team: Team | None = None) -> Scorer:
+        parts = self._parts
+        scorer = Scorer(self._settings, self._bus, loaded, parts.tokens.holdout, parts.data.train_texts, team)
         scorer.step_grades = self._grading.step_grades(scorer.runner, scorer.classifier_exact)
         return scorer
 
@@ -242,6 +246,7 @@ class Run:
                 learning_rate=self._plan.learning_rate,
                 dropped=tuple(train.dropped),
                 shortened=train.shortened,
+                processes=self._plan.processes,
             )
         )
         self._bus.emit(ev.TokensCounted(batches=self._parts.tokens.stats))

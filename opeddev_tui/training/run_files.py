@@ -21,11 +21,11 @@ class RunFiles(Struct, frozen=True):
 
     @staticmethod
     def of(workspace: Workspace, started: ev.RunStarted) -> "RunFiles":
-        """Return the places of the run that ``started``; a repetition must not replace the step's metrics table."""
+        """Return the places of the run that ``started``; only the step's own run may replace its metrics table."""
         own = workspace.run_folder(started.run) / "metrics.csv"
         return RunFiles(
             checkpoints=workspace.checkpoints(started.run),
-            metrics_csv=own if started.repeats else workspace.metrics_csv(table_name(started)),
+            metrics_csv=own if started.repeats or started.group else workspace.metrics_csv(table_name(started)),
             observations=workspace.path(workspace.paths.observations),
             pinned=lambda: catalog.pinned_folders(workspace, started.run),
         )

@@ -16,14 +16,13 @@ from opeddev_tui.analysis.agreement import classifier_exact
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.rows import Example, parse_grade
 from opeddev_tui.grading.reader import WrittenGrades
-from opeddev_tui.models import generation, memory
-from opeddev_tui.models import losses as evaluation
-from opeddev_tui.models.architectures import batch_form
 from opeddev_tui.models.fingerprint import fingerprint
-from opeddev_tui.models.token_rows import LeftPadCollator, TokenRow
+from opeddev_tui.models.token_rows import TokenRow
+from opeddev_tui.ranks.team import Team
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus
-from opeddev_tui.training.model_in_use import ModelInUse, ModelRunner, OnBatch
+from opeddev_tui.training import shares
+from opeddev_tui.training.model_in_use import ModelInUse, ModelRunner
 
 if TYPE_CHECKING:
     from opeddev_tui.training.step_grades import StepGrades
@@ -55,13 +54,14 @@ class Scorer:
         loaded: ModelInUse,
         holdout: Holdout,
         train_texts: Callable[[], tuple[list[str], list[int]]],
+        team: Team | None = None,
     ) -> None:
         self._settings = settings
         self._bus = bus
         self._loaded = loaded
         self._holdout = holdout
         self._train_texts = train_texts
-        self.runner = ModelRunner(settings, bus, loaded)
+        self.runner = ModelRunner(settings, bus, loaded, team)
         self.step_grades: StepGrades | None = None
 
     @property
@@ -75,7 +75,7 @@ class Scorer:
         pulse = self.runner.pulse("evaluating", "hold-out rows")
         began = time.perf_counter()
         found = self.step_grades.losses(epoch, pulse) if self.step_grades is not None else None
-        sums, tokens = found or self._losses(pulse)
+        sums, tokens = found or shares.losses(self.runner, self._holdout.rows, pulse)
         return ev.HoldoutEvaluated(
             epoch=epoch,
             loss=sum(sums) / max(1, sum(tokens)),
@@ -83,16 +83,6 @@ class Scorer:
             tokens=tuple(tokens),
             seconds=time.perf_counter() - began,
         )
-
-    def _losses(self, on_batch: OnBatch) -> tuple[list[float], list[int]]:
-        model = self._loaded.model
-        collate = LeftPadCollator(self._loaded.tokenizer.pad_token_id, form=batch_form(model))
-        found: tuple[list[float], list[int]] = self.runner.within_memory(
-            lambda batch: evaluation.example_losses(
-                model, self._holdout.rows, collate, batch_size=batch, on_batch=on_batch
-            )
-        )
-        return found
 
     def prompts(self, examples: Sequence[Example], max_new_tokens: int) -> list[list[int]]:
         """Return the prompt ids of ``examples``: those of the hold-out's rows, and of own prompts cut the same way."""
@@ -114,18 +104,8 @@ class Scorer:
         on_tokens: Callable[[list[list[int]], int], None] | None = None,
     ) -> list[str]:
         prompts = self.prompts(examples, max_new_tokens)
-        ids = self.runner.within_memory(
-            lambda batch: generation.generate(
-                self._loaded.model,
-                self._loaded.encoder,
-                prompts,
-                pad_id=self._loaded.tokenizer.pad_token_id,
-                max_new_tokens=max_new_tokens,
-                batch_size=memory.generation_batch(self._settings, batch),
-                sampling=self._settings.generation,
-                on_batch=on_batch,
-                on_tokens=on_tokens,
-            )
+        ids = shares.texts(
+            *(self.runner, self._settings, prompts, max_new_tokens), on_batch=on_batch, on_tokens=on_tokens
         )
         return [self._loaded.encoder.decode(item) for item in ids]
 

@@ -23,12 +23,11 @@ from opeddev_tui.models import memory
 from opeddev_tui.models.forced_text import Beginning, Continued, continue_texts
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus
-from opeddev_tui.runs.grade_records import FeedbackText
+from opeddev_tui.runs.grade_records import BASE_HEAD, STEP_HEAD, FeedbackText
 from opeddev_tui.training.base_head import BaseHead
 from opeddev_tui.training.deciders import StopRequested
 from opeddev_tui.training.graded_step import GradedStep
 from opeddev_tui.training.scorer import Scorer
-from opeddev_tui.training.step_grades import BASE_HEAD, STEP_HEAD
 
 _LOG = logging.getLogger(__name__)
 # an area gets at least so many tokens

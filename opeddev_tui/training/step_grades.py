@@ -16,13 +16,14 @@ from opeddev_tui.checkpoints import folders
 from opeddev_tui.config import settings as st
 from opeddev_tui.errors import Problem, ran_out_of_memory
 from opeddev_tui.grading import store
-from opeddev_tui.grading.features import Readings, read_rows
+from opeddev_tui.grading.features import Readings
 from opeddev_tui.grading.ordinal import Grades
 from opeddev_tui.grading.records import way_grades
 from opeddev_tui.grading.step_head import Reading
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus
-from opeddev_tui.runs.grade_records import WayGrades
+from opeddev_tui.runs.grade_records import BASE_HEAD, STEP_HEAD, STEP_TOKENS, WORDS, WayGrades
+from opeddev_tui.training import shares
 from opeddev_tui.training.base_head import BaseHead
 from opeddev_tui.training.deciders import StopRequested
 from opeddev_tui.training.graded_step import GradedStep, step_head_when
@@ -30,13 +31,6 @@ from opeddev_tui.training.model_in_use import ModelRunner, OnBatch
 from opeddev_tui.training.step_heads import FittedStep, StepHeadMaker
 
 _LOG = logging.getLogger(__name__)
-BASE_HEAD, STEP_HEAD, STEP_TOKENS, STEP_TEXT = "base head", "step head", "step tokens", "step text"
-WORDS = {
-    BASE_HEAD: "the head on the base model",
-    STEP_HEAD: "the head on the step's model",
-    STEP_TOKENS: "the grade tokens of the step's model",
-    STEP_TEXT: "the texts that the step's model writes",
-}
 
 
 class StepGrades:
@@ -89,17 +83,7 @@ class StepGrades:
         return readings.sums, readings.tokens
 
     def _pass(self, on_batch: OnBatch) -> Readings:
-        found: Readings = self.runner.within_memory(
-            lambda batch: read_rows(
-                *(self.runner.loaded.model, self.graded.passed),
-                pad_id=self.runner.loaded.tokenizer.pad_token_id,
-                batch_size=batch,
-                loss=True,
-                grade_tokens=self.graded.tokens,
-                on_batch=on_batch,
-            )
-        )
-        return found
+        return shares.grades(self.runner, self.graded.passed, self.graded.tokens, on_batch)
 
     def record(self, epoch: int) -> None:
         """Record the grades that the pass after ``epoch`` found, and those of the heads."""

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from opeddev_tui.config import settings as st
 from opeddev_tui.grading import store
-from opeddev_tui.grading.features import Readings, layers_of, read_rows
+from opeddev_tui.grading.features import Readings, layers_of
 from opeddev_tui.grading.honesty import check_claim
 from opeddev_tui.grading.reader import prompt_hash
 from opeddev_tui.grading.records import recorded
 from opeddev_tui.grading.scores import Predictions, figures
-from opeddev_tui.grading.spans import GradeRow
 from opeddev_tui.grading.step_head import Reading, StepHead, fit_step, read
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus
+from opeddev_tui.training import shares
 from opeddev_tui.training.graded_step import GradedStep
 from opeddev_tui.training.model_in_use import ModelRunner
 
@@ -50,7 +50,7 @@ class StepHeadMaker(Struct, frozen=True):
         """Return the head on the model in memory; ``passed`` is what the loss's pass read of all hold-out rows."""
         began = time.perf_counter()
         rows = self.graded.rows
-        train = self._states(self.graded.train, "training rows on the step's model")
+        train = self._states(range(len(self.graded.train)), "training rows on the step's model", train=True)
         held = self._held_states(passed)
         read_seconds = time.perf_counter() - began
         heads = fit_step(train, rows.train, rows.scale, rows.areas)
@@ -59,23 +59,17 @@ class StepHeadMaker(Struct, frozen=True):
         layers = tuple(layers_of(self.runner.loaded.model))
         return FittedStep(epoch, heads, reading, layers, read_seconds, fit_seconds)
 
-    def _states(self, rows: Sequence[GradeRow], unit: str) -> NDArray[np.float32]:
-        self.runner.phase("reading", f"{len(rows)} {unit}, for its grade head")
+    def _states(self, numbers: Sequence[int], unit: str, *, train: bool) -> NDArray[np.float32]:
+        """Return the states of the graded rows ``numbers``, of training or hold-out."""
+        self.runner.phase("reading", f"{len(numbers)} {unit}, for its grade head")
         pulse = self.runner.pulse("reading", unit)
 
         def on_batch(done: int, total: int) -> None:
             self.raise_if_stopped()
             pulse(done, total)
 
-        loaded = self.runner.loaded
-        found: NDArray[np.float32] = self.runner.within_memory(
-            lambda batch: (
-                read_rows(
-                    *(loaded.model, rows), pad_id=loaded.tokenizer.pad_token_id, batch_size=batch, on_batch=on_batch
-                ).states
-            )
-        )
-        return found
+        every = self.graded.train if train else self.graded.held
+        return shares.states(self.runner, every, numbers, on_batch, train=train)
 
     def _held_states(self, passed: Readings) -> NDArray[np.float32]:
         """Return the features of the graded hold-out rows.
@@ -85,7 +79,7 @@ class StepHeadMaker(Struct, frozen=True):
         states = passed.states[list(self.graded.places)].copy()
         cut = [number for number, place in enumerate(self.graded.places) if self.graded.passed[place].cut]
         if cut:
-            states[cut] = self._states([self.graded.held[number] for number in cut], "long hold-out rows")
+            states[cut] = self._states(cut, "long hold-out rows", train=False)
         return states
 
     def event(self, fitted: FittedStep) -> ev.HeadFitted:

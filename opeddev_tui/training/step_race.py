@@ -28,16 +28,23 @@ from opeddev_tui.grading.scores import MISSING, Predictions
 from opeddev_tui.grading.step_head import StepHead, fit_step
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus
-from opeddev_tui.runs.grade_records import RacedWay, WayGrades
+from opeddev_tui.runs.grade_records import (
+    BASE_HEAD,
+    BASE_TOKENS,
+    STEP_HEAD,
+    STEP_TEXT,
+    STEP_TOKENS,
+    WORDS,
+    RacedWay,
+    WayGrades,
+)
 from opeddev_tui.training.base_head import BaseHead, BaseHeadMaker
 from opeddev_tui.training.deciders import StopRequested
 from opeddev_tui.training.graded_step import GradedStep
 from opeddev_tui.training.scorer import Scorer
-from opeddev_tui.training.step_grades import BASE_HEAD, STEP_HEAD, STEP_TEXT, STEP_TOKENS, WORDS
 from opeddev_tui.workspace.paths import Workspace
 
 _LOG = logging.getLogger(__name__)
-BASE_TOKENS = "base tokens"
 NEXT_ROWS = 100
 
 

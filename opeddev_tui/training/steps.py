@@ -8,7 +8,7 @@ import gc
 import logging
 import os
 import platform
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -65,14 +65,17 @@ class Engine(Struct, frozen=True):
         torch.set_num_threads(hardware.training_threads(settings.training.torch_num_threads))
         with fetching.told(self.sink, source, settings.model.revision):
             tokens = inputs.tokenize(source, settings, data)
-        run_id = plan.resume.id if plan.resume else new_run_id(plan.step, plan.batch.name, self.workspace.run_ids())
+        begun = self.workspace.run_ids()
+        run_id = plan.resume.id if plan.resume else plan.run or new_run_id(plan.step, plan.batch.name, begun)
         data = replace(data, warnings=[*data.warnings, *tokens.notes])
         record = self._record(plan, data, tokens, source, run_id)
+        if plan.group is not None:
+            inputs.refuse_other_seeds(self.workspace, plan.group, record)
         if plan.resume:
             doubts = inputs.refuse_changes(self.workspace, plan.resume, record)
             data = replace(data, warnings=[*data.warnings, *doubts])
         trainer.check_arguments(settings)
-        memory = inputs.check_room(self.workspace, settings, source, tokens)
+        memory = inputs.check_room(self.workspace, settings, source, tokens, plan.runs_to_begin(begun))
         # nothing else may hold the model: after out-of-memory it would lie beside the next one
         parts = RunParts(run_id, source, data, tokens, memory, None)
         # a step from a checkpoint may have to read the base model first, and both might not fit into memory
@@ -84,7 +87,8 @@ class Engine(Struct, frozen=True):
         copy_notice = self.workspace.link_store()
         if copy_notice:
             data = replace(data, warnings=[*data.warnings, copy_notice])
-        inputs.record_holdout(self.workspace, data)
+        if plan.fold is None:
+            inputs.record_holdout(self.workspace, data)
         parts.data = data
         return run_id, self._run(plan, parts, record)
 
@@ -104,6 +108,7 @@ class Engine(Struct, frozen=True):
             },
             parent=self.workspace.named(str(plan.parent)) if plan.parent else None,
             repeats=plan.repeats,
+            group=plan.group.id if plan.group is not None else "",
             data={**data.describe(self.workspace), "encoding": tokens.describe()},
         )
 
@@ -118,7 +123,8 @@ class Engine(Struct, frozen=True):
         # a resumed run keeps the manifest it began with
         if not self.workspace.run_manifest(parts.id).exists():
             write_atomic(self.workspace.run_manifest(parts.id), content, mode=0o600)
-        write_atomic(self.workspace.last_run_args, content)
+        if plan.group is None and plan.fold is None:
+            write_atomic(self.workspace.last_run_args, content)
         left = self.control.open_mailbox(folder)
         past = read(folder)
         journal = Journal(folder)
@@ -167,6 +173,7 @@ class Engine(Struct, frozen=True):
             pid=os.getpid(),
             host=platform.node(),
             repeats=plan.repeats,
+            group=plan.group.id if plan.group is not None else "",
             batches=tuple(known(batch) for batch in parts.data.batches),
             metrics=plan.metrics,
             base_identity=self._base(parts.source) if settings.lora.enabled else "",
@@ -222,7 +229,7 @@ def train_steps(
     sink: Sink,
     control: Control,
     decider: Decider | None = None,
-    lock: RunLock | None = None,
+    lock: AbstractContextManager[object] | None = None,
 ) -> list[str]:
     """Train the steps of ``request`` in the workspace at ``root``; return the ids of the runs.
 

@@ -9,14 +9,14 @@ import dataclasses
 import difflib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from msgspec import Struct
 from safetensors import SafetensorError
-from torch.utils.data import Sampler
+from torch.utils.data import DataLoader, Sampler
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from opeddev_tui.checkpoints import folders
@@ -28,26 +28,53 @@ from opeddev_tui.models.causal_lm import CausalLM, Tokenizer
 from opeddev_tui.models.grade_losses import GradeLoss, LossParts
 from opeddev_tui.models.precision import Precision, resolve_precision
 from opeddev_tui.models.token_rows import LeftPadCollator, TokenRow, weighted_loss
+from opeddev_tui.ranks.team import Team
+from opeddev_tui.ranks.words import Save
 from opeddev_tui.training.hooks import NonFiniteLoss, RunHooks
 from opeddev_tui.training.hooks_callback import HooksCallback
-from opeddev_tui.training.sampler import SimilarLengthSampler
+from opeddev_tui.training.rank_batches import BLANK, of_all_ranks
+from opeddev_tui.training.sampler import RankBatches, SimilarLengthSampler
 
 # in the RuntimeError that torch's zip writer raises when a file cannot be written
 _WRITE_ERROR = re.compile("inline_container|PytorchStreamWriter|iostream error")
 
 
 class Plan(Struct, frozen=True):
-    """What one Trainer does. ``batch_size``: rows per forward pass; ``accumulation``: passes per optimizer step."""
+    """What one Trainer does. ``batch_size``: rows per forward pass; ``accumulation``: passes per optimizer step.
+
+    Both are those of each of ``processes``.
+    """
 
     output: Path
     batch_size: int
     accumulation: int
     learning_rate: float
     max_epochs: int
+    processes: int = 1
 
     def steps_per_epoch(self, rows: int) -> int:
         """Return the optimizer steps per epoch of ``rows`` rows; the last one may have fewer rows than the others."""
-        return math.ceil(math.ceil(rows / self.batch_size) / self.accumulation)
+        return math.ceil(rows / (self.batch_size * self.accumulation * self.processes))
+
+
+class Evaluates(Protocol):
+    """What the Trainer has the hold-out scored by."""
+
+    def evaluate(self, epoch: int, global_step: int) -> float:
+        """Return the hold-out loss after ``epoch``."""
+
+
+class Callbacks(Protocol):
+    """What the Trainer tells of its batches, and where it is told to save."""
+
+    steps_per_epoch: int
+    save_here: Callable[[], Path] | None
+
+    def batch(self, rows: Sequence[int], tokens: float) -> None:
+        """Count a batch that is about to be trained, of all ranks together."""
+
+    def grade_loss(self, step: int, loss: torch.Tensor) -> None:
+        """Add a batch's share of the loss that optimizer step ``step`` trains for the grade."""
 
 
 class StepTrainer(Trainer):
@@ -56,33 +83,68 @@ class StepTrainer(Trainer):
     def __init__(
         self,
         *,
-        hooks: RunHooks,
-        callback: HooksCallback,
+        hooks: Evaluates,
+        callback: Any,  # Callbacks and a TrainerCallback, which no type can say
         rows: Sequence[TokenRow],
         grade_loss: GradeLoss,
+        team: Team | None = None,
         **arguments: Any,
     ) -> None:
         super().__init__(train_dataset=rows, eval_dataset=rows[:1], callbacks=[callback], **arguments)
         self.remove_callback(PrinterCallback)
         self._hooks = hooks
-        self._callback = callback
+        self._team = team
+        self._callback: Callbacks = callback
         self._callback.save_here = self.save_here
         self._saved_here: Path | None = None
         self._rows = rows
         self._grade_loss = grade_loss
         self._graded: int | None = None  # rows with a grade's place in the present optimizer step
         self._parts: LossParts | None = None
+        self._counted: list[tuple[list[int], float]] = []  # rows and tokens of the step's next batches, of all ranks
+
+    @property
+    def _group(self) -> int:
+        """Rows per optimizer step, of all ranks together."""
+        return int(self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:  # noqa: ARG002 - the Trainer's signature
-        group = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        return self._order()
+
+    def _order(self) -> SimilarLengthSampler:
         lengths = [row.length for row in self._rows]
         per_epoch = self._callback.steps_per_epoch
-        return SimilarLengthSampler(lengths, group, self.args.seed, lambda: self.state.global_step // per_epoch)
+        return SimilarLengthSampler(lengths, self._group, self.args.seed, lambda: self.state.global_step // per_epoch)
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Return this rank's batches; the libraries' own division would train some rows twice."""
+        if self.args.world_size == 1:
+            return super().get_train_dataloader()
+        batches = RankBatches(
+            self._order(),
+            group=self._group,
+            batch=self.args.train_batch_size,
+            world=self.args.world_size,
+            rank=self.args.process_index,
+            blank=len(self._rows),
+        )
+        # its prompt alone: no token of it is trained on
+        blank = TokenRow(BLANK, self._rows[0].prompt[:1] or [0], [])
+        rows: Any = [*self._rows, blank]  # a list is a data set, though torch's types do not say so
+        return DataLoader(
+            rows,
+            batch_sampler=batches,
+            collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
+            pin_memory=self.args.dataloader_pin_memory,
+            persistent_workers=self.args.dataloader_persistent_workers,
+            prefetch_factor=self.args.dataloader_prefetch_factor,
+        )
 
     def get_batch_samples(self, *arguments: Any, **named: Any) -> tuple[list[Any], Any]:
         """Return the batches of the next optimizer step; the grades in them are counted, as its tokens are."""
         samples, items = super().get_batch_samples(*arguments, **named)
-        graded = sum(grade is not None for batch in samples for grade in batch.get("grades", ()))
+        self._counted, graded = of_all_ranks(samples, self.args, self.accelerator)
         self._graded = None if items is None else graded
         return samples, items
 
@@ -91,18 +153,36 @@ class StepTrainer(Trainer):
 
         Raises ``NonFiniteLoss`` at the first loss that is not a finite number.
         """
-        self._callback.batch(inputs.pop("rows"), inputs["attention_mask"])
+        inputs.pop("rows")
+        self._callback.batch(*self._counted.pop(0))
         loss = super().training_step(model, inputs, num_items_in_batch)
         if not torch.isfinite(loss):
             raise NonFiniteLoss(self.state.global_step + 1, float(loss))
         parts = self._taken_parts()
-        if parts is None:
-            return loss
         # the Trainer divides a mean per batch, and leaves a share of the whole optimizer step as it is
         batches = self.current_gradient_accumulation_steps if num_items_in_batch is None else 1
-        if parts.grade is not None:
-            self._callback.grade_loss(self.state.global_step, parts.grade.detach() / batches)
-        return parts.text.detach() / batches
+        grade = self._grade_of_all(parts, loss)
+        if grade is not None:
+            self._callback.grade_loss(self.state.global_step, grade / batches)
+        return loss if parts is None else parts.text.detach() * self._ranks_of(num_items_in_batch) / batches
+
+    def _grade_of_all(self, parts: LossParts | None, like: torch.Tensor) -> torch.Tensor | None:
+        """Return the sum of the shares that the ranks have of the grade's loss; None where no row has a grade."""
+        own = None if parts is None or parts.grade is None else parts.grade.detach()
+        if self.args.world_size == 1 or not self._grade_loss.beside_text:
+            return own
+        # every rank exchanges, also one without a graded row in this batch
+        both = (
+            torch.zeros(2, device=like.device)
+            if own is None
+            else torch.stack([own.float(), torch.ones((), device=own.device)])
+        )
+        total = self.accelerator.reduce(both, "sum")
+        return total[0] if float(total[1]) else None
+
+    def _ranks_of(self, num_items_in_batch: Any) -> int:
+        """Return what a share of the whole optimizer step's loss is multiplied by: the gradients' mean is taken."""
+        return self.args.world_size if num_items_in_batch is not None else 1
 
     def _taken_parts(self) -> LossParts | None:
         """Return the parts of the last loss, None where it had none; they are not kept."""
@@ -119,11 +199,15 @@ class StepTrainer(Trainer):
                 tokens=num_items_in_batch,
                 graded=self._graded,
             )
-            return self._parts.total
-        if "weights" not in inputs:
+            return self._parts.total * self._ranks_of(num_items_in_batch)
+        alone = self.args.world_size == 1 or num_items_in_batch is not None
+        if "weights" not in inputs and alone:
             return super().compute_loss(model, inputs, num_items_in_batch=num_items_in_batch)
-        weights, labels = inputs.pop("weights"), inputs.pop("labels")
-        return weighted_loss(model(**inputs).logits, labels, weights, num_items_in_batch)
+        labels = inputs.pop("labels")
+        # a mean over a batch without a token to train on would not be a number
+        weights = inputs.pop("weights", torch.ones(len(labels)))
+        loss = weighted_loss(model(**inputs).logits, labels, weights, num_items_in_batch)
+        return loss * self._ranks_of(num_items_in_batch)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Save a checkpoint; raises ``NonFiniteLoss`` for weights that are not finite, ``StorageProblem``."""
@@ -135,11 +219,27 @@ class StepTrainer(Trainer):
         try:
             with storage_errors(folder):
                 super()._save_checkpoint(model, trial)
+                self._save_other_ranks(folder / f"checkpoint-{self.state.global_step}")
         except (SafetensorError, RuntimeError) as error:
             # safetensors and torch's zip writer report a full disk with errors of their own
             if isinstance(error, RuntimeError) and not _WRITE_ERROR.search(str(error)):
                 raise
             raise unwritable(folder, error) from error
+
+    def _save_other_ranks(self, folder: Path) -> None:
+        """Have the other ranks add their random state to the checkpoint ``folder``: only then is it whole."""
+        if self._team is not None:
+            for _ in self._team.answers(self._team.say(Save(str(folder)))):
+                pass
+
+    def store_flos(self) -> None:
+        """Count this rank's operations alone: an exchange here could come while the others do something else."""
+        self.state.total_flos += self.current_flos
+        self.current_flos = 0
+
+    def _determine_best_metric(self, metrics: Any, trial: Any) -> bool:
+        """Choose no best checkpoint where ranks would have to wait for each other; the app chooses from the journal."""
+        return False if self.args.world_size > 1 else super()._determine_best_metric(metrics, trial)
 
     def _is_saved(self, folder: Path) -> bool:
         return self._saved_here == folder and folders.read_manifest(folder) is not None
@@ -195,6 +295,7 @@ def training_arguments(plan: Plan, settings: st.Settings, precision: Precision) 
             remove_unused_columns=False,
             disable_tqdm=True,
             report_to="none",
+            **(_of_ranks(settings) if plan.processes > 1 else {}),
             **training.arguments,
         )
     except (TypeError, ValueError) as error:
@@ -203,6 +304,15 @@ def training_arguments(plan: Plan, settings: st.Settings, precision: Precision) 
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1
     return arguments
+
+
+def _of_ranks(settings: st.Settings) -> dict[str, Any]:
+    """Return the Trainer's arguments for several processes."""
+    return {
+        "ddp_backend": None if torch.cuda.is_available() else "gloo",
+        "ddp_find_unused_parameters": False,
+        "ddp_timeout": int(60 * settings.training.rank_timeout_minutes) + 60,
+    }
 
 
 def check_arguments(settings: st.Settings) -> None:
@@ -221,13 +331,14 @@ def train(
     hooks: RunHooks,
     *,
     resume: Path | None = None,
+    team: Team | None = None,
 ) -> None:
     """Train ``model`` on ``rows`` until a hook stops it or ``plan.max_epochs`` are trained.
 
     ``resume``: a checkpoint folder of the same step to go on from. Raises ``NonFiniteLoss``, ``StorageProblem``,
     ``SettingsProblem``, and what ``hooks`` raise.
     """
-    trainer = step_trainer(model, tokenizer, rows, plan, settings, precision, hooks)
+    trainer = step_trainer(model, tokenizer, rows, plan, settings, precision, hooks, team)
     trainer.train(resume_from_checkpoint=str(resume) if resume is not None else None)
 
 
@@ -239,16 +350,29 @@ def step_trainer(
     settings: st.Settings,
     precision: Precision,
     hooks: RunHooks,
+    team: Team | None = None,
 ) -> StepTrainer:
     """Return the Trainer that trains ``model`` on ``rows``; raises ``SettingsProblem`` for arguments it refuses."""
+    callback = HooksCallback(hooks, plan.steps_per_epoch(len(rows)), team)
+    parts = trainer_parts(model, tokenizer, rows, plan, settings, precision)
+    return StepTrainer(hooks=hooks, callback=callback, team=team, **parts)
+
+
+def trainer_parts(
+    model: CausalLM,
+    tokenizer: Tokenizer,
+    rows: Sequence[TokenRow],
+    plan: Plan,
+    settings: st.Settings,
+    precision: Precision,
+) -> dict[str, Any]:
+    """Return the arguments of a ``StepTrainer`` that are the same for all ranks."""
     grading = settings.grading
-    return StepTrainer(
-        hooks=hooks,
-        callback=HooksCallback(hooks, plan.steps_per_epoch(len(rows))),
-        rows=rows,
-        grade_loss=GradeLoss(grading.loss, weight=grading.loss_weight, token_weight=grading.token_weight),
-        model=model,
-        args=training_arguments(plan, settings, precision),
-        data_collator=LeftPadCollator(tokenizer.pad_token_id, with_rows=True, form=batch_form(model)),
-        processing_class=tokenizer,
-    )
+    return {
+        "rows": rows,
+        "grade_loss": GradeLoss(grading.loss, weight=grading.loss_weight, token_weight=grading.token_weight),
+        "model": model,
+        "args": training_arguments(plan, settings, precision),
+        "data_collator": LeftPadCollator(tokenizer.pad_token_id, with_rows=True, form=batch_form(model)),
+        "processing_class": tokenizer,
+    }

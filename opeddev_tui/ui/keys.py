@@ -3,44 +3,12 @@
 A key that is not in a table does not exist: no screen binds one by itself, except dialogs.
 """
 
-from collections.abc import Iterable
-
-from msgspec import Struct
-from textual.binding import Binding, BindingType
-
-
-class Key(Struct, frozen=True):
-    """One row: keys (comma-separated, Textual's names), action, a word for the footer, a sentence for the help.
-
-    ``shown`` is how the keys are written where that differs; ``priority`` keys win over the focused widget.
-    """
-
-    keys: str
-    action: str
-    label: str
-    help: str
-    footer: bool = False
-    shown: str = ""
-    priority: bool = False
-
-    @property
-    def display(self) -> str:
-        """The keys as they are written on the screen."""
-        return self.shown or " ".join(_NAMES.get(key, key) for key in self.keys.split(","))
-
-
-_NAMES = {
-    "question_mark": "?",
-    "slash": "/",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "enter": "Enter",
-    "escape": "Esc",
-    "space": "Space",
-    "tab": "Tab",
-    "shift+tab": "Shift+Tab",
-    "ctrl+p": "^p",
-}
+from opeddev_tui.ui.key_rows import Key as Key
+from opeddev_tui.ui.key_rows import bindings as bindings
+from opeddev_tui.ui.list_keys import COMPARE as COMPARE
+from opeddev_tui.ui.list_keys import PROBES as PROBES
+from opeddev_tui.ui.list_keys import ROWS as ROWS
+from opeddev_tui.ui.list_keys import RUNS as RUNS
 
 PLACES: tuple[tuple[str, str, str], ...] = (
     ("1", "monitor", "Monitor"),
@@ -50,6 +18,7 @@ PLACES: tuple[tuple[str, str, str], ...] = (
     ("5", "settings", "Settings"),
     ("6", "runs", "Runs"),
     ("7", "grading", "Grading"),
+    ("8", "rows", "Rows"),
 )
 
 GLOBAL: tuple[Key, ...] = (
@@ -73,6 +42,8 @@ MONITOR: tuple[Key, ...] = (
     Key("n", "make_workspace", "New workspace", "Make a workspace in this folder, where there is none."),
     Key("d", "demo", "Demo", "Try everything with a tiny model, where there is no workspace yet."),
     Key("r", "back_to_live", "Return", "Return from an old run to the newest one."),
+    Key("M", "machine", "Machine", "Show the history of every GPU and of the processor on the full screen, and back."),
+    Key("C", "compare", "Compare", "Put this run and others into one chart, chosen by a filter."),
     Key("tab", "pane(1)", "Next pane", "Go to the next pane.", footer=True),
     Key("shift+tab", "pane(-1)", "Previous pane", "Go to the previous pane."),
     Key("l,right", "pane(1)", "Pane right", "Go to the next pane."),
@@ -116,6 +87,8 @@ GENERATIONS: tuple[Key, ...] = (
     Key("down,pagedown", "move(1)", "Down", "Scroll the texts down, both sides together.", priority=True),
     Key("b", "blind", "Blind round", "Rate this epoch against the state before the step, names hidden.", footer=True),
     Key("m", "grades", "Grades", "Show the grades of the whole hold-out: confusion matrix, changed rows.", footer=True),
+    Key("t", "table('')", "Table", "Show all probe prompts in one table: sort, search, open one.", footer=True),
+    Key("slash", "table('filter')", "Search", "Search all probe prompts, in their table."),
     Key("o", "note", "Observation", "Write an observation on this run."),
     Key("a", "own_prompt", "Own prompt", "Add a prompt of your own to the probe prompts."),
     Key("f", "pin", "Pin", "Always use this row as a probe prompt in the next steps; press again to unpin it."),
@@ -222,30 +195,20 @@ SETTINGS: tuple[Key, ...] = (
     Key("escape", "clear_filter", "Clear", "Drop the filter."),
 )
 
-RUNS: tuple[Key, ...] = (
-    Key("enter", "open_run", "Open", "Show the selected run in the monitor.", footer=True),
-    Key("r", "reload", "Reload", "Read the list of runs again.", footer=True),
-)
-
 Sections = tuple[tuple[str, tuple[Key, ...]], ...]
 
 # the sections of each screen's help; the first one has the keys of its footer
 SCREEN_KEYS: dict[str, Sections] = {
     "monitor": (("Monitor", MONITOR), ("In a pane", PANE), ("In the curves", CURVES)),
     "generations": (("Generations", GENERATIONS),),
+    "probes": (("Probe prompts", PROBES), ("In the table", TABLE)),
     "blind": (("Blind round", BLIND),),
     "grades": (("Grades", GRADES), ("In the table", TABLE)),
     "checkpoints": (("Checkpoints", CHECKPOINTS), ("In the table", TABLE)),
     "log": (("Log", LOG),),
     "settings": (("Settings", SETTINGS), ("In the table", TABLE)),
+    "rows": (("Rows", ROWS), ("In the table", TABLE)),
     "runs": (("Runs", RUNS), ("In the table", TABLE)),
+    "compare": (("Compare runs", COMPARE), ("In the table", TABLE)),
     "grading": (("Grading", GRADING), ("In a text", PANE), ("In the table", TABLE)),
 }
-
-
-def bindings(keys: Iterable[Key]) -> list[BindingType]:
-    """Return the Textual bindings of a key table."""
-    return [
-        Binding(key.keys, key.action, key.label, show=key.footer, tooltip=key.help, priority=key.priority)
-        for key in keys
-    ]

@@ -37,6 +37,11 @@ def corrections_file(workspace: Path) -> Path:
     return workspace / SPECS / "corrections.jsonl"
 
 
+def graded_history_file(workspace: Path) -> Path:
+    """Return the file that keeps every correction of a grader's answer, also those that were replaced or undone."""
+    return workspace / SPECS / "graded_by_people.jsonl"
+
+
 def test_looks_file(workspace: Path) -> Path:
     """Return the file that counts every look at the test set."""
     return workspace / SPECS / "test_looks.jsonl"
@@ -157,6 +162,16 @@ class Workspace:
     def grading(self) -> Path:
         """Features of rows, each read once per model; they tell about the rows, so they are the owner's alone."""
         return self.root / SPECS / "grading"
+
+    def group_file(self, group: str) -> Path:
+        """The record of the group of runs called ``group``; raises ``TrainingProblem`` for what is no group's name."""
+        if not is_plain_name(group):
+            raise TrainingProblem(f"{group} is not the name of a group of runs.", cure="See: opeddev-tui status.")
+        return self.root / SPECS / "groups" / f"{group}.json"
+
+    def group_ids(self) -> list[str]:
+        """Return the names of all groups of runs with a record."""
+        return sorted(path.stem for path in (self.root / SPECS / "groups").glob("*.json"))
 
     @property
     def checkpoint_notes(self) -> Path:

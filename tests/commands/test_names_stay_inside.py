@@ -29,6 +29,8 @@ FREE = {
     "what",
     "choice",
 }
+FREE |= {"seeds", "choose", "at_once"}
+NAMING |= {"seed_run", "member"}
 FREE |= {"policy", "row", "grade", "rater", "count", "out", "seed", "task", "rubric", "take"}
 
 

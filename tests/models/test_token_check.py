@@ -308,20 +308,21 @@ class Recorder:
     """Takes the prompts that reach training, scoring and generation."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        from opeddev_tui.training import step_grades, trainer
+        from opeddev_tui.grading import features
+        from opeddev_tui.training import trainer
 
         self.trained: dict[int, list[int]] = {}
         self.scored: dict[int, list[int]] = {}
         self.generated: list[list[int]] = []
-        whole_training, whole_scoring, whole_generation = trainer.train, step_grades.read_rows, generation.generate
+        whole_training, whole_scoring, whole_generation = trainer.train, features.read_rows, generation.generate
 
         def trains(model: Any, tokenizer: Any, rows: Sequence[Any], *args: Any, **named: Any) -> None:
             self.trained |= {row.row: row.prompt for row in rows}
             whole_training(model, tokenizer, rows, *args, **named)
 
         def scores(model: Any, rows: Sequence[Any], **named: Any) -> Any:
-            assert named["loss"]
-            self.scored |= {number: row.prompt for number, row in enumerate(rows)}
+            if named.get("loss"):
+                self.scored |= {number: row.prompt for number, row in enumerate(rows)}
             return whole_scoring(model, rows, **named)
 
         def generates(model: Any, encoder: Any, prompts: Sequence[list[int]], **named: Any) -> Any:
@@ -329,7 +330,7 @@ class Recorder:
             return whole_generation(model, encoder, prompts, **named)
 
         patch.setattr(trainer, "train", trains)
-        patch.setattr(step_grades, "read_rows", scores)
+        patch.setattr(features, "read_rows", scores)
         patch.setattr(generation, "generate", generates)
 
 

@@ -11,6 +11,7 @@ import pytest
 from opeddev_tui.cli import main
 from opeddev_tui.reports.scalars import scalars, write_jsonl, write_tensorboard
 from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.grade_records import Figure, WayGrades
 
 _MASK = 0xA282EAD8
 
@@ -181,3 +182,13 @@ def scalars_of(record: bytes) -> Iterator[tuple[str, int, float, float]]:
             raw = held.get(4) or held.get(5)
             assert isinstance(raw, bytes)
             yield tag.decode(), step, struct.unpack("<f", raw)[0], struct.unpack("<d", wall)[0]
+
+
+def test_figures_of_every_way_to_a_grade_are_numbers() -> None:
+    """Those of a way by its name and the figure's; what the rows do not tell is left out."""
+    way = WayGrades("step head", "its head", (), figures={"kappa": Figure(0.5, 0.1, 0.8), "nll": Figure(None)})
+    events: list[ev.AnyEvent] = [
+        ev.Progress(global_step=7, epoch=1.0, loss=None),
+        ev.GradesRead(epoch=1, labels=(), ids=(), reference=(), ways=(way,)),
+    ]
+    assert [(item.name, item.global_step, item.value) for item in scalars(events)] == [("step_head/kappa", 7, 0.5)]

@@ -426,13 +426,13 @@ def test_a_failure_in_fitting_is_told_and_the_step_is_trained(
 def test_a_model_whose_states_cannot_be_read_is_trained_by_its_loss(
     workspace_factory: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from opeddev_tui.training import step_grades
+    from opeddev_tui.grading import features
 
     def broken(*_: object, **__: object) -> None:
         raise ValueError("no decoder layers")
 
     root = workspace_factory(holdout=8, **GRADED)
-    monkeypatch.setattr(step_grades, "read_rows", broken)
+    monkeypatch.setattr(features, "read_rows", broken)
     train(root)
     state = states(root)[0]
     assert state.status == "finished"

@@ -61,7 +61,7 @@ class Pictures:
             height = size[1] // rows + (row < size[1] % rows)
             chosen = names[row * columns : (row + 1) * columns]
             pictures = [self._chart(replace(look, chart=name, tiled=False), palette, width, height) for name in chosen]
-            lines += _beside([picture.split("\n", allow_blank=True)[:height] for picture in pictures], width, height)
+            lines += beside([picture.split("\n", allow_blank=True)[:height] for picture in pictures], width, height)
         return Text("\n").join(lines)
 
     def _chart(self, look: Look, palette: Palette, width: int, height: int) -> Text:
@@ -167,7 +167,7 @@ def _flags(look: Look, drawn: bool, cut: bool) -> tuple[str, ...]:
     return ", ".join(long), ", ".join(changed)
 
 
-def _beside(blocks: Sequence[Sequence[Text]], width: int, height: int) -> list[Text]:
+def beside(blocks: Sequence[Sequence[Text]], width: int, height: int) -> list[Text]:
     """Return blocks of lines beside each other, each ``width`` cells wide."""
     lines = []
     for number in range(height):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -13,10 +13,12 @@ from textual.widgets import Static
 from opeddev_tui.format import moment, number, signed
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import RUNS, bindings
-from opeddev_tui.ui.screens.base import BaseScreen
+from opeddev_tui.ui.screens.run_list import EXAMPLE, RunListScreen
 from opeddev_tui.ui.state.situation import MARKS
 from opeddev_tui.ui.state.view import RunRow, View
+from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Cell, Grid
+from opeddev_tui.ui.widgets.query_box import QueryError, heading
 
 _NONE = "No runs yet. t on the monitor starts one."
 _WITHOUT: Mapping[str, str] = {
@@ -26,28 +28,75 @@ _WITHOUT: Mapping[str, str] = {
 }
 
 
-class RunsScreen(BaseScreen):
-    """Every run of the workspace, newest first."""
+class RunsScreen(RunListScreen):
+    """Every run of the workspace, newest first; marked ones, or all that are listed, can be compared."""
 
     mode: ClassVar[str] = "runs"
     BINDINGS: ClassVar[list[BindingType]] = bindings(RUNS)
+    AUTO_FOCUS = "#runs"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.marked: set[str] = set()
+        self._without = _NONE
 
     def compose_body(self) -> Iterable[Widget]:
         """Make the table."""
         yield Static(markup=False, id="which", classes="hint")
+        yield FilterBox(EXAMPLE, "#runs")
+        yield QueryError()
         titles = ("started", "step", "batch", "state", "epochs", "hold-out", "Δ epoch 0", "best", "run")
         yield Grid(titles, id="runs", enter="open_run")
 
     def show_body(self, view: View) -> None:
         """Show the list."""
-        rows = self.shell.session.all_runs()
-        newest = next((row.state.scored_on for row in rows if row.state.holdout), None)
+        self._without = _WITHOUT.get(view.situation.kind, _NONE)
+        self.fill()
+
+    def fill(self) -> None:
+        """List the runs that the filter lets pass."""
+        if not self.is_mounted:
+            return
+        everyone = self.shell.session.all_runs()
+        rows = [row for row, _ in self.chosen_rows()]
+        newest = next((row.state.scored_on for row in everyone if row.state.holdout), None)
         others = [row.run for row in rows if row.state.holdout and row.state.scored_on != newest]
-        self.query_one(Grid).fill([(row.run, _cells(row, "†" if row.run in others else "")) for row in rows])
-        hint = "Enter shows a run in the monitor, as it was." if rows else _WITHOUT.get(view.situation.kind, _NONE)
+        cells = [(row.run, _cells(row, "†" if row.run in others else "", row.run in self.marked)) for row in rows]
+        self.query_one(Grid).fill(cells)
+        self._heading(everyone, rows, bool(others))
+
+    def _heading(self, everyone: Sequence[RunRow], rows: Sequence[RunRow], others: bool) -> None:
+        if not everyone:
+            self.query_one("#which", Static).update(Content(self._without))
+            return
+        parts = ["Enter shows a run in the monitor, as it was"]
+        parts += [f"{len(self.marked)} marked"] if self.marked else []
+        parts += [f"{len(rows)} of {len(everyone)} runs"] if len(rows) < len(everyone) else []
         damaged = [f"\n! Run {clean_line(row.run)} is damaged: {row.state.damage}." for row in rows if row.state.damage]
         mark = "\n† scored on another hold-out than the newest run: not comparable with it." if others else ""
-        self.query_one("#which", Static).update(Content(hint + mark + "".join(damaged)))
+        which = heading(parts, self.filter_text) + Content(mark + "".join(damaged))
+        self.query_one("#which", Static).update(which)
+
+    def action_mark(self) -> None:
+        """Mark the selected run, or take the mark away."""
+        if run := self.query_one(Grid).selected:
+            self.marked ^= {run}
+            self.fill()
+
+    def action_compare(self) -> None:
+        """Put the marked runs, or all that are listed, into one chart."""
+        from opeddev_tui.ui.screens.compare.screen import CompareScreen
+
+        if not self.shell.session.all_runs():
+            self.shell.tell(self._without)
+            return
+        self.shell.push_screen(CompareScreen(frozenset(self.marked) or None, self.filter_text))
+
+    def action_clear_filter(self) -> None:
+        """Drop the filter, then the marks."""
+        if not self.query_one(FilterBox).drop():
+            self.marked.clear()
+        self.fill()
 
     def action_open_run(self) -> None:
         """Show the selected run."""
@@ -61,7 +110,7 @@ class RunsScreen(BaseScreen):
         self.shell.disk.refresh()
 
 
-def _cells(row: RunRow, mark: str = "") -> tuple[Cell, ...]:
+def _cells(row: RunRow, mark: str, chosen: bool) -> tuple[Cell, ...]:
     state = row.state
     started = state.started
     if started is None:
@@ -70,10 +119,11 @@ def _cells(row: RunRow, mark: str = "") -> tuple[Cell, ...]:
     first, newest = state.holdout.get(0), state.holdout.get(last)
     change = signed(newest.loss - first.loss, 4) if newest and first and last else "–"
     best = state.best_epoch()
+    begun = f"{'✓ ' if chosen else ''}{moment(started.at)}"
     status = f"{MARKS.get(row.status, ' ')} {row.status}" + (", a repeat" if state.repeats else "")
     status += ", damaged" if state.damage else ""
     return (
-        moment(started.at), str(started.step), started.batch, status,
+        begun, str(started.step), started.batch, status,
         str(max(state.epochs, default=0)), number(newest.loss if newest else None, 4) + mark, change,
         f"epoch {best}" if best is not None else "–", row.run,
     )  # fmt: skip

@@ -145,7 +145,7 @@ class GradingTasks(TaskBase):
         by_name = {(row.where, row.id): row for row in rows}
         for run in reversed(workspace.run_ids()):
             try:
-                disputed = _race_disputes(workspace.race_file(run).read_bytes())
+                disputed = race_disputes(workspace.race_file(run).read_bytes())
             except (OSError, msgspec.MsgspecError):
                 continue
             for item in disputed:
@@ -270,7 +270,8 @@ async def _follow(stream: asyncio.StreamReader | None, told: list[str], progress
             progress(f"reading hidden states: {text.removeprefix(_PROGRESS).replace('/', ' of ')} rows")
 
 
-def _race_disputes(content: bytes) -> tuple[Dispute, ...]:
+def race_disputes(content: bytes) -> tuple[Dispute, ...]:
+    """Return the disputed rows in the file of a race; raises ``msgspec.MsgspecError``."""
     return msgspec.json.decode(content, type=_RaceFile).report.disputed
 
 

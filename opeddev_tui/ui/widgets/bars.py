@@ -65,12 +65,13 @@ class Places(ClickBar):
 
     def on_resize(self) -> None:
         """Write as many names as fit."""
-        blank = " " if self._length(" ") <= (self.size.width or 80) else ""
+        room = self.size.width or 80
+        blank = " " if self._length(" ") <= room else ""
         parts: list[tuple[Content, str]] = []
         for key, mode, title in PLACES:
             style = "bold reverse $primary on $background" if mode == self._mode else "$muted"
             parts.append((Content.styled(f"{blank}{key} {title}{blank}", style), f"app.go('{mode}')"))
-        self.lay(parts, gap=1 if blank else 2)
+        self.lay(parts, gap=2 if not blank and self._length("") + len(PLACES) - 1 <= room else 1)
 
     def _length(self, blank: str) -> int:
         """Return the cells that all names take with ``blank`` on both sides of each."""

@@ -61,8 +61,16 @@ class Grid(DataTable[Text]):
         """The row under the cursor for the clipboard, its cells separated by tabs."""
         if not 0 <= self.cursor_row < len(self._filled):
             return ""
-        cells = self._filled[self.cursor_row][1]
-        return "\t".join(clean_line(cell if isinstance(cell, str) else cell[0]) for cell in cells)
+        return _line(self._filled[self.cursor_row][1])
+
+    @property
+    def all_text(self) -> str:
+        """All rows for the clipboard, a line each."""
+        return "\n".join(_line(cells) for _, cells in self._filled)
+
+
+def _line(cells: Sequence[Cell]) -> str:
+    return "\t".join(clean_line(cell if isinstance(cell, str) else cell[0]) for cell in cells)
 
 
 def _text(cell: Cell) -> Text:

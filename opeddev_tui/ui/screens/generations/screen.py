@@ -203,6 +203,17 @@ class GenerationsScreen(BaseScreen):
 
         self.shell.push_screen(GradesScreen())
 
+    def action_table(self, what: str) -> None:
+        """Show all probe prompts in one table, at once with the search where ``what`` says so."""
+        from opeddev_tui.ui.screens.generations.probes import ProbesScreen, Shown
+
+        def read(shown: Shown | None) -> None:
+            if shown is not None:
+                self._prompt, self._left, self._right = shown.prompt, shown.left, shown.right
+                self.shell.show_now()
+
+        self.shell.push_screen(ProbesScreen(self._left, self._right, searching=what == "filter"), read)
+
     def action_own_prompt(self) -> None:
         """Add a prompt of one's own."""
         from opeddev_tui.ui.screens.note import ask_prompt

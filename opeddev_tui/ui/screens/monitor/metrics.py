@@ -10,7 +10,7 @@ from typing import ClassVar
 from textual.content import Content
 
 from opeddev_tui.format import bar, duration, number, rate, short_count, signed, size, sparkline
-from opeddev_tui.runs.curves import MachineHistory
+from opeddev_tui.runs.curves import MachineHistory, gpus_of
 from opeddev_tui.runs.events import GpuReading, HardwareSampled
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
@@ -127,7 +127,7 @@ def _holdout(state: RunState) -> list[Content]:
 def _machine_in_short(sample: HardwareSampled) -> list[Content]:
     """Return the load of the machine in one line per GPU and one for the rest, for a small pane."""
     rows: list[Content] = []
-    for gpu in _gpus(sample):
+    for gpu in gpus_of(sample):
         busy = f" · {gpu.percent:.0f} %" if gpu.percent is not None else ""
         heat = f" · {gpu.celsius:.0f} °C" if gpu.celsius is not None else ""
         used = _used(gpu.memory_used, gpu.memory_total) if gpu.memory_total else ""
@@ -144,32 +144,18 @@ def _machine(sample: HardwareSampled, history: MachineHistory, width: int) -> li
         return _row(label, (sparkline(past, most, cells) + " ", style), (text, ""))
 
     rows: list[Content] = []
-    for place, gpu in enumerate(_gpus(sample)):
-        # only the first GPU's readings are kept
+    for gpu in gpus_of(sample):
+        past = history.of(gpu)
         if gpu.memory_total:
-            memory: Sequence[float] = history.gpu_memory if not place else [float(gpu.memory_used or 0)]
+            memory = past.memory if past is not None else ()
             used = _used(gpu.memory_used, gpu.memory_total)
             rows.append(load(_numbered("GPU memory", sample, gpu), memory, gpu.memory_total, used, "$primary"))
         heat = f"  {gpu.celsius:.0f} °C" if gpu.celsius is not None else ""
         if gpu.percent is not None:
-            use: Sequence[float] = history.gpu if not place else [gpu.percent]
+            use = past.percent if past is not None else ()
             rows.append(load(_numbered("GPU", sample, gpu), use, 100.0, f"{gpu.percent:.0f} %{heat}", "$primary"))
     rows.append(load("RAM", history.ram, sample.ram_total, _used(sample.ram_used, sample.ram_total), "$muted"))
     return [*rows, load("CPU", history.cpu, 100.0, f"{sample.cpu_percent:.0f} %", "$muted")]
-
-
-def _gpus(sample: HardwareSampled) -> tuple[GpuReading, ...]:
-    """Return the GPUs of a sample; one recorded before there were several has the fields of the first alone."""
-    if sample.gpus or not (sample.gpu_memory_total or sample.gpu_percent is not None):
-        return sample.gpus
-    return (
-        GpuReading(
-            memory_used=sample.gpu_memory_used,
-            memory_total=sample.gpu_memory_total,
-            percent=sample.gpu_percent,
-            celsius=sample.gpu_celsius,
-        ),
-    )
 
 
 def _numbered(label: str, sample: HardwareSampled, gpu: GpuReading) -> str:

@@ -21,6 +21,7 @@ from opeddev_tui.ui.screens.monitor.decision import DecisionBar
 from opeddev_tui.ui.screens.monitor.epochs import EpochsPane
 from opeddev_tui.ui.screens.monitor.inventory import InventoryPane
 from opeddev_tui.ui.screens.monitor.latest import LatestPane
+from opeddev_tui.ui.screens.monitor.machine import MachinePane
 from opeddev_tui.ui.screens.monitor.metrics import MetricsPane
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.bars import KeyLine, PaneTabs
@@ -38,7 +39,10 @@ TABS: tuple[tuple[str, str], ...] = (
     ("epochs", "Epochs"),
     ("inventory", "Batches"),
     ("latest", "Samples"),
+    ("machine", "Machine"),
 )
+# panes that two columns have no room for: they are seen as tabs, in three columns, or grown
+_LARGE_ONLY = ("latest", "machine")
 # modules that the curves and the smoothed loss need
 _PLOTTING = ("numpy", "plotext")
 
@@ -68,6 +72,7 @@ class MonitorScreen(BaseScreen):
         yield Container(
             MetricsPane(id="metrics"),
             curves,
+            MachinePane(id="machine"),
             LatestPane(id="latest"),
             EpochsPane(id="epochs"),
             InventoryPane(id="inventory"),
@@ -135,12 +140,27 @@ class MonitorScreen(BaseScreen):
     def action_pane(self, step: int) -> None:
         """Go to the next or the previous pane."""
         everything = any(self.has_class(name) for name in ("-narrow", "-wide", "-grown"))
-        names = [name for name, _ in TABS if everything or name != "latest"]
+        names = [name for name, _ in TABS if everything or name not in _LARGE_ONLY or name == self._current]
         self.action_show_pane(names[(names.index(self._current) + step) % len(names)])
 
     def action_grow(self) -> None:
         """Grow the focused pane to the full screen, or shrink it again."""
         self.toggle_class("-grown")
+        self._leave_hidden()
+        self.call_after_refresh(self.shell.show_now)
+
+    def _leave_hidden(self) -> None:
+        """Go on to the metrics where the pane that was grown has no place beside others."""
+        if not any(self.has_class(name) for name in ("-narrow", "-wide", "-grown")) and self._current in _LARGE_ONLY:
+            self.action_show_pane("metrics")
+
+    def action_machine(self) -> None:
+        """Show the machine on the full screen, or shrink it again."""
+        if self._current == "machine" and self.has_class("-grown"):
+            self.action_grow()
+            return
+        self.add_class("-grown")
+        self.action_show_pane("machine")
         self.call_after_refresh(self.shell.show_now)
 
     def action_shrink(self) -> None:
@@ -181,6 +201,12 @@ class MonitorScreen(BaseScreen):
     def action_back_to_live(self) -> None:
         """Return to the newest run."""
         self.shell.back_to_live()
+
+    def action_compare(self) -> None:
+        """Put this run and others into one chart."""
+        from opeddev_tui.ui.screens.compare.screen import CompareScreen
+
+        self.shell.push_screen(CompareScreen())
 
     def text_to_copy(self) -> str:
         """Return the text of the focused pane."""

@@ -1,0 +1,66 @@
+"""Train a step with several seeds in a terminal, for ``train --seeds`` and ``repeat --seeds``."""
+
+import argparse
+
+from opeddev_tui.commands.foreground import how_to_answer, trained_in_terminal
+from opeddev_tui.commands.printing import CleanConsole
+from opeddev_tui.commands.seed_tables import SeedsView, print_spread
+from opeddev_tui.config.loading import LoadedSettings
+from opeddev_tui.errors import SettingsProblem
+from opeddev_tui.groups.requests import SeedsRequest, open_seeds, parse_seeds
+from opeddev_tui.groups.seeds import train_seeds
+from opeddev_tui.runs.control import Control, StepRequest
+from opeddev_tui.workspace.paths import Workspace
+
+_HOWS = ("best", "median", "ask")
+
+
+def wants_seeds(workspace: Workspace, loaded: LoadedSettings, options: argparse.Namespace, step: StepRequest) -> bool:
+    """Return whether ``options`` ask for several seeds, or the step was begun with several.
+
+    Raises ``SettingsProblem`` for options that need --seeds.
+    """
+    if options.seeds or open_seeds(workspace, loaded, step) is not None:
+        return True
+    if options.choose or options.at_once:
+        given = "--choose" if options.choose else "--at-once"
+        raise SettingsProblem(f"{given} is only for several seeds.", cure="Add --seeds N.")
+    return False
+
+
+def seeds_here(
+    workspace: Workspace, loaded: LoadedSettings, options: argparse.Namespace, step: StepRequest, beside: str = ""
+) -> int:
+    """Train and print the progress; return the exit code."""
+    request = SeedsRequest(
+        step=step,
+        seeds=parse_seeds(options.seeds, loaded.settings.training.seed) if options.seeds else None,
+        choose=_choice(options.choose),
+        policy=getattr(options, "policy", None),
+        at_once=_at_once(options.at_once),
+        overrides=tuple(options.overrides),
+        beside=beside,
+    )
+    control, console = Control(), CleanConsole()
+    answer_with = how_to_answer(workspace.root) if request.policy == "ask" else ""
+    with trained_in_terminal(workspace, control) as signals:
+        trained = train_seeds(workspace.root, loaded, request, SeedsView(console, answer_with), control)
+        for spread in trained.steps:
+            print_spread(console, spread)
+        if not trained.steps:
+            console.print("Every step is trained. Add the next batch, or train one again: train --step K --new.")
+    return signals.exit_code or trained.exit_code
+
+
+def _choice(text: str) -> str | None:
+    if not text:
+        return None
+    if text in _HOWS or (text.isascii() and text.isdecimal()):
+        return text
+    raise SettingsProblem(f"{text!r} chooses no seed.", where="--choose", cure="Write best, median, ask or a seed.")
+
+
+def _at_once(number: int) -> int:
+    if 0 <= number <= 64:
+        return number
+    raise SettingsProblem(f"{number} runs at the same time are not possible.", where="--at-once", cure="Write 1 to 64.")

@@ -1,0 +1,60 @@
+"""Train one run of a group, as a child process: its leader holds the workspace's lock, and it never outlives that."""
+
+import os
+import signal
+import threading
+from contextlib import nullcontext
+from pathlib import Path
+
+from opeddev_tui import launch
+from opeddev_tui.config.loading import LoadedSettings
+from opeddev_tui.errors import TrainingProblem
+from opeddev_tui.runs import log
+from opeddev_tui.runs.control import Control, StepRequest, Stop
+from opeddev_tui.runs.events import AnyEvent
+from opeddev_tui.runs.groups import read_group
+from opeddev_tui.terminal.signals import received
+from opeddev_tui.workspace.lock import lock_holder
+from opeddev_tui.workspace.paths import Workspace
+
+
+class _Unseen:
+    """A sink that shows nothing: the leader reads the journal."""
+
+    def emit(self, event: AnyEvent) -> None:
+        """Do nothing."""
+
+
+def train_member(root: Path, loaded: LoadedSettings, name: str) -> int:
+    """Train the run ``name`` ("group:seed") and return the exit code.
+
+    Raises ``TrainingProblem`` where the process that started this one does not hold the workspace's lock.
+    """
+    group_id, _, seed = name.rpartition(":")
+    workspace = Workspace(root, loaded.settings.paths)
+    follow_leader(workspace)
+    group = read_group(workspace, group_id)
+    member = group.member(int(seed) if seed.isdecimal() else -1)
+    request = StepRequest(which=str(group.step), group=group.id, run=member.run)
+    control = Control()
+    log.to_file(workspace.log)
+    with received(lambda signal_name: control.request(Stop(reason=signal_name))) as signals:
+        launch.train_under(root, loaded, request, _Unseen(), control, nullcontext())
+    return signals.exit_code or 0
+
+
+def follow_leader(workspace: Workspace) -> None:
+    """End this process when its leader is gone; raises ``TrainingProblem`` if its parent is no leader."""
+    if lock_holder(workspace) != os.getppid():
+        raise TrainingProblem(
+            "one of several runs is trained only by the process that trains all of them.",
+            cure="Start them with: opeddev-tui train --seeds N, or opeddev-tui tune.",
+        )
+    threading.Thread(target=_end_with_leader, name="leader", daemon=True).start()
+
+
+def _end_with_leader() -> None:
+    # nothing is ever written there: the read returns when the last writer, the leader, is gone
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,103 @@
+"""Read and remove what a launcher (torchrun, accelerate launch, srun) says of a process: which of how many it is.
+
+It is removed from the environment because the libraries would join a process group of their own accord when they
+find it there, each at a moment of its own. Must not load torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+
+from msgspec import Struct
+
+from opeddev_tui.errors import SettingsProblem
+
+# what PyTorch's launchers set and the libraries look for
+VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "ROLE_RANK", "ROLE_WORLD_SIZE")
+# what MPI's launchers set; accelerate looks for the sizes
+_MPI = ("PMI_SIZE", "PMI_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE")
+
+
+class Launched(Struct, frozen=True):
+    """This process is ``rank`` of ``world``, and number ``local`` on its machine; ``by`` names the launcher.
+
+    ``address`` and ``port`` are where the ranks find each other, empty and 0 where the launcher names no place.
+    """
+
+    rank: int
+    world: int
+    local: int
+    by: str
+    address: str = ""
+    port: int = 0
+
+
+def take(environment: MutableMapping[str, str]) -> Launched | None:
+    """Return what a launcher of several processes says, None without one; its variables are removed.
+
+    Raises ``SettingsProblem`` for values that are no numbers, or contradict each other.
+    """
+    found = _torch(environment) or _slurm(environment) or _mpi(environment)
+    for name in (*VARIABLES, *_MPI):
+        environment.pop(name, None)
+    return found
+
+
+def _torch(environment: Mapping[str, str]) -> Launched | None:
+    if "WORLD_SIZE" not in environment or (world := _number(environment, "WORLD_SIZE")) <= 1:
+        return None
+    rank, local = _number(environment, "RANK"), _number(environment, "LOCAL_RANK", 0)
+    address, port = environment.get("MASTER_ADDR", ""), _number(environment, "MASTER_PORT", 0)
+    return _checked(Launched(rank, world, local, "torchrun", address, port), "RANK", "WORLD_SIZE")
+
+
+def _slurm(environment: Mapping[str, str]) -> Launched | None:
+    if "SLURM_NTASKS" not in environment and "SLURM_STEP_NUM_TASKS" not in environment:
+        return None
+    # the tasks of this srun, which may be fewer than those of its allocation
+    name = "SLURM_STEP_NUM_TASKS" if "SLURM_STEP_NUM_TASKS" in environment else "SLURM_NTASKS"
+    if (world := _number(environment, name)) <= 1:
+        return None
+    rank, local = _number(environment, "SLURM_PROCID", 0), _number(environment, "SLURM_LOCALID", 0)
+    address, port = environment.get("MASTER_ADDR", ""), _number(environment, "MASTER_PORT", 0)
+    return _checked(Launched(rank, world, local, "srun", address, port), "SLURM_PROCID", name)
+
+
+def _mpi(environment: Mapping[str, str]) -> Launched | None:
+    for size, rank in (("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"), ("PMI_SIZE", "PMI_RANK")):
+        if size in environment and (world := _number(environment, size)) > 1:
+            return Launched(_number(environment, rank, 0), world, 0, "mpirun")
+    return None
+
+
+def _number(environment: Mapping[str, str], name: str, default: int | None = None) -> int:
+    text = environment.get(name, "" if default is None else str(default))
+    try:
+        return int(text)
+    except ValueError:
+        raise SettingsProblem(
+            f"the environment's {name} is {text!r}, not a number." if text else f"the environment has no {name}.",
+            where="the launcher",
+            cure="Start the training by torchrun or srun, or unset WORLD_SIZE.",
+        ) from None
+
+
+def _checked(found: Launched, rank: str, world: str) -> Launched:
+    if not 0 <= found.rank < found.world or found.local < 0:
+        raise SettingsProblem(
+            f"the environment's {rank} is {found.rank}, but {world} is {found.world}.",
+            where="the launcher",
+            cure=f"Start the training by {found.by} again, or unset {world}.",
+        )
+    return found
+
+
+def refuse(launched: Launched | None, command: str) -> None:
+    """Raise ``SettingsProblem`` if ``command``, which trains with one process, was started as one of several."""
+    if launched is not None:
+        raise SettingsProblem(
+            f"{command} was started as process {launched.rank + 1} of {launched.world} by {launched.by}, "
+            "but it trains with one process.",
+            where="WORLD_SIZE" if launched.by == "torchrun" else launched.by,
+            cure=f"Start it once: opeddev-tui {command} (in a SLURM job: srun -n1 opeddev-tui {command}).",
+        )

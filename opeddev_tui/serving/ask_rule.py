@@ -1,0 +1,79 @@
+"""Say when a person should look: by how sure the same way was on the hold-out, where people's grades are known.
+
+The app's screen of what can be trusted chooses its threshold in the same way. Reads no model.
+"""
+
+import numpy as np
+from msgspec import Struct
+
+from opeddev_tui.config.settings import Grade
+from opeddev_tui.grading.calibration import automatic_curve, threshold_for
+from opeddev_tui.grading.ordinal import Grades
+from opeddev_tui.runs.state import RunState
+
+# agreement on fewer rows says nothing
+_FEWEST = 5
+
+
+class AskRule(Struct, frozen=True):
+    """A grade of less confidence than ``threshold`` (None: every grade) is for a person; ``why`` says so."""
+
+    threshold: float | None
+    tolerance: int
+    why: str
+
+    def asks(self, confidence: float | None) -> bool:
+        """Return whether a person should look at a grade of ``confidence``, None where a way tells none."""
+        return self.threshold is None or (confidence if confidence is not None else 0.0) < self.threshold
+
+    def words(self, confidence: float | None) -> str:
+        """Return why a person should look at a grade of ``confidence``."""
+        if self.threshold is None or confidence is None:
+            return self.why
+        return f"confidence {confidence:.2f} is below {self.threshold:.2f}, {self.why}"
+
+
+def ask_rule(state: RunState, epoch: int, way: str, grade: Grade, labels: tuple[str, ...]) -> AskRule:
+    """Return the rule for ``way`` by what the run of ``state`` recorded of it after ``epoch``."""
+    tolerance = max(0, min(grade.tolerance, (len(labels) - 2) // 2))
+    near = "" if not tolerance else " within one grade" if tolerance == 1 else f" within {tolerance} grades"
+    found = _measured(state, epoch, way, labels)
+    if found is None:
+        return AskRule(None, tolerance, "this way to a grade was not compared with people's grades.")
+    right, grades, answers = found
+    if grades is None:
+        share = float((np.abs(answers - right) <= tolerance).mean())
+        said = f"on the hold-out {share:.0%} of its grades agreed{near}, less than {grade.agreement}%."
+        return AskRule(0.0 if share * 100 >= grade.agreement else None, tolerance, said)
+    point = threshold_for(automatic_curve(grades, right, tolerance=tolerance), grade.agreement / 100)
+    if point is None:
+        return AskRule(
+            None, tolerance, f"no confidence reached {grade.agreement}% agreement{near} with people on the hold-out."
+        )
+    return AskRule(point.threshold, tolerance, f"from which {grade.agreement}% agreed{near} with people.")
+
+
+def _measured(
+    state: RunState, epoch: int, way: str, labels: tuple[str, ...]
+) -> "tuple[np.ndarray, Grades | None, np.ndarray] | None":
+    """Return right places, probabilities and given places of the hold-out by ``way``; None where not recorded."""
+    places = {label: place for place, label in enumerate(labels)}
+    read, race = state.readings.get(epoch), state.races.get(epoch)
+    known = read.by(way) if read is not None else None
+    raced = next((item for item in race.ways if item.way == way), None) if race is not None else None
+    if known is not None and read is not None:
+        reference, given = read.reference, known.grades
+    elif raced is not None and race is not None:
+        reference, given = race.reference, raced.grades
+    else:
+        return None
+    if len(reference) < _FEWEST or len(given) != len(reference) or any(label not in places for label in reference):
+        return None
+    right = np.array([places[label] for label in reference], dtype=np.int64)
+    # a text without a grade is as wrong as can be
+    answers = np.array([places.get(label, -len(labels)) for label in given], dtype=np.int64)
+    if known is None or len(known.probabilities) != len(reference):
+        return right, None, answers
+    chances = np.asarray(known.probabilities, dtype=np.float64)
+    # they are recorded with four digits
+    return right, Grades(chances / chances.sum(1, keepdims=True)), answers

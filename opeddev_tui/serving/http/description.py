@@ -1,0 +1,137 @@
+"""The description of the service: OpenAPI for programs, and the same as one page that loads nothing from elsewhere."""
+
+import html
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from opeddev_tui import __version__
+from opeddev_tui.serving.asked import Graded
+from opeddev_tui.serving.http.bodies import ChatAnswer, ChatRequest, ErrorBody, ModelList
+
+_ROW = {
+    "type": "object",
+    "description": "A row as opeddev-tui grade takes it. What people wrote into it (grade, feedback) is never read by "
+    "the model.",
+    "required": ["submission"],
+    "properties": {
+        "submission": {"type": "string", "description": "The code that is graded."},
+        "task": {"type": "string", "description": "Else grade.task, or the commonest of the training rows."},
+        "rubric": {"type": "string", "description": "Else grade.rubric, or the commonest of the training rows."},
+        "kind": {"type": "string", "description": "Such as html, css, javascript."},
+        "id": {"type": "string", "description": "Comes back in the answer."},
+    },
+}
+_ROW_OR_ROWS = {
+    "oneOf": [
+        {"$ref": "#/components/schemas/Row"},
+        {
+            "type": "object",
+            "required": ["submissions"],
+            "properties": {"submissions": {"type": "array", "items": {"$ref": "#/components/schemas/Row"}}},
+        },
+    ]
+}
+_GRADED_OR_MANY = {
+    "oneOf": [
+        {"$ref": "#/components/schemas/Graded"},
+        {
+            "type": "object",
+            "properties": {"graded": {"type": "array", "items": {"$ref": "#/components/schemas/Graded"}}},
+        },
+    ]
+}
+_REFUSALS = {
+    "400": "The body cannot be used; param names the place",
+    "401": "The token is missing or wrong",
+    "413": "The body is too large",
+    "415": "The body is not declared as JSON",
+    "429": "The queue is full; see Retry-After",
+    "503": "The model is being loaded, or the service stopped; see Retry-After",
+}
+
+
+def openapi() -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document."""
+    kinds = (Graded, ChatRequest, ChatAnswer, ModelList, ErrorBody)
+    _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "opeddev-tui serve",
+            "version": __version__,
+            "description": "A trained grader of web-development code.",
+        },
+        "paths": _paths(),
+        "components": {
+            "schemas": {"Row": _ROW, **schemas},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"token": []}],
+    }
+
+
+def _paths() -> dict[str, Any]:
+    feedback = {"name": "feedback", "in": "query", "schema": {"type": "boolean", "default": False}}
+    chat = _operation("Go on with a conversation, as OpenAI's interface does; stream: true sends pieces", "ChatAnswer")
+    chat["requestBody"] = _json_body({"$ref": "#/components/schemas/ChatRequest"})
+    grade = _operation("Grade one submission or many, in their order", _GRADED_OR_MANY)
+    grade |= {"requestBody": _json_body(_ROW_OR_ROWS), "parameters": [feedback]}
+    return {
+        "/grade": {"post": grade},
+        "/v1/chat/completions": {"post": chat},
+        "/v1/models": {"get": _operation("The model's name for chat completions", "ModelList")},
+        "/health": {"get": _operation("loading (503), ready (200) or stopping (503), with the checkpoint", {})},
+        "/metrics": {"get": _operation("Figures for Prometheus", None)},
+    }
+
+
+def _json_body(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def _operation(summary: str, answer: str | dict[str, Any] | None) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{answer}"} if isinstance(answer, str) else answer
+    content = {"text/plain": {}} if schema is None else {"application/json": {"schema": schema}}
+    error = {"type": "object", "properties": {"error": {"$ref": "#/components/schemas/ErrorBody"}}}
+    return {
+        "summary": summary,
+        "responses": {
+            "200": {"description": "Done", "content": content},
+            **{
+                code: {"description": words, "content": {"application/json": {"schema": error}}}
+                for code, words in _REFUSALS.items()
+            },
+        },
+    }
+
+
+def page() -> str:
+    """Return the description as HTML."""
+    document = openapi()
+    parts = [
+        "<!doctype html><html lang='en'><meta charset='utf-8'><title>opeddev-tui serve</title>",
+        "<style>body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem}"
+        "pre{background:#f4f4f4;padding:.75rem;overflow:auto}code{font-size:.95em}</style>",
+        f"<h1>opeddev-tui serve {html.escape(__version__)}</h1>",
+        "<p>For programs: <a href='/openapi.json'>/openapi.json</a> (OpenAPI 3.1).</p>",
+        *_operations(document),
+        "<h2>Refusals</h2><ul>",
+        *(f"<li><code>{code}</code> {html.escape(words)}</li>" for code, words in _REFUSALS.items()),
+        "</ul>",
+    ]
+    return "\n".join(parts)
+
+
+def _operations(document: dict[str, Any]) -> Iterator[str]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield f"<h2><code>{method.upper()} {html.escape(path)}</code></h2>"
+            yield f"<p>{html.escape(operation['summary'])}.</p>"
+            body = operation.get("requestBody")
+            if body is not None:
+                name = "Row" if path == "/grade" else "ChatRequest"
+                fields = document["components"]["schemas"][name]["properties"]
+                yield f"<pre>{html.escape(json.dumps(fields, indent=2))}</pre>"

@@ -1,0 +1,191 @@
+"""What every request passes first: its host, its token, its size, its patience; and how it is counted and logged.
+
+An ASGI application around another one. Only the method, the service's own path, the status and the time are logged.
+"""
+
+import asyncio
+import hmac
+import ipaddress
+import logging
+import time
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.requests import ClientDisconnect
+
+from opeddev_tui.config.settings import Serve
+from opeddev_tui.serving.http.bodies import error_of, headers_of
+from opeddev_tui.serving.http.figures import Figures
+from opeddev_tui.serving.http.jobs import Refused
+
+_LOG = logging.getLogger(__name__)
+_Message = MutableMapping[str, Any]
+_Receive = Callable[[], Awaitable[_Message]]
+_Send = Callable[[_Message], Awaitable[None]]
+_App = Callable[[_Message, _Receive, _Send], Awaitable[None]]
+
+# bytes of bodies that are held at a time, of all requests together, in bodies of the largest size
+_MOST_BODIES = 16
+# said to those without the token: nothing of the model
+OPEN_PATHS = frozenset({"/health"})
+
+
+class Gate:
+    """``app`` behind the checks. ``token`` is None for none; ``loopback``: only this machine can connect."""
+
+    def __init__(
+        self,
+        app: _App,
+        serve: Serve,
+        figures: Figures,
+        paths: Sequence[str],
+        *,
+        token: str | None,
+        loopback: bool,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._app, self._serve, self._figures, self._paths = app, serve, figures, frozenset(paths)
+        self._token, self._loopback, self._stopping = token, loopback, stopping
+        self._held = 0
+
+    async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        path = scope["path"] if scope["path"] in self._paths else "other"
+        answer = _Answer(send, self._serve.client_seconds)
+        begun = time.monotonic()
+        held = 0
+        try:
+            self._check(scope, path)
+            body = await self._body(scope, receive)
+            held = len(body)
+            await self._app(scope, _again(body, receive), answer.send)
+        except Refused as refused:
+            await answer.refuse(refused)
+        except (TimeoutError, ConnectionError, ClientDisconnect):
+            # the client has gone, or does not take its answer
+            answer.status = answer.status or 499
+        finally:
+            self._held -= held
+            seconds = time.monotonic() - begun
+            self._figures.answered(path, answer.status or 499, seconds)
+            _LOG.info("%s %s %s %.0f ms", _method(scope), path, answer.status or 499, seconds * 1000)
+
+    # --- who asks
+
+    def _check(self, scope: _Message, path: str) -> None:
+        headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        host = headers.get(b"host", "")
+        if self._loopback and not self._is_known(host):
+            # a page whose name was pointed to this machine (DNS rebinding) comes with its own name
+            raise Refused(
+                421,
+                "unknown_host",
+                "The Host header does not name this machine. Behind a proxy, list its name in serve.hosts.",
+            )
+        origin = headers.get(b"origin")
+        if origin is not None and urlsplit(origin).netloc != host:
+            raise Refused(403, "cross_origin", "Pages of other origins may not use this service.")
+        scope.setdefault("state", {})["trusted"] = self._has_token(headers.get(b"authorization", ""))
+        if not scope["state"]["trusted"] and path not in OPEN_PATHS:
+            raise Refused(401, "no_token", "Send the service's token: Authorization: Bearer TOKEN.")
+        if self._stopping() and path not in OPEN_PATHS:
+            raise Refused(503, "stopping", "The service is being stopped.", retry_after=10)
+        kind = headers.get(b"content-type", "").partition(";")[0].strip().lower()
+        if _method(scope) == "POST" and kind != "application/json":
+            raise Refused(415, "not_json", "Send JSON, with the header Content-Type: application/json.")
+
+    def _is_known(self, host: str) -> bool:
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        if name == "localhost" or name in (other.lower() for other in self._serve.hosts):
+            return True
+        try:
+            return ipaddress.ip_address(name).is_loopback
+        except ValueError:
+            return False
+
+    def _has_token(self, authorization: str) -> bool:
+        if self._token is None:
+            return True
+        scheme, _, given = authorization.partition(" ")
+        same = hmac.compare_digest(given.strip().encode(), self._token.encode())
+        return same and scheme.lower() == "bearer"
+
+    # --- what is sent
+
+    async def _body(self, scope: _Message, receive: _Receive) -> bytes:
+        """Return the whole body; raises ``Refused`` for one that is too large, or too slow."""
+        most = self._serve.max_body_bytes
+        declared = next((value for name, value in scope["headers"] if name.lower() == b"content-length"), b"0")
+        too_large = Refused(413, "body_too_large", f"The body is larger than {most} bytes (serve.max_body_bytes).")
+        if declared.isdigit() and int(declared) > most:
+            raise too_large
+        if self._held > _MOST_BODIES * most:
+            raise Refused(503, "busy", "Too many large requests are under way.", retry_after=5)
+        content = bytearray()
+        try:
+            async with asyncio.timeout(self._serve.client_seconds):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise ConnectionError
+                    content += message.get("body", b"")
+                    if len(content) > most:
+                        raise too_large
+                    if not message.get("more_body", False):
+                        break
+        except TimeoutError:
+            raise Refused(
+                408, "too_slow", f"The body did not arrive within {self._serve.client_seconds:g} s."
+            ) from None
+        self._held += len(content)
+        return bytes(content)
+
+
+def _method(scope: _Message) -> str:
+    method = str(scope["method"])
+    return method if method in ("GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH") else "OTHER"
+
+
+def _again(body: bytes, receive: _Receive) -> _Receive:
+    """Return a ``receive`` that gives the body that was read, then what comes after it."""
+    given = False
+
+    async def again() -> _Message:
+        nonlocal given
+        if not given:
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await receive()
+
+    return again
+
+
+class _Answer:
+    """Sends an answer and knows its status; a client that does not take a part of it in time ends it."""
+
+    def __init__(self, send: _Send, seconds: float) -> None:
+        self._send, self._seconds = send, seconds
+        self.status = 0
+
+    async def send(self, message: _Message) -> None:
+        """Send a part of the answer; raises ``TimeoutError``."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        async with asyncio.timeout(self._seconds):
+            await self._send(message)
+
+    async def refuse(self, refused: Refused) -> None:
+        """Send a refusal, unless an answer has begun."""
+        if self.status:
+            return
+        body = error_of(refused)
+        headers = {**headers_of(refused), "content-length": str(len(body))}
+        pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+        await self.send({"type": "http.response.start", "status": refused.status, "headers": pairs})
+        await self.send({"type": "http.response.body", "body": body})

@@ -1,0 +1,1 @@
+"""The screen that puts several runs into one chart."""

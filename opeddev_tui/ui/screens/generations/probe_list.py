@@ -1,0 +1,133 @@
+"""All probe prompts as lines of a table: asked, before and now, the reference, and how grades changed. Pure."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+
+from msgspec import Struct
+
+from opeddev_tui.runs.events import Sample
+from opeddev_tui.text import clean_line
+from opeddev_tui.ui.screens.generations.snapshots import Point
+from opeddev_tui.ui.widgets.grid import Cell
+from opeddev_tui.ui.widgets.tables import cut
+
+TITLES = ("row", "change", "grades", "flips", "now", "before", "reference", "prompt")
+# cells of the columns whose width is fixed, with the blanks around them, and the least that a text gets
+_FIXED, _LEAST = 50, 12
+_NAME = 12
+
+
+class Probe(Struct, frozen=True):
+    """A probe prompt: its number, what was generated at the two points, and its grades at every point of the run."""
+
+    number: int
+    asked: Sample
+    before: Sample | None
+    now: Sample | None
+    grades: tuple[int | None, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return clean_line(self.asked.id) or f"prompt {self.number + 1}"
+
+    @property
+    def flips(self) -> int:
+        """How often its grade changed from one point to the next."""
+        known = [grade for grade in self.grades if grade is not None]
+        return sum(one != other for one, other in itertools.pairwise(known))
+
+    @property
+    def change(self) -> str:
+        """What became of its grade: fixed, broken, better, worse, right, wrong; empty without grades."""
+        right, now = self.asked.reference_grade, self.now.grade if self.now is not None else None
+        before = self.before.grade if self.before is not None else None
+        if right is None or now is None:
+            return ""
+        if before is None or before == now:
+            return "right" if now == right else "wrong"
+        if now == right:
+            return "fixed"
+        if before == right:
+            return "broken"
+        nearer = abs(now - right) - abs(before - right)
+        return "better" if nearer < 0 else "worse" if nearer > 0 else "other"
+
+    @property
+    def off(self) -> int:
+        """How far the grade now is from the reference, -1 where that is not known."""
+        right, now = self.asked.reference_grade, self.now.grade if self.now is not None else None
+        return abs(now - right) if right is not None and now is not None else -1
+
+    @property
+    def searched(self) -> str:
+        """All its texts."""
+        texts = [self.asked.id, self.asked.kind, self.asked.prompt, self.asked.reference, self.change]
+        return "\n".join([*texts, *(side.text for side in (self.before, self.now) if side is not None)]).casefold()
+
+
+_RANKS = ("broken", "worse", "wrong", "fixed", "better", "other", "right", "")
+# name: what comes first
+ORDERS: Mapping[str, Callable[[Probe], tuple[object, ...]]] = {
+    "as generated": lambda probe: (probe.number,),
+    "changed grades first": lambda probe: (_RANKS.index(probe.change), probe.number),
+    "most flips first": lambda probe: (-probe.flips, probe.number),
+    "farthest from right first": lambda probe: (-probe.off, probe.number),
+    "by id": lambda probe: (probe.asked.kind, probe.name, probe.number),
+}
+
+
+def probes(points: Sequence[Point], left: int, right: int) -> list[Probe]:
+    """Return the probe prompts of the point ``right``, in their order there."""
+    now = points[right]
+    of_run = [point for point in points if point.key[0] == now.key[0] and not point.key[3]]
+    return [
+        Probe(number, asked, points[left].answer(asked), asked, tuple(_grade(point, asked) for point in of_run))
+        for number, asked in enumerate(now.samples)
+    ]
+
+
+def _grade(point: Point, asked: Sample) -> int | None:
+    answer = point.answer(asked)
+    return answer.grade if answer is not None else None
+
+
+def chosen(every: Sequence[Probe], order: str, text: str) -> list[Probe]:
+    """Return the prompts that contain all words of ``text``, in an order."""
+    words = text.casefold().split()
+    found = [probe for probe in every if all(word in probe.searched for word in words)] if words else list(every)
+    return sorted(found, key=ORDERS[order])
+
+
+def lines(listed: Sequence[Probe], width: int) -> list[tuple[str, tuple[Cell, ...]]]:
+    """Return (key, cells) per prompt; the texts share what is left of ``width``."""
+    room = max(_LEAST, (width - _FIXED) // 4)
+    return [(str(probe.number), _cells(probe, room)) for probe in listed]
+
+
+def _cells(probe: Probe, room: int) -> tuple[Cell, ...]:
+    style = {"fixed": "bold", "broken": "bold", "worse": "bold"}.get(probe.change, "")
+    mark = {"fixed": "✓ ", "better": "✓ ", "broken": "✗ ", "worse": "✗ "}.get(probe.change, "  ")
+    return (
+        cut(probe.name, _NAME), (mark + probe.change, style), _grades(probe), str(probe.flips or "·"),
+        _text(probe.now, room), _text(probe.before, room), cut(clean_line(probe.asked.reference), room),
+        cut(clean_line(probe.asked.prompt), room),
+    )  # fmt: skip
+
+
+def _grades(probe: Probe) -> str:
+    """Return the grades before and now, and the right one."""
+    before, now = (_written(side) for side in (probe.before, probe.now))
+    if probe.asked.reference_grade is None:
+        return f"{before}→{now}" if (before, now) != ("?", "?") else "none"
+    return f"{before}→{now} of {probe.asked.reference_grade}"
+
+
+def _written(side: Sample | None) -> str:
+    return "?" if side is None or side.grade is None else str(side.grade)
+
+
+def _text(side: Sample | None, room: int) -> str:
+    return cut(clean_line(side.text), room) if side is not None else "–"

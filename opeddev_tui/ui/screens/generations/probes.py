@@ -1,0 +1,133 @@
+"""All probe prompts of two points of the training in one table, to sort and to search; Enter reads one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from msgspec import Struct
+from textual.binding import BindingType
+from textual.content import Content
+from textual.events import Resize
+from textual.widget import Widget
+from textual.widgets import Static
+
+from opeddev_tui.format import plural
+from opeddev_tui.ui.keys import PROBES, bindings
+from opeddev_tui.ui.screens.base import FilteredScreen
+from opeddev_tui.ui.screens.generations.probe_list import ORDERS, TITLES, Probe, chosen, lines, probes
+from opeddev_tui.ui.screens.generations.snapshots import Key as PointKey
+from opeddev_tui.ui.screens.generations.snapshots import Point, before_step, index_of, points
+from opeddev_tui.ui.state.view import View
+from opeddev_tui.ui.widgets.filter_box import FilterBox
+from opeddev_tui.ui.widgets.grid import Grid
+from opeddev_tui.ui.widgets.query_box import heading
+
+_NONE = "No generations yet: the probe prompts are generated before the step and after every epoch."
+
+
+class Shown(Struct, frozen=True):
+    """What is to be read side by side: the prompt's number, and the two points (None: the beginning, the newest)."""
+
+    prompt: int
+    left: PointKey | None
+    right: PointKey | None
+
+
+class ProbesScreen(FilteredScreen):
+    """A line per probe prompt. It follows the training, or shows any two points of it. Its result is ``Shown``."""
+
+    mode: ClassVar[str] = "probes"
+    BINDINGS: ClassVar[list[BindingType]] = bindings(PROBES)
+    AUTO_FOCUS = "#probes"
+
+    def __init__(self, left: PointKey | None, right: PointKey | None, *, searching: bool = False) -> None:
+        super().__init__()
+        self._left, self._right, self._searching = left, right, searching
+        self._order = next(iter(ORDERS))
+        self._points: list[Point] = []
+        self._probes: list[Probe] = []
+        self._run = ""
+
+    def compose_body(self) -> Iterable[Widget]:
+        """Make the heading, the search and the table."""
+        yield Static(markup=False, id="which", classes="hint")
+        yield FilterBox("words in the prompt, the answers or the reference; broken, fixed", "#probes")
+        yield Grid(TITLES, id="probes", enter="open_row")
+
+    def on_mount(self) -> None:
+        """Open the search where that is what was asked for."""
+        if self._searching:
+            self.call_after_refresh(self.action_filter)
+
+    def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
+        """Fit the texts to the new width."""
+        self.call_after_refresh(self.fill)
+
+    def show_body(self, view: View) -> None:
+        """Show the two chosen points of the run on show."""
+        if self._run and view.run != self._run:
+            self._left, self._right = None, None
+        self._run = view.run
+        self._points = points(view.previous, view.state)
+        self.fill()
+
+    def fill(self) -> None:
+        """Show the prompts that contain what is searched for."""
+        if not self.is_mounted:
+            return
+        if not self._points:
+            self.query_one("#which", Static).update(Content(_NONE))
+            self.query_one(Grid).fill([])
+            return
+        left, right = self._chosen()
+        self._probes = probes(self._points, left, right)
+        listed = chosen(self._probes, self._order, self.filter_text)
+        self.query_one(Grid).fill(lines(listed, self.size.width))
+        count = plural(len(self._probes), "prompt")
+        count = count if len(listed) == len(self._probes) else f"{len(listed)} of {count}"
+        between = f"{self._points[left].label} → {self._points[right].label}"
+        counts = [f"{name} {number}" for name in ("fixed", "broken") if (number := self._count(name))]
+        parts = [between, count, *counts, f"sorted {self._order}"]
+        self.query_one("#which", Static).update(heading(parts, self.filter_text))
+
+    def _count(self, change: str) -> int:
+        return sum(probe.change == change for probe in self._probes)
+
+    def _chosen(self) -> tuple[int, int]:
+        last = len(self._points) - 1
+        return index_of(self._points, self._left, before_step(self._points)), index_of(self._points, self._right, last)
+
+    # --- keys
+
+    def action_order(self) -> None:
+        """Sort in another way."""
+        names = list(ORDERS)
+        self._order = names[(names.index(self._order) + 1) % len(names)]
+        self.fill()
+        self.query_one(Grid).move_cursor(row=0)
+
+    def action_epoch(self, step: int) -> None:
+        """Show a later or an earlier point as now; from the newest one on it follows the training."""
+        if self._points:
+            at = self._chosen()[1] + step
+            self._right = None if at >= len(self._points) - 1 else self._points[max(0, at)].key
+            self.fill()
+
+    def action_left_epoch(self, step: int) -> None:
+        """Show a later or an earlier point as before."""
+        if self._points:
+            at = max(0, min(self._chosen()[0] + step, len(self._points) - 1))
+            self._left = self._points[at].key
+            self.fill()
+
+    def action_open_row(self) -> None:
+        """Read the selected prompt side by side."""
+        if selected := self.query_one(Grid).selected:
+            shown: Any = Shown(int(selected), self._left, self._right)
+            self.dismiss(shown)
+
+    def action_back(self) -> None:
+        """Drop the search, else go back to the generations."""
+        if not self.query_one(FilterBox).drop():
+            self.dismiss(None)

@@ -1,0 +1,1 @@
+"""The browser of the rows of batches and hold-out."""

@@ -1,0 +1,169 @@
+"""Rows as lines: their cells for a width, their orders, and what a search is held against. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct
+from rich.cells import cell_len
+
+from opeddev_tui.analysis.row_records import RowRecord
+from opeddev_tui.analysis.run_filter import Facts, Filter, Value
+from opeddev_tui.data.rows import Example
+from opeddev_tui.format import number
+from opeddev_tui.text import clean_line
+from opeddev_tui.ui.tasks.rows import RowSet
+from opeddev_tui.ui.widgets.tables import fit
+
+_NOTHING = RowRecord()
+# of a long text only the beginning is shown in a line; cleaning all of it would take long
+_SHOWN = 400
+# what a search may name, with one value of its kind each
+KNOWN: Mapping[str, Value] = {
+    "loss": 0.0, "grade": 0, "read": 0, "off": 0.0, "length": 0, "weight": 1.0, "row": 1, "kind": "", "group": "",
+    "id": "", "where": "", "rater": "", "corrected": False, "graded": False,
+}  # fmt: skip
+
+
+class Column(Struct, frozen=True):
+    """A column: title, width, its cell of a row, and the width of the screen from which on it is shown."""
+
+    title: str
+    width: int
+    cell: Callable[[RowSet, int], str]
+    right: bool = False
+    least: int = 0
+
+
+def record(rows: RowSet, at: int) -> RowRecord:
+    """Return what is known of a row."""
+    return rows.records.get(at, _NOTHING)
+
+
+def label(rows: RowSet, grade: int | None, lowest: int) -> str:
+    """Return a grade as the scale writes it."""
+    place = (grade - lowest) if grade is not None else -1
+    return rows.labels[place] if 0 <= place < len(rows.labels) else "" if grade is None else str(grade)
+
+
+def asked(example: Example) -> str:
+    """Return what tells a row from others: its submission, else its last question."""
+    last = next((turn.content for turn in reversed(example.prompt) if turn.role == "user"), "")
+    return example.submission or last or example.completion
+
+
+def columns(lowest: int) -> tuple[Column, ...]:
+    """Return all columns; ``lowest`` is the lowest grade of the scale."""
+
+    def disagreement(rows: RowSet, at: int) -> str:
+        found = record(rows, at).disagreement(rows.examples[at])
+        return "" if found is None else f"{found:.2f}" if found != int(found) else f"{found:.0f}"
+
+    return (
+        Column("row", 6, lambda _rows, at: str(at + 1), right=True),
+        Column("id", 12, lambda rows, at: rows.examples[at].id),
+        Column("kind", 6, lambda rows, at: rows.examples[at].kind, least=60),
+        Column("group", 10, lambda rows, at: rows.examples[at].group, least=140),
+        Column("grade", 5, lambda rows, at: label(rows, rows.examples[at].grade, lowest), right=True),
+        Column("read", 4, lambda rows, at: _read(rows, at, lowest), right=True),
+        Column("off", 5, disagreement, right=True),
+        Column(
+            "loss", 6, lambda rows, at: number(record(rows, at).loss) if record(rows, at).losses else "", right=True
+        ),
+        Column("signs", 7, lambda rows, at: f"{length(rows.examples[at]):,}", right=True, least=100),
+    )
+
+
+def _loss(rows: RowSet, at: int) -> str:
+    loss = record(rows, at).loss
+    return number(loss) if loss is not None else ""
+
+
+def _read(rows: RowSet, at: int, lowest: int) -> str:
+    known = record(rows, at)
+    if known.head:
+        return known.head
+    return ("?" if known.read is None else label(rows, known.read, lowest)) if known.grades else ""
+
+
+def length(example: Example) -> int:
+    """Return the characters of prompt and completion."""
+    return sum(len(turn.content) for turn in example.prompt) + len(example.completion)
+
+
+def heading(width: int, lowest: int) -> str:
+    """Return the titles over the lines."""
+    shown = [fit(column.title, column.width, right=column.right) for column in _fitting(width, lowest)]
+    return " " + " ".join([*shown, "what was asked"])
+
+
+def line(rows: RowSet, at: int, width: int, lowest: int) -> str:
+    """Return a row as one line."""
+    found = _fitting(width, lowest)
+    cells = [fit(clean_line(column.cell(rows, at), max_chars=60), column.width, right=column.right) for column in found]
+    room = max(8, width - 2 - sum(column.width + 1 for column in found))
+    text = clean_line(asked(rows.examples[at])[:_SHOWN])
+    return " ".join([*cells, text if cell_len(text) <= room else fit(text, room)])
+
+
+def _fitting(width: int, lowest: int) -> list[Column]:
+    return [column for column in columns(lowest) if width >= column.least]
+
+
+# name: what comes first; numbers that are not known come last
+ORDERS: Mapping[str, Callable[[RowSet, int], tuple[object, ...]]] = {
+    "as in the files": lambda _rows, at: (at,),
+    "highest loss first": lambda rows, at: (-(record(rows, at).loss or 0.0), at),
+    "lowest grade first": lambda rows, at: (_or_last(rows.examples[at].grade), at),
+    "most disagreement first": lambda rows, at: (-(record(rows, at).disagreement(rows.examples[at]) or 0.0), at),
+    "longest first": lambda rows, at: (-length(rows.examples[at]), at),
+    "by group": lambda rows, at: (rows.examples[at].group == "", rows.examples[at].group, at),
+    "by kind": lambda rows, at: (rows.examples[at].kind == "", rows.examples[at].kind, at),
+}
+
+
+def _or_last(value: int | None) -> float:
+    return float("inf") if value is None else float(value)
+
+
+def arranged(rows: RowSet, order: str, chosen: Filter, lowest: int) -> list[int]:
+    """Return the indices of the rows that pass, in an order."""
+    places = range(len(rows.examples))
+    passing = [at for at in places if chosen.passes(facts(rows, at, lowest))] if chosen.alternatives else list(places)
+    if order == next(iter(ORDERS)):
+        return passing
+    key = ORDERS[order]
+    return sorted(passing, key=lambda at: key(rows, at))
+
+
+def facts(rows: RowSet, at: int, lowest: int) -> Facts:
+    """Return what a search is held against: the values of a row, and all its texts."""
+    example, known = rows.examples[at], record(rows, at)
+    values: dict[str, Value] = {
+        "row": at + 1, "kind": example.kind, "group": example.group, "id": example.id, "where": example.where,
+        "rater": example.rater, "weight": example.weight, "length": length(example), "corrected": example.settled,
+        "graded": example.grade is not None,
+    }  # fmt: skip
+    if example.grade is not None:
+        values["grade"] = _number(label(rows, example.grade, lowest))
+    if known.read is not None:
+        values["read"] = _number(label(rows, known.read, lowest))
+    if known.loss is not None:
+        values["loss"] = known.loss
+    if (off := known.disagreement(example)) is not None:
+        values["off"] = off
+    texts = [turn.content for turn in example.prompt]
+    return Facts(values, "\n".join([example.id, example.kind, example.group, *texts, example.completion]))
+
+
+def _number(written: str) -> Value:
+    try:
+        return float(written)
+    except ValueError:
+        return written
+
+
+def known_names(rows: RowSet) -> dict[str, Value]:
+    """Return a value of every name that a search may use; grades are texts on a scale of letters."""
+    first = _number(rows.labels[0]) if rows.labels else 0
+    return {**KNOWN, "grade": first, "read": first}

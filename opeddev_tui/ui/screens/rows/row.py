@@ -1,0 +1,214 @@
+"""One row over the list: as the model sees it, as it was written, and what runs recorded of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, cast
+
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.events import Resize
+from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from opeddev_tui.analysis.row_records import EncodedText
+from opeddev_tui.format import number, plural
+from opeddev_tui.text import clean_line
+from opeddev_tui.ui.keys import bindings
+from opeddev_tui.ui.list_keys import ROW
+from opeddev_tui.ui.screens.rows.listing import label, record
+from opeddev_tui.ui.shell import Shell
+from opeddev_tui.ui.tasks.rows import RowSet, RowTasks
+from opeddev_tui.ui.widgets.bars import ClickBar, key_part
+from opeddev_tui.ui.widgets.code_text import coloured, shown
+from opeddev_tui.ui.widgets.text_pane import TextPane
+
+_SIDES = ("seen", "written", "recorded")
+_WAIT = "One moment: the row is encoded by a process of its own, which takes some seconds to begin …"
+# columns from which on the row as it was written stands beside it
+_BESIDE = 110
+
+
+class RowScreen(ModalScreen[int]):
+    """A row of a list; its result is the place in the list of the row that was read last."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings(ROW)
+    CSS = """
+    RowScreen { background: $background; align: left top; layout: vertical; }
+    RowScreen #row { height: 1fr; width: 1fr; }
+    RowScreen #about { height: auto; max-height: 3; padding: 0 1; }
+    RowScreen #sides { height: 1fr; }
+    RowScreen .pane { display: none; width: 1fr; height: 1fr; }
+    RowScreen .-shown { display: block; }
+    RowScreen #row-keys { height: 1; background: $surface; padding: 0 1; }
+    """
+
+    def __init__(self, tasks: RowTasks, rows: RowSet, chosen: Sequence[int], place: int, lowest: int) -> None:
+        super().__init__()
+        self._tasks, self._rows, self._chosen, self._place, self._lowest = tasks, rows, chosen, place, lowest
+        self._side = 0
+        self._copied = ""
+
+    def compose(self) -> Iterable[Widget]:
+        """Make the heading, the three sides and the keys."""
+        with Vertical(id="row"):
+            yield Static(markup=False, id="about")
+            with Horizontal(id="sides"):
+                yield TextPane("As the model sees it", id="seen")
+                yield TextPane("As it was written", id="written")
+                yield TextPane("What was recorded", id="recorded")
+            yield ClickBar(id="row-keys")
+
+    def on_mount(self) -> None:
+        """Show the row."""
+        self._show()
+
+    def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
+        """Show two sides where there is room."""
+        self._show_sides()
+        self.call_after_refresh(lambda: self.query_one(ClickBar).lay(key_part(key) for key in ROW if key.footer))
+
+    def _show_sides(self) -> None:
+        beside = self.size.width >= _BESIDE and self._side < 2
+        for at, name in enumerate(_SIDES):
+            visible = at < 2 if beside else at == self._side
+            self.query_one(f"#{name}").set_class(visible, "-shown")
+        self.query_one(f"#{_SIDES[self._side]}").focus()
+
+    def _show(self) -> None:
+        """Show the row at the present place of the list; its texts arrive later."""
+        at = self._chosen[self._place]
+        example = self._rows.examples[at]
+        self.query_one("#about", Static).update(self._about(at))
+        self._pane("seen").set_text("As the model sees it", Content.styled(_WAIT, "$muted"), place=at)
+        self._pane("written").set_text("As it was written", Content.styled("Reading the file …", "$muted"), place=at)
+        self._pane("recorded").set_text("What was recorded", recorded(self._rows, at, self._lowest), place=at)
+        self._show_sides()
+
+        def seen(told: EncodedText) -> None:
+            if self._is_on_show(at):
+                title = f"As the model sees it · {plural(told.tokens('prompt', 'loss', 'grade'), 'token')}"
+                self._pane("seen").set_text(title, encoded(told), below=told.note, place=at)
+
+        def written(text: str) -> None:
+            if self._is_on_show(at):
+                self._pane("written").set_text("As it was written", coloured(text, example.kind),
+                                               below=example.where, place=at)  # fmt: skip
+
+        self._tasks.as_seen(example, not self._rows.holdout, seen)
+        self._tasks.as_written(self._rows.name, example.where, written)
+
+    def _is_on_show(self, at: int) -> bool:
+        return self.is_mounted and self._chosen[self._place] == at
+
+    def _pane(self, name: str) -> TextPane:
+        return self.query_one(f"#{name}", TextPane)
+
+    def _about(self, at: int) -> Content:
+        example = self._rows.examples[at]
+        grade = label(self._rows, example.grade, self._lowest)
+        parts = [f"{self._rows.name} · row {at + 1}", example.id, example.kind, f"grade {grade}" if grade else ""]
+        parts += [
+            f"group {example.group}" if example.group else "",
+            f"rated by {example.rater}" if example.rater else "",
+        ]
+        parts += ["corrected or confirmed by a person" if example.settled else ""]
+        parts += [f"weight {example.weight:g}" if example.weight != 1 else ""]
+        place = f"{self._place + 1:,} of {len(self._chosen):,}"
+        words = " · ".join(clean_line(part, max_chars=60) for part in parts if part)
+        return Content.styled(words, "bold") + Content.styled(f"   {place}", "$muted")
+
+    # --- keys
+
+    def action_side(self) -> None:
+        """Show the row in another way."""
+        step = 2 if self.size.width >= _BESIDE and self._side == 0 else 1
+        self._side = (self._side + step) % len(_SIDES)
+        self._show_sides()
+
+    def action_scroll(self, step: int) -> None:
+        """Scroll by lines."""
+        pane = self.focused if isinstance(self.focused, TextPane) else self._pane(_SIDES[self._side])
+        pane.scroll_relative(y=2 * step, animate=False)
+
+    def action_next(self, step: int) -> None:
+        """Read the next row of the list, or the one before."""
+        place = max(0, min(self._place + step, len(self._chosen) - 1))
+        if place != self._place:
+            self._place = place
+            self._show()
+
+    def action_copy(self) -> None:
+        """Copy the side on show."""
+        pane = self.focused if isinstance(self.focused, TextPane) else self._pane(_SIDES[self._side])
+        self.app.copy_to_clipboard(pane.text)
+        cast("Shell", self.app).tell(f"Copied {len(pane.text):,} characters.")
+
+    def action_leave(self) -> None:
+        """Back to the list, with the cursor on this row."""
+        self.dismiss(self._place)
+
+
+def encoded(told: EncodedText) -> Content:
+    """Return a row as the model sees it. A bar stands before what carries loss, so that it shows without colour."""
+    if told.problem:
+        return Content.styled(f"✗ {shown(told.problem)}", "$text-error-own")
+    cut, trained = told.tokens("cut"), told.tokens("loss", "grade")
+    head = f"Prompt: {plural(told.tokens('prompt'), 'token')}"
+    head += f", {plural(cut, 'token')} in its middle cut (at most {told.max_length:,} with the answer)" if cut else ""
+    parts = [Content.styled(head, "bold $primary")]
+    prompt = Content("")
+    for part in told.parts:
+        if part.kind == "prompt":
+            prompt += Content(shown(part.text))
+        elif part.kind == "cut":
+            marker = f"\n[… {plural(part.tokens, 'token')} cut here: the model does not see them …]\n"
+            prompt += Content.styled(marker, "bold $warning")
+    parts.append(prompt)
+    if trained:
+        weight = f", weight {told.weight:g}" if told.weight != 1 else ""
+        parts.append(Content.styled(f"\nAnswer: {plural(trained, 'token')}, all carry loss{weight}", "bold $success"))
+        parts.append(_barred([(part.text, part.kind) for part in told.parts if part.kind in ("loss", "grade")]))
+    else:
+        parts.append(Content.styled("\nAnswer: carries no loss", "bold $warning"))
+        parts.append(Content(shown("".join(part.text for part in told.parts if part.kind == "unused"))))
+    return Content("\n").join(parts)
+
+
+def _barred(pieces: Sequence[tuple[str, str]]) -> Content:
+    """Return pieces of an answer as lines with a bar before each; the grade's own tokens are in ‹›."""
+    text = Content("")
+    for piece, kind in pieces:
+        words = Content(shown(piece))
+        text += Content.styled(f"‹{words.plain}›", "bold $accent") if kind == "grade" else words
+    bar = Content.styled("┃ ", "$success")
+    return Content("\n").join(bar + line for line in text.split("\n", allow_blank=True))
+
+
+def recorded(rows: RowSet, at: int, lowest: int) -> Content:
+    """Return losses and grades of the row by epoch, and what a race disputes."""
+    known, example = record(rows, at), rows.examples[at]
+    lines = []
+    for epoch in sorted({*known.losses, *known.grades}):
+        loss = f"loss {number(known.losses[epoch], 4)}" if epoch in known.losses else ""
+        read = known.grades.get(epoch)
+        grade = ""
+        if epoch in known.grades:
+            grade = f"grade {label(rows, read, lowest)}" if read is not None else "no grade read"
+            grade += " = given" if read is not None and read == example.grade else ""
+        lines.append(Content(" · ".join(filter(None, [f"epoch {epoch}", loss, grade]))))
+    if known.surprise:
+        told = f"The newest race's head, fitted without it, gives {known.head} (surprise {known.surprise:.2f})."
+        lines.append(Content(clean_line(told)))
+    if len(example.grades) > 1:
+        given = ", ".join(label(rows, grade, lowest) for grade in example.grades)
+        lines.append(Content(f"Grades of several people: {given}"))
+    if example.criteria:
+        areas = ", ".join(f"{clean_line(name)} {value}" for name, value in example.criteria.items())
+        lines.append(Content(f"Criteria: {areas}"))
+    if not lines:
+        lines.append(Content.styled("Nothing: losses and grades are recorded of hold-out rows, disputes of graded "
+                                    "training rows by a race.", "$muted"))  # fmt: skip
+    return Content("\n").join(lines)

@@ -1,0 +1,186 @@
+"""Corrections of a grader's answers: one open batch, no row twice, never a row of the hold-out, nothing lost."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opeddev_tui.config.settings import Data, Grading, Paths, Settings
+from opeddev_tui.data.batches import check_data, load_step
+from opeddev_tui.data.corrected_answers import correct_answer, open_rows, read_history, undo_answer
+from opeddev_tui.data.proposed_batch import next_name
+from opeddev_tui.data.sets import find_batches
+from opeddev_tui.errors import DataProblem, Problem, Problems
+
+SETTINGS = Settings(paths=Paths(base="base.jsonl", increments="more", holdout="held.jsonl"))
+
+
+def row(name: str, grade: object, **more: object) -> dict[str, object]:
+    fields = {"id": name, "kind": "html", "task": "Make a page.", "submission": f"<p>{name} of its own words</p>"}
+    return {**fields, "rubric": "It works.", "grade": grade, "feedback": "So it is.", **more}
+
+
+def write(path: Path, rows: Sequence[dict[str, object]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(item) + "\n" for item in rows), encoding="utf-8")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write(tmp_path / "base.jsonl", [row("one", 2), row("two", 3), row("three", 4)])
+    write(tmp_path / "more/batch_3_01.jsonl", [row("four", 1), row("five", 5), row("six", 3)])
+    write(tmp_path / "held.jsonl", [row("seven", 2), row("eight", 4)])
+    return tmp_path
+
+
+def correct(root: Path, fields: dict[str, object], *begun: str, settings: Settings = SETTINGS) -> Any:
+    return correct_answer(root, settings, fields, lambda: begun)
+
+
+def first(root: Path) -> Path:
+    return root / "more/batch_corrections_01.jsonl"
+
+
+def test_a_correction_is_a_row_of_the_next_batch_with_its_rater(root: Path) -> None:
+    kept = correct(root, row("new", "4", rater="Ada", criteria={"layout": "fail"}))
+    assert (kept.path, kept.rows) == (first(root), 1)
+    data = load_step(root, SETTINGS, None)
+    added = data.examples[-1]
+    assert (added.grade, added.rater, added.criteria, added.completion) == (
+        *(4, "Ada", {"layout": False}),
+        "Grade: 4\nFeedback: So it is.",
+    )
+    assert data.batches[-1].batch.name == "batch_corrections_01"
+
+
+def test_the_last_correction_of_a_submission_stands_and_the_history_has_both(root: Path) -> None:
+    correct(root, row("new", 4))
+    correct(root, row("other", 1))
+    kept = correct(root, row("new", 2))
+    assert "in place of an earlier one" in kept.words
+    assert [item["grade"] for item in open_rows(root, SETTINGS, tuple)[1]] == [2, 1]
+    assert [change.grade for change in read_history(root)] == ["4", "1", "2"]
+
+
+def test_undo_goes_back_one_correction_at_a_time_until_the_batch_is_gone(root: Path) -> None:
+    key = correct(root, row("new", 4)).change.row
+    correct(root, row("new", 2))
+    assert undo_answer(root, SETTINGS, tuple, key).rows == 1
+    assert [item["grade"] for item in open_rows(root, SETTINGS, tuple)[1]] == [4]
+    undo_answer(root, SETTINGS, tuple)
+    assert not first(root).exists()
+    assert check_data(root, SETTINGS).problems == []
+    with pytest.raises(DataProblem, match="no correction to undo"):
+        undo_answer(root, SETTINGS, tuple)
+    assert [change.undone for change in read_history(root)] == [False, False, True, True]
+
+
+def test_a_batch_that_a_training_began_with_is_closed(root: Path) -> None:
+    correct(root, row("new", 4))
+    trained = first(root).read_bytes()
+    kept = correct(root, row("other", 1), "base", "batch_corrections_01")
+    assert kept.path.name == "batch_corrections_02.jsonl"
+    assert first(root).read_bytes() == trained
+    with pytest.raises(DataProblem, match="no correction of it"):
+        undo_answer(root, SETTINGS, lambda: ["batch_corrections_01"], read_history(root)[0].row)
+
+
+def test_a_number_is_not_used_again_where_the_trained_batch_is_gone(root: Path) -> None:
+    assert correct(root, row("new", 4), "batch_corrections_03").path.name == "batch_corrections_04.jsonl"
+
+
+@pytest.mark.parametrize("near", [False, True])
+def test_a_row_of_the_holdout_or_one_like_it_is_refused(root: Path, near: bool) -> None:
+    text = " ".join(f"word{number}" for number in range(60))
+    write(root / "held.jsonl", [row("seven", 2, submission=text), row("eight", 4)])
+    with pytest.raises(DataProblem, match=r"the hold-out row .*held.jsonl:1.*measures nothing.*regrade"):
+        correct(root, row("new", 4, submission=f"{text} more" if near else f" {text}\n", task="Another task."))
+    assert not first(root).exists()
+    assert read_history(root) == []
+
+
+def test_a_row_like_one_of_the_sealed_test_set_is_refused_without_naming_it(root: Path) -> None:
+    write(root / "sealed.jsonl", [row("secret", 2)])
+    paths = Paths(base="base.jsonl", increments="more", holdout="held.jsonl", test="sealed.jsonl")
+    with pytest.raises(DataProblem, match="sealed test set") as refused:
+        correct(root, row("new", 4, submission=row("secret", 2)["submission"]), settings=Settings(paths=paths))
+    assert "secret" not in str(refused.value)
+    assert "sealed.jsonl" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["two", "five"])
+def test_a_training_row_is_corrected_where_it_is(root: Path, name: str) -> None:
+    with pytest.raises(DataProblem, match=r"training row .* already.*regrade"):
+        correct(root, row(name, 1))
+
+
+@pytest.mark.parametrize("grade", ["", "6", "good", None, 2.5])
+def test_a_grade_off_the_scale_is_refused(root: Path, grade: object) -> None:
+    with pytest.raises(DataProblem, match="not a grade here"):
+        correct(root, row("new", grade))
+    assert not first(root).exists()
+
+
+def test_criteria_are_checked_before_anything_is_written(root: Path) -> None:
+    with pytest.raises(Problem, match="Write pass or fail"):
+        correct(root, row("new", 3, criteria={"layout": "maybe"}))
+    assert not first(root).exists()
+
+
+def test_scales_of_words_and_mapped_columns_are_kept(root: Path) -> None:
+    settings = Settings(
+        paths=SETTINGS.paths, grading=Grading(grades=("poor", "good")), data=Data(columns={"submission": "code"})
+    )
+    for path in (root / "base.jsonl", root / "held.jsonl"):
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        write(
+            path,
+            [
+                {**{k: v for k, v in r.items() if k != "submission"}, "code": r["submission"], "grade": "good"}
+                for r in rows
+            ],
+        )
+    (root / "more/batch_3_01.jsonl").unlink()
+    correct(root, row("new", "poor"), settings=settings)
+    added = load_step(root, settings, None).examples[-1]
+    assert (added.completion, added.submission) == ("Grade: poor\nFeedback: So it is.", row("new", 1)["submission"])
+
+
+def test_a_base_set_of_messages_gets_a_row_of_messages_with_the_same_prompt(root: Path) -> None:
+    turns = [{"role": "user", "content": "Grade it."}, {"role": "assistant", "content": "Grade: 3\nFeedback: Yes."}]
+    write(root / "base.jsonl", [{"messages": turns}])
+    write(root / "held.jsonl", [{"messages": [{"role": "user", "content": "Grade this."}, turns[1]]}])
+    (root / "more/batch_3_01.jsonl").unlink()
+    correct(root, row("new", 2, rater="Ada"))
+    added = load_step(root, SETTINGS, None).examples[-1]
+    assert (added.grade, added.rater) == (2, "Ada")
+    assert "new of its own words" in added.prompt[-1].content
+
+
+def test_what_a_person_wrote_into_the_batch_stays_and_a_broken_line_is_said(root: Path) -> None:
+    correct(root, row("new", 4))
+    write(first(root), [row("new", 4), row("by hand", 1)])
+    assert correct(root, row("other", 2)).rows == 3
+    assert [item["id"] for item in open_rows(root, SETTINGS, tuple)[1]] == ["new", "by hand", "other"]
+    first(root).write_text("{broken\n")
+    with pytest.raises(Problems, match=r"batch_corrections_01.jsonl:1"):
+        correct(root, row("third", 2))
+    assert first(root).read_text() == "{broken\n"
+
+
+def test_a_correction_is_kept_though_the_history_was_cut(root: Path) -> None:
+    correct(root, row("new", 4))
+    history = root / ".specs/graded_by_people.jsonl"
+    history.write_bytes(history.read_bytes()[:-20])
+    assert correct(root, row("other", 2)).rows == 2
+    assert [change.grade for change in read_history(root)] == ["2"]
+
+
+def test_batches_that_are_added_later_come_before_and_get_their_own_names(root: Path) -> None:
+    correct(root, row("new", 4))
+    assert next_name(root, SETTINGS, 3) == "batch_3_02"
+    write(root / "more/zoo_1.jsonl", [row("zebra", 4)])
+    names = [batch.name for batch in find_batches(root, SETTINGS.paths)]
+    assert names == ["base", "batch_3_01", "zoo_1", "batch_corrections_01"]

@@ -1,0 +1,78 @@
+"""What launchers say of a process is read and removed; commands that train with one process refuse to be many."""
+
+from pathlib import Path
+
+import engine_helpers as eh
+import pytest
+
+from opeddev_tui.cli import main
+from opeddev_tui.errors import SettingsProblem
+from opeddev_tui.ranks.launcher import Launched, take
+
+TORCHRUN = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "29500"}
+SRUN = {"SLURM_NTASKS": "4", "SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "3", "SLURM_LOCALID": "1"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "found"),
+    [
+        (TORCHRUN, Launched(1, 2, 1, "torchrun", "10.0.0.1", 29500)),
+        (SRUN, Launched(3, 4, 1, "srun")),
+        ({"SLURM_NTASKS": "2", "SLURM_PROCID": "0"}, Launched(0, 2, 0, "srun")),
+        ({"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1"}, Launched(1, 2, 0, "mpirun")),
+        # one task of a larger allocation, one process of a launcher, no launcher
+        ({"SLURM_NTASKS": "8", "SLURM_STEP_NUM_TASKS": "1"}, None),
+        ({"WORLD_SIZE": "1", "RANK": "0"}, None),
+        ({}, None),
+    ],
+)
+def test_it_says_which_of_how_many_this_process_is(environment: dict[str, str], found: Launched | None) -> None:
+    assert take(dict(environment)) == found
+
+
+def test_nothing_is_left_that_the_libraries_would_join_a_group_by() -> None:
+    environment = {**TORCHRUN, "OMPI_COMM_WORLD_SIZE": "2", "HOME": "/home/a"}
+    take(environment)
+    assert set(environment) == {"HOME", "MASTER_ADDR", "MASTER_PORT"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "names"),
+    [
+        ({"WORLD_SIZE": "many"}, "WORLD_SIZE"),
+        ({"WORLD_SIZE": "2"}, "RANK"),
+        ({"WORLD_SIZE": "2", "RANK": "2"}, "RANK"),
+        ({"WORLD_SIZE": "2", "RANK": "-1"}, "RANK"),
+        ({"SLURM_NTASKS": "2", "SLURM_PROCID": "5"}, "SLURM_PROCID"),
+    ],
+)
+def test_what_contradicts_itself_is_refused_by_name(environment: dict[str, str], names: str) -> None:
+    with pytest.raises(SettingsProblem, match=names):
+        take(environment)
+
+
+@pytest.mark.parametrize("command", ["repeat x", "demo"])
+@pytest.mark.parametrize("environment", [TORCHRUN, SRUN])
+def test_a_command_that_trains_with_one_process_refuses_to_be_one_of_many(
+    command: str,
+    environment: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert main(command.split()) == SettingsProblem.exit_code
+    assert "one process" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["check", "status"])
+def test_a_command_that_does_not_train_ignores_a_launcher(
+    command: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = eh.make_workspace(tmp_path / "workspace", tiny_model)
+    for name, value in TORCHRUN.items():
+        monkeypatch.setenv(name, value)
+    assert main([command, "-w", str(root)]) == 0

@@ -1,0 +1,191 @@
+"""The browser of rows: what it lists and what it never lists, searches, orders, and a row as the model sees it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from scenes import HOSTILE, opened, until
+from test_app import text_of
+from textual.pilot import Pilot
+
+from opeddev_tui.analysis.row_records import EncodedText, Part, RowRecord
+from opeddev_tui.analysis.run_filter import parse
+from opeddev_tui.config import loading
+from opeddev_tui.data.rows import Example, Message
+from opeddev_tui.ui.app import OpeddevApp
+from opeddev_tui.ui.screens.rows import listing
+from opeddev_tui.ui.screens.rows.row import RowScreen, encoded, recorded
+from opeddev_tui.ui.screens.rows.screen import RowsScreen
+from opeddev_tui.ui.tasks.rows import RowSet
+from opeddev_tui.ui.widgets.long_list import LongList
+
+Make = Callable[..., Path]
+
+
+def row(number: int, grade: int | None = 3, group: str = "") -> Example:
+    asked = Message("user", f"question {number} " + "word " * number)
+    return Example((asked,), f"Grade: {grade}", grade, "css" if number % 2 else "html", f"f:{number}", f"row-{number}",
+                   f"<b>{number}</b>", group=group)  # fmt: skip
+
+
+ROWS = RowSet(
+    "hold-out", True,
+    [row(0, 3, "b"), row(1, 1, "a"), row(2, None), row(3, 5, "a")],
+    {0: RowRecord({1: 0.5}, {1: 3}), 1: RowRecord({0: 9.0, 1: 2.5}, {1: 5}), 3: RowRecord({1: 1.5}, {1: None})},
+    ("1", "2", "3", "4", "5"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("", [0, 1, 2, 3]), ("loss>1", [1, 3]), ("grade=3", [0]), ("kind:css off>1", [1]), ("!graded", [2]),
+        ("group:a", [1, 3]), ("QUESTION 2", [2]), ("row<=2", [0, 1]), ("read=5 | grade=5", [1, 3]), ("id:row-3", [3]),
+    ],
+)  # fmt: skip
+def test_rows_are_found_by_values_and_by_words(search: str, found: list[int]) -> None:
+    chosen = parse(search, listing.known_names(ROWS))
+    assert listing.arranged(ROWS, "as in the files", chosen, 1) == found
+
+
+def test_every_order_puts_first_what_it_says() -> None:
+    first = {name: listing.arranged(ROWS, name, parse(""), 1)[0] for name in listing.ORDERS}
+    assert first == {
+        "as in the files": 0, "highest loss first": 1, "lowest grade first": 1, "most disagreement first": 1,
+        "longest first": 3, "by group": 1, "by kind": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [40, 78, 118, 198])
+def test_a_line_fits_its_width_and_hides_nothing_dangerous(width: int) -> None:
+    bad = Example((Message("user", HOSTILE),), HOSTILE, None, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
+    line = listing.line(RowSet("x", False, [bad], {}), 0, width, 1)
+    assert "\x1b" not in line
+    assert "\u202e" not in line
+    if width > 70:
+        assert len(line) <= width
+
+
+def test_what_carries_loss_and_what_is_cut_shows_without_colour() -> None:
+    parts = (Part("prompt", "beginning", 7), Part("cut", "", 30), Part("prompt", "end", 5), Part("loss", "Grade: ", 2),
+             Part("grade", "4", 1), Part("loss", "\nGood [/INST]\x1b[c", 3))  # fmt: skip
+    text = encoded(EncodedText(parts, 64)).plain
+    assert "Prompt: 12 tokens, 30 tokens in its middle cut (at most 64 with the answer)" in text
+    assert "[… 30 tokens cut here: the model does not see them …]" in text
+    assert "Answer: 6 tokens, all carry loss" in text
+    assert "┃ Grade: ‹4›\n┃ Good [/INST]" in text
+    assert "\x1b" not in text
+    unused = encoded(EncodedText((Part("prompt", "p", 1), Part("unused", "u", 1)), 64, 0.0, "its weight is 0"))
+    assert "carries no loss" in unused.plain
+    assert "cannot" in encoded(EncodedText(problem="it cannot be read")).plain
+
+
+def test_what_was_recorded_is_told_by_epoch() -> None:
+    told = recorded(ROWS, 1, 1).plain
+    assert "epoch 0 · loss 9.0000" in told
+    assert "epoch 1 · loss 2.5000 · grade 5" in told
+    assert "grade 3 = given" in recorded(ROWS, 0, 1).plain
+    assert "Nothing" in recorded(ROWS, 2, 1).plain
+
+
+async def _browser(app: OpeddevApp, pilot: Pilot[str]) -> RowsScreen:
+    await opened(pilot)
+    await pilot.press("8")
+    await until(pilot, lambda: isinstance(app.screen, RowsScreen))
+    screen = app.screen
+    assert isinstance(screen, RowsScreen)
+    await until(pilot, lambda: screen.query_one(LongList).count)
+    return screen
+
+
+async def test_a_row_is_read_as_the_model_sees_it_and_as_it_was_written(workspace_factory: Make) -> None:
+    root = workspace_factory(rows=5, batches=(4,), holdout=3, **{"data.max_length": 40, "data.completion_tokens": 12})
+    app = OpeddevApp(root, loading.load(root))
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await _browser(app, pilot)
+        assert "5 rows" in text_of(app)
+        await pilot.press("j", "enter")
+        await until(pilot, lambda: isinstance(app.screen, RowScreen))
+        read = app.screen
+
+        def seen() -> str:
+            return read.query_one("#seen").text  # type: ignore[attr-defined, no-any-return]
+
+        await until(pilot, lambda: "all carry loss" in seen())
+        await until(pilot, lambda: "base-1" in read.query_one("#written").text)  # type: ignore[attr-defined]
+        assert "<|im_start|>" in seen()
+        assert "tokens cut here" in seen()
+        assert "┃ Grade:" in seen()
+        await pilot.press("n")
+        await until(pilot, lambda: "base-2" in text_of(app) and "all carry loss" in seen())
+        await pilot.press("m", "escape")
+        await until(pilot, lambda: app.screen is screen)
+        assert screen.query_one(LongList).cursor == 2
+
+
+async def test_the_sealed_test_set_is_never_listed(workspace_factory: Make) -> None:
+    root = workspace_factory(rows=4, batches=(3,), holdout=3, **{"paths.test": "datasets/incremental/batch_100_09"})
+    sealed = root / "datasets/incremental/batch_100_09"
+    sealed.mkdir()
+    secret = {
+        "id": "t",
+        "kind": "css",
+        "task": "Make",
+        "submission": "SEALED",
+        "rubric": "r",
+        "grade": 1,
+        "feedback": "f",
+    }
+    (sealed / "rows.jsonl").write_text(json.dumps(secret) + "\n")
+    app = OpeddevApp(root, loading.load(root), read_only=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await _browser(app, pilot)
+        names = set()
+        for _ in range(4):
+            await pilot.press("right_square_bracket")
+            await until(pilot, lambda: screen.rows is not None and f"[{screen.rows.name}]" in text_of(app))
+            assert screen.rows is not None
+            names.add(screen.rows.name)
+            assert "SEALED" not in text_of(app)
+        assert names == {"base", "batch_100_01", "hold-out"}
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_the_list_is_searched_and_sorted_at_every_size(workspace_factory: Make, size: tuple[int, int]) -> None:
+    root = workspace_factory(rows=30, holdout=3)
+    app = OpeddevApp(root, loading.load(root), read_only=True)
+    async with app.run_test(size=size) as pilot:
+        screen = await _browser(app, pilot)
+        grid = screen.query_one(LongList)
+        await pilot.press("G")
+        assert grid.cursor == 29
+        await pilot.press("slash", *"row<5", "enter")
+        await until(pilot, lambda: grid.count == 4)
+        assert "4 of 30 rows" in text_of(app)
+        await pilot.press("s", "s", "S", "slash", *" x=")
+        await until(pilot, lambda: "nothing here is called x" in text_of(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: grid.count == 30)
+
+
+async def test_a_hundred_thousand_lines_are_made_only_where_they_are_seen(tmp_path: Path) -> None:
+    made: list[int] = []
+
+    def line(at: int) -> str:
+        made.append(at)
+        return f"line {at}"
+
+    app = OpeddevApp(tmp_path, loading.load(tmp_path))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("8")
+        await until(pilot, lambda: isinstance(app.screen, RowsScreen))
+        grid = app.screen.query_one(LongList)
+        grid.fill(100_000, line)
+        grid.focus()
+        await pilot.press("G", "k", "pageup")
+        assert 99_950 < grid.cursor < 99_999
+        await until(pilot, lambda: f"line {grid.cursor}" in text_of(app))
+        assert len(set(made)) < 200
