@@ -21,7 +21,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_workspace(parser)
     parser.add_argument("repository", metavar="OWNER/NAME", help="the repository; it is made if it is missing")
     parser.add_argument(
-        "--from", dest="source", default="latest", metavar="CHECKPOINT", help="which checkpoint (default: latest)"
+        "--from", dest="source", default="best", metavar="CHECKPOINT", help="which checkpoint (default: best)"
     )
     seen = parser.add_mutually_exclusive_group()
     seen.add_argument("--private", action="store_true", help="only its owner sees it (default)")
