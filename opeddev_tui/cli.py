@@ -28,6 +28,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "attach": ("open", "follow and control a running training: the same as open; --view only looks"),
     "decide": ("decide", "answer the question of a training that waits: continue or stop"),
     "checkpoints": ("checkpoints", "list, show, verify, compare, pin, prune, export and try checkpoints"),
+    "push": (
+        "push",
+        "export a checkpoint and send it to a repository of the Hugging Face Hub, private unless --public",
+    ),
     "race": ("race", "compare ways to a grade on your hold-out: heads on hidden states, grade tokens, n-grams"),
     "grade": ("grade", "grade files, folders, rows, a diff or a zip with a checkpoint; goes on where it was stopped"),
     "regrade": ("regrade", "list rows whose grade the head disputes, correct a grade or undo it, show what it changed"),
@@ -54,7 +58,8 @@ exit codes:
   1  problems were found       6  the training cannot start, go on or be resumed
   2  a setting is wrong        7  another training runs in this workspace
   3  the data is wrong         8  a grade is below grade --fail-below
-  4  the disk or a checkpoint  130 / 143  stopped by Ctrl+C / SIGTERM, saved and resumable
+  4  the disk or a checkpoint  9  the hub refuses, or cannot be reached
+                               130 / 143  stopped by Ctrl+C / SIGTERM, saved and resumable
 """
 
 # set before torch, tokenizers, the hub client and Textual are imported; values that a person has set are kept

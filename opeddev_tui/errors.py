@@ -8,6 +8,7 @@ Exception
     ├── ModelProblem        5  a model or tokenizer
     ├── TrainingProblem     6  a training that cannot start, go on or be resumed
     ├── BusyProblem         7  another process holds the workspace
+    ├── HubProblem          9  the hub refuses, or cannot be reached
     └── Problems            several at once; exit code and kind of the first
 
 Everything that is raised on purpose is one of these. Any other exception at the command line is a bug, and its
@@ -78,6 +79,13 @@ class BusyProblem(Problem):
 
     exit_code = 7
     kind = "busy"
+
+
+class HubProblem(Problem):
+    """A hub that refuses what is sent, or a connection that failed on the way."""
+
+    exit_code = 9
+    kind = "hub"
 
 
 class Problems(Problem):

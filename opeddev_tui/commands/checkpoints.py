@@ -204,26 +204,11 @@ def _take(context: Context) -> int:
 
 
 def _export(context: Context) -> int:
-    from opeddev_tui.commands.export_tables import verified
-    from opeddev_tui.exporting.folder import Form, export, told
+    from opeddev_tui.commands.export_action import carry_out
 
     context.workspace.adopt()
-    entry, options, settings = context.find(context.options.checkpoint), context.options, context.loaded.settings
-    target = options.target.expanduser().absolute()
-    adapter = True if options.adapter else False if options.merge else None
-    with context.console.status(f"exporting {entry.name}"):
-        exported = export(
-            context.workspace, entry, settings, target, Form(adapter, options.dtype or "", _way(options.way))
-        )
-    for line in told(entry, exported):
-        context.console.print(Text(clean_line(line)), soft_wrap=True)
-    if not options.verify:
-        return 0
-    return verified(context.console, context.workspace, entry, settings, exported)
-
-
-def _way(text: str | None) -> str:
-    return (text or "").replace("-", " ")
+    entry, settings = context.find(context.options.checkpoint), context.loaded.settings
+    return carry_out(context.console, context.workspace, entry, settings, context.options)
 
 
 def _generate(context: Context) -> int:

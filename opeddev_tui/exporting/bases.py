@@ -60,10 +60,11 @@ def adapter_base(entry: Entry, settings: st.Settings) -> KnownBase:
     return known_base(entry.base, manifest_of(entry.folder).base_identity, settings.model.revision)
 
 
-def first_base(root: Path, name: str, settings: st.Settings) -> KnownBase:
-    """Return the base model ``name`` (``model.name`` of a run), which the base head reads; ``root``: the workspace."""
+def first_base(root: Path, settings: st.Settings) -> KnownBase:
+    """Return the base model of ``settings``, those of a run, which its base head reads; ``root``: the workspace."""
     from opeddev_tui.models.loading import commit_of
 
+    name = settings.model.name
     try:
         source = source_of(root, name)
         commit = commit_of(source, settings.model)

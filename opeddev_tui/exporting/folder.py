@@ -20,12 +20,13 @@ from opeddev_tui.exporting.bases import KnownBase, adapter_base, first_base
 from opeddev_tui.exporting.card import model_card
 from opeddev_tui.exporting.grader import GraderFiles, carry_heads, write_grader
 from opeddev_tui.exporting.ollama import modelfile
-from opeddev_tui.exporting.trained import trained_completions, trained_settings
 from opeddev_tui.exporting.ways import Way, way_of
 from opeddev_tui.files import storage_errors, sync, sync_folder
 from opeddev_tui.models import loading
-from opeddev_tui.models.export import AdapterBase, WrittenModel, write_model
-from opeddev_tui.runs.history import RunRecord, read_run
+from opeddev_tui.models.export import AdapterBase, write_model
+from opeddev_tui.runs.history import read_run
+from opeddev_tui.serving.choice import Choice, choose
+from opeddev_tui.serving.training_rows import stem_of
 from opeddev_tui.workspace.paths import Workspace
 
 
@@ -68,18 +69,15 @@ def export(
     Raises ``StorageProblem`` for a damaged checkpoint, a target that is taken or a disk that is full, ``ModelProblem``
     where the model below adapters is another one.
     """
-    settings = trained_settings(workspace, entry.run, settings)
     loading.quiet_libraries()
     loading.require_base_for(entry.folder, settings.model)
     require_free(target)
-    way_of(entry, read_run(workspace, entry.run), form.way)
     with folders.in_use(entry.folder), storage_errors(target):
-        if problems := folders.problems_of(entry.folder):
-            raise StorageProblem(
-                f"cannot be exported: {'; '.join(problems)}.", where=str(entry.folder), cure="Choose another one."
-            )
+        # verifies every byte
+        choice = choose(workspace, settings, str(entry.folder))
+        way = way_of(choice, form.way)
         with _whole_or_nothing(target) as half:
-            return _written(workspace, entry, settings, half, target, form)
+            return _written(workspace, entry, choice, way, half, target, form)
 
 
 def require_free(target: Path) -> None:
@@ -112,55 +110,42 @@ def _whole_or_nothing(target: Path) -> Iterator[Path]:
 
 
 def _written(
-    workspace: Workspace, entry: Entry, settings: st.Settings, half: Path, target: Path, form: Form
+    workspace: Workspace, entry: Entry, choice: Choice, way: Way | None, half: Path, target: Path, form: Form
 ) -> Exported:
-    record = read_run(workspace, entry.run)
+    settings = choice.settings
     below = adapter_base(entry, settings) if entry.lora else None
     # on a base that nobody else can fetch, adapters alone are of no use
-    alone = below is not None and (bool(below.hub) if form.adapter is None else form.adapter)
-    dtype = "fp32" if alone else form.dtype or settings.export.dtype
-    named = AdapterBase(below.hub or below.name, below.revision) if alone and below is not None else None
+    alone = below if below is not None and (bool(below.hub) if form.adapter is None else form.adapter) else None
+    dtype = "fp32" if alone is not None else form.dtype or settings.export.dtype
+    named = AdapterBase(alone.hub or alone.name, alone.revision) if alone is not None else None
     model = write_model(entry, settings, half, dtype=dtype, adapter=named)
     if heads.heads_in(entry.folder):
         carry_heads(entry, half)
-    way = way_of(entry, record, form.way)
-    base = _needed(workspace, record, settings, way, below if alone else None)
-    notes = (*model.notes, *_notes(below, alone=alone, asked=form.adapter is True))
-    own_head = heads.STEP in heads.heads_in(half)
-    exported = Exported(target, way, dtype, alone, below if alone else None, base, own_head, notes)
+    base = alone
+    if way is not None and way.model == heads.BASE:
+        base = first_base(workspace.root, settings)
+    exported = Exported(
+        *(target, way, dtype, alone is not None, alone, base),
+        has_step_head=heads.STEP in heads.heads_in(half),
+        notes=(*model.notes, *_notes(below, alone=alone is not None, asked=form.adapter)),
+    )
     if way is not None:
-        completions = trained_completions(workspace, record, settings) if way.reads == "tokens" else ()
-        write_grader(half, GraderFiles(way, base, alone), settings, model.encoder, completions)
-    _write_texts(half, exported, entry, record, settings, model)
+        stem = stem_of(workspace, choice) if way.reads == "tokens" else None
+        write_grader(half, GraderFiles(way, base, exported.adapter), settings, model.encoder, stem)
+    ollama, refused = modelfile(model.tokenizer, model.encoder, settings, alone)
+    if ollama:
+        (half / "Modelfile").write_text(ollama, encoding="utf-8")
+    card = model_card(exported, entry, read_run(workspace, entry.run), settings, half, without_ollama=refused)
+    (half / "README.md").write_text(card, encoding="utf-8")
     return exported
 
 
-def _write_texts(
-    half: Path, exported: Exported, entry: Entry, record: RunRecord, settings: st.Settings, model: WrittenModel
-) -> None:
-    ollama, refused = modelfile(model.tokenizer, model.encoder, settings, exported.below)
-    if ollama:
-        (half / "Modelfile").write_text(ollama, encoding="utf-8")
-    card = model_card(exported, entry, record, settings, half, without_ollama=refused)
-    (half / "README.md").write_text(card, encoding="utf-8")
-
-
-def _needed(
-    workspace: Workspace, record: RunRecord, settings: st.Settings, way: Way | None, below: KnownBase | None
-) -> KnownBase | None:
-    """Return the model that grading needs beside the folder, None where the folder is enough."""
-    if way is None or way.model == heads.STEP:
-        return below
-    started = record.state.started
-    return first_base(workspace.root, started.model if started else settings.model.name, settings)
-
-
-def _notes(below: KnownBase | None, *, alone: bool, asked: bool) -> list[str]:
+def _notes(below: KnownBase | None, *, alone: bool, asked: bool | None) -> list[str]:
     if below is None:
         return ["It is no adapter, so the whole model is written."] if asked else []
     if alone and not below.hub:
         return [f"The adapter needs {below.name}, which is not on the hub: whoever gets it needs that model from you."]
-    if not alone and not below.hub:
+    if not alone and not below.hub and asked is None:
         return [f"The model below the adapters, {below.name}, is not on the hub: they are merged into a copy of it."]
     return []
 

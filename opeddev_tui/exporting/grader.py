@@ -5,7 +5,6 @@ The script reads prompts as training did: template, guarded text, cut. No row an
 
 import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from opeddev_tui.errors import ModelProblem
 from opeddev_tui.exporting.bases import KnownBase
 from opeddev_tui.exporting.ways import Way
 from opeddev_tui.files import write_atomic
-from opeddev_tui.grading.grade_tokens import grade_stem, grade_tokens
+from opeddev_tui.grading.grade_tokens import grade_tokens
 from opeddev_tui.grading.ordinal import UNIFORM
 from opeddev_tui.grading.scale import Scale
 from opeddev_tui.grading.spans import STAND_INS
@@ -40,14 +39,14 @@ class GraderFiles(Struct, frozen=True):
 
 
 def write_grader(
-    folder: Path, files: GraderFiles, settings: st.Settings, encoder: ChatEncoder, completions: Sequence[str]
+    folder: Path, files: GraderFiles, settings: st.Settings, encoder: ChatEncoder, stem: tuple[str, str] | None
 ) -> None:
     """Write ``grader.json`` and ``grade.py`` into ``folder``.
 
-    ``completions`` are those of the training rows, asked for where grades are read from tokens. Raises
-    ``ModelProblem`` where these tell no grade.
+    ``stem`` is the text before and after a grade, asked for where grades are read from tokens. Raises ``ModelProblem``
+    where there is none.
     """
-    described = _described(files, settings, encoder, completions)
+    described = _described(files, settings, encoder, stem)
     write_atomic(folder / DESCRIPTION, json.dumps(described, ensure_ascii=False, indent=1).encode() + b"\n")
     way, base = files.way, files.base
     script = render(
@@ -70,7 +69,7 @@ def _base_help(base: KnownBase | None) -> str:
 
 
 def _described(
-    files: GraderFiles, settings: st.Settings, encoder: ChatEncoder, completions: Sequence[str]
+    files: GraderFiles, settings: st.Settings, encoder: ChatEncoder, stem: tuple[str, str] | None
 ) -> dict[str, Any]:
     grading, scale, base = settings.grading, Scale.of(settings.grading), files.base
     return {
@@ -84,7 +83,7 @@ def _described(
         "markers": encoder.guard.cuts,
         **(_needs(base) if base is not None else {}),
         **({"stand_ins": STAND_INS, "uniform": UNIFORM} if files.way.reads == "head" else {}),
-        **(_tokens(encoder, completions, grading, scale) if files.way.reads == "tokens" else {}),
+        **(_tokens(encoder, stem, scale) if files.way.reads == "tokens" else {}),
         **(_text(grading, scale) if files.way.reads == "text" else {}),
     }
 
@@ -105,8 +104,7 @@ def _room(way: Way, settings: st.Settings, encoder: ChatEncoder) -> int:
     return room
 
 
-def _tokens(encoder: ChatEncoder, completions: Sequence[str], grading: st.Grading, scale: Scale) -> dict[str, Any]:
-    stem = grade_stem(completions, grading.pattern)
+def _tokens(encoder: ChatEncoder, stem: tuple[str, str] | None, scale: Scale) -> dict[str, Any]:
     found = grade_tokens(encoder, stem, scale.labels) if stem is not None else None
     if found is None:
         raise ModelProblem(

@@ -85,7 +85,7 @@ def go_template(tokenizer: Any, encoder: ChatEncoder) -> GoTemplate | str:
     begin, _, end = plain.partition(_USER)
     with_system, _, rest = whole.partition(_SYSTEM)
     between, _, end_after_system = rest.partition(_USER)
-    found = GoTemplate(begin, with_system, between, end, encoder.template.end)
+    found = GoTemplate(begin, with_system, between, end, _after(tokenizer, encoder))
     odd = _USER in end or end != end_after_system or whole.count(_SYSTEM) != 1 or whole.count(_USER) != 1
     if odd or not all(_same(found, encoder, begins, probe) for probe in PROBES[:2]):
         return "No Modelfile: the chat template does more with texts than Ollama's templates can."
@@ -107,6 +107,13 @@ def _trimmed(encoder: ChatEncoder) -> list[str]:
     return [
         "# Training took blanks and line breaks off both ends of a prompt, and Ollama does not: take them off first."
     ]
+
+
+def _after(tokenizer: Any, encoder: ChatEncoder) -> str:
+    """Return what stands after an answer: its end with the blanks behind it, not the next header of some templates."""
+    end, text = str(tokenizer.decode([encoder.end_ids[0]])), encoder.template.end
+    behind = text.partition(end)[2]
+    return end + behind[: len(behind) - len(behind.lstrip())]
 
 
 def _begin_token(tokenizer: Any) -> str:

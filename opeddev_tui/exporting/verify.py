@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,25 +19,17 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from opeddev_tui.checkpoints.catalog import Entry
-from opeddev_tui.checkpoints.heads import BASE
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.batches import load_holdout
 from opeddev_tui.data.rows import Example
 from opeddev_tui.errors import DataProblem, ModelProblem, Problems
 from opeddev_tui.exporting.folder import Exported
 from opeddev_tui.exporting.grader import SCRIPT
-from opeddev_tui.exporting.trained import trained_completions, trained_settings
-from opeddev_tui.exporting.ways import Way
-from opeddev_tui.grading import store
-from opeddev_tui.grading.ordinal import Grades
-from opeddev_tui.grading.reader import FeatureReader
 from opeddev_tui.grading.scale import Scale
-from opeddev_tui.models.place import source_of
-from opeddev_tui.runs.history import RunRecord, read_run
+from opeddev_tui.serving.choice import Choice, choose
+from opeddev_tui.serving.loaded import LoadedModels
+from opeddev_tui.serving.training_rows import stem_of
 from opeddev_tui.workspace.paths import Workspace
-
-# seconds without a grade after which the other process is given up
-_PATIENCE = 3600
 
 
 class Verified(Struct, frozen=True):
@@ -71,32 +64,33 @@ def verify(workspace: Workspace, entry: Entry, settings: st.Settings, exported: 
     Raises ``DataProblem`` where the hold-out has no grades, ``Problems`` where it is wrong, and ``ModelProblem`` where
     the exported folder cannot grade.
     """
-    settings = trained_settings(workspace, entry.run, settings)
+    choice = choose(workspace, settings, str(entry.folder))
+    if exported.way is None:
+        raise _nothing_graded()
+    way = exported.way
     # arithmetic of 16 bits differs from machine to machine
-    settings = replace(settings, model=replace(settings.model, precision="fp32"))
+    settings = replace(choice.settings, model=replace(choice.settings.model, precision="fp32"))
+    head = entry.folder if way.reads == "head" else None
+    choice = replace(choice, way=way.name, settings=settings, head_folder=head)
     holdout = load_holdout(workspace.root, settings)
     if holdout.problems:
         raise Problems(holdout.problems)
     examples = [example for example in holdout.examples if example.grade is not None]
-    if exported.way is None or not examples:
-        raise DataProblem(
-            "no row of the hold-out has a grade, so there is nothing to compare.", where="export --verify"
-        )
-    record = read_run(workspace, entry.run)
-    scale = Scale.of(settings.grading)
-    theirs = _by_export(exported, settings, examples, scale)
-    mine = _by_app(workspace, entry, record, settings, exported.way, examples, scale)
+    if not examples:
+        raise _nothing_graded()
+    theirs = _by_export(exported, settings, examples, Scale.of(settings.grading))
+    mine = _by_app(workspace, choice, examples)
     different = [
         example.id or example.where
         for example, one, other in zip(examples, mine.labels, theirs.labels, strict=True)
         if one != other
     ]
-    same_rows = holdout.version == record.state.scored_on[0]
+    same_rows = holdout.version == choice.state.scored_on[0]
     return Verified(
         len(examples),
         tuple(different),
         _largest(mine, theirs),
-        _recorded(entry, record, exported.way, theirs.labels) if same_rows else None,
+        _recorded(choice, theirs.labels) if same_rows else None,
     )
 
 
@@ -106,13 +100,17 @@ def _largest(one: _Graded, other: _Graded) -> float | None:
     return float(np.abs(one.probabilities - other.probabilities).max())
 
 
-def _recorded(entry: Entry, record: RunRecord, way: Way, labels: Sequence[str]) -> int | None:
-    """Return how many of ``labels`` are what the training recorded after the epoch of ``entry``; None for nothing."""
-    read = record.state.readings.get(round(entry.epoch))
-    found = read.by(way.name) if read is not None else None
+def _recorded(choice: Choice, labels: Sequence[str]) -> int | None:
+    """Return how many of ``labels`` are what the training recorded after the checkpoint's epoch; None for nothing."""
+    read = choice.state.readings.get(choice.epoch)
+    found = read.by(choice.way) if read is not None else None
     if found is None or len(found.grades) != len(labels):
         return None
     return sum(one == other for one, other in zip(found.grades, labels, strict=True))
+
+
+def _nothing_graded() -> DataProblem:
+    return DataProblem("no row of the hold-out has a grade, so there is nothing to compare.", where="export --verify")
 
 
 # --- the exported folder
@@ -121,28 +119,36 @@ def _recorded(entry: Entry, record: RunRecord, way: Way, labels: Sequence[str]) 
 def _by_export(exported: Exported, settings: st.Settings, examples: Sequence[Example], scale: Scale) -> _Graded:
     rows = "".join(json.dumps(_row(example, settings.grading)) + "\n" for example in examples)
     base = [f"--base={exported.base.source}"] if exported.base is not None and not exported.base.hub else []
+    answers = [
+        json.loads(line) for line in _fresh(exported.folder / SCRIPT, ["-", *base], rows) if line.startswith("{")
+    ]
+    if len(answers) != len(examples):
+        raise ModelProblem("the exported folder graded other rows than it was given.", where=str(exported.folder))
+    found = [
+        [answer["probabilities"][label] for label in scale.labels] for answer in answers if "probabilities" in answer
+    ]
+    return _Graded([answer["grade"] or "" for answer in answers], np.array(found) if found else None)
+
+
+def _fresh(script: Path, arguments: Sequence[str], rows: str) -> list[str]:
+    """Return the lines that ``script`` prints for ``rows``, run alone in a process of its own."""
     # no path to this package: what runs is plain Transformers and the folder
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     with tempfile.TemporaryDirectory(prefix="opeddev-verify-") as elsewhere:
         done = subprocess.run(
-            [sys.executable, "-I", str(exported.folder / SCRIPT), "-", *base],
+            [sys.executable, "-I", str(script), *arguments],
             input=rows,
             capture_output=True,
             text=True,
             encoding="utf-8",
             cwd=elsewhere,
             env=environment,
-            timeout=_PATIENCE,
             check=False,
         )
-    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    if done.returncode or len(answers) != len(examples):
+    if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
-        raise ModelProblem(f"the exported folder cannot grade: {last[:300]}.", where=str(exported.folder / SCRIPT))
-    found = [
-        [answer["probabilities"][label] for label in scale.labels] for answer in answers if "probabilities" in answer
-    ]
-    return _Graded([answer["grade"] or "" for answer in answers], np.array(found) if found else None)
+        raise ModelProblem(f"the exported folder cannot grade: {last[:300]}.", where=str(script))
+    return done.stdout.splitlines()
 
 
 def _row(example: Example, grading: st.Grading) -> dict[str, Any]:
@@ -180,36 +186,9 @@ def _fields(example: Example, grading: st.Grading) -> dict[str, str] | None:
 # --- the checkpoint, in this process
 
 
-def _by_app(
-    workspace: Workspace,
-    entry: Entry,
-    record: RunRecord,
-    settings: st.Settings,
-    way: Way,
-    examples: Sequence[Example],
-    scale: Scale,
-) -> _Graded:
-    started = record.state.started
-    first = started.model if started else settings.model.name
-    source = source_of(workspace.root, first) if way.model == BASE else str(entry.folder)
-    reader = FeatureReader(source, settings, workspace.grading)
-    if way.reads == "text":
-        written = reader.written_grades(examples).grades
-        return _Graded(["" if grade is None else scale.labels[grade - scale.minimum] for grade in written], None)
-    if way.reads == "tokens":
-        # without the references: how long one is must not tell how a prompt is cut
-        asked = [replace(example, completion="") for example in examples]
-        found = reader.token_grades(asked, trained_completions(workspace, record, settings), scale)
-        if found is None:
-            raise ModelProblem("the grades' tokens cannot be read any more.", where="export --verify")
-        grades = found.grades
-    else:
-        origin = store.origin_of(entry.folder, way.model)
-        base = reader.weights if way.model == BASE else origin.base
-        head = store.load_head(entry.folder, base=base, prompt=origin.prompt, model=way.model).head
-        grades = head.grades(reader.features(examples).features, [example.kind for example in examples])
-    return _of(grades, scale)
-
-
-def _of(grades: Grades, scale: Scale) -> _Graded:
-    return _Graded([scale.labels[place] for place in grades.median.tolist()], grades.probabilities)
+def _by_app(workspace: Workspace, choice: Choice, examples: Sequence[Example]) -> _Graded:
+    stem = stem_of(workspace, choice) if choice.head_folder is None else None
+    models = LoadedModels(workspace, choice, stem)
+    found = models.answers(examples, [models.row(example) for example in examples])
+    labels = ["" if place < 0 else models.scale.labels[place] for place in found.places.tolist()]
+    return _Graded(labels, None if found.grades is None else found.grades.probabilities)

@@ -1,13 +1,13 @@
 """Choose by which way an exported folder grades, and say which model that way reads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from msgspec import Struct
 
-from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.checkpoints.heads import BASE, STEP, head_files, heads_in
 from opeddev_tui.errors import ModelProblem
-from opeddev_tui.runs.history import RunRecord
+from opeddev_tui.runs.grade_records import BASE_TOKENS, STEP_TEXT, STEP_TOKENS
+from opeddev_tui.serving.choice import Choice
 
 
 class Way(Struct, frozen=True):
@@ -36,30 +36,22 @@ WAYS: Mapping[str, Way] = {
 }
 
 
-def way_of(entry: Entry, record: RunRecord, wanted: str = "") -> Way | None:
-    """Return the way by which an export of ``entry`` grades; None where its rows have no grades.
+def way_of(choice: Choice, wanted: str = "") -> Way | None:
+    """Return the way by which an export grades: ``wanted``, else that of ``choice``; None where no row has a grade.
 
-    It is the one ``wanted``, else what the race chose where this checkpoint has it, else a head, else the model's own
-    grade. Raises ``ModelProblem`` where the checkpoint lacks the one that is wanted.
+    Raises ``ModelProblem`` where the checkpoint lacks the one that is wanted.
     """
-    state, present = record.state, heads_in(entry.folder)
-    if not (present or state.readings or state.grades or state.race):
-        if wanted:
-            raise _lacks(entry, wanted, [])
-        return None
+    state, entry = choice.state, choice.entry
+    present = heads_in(entry.folder) if entry is not None else []
+    is_graded = bool(present or state.readings or state.grades or state.races)
     possible = [f"{model} head" for model in present]
-    if any(read.by("step tokens") is not None for read in state.readings.values()):
-        possible += ["step tokens", "base tokens"]
-    possible.append("step text")
+    if any(read.by(STEP_TOKENS) is not None for read in state.readings.values()):
+        possible += [STEP_TOKENS, BASE_TOKENS]
+    possible = list(dict.fromkeys([*possible, choice.way, STEP_TEXT])) if is_graded else []
     if wanted and wanted not in possible:
-        raise _lacks(entry, wanted, possible)
-    chosen = wanted or (state.race.chosen if state.race is not None else "")
-    return WAYS[chosen if chosen in possible else possible[0]]
-
-
-def _lacks(entry: Entry, wanted: str, possible: Sequence[str]) -> ModelProblem:
-    return ModelProblem(
-        f"{entry.name} cannot grade by {wanted}.",
-        where="--way",
-        cure=f"It can by {', '.join(possible)}." if possible else "Its rows have no grades.",
-    )
+        raise ModelProblem(
+            f"{choice.checkpoint} cannot grade by {wanted}.",
+            where="--way",
+            cure=f"It can by {', '.join(possible)}." if possible else "Its rows have no grades.",
+        )
+    return WAYS[wanted or choice.way] if is_graded else None

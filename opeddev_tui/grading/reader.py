@@ -73,8 +73,7 @@ class FeatureReader:
         self._model: Any = loading.load_model(source, settings.model).eval()
         self._precision = resolve_precision(settings.model.precision)
         prompt = prompt_hash(fitted.tokenizer, settings, self._precision.name)
-        self.weights = fingerprint(self._model)
-        self._cache = FeatureCache(cache, base=self.weights, prompt=prompt, layers=layers_of(self._model))
+        self._cache = FeatureCache(cache, base=fingerprint(self._model), prompt=prompt, layers=layers_of(self._model))
 
     def check(self, train: Sequence[Example], holdout: Sequence[Example]) -> None:
         """Raise the ``Problem`` with which a training would refuse these rows."""

@@ -1,5 +1,6 @@
-"""What is said of an export's comparison with the app."""
+"""``checkpoints export``: write the folder, say what it is, and compare its grades with the app's."""
 
+import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ from rich.text import Text
 from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.settings import Settings
+from opeddev_tui.errors import SettingsProblem
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import Workspace
 
@@ -17,6 +19,26 @@ if TYPE_CHECKING:
 
 # of the rows that are graded otherwise, so many are named
 _MOST_NAMED = 5
+
+
+def carry_out(
+    console: CleanConsole, workspace: Workspace, entry: Entry, settings: Settings, options: argparse.Namespace
+) -> int:
+    """Export ``entry`` as ``options`` say and return the exit code: 1 where it grades otherwise than the app."""
+    if options.adapter and options.merge:
+        raise SettingsProblem(
+            "--adapter and --merge exclude each other.", where="checkpoints export", cure="Leave one of them out."
+        )
+    from opeddev_tui.exporting.folder import Form, export, told
+
+    target = options.target.expanduser().absolute()
+    adapter = True if options.adapter else False if options.merge else None
+    form = Form(adapter, options.dtype or "", (options.way or "").replace("-", " "))
+    with console.status(f"exporting {entry.name}"):
+        exported = export(workspace, entry, settings, target, form)
+    for line in told(entry, exported):
+        console.print(Text(clean_line(line)), soft_wrap=True)
+    return verified(console, workspace, entry, settings, exported) if options.verify else 0
 
 
 def verified(
