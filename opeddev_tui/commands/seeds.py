@@ -37,7 +37,7 @@ def seeds_here(
         seeds=parse_seeds(options.seeds, loaded.settings.training.seed) if options.seeds else None,
         choose=_choice(options.choose),
         policy=getattr(options, "policy", None),
-        at_once=_at_once(options.at_once),
+        at_once=at_once(options.at_once),
         overrides=tuple(options.overrides),
         beside=beside,
     )
@@ -60,7 +60,8 @@ def _choice(text: str) -> str | None:
     raise SettingsProblem(f"{text!r} chooses no seed.", where="--choose", cure="Write best, median, ask or a seed.")
 
 
-def _at_once(number: int) -> int:
+def at_once(number: int) -> int:
+    """Return how many runs train at the same time; raises ``SettingsProblem`` for what is not possible."""
     if 0 <= number <= 64:
         return number
     raise SettingsProblem(f"{number} runs at the same time are not possible.", where="--at-once", cure="Write 1 to 64.")
