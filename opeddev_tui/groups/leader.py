@@ -55,7 +55,7 @@ class Leader:
         records = list_runs(self._workspace)
         left = to_train(group, records)
         ended = self._train(group, left) if left else []
-        self._forget_if_nothing_began(group)
+        self._forget_if_nothing_began(group, list_runs(self._workspace))
         trained.failed += [item for item in ended if not item.finished]
         records = list_runs(self._workspace)
         spread = step_spread(group, records)
@@ -92,12 +92,14 @@ class Leader:
     def _new_group(self, plan: StepPlan, records: Sequence[RunRecord]) -> Group:
         seeds = self.request.seeds or parse_seeds("3", self._loaded.settings.training.seed)
         known = self._workspace.run_ids()
-        members = [Member(item.state.begun.seed, item.id) for item in records if item.id == self.request.beside]
+        members = [Member(item.state.begun.seed, item.id) for item in records if item.id in self.request.beside]
         taken = [member.seed for member in members]
         for seed in seeds:
             if seed not in taken:
                 known.append(new_run_id(plan.step, plan.batch.name, known))
                 members.append(Member(seed, known[-1]))
+        if len(members) == len(self.request.beside):
+            raise SettingsProblem(f"the seeds {_listed(taken)} are trained already.", where="--seeds")
         how = self.request.choose or "best"
         _check_choice(how, [member.seed for member in members])
         return Group(
@@ -128,9 +130,9 @@ class Leader:
         self._view.tell(f"Going on with step {group.step} and the seeds {_listed(group.seeds)}.")
         return group
 
-    def _forget_if_nothing_began(self, group: Group) -> None:
-        """Delete the record of a group none of whose runs began: it would only be in the way."""
-        if not any(self._workspace.run_folder(member.run).is_dir() for member in group.members):
+    def _forget_if_nothing_began(self, group: Group, records: Sequence[RunRecord]) -> None:
+        """Delete the record of a group none of whose own runs began: it would only be in the way."""
+        if not any(record.state.group == group.id for record in records):
             path = self._workspace.group_file(group.id)
             with storage_errors(path):
                 path.unlink(missing_ok=True)

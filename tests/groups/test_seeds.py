@@ -275,3 +275,38 @@ def _gone(pid: int) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def test_a_finished_run_gets_other_seeds_beside_it(workspace_factory: Make, children: Children) -> None:
+    root = workspace_factory(batches=(20,))
+    with without_learning():
+        (first,) = eh.train(root)
+    assert main(["repeat", first, "-w", str(root), "--seeds", "2", "--choose", "42"]) == 0
+    workspace = eh.workspace_of(root)
+    assert children.trained == ["seed 43", "seed 44"]
+    spread = seeds_of(root)
+    assert [(item.seed, item.chosen) for item in spread.seeds] == [(42, True), (43, False), (44, False)]
+    assert finished_steps(list_runs(workspace))[0].id == first
+    assert main(["checkpoints", "take", spread.seeds[2].run, "-w", str(root)]) == 0
+    assert [record.state.counts for record in list_runs(workspace)] == [False, False, True]
+    # once more: the seeds of before take part again
+    assert main(["repeat", first, "-w", str(root), "--seeds", "1,", "--choose", "median"]) == 0
+    assert sorted(item.seed for item in seeds_of(root).seeds) == [1, 42, 43, 44]
+    assert sum(record.state.counts for record in list_runs(workspace)) == 1
+
+
+@pytest.mark.usefixtures("children")
+def test_other_seeds_of_what_is_no_finished_run_are_refused(
+    workspace_factory: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = workspace_factory()
+    with without_learning():
+        (first,) = eh.train(root)
+    for words, code, told in (
+        ((f"{first}x", "--seeds", "2"), 6, f"Did you mean {first}"),
+        ((first, "--seeds", "42,"), 2, "the seeds 42 are trained already"),
+        ((first, "--choose", "best"), 2, "Add --seeds N"),
+    ):
+        assert main(["repeat", *words, "-w", str(root)]) == code
+        assert told in capsys.readouterr().err
+    assert list_groups(eh.workspace_of(root)) == []
