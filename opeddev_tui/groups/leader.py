@@ -59,7 +59,11 @@ class Leader:
         trained.failed += [item for item in ended if not item.finished]
         records = list_runs(self._workspace)
         spread = step_spread(group, records)
-        done = not self._stopping and not to_train(group, records) and self._choose(group, spread)
+        unfinished = to_train(group, records)
+        if unfinished:
+            count = f"{len(unfinished)} of the {len(group.members)} seeds"
+            self._view.tell(f"{count} are not done: opeddev-tui train --step {group.step} goes on with them.")
+        done = not self._stopping and not unfinished and self._choose(group, spread)
         trained.steps.append(step_spread(group, list_runs(self._workspace)))
         return done
 

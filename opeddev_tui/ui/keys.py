@@ -224,6 +224,8 @@ SETTINGS: tuple[Key, ...] = (
 
 RUNS: tuple[Key, ...] = (
     Key("enter", "open_run", "Open", "Show the selected run in the monitor.", footer=True),
+    Key("s", "other_seeds", "Other seeds", "Train the step of this run again with other seeds; asks first.", True),
+    Key("a", "take", "Take", "Make this seed's run the run of its step; asks first.", footer=True),
     Key("r", "reload", "Reload", "Read the list of runs again.", footer=True),
 )
 

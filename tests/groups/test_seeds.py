@@ -2,9 +2,8 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import engine_helpers as eh
 import pytest
@@ -16,9 +15,7 @@ from opeddev_tui.checkpoints import catalog
 from opeddev_tui.cli import main
 from opeddev_tui.commands.status import status
 from opeddev_tui.errors import ModelProblem, SettingsProblem, TrainingProblem
-from opeddev_tui.groups import leader
 from opeddev_tui.groups.requests import parse_seeds
-from opeddev_tui.reports import plots
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.groups import list_groups
 from opeddev_tui.runs.history import finished_steps, list_runs
@@ -27,17 +24,6 @@ from opeddev_tui.runs.manifest import read as read_manifest
 from opeddev_tui.runs.state import reduce
 
 Make = Callable[..., Path]
-
-
-@pytest.fixture
-def children(monkeypatch: pytest.MonkeyPatch) -> Iterator[Children]:
-    """Children that train in this process, without learning."""
-    found = Children()
-    monkeypatch.setattr(leader, "run_children", found)
-    # what takes longer than all else here and is tested elsewhere: drawing, and collecting garbage after a training
-    monkeypatch.setattr(plots, "plots_after_step", lambda *_: None)
-    monkeypatch.setattr("opeddev_tui.training.steps.gc", SimpleNamespace(collect=lambda: 0))
-    return found
 
 
 def seeds_of(root: Path) -> StepSpread:
