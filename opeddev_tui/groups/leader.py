@@ -169,7 +169,7 @@ class Leader:
         def ended(item: Ended) -> bool:
             found[item.work.folder.name] = item
             # what is wrong before a run begins is wrong for every seed
-            return bool(item.state.events) or item.code <= 0
+            return item.began or item.code <= 0
 
         def stopping() -> bool:
             self._stopping = self._stopping or self._control.take_stop() is not None
@@ -223,7 +223,7 @@ class Leader:
 
 def _crashed(item: Ended | None) -> bool:
     """True for a run that began and whose process ended without recording why."""
-    return item is not None and bool(item.state.events) and not item.state.over
+    return item is not None and item.began and not item.state.over
 
 
 def _check_choice(how: str, seeds: Sequence[int]) -> None:
