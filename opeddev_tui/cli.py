@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "make a workspace: its folders and a config.toml with every setting"),
     "check": ("check", "read every batch and the hold-out, print an inventory and every problem"),
     "train": ("train", "train a step without the app; --detach: in a process of its own that outlives the login"),
+    "tune": ("tune", "compare settings on folds of the training rows; the hold-out stays untouched"),
     "attach": ("open", "follow and control a running training: the same as open; --view only looks"),
     "decide": ("decide", "answer the question of a training that waits: continue or stop"),
     "checkpoints": ("checkpoints", "list, show, verify, compare, pin, prune, export and try checkpoints"),

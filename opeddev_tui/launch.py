@@ -76,7 +76,7 @@ def train(
         shown.emit(
             ev.PhaseChanged(phase="loading", detail="the training libraries; this takes some seconds the first time")
         )
-        _load_training_stack()
+        load_training_stack()
         from opeddev_tui.training.steps import train_steps
 
         return train_steps(root, loaded, start, sink=shown, control=control, decider=decider, lock=lock)
@@ -91,13 +91,13 @@ def train_under(
     lock: AbstractContextManager[object],
 ) -> list[str]:
     """Train in this thread under ``lock``, with nothing else that listens; return the ids of the runs."""
-    _load_training_stack()
+    load_training_stack()
     from opeddev_tui.training.steps import train_steps
 
     return train_steps(root, loaded, start, sink=sink, control=control, lock=lock)
 
 
-def _load_training_stack() -> None:
+def load_training_stack() -> None:
     """Import what trains, and hide what that leaves from the garbage collector.
 
     A full collection looks at every object of the libraries and holds Python's lock for 0.3 s meanwhile: no key is

@@ -13,7 +13,8 @@ from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.errors import Problem, TrainingProblem
 from opeddev_tui.runs.control import Adjust, Decide, send
 from opeddev_tui.runs.events import Choice, CommandTaken, Decided, DecisionAwaited
-from opeddev_tui.runs.journal import JournalReader
+from opeddev_tui.runs.groups import list_groups
+from opeddev_tui.runs.journal import JournalReader, is_written
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.workspace.lock import lock_holder
 from opeddev_tui.workspace.paths import Workspace
@@ -137,7 +138,16 @@ class FollowedRun:
 
 
 def _in_progress(workspace: Workspace) -> FollowedRun:
-    """Return the newest run that is not over; an older one may have crashed while its question was open."""
+    """Return the run that waits: the newest that is not over, or the one of several seeds that asks.
+
+    An older run may have crashed while its question was open.
+    """
+    asking = [run for run in _seeds_in_progress(workspace) if run.question is not None]
+    if len(asking) > 1:
+        names = ", ".join(run.run for run in asking)
+        raise TrainingProblem(f"several seeds wait for a decision: {names}.", cure="Say which: --run ID.")
+    if asking:
+        return asking[0]
     newest_first = (FollowedRun(workspace, run) for run in reversed(workspace.run_ids()))
     newest = next((run for run in newest_first if not run.look().over), None)
     if newest is None or newest.question is None:
@@ -145,6 +155,13 @@ def _in_progress(workspace: Workspace) -> FollowedRun:
             "no training waits for a decision.", where=str(workspace.root), cure="See: opeddev-tui status."
         )
     return newest
+
+
+def _seeds_in_progress(workspace: Workspace) -> list[FollowedRun]:
+    """Return the runs of a step with several seeds that a process writes now."""
+    members = [member.run for group in list_groups(workspace) for member in group.members]
+    there = [run for run in dict.fromkeys(members) if is_written(workspace.run_folder(run))]
+    return [FollowedRun(workspace, run) for run in there]
 
 
 def answer(followed: FollowedRun, choice: Choice, note: str, patience: float = PATIENCE_SECONDS) -> Decided:

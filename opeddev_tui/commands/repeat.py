@@ -9,6 +9,7 @@ from opeddev_tui.commands.console import ConsoleView
 from opeddev_tui.commands.foreground import trained_in_terminal
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
+from opeddev_tui.commands.seeds import add_seeds, refuse_without_seeds, repeat_with_seeds
 from opeddev_tui.runs import log
 from opeddev_tui.runs.control import Control
 from opeddev_tui.text import clean
@@ -22,6 +23,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="the id of the run, as in opeddev-tui status")
     add_workspace(parser)
     parser.add_argument("--check", action="store_true", help="only say whether it can be repeated, and what differs")
+    add_seeds(parser, "train its step again with N other seeds, beside this run, and compare the figures")
     parser.epilog = (
         "Exit code 1: the weights differ although the environment is the same. Equal weights are promised on a CPU "
         "with the same versions, not on a GPU."
@@ -31,6 +33,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Repeat the run; return the exit code."""
     workspace, loaded = open_workspace(options)
+    if options.seeds:
+        return repeat_with_seeds(workspace, loaded, options)
+    refuse_without_seeds(options)
     console = CleanConsole()
     log.to_file(workspace.log)
     with console.status("loading the training stack"):

@@ -8,7 +8,7 @@ from opeddev_tui.commands.console import ConsoleView
 from opeddev_tui.commands.foreground import how_to_answer, trained_in_terminal
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
-from opeddev_tui.commands.seeds import seeds_here, wants_seeds
+from opeddev_tui.commands.seeds import add_seeds, seeds_here, wants_seeds
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.notices import terminal as notify_terminal
 from opeddev_tui.runs.control import Control, StepRequest
@@ -29,32 +29,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from", dest="start_from", default="", metavar="latest|best|CHECKPOINT", help="what the step starts from"
     )
-    add_seeds(parser)
+    add_seeds(parser, "train the step with several seeds, a run each: at once where there are GPUs, else in turn")
     # one run of several, started by the process that leads them
     parser.add_argument("--member", default="", help=argparse.SUPPRESS)
-
-
-def add_seeds(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of a training with several seeds."""
-    parser.add_argument(
-        "--seeds",
-        default="",
-        metavar="N|A,B,C",
-        help="train the step with several seeds, a run each: at once where there are GPUs, else one after the other",
-    )
-    parser.add_argument(
-        "--choose",
-        default="",
-        metavar="best|median|ask|SEED",
-        help="with --seeds: which run becomes the step's (default: best, by early_stop.metric)",
-    )
-    parser.add_argument(
-        "--at-once",
-        type=int,
-        default=0,
-        metavar="N",
-        help="with --seeds: runs at the same time (default: one per GPU; one on a CPU)",
-    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from msgspec import Struct
 from opeddev_tui.groups.gpus import environment_of
 from opeddev_tui.runs.events import AnyEvent
 from opeddev_tui.runs.journal import JournalReader
-from opeddev_tui.runs.state import RunState
+from opeddev_tui.runs.state import RunState, reduce
 from opeddev_tui.text import clean
 
 # seconds between two looks at the children
@@ -38,12 +38,16 @@ class Work(Struct, frozen=True):
 
 
 class Ended(Struct, frozen=True):
-    """How a child ended: its exit code (negative: the signal that killed it), its run's state and what it said."""
+    """How a child ended: its exit code (negative: the signal that killed it), its run's state and what it said.
+
+    ``began`` is False where it recorded nothing in its run.
+    """
 
     work: Work
     code: int
     state: RunState
     said: str = ""
+    began: bool = True
 
     @property
     def finished(self) -> bool:
@@ -53,9 +57,9 @@ class Ended(Struct, frozen=True):
     @property
     def reason(self) -> str:
         """Why it did not finish, in a sentence or a phrase."""
-        if self.state.failure is not None:
+        if self.began and self.state.failure is not None:
             return self.state.failure.message
-        if self.state.interrupted is not None:
+        if self.began and self.state.interrupted is not None:
             return f"it was stopped ({self.state.interrupted.reason})"
         if self.said:
             return self.said
@@ -69,6 +73,9 @@ class Child:
 
     def __init__(self, work: Work, environment: Mapping[str, str], cwd: Path) -> None:
         self.work = work
+        # what an earlier process recorded is not shown again
+        self._reader = JournalReader(work.folder)
+        self._state = reduce(self._reader.read_new())
         self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
         self._process = subprocess.Popen(
             [sys.executable, "-m", "opeddev_tui", *work.words],
@@ -80,8 +87,7 @@ class Child:
             # Ctrl+C of the leader's terminal must not reach it: the leader says when it ends
             start_new_session=True,
         )
-        self._reader = JournalReader(work.folder)
-        self._state = RunState()
+        self._began = False
 
     @property
     def pid(self) -> int:
@@ -91,6 +97,7 @@ class Child:
     def events(self) -> list[AnyEvent]:
         """Return what its run has recorded since the last call."""
         events = self._reader.read_new()
+        self._began = self._began or bool(events)
         for event in events:
             self._state.apply(event)
         return events
@@ -106,7 +113,7 @@ class Child:
         lines = self._said.read().decode(errors="replace").strip().splitlines()
         self._said.close()
         said = clean(" ".join(lines[-1:]), max_chars=_MOST_SAID)
-        return Ended(self.work, self._process.returncode, self._state, said)
+        return Ended(self.work, self._process.returncode, self._state, said, self._began)
 
     def stop(self) -> None:
         """Ask it to save and end."""

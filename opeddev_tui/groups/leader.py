@@ -55,11 +55,15 @@ class Leader:
         records = list_runs(self._workspace)
         left = to_train(group, records)
         ended = self._train(group, left) if left else []
-        self._forget_if_nothing_began(group)
+        self._forget_if_nothing_began(group, list_runs(self._workspace))
         trained.failed += [item for item in ended if not item.finished]
         records = list_runs(self._workspace)
         spread = step_spread(group, records)
-        done = not self._stopping and not to_train(group, records) and self._choose(group, spread)
+        unfinished = to_train(group, records)
+        if unfinished:
+            count = f"{len(unfinished)} of the {len(group.members)} seeds"
+            self._view.tell(f"{count} are not done: opeddev-tui train --step {group.step} goes on with them.")
+        done = not self._stopping and not unfinished and self._choose(group, spread)
         trained.steps.append(step_spread(group, list_runs(self._workspace)))
         return done
 
@@ -92,12 +96,14 @@ class Leader:
     def _new_group(self, plan: StepPlan, records: Sequence[RunRecord]) -> Group:
         seeds = self.request.seeds or parse_seeds("3", self._loaded.settings.training.seed)
         known = self._workspace.run_ids()
-        members = [Member(item.state.begun.seed, item.id) for item in records if item.id == self.request.beside]
+        members = [Member(item.state.begun.seed, item.id) for item in records if item.id in self.request.beside]
         taken = [member.seed for member in members]
         for seed in seeds:
             if seed not in taken:
                 known.append(new_run_id(plan.step, plan.batch.name, known))
                 members.append(Member(seed, known[-1]))
+        if len(members) == len(self.request.beside):
+            raise SettingsProblem(f"the seeds {_listed(taken)} are trained already.", where="--seeds")
         how = self.request.choose or "best"
         _check_choice(how, [member.seed for member in members])
         return Group(
@@ -128,9 +134,9 @@ class Leader:
         self._view.tell(f"Going on with step {group.step} and the seeds {_listed(group.seeds)}.")
         return group
 
-    def _forget_if_nothing_began(self, group: Group) -> None:
-        """Delete the record of a group none of whose runs began: it would only be in the way."""
-        if not any(self._workspace.run_folder(member.run).is_dir() for member in group.members):
+    def _forget_if_nothing_began(self, group: Group, records: Sequence[RunRecord]) -> None:
+        """Delete the record of a group none of whose own runs began: it would only be in the way."""
+        if not any(record.state.group == group.id for record in records):
             path = self._workspace.group_file(group.id)
             with storage_errors(path):
                 path.unlink(missing_ok=True)
@@ -163,7 +169,7 @@ class Leader:
         def ended(item: Ended) -> bool:
             found[item.work.folder.name] = item
             # what is wrong before a run begins is wrong for every seed
-            return bool(item.state.events) or item.code <= 0
+            return item.began or item.code <= 0
 
         def stopping() -> bool:
             self._stopping = self._stopping or self._control.take_stop() is not None
@@ -217,7 +223,7 @@ class Leader:
 
 def _crashed(item: Ended | None) -> bool:
     """True for a run that began and whose process ended without recording why."""
-    return item is not None and bool(item.state.events) and not item.state.over
+    return item is not None and item.began and not item.state.over
 
 
 def _check_choice(how: str, seeds: Sequence[int]) -> None:

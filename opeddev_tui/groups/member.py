@@ -13,6 +13,7 @@ from opeddev_tui.runs import log
 from opeddev_tui.runs.control import Control, StepRequest, Stop
 from opeddev_tui.runs.events import AnyEvent
 from opeddev_tui.runs.groups import read_group
+from opeddev_tui.runs.tunings import Cell, place_of, read_tuning
 from opeddev_tui.terminal.signals import received
 from opeddev_tui.workspace.lock import lock_holder
 from opeddev_tui.workspace.paths import Workspace
@@ -40,6 +41,28 @@ def train_member(root: Path, loaded: LoadedSettings, name: str) -> int:
     log.to_file(workspace.log)
     with received(lambda signal_name: control.request(Stop(reason=signal_name))) as signals:
         launch.train_under(root, loaded, request, _Unseen(), control, nullcontext())
+    return signals.exit_code or 0
+
+
+def train_cell(root: Path, loaded: LoadedSettings, name: str) -> int:
+    """Train one setting on one fold, ``name`` ("tuning:setting:fold", numbers from 0); return the exit code.
+
+    Raises ``TrainingProblem`` where the process that started this one does not hold the workspace's lock.
+    """
+    workspace = Workspace(root, loaded.settings.paths)
+    follow_leader(workspace)
+    tuning_id, setting, fold = name.rsplit(":", 2)
+    tuning = read_tuning(workspace, tuning_id)
+    cell = Cell(int(setting), int(fold))
+    control = Control()
+    log.to_file(workspace.log)
+    with received(lambda signal_name: control.request(Stop(reason=signal_name))) as signals:
+        launch.load_training_stack()
+        from opeddev_tui.training.fold_step import FoldRun, train_fold
+
+        parent = Path(workspace.located(tuning.parent)) if tuning.parent else None
+        what = FoldRun(cell.run, tuning.step, parent, cell.fold, tuning.folds, tuning.seed)
+        train_fold(workspace, loaded, place_of(workspace, tuning), what, _Unseen(), control)
     return signals.exit_code or 0
 
 

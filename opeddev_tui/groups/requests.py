@@ -1,5 +1,6 @@
 """What a training with several seeds is asked for and gives back; which open group a request goes on with."""
 
+import difflib
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -8,11 +9,11 @@ from msgspec import Struct, field
 from opeddev_tui.analysis.seed_figures import StepSpread
 from opeddev_tui.analysis.workspace_steps import WorkspaceSteps, read_steps
 from opeddev_tui.config.loading import LoadedSettings
-from opeddev_tui.errors import SettingsProblem
+from opeddev_tui.errors import SettingsProblem, TrainingProblem
 from opeddev_tui.groups.children import Ended
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import StepRequest
-from opeddev_tui.runs.groups import Group, list_groups, open_group
+from opeddev_tui.runs.groups import Group, group_of, list_groups, open_group
 from opeddev_tui.runs.history import RunRecord, list_runs
 from opeddev_tui.workspace.paths import Workspace
 
@@ -25,7 +26,7 @@ class SeedsRequest(Struct, frozen=True):
 
     ``choose`` None: as the open group says, else best; ``policy`` None: likewise, else the rule. ``at_once`` children
     train at a time; 0: one per GPU, one on a CPU. ``overrides`` are the settings of the call, as for ``--set``.
-    ``beside`` is a finished run that takes part.
+    ``beside`` are finished runs that take part.
     """
 
     step: StepRequest
@@ -34,7 +35,7 @@ class SeedsRequest(Struct, frozen=True):
     policy: str | None = None
     at_once: int = 0
     overrides: tuple[str, ...] = ()
-    beside: str = ""
+    beside: tuple[str, ...] = ()
 
 
 class View(Protocol):
@@ -77,6 +78,31 @@ def parse_seeds(text: str, first: int) -> tuple[int, ...]:
             cure=cure,
         )
     return tuple(numbers)
+
+
+def other_seeds(workspace: Workspace, run: str) -> tuple[StepRequest, dict[str, int]]:
+    """Return how the step of the finished run ``run`` is trained with other seeds, and the seed of each run beside.
+
+    Those are ``run`` and the finished ones of its group. Raises ``TrainingProblem`` where that is not possible.
+    """
+    records = {record.id: record for record in list_runs(workspace)}
+    record = records.get(run)
+    if record is None:
+        near = difflib.get_close_matches(run, records, n=1, cutoff=0.3)
+        cure = f"Did you mean {near[0]}?" if near else "See the runs: opeddev-tui status."
+        raise TrainingProblem(f"there is no run {run}.", where=str(workspace.runs), cure=cure)
+    if record.state.status != "finished" or record.state.repeats:
+        what = "repeats another run" if record.state.repeats else "is not finished"
+        raise TrainingProblem(f"run {run} {what}.", cure="Choose a finished run of a step.")
+    group = group_of(list_groups(workspace), run)
+    members = [run, *(member.run for member in group.members if member.run != run)] if group is not None else [run]
+    beside = {
+        name: records[name].state.begun.seed
+        for name in members
+        if name in records and records[name].state.status == "finished"
+    }
+    start = workspace.located(record.state.begun.parent) if record.state.begun.parent else ""
+    return StepRequest(which=str(record.step), new=True, start_from=start), beside
 
 
 def open_seeds(workspace: Workspace, loaded: LoadedSettings, request: StepRequest) -> Group | None:

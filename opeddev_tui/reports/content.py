@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from opeddev_tui.analysis import forecast, learning_curve
+from opeddev_tui.analysis.seed_figures import step_spread
 from opeddev_tui.analysis.word_diff import Piece, word_differences
 from opeddev_tui.reports import plots, races, tables
 from opeddev_tui.reports.examples import grade_words
@@ -16,6 +17,7 @@ from opeddev_tui.reports.races import RaceFindings
 from opeddev_tui.reports.tables import Table
 from opeddev_tui.runs import manifest
 from opeddev_tui.runs.grade_records import SHORT_WORDS
+from opeddev_tui.runs.groups import list_groups
 from opeddev_tui.runs.history import RunRecord, status_of
 from opeddev_tui.runs.manifest import RunManifest
 from opeddev_tui.text import clean, clean_line
@@ -44,6 +46,7 @@ class Findings(Struct, frozen=True):
     forecast: str
     steps: Table
     epochs: Table
+    seeds: Table
     decisions: Table
     notes: list[str]
     moments: tuple[str, str]
@@ -77,6 +80,7 @@ def collect(workspace: Workspace, records: Sequence[RunRecord]) -> Findings:
         forecast=ahead.words if ahead else "",
         steps=tables.steps(chosen, status),
         epochs=tables.epochs(chosen),
+        seeds=tables.seeds([step_spread(group, records) for group in list_groups(workspace)]),
         decisions=tables.decisions(chosen),
         notes=_notes(chosen),
         moments=moments,

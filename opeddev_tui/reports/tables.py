@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from opeddev_tui.analysis import learning_curve
+from opeddev_tui.analysis.seed_figures import StepSpread
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.format import interval, number, share, size
 from opeddev_tui.intervals import wilson
@@ -211,6 +212,22 @@ def environment(record: RunRecord, manifest: RunManifest) -> Table:
     return Table(("what", "value"), [(name, clean_line(value)) for name, value in rows], words=2)
 
 
+def seeds(spreads: Sequence[StepSpread]) -> Table:
+    """Return one row per seed of each step that was trained with several, and one with the spread."""
+    rows: list[tuple[str, ...]] = []
+    for spread in spreads:
+        for item in spread.seeds:
+            state = "the step's run" if item.chosen else item.status
+            figures = (number(item.loss, 4), number(item.kappa, 2), number(item.distance, 3))
+            rows.append((str(spread.step), str(item.seed), clean_line(state), *figures))
+        over = [
+            found.words(digits) if found is not None else ""
+            for found, digits in ((spread.loss, 4), (spread.kappa, 2), (spread.distance, 3))
+        ]
+        rows.append((str(spread.step), "all", "mean (least to greatest, sd)", *over))
+    return Table(("step", "seed", "state", "hold-out loss", "kappa", "distance"), rows, words=3)
+
+
 def others(records: Sequence[RunRecord], chosen: Sequence[RunRecord], status: Mapping[str, Status]) -> Table:
     """Return the runs that are not in the other tables; ``status`` is the present one of each run."""
     shown = {record.id for record in chosen if not record.state.damage}
@@ -227,4 +244,6 @@ def _why(state: RunState) -> str:
         return state.failure.message
     if state.repeats:
         return f"repeats {state.repeats}"
+    if state.group and not state.counts:
+        return f"seed {state.begun.seed}, not chosen"
     return state.interrupted.reason if state.interrupted is not None else ""

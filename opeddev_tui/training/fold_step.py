@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from opeddev_tui.analysis.workspace_steps import read_steps
 from opeddev_tui.checkpoints.folders import in_use
 from opeddev_tui.config.loading import LoadedSettings
-from opeddev_tui.config.settings import Paths
 from opeddev_tui.errors import TrainingProblem
 from opeddev_tui.models import loading
 from opeddev_tui.runs.control import Control
@@ -22,9 +21,6 @@ from opeddev_tui.training.deciders import RuleDecider
 from opeddev_tui.training.plan import Fold, StepPlan
 from opeddev_tui.training.steps import Engine
 from opeddev_tui.workspace.paths import Workspace
-
-# where the runs of a comparison lie, inside its folder
-PATHS = Paths(model_store="store", model_link="link", logs="logs", runs="runs", train_log="train.log")
 
 
 class FoldRun(Struct, frozen=True):
@@ -38,8 +34,10 @@ class FoldRun(Struct, frozen=True):
     seed: int
 
 
-def train_fold(workspace: Workspace, loaded: LoadedSettings, place: Path, what: FoldRun, sink: Sink) -> None:
-    """Train ``what`` with the settings ``loaded`` as a run in the folder ``place``; raises ``Problem``."""
+def train_fold(
+    workspace: Workspace, loaded: LoadedSettings, other: Workspace, what: FoldRun, sink: Sink, control: Control
+) -> None:
+    """Train ``what`` with the settings ``loaded`` as a run of the workspace ``other``; raises ``Problem``."""
     loading.quiet_libraries()
     settings = loaded.settings
     found = read_steps(workspace, settings, list_runs(workspace))
@@ -48,7 +46,7 @@ def train_fold(workspace: Workspace, loaded: LoadedSettings, place: Path, what: 
         raise TrainingProblem(f"there is no step {what.step}.", cure="Put its batch back.")
     own = replace(
         settings,
-        paths=PATHS,
+        paths=other.paths,
         model=replace(settings.model, name=str(loading.source_of(workspace.root, settings.model.name))),
     )
     plan = StepPlan(
@@ -60,8 +58,7 @@ def train_fold(workspace: Workspace, loaded: LoadedSettings, place: Path, what: 
         run=what.run,
         fold=Fold(workspace.root, settings, what.number, what.of, what.seed),
     )
-    other = Workspace(place, PATHS)
     other.adopt()
-    engine = Engine(other, LoadedSettings(own, loaded.origins), sink, Control(), RuleDecider())
+    engine = Engine(other, LoadedSettings(own, loaded.origins), sink, control, RuleDecider())
     with in_use(what.parent) if what.parent is not None else nullcontext():
         engine.step(plan)

@@ -173,6 +173,14 @@ class Workspace:
         """Return the names of all groups of runs with a record."""
         return sorted(path.stem for path in (self.root / SPECS / "groups").glob("*.json"))
 
+    def tuning_folder(self, tuning: str) -> Path:
+        """The folder of the comparison of settings called ``tuning``, with its runs."""
+        return self.root / SPECS / "tune" / (tuning if is_plain_name(tuning) else "-")
+
+    def tuning_ids(self) -> list[str]:
+        """Return the names of all comparisons of settings."""
+        return sorted(path.parent.name for path in (self.root / SPECS / "tune").glob("*/tune.json"))
+
     @property
     def checkpoint_notes(self) -> Path:
         """Pins and notes on checkpoints."""

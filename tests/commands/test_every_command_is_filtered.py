@@ -42,6 +42,8 @@ VALID = {
     "seeds": "",
     "choose": "",
     "at_once": "0",
+    "folds": "2",
+    "hours": "1",
     "member": "",
     "seed_run": "RUN",
     "fail_below": "3",

@@ -29,7 +29,7 @@ FREE = {
     "what",
     "choice",
 }
-FREE |= {"seeds", "choose", "at_once"}
+FREE |= {"seeds", "choose", "at_once", "settings", "folds", "hours"}
 NAMING |= {"seed_run", "member"}
 FREE |= {"policy", "row", "grade", "rater", "count", "out", "seed", "task", "rubric", "take"}
 

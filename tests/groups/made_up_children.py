@@ -49,12 +49,13 @@ class Children:
             if stopping():
                 return
             began(work, 1)
+            before = len(read(work.folder)) if work.folder.is_dir() else 0
             code, said = self._train(work, cwd)
             self.trained.append(work.label)
             events = read(work.folder) if work.folder.is_dir() else []
             for event in events:
                 show(work.label, event)
-            if not ended(Ended(work, code, reduce(events), said)):
+            if not ended(Ended(work, code, reduce(events), said, len(events) > before)):
                 return
 
     def _train(self, work: Work, root: Path) -> tuple[int, str]:

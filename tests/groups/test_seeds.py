@@ -2,9 +2,8 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import engine_helpers as eh
 import pytest
@@ -16,9 +15,7 @@ from opeddev_tui.checkpoints import catalog
 from opeddev_tui.cli import main
 from opeddev_tui.commands.status import status
 from opeddev_tui.errors import ModelProblem, SettingsProblem, TrainingProblem
-from opeddev_tui.groups import leader
 from opeddev_tui.groups.requests import parse_seeds
-from opeddev_tui.reports import plots
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.groups import list_groups
 from opeddev_tui.runs.history import finished_steps, list_runs
@@ -27,17 +24,6 @@ from opeddev_tui.runs.manifest import read as read_manifest
 from opeddev_tui.runs.state import reduce
 
 Make = Callable[..., Path]
-
-
-@pytest.fixture
-def children(monkeypatch: pytest.MonkeyPatch) -> Iterator[Children]:
-    """Children that train in this process, without learning."""
-    found = Children()
-    monkeypatch.setattr(leader, "run_children", found)
-    # what takes longer than all else here and is tested elsewhere: drawing, and collecting garbage after a training
-    monkeypatch.setattr(plots, "plots_after_step", lambda *_: None)
-    monkeypatch.setattr("opeddev_tui.training.steps.gc", SimpleNamespace(collect=lambda: 0))
-    return found
 
 
 def seeds_of(root: Path) -> StepSpread:
@@ -275,3 +261,38 @@ def _gone(pid: int) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def test_a_finished_run_gets_other_seeds_beside_it(workspace_factory: Make, children: Children) -> None:
+    root = workspace_factory(batches=(20,))
+    with without_learning():
+        (first,) = eh.train(root)
+    assert main(["repeat", first, "-w", str(root), "--seeds", "2", "--choose", "42"]) == 0
+    workspace = eh.workspace_of(root)
+    assert children.trained == ["seed 43", "seed 44"]
+    spread = seeds_of(root)
+    assert [(item.seed, item.chosen) for item in spread.seeds] == [(42, True), (43, False), (44, False)]
+    assert finished_steps(list_runs(workspace))[0].id == first
+    assert main(["checkpoints", "take", spread.seeds[2].run, "-w", str(root)]) == 0
+    assert [record.state.counts for record in list_runs(workspace)] == [False, False, True]
+    # once more: the seeds of before take part again
+    assert main(["repeat", first, "-w", str(root), "--seeds", "1,", "--choose", "median"]) == 0
+    assert sorted(item.seed for item in seeds_of(root).seeds) == [1, 42, 43, 44]
+    assert sum(record.state.counts for record in list_runs(workspace)) == 1
+
+
+@pytest.mark.usefixtures("children")
+def test_other_seeds_of_what_is_no_finished_run_are_refused(
+    workspace_factory: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = workspace_factory()
+    with without_learning():
+        (first,) = eh.train(root)
+    for words, code, told in (
+        ((f"{first}x", "--seeds", "2"), 6, f"Did you mean {first}"),
+        ((first, "--seeds", "42,"), 2, "the seeds 42 are trained already"),
+        ((first, "--choose", "best"), 2, "Add --seeds N"),
+    ):
+        assert main(["repeat", *words, "-w", str(root)]) == code
+        assert told in capsys.readouterr().err
+    assert list_groups(eh.workspace_of(root)) == []

@@ -16,6 +16,8 @@ from opeddev_tui.ui.keys import RUNS, bindings
 from opeddev_tui.ui.screens.run_list import EXAMPLE, RunListScreen
 from opeddev_tui.ui.state.situation import MARKS
 from opeddev_tui.ui.state.view import RunRow, View
+from opeddev_tui.ui.tasks.seeds import SeedTasks
+from opeddev_tui.ui.widgets.dialogs import CANCEL, AskScreen
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Cell, Grid
 from opeddev_tui.ui.widgets.query_box import QueryError, heading
@@ -103,10 +105,46 @@ class RunsScreen(RunListScreen):
 
     def action_open_run(self) -> None:
         """Show the selected run."""
-        chosen = self.query_one(Grid).selected
-        row = next((row for row in self.shell.session.all_runs() if row.run == chosen), None)
+        row = self._selected()
         if row is not None:
             self.shell.disk.show_run(row)
+
+    def action_other_seeds(self) -> None:
+        """Ask whether to train the step of the selected run with other seeds, and how many."""
+        row = self._selected()
+        if row is None or row.status != "finished" or row.state.repeats:
+            self.shell.tell("Only a finished run of a step can be trained with other seeds.", severity="warning")
+            return
+        answers = (("2", "2", "two other seeds"), ("4", "4", "four other seeds"), CANCEL)
+        text = (
+            f"Run {row.run} has seed {row.state.begun.seed}. Each other seed is a run of its own, in a process of its "
+            "own that goes on when you leave. The rule decides after each epoch; the best run becomes the step's."
+        )
+
+        def answered(count: str | None) -> None:
+            if count:
+                SeedTasks(self.shell).train(row.run, int(count))
+
+        self.shell.push_screen(AskScreen(f"Step {row.state.begun.step} with other seeds", text, answers), answered)
+
+    def action_take(self) -> None:
+        """Ask whether the selected seed's run becomes the step's."""
+        row = self._selected()
+        if row is None or row.state.counts or row.state.repeats or row.status != "finished":
+            self.shell.tell("Only a finished seed that is not the step's run can be taken.", severity="warning")
+            return
+        title = f"Seed {row.state.begun.seed} as the run of step {row.state.begun.step}"
+        answers = (("t", "take", "Take it: the next step starts from it"), CANCEL)
+
+        def answered(answer: str | None) -> None:
+            if answer == "take":
+                SeedTasks(self.shell).take(row.run)
+
+        self.shell.push_screen(AskScreen(title, f"Run {row.run}.", answers), answered)
+
+    def _selected(self) -> RunRow | None:
+        chosen = self.query_one(Grid).selected
+        return next((row for row in self.shell.session.all_runs() if row.run == chosen), None)
 
     def action_reload(self) -> None:
         """Read the list again."""
@@ -124,6 +162,8 @@ def _cells(row: RunRow, mark: str, chosen: bool) -> tuple[Cell, ...]:
     best = state.best_epoch()
     begun = f"{'✓ ' if chosen else ''}{moment(started.at)}"
     status = f"{MARKS.get(row.status, ' ')} {row.status}" + (", a repeat" if state.repeats else "")
+    if state.group:
+        status += f", seed {started.seed}" + (", the step's" if state.counts else "")
     status += ", damaged" if state.damage else ""
     return (
         begun, str(started.step), started.batch, status,

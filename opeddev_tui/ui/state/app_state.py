@@ -219,7 +219,7 @@ class AppState:
         newest: dict[int, RunState] = {}
         for row in reversed(self.rows):
             other = row.state.started
-            if other is not None and other.step < started.step and row.state.epochs and not other.repeats:
+            if other is not None and other.step < started.step and row.state.epochs and row.state.counts:
                 newest[other.step] = row.state
         return [newest[step] for step in sorted(newest)]
 

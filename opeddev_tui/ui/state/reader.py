@@ -16,7 +16,7 @@ from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.files import open_file
 from opeddev_tui.runs import history
 from opeddev_tui.runs.history import status_as_known
-from opeddev_tui.runs.journal import JournalReader, length
+from opeddev_tui.runs.journal import JournalReader, is_written, length
 from opeddev_tui.runs.live_file import read_live
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.state.view import RunRow, Watched
@@ -85,9 +85,17 @@ class WorkspaceReader:
         rows: list[RunRow] = []
         for run in reversed(self.workspace.run_ids()):
             state = self._state_of(run)
-            alive = False if rows else busy
+            alive = self._lives(run, state) if busy and state.group else False if rows else busy
             rows.append(RunRow(run, state, status_as_known(state, alive=alive)))
         return rows
+
+    def _lives(self, run: str, state: RunState) -> bool:
+        """Return whether a process trains one of several seeds."""
+        return not state.over and is_written(self.workspace.run_folder(run))
+
+    def lives(self, run: str) -> bool:
+        """Return whether a process of another run's leader trains ``run`` now, so that it can be followed."""
+        return self._lives(run, self._state_of(run))
 
     def log_tail(self) -> list[str]:
         """Return the last lines of train.log, of its last ``LOG_BYTES`` bytes."""

@@ -251,13 +251,16 @@ def _finished(view: View) -> Situation:
         lines += ("All batches are trained. A new batch folder adds a step; it appears here by itself.",)
     started = view.state.started
     step = f"Step {started.step}" if started else "The step"
+    if started is not None and started.group and not view.state.counts:
+        step = f"Seed {started.seed} of step {started.step}"
+        lines += ("It is not the step's run. Runs (6) has the other seeds, and takes another one.",)
     return Situation("finished", f"{step} is trained", lines, offers)
 
 
 def whats_next(state: RunState, settings: Settings) -> str:
     """Return which checkpoint the next step starts from and how to choose another one; "" for an unfinished run."""
     finished = state.finished
-    if finished is None or state.repeats:
+    if finished is None or not state.counts:
         return ""
     last, best = finished.epochs, finished.best_epoch
     chosen = state.next_step.start_from if state.next_step is not None else ""

@@ -38,6 +38,10 @@ FOLLOW_EVERY = 0.25
 WATCH_EVERY = 3.0
 
 
+# a run with such a status is being trained
+IN_PROGRESS = ("starting", "training", "paused", "awaiting")
+
+
 class CrashFound(Message):
     """The newest run ended unexpectedly: the app asks what to do about it."""
 
@@ -86,7 +90,10 @@ class WorkspaceTasks(TaskBase):
         latest = await asyncio.to_thread(provider.latest_run)
         await self._open_latest(latest)
         if run and run != latest:
-            await self._show_old(run)
+            if await asyncio.to_thread(self._provider.lives, run):
+                await self._open_latest(run)
+            else:
+                await self._show_old(run)
         self._shell.show_now()
         asks_nothing = isinstance(start, StepRequest) or self._shell.live.running
         recovery = None if asks_nothing else await self._find_interrupted()
@@ -130,8 +137,13 @@ class WorkspaceTasks(TaskBase):
         self._shell.session.old = RunRow(run, state, status_of(state, alive=False))
 
     def show_run(self, row: RunRow) -> None:
-        """Show a run in the monitor: the newest one live, another one as it was."""
+        """Show a run in the monitor: the newest one live, and a seed that is being trained; another one as it was."""
         session = self._shell.session
+        if row.run != session.current_run and row.status in IN_PROGRESS and session.trained_by == "other":
+            session.old = None
+            self._go(partial(self._begin_run, row.run), "follow", exclusive=True)
+            self._shell.action_go("monitor")
+            return
         session.old = None if row.run == session.current_run else row
         self._shell.action_go("monitor")
         self._shell.show_now()
