@@ -35,8 +35,7 @@ class CompareScreen(RunListScreen):
     AUTO_FOCUS = "#compared"
     DEFAULT_CSS = """
     CompareScreen #overlay { height: 3fr; min-height: 6; }
-    CompareScreen #compared { height: 1fr; min-height: 5; border-top: solid $border-idle;
-      scrollbar-size-horizontal: 0; }
+    CompareScreen #compared { height: 1fr; min-height: 5; border-top: solid $border-idle; }
     """
 
     def __init__(self, chosen: frozenset[str] | None = None, filter_text: str = "") -> None:
