@@ -124,6 +124,10 @@ async def test_a_row_is_read_as_the_model_sees_it_and_as_it_was_written(workspac
         await pilot.press("m", "escape")
         await until(pilot, lambda: app.screen is screen)
         assert screen.query_one(LongList).cursor == 2
+        # an answer that comes after the row was left has nowhere to go
+        await pilot.press("enter", "escape")
+        await until(pilot, lambda: not any(worker.group == "encode" and worker.is_running for worker in app.workers))
+        assert app.screen is screen
 
 
 async def test_the_sealed_test_set_is_never_listed(workspace_factory: Make) -> None:

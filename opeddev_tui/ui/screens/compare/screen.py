@@ -87,14 +87,14 @@ class CompareScreen(RunListScreen):
 
     def fill(self) -> None:
         """Choose the runs again."""
-        if not self._ready or not self.is_mounted:
+        if not self._ready or not self.can_be_drawn:
             return
         self._rows = self.chosen_rows()
         self._draw()
 
     def _draw(self) -> None:
         """Draw the chosen runs, and list them with their values."""
-        if not self._ready or not self.is_mounted:
+        if not self._ready or not self.can_be_drawn:
             return
         self._view.show_lines(self._lines())
         self._list()

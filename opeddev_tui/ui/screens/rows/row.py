@@ -101,7 +101,7 @@ class RowScreen(ModalScreen[int]):
         self._tasks.as_written(self._rows.name, example.where, written)
 
     def _is_on_show(self, at: int) -> bool:
-        return self.is_mounted and self._chosen[self._place] == at
+        return self.is_running and bool(self.query("#seen, #written")) and self._chosen[self._place] == at
 
     def _pane(self, name: str) -> TextPane:
         return self.query_one(f"#{name}", TextPane)
