@@ -1,7 +1,7 @@
 # ruff: noqa: E402 - the folders of the other parts are added first
 """Measures the screen: first frame, big runs, the event loop beside a training, keys, memory, bytes on the wire.
 
-``python benchmarks/ui.py [PART …]`` prints a table; parts: first open training memory. Everything runs on real
+``python benchmarks/ui.py [PART …]`` prints a table; parts: first open wide training memory. Everything runs on real
 pseudo-terminals in processes of their own, against a bare Textual app or a training without a screen, in turns.
 """
 
@@ -15,11 +15,15 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
 from wire import Wire
+
+if TYPE_CHECKING:
+    from opeddev_tui.runs.events import AnyEvent
 
 SIZE = (120, 40)
 # how the braille dots of a curve begin: the plot is the last thing drawn
@@ -65,8 +69,12 @@ def first_frame(folder: Path, rounds: int = 9) -> list[Row]:
     return [("first useful frame", f"{app:.2f} s, bare {bare:.2f} s: {ratio:.2f} x", "<= 1.4 x bare", ratio <= 1.4)]
 
 
-def write_run(folder: Path, run: str, steps: int) -> None:
-    """Write the journal of a run of ``steps`` optimizer steps with five metrics each."""
+def write_run(folder: Path, run: str, steps: int, *, gpus: int = 0) -> None:
+    """Write the journal of a run of ``steps`` optimizer steps with six metrics each.
+
+    With ``gpus`` every step also has a reading of the machine: processor, RAM and four figures per GPU, so that three
+    GPUs make 20 metrics a step.
+    """
     from opeddev_tui.config import loading
     from opeddev_tui.runs import events as ev
     from opeddev_tui.workspace.paths import Workspace
@@ -86,12 +94,65 @@ def write_run(folder: Path, run: str, steps: int) -> None:
         for number in range(1, steps + 1):
             file.write(ev.encode(ev.Progress(at=1.0 + number, global_step=number, epoch=number * 10 / steps,
                        loss=3.0 / number**0.2, grad_norm=1.1, learning_rate=1e-5, samples_per_second=9.0,
-                       tokens_per_second=999.0)) + b"\n")  # fmt: skip
+                       tokens_per_second=999.0, grade_loss=0.5)) + b"\n")  # fmt: skip
+            if gpus:
+                file.write(ev.encode(reading(number, gpus)) + b"\n")
         for event in (ev.EpochFinished(at=9.0, epoch=10, train_loss=0.3, val_loss=0.31, samples_per_second=1.0,
                                        global_step=steps),
                       ev.RunFinished(at=9.0, epochs=10, last_checkpoint="c", best_checkpoint="c", best_epoch=10,
                                      val_loss=0.31)):  # fmt: skip
             file.write(ev.encode(event) + b"\n")
+
+
+def reading(number: int, gpus: int) -> AnyEvent:
+    """Return what a machine with ``gpus`` GPUs tells after optimizer step ``number``."""
+    from opeddev_tui.runs import events as ev
+
+    cards = tuple(
+        ev.GpuReading(index=card, uuid=f"GPU-{card}", name="GPU", memory_used=(20 + number % 7) * 2**30,
+                      memory_total=80 * 2**30, percent=50.0 + (number + card) % 50, celsius=60.0, watts=300.0)
+        for card in range(gpus)
+    )  # fmt: skip
+    return ev.HardwareSampled(at=1.0 + number, cpu_percent=float(number % 100), ram_used=9 * 2**30, ram_total=2**36,
+                              gpus=cards)  # fmt: skip
+
+
+def opening_wide(folder: Path, rounds: int = 5) -> list[Row]:
+    """Open a run of 100,000 optimizer steps with 20 metrics each, then tile its charts."""
+    big, small = "20260101-000000-step0-base-beef", "20260102-000000-step0-base-cafe"
+    write_run(folder, big, 100_000, gpus=3)
+    write_run(folder, small, 20)
+    opened, tiled, started = [], [], []
+    for _ in range(rounds):
+        with Wire(app_command(str(folder)), SIZE) as wire:
+            wire.seen(PLOTTED)
+            wire.quiet(0.5)
+            wire.time("6", b"Enter shows")
+            wire.seen(big[-4:].encode())
+            wire.press("j")
+            wire.quiet(0.5)
+            opened.append(_until_plotted(wire, "\r", b"of 100,000"))
+            for key in "\t\r":
+                wire.press(key)
+                wire.quiet(0.5)
+            tiled.append(_until_plotted(wire, "a", b"Gradient norm"))
+        with Wire(app_command(str(folder), "--run", big), SIZE) as wire:
+            wire.seen(b"of 100,000", 90)
+            started.append(wire.seen(PLOTTED, 90))
+    in_app, tiles, from_start = (statistics.median(times) for times in (opened, tiled, started))
+    return [
+        ("100,000 steps x 20 metrics, from the key to the picture", f"{in_app:.2f} s", "< 1 s", in_app < 1),
+        ("… its charts tiled, from the key to the picture", f"{tiles:.2f} s", "< 1 s", tiles < 1),
+        ("… from the command line", f"{from_start:.2f} s", "", True),
+    ]
+
+
+def _until_plotted(wire: Wire, keys: str, word: bytes) -> float:
+    """Return the seconds from a key until ``word`` and a curve are on the screen."""
+    since, pressed = len(wire.received), time.perf_counter()
+    first = wire.time(keys, word)
+    wire.seen(PLOTTED, 90, since=since)
+    return max(first, time.perf_counter() - pressed)
 
 
 def opening(folder: Path, rounds: int = 5) -> list[Row]:
@@ -142,7 +203,7 @@ def memory(folder: Path) -> list[Row]:
 
 
 PARTS: dict[str, Callable[[Path], list[Row]]] = {
-    "first": first_frame, "open": opening, "training": training, "memory": memory,
+    "first": first_frame, "open": opening, "wide": opening_wide, "training": training, "memory": memory,
 }  # fmt: skip
 
 

@@ -50,6 +50,11 @@ class BaseScreen(SteadyScreen):
         """The app, as far as a screen may know it."""
         return cast("Shell", self.app)
 
+    @property
+    def can_be_drawn(self) -> bool:
+        """False before its widgets are made and once it was left: what a task brings then has nowhere to go."""
+        return self.is_mounted and self.is_running and bool(self.query(KeyLine))
+
     def compose(self) -> ComposeResult:
         """Make the bars and what stands between them."""
         yield Places(self.mode)

@@ -20,5 +20,9 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("blind round", "You choose the better of two texts without knowing which one is newer."),
     ("the rule", "The early-stop rule: it says continue while the hold-out loss or your ratings improve."),
     ("checkpoint", "The weights as they were saved. It is verified as it is saved; damaged ones are never used."),
+    ("flips", "How often the grade that was read of a prompt changed from one epoch to the next."),
+    ("off", "Disagreement of a row: how many grades the one read is from the one given; of training rows, a surprise."),
+    ("surprise", "How unlikely the head of a race, fitted without a row, finds the grade that the row has."),
+    ("carries loss", "The tokens that the model is trained to write: those of the answer, never those of the prompt."),
     ("run", "One execution of a step. Its journal has everything that this screen shows."),
 )

@@ -60,7 +60,7 @@ class RunsScreen(RunListScreen):
 
     def fill(self) -> None:
         """List the runs that the filter lets pass."""
-        if not self.is_mounted:
+        if not self.can_be_drawn:
             return
         everyone = self.shell.session.all_runs()
         rows = [row for row, _ in self.chosen_rows()]

@@ -95,6 +95,10 @@ async def test_the_cursor_shows_the_value_of_every_run_there(tmp_path: Path) -> 
         assert "seed 1" in text_of(app)
         await pilot.press("a", "n", "x", "m", "l", "plus", "0", "minus", "escape")
         await until(pilot, lambda: not isinstance(app.screen, CompareScreen))
+        # left before its manifests are read
+        await pilot.press("c", "escape", "c", "escape")
+        await until(pilot, lambda: not any(worker.is_running for worker in app.workers if worker.group == "manifests"))
+        assert app.current_mode == "runs"
 
 
 async def test_marked_runs_are_compared_and_enter_opens_one(tmp_path: Path) -> None:

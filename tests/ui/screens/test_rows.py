@@ -126,6 +126,25 @@ async def test_a_row_is_read_as_the_model_sees_it_and_as_it_was_written(workspac
         assert screen.query_one(LongList).cursor == 2
 
 
+async def test_what_comes_after_a_row_was_left_has_nowhere_to_go(
+    workspace_factory: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = workspace_factory(rows=4, holdout=3)
+    app = OpeddevApp(root, loading.load(root), read_only=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await _browser(app, pilot)
+        seen: list[Callable[[EncodedText], None]] = []
+        written: list[Callable[[str], None]] = []
+        monkeypatch.setattr(screen.tasks, "as_seen", lambda _row, _trained, done: seen.append(done))
+        monkeypatch.setattr(screen.tasks, "as_written", lambda _set, _where, done: written.append(done))
+        await pilot.press("enter", "escape")
+        await until(pilot, lambda: seen and written and app.screen is screen)
+        await pilot.pause()
+        seen[0](EncodedText((Part("loss", "late", 1),)))
+        written[0]("late")
+        assert "late" not in text_of(app)
+
+
 async def test_the_sealed_test_set_is_never_listed(workspace_factory: Make) -> None:
     root = workspace_factory(rows=4, batches=(3,), holdout=3, **{"paths.test": "datasets/incremental/batch_100_09"})
     sealed = root / "datasets/incremental/batch_100_09"

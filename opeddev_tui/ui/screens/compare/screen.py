@@ -35,8 +35,7 @@ class CompareScreen(RunListScreen):
     AUTO_FOCUS = "#compared"
     DEFAULT_CSS = """
     CompareScreen #overlay { height: 3fr; min-height: 6; }
-    CompareScreen #compared { height: 1fr; min-height: 5; border-top: solid $border-idle;
-      scrollbar-size-horizontal: 0; }
+    CompareScreen #compared { height: 1fr; min-height: 5; border-top: solid $border-idle; }
     """
 
     def __init__(self, chosen: frozenset[str] | None = None, filter_text: str = "") -> None:
@@ -88,14 +87,14 @@ class CompareScreen(RunListScreen):
 
     def fill(self) -> None:
         """Choose the runs again."""
-        if not self._ready or not self.is_mounted:
+        if not self._ready or not self.can_be_drawn:
             return
         self._rows = self.chosen_rows()
         self._draw()
 
     def _draw(self) -> None:
         """Draw the chosen runs, and list them with their values."""
-        if not self._ready or not self.is_mounted:
+        if not self._ready or not self.can_be_drawn:
             return
         self._view.show_lines(self._lines())
         self._list()

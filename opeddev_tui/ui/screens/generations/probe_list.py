@@ -14,8 +14,8 @@ from opeddev_tui.ui.widgets.grid import Cell
 from opeddev_tui.ui.widgets.tables import cut
 
 TITLES = ("row", "change", "grades", "flips", "now", "before", "reference", "prompt")
-# cells of the columns whose width is fixed, with the blanks around them, and the least that a text gets
-_FIXED, _LEAST = 50, 12
+# cells of the columns for change and flips with the blanks around all columns, and the least that a text gets
+_FIXED, _LEAST = 14 + 2 * len(TITLES), 10
 _NAME = 12
 
 
@@ -103,7 +103,8 @@ def chosen(every: Sequence[Probe], order: str, text: str) -> list[Probe]:
 
 def lines(listed: Sequence[Probe], width: int) -> list[tuple[str, tuple[Cell, ...]]]:
     """Return (key, cells) per prompt; the texts share what is left of ``width``."""
-    room = max(_LEAST, (width - _FIXED) // 4)
+    fixed = _FIXED + max((len(cut(item.name, _NAME)) + max(6, len(_grades(item))) for item in listed), default=0)
+    room = max(_LEAST, (width - fixed) // 4)
     return [(str(probe.number), _cells(probe, room)) for probe in listed]
 
 

@@ -74,7 +74,7 @@ class ProbesScreen(FilteredScreen):
 
     def fill(self) -> None:
         """Show the prompts that contain what is searched for."""
-        if not self.is_mounted:
+        if not self.can_be_drawn:
             return
         if not self._points:
             self.query_one("#which", Static).update(Content(_NONE))

@@ -111,10 +111,10 @@ def _short(item: _Reading, width: int) -> list[Content]:
     """Return a reading in one line: its history, how it is now, and where there is room least and most."""
     title = [Content.styled(cut(item.title, width), "bold")] if item.title else []
     words = [item.now, _between(item)] if width >= 60 else [item.now]
-    room = max(6, min(60, width - 8 - 22 * len(words)))
+    room = max(6, min(60, width - 8 - 23 * len(words)))
     line = Content.styled(fit(item.label, 8), "$muted")
     line += Content.styled(sparkline(means(item.values, room), item.most, room), item.style)
-    return [*title, line + Content(f" {fit(words[0], 21)}") + Content.styled(words[1] if words[1:] else "", "$muted")]
+    return [*title, line + Content(f" {fit(words[0], 22)}") + Content.styled(words[1] if words[1:] else "", "$muted")]
 
 
 def _graphs(readings: Sequence[_Reading], columns: int, width: int, tall: int) -> list[Content]:

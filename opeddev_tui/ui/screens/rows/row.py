@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from typing import ClassVar, cast
 
@@ -49,7 +50,8 @@ class RowScreen(ModalScreen[int]):
         super().__init__()
         self._tasks, self._rows, self._chosen, self._place, self._lowest = tasks, rows, chosen, place, lowest
         self._side = 0
-        self._copied = ""
+        # when the row on show was asked for, monotonic seconds; None: it is there
+        self._asked: float | None = None
 
     def compose(self) -> Iterable[Widget]:
         """Make the heading, the three sides and the keys."""
@@ -62,7 +64,8 @@ class RowScreen(ModalScreen[int]):
             yield ClickBar(id="row-keys")
 
     def on_mount(self) -> None:
-        """Show the row."""
+        """Show the row, and how long it takes."""
+        self.set_interval(1.0, self._tell_wait)
         self._show()
 
     def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
@@ -82,13 +85,15 @@ class RowScreen(ModalScreen[int]):
         at = self._chosen[self._place]
         example = self._rows.examples[at]
         self.query_one("#about", Static).update(self._about(at))
-        self._pane("seen").set_text("As the model sees it", Content.styled(_WAIT, "$muted"), place=at)
+        self._asked = time.monotonic()
+        self._tell_wait()
         self._pane("written").set_text("As it was written", Content.styled("Reading the file …", "$muted"), place=at)
         self._pane("recorded").set_text("What was recorded", recorded(self._rows, at, self._lowest), place=at)
         self._show_sides()
 
         def seen(told: EncodedText) -> None:
             if self._is_on_show(at):
+                self._asked = None
                 title = f"As the model sees it · {plural(told.tokens('prompt', 'loss', 'grade'), 'token')}"
                 self._pane("seen").set_text(title, encoded(told), below=told.note, place=at)
 
@@ -100,8 +105,14 @@ class RowScreen(ModalScreen[int]):
         self._tasks.as_seen(example, not self._rows.holdout, seen)
         self._tasks.as_written(self._rows.name, example.where, written)
 
+    def _tell_wait(self) -> None:
+        if self._asked is not None:
+            waited = time.monotonic() - self._asked
+            text = f"{_WAIT} {waited:.0f} s" if waited >= 1 else _WAIT
+            self._pane("seen").set_text("As the model sees it", Content.styled(text, "$muted"))
+
     def _is_on_show(self, at: int) -> bool:
-        return self.is_mounted and self._chosen[self._place] == at
+        return self.is_running and bool(self.query("#seen, #written")) and self._chosen[self._place] == at
 
     def _pane(self, name: str) -> TextPane:
         return self.query_one(f"#{name}", TextPane)

@@ -96,6 +96,8 @@ class RowsScreen(FilteredScreen):
             self.tasks.sets(self._take_sets)
 
     def _take_sets(self, names: list[str]) -> None:
+        if not self.can_be_drawn:
+            return
         self._sets = names
         if self._set not in names:
             self._set = names[0]
@@ -132,7 +134,7 @@ class RowsScreen(FilteredScreen):
         self._arrange()
 
     def _arrange(self) -> None:
-        if self.rows is None or not self.is_mounted:
+        if self.rows is None or not self.can_be_drawn:
             return
         rows = self.rows
         self._filter, problem = parse_in_part(self.filter_text, listing.known_names(rows))
@@ -141,7 +143,7 @@ class RowsScreen(FilteredScreen):
         self.tasks.arrange(work, partial(self._take_chosen, rows))
 
     def _take_chosen(self, rows: RowSet, chosen: list[int]) -> None:
-        if rows is not self.rows or not self.is_mounted:
+        if rows is not self.rows or not self.can_be_drawn:
             return
         grid = self.query_one(LongList)
         selected = self.chosen[grid.cursor] if grid.cursor < len(self.chosen) else -1
@@ -152,7 +154,7 @@ class RowsScreen(FilteredScreen):
 
     def _draw(self, cursor: int | None = None) -> None:
         rows = self.rows
-        if rows is None or not self.is_mounted:
+        if rows is None or not self.can_be_drawn:
             return
         grid, width, lowest = self.query_one(LongList), self.size.width, self.lowest
         chosen = self.chosen
@@ -169,7 +171,7 @@ class RowsScreen(FilteredScreen):
         self.query_one("#sets", ClickBar).lay(parts[max(0, at - 3) :], gap=1)
 
     def _draw_heading(self) -> None:
-        if not self.is_mounted:
+        if not self.can_be_drawn:
             return
         rows = self.rows
         parts = [f"Reading {clean_line(self._reading)} …"] if self._reading else []

@@ -1,0 +1,88 @@
+"""Pictures of the comparison, the table of probe prompts and the machine, as text.
+
+``UPDATE_SNAPSHOTS=1 pytest tests/ui/test_list_snapshots.py`` writes them anew; look at the difference.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import machines
+import many
+import pytest
+import screen_text
+from scenes import make, opened, settle, until
+from textual.pilot import Pilot
+
+from opeddev_tui.runs.state import RunState
+from opeddev_tui.ui.app import OpeddevApp
+
+FOLDER = Path(__file__).with_name("snapshots") / "lists"
+SIZE = (80, 24)
+
+
+@asynccontextmanager
+async def compare(folder: Path) -> AsyncIterator[OpeddevApp]:
+    app = many.make(folder, 4, per_epoch=5)
+    async with many.comparing(app, SIZE) as (_, pilot):
+        await pilot.press("v", "left")
+        yield app
+
+
+@asynccontextmanager
+async def probes(folder: Path) -> AsyncIterator[OpeddevApp]:
+    app = make(folder, "awaiting")
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot)
+        await settle(app, "awaiting")
+        await pilot.press("2", "t", "s")
+        yield app
+
+
+@asynccontextmanager
+async def machine(folder: Path) -> AsyncIterator[OpeddevApp]:
+    app = make(folder, "training")
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot)
+        await settle(app, "training")
+        app.session.current.machine = RunState().machine
+        app.session.apply(list(machines.readings(many.AT, 90, 2)))
+        await pilot.press("M")
+        yield app
+
+
+SCREENS: dict[str, Callable[[Path], AbstractAsyncContextManager[OpeddevApp]]] = {
+    "compare": compare,
+    "probes": probes,
+    "machine": machine,
+}
+
+
+@pytest.mark.parametrize("name", SCREENS)
+async def test_a_list_looks_as_it_did(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("plotext")
+    async with SCREENS[name](tmp_path) as app:
+        seen: list[list[str]] = []
+
+        def lines() -> list[str]:
+            # without the status line, which has ages
+            shown = [strip.text.rstrip() for strip in screen_text.strips_of(app.screen)]
+            return shown[2:20] if shown[0].startswith("1 Monitor") else shown[1:18]
+
+        def at_rest() -> bool:
+            seen.append(lines())
+            return len(seen) > 4 and all(found == seen[-1] for found in seen[-4:])
+
+        await until(Pilot(app), at_rest)
+        path = FOLDER / f"{name}.txt"
+        if os.environ.get("UPDATE_SNAPSHOTS") == "1":
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("\n".join(lines()) + "\n", encoding="utf-8")
+        assert lines() == path.read_text(encoding="utf-8").splitlines(), name
+
+
+def test_every_picture_belongs_to_a_screen() -> None:
+    assert {path.name for path in FOLDER.iterdir()} == {f"{name}.txt" for name in SCREENS}
