@@ -17,7 +17,7 @@ from typing import Any
 import tomli_w
 
 from opeddev_tui.config.settings import Paths
-from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.grade_records import RacedWay
 from opeddev_tui.runs.history import list_runs
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.workspace.paths import Workspace
@@ -130,7 +130,7 @@ def epoch_kappas(state: RunState, epoch: int) -> dict[str, float | None]:
     return {way.way: way.figures["kappa"].value for way in read.ways} if read else {}
 
 
-def way_of(item: ev.RacedWay) -> dict[str, Any]:
+def way_of(item: RacedWay) -> dict[str, Any]:
     """Return a way of the race with its figures and intervals."""
     found = {name: [fig.value, fig.low, fig.high] for name, fig in item.figures.items()}
     cheap = item.to_cheap

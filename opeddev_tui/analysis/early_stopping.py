@@ -126,16 +126,12 @@ def judge(
     reasons = [*(of_grade + of_loss if limits.metric == "grade" else of_loss + of_grade)]
     reasons += _human_reasons(epoch, scores, human_improved)
     improved = grade_improved if by_grade else loss_improved
-    choice: Choice = "continue" if improved or human_improved else "stop"
-    if epoch >= limits.max_epochs:
-        choice, reasons = "stop", [f"epoch {epoch} is the last that the settings allow", *reasons]
-    elif epoch < limits.planned_epochs:
-        choice, reasons = "continue", [f"{limits.planned_epochs} epochs are planned", *reasons]
+    choice, planned = _choice(epoch, limits, improved=improved or human_improved)
     verdict = Verdict(
         epoch=epoch,
         choice=choice,
         limit_reached=epoch >= limits.max_epochs,
-        reasons=tuple(reasons),
+        reasons=(*planned, *reasons),
         loss_improved=loss_improved,
         human_improved=human_improved,
         compared_with=compared,
@@ -143,6 +139,15 @@ def judge(
         grade_improved=grade_improved,
     )
     return _with_differences(verdict, grades, difference)
+
+
+def _choice(epoch: int, limits: Limits, *, improved: bool) -> tuple[Choice, tuple[str, ...]]:
+    """Return what to do after ``epoch``, and the reason where the planned epochs alone decide."""
+    if epoch >= limits.max_epochs:
+        return "stop", (f"epoch {epoch} is the last that the settings allow",)
+    if epoch < limits.planned_epochs:
+        return "continue", (f"{limits.planned_epochs} epochs are planned",)
+    return "continue" if improved else "stop", ()
 
 
 def _with_differences(verdict: Verdict, grades: _Grades | None, difference: Difference | None) -> Verdict:

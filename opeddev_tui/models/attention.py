@@ -1,8 +1,9 @@
 """Attention for rows that are padded on the left: no position is left without anything to attend to.
 
-A position of the padding attends to nothing, and PyTorch's fused kernels on a GPU may answer that with gradients that
-are not numbers: seen with bf16 on an H200 at 448 tokens with one position of padding, where the loss itself was finite.
-Such a position attends to everything here. Nothing reads it, so no result changes.
+A position of the padding attends to nothing, and the backward pass of cuDNN's attention, which PyTorch prefers on newer
+GPUs, may answer that with gradients that are not numbers: seen with bf16 on an H200, where the loss itself was finite,
+as were the gradients of the other kernels. Such a position attends to everything here. Nothing reads it, so no result
+changes.
 """
 
 from typing import Any

@@ -72,15 +72,9 @@ def generate(
     """
     device = next(model.parameters()).device
     texts: list[list[int]] = [[] for _ in prompts]
-    # a context that ends sooner, or a model that must not be padded on the left, takes prompts of one length at a time
-    pads = batch_form(model).left
-
-    def mixes(length: int) -> bool:
-        return pads and encoder.room_after(length, max_new_tokens) == max_new_tokens
-
     done = 0
     with _evaluating(model):
-        for chosen in _batches(prompts, batch_size, mixes):
+        for chosen in _batches(prompts, batch_size, _mixed_lengths(model, encoder, max_new_tokens)):
             ids, mask = _left_padded([prompts[index] for index in chosen], pad_id, device)
             ends = _Ends(chosen, ids.shape[1], ended) if ended is not None else None
             output = _generated(
@@ -91,15 +85,24 @@ def generate(
                 stopping_criteria=[ends] if ends is not None else None,
                 **_sampling(sampling),
             )
+            lengths = ends.lengths if ends is not None else {}
             for place, index in enumerate(chosen):
                 new = output[place, ids.shape[1] :].tolist()
                 # after a text that ended early stand padding tokens
-                length = ends.lengths.get(place, len(new)) if ends is not None else len(new)
-                texts[index] = _until_end(new[:length], encoder.end_ids)
+                texts[index] = _until_end(new[: lengths.get(place, len(new))], encoder.end_ids)
             done += len(chosen)
             if on_batch is not None:
                 on_batch(done, len(prompts))
     return texts
+
+
+def _mixed_lengths(model: CausalLM, encoder: ChatEncoder, max_new_tokens: int) -> Callable[[int], bool]:
+    """Return whether a prompt of some length may share a batch with shorter ones.
+
+    A context that ends sooner, or a model that must not be padded on the left, takes prompts of one length at a time.
+    """
+    pads = batch_form(model).left
+    return lambda length: pads and encoder.room_after(length, max_new_tokens) == max_new_tokens
 
 
 def _generated(

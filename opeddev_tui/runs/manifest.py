@@ -10,12 +10,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import psutil
 from msgspec import Struct
 
 from opeddev_tui import __version__
@@ -135,6 +133,8 @@ def masked(value: Any, name: str = "") -> Any:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, the app and the packages that a training depends on."""
+    from importlib import metadata  # late, as psutil below: the app's first picture needs neither
+
     found = {"python": platform.python_version(), "opeddev-tui": __version__}
     for package in PACKAGES:
         try:
@@ -164,6 +164,8 @@ def git_state() -> dict[str, Any]:
 
 def hardware() -> dict[str, Any]:
     """Return a description of this machine, sizes in bytes. Torch is asked only if it is loaded."""
+    import psutil
+
     torch = sys.modules.get("torch")
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch else []
     return {
