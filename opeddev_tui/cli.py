@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "decide": ("decide", "answer the question of a training that waits: continue or stop"),
     "checkpoints": ("checkpoints", "list, show, verify, compare, pin, prune, export and try checkpoints"),
     "race": ("race", "compare ways to a grade on your hold-out: heads on hidden states, grade tokens, n-grams"),
+    "grade": ("grade", "grade files, folders, rows, a diff or a zip with a checkpoint; goes on where it was stopped"),
     "regrade": ("regrade", "list rows whose grade the head disputes, correct a grade or undo it, show what it changed"),
     "propose": ("propose", "choose ungraded files or rows to grade next; --take makes the filled file the next batch"),
     "test": ("test", "score the sealed test set (paths.test) and count the look; no row of it is shown"),
@@ -47,8 +48,8 @@ exit codes:
   0  done                      5  the model cannot be loaded or does not fit
   1  problems were found       6  the training cannot start, go on or be resumed
   2  a setting is wrong        7  another training runs in this workspace
-  3  the data is wrong         130 / 143  stopped by Ctrl+C / SIGTERM, saved and resumable
-  4  the disk or a checkpoint
+  3  the data is wrong         8  a grade is below grade --fail-below
+  4  the disk or a checkpoint  130 / 143  stopped by Ctrl+C / SIGTERM, saved and resumable
 """
 
 # set before torch, tokenizers, the hub client and Textual are imported; values that a person has set are kept

@@ -13,6 +13,7 @@ os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import engine_helpers
+import trained_graders
 
 _USER_PATHS = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
 
@@ -70,3 +71,16 @@ def trained_workspace(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
     engine_helpers.make_workspace(root, tiny_model, rows=20, batches=(20,))
     engine_helpers.train(root, "all")
     return root
+
+
+@pytest.fixture(scope="session")
+def grader_root(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with a full step of graded rows. Read-only."""
+    return trained_graders.make_grader(tmp_path_factory.mktemp("grader") / "workspace", tiny_model)
+
+
+@pytest.fixture(scope="session")
+def adapter_root(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with a step of graded rows that trained adapters. Read-only."""
+    settings = {"lora.enabled": True, "lora.r": 4}
+    return trained_graders.make_grader(tmp_path_factory.mktemp("adapter") / "workspace", tiny_model, **settings)

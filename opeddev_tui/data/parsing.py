@@ -7,6 +7,7 @@ standard library, with limits on depth and length, and without duplicate keys an
 import json
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -99,34 +100,56 @@ def too_long(where: str, limit: int) -> DataProblem:
     return bad(where, f"the row is longer than {limit} bytes.", "Shorten it, or raise data.max_line_bytes.")
 
 
+class _Undecoded(DataProblem):
+    """A line that is not UTF-8: in one file most lines are like it."""
+
+
 def read_jsonl(path: Path, settings: settings.Data) -> FileRows:
     """Return the rows of a file with one object per line; each wrong line is a problem of its own."""
     found = FileRows()
     undecoded: list[DataProblem] = []
-    line = offset = 0
     with open_data(path) as file:
-        # never more than the limit in memory, however long the line
-        while raw := file.readline(settings.max_line_bytes + 2):
-            line += 1
-            if len(raw.rstrip(b"\r\n")) > settings.max_line_bytes:
-                found.problems.append(too_long(f"{path}:{line}", settings.max_line_bytes))
-                offset += len(raw) + _rest_of_line(raw, file, settings.max_line_bytes)
-                continue
-            start, offset = offset, offset + len(raw)
-            try:
-                text = decode(raw, path, line, start)
-            except DataProblem as problem:
-                undecoded.append(problem)
-                continue
-            found.keep(lambda text=text, line=line: _row_of_line(text, path, line, settings.max_depth))  # type: ignore[misc]
+        for row in jsonl_rows(file, path, settings):
+            if isinstance(row, RawRow):
+                found.rows.append(row)
+            else:
+                (undecoded if isinstance(row, _Undecoded) else found.problems).append(row)
     if undecoded:
         # one problem for the whole file: the cure is the same
         first, more = undecoded[0], len(undecoded) - 1
         words = f" {more} more lines are like this." if more else ""
         found.problems.insert(0, bad(first.where, f"{first.message}{words}", first.cure))
-    if line == 1 and len(found.rows) == 1:
+    if len(found.rows) == 1 and not found.problems:
         found.rows = unwrapped(found.rows[0], path)
     return found
+
+
+def jsonl_rows(file: BinaryIO, path: Path, settings: settings.Data) -> Iterator[RawRow | DataProblem]:
+    """Yield the row of each line of ``file``, or what is wrong with it; one line at a time is in memory.
+
+    ``path`` names the place.
+    """
+    line = offset = 0
+    # never more than the limit in memory, however long the line
+    while raw := file.readline(settings.max_line_bytes + 2):
+        line += 1
+        if len(raw.rstrip(b"\r\n")) > settings.max_line_bytes:
+            yield too_long(f"{path}:{line}", settings.max_line_bytes)
+            offset += len(raw) + _rest_of_line(raw, file, settings.max_line_bytes)
+            continue
+        start, offset = offset, offset + len(raw)
+        try:
+            text = decode(raw, path, line, start)
+        except DataProblem as problem:
+            yield _Undecoded(problem.message, where=problem.where, cure=problem.cure)
+            continue
+        try:
+            row = _row_of_line(text, path, line, settings.max_depth)
+        except DataProblem as problem:
+            yield problem
+        else:
+            if row is not None:
+                yield row
 
 
 def is_one_per_line(path: Path, limit: int, *, unless_sure: bool) -> bool:

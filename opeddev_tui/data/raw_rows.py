@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +44,3 @@ class FileRows(Struct):
     rows: list[RawRow] = field(default_factory=list)
     problems: list[DataProblem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-
-    def keep(self, read: Callable[[], RawRow | None]) -> None:
-        """Add the row that ``read`` returns, or the problem that it raises."""
-        try:
-            if (row := read()) is not None:
-                self.rows.append(row)
-        except DataProblem as problem:
-            self.problems.append(problem)

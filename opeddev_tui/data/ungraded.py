@@ -35,7 +35,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     },
 }
 # folders of other people's code
-_SKIPPED = frozenset({"node_modules", "bower_components", "vendor", "__pycache__", "dist", "build"})
+LIBRARY_FOLDERS = frozenset({"node_modules", "bower_components", "vendor", "__pycache__", "dist", "build"})
 _MOST_FILES = 20_000
 FILLED = ("task", "rubric")
 
@@ -129,9 +129,9 @@ def _source_files(folder: Path, found: Ungraded) -> list[Path]:
 def _walked(folder: Path, found: Ungraded) -> Iterator[Path]:
     with folder_files.read_clearly(folder):
         for place, names, files in os.walk(folder):
-            skipped = [name for name in names if name in _SKIPPED]
+            skipped = [name for name in names if name in LIBRARY_FOLDERS]
             found.left_out["folders of libraries"] += len(skipped)
-            names[:] = sorted(name for name in names if name not in _SKIPPED and not name.startswith("."))
+            names[:] = sorted(name for name in names if name not in LIBRARY_FOLDERS and not name.startswith("."))
             for name in sorted(files):
                 path = Path(place) / name
                 if not name.startswith(".") and not path.is_symlink():

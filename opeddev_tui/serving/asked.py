@@ -6,6 +6,7 @@ Must not read files, nor any model.
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
@@ -17,7 +18,7 @@ from opeddev_tui.data.grading_rows import from_grading
 from opeddev_tui.data.optional_fields import with_optional_fields
 from opeddev_tui.data.raw_rows import RawRow
 from opeddev_tui.data.rows import Example, RowContext
-from opeddev_tui.data.ungraded import FILLED, Usual
+from opeddev_tui.data.ungraded import FILLED, KINDS, Usual
 from opeddev_tui.errors import DataProblem, SettingsProblem
 from opeddev_tui.grading.scale import Scale
 
@@ -108,6 +109,16 @@ class Filling(Struct, frozen=True):
         usual = self.usual.of(name, kind) if name in FILLED else ""
         return usual, "the commonest of the training rows" if usual else ""
 
+    def kind_of(self, name: str) -> tuple[str, str]:
+        """Return (kind, where it comes from) of a submission in a file called ``name``, empty if unknown.
+
+        What a person says goes before the file's ending, that before the setting.
+        """
+        path = Path(name)
+        if path.suffix.lower() in KINDS and not self.given.get("kind"):
+            return self.usual.kind_of(path), "the file's name"
+        return self.of("kind", "")
+
 
 def filling(settings: Settings, given: Mapping[str, str] | None = None, usual: Usual | None = None) -> Filling:
     """Return what submissions get that do not have a field, by the settings' ``[grade]``."""
@@ -117,52 +128,58 @@ def filling(settings: Settings, given: Mapping[str, str] | None = None, usual: U
 
 
 def asked(
-    fields: Mapping[str, Any], where: str, settings: Settings, fill: Filling, *, file: str = "", guess: str = ""
+    fields: Mapping[str, Any],
+    where: str,
+    settings: Settings,
+    fill: Filling,
+    *,
+    name: str = "",
+    doubts: tuple[str, ...] = (),
 ) -> Asked:
-    """Return the submission in ``fields`` (those of a grading row) as the grader is asked it.
+    """Return the submission in ``fields`` (those of a grading row) at ``where`` as the grader is asked it.
 
-    ``settings`` are those that the model was trained with; ``guess`` is a kind by the file's name. What a person has
-    answered in the row (grade, feedback) never reaches the prompt. Nothing is raised for a wrong submission, but
-    ``SettingsProblem`` for a template that cannot be filled.
+    ``settings`` are those that the model was trained with; ``name`` is its file's, which tells the kind; ``doubts`` are
+    known already. What a person has answered in the row (grade, feedback) never reaches the prompt. Raises nothing: a
+    submission that cannot be asked says why.
     """
     identity = str(fields.get("id") or "")
     submission = fields.get("submission")
     if not isinstance(submission, str) or not submission.strip():
         reason = "it is empty." if submission in (None, "") or isinstance(submission, str) else "it is no text."
-        return Asked(None, identity, file or where, problem=f"there is no submission to grade: {reason}")
-    filled, assumed, doubts = _filled(fields, settings, fill, guess)
+        return Asked(None, identity, where, f"there is no submission to grade: {reason}", doubts)
+    filled, assumed, more = _filled(fields, settings, fill, name)
     lowest = grade_scale.written(settings.grading.minimum, settings.grading)
     row = RawRow({**filled, "grade": lowest, "feedback": ""}, where)
     context = RowContext(settings.grading)
     try:
         example = with_optional_fields(from_grading(row, context), row, context)
     except (DataProblem, SettingsProblem) as problem:
-        return Asked(None, identity, file or where, problem=str(problem.message), assumed=assumed)
+        return Asked(None, identity, where, problem.message, doubts, assumed)
     example = replace(example, grade=None, completion="", criteria={}, grades=())
-    return Asked(example, identity, file, "", doubts, assumed, _reference(fields, settings))
+    return Asked(example, identity, where, "", (*doubts, *more), assumed, _reference(fields, settings))
 
 
 def _filled(
-    fields: Mapping[str, Any], settings: Settings, fill: Filling, guess: str
+    fields: Mapping[str, Any], settings: Settings, fill: Filling, name: str
 ) -> tuple[dict[str, Any], dict[str, str], tuple[str, ...]]:
     """Return the fields without answers and with what was filled in, what that was, and what is not known."""
     filled = {name: value for name, value in fields.items() if name not in _ANSWERS and value is not None}
     assumed: dict[str, str] = {}
     doubts: list[str] = []
     if not filled.get("kind"):
-        kind, origin = (guess, "the file's name") if guess and not fill.given.get("kind") else fill.of("kind", "")
+        kind, origin = fill.kind_of(name)
         filled["kind"] = kind
         if kind:
             assumed["kind"] = f"{kind} ({origin})"
-    for name in FILLED:
-        if filled.get(name):
+    for field_name in FILLED:
+        if filled.get(field_name):
             continue
-        text, origin = fill.of(name, str(filled["kind"]))
-        filled[name] = text
+        text, origin = fill.of(field_name, str(filled["kind"]))
+        filled[field_name] = text
         if text:
-            assumed[name] = f"{text} ({origin})"
-        elif f"{{{name}}}" in settings.grading.prompt_template:
-            doubts.append(f"no {name} is known: name it with --{name} or grade.{name}.")
+            assumed[field_name] = f"{text} ({origin})"
+        elif f"{{{field_name}}}" in settings.grading.prompt_template:
+            doubts.append(f"no {field_name} is known: name it with --{field_name} or grade.{field_name}.")
     return filled, assumed, tuple(doubts)
 
 

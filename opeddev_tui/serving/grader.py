@@ -5,7 +5,7 @@ One thread may use a ``Grader`` at a time; whoever calls forms the batches. Must
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,13 +20,13 @@ from opeddev_tui.runs.grade_records import WORDS
 from opeddev_tui.serving.ask_rule import AskRule, ask_rule
 from opeddev_tui.serving.asked import Asked, Criterion, Filling, Graded, asked, filling, number_of
 from opeddev_tui.serving.choice import Choice, choose
-from opeddev_tui.serving.loaded import Answers, LoadedModels, OnBatch
+from opeddev_tui.serving.items import Item
+from opeddev_tui.serving.loaded import Answers, LoadedModels
 from opeddev_tui.serving.training_rows import stem_of, usual_of
 from opeddev_tui.serving.writing import write_feedback
 from opeddev_tui.workspace.paths import Workspace
 
-# submissions whose features are in memory together
-_TOGETHER = 256
+OnBatch = Callable[[int, int], None]
 
 
 class Ready(Struct, frozen=True):
@@ -55,12 +55,14 @@ class Grader:
         *,
         given: Mapping[str, str] | None = None,
         texts: bool = False,
+        choice: Choice | None = None,
     ) -> Grader:
-        """Load what grades: ``source`` as ``choice.choose`` takes it; ``given`` are task, rubric and kind to assume.
+        """Load what grades: ``source`` as ``choice.choose`` takes it, or a ``choice`` that was made already.
 
-        ``texts``: feedback will be asked for, or texts. Raises ``Problem``; takes seconds to minutes.
+        ``given`` are task, rubric and kind to assume; ``texts``: feedback will be asked for, or texts. Raises
+        ``Problem``; takes seconds to minutes.
         """
-        choice = choose(workspace, settings, source)
+        choice = choice or choose(workspace, settings, source)
         needs_stem = texts or choice.head_folder is None
         stem = stem_of(workspace, choice) if needs_stem else None
         models = LoadedModels(workspace, choice, stem, texts=texts)
@@ -78,9 +80,15 @@ class Grader:
         """The name of the base model."""
         return shown(self.settings.model.name)
 
-    def ask(self, fields: Mapping[str, object], where: str = "", *, file: str = "", guess: str = "") -> Asked:
+    def ask(self, fields: Mapping[str, object], where: str = "", *, name: str = "") -> Asked:
         """Return the submission in ``fields`` (of a grading row) as this grader is asked it; see ``asked.asked``."""
-        return asked(fields, where, self.settings, self.fill, file=file, guess=guess)
+        return asked(fields, where, self.settings, self.fill, name=name)
+
+    def ask_item(self, item: Item) -> Asked:
+        """Return a submission from a file as this grader is asked it."""
+        if item.problem:
+            return Asked(None, str(item.fields.get("id") or ""), item.file, item.problem, item.doubts)
+        return asked(item.fields, item.file, self.settings, self.fill, name=item.name, doubts=item.doubts)
 
     def grade(
         self,
@@ -92,26 +100,38 @@ class Grader:
     ) -> list[Graded]:
         """Return the grades of ``submissions`` in their order; one that cannot be graded says why and stops no other.
 
-        Rows of like length go through the model together. ``on_batch(done, total)`` is told after each batch; both it
-        and ``raise_if_stopped`` may raise, which ends the call. With ``feedback`` a text is written for each.
+        ``on_batch(done, total)`` is told after each batch; both it and ``raise_if_stopped`` may raise, which ends the
+        call. With ``feedback`` a text is written for each.
         """
         found: dict[int, Graded] = {}
-        ready: list[Ready] = []
-        for index, item in enumerate(submissions):
-            prepared = self._prepared(index, item)
-            if isinstance(prepared, Graded):
-                found[index] = prepared
-            else:
-                ready.append(prepared)
-        ready.sort(key=lambda item: len(item.row.prompt))
-        done = 0
-        for start in range(0, len(ready), _TOGETHER):
-            part = ready[start : start + _TOGETHER]
-            told = _after(on_batch, done, len(ready))
-            for graded in self._graded(part, feedback, told, raise_if_stopped):
-                found[graded.index] = graded
-            done += len(part)
+        for batch in self.batches(submissions, feedback=feedback, raise_if_stopped=raise_if_stopped):
+            found.update((graded.index, graded) for graded in batch)
+            if on_batch is not None:
+                on_batch(len(found), len(submissions))
         return [found[index] for index in range(len(submissions))]
+
+    def batches(
+        self,
+        submissions: Sequence[Asked],
+        *,
+        feedback: bool = False,
+        raise_if_stopped: Callable[[], None] = lambda: None,
+    ) -> Iterator[list[Graded]]:
+        """Yield the grades of ``submissions`` batch by batch, the shortest first; ``Graded.index`` is their place.
+
+        Those that cannot be graded come first, together. Rows of like length go through the model together.
+        """
+        prepared = [self._prepared(index, item) for index, item in enumerate(submissions)]
+        if refused := [item for item in prepared if isinstance(item, Graded)]:
+            yield refused
+        ready = sorted((item for item in prepared if isinstance(item, Ready)), key=lambda item: len(item.row.prompt))
+        start = 0
+        while start < len(ready):
+            raise_if_stopped()
+            # what did not fit into memory once is not tried again, so a batch may be smaller than the one before
+            part = ready[start : start + self.models.batch]
+            yield self._graded(part, feedback, raise_if_stopped)
+            start += len(part)
 
     def _prepared(self, index: int, item: Asked) -> Ready | Graded:
         if item.example is None:
@@ -138,12 +158,9 @@ class Grader:
             prompt_hash=self.models.prompt,
         )
 
-    def _graded(
-        self, part: Sequence[Ready], feedback: bool, on_batch: OnBatch | None, raise_if_stopped: Callable[[], None]
-    ) -> list[Graded]:
-        raise_if_stopped()
+    def _graded(self, part: Sequence[Ready], feedback: bool, raise_if_stopped: Callable[[], None]) -> list[Graded]:
         examples = [item.example for item in part]
-        answers = self.models.answers(examples, [item.row for item in part], on_batch)
+        answers = self.models.answers(examples, [item.row for item in part])
         texts: list[str | None] = [None] * len(part)
         if feedback:
             named = [
@@ -185,8 +202,13 @@ class Grader:
                 f"it is longer than the {self.models.encoder.prompt_room()} tokens that a prompt may have: its middle "
                 "was not read."
             )
-        if (kind := item.example.kind) and self._kinds and kind not in self._kinds:
-            why.append(f"no training row was of the kind {kind}.")
+        if self._kinds and (kind := item.example.kind) not in self._kinds:
+            known = ", ".join(self._kinds)
+            why.append(
+                f"no training row was of the kind {kind} (there are {known})."
+                if kind
+                else f"its kind is not known: name it with --kind ({known})."
+            )
         if label is None:
             why.append("the model wrote no grade.")
         elif self.rule.asks(confidence):
@@ -197,14 +219,6 @@ class Grader:
     def _kinds(self) -> tuple[str, ...]:
         head = self.models.head
         return head.head.linear.kinds if head is not None else ()
-
-
-def _after(on_batch: OnBatch | None, before: int, total: int) -> OnBatch | None:
-    """Return a callback that counts all rows, of which ``before`` are done."""
-    if on_batch is None:
-        return None
-    told = on_batch
-    return lambda done, _part: told(before + done, total)
 
 
 def _costs(choice: Choice, models: LoadedModels) -> list[str]:

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from opeddev_tui.checkpoints import folders
 from opeddev_tui.checkpoints.base_model import base_of
 from opeddev_tui.data.rows import Example, parse_grade
-from opeddev_tui.errors import DataProblem
 from opeddev_tui.grading import store
 from opeddev_tui.grading.features import adapters_off, read_rows
 from opeddev_tui.grading.grade_tokens import GradeTokens, grade_tokens
@@ -31,7 +30,6 @@ from opeddev_tui.serving.choice import Choice
 from opeddev_tui.workspace.paths import Workspace
 
 Found = TypeVar("Found")
-OnBatch = Callable[[int, int], None]
 _PRECISIONS = ("fp32", "bf16", "fp16")
 
 
@@ -157,12 +155,12 @@ class LoadedModels:
         """Return ``example`` as tokens, cut as in training; raises ``DataProblem`` where the template refuses it."""
         return grade_row(self.encoder, example, max_length=self.encoder.max_length)
 
-    def answers(self, examples: Sequence[Example], rows: Sequence[GradeRow], on_batch: OnBatch | None) -> Answers:
+    def answers(self, examples: Sequence[Example], rows: Sequence[GradeRow]) -> Answers:
         """Return the grades of ``examples``, whose tokens are ``rows``."""
         if self.reads_text:
-            return self._written(examples, on_batch)
+            return self._written(examples)
         if self.head is not None:
-            return self._by_head(self.head, examples, rows, on_batch)
+            return self._by_head(self.head, examples, rows)
         assert self.tokens is not None
         # the first grade's own tokens stand where a completion would: none of them is read
         after = [*self.tokens.stem, *self.tokens.tails[0]]
@@ -173,7 +171,6 @@ class LoadedModels:
                 pad_id=self.tokenizer.pad_token_id,
                 batch_size=batch,
                 grade_tokens=self.tokens,
-                on_batch=on_batch,
             )
         ).grade_probabilities
         if found is None:
@@ -181,16 +178,13 @@ class LoadedModels:
         grades = Grades(found)
         return Answers(grades.median, grades)
 
-    def _by_head(
-        self, head: store.StoredHead, examples: Sequence[Example], rows: Sequence[GradeRow], on_batch: OnBatch | None
-    ) -> Answers:
+    def _by_head(self, head: store.StoredHead, examples: Sequence[Example], rows: Sequence[GradeRow]) -> Answers:
         with adapters_off(self._reading) if self.choice.reads_base else nullcontext():
             states = self.within_memory(
                 lambda batch: read_rows(
                     *(self._reading, rows),
                     pad_id=self.tokenizer.pad_token_id,
                     batch_size=batch,
-                    on_batch=on_batch,
                 )
             ).states
         kinds = [example.kind for example in examples]
@@ -213,7 +207,7 @@ class LoadedModels:
             ]
         return Answers(grades.median, grades, head.head.sets(grades), areas)
 
-    def _written(self, examples: Sequence[Example], on_batch: OnBatch | None) -> Answers:
+    def _written(self, examples: Sequence[Example]) -> Answers:
         from opeddev_tui.models import generation
 
         most = self.settings.grading.max_new_tokens
@@ -226,7 +220,6 @@ class LoadedModels:
                 pad_id=self.tokenizer.pad_token_id,
                 max_new_tokens=most,
                 batch_size=batch,
-                on_batch=on_batch,
             )
         )
         stated = [parse_grade(self.encoder.decode(ids), self.settings.grading) for ids in found]
@@ -244,11 +237,3 @@ class LoadedModels:
 
         with autocast(self.precision, self.device):
             return in_batches_that_fit(tried, self.batch)
-
-    def refused(self, example: Example) -> str:
-        """Return why ``example`` cannot be asked, empty where it can."""
-        try:
-            self.row(example)
-        except DataProblem as problem:
-            return problem.message
-        return ""

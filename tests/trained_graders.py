@@ -1,10 +1,9 @@
-"""Workspaces with trained graders: rows whose submissions show their areas, a full step and one with adapters."""
+"""Makes workspaces with trained graders: rows whose submissions show their areas, one step of one epoch."""
 
 import random
 from pathlib import Path
 from typing import Any
 
-import pytest
 from engine_helpers import base_file, holdout_file, make_rows, make_workspace, train, write_rows
 
 AREAS = {"Layout": "button", "Naming": "menu", "Colours": "table"}
@@ -46,16 +45,3 @@ def make_grader(root: Path, model: Path, **settings: object) -> Path:
     write_rows(holdout_file(root), rows_with_areas(12, "holdout"))
     train(root)
     return root
-
-
-@pytest.fixture(scope="session")
-def grader_root(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with a full step of graded rows. Read-only."""
-    return make_grader(tmp_path_factory.mktemp("grader") / "workspace", tiny_model)
-
-
-@pytest.fixture(scope="session")
-def adapter_root(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with a step of graded rows that trained adapters. Read-only."""
-    settings = {"lora.enabled": True, "lora.r": 4}
-    return make_grader(tmp_path_factory.mktemp("adapter") / "workspace", tiny_model, **settings)
