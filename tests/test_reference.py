@@ -43,7 +43,10 @@ def test_the_readme_shows_each_command_with_its_own_options(reference: ModuleTyp
         "train [--step next|all|K] [--policy rule|ask] [--new] [--detach] [--from latest|best|CHECKPOINT]"
     )
     assert usages["decide"] == "decide continue|stop [--run ID] [--note TEXT]"
-    assert usages["export-logs"] == "export-logs --tensorboard DIR | --jsonl FILE"
+    assert (
+        usages["export-logs"]
+        == "export-logs --tensorboard DIR | --jsonl FILE | --tracker tensorboard|wandb|trackio|mlflow"
+    )
     assert usages["checkpoints"].startswith("checkpoints list|show|verify|")
 
 
