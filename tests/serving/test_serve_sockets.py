@@ -108,6 +108,14 @@ def test_a_body_that_is_declared_too_large_is_refused_before_it_is_sent(run: Cal
     assert b" 413 " in answer.partition(b"\r\n")[0]
 
 
+def test_a_client_that_sends_a_large_body_to_its_end_reads_why_it_was_refused(run: Callable[..., Running]) -> None:
+    """Many clients look for an answer only when they have sent everything; a closed connection tells them nothing."""
+    running = run(max_body_bytes=1_000_000)
+    for content in (b"x" * 5_000_000, iter([b"x" * 100_000] * 50)):
+        answer = httpx2.post(f"{running.url}/grade", content=content, headers={"content-type": "application/json"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
+
+
 def test_sixty_four_clients_on_connections_of_their_own_are_all_answered(run: Callable[..., Running]) -> None:
     grader = MadeUpGrader()
     running = run(grader)
