@@ -49,7 +49,10 @@ def test_the_readme_shows_each_command_with_its_own_options(reference: ModuleTyp
         "decide [continue|stop] [--next-learning-rate RATE] [--next-batch NAME] [--result latest|best] [--rule] "
         "[--run ID] [--note TEXT]"
     )
-    assert usages["export-logs"] == "export-logs --tensorboard DIR | --jsonl FILE"
+    assert (
+        usages["export-logs"]
+        == "export-logs --tensorboard DIR | --jsonl FILE | --tracker tensorboard|wandb|trackio|mlflow"
+    )
     assert usages["checkpoints"].startswith("checkpoints list|show|verify|")
 
 

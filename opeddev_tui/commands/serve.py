@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
 
     token = read_token()
     # what is wrong with it is said before a port is taken and a model loaded
-    choose(workspace, loaded.settings, options.source)
+    choice = choose(workspace, loaded.settings, options.source)
     with listening(serve.host, serve.port, token) as listener:
         from opeddev_tui.serving.grader import Grader
         from opeddev_tui.serving.http.server import Service
@@ -58,9 +58,7 @@ def run(options: argparse.Namespace) -> int:
         console.print(
             f"Listening on {url_of(listener)} (its page: {url_of(listener)}/docs). The model is being loaded."
         )
-        opener = functools.partial(
-            Grader.open, workspace, loaded.settings, options.source, texts=loaded.settings.serve.texts
-        )
+        opener = functools.partial(Grader.open, workspace, loaded.settings, choice=choice, texts=serve.texts)
         service = Service(opener, serve, listener, token, ready)
         with received(lambda _name: service.stop()) as signals:
             service.run()

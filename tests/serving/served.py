@@ -76,7 +76,8 @@ class Served:
         return self
 
     def close(self) -> None:
-        self.grader.gate.set() if isinstance(self.grader, MadeUpGrader) else None
+        if isinstance(self.grader, MadeUpGrader):
+            self.grader.gate.set()
         self.loaded.set()
         self.worker.abandon()
         assert self.worker.ended(60)

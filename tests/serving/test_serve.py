@@ -10,6 +10,7 @@ import pytest
 from served import TOKEN, MadeUpGrader, Served
 
 from opeddev_tui.errors import ModelProblem
+from opeddev_tui.serving.answers import COLUMNS
 from opeddev_tui.serving.asked import Asked
 
 ROW = {"submission": "<b>x</b>"}
@@ -45,10 +46,10 @@ def problem(answer: httpx2.Response) -> dict[str, Any]:
 async def test_one_row_gets_one_answer_and_many_get_theirs_in_order(serve: Callable[..., Served]) -> None:
     async with serve().client() as client:
         one = await client.post("/grade", json={**ROW, "id": "a"})
-        assert (one.status_code, one.json()["grade"], one.json()["id"]) == (200, "1", "a")
+        assert (one.status_code, one.json()["grade"], one.json()["id"]) == (200, 1, "a")
         rows = [{"submission": "x" * length, "id": str(length)} for length in (3, 30, 4)]
         many = await client.post("/grade", json={"submissions": rows})
-        assert [(item["id"], item["grade"]) for item in many.json()["graded"]] == [("3", "1"), ("30", "2"), ("4", "1")]
+        assert [(item["id"], item["grade"]) for item in many.json()["graded"]] == [("3", 1), ("30", 2), ("4", 1)]
         told = await client.post("/grade?feedback=true", json=ROW)
         assert told.json()["feedback"] == "because"
 
@@ -366,6 +367,7 @@ async def test_its_description_names_every_path_and_loads_nothing_from_elsewhere
     assert "https://" not in page
     named = set(document["components"]["schemas"])
     assert {"Row", "Graded", "ChatRequest", "ChatAnswer", "ErrorBody"} <= named
+    assert list(document["components"]["schemas"]["Graded"]["properties"]) == list(COLUMNS)
     for reference in _references(document):
         assert reference.rpartition("/")[2] in named
 

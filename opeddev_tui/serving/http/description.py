@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from opeddev_tui import __version__
-from opeddev_tui.serving.asked import Graded
 from opeddev_tui.serving.http.bodies import ChatAnswer, ChatRequest, ErrorBody, ModelList
 
 _ROW = {
@@ -22,6 +21,36 @@ _ROW = {
         "rubric": {"type": "string", "description": "Else grade.rubric, or the commonest of the training rows."},
         "kind": {"type": "string", "description": "Such as html, css, javascript."},
         "id": {"type": "string", "description": "Comes back in the answer."},
+    },
+}
+_NUMBER_OR_NULL = {"type": ["number", "null"]}
+_GRADE = {"type": ["number", "string", "null"]}
+_TEXT = {"type": "string"}
+_TEXT_OR_NULL = {"type": ["string", "null"]}
+_TABLE = {"type": "object"}
+# the fields of grade --json; docs/json.md describes them
+_GRADED = {
+    "type": "object",
+    "properties": {
+        "id": _TEXT_OR_NULL,
+        "file": _TEXT_OR_NULL,
+        "grade": _GRADE,
+        "expected": _NUMBER_OR_NULL,
+        "probabilities": {"type": "object", "additionalProperties": {"type": "number"}},
+        "set": {"type": "array", "items": _GRADE},
+        "confidence": _NUMBER_OR_NULL,
+        "ask": {"type": "boolean", "description": "A person should look."},
+        "why": {"type": "array", "items": _TEXT},
+        "criteria": _TABLE,
+        "feedback": _TEXT_OR_NULL,
+        "checkpoint": _TEXT,
+        "truncated": {"type": "boolean"},
+        "assumed": _TABLE,
+        "model": _TEXT,
+        "way": _TEXT,
+        "prompt_hash": _TEXT,
+        "reference": _GRADE,
+        "content": _TEXT,
     },
 }
 _ROW_OR_ROWS = {
@@ -55,7 +84,7 @@ _REFUSALS = {
 
 def openapi() -> dict[str, Any]:
     """Return the OpenAPI 3.1 document."""
-    kinds = (Graded, ChatRequest, ChatAnswer, ModelList, ErrorBody)
+    kinds = (ChatRequest, ChatAnswer, ModelList, ErrorBody)
     _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     return {
         "openapi": "3.1.0",
@@ -66,7 +95,7 @@ def openapi() -> dict[str, Any]:
         },
         "paths": _paths(),
         "components": {
-            "schemas": {"Row": _ROW, **schemas},
+            "schemas": {"Row": _ROW, "Graded": _GRADED, **schemas},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{}, {"token": []}],

@@ -121,30 +121,43 @@ class Gate:
     async def _body(self, scope: _Message, receive: _Receive) -> bytes:
         """Return the whole body; raises ``Refused`` for one that is too large, or too slow."""
         most = self._serve.max_body_bytes
-        declared = next((value for name, value in scope["headers"] if name.lower() == b"content-length"), b"0")
-        too_large = Refused(413, "body_too_large", f"The body is larger than {most} bytes (serve.max_body_bytes).")
-        if declared.isdigit() and int(declared) > most:
-            raise too_large
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        declared = headers.get(b"content-length", b"0")
+        length = int(declared) if declared.isdigit() else 0
+        if length > most and (b"expect" in headers or length > _MOST_BODIES * most):
+            raise self._too_large()
         if self._held > _MOST_BODIES * most:
             raise Refused(503, "busy", "Too many large requests are under way.", retry_after=5)
-        content = bytearray()
         try:
             async with asyncio.timeout(self._serve.client_seconds):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise ConnectionError
-                    content += message.get("body", b"")
-                    if len(content) > most:
-                        raise too_large
-                    if not message.get("more_body", False):
-                        break
+                content = await self._read(receive)
         except TimeoutError:
             raise Refused(
                 408, "too_slow", f"The body did not arrive within {self._serve.client_seconds:g} s."
             ) from None
         self._held += len(content)
-        return bytes(content)
+        return content
+
+    async def _read(self, receive: _Receive) -> bytes:
+        """Read a body to its end. One that is too large is not kept: many clients look for an answer only after it."""
+        most, size = self._serve.max_body_bytes, 0
+        content = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ConnectionError
+            part = message.get("body", b"")
+            size += len(part)
+            if size <= most:
+                content += part
+            if size > _MOST_BODIES * most or (size > most and not message.get("more_body", False)):
+                raise self._too_large()
+            if not message.get("more_body", False):
+                return bytes(content)
+
+    def _too_large(self) -> Refused:
+        most = self._serve.max_body_bytes
+        return Refused(413, "body_too_large", f"The body is larger than {most} bytes (serve.max_body_bytes).")
 
 
 def _method(scope: _Message) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 
 from opeddev_tui.config.settings import Generation
 from opeddev_tui.data.rows import Message
-from opeddev_tui.serving.asked import Graded
 
 
 class Refused(Exception):
@@ -22,11 +21,11 @@ class Refused(Exception):
 
 
 class GradeJob:
-    """Rows (fields of a grading row) that are graded together; ``done`` gets a ``Graded`` for each, in their order."""
+    """Rows (fields of a grading row) that are graded together; ``done`` gets the answer to each, in their order."""
 
     def __init__(self, rows: Sequence[dict[str, Any]], *, feedback: bool = False) -> None:
         self.rows, self.feedback = rows, feedback
-        self.done: Future[list[Graded]] = Future()
+        self.done: Future[list[dict[str, Any]]] = Future()
 
     @property
     def size(self) -> int:

@@ -5,6 +5,7 @@ Signals are the caller's: ``Service.stop`` answers what is under way and refuses
 
 import asyncio
 import contextlib
+import math
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,9 +23,9 @@ from opeddev_tui.serving.http.worker import Worker
 
 # connections at a time; each may hold a descriptor and a small buffer
 _MOST_CONNECTIONS = 512
-_KEEP_ALIVE_SECONDS = 10
+_KEEP_ALIVE_SECONDS = 10.0
 # how long the thread with the model gets to end after the last answer
-_LAST_SECONDS = 5.0
+_LAST_SECONDS = 1.0
 
 
 def patient(seconds: float) -> type[H11Protocol]:
@@ -108,7 +109,7 @@ class Service:
             server_header=False,
             proxy_headers=False,
             limit_concurrency=_MOST_CONNECTIONS,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_keep_alive=math.ceil(min(_KEEP_ALIVE_SECONDS, serve.client_seconds)),
             timeout_graceful_shutdown=max(1, round(serve.stop_seconds)),
         )
         self._server = _Server(config)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from opeddev_tui.config.settings import Serve
 from opeddev_tui.errors import Problem
+from opeddev_tui.serving.answers import as_json
 from opeddev_tui.serving.grader import Grader
 from opeddev_tui.serving.http.figures import Figures
 from opeddev_tui.serving.http.jobs import AnyJob, GradeJob, Refused, TextJob
@@ -172,9 +173,10 @@ class Worker:
         self._figures.add("graded", len(graded))
         self._figures.add("asked", sum(item.ask for item in graded))
         self._figures.add("batches")
+        answers = [as_json(item, of.content) for item, of in zip(graded, asked, strict=True)]
         start = 0
         for job in jobs:
-            job.done.set_result(graded[start : start + job.size])
+            job.done.set_result(answers[start : start + job.size])
             start += job.size
 
     def _between(self, grader: Grader) -> None:
