@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from msgspec.structs import replace
 
 from opeddev_tui.checkpoints import folders
 from opeddev_tui.config import settings as st
@@ -46,13 +47,17 @@ class LoadedModel:
 
     def stream(self, prompt: str, history: Sequence[Message] = ()) -> Iterator[str]:
         """Yield pieces of the answer to ``prompt`` as they are generated; the system prompt is the settings' own."""
+        system = self._settings.grading.system_prompt
+        messages = [Message("system", system)] if system else []
+        return self.answer([*messages, *history, Message("user", prompt)])
+
+    def answer(self, messages: Sequence[Message]) -> Iterator[str]:
+        """Yield pieces of the answer to ``messages``, their system prompt included, as they are generated."""
         from transformers import TextIteratorStreamer
 
         # a terminal can hand over half characters, which no tokenizer takes
-        prompt = prompt.encode("utf-8", "replace").decode("utf-8")
-        system = self._settings.grading.system_prompt
-        messages = [Message("system", system)] if system else []
-        ids = self._encoder.encode_question([*messages, *history, Message("user", prompt)], self._new_tokens)
+        whole = [replace(item, content=item.content.encode("utf-8", "replace").decode("utf-8")) for item in messages]
+        ids = self._encoder.encode_question(whole, self._new_tokens)
         streamer = TextIteratorStreamer(self._tokenizer, skip_prompt=True, skip_special_tokens=True)
         problems: list[BaseException] = []
         worker = threading.Thread(target=self._generate, args=(ids, streamer, problems), daemon=True)

@@ -186,6 +186,15 @@ NOTE = table(
     Key("escape", "drop", "Not now", "Close without keeping anything.", shown="Esc", priority=True),
 )
 
+TRY = table(
+    "try",
+    Key("ctrl+s", "ask", "Ask", "Let the checkpoints answer.", True, priority=True),
+    Key("ctrl+t", "template", "Template", "Take the text as a submission, or as the prompt.", True, priority=True),
+    Key("ctrl+r", "row", "Hold-out row", "Put in a row of the hold-out.", True, priority=True),
+    Key("ctrl+o", "file", "File", "Put in a file as the submission.", True, priority=True),
+    Key("escape", "leave", "Close", "Close.", True, priority=True),
+)
+
 TABLE = table(
     "table",
     Key("j", "cursor_down", "Down", "Next row (also ↓)."),
@@ -241,7 +250,7 @@ SETTINGS = table(
 TABLES: dict[str, tuple[Key, ...]] = {
     keys[0].table: keys
     for keys in (
-        GLOBAL, MONITOR, PANE, CURVES, GENERATIONS, BLIND, GRADES, GRADING, REGRADE, NOTE, TABLE, CHECKPOINTS, LOG,
+        GLOBAL, MONITOR, PANE, CURVES, GENERATIONS, BLIND, GRADES, GRADING, REGRADE, NOTE, TRY, TABLE, CHECKPOINTS, LOG,
         SETTINGS, RUNS, COMPARE, PROBES, ROWS, ROW, LONG_LIST,
     )
 }  # fmt: skip

@@ -10,7 +10,18 @@ from scenes import decided, epoch_events, opening, question
 
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.runs import events as ev
-from opeddev_tui.runs.control import AnyCommand, Control, Decide, Pause, Resume, SampleNow, SaveNow, StepRequest, Stop
+from opeddev_tui.runs.control import (
+    Adjust,
+    AnyCommand,
+    Control,
+    Decide,
+    Pause,
+    Resume,
+    SampleNow,
+    SaveNow,
+    StepRequest,
+    Stop,
+)
 from opeddev_tui.runs.events import Sink
 from opeddev_tui.runs.journal import Journal
 from opeddev_tui.workspace.paths import Workspace
@@ -71,5 +82,9 @@ class ScriptedEngine:
                                                   best_epoch=1, val_loss=1.0))  # fmt: skip
                         return
                     self._emit(ev.PhaseChanged(at=now, phase="training"))
+                elif isinstance(command, Adjust):
+                    self._emit(
+                        ev.NextStepChosen(at=now, epoch=1, learning_rate=command.learning_rate, batch=command.batch)
+                    )
                 else:
                     self._emit(answers[type(command)])

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from opeddev_tui.checkpoints import catalog, pruning
 from opeddev_tui.checkpoints.catalog import CheckpointList, Entry, read_checkpoint_list
 from opeddev_tui.config.settings import Settings
+from opeddev_tui.data.rows import Message
 from opeddev_tui.ui.tasks.base import TaskBase
 from opeddev_tui.workspace.paths import Workspace
 
@@ -25,8 +26,8 @@ class Model(Protocol):
 
     scored_on: str
 
-    def stream(self, prompt: str) -> Iterator[str]:
-        """Yield pieces of an answer."""
+    def answer(self, messages: Sequence[Message]) -> Iterator[str]:
+        """Yield pieces of the answer to a prompt, its system message included."""
 
     def holdout_loss(self, workspace: Workspace) -> float:
         """Return the hold-out loss in nats per token."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,9 +12,10 @@ from engine import ScriptedEngine
 from scenes import until
 from store import LORA_RUN, browser, make_store
 from textual.pilot import Pilot
-from textual.widgets import Input, Static
+from textual.widgets import Input, Static, TextArea
 
 from opeddev_tui.checkpoints import folders as checkpoints
+from opeddev_tui.data.rows import Message
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.screens.checkpoints.screen import CheckpointsScreen
@@ -206,8 +207,8 @@ class FakeModel:
     def __init__(self, source: str) -> None:
         self.source = source
 
-    def stream(self, prompt: str) -> Iterator[str]:
-        yield f"{prompt} "
+    def answer(self, messages: Sequence[Message]) -> Iterator[str]:
+        yield "|".join(f"{item.role}: {item.content}" for item in messages) + " "
         yield "\x1b[c[/INST] "
         yield Path(self.source).name
 
@@ -222,8 +223,8 @@ async def test_try_two_side_by_side_and_score(tmp_path: Path, monkeypatch: pytes
         await until(pilot, lambda: "1.2500" in app.session.view().told)
         await pilot.press("space", "j", "space", "t")
         await pilot.pause()
-        assert isinstance(app.focused, Input)
-        await pilot.press(*"hello", "enter")
+        assert isinstance(app.focused, TextArea)
+        await pilot.press(*"hello", "enter", *"there", "ctrl+s")
         await until(pilot, lambda: text_of(app).count("[done]") == 2)
         shown = text_of(app)
         assert "hello" in shown

@@ -160,7 +160,7 @@ class CheckpointActions:
         entries = [entry for entry in self._browser.chosen() if entry.published]
 
         def show() -> None:
-            self._shell.push_screen(TryScreen(entries, self._tasks.settings))
+            self._shell.push_screen(TryScreen(entries, self._tasks.settings, self._tasks.workspace.root))
 
         if entries:
             self._with_model(show)
