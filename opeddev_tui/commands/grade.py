@@ -14,12 +14,12 @@ from msgspec import Struct
 
 from opeddev_tui.commands.grade_output import Printer, Tally
 from opeddev_tui.commands.grade_pace import Pace
+from opeddev_tui.commands.option_text import option_text
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data import grade_scale
 from opeddev_tui.errors import DataProblem, SettingsProblem
-from opeddev_tui.files import read_text, reason_of
 from opeddev_tui.serving.results import ResultsFile
 from opeddev_tui.serving.submissions import STANDARD_INPUT, Submissions
 from opeddev_tui.terminal.command_output import Output
@@ -74,6 +74,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="add the results to FILE (.csv or JSON Lines); goes on where it was"
     )
+    # for the app, which runs this command in a process of its own: requests come in as lines, answers go out
+    parser.add_argument("--worker", choices=("alone", "beside"), help=argparse.SUPPRESS)
     parser.add_argument(
         "--fail-below", metavar="GRADE", help=f"exit code {FAILED} where a submission gets a lower grade"
     )
@@ -81,10 +83,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Grade; return 0, or 8 where a grade is below ``--fail-below``. Raises ``Problem``."""
+    if options.worker:
+        return _work_for_app(options)
     if not options.submissions:
         cure = "Write: opeddev-tui grade FILE, a FOLDER, or - for the standard input."
         raise SettingsProblem("nothing is named to grade.", where="grade", cure=cure)
-    given = {name: _text(name, getattr(options, name)) for name in ("task", "rubric", "kind")}
+    given = {name: option_text(name, getattr(options, name)) for name in ("task", "rubric", "kind")}
     workspace, loaded = open_workspace(options)
     found = _find(options, loaded.settings)
     from opeddev_tui.serving.choice import choose
@@ -205,19 +209,6 @@ def _find(options: argparse.Namespace, settings: Settings) -> Submissions:
     )
 
 
-def _text(name: str, value: str | None) -> str:
-    """Return an option's text, which may stand in a file (@FILE); raises ``SettingsProblem``."""
-    if not value or not value.startswith("@") or name == "kind":
-        return value or ""
-    path = Path(value[1:]).expanduser()
-    try:
-        return read_text(path).strip()
-    except (OSError, ValueError) as error:
-        raise SettingsProblem(
-            f"{path} cannot be read: {reason_of(error)}.", where=f"--{name}", cure="Name a text file after @."
-        ) from error
-
-
 def _limit(text: str | None, settings: Settings) -> int | None:
     """Return the grade of ``--fail-below``; raises ``SettingsProblem`` for none on the scale."""
     if text is None:
@@ -236,3 +227,23 @@ def _open(
         from opeddev_tui.serving.grader import Grader
 
         return Grader.open(workspace, settings, given=given, texts=texts, choice=choice)
+
+
+def _work_for_app(options: argparse.Namespace) -> int:
+    """Answer the app's requests from the standard input until it ends."""
+    import msgspec
+
+    from opeddev_tui.commands.printing import write_json
+    from opeddev_tui.serving.worker import beside_a_training, work
+    from opeddev_tui.serving.worker_messages import Said
+    from opeddev_tui.text import escaped
+
+    if options.worker == "beside":
+        beside_a_training()
+    workspace, loaded = open_workspace(options)
+
+    def put(said: Said) -> None:
+        write_json(escaped(msgspec.json.encode(said).decode()))
+        sys.stdout.flush()
+
+    return work(workspace, loaded.settings, options.source, sys.stdin.fileno(), put, texts=options.feedback)

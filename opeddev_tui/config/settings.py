@@ -299,6 +299,7 @@ class Grade(_Section, frozen=True):
         int, Meta(ge=0, le=5), "How many grades away still counts as agreement; 0 on scales of two or three grades."
     ] = 1
     batch_size: Annotated[_Batch, "Submissions per forward pass; half as many after each out-of-memory."] = 8
+    rater: Annotated[str, "Who corrects a grader's answers; empty: the name of your login."] = ""
 
 
 class Serve(_Section, frozen=True):

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -20,7 +20,9 @@ from opeddev_tui.data.raw_rows import RawRow
 from opeddev_tui.data.rows import Example, RowContext
 from opeddev_tui.data.ungraded import FILLED, KINDS, Usual
 from opeddev_tui.errors import DataProblem, SettingsProblem
-from opeddev_tui.grading.scale import Scale
+
+if TYPE_CHECKING:
+    from opeddev_tui.grading.scale import Scale
 
 # a person's answer: never part of what a model is asked
 _ANSWERS = ("grade", "grades", "feedback", "criteria", "rater", "weight", "proposed")
@@ -30,7 +32,8 @@ class Asked(Struct, frozen=True):
     """One submission. ``problem`` says why there is nothing to grade; ``example`` is None then.
 
     ``doubts`` say why a person should look at the grade; ``assumed`` what was filled in, by field; ``reference`` is a
-    person's grade as the scale writes it, empty without one.
+    person's grade as the scale writes it, empty without one. ``fields`` are those of a grading row that make the same
+    prompt.
     """
 
     example: Example | None
@@ -40,6 +43,7 @@ class Asked(Struct, frozen=True):
     doubts: tuple[str, ...] = ()
     assumed: dict[str, str] = field(default_factory=dict)
     reference: str = ""
+    fields: dict[str, Any] = field(default_factory=dict)
 
     @property
     def content(self) -> str:
@@ -156,7 +160,7 @@ def asked(
     except (DataProblem, SettingsProblem) as problem:
         return Asked(None, identity, where, problem.message, doubts, assumed)
     example = replace(example, grade=None, completion="", criteria={}, grades=())
-    return Asked(example, identity, where, "", (*doubts, *more), assumed, _reference(fields, settings))
+    return Asked(example, identity, where, "", (*doubts, *more), assumed, _reference(fields, settings), filled)
 
 
 def _filled(
@@ -189,7 +193,7 @@ def _reference(fields: Mapping[str, Any], settings: Settings) -> str:
     return "" if grade is None else grade_scale.written(grade, settings.grading)
 
 
-def number_of(position: float, scale: Scale) -> float:
+def number_of(position: float, scale: "Scale") -> float:
     """Return a place on the scale as the number that stands for it, where the grades are numbers.
 
     Between two grades it lies between their numbers; a scale of letters counts from its ``minimum``.

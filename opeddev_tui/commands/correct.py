@@ -1,0 +1,126 @@
+"""``correct``: say what grade a submission should get; it becomes a row of the open batch of corrections.
+
+Writes that batch and its history alone. No model is loaded.
+"""
+
+import argparse
+import sys
+from itertools import islice
+
+from opeddev_tui.commands.option_text import option_text
+from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.printing import CleanConsole
+from opeddev_tui.config.settings import Settings
+from opeddev_tui.data.corrected_answers import Kept
+from opeddev_tui.errors import DataProblem, SettingsProblem
+from opeddev_tui.serving.asked import Asked
+from opeddev_tui.serving.corrected import Answer, ask_without_model, collected, keep_answer, undo_last
+from opeddev_tui.serving.submissions import STANDARD_INPUT, Submissions
+from opeddev_tui.text import clean_line
+from opeddev_tui.workspace.paths import Workspace
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "submission", nargs="?", metavar="FILE", default="", help="a file with one submission; - reads standard input"
+    )
+    add_workspace(parser)
+    parser.add_argument("--grade", metavar="GRADE", default="", help="the right grade")
+    parser.add_argument("--feedback", metavar="TEXT|@FILE", help="the text that the model learns to write")
+    parser.add_argument(
+        "--criterion",
+        action="append",
+        default=[],
+        metavar="AREA=pass|fail",
+        help="an area of the rubric, or its grade; may be given more than once",
+    )
+    parser.add_argument("--rater", metavar="NAME", default="", help="who corrects (default: grade.rater, your login)")
+    for name in ("task", "rubric"):
+        parser.add_argument(f"--{name}", metavar="TEXT|@FILE", help="where the submission has none (default: [grade])")
+    parser.add_argument("--kind", metavar="KIND", help="where the submission has none: html, css, js …")
+    parser.add_argument("--undo", action="store_true", help="undo the newest correction")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Keep the correction, undo one, or print the open batch; return 0. Raises ``Problem``."""
+    workspace, loaded = open_workspace(options)
+    settings = loaded.settings
+    if options.undo:
+        if options.submission or options.grade:
+            cure = "Leave --undo or the submission out: --undo takes back the newest correction."
+            raise SettingsProblem("a correction and its undoing are two things.", where="correct", cure=cure)
+        _say(undo_last(workspace, settings), None)
+    elif options.submission:
+        if not options.grade:
+            raise SettingsProblem("no grade is named.", where="correct", cure="Write: correct FILE --grade GRADE.")
+        asked = _asked(options, workspace, settings)
+        answer = Answer(
+            grade=options.grade,
+            feedback=option_text("feedback", options.feedback),
+            criteria=_criteria(options.criterion),
+            rater=options.rater,
+        )
+        _say(keep_answer(workspace, settings, asked.fields, answer), asked)
+    elif options.grade:
+        raise SettingsProblem("no file is named.", where="correct", cure="Write: correct FILE --grade GRADE.")
+    else:
+        _list(workspace, settings)
+    return 0
+
+
+def _asked(options: argparse.Namespace, workspace: Workspace, settings: Settings) -> Asked:
+    """Return the one submission that is named as the grader is asked it; raises ``DataProblem`` for none or several."""
+    reads = options.submission == STANDARD_INPUT
+    found = Submissions([options.submission], settings.data, "file", sys.stdin.buffer if reads else None)
+    items = list(islice(found.items(), 2))
+    if len(items) != 1:
+        words = "there is no submission in it." if not items else "there are several submissions in it."
+        raise DataProblem(words, where=clean_line(options.submission), cure="Name a file with one submission.")
+    given = {name: option_text(name, getattr(options, name)) for name in ("task", "rubric", "kind")}
+    asked = ask_without_model(workspace, settings, items[0], given)
+    if asked.example is None:
+        cure = "Name a file with one submission as text."
+        raise DataProblem(f"it cannot be corrected: {asked.problem}", where=asked.file, cure=cure)
+    return asked
+
+
+def _criteria(parts: list[str]) -> dict[str, str]:
+    found = {}
+    for part in parts:
+        area, sign, value = part.partition("=")
+        if not sign or not area.strip() or not value.strip():
+            cure = "Write: --criterion AREA=pass, AREA=fail or AREA=GRADE."
+            raise SettingsProblem(f"{clean_line(part)!r} names no area.", where="--criterion", cure=cure)
+        found[area.strip()] = value.strip()
+    return found
+
+
+def _say(kept: Kept, asked: Asked | None) -> None:
+    from rich.text import Text
+
+    console = CleanConsole()
+    console.print(Text(clean_line(kept.words, max_chars=300)))
+    for name, words in (asked.assumed if asked is not None else {}).items():
+        console.print(Text(clean_line(f"assumed: {name}: {words}", max_chars=300)))
+    for words in (*(asked.doubts if asked is not None else ()), *kept.notes):
+        console.print(Text(clean_line(f"note: {words}", max_chars=300)))
+
+
+def _list(workspace: Workspace, settings: Settings) -> None:
+    from rich.text import Text
+
+    console = CleanConsole()
+    name, rows = collected(workspace, settings)
+    if not rows:
+        console.print(Text(f"{name}: no corrections yet. Write: opeddev-tui correct FILE --grade GRADE."))
+        return
+    console.print(Text(f"{name}: {len(rows)} corrected, data of the next step."))
+    for row in rows:
+        grade = row.get("grade", "")
+        words = f"{grade!s:>4}  {row.get('id') or _start(row)}  {row.get('rater', '')}  {row.get('graded_at', '')}"
+        console.print(Text(clean_line(words, max_chars=200)))
+
+
+def _start(row: dict[str, object]) -> str:
+    return " ".join(str(row.get("submission") or "").split())[:40]

@@ -1,0 +1,74 @@
+"""A person's answer to what a grader was asked becomes a row of the next step's data. Loads no model."""
+
+import getpass
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct, field
+
+from opeddev_tui.analysis.trained_steps import begun_batches
+from opeddev_tui.config.settings import Settings
+from opeddev_tui.data.corrected_answers import Kept, correct_answer, open_rows, undo_answer
+from opeddev_tui.runs.history import list_runs
+from opeddev_tui.serving.asked import Asked, asked, filling
+from opeddev_tui.serving.items import Item
+from opeddev_tui.serving.training_rows import usual_of
+from opeddev_tui.workspace.paths import Workspace
+
+
+class Answer(Struct, frozen=True):
+    """What a person says of a submission: the grade as typed, a text, areas that passed or failed, their name."""
+
+    grade: str
+    feedback: str = ""
+    criteria: dict[str, str] = field(default_factory=dict)
+    rater: str = ""
+
+
+def keep_answer(workspace: Workspace, settings: Settings, fields: Mapping[str, Any], answer: Answer) -> Kept:
+    """Put the submission in ``fields`` (``Asked.fields``) with a person's answer into the open batch of corrections.
+
+    Raises ``Problem``; then nothing is written.
+    """
+    row = {
+        **fields,
+        "grade": answer.grade,
+        "feedback": answer.feedback,
+        "criteria": answer.criteria,
+        "rater": answer.rater or rater_of(settings),
+        "graded_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    return correct_answer(workspace.root, settings, row, lambda: _begun(workspace))
+
+
+def undo_last(workspace: Workspace, settings: Settings, row: str = "") -> Kept:
+    """Undo the newest correction, or the newest of ``row`` (``Change.row``); raises ``Problem``."""
+    return undo_answer(workspace.root, settings, lambda: _begun(workspace), row)
+
+
+def collected(workspace: Workspace, settings: Settings) -> tuple[str, list[dict[str, Any]]]:
+    """Return the name of the open batch of corrections, and its rows; raises ``Problem``."""
+    return open_rows(workspace.root, settings, lambda: _begun(workspace))
+
+
+def ask_without_model(workspace: Workspace, settings: Settings, item: Item, given: Mapping[str, str]) -> Asked:
+    """Return ``item`` as a grader would be asked it, with the fields that it does not have."""
+    if item.problem:
+        return Asked(None, str(item.fields.get("id") or ""), item.file, item.problem)
+    fill = filling(settings, given, usual_of(workspace, settings))
+    return asked(item.fields, item.file, settings, fill, name=item.name, doubts=item.doubts)
+
+
+def rater_of(settings: Settings) -> str:
+    """Return the name that corrections are kept under: the setting, else the name of the login, else none."""
+    if settings.grade.rater:
+        return settings.grade.rater
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""
+
+
+def _begun(workspace: Workspace) -> frozenset[str]:
+    return begun_batches(record.state for record in list_runs(workspace))

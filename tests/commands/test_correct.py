@@ -1,0 +1,211 @@
+"""``correct`` from the command line, and corrections as the data of the next step."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+import pytest
+from engine_helpers import copy_workspace, journal_of, settings_of, states, train, workspace_of
+
+from opeddev_tui.cli import main
+from opeddev_tui.data.batches import load_step
+from opeddev_tui.runs import events as ev
+from opeddev_tui.serving.corrected import Answer, ask_without_model, collected, keep_answer
+from opeddev_tui.serving.submissions import Submissions
+from opeddev_tui.serving.worker_messages import Answered, Done, Failed, Ready, Request, Said, Stop
+
+
+def test_two_corrections_are_the_next_step_and_close_their_batch(grader_root: Path, tmp_path: Path) -> None:
+    root = copy_workspace(grader_root, tmp_path / "copy")
+    page = tmp_path / "page.html"
+    page.write_text("<b>a page with a menu of one's own</b>")
+    assert main(["correct", str(page), "--grade", "2", "--feedback", "Naming: bad.", "-w", str(root)]) == 0
+    fields = {"submission": "<b>button button table</b>", "kind": "html", "task": "Make it.", "rubric": "Layout"}
+    keep_answer(workspace_of(root), settings_of(root), fields, Answer("5", rater="Ada"))
+    assert collected(workspace_of(root), settings_of(root))[0] == "batch_corrections_01"
+    train(root)
+    state = states(root)[-1]
+    assert state.started is not None
+    assert (state.started.step, state.started.batch) == (1, "batch_corrections_01")
+    assert state.started.batches[-1].rows == 2
+    rows = {row for event in journal_of(root) if isinstance(event, ev.RowsTrained) for row in event.rows}
+    # 40 rows of the base set, then the two
+    assert {40, 41} <= rows
+    name, left = collected(workspace_of(root), settings_of(root))
+    assert (name, left) == ("batch_corrections_02", [])
+    assert main(["correct", str(page), "--grade", "1", "-w", str(root)]) == 3
+
+
+class Grading:
+    """The process in which the app grades."""
+
+    def __init__(self, root: Path, *options: str) -> None:
+        command = [sys.executable, "-m", "opeddev_tui", "grade", "--worker", "alone", "-w", str(root), *options]
+        self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=dict(os.environ))
+
+    def __enter__(self) -> "Grading":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._child.stdin is not None
+        self._child.stdin.close()
+        self._child.wait(timeout=60)
+
+    def say(self, what: Request | Stop) -> None:
+        assert self._child.stdin is not None
+        self._child.stdin.write(msgspec.json.encode(what) + b"\n")
+        self._child.stdin.flush()
+
+    def until(self, *kinds: type) -> list[Said]:
+        """Return what is said up to a message of ``kinds``."""
+        assert self._child.stdout is not None
+        heard: list[Said] = []
+        for line in self._child.stdout:
+            heard.append(msgspec.json.decode(line, type=Said))
+            if isinstance(heard[-1], kinds):
+                return heard
+        raise AssertionError(f"the process ended after {heard}")
+
+    @property
+    def code(self) -> int:
+        return self._child.returncode
+
+
+@pytest.fixture(scope="module")
+def grading(grader_root: Path) -> Iterator[Grading]:
+    with Grading(grader_root) as child:
+        yield child
+    assert child.code == 0
+
+
+def test_the_row_is_asked_as_the_grader_read_it(grading: Grading, grader_root: Path, tmp_path: Path) -> None:
+    root = copy_workspace(grader_root, tmp_path / "copy")
+    page = tmp_path / "page.html"
+    page.write_text("<b>a page of its own</b>")
+    grading.say(Request(id=1, path=str(page), given={"task": "Make a page."}))
+    answer = next(said for said in grading.until(Done) if isinstance(said, Answered))
+    keep_answer(workspace_of(root), settings_of(root), answer.fields, Answer("4", rater="Ada"))
+    settings = settings_of(root)
+    added = load_step(root, settings, None).examples[-1]
+    (item,) = Submissions([str(page)], settings.data).items()
+    asked = ask_without_model(workspace_of(root), settings, item, {"task": "Make a page."})
+    assert asked.example is not None
+    assert added.prompt == asked.example.prompt
+    assert added.prompt[-1].content.startswith("Make a page. ")
+    assert (added.grade, added.rater, added.kind) == (4, "Ada", "html")
+    assert answer.graded.grade
+
+
+def test_the_apps_grader_answers_one_text_and_a_folder(grading: Grading, tmp_path: Path) -> None:
+    for number in range(40):
+        (tmp_path / f"page{number:02}.html").write_text(f"<b>page {number}</b>")
+    (tmp_path / "empty.html").write_text("")
+    grading.say(Request(id=1, text="<b>menu</b>", given={"kind": "html"}))
+    heard = grading.until(Done, Failed)
+    assert [said.graded.grade is not None for said in heard if isinstance(said, Answered)] == [True]
+    grading.say(Request(id=2, path=str(tmp_path / "nothing.html")))
+    assert isinstance(grading.until(Done, Failed)[-1], Failed)
+    grading.say(Request(id=3, path=str(tmp_path)))
+    heard = grading.until(Done)
+    assert len({said.graded.file for said in heard if isinstance(said, Answered)}) == 41
+    assert heard[-1] == Done(id=3, count=41)
+
+
+def test_the_apps_grader_stops_and_answers_the_next_request(grading: Grading, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    def write() -> None:
+        row = json.dumps({"submission": "<b>page</b>", "kind": "html"}).encode() + b"\n"
+        with suppress(BrokenPipeError), pipe.open("wb", buffering=0) as file:
+            while True:
+                file.write(row)
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    grading.say(Request(id=4, path=str(pipe)))
+    grading.until(Answered)
+    grading.say(Stop())
+    done = grading.until(Done)[-1]
+    assert isinstance(done, Done)
+    assert done.stopped
+    assert done.count >= 1
+    grading.say(Request(id=5, text="<b>menu</b>"))
+    assert grading.until(Done)[-1] == Done(id=5, count=1)
+    writer.join(timeout=30)
+
+
+def test_a_checkpoint_that_is_not_there_is_said(grader_root: Path) -> None:
+    with Grading(grader_root, "--from", "nonsense") as grading:
+        failed = grading.until(Failed, Ready)[-1]
+    assert isinstance(failed, Failed)
+    assert "nonsense" in failed.words
+    assert grading.code == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["page.html"], 2, "no grade is named"),
+        (["--grade", "3"], 2, "no file is named"),
+        (["page.html", "--grade", "9"], 3, "'9' is not a grade here"),
+        (["missing.html", "--grade", "3"], 3, "missing.html"),
+        (["empty.html", "--grade", "3"], 3, "it is empty"),
+        (["two.jsonl", "--grade", "3"], 3, "several submissions"),
+        (["page.html", "--grade", "3", "--criterion", "layout"], 2, "names no area"),
+        (["page.html", "--grade", "3", "--criterion", "layout=maybe"], 3, "Write pass or fail"),
+        (["page.html", "--grade", "3", "--feedback", "@nothing"], 2, "cannot be read"),
+        (["--undo"], 3, "no correction to undo"),
+        (["page.html", "--undo"], 2, "two things"),
+    ],
+)
+def test_wrong_use_is_one_sentence(
+    workspace_factory,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    words: str,
+) -> None:
+    root = workspace_factory(rows=4, holdout=2)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "page.html").write_text("<b>a page</b>")
+    (tmp_path / "empty.html").write_text("")
+    row = json.dumps({"submission": "<b>a</b>"})
+    (tmp_path / "two.jsonl").write_text(f"{row}\n{row}\n")
+    assert main(["correct", *arguments, "-w", str(root)]) == code
+    told = capsys.readouterr().err
+    assert words in told
+    assert len(told.strip().splitlines()) == 1
+
+
+def test_corrections_are_listed_and_undone(
+    workspace_factory,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    root = workspace_factory(rows=4, holdout=2)
+    page = tmp_path / "page.html"
+    page.write_text("<b>a page</b>")
+    place = ["-w", str(root)]
+    assert main(["correct", *place]) == 0
+    assert "no corrections yet" in capsys.readouterr().out
+    assert main(["correct", str(page), "--grade", "3", "--rater", "Ada", *place]) == 0
+    told = capsys.readouterr().out
+    assert "batch_corrections_01 (1 row)" in told
+    assert "no feedback" in told
+    assert main(["correct", *place]) == 0
+    assert "Ada" in capsys.readouterr().out
+    assert main(["status", *place]) == 0
+    assert "batch_corrections_01" in capsys.readouterr().out
+    assert main(["correct", "--undo", *place]) == 0
+    assert "undone" in capsys.readouterr().out
+    assert main(["status", *place]) == 0
+    assert "batch_corrections_01" not in capsys.readouterr().out
