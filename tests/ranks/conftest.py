@@ -1,0 +1,64 @@
+"""What the tests of ranks share: workspaces for one, two or three ranks, and steps that were trained undisturbed."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import engine_helpers as eh
+import pytest
+from hands import Hands, forked
+
+Make = Callable[..., Path]
+SETTINGS = {
+    "grading.evaluate": True,
+    "training.per_device_eval_batch_size": 4,
+    "generation.num_probes": 6,
+    "training.rank_timeout_minutes": 2.0,
+}
+
+
+def make_ranks(root: Path, model: Path, ranks: int, rows: int = 22, **settings: object) -> Path:
+    """Make a workspace whose optimizer steps have about four rows, with ``ranks`` processes."""
+    batch = {"training.num_processes": ranks, "training.per_device_train_batch_size": max(1, 4 // ranks)}
+    return eh.make_workspace(root, model, rows=rows, holdout=24, settings={**SETTINGS, **batch, **settings})
+
+
+@pytest.fixture
+def ranks_factory(tiny_model: Path, tmp_path: Path) -> Make:
+    """Return a maker of workspaces: ``make(ranks, rows=…, **settings)``."""
+    made = 0
+
+    def make(ranks: int = 2, rows: int = 22, **settings: object) -> Path:
+        nonlocal made
+        made += 1
+        return make_ranks(tmp_path / f"ranks{made}", tiny_model, ranks, rows, **settings)
+
+    return make
+
+
+@pytest.fixture
+def hands(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hands]:
+    """The hands that trainings of this process start; none may be left."""
+    found = forked(monkeypatch)
+    yield found
+    left = found.running
+    for rank in left:
+        found.processes[rank].kill()
+    assert left == []
+
+
+@pytest.fixture(scope="session")
+def trained_by_one(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with a step that one process trained. Read-only."""
+    root = make_ranks(tmp_path_factory.mktemp("one") / "workspace", tiny_model, 1)
+    eh.train(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def trained_by_two(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with the same step, trained by two ranks. Read-only."""
+    root = make_ranks(tmp_path_factory.mktemp("two") / "workspace", tiny_model, 2)
+    with pytest.MonkeyPatch.context() as patch:
+        forked(patch)
+        eh.train(root)
+    return root
