@@ -169,10 +169,10 @@ def main() -> None:
     parser.add_argument("rows", type=Path)
     parser.add_argument("--requests", type=int, default=64, help="requests per line of the table")
     parser.add_argument("--tokens", type=int, default=32, help="tokens per text")
-    parser.add_argument("words", nargs="*", help="further words for opeddev-tui serve, after --")
-    options = parser.parse_args()
+    # what it does not know is for opeddev-tui serve: --from best, --set serve.queue=64
+    options, words = parser.parse_known_args()
     rows = [json.loads(line) for line in options.rows.read_text().splitlines()]
-    service = Service(options.workspace, options.words)
+    service = Service(options.workspace, words)
     grades: Callable[[int], list[Ask]] = lambda count: [  # noqa: E731 - short, and named for its type
         ("/grade", json.dumps(row).encode()) for row, _ in zip(itertools.cycle(rows), range(count), strict=False)
     ]
@@ -190,7 +190,7 @@ def main() -> None:
     print("| request | clients | requests | p50 | p95 | per second | errors |")
     print(f"|{' --- |' * 7}")
     for clients in (1, 8, 64):
-        measured("/grade", service.url, clients, grades(max(options.requests, 2 * clients) if clients > 1 else 32))
+        measured("/grade", service.url, clients, grades(max(options.requests, clients)))
     measured(f"text of {options.tokens} tokens", service.url, 8, chats)
     held = slow_clients(service, _SLOW_CLIENTS)
     measured(f"/grade beside {_SLOW_CLIENTS} stuck clients", service.url, 8, grades(options.requests))

@@ -47,6 +47,7 @@ VALID = {
     "member": "",
     "seed_run": "RUN",
     "fail_below": "3",
+    "repository": "someone/grader",
 }
 # places of a person's choice: inside the workspace, so that no test writes anywhere else
 PLACES = {"jsonl", "tensorboard", "target", "out", "take"}

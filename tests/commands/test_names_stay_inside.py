@@ -32,6 +32,7 @@ FREE = {
 FREE |= {"seeds", "choose", "at_once", "settings", "folds", "hours"}
 NAMING |= {"seed_run", "member"}
 FREE |= {"policy", "row", "grade", "rater", "count", "out", "seed", "task", "rubric", "take"}
+FREE |= {"repository"}
 
 
 @pytest.fixture
