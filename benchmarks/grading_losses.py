@@ -137,7 +137,8 @@ class Bench:
 
         from opeddev_tui.models.loading import with_adapters
         from opeddev_tui.training.grade_places import place_grades
-        from opeddev_tui.training.trainer import Plan, step_trainer
+        from opeddev_tui.training.trainer import step_trainer
+        from opeddev_tui.training.trainer_arguments import Plan
 
         settings = settings_of(variant, self._options, seed)
         examples = [self.data.examples[place] for place in drawn]

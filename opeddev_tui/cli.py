@@ -51,8 +51,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 # what the app calls itself by; no help names them
 _HIDDEN: dict[str, tuple[str, str]] = {"rank": ("rank", "be one process of a training that another process leads")}
-# commands that train: of several processes, none may take itself for the only one
-_TRAINING = ("train", "repeat", "demo")
+# commands that train with one process: of several, none may take itself for the only one
+_ALONE = ("repeat", "demo")
+_TRAINING = ("train", "rank", *_ALONE)
 
 EXIT_CODES = """\
 exit codes:
@@ -127,10 +128,10 @@ def _run(arguments: Sequence[str]) -> int:
         gc.disable()
     options = build_parser(arguments[0]).parse_args(arguments)
     try:
-        launched = launcher.take(os.environ)
-        if arguments[0] in _TRAINING:
-            launcher.refuse(launched, arguments[0])
-        options.launched = launched
+        options.launched = launcher.take(os.environ) if arguments[0] in _TRAINING else None
+        launcher.remove(os.environ)
+        if arguments[0] in _ALONE:
+            launcher.refuse(options.launched, arguments[0])
         module = importlib.import_module(f"opeddev_tui.commands.{options.module}")
         return int(module.run(options))
     except Problem as problem:

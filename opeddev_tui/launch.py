@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import subprocess
 
     from opeddev_tui.notices.delivery import Deliver
+    from opeddev_tui.ranks.crew import Crew
     from opeddev_tui.training.deciders import Decider
 
 _LOG = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ def train(
     *,
     decider: Decider | None = None,
     terminal: Deliver | None = None,
+    crew: Crew | None = None,
 ) -> list[str]:
     """Train in this thread and return the ids of the runs; raises ``Problem`` for what a person can mend.
 
@@ -67,6 +69,7 @@ def train(
         control: takes commands, from here and from the run's mailbox.
         decider: answers after an epoch; None: the rule, or a person through ``control``, as the settings say.
         terminal: delivers notices to the terminal of this process; None without one.
+        crew: the other ranks where a launcher has started them.
     """
     workspace = Workspace(root, loaded.settings.paths)
     # before the training stack is loaded, which takes seconds: a second start learns of it at once
@@ -79,7 +82,7 @@ def train(
         load_training_stack()
         from opeddev_tui.training.steps import train_steps
 
-        return train_steps(root, loaded, start, sink=shown, control=control, decider=decider, lock=lock)
+        return train_steps(root, loaded, start, sink=shown, control=control, decider=decider, lock=lock, crew=crew)
 
 
 def train_under(

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from opeddev_tui import launch
+from opeddev_tui.commands import launched
 from opeddev_tui.commands.console import ConsoleView
 from opeddev_tui.commands.foreground import how_to_answer, trained_in_terminal
 from opeddev_tui.commands.options import add_workspace, open_workspace
@@ -11,6 +12,9 @@ from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.commands.seeds import add_seeds, seeds_here, wants_seeds
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.notices import terminal as notify_terminal
+from opeddev_tui.ranks import launcher
+from opeddev_tui.ranks.crew import Crew
+from opeddev_tui.ranks.launcher import Launched
 from opeddev_tui.runs.control import Control, StepRequest
 from opeddev_tui.workspace.paths import Workspace
 
@@ -42,13 +46,20 @@ def run(options: argparse.Namespace) -> int:
         workspace, loaded = open_workspace(options)
         return train_member(workspace.root, loaded, options.member)
     policy = [f"early_stop.policy={options.policy}"] if options.policy else []
-    workspace, loaded = open_workspace(options, policy)
-    if options.detach:
-        return _detach(workspace, options)
-    request = StepRequest(which=options.step, new=options.new, start_from=options.start_from)
-    if wants_seeds(workspace, loaded, options, request):
-        return seeds_here(workspace, loaded, options, request)
-    return train_here(workspace.root, loaded, request)
+    one_of: Launched | None = options.launched
+    if one_of is not None and one_of.rank > 0:
+        return launched.be_hand(one_of)
+    with launched.leading(one_of) as crew:
+        workspace, loaded = open_workspace(options, policy)
+        if options.detach:
+            launcher.refuse(one_of, "train --detach")
+            return _detach(workspace, options)
+        request = StepRequest(which=options.step, new=options.new, start_from=options.start_from)
+        if wants_seeds(workspace, loaded, options, request):
+            launcher.refuse(one_of, "train --seeds")
+            return seeds_here(workspace, loaded, options, request)
+        _, loaded = open_workspace(options, [*policy, *launched.overrides(one_of, loaded)])
+        return train_here(workspace.root, loaded, request, crew)
 
 
 def _detach(workspace: Workspace, options: argparse.Namespace) -> int:
@@ -73,14 +84,18 @@ def _detach(workspace: Workspace, options: argparse.Namespace) -> int:
     return 0
 
 
-def train_here(root: Path, loaded: LoadedSettings, request: StepRequest) -> int:
-    """Train in this process and print the progress; return the exit code."""
+def train_here(root: Path, loaded: LoadedSettings, request: StepRequest, crew: Crew | None = None) -> int:
+    """Train in this process and print the progress; return the exit code.
+
+    ``crew`` are the other ranks where a launcher has started them.
+    """
     control = Control()
     answer_with = how_to_answer(root) if loaded.settings.early_stop.policy == "ask" else ""
     console = CleanConsole()
     with trained_in_terminal(Workspace(root, loaded.settings.paths), control) as signals:
         with ConsoleView(console, answer_with) as view:
-            runs = launch.train(root, loaded, request, view, control, terminal=notify_terminal.terminal())
+            terminal = notify_terminal.terminal()
+            runs = launch.train(root, loaded, request, view, control, terminal=terminal, crew=crew)
         if not runs:
             console.print("Every step is trained. Add the next batch, or train one again: train --step K --new.")
     return signals.exit_code or 0

@@ -16,7 +16,12 @@ from pathlib import Path
 from typing import Protocol
 
 from opeddev_tui.files import make_private, open_file, storage_errors
+from opeddev_tui.ranks import group, orders
+from opeddev_tui.ranks.line import Line, open_store
 
+LOOPBACK = "127.0.0.1"
+# where a hand finds the line, in its environment
+PORT, SECRET, NAME = "OPEDDEV_RANKS_PORT", "OPEDDEV_RANKS_SECRET", "OPEDDEV_RANKS_NAME"
 # seconds for a hand that was told to end
 _END_SECONDS = 10.0
 
@@ -33,10 +38,6 @@ class Process(Protocol):
 
     def kill(self) -> None:
         """End it at once."""
-
-
-# starts a hand: (words of the command line, environment, log file) -> its process
-Start = Callable[[list[str], Mapping[str, str], Path], Process]
 
 
 def start_process(words: list[str], environment: Mapping[str, str], log: Path) -> Process:
@@ -68,23 +69,44 @@ def exit_words(code: int) -> str:
         return f"was killed by signal {-code}"
 
 
-class Children:
-    """The hands that this process has started. ``ended(rank, exit code)`` is called from a thread for each end."""
+class LocalHands:
+    """The hands of one attempt with ``world`` ranks on this machine, all started here."""
 
-    def __init__(self, ended: Callable[[int, int], None]) -> None:
-        self._ended = ended
+    def __init__(self, world: int) -> None:
+        self._world = world
         self._processes: dict[int, Process] = {}
         self._waiters: list[threading.Thread] = []
 
-    def add(self, rank: int, process: Process) -> None:
-        """Watch ``process``, which is ``rank``."""
-        self._processes[rank] = process
-        waiter = threading.Thread(target=self._wait, args=(rank, process), name=f"rank {rank}", daemon=True)
-        self._waiters.append(waiter)
-        waiter.start()
+    @property
+    def place(self) -> group.Place:
+        """Where rank 0 is."""
+        return group.Place(0, self._world, 0, self._world, LOOPBACK)
 
-    def _wait(self, rank: int, process: Process) -> None:
-        self._ended(rank, process.wait())
+    def open(self) -> Line:
+        """Return the line to the hands, which this process keeps."""
+        return Line(open_store(LOOPBACK, 0, leads=True), 0, "run")
+
+    def begin(self, line: Line, folder: Path, given: orders.Orders, ended: Callable[[int, str], None]) -> None:
+        """Start all hands; ``ended`` is called from a thread for the end of each."""
+        for rank in range(1, self._world):
+            place = group.Place(rank, self._world, rank, self._world, LOOPBACK)
+            variables = {
+                **place.environment,
+                PORT: str(line.store.port),
+                SECRET: given.secret,
+                NAME: line.name,
+                "OMP_NUM_THREADS": str(given.threads),
+            }
+            log = folder / orders.FOLDER / f"{rank}.log"
+            self._watch(rank, start_process(["rank", str(folder)], variables, log), ended)
+
+    def _watch(self, rank: int, process: Process, ended: Callable[[int, str], None]) -> None:
+        def wait() -> None:
+            ended(rank, exit_words(process.wait()))
+
+        self._processes[rank] = process
+        self._waiters.append(threading.Thread(target=wait, name=f"rank {rank}", daemon=True))
+        self._waiters[-1].start()
 
     def kill(self) -> None:
         """End all at once; they hold nothing worth keeping."""
@@ -92,10 +114,11 @@ class Children:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
 
-    def close(self, *, patience: float = _END_SECONDS) -> None:
-        """Wait until all have ended, for ``patience`` seconds of their own accord."""
-        for waiter in self._waiters:
-            waiter.join(patience)
+    def close(self, *, failed: bool) -> None:
+        """Wait until all have ended of their own accord, or end them where the attempt ``failed``."""
+        if not failed:
+            for waiter in self._waiters:
+                waiter.join(_END_SECONDS)
         self.kill()
         for waiter in self._waiters:
             waiter.join()

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
+import psutil
 from msgspec import Struct
 
 from opeddev_tui.ranks.launcher import VARIABLES
@@ -21,12 +23,16 @@ _JOIN_SECONDS = 60.0
 
 
 class Place(Struct, frozen=True):
-    """Which rank of how many this process is, and its number on its machine, where ``local_world`` run."""
+    """Which rank of how many this process is, and its number on its machine, where ``local_world`` run.
+
+    ``address`` is that of rank 0's machine.
+    """
 
     rank: int
     world: int
     local: int
     local_world: int
+    address: str
 
     @property
     def environment(self) -> dict[str, str]:
@@ -36,7 +42,37 @@ class Place(Struct, frozen=True):
             "WORLD_SIZE": str(self.world),
             "LOCAL_RANK": str(self.local),
             "LOCAL_WORLD_SIZE": str(self.local_world),
+            "MASTER_ADDR": self.address,
+            **self._interface,
         }
+
+    @property
+    def _interface(self) -> dict[str, str]:
+        """Which interface gloo is to use: by itself it takes the address of this machine's name, often 127.0.1.1."""
+        name = interface_to(self.address)
+        return {"GLOO_SOCKET_IFNAME": name} if name and "GLOO_SOCKET_IFNAME" not in os.environ else {}
+
+    @property
+    def device(self) -> int:
+        """CUDA's number of the GPU of this rank: of those that this process sees."""
+        import torch
+
+        return self.local % max(1, torch.cuda.device_count())
+
+
+def interface_to(address: str) -> str:
+    """Return the name of the network interface through which ``address`` is reached; empty where that is not known."""
+    try:
+        # nothing is sent: the system only chooses the way
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
+            way.connect((address, 9))
+            own = way.getsockname()[0]
+    except OSError:
+        return ""
+    for name, addresses in psutil.net_if_addrs().items():
+        if any(item.address == own for item in addresses):
+            return name
+    return ""
 
 
 def backend() -> str:
@@ -75,7 +111,7 @@ def joined(place: Place, store: Any, name: str, *, seconds: float) -> Iterator[N
     threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}  # else accelerate sets a number of its own
     with environment({**place.environment, **threads}):
         if name_of_backend == "nccl":
-            torch.cuda.set_device(place.local)
+            torch.cuda.set_device(place.device)
         try:
             dist.init_process_group(
                 name_of_backend,

@@ -6,6 +6,7 @@ find it there, each at a moment of its own. Must not load torch.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, MutableMapping
 
 from msgspec import Struct
@@ -16,6 +17,10 @@ from opeddev_tui.errors import SettingsProblem
 VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "ROLE_RANK", "ROLE_WORLD_SIZE")
 # what MPI's launchers set; accelerate looks for the sizes
 _MPI = ("PMI_SIZE", "PMI_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE")
+
+
+# a job of several tasks whose script has started this process once
+JOB = "the SLURM job"
 
 
 class Launched(Struct, frozen=True):
@@ -30,6 +35,10 @@ class Launched(Struct, frozen=True):
     by: str
     address: str = ""
     port: int = 0
+    # whether the launcher itself keeps a store there
+    serves: bool = False
+    # distinguishes the starts of a launcher that starts its processes again
+    start: str = "0"
 
 
 def take(environment: MutableMapping[str, str]) -> Launched | None:
@@ -37,10 +46,16 @@ def take(environment: MutableMapping[str, str]) -> Launched | None:
 
     Raises ``SettingsProblem`` for values that are no numbers, or contradict each other.
     """
-    found = _torch(environment) or _slurm(environment) or _mpi(environment)
+    try:
+        return _torch(environment) or _slurm(environment) or _mpi(environment)
+    finally:
+        remove(environment)
+
+
+def remove(environment: MutableMapping[str, str]) -> None:
+    """Remove what a launcher says: for commands that do not care."""
     for name in (*VARIABLES, *_MPI):
         environment.pop(name, None)
-    return found
 
 
 def _torch(environment: Mapping[str, str]) -> Launched | None:
@@ -48,19 +63,32 @@ def _torch(environment: Mapping[str, str]) -> Launched | None:
         return None
     rank, local = _number(environment, "RANK"), _number(environment, "LOCAL_RANK", 0)
     address, port = environment.get("MASTER_ADDR", ""), _number(environment, "MASTER_PORT", 0)
-    return _checked(Launched(rank, world, local, "torchrun", address, port), "RANK", "WORLD_SIZE")
+    serves = environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    start = environment.get("TORCHELASTIC_RESTART_COUNT", "0")
+    found = Launched(rank, world, local, "torchrun", address, port, serves, start)
+    return _checked(found, "RANK", "WORLD_SIZE")
 
 
 def _slurm(environment: Mapping[str, str]) -> Launched | None:
     if "SLURM_NTASKS" not in environment and "SLURM_STEP_NUM_TASKS" not in environment:
         return None
-    # the tasks of this srun, which may be fewer than those of its allocation
-    name = "SLURM_STEP_NUM_TASKS" if "SLURM_STEP_NUM_TASKS" in environment else "SLURM_NTASKS"
+    # the tasks of this srun, which may be fewer than those of its job; without them, no srun has started this process
+    by = "srun" if "SLURM_STEP_NUM_TASKS" in environment else JOB
+    name = "SLURM_STEP_NUM_TASKS" if by == "srun" else "SLURM_NTASKS"
     if (world := _number(environment, name)) <= 1:
         return None
     rank, local = _number(environment, "SLURM_PROCID", 0), _number(environment, "SLURM_LOCALID", 0)
-    address, port = environment.get("MASTER_ADDR", ""), _number(environment, "MASTER_PORT", 0)
-    return _checked(Launched(rank, world, local, "srun", address, port), "SLURM_PROCID", name)
+    address = environment.get("MASTER_ADDR", "") or first_host(environment.get("SLURM_JOB_NODELIST", ""))
+    port = _number(environment, "MASTER_PORT", 0) or 20_000 + _number(environment, "SLURM_JOB_ID", 0) % 20_000
+    return _checked(Launched(rank, world, local, by, address, port), "SLURM_PROCID", name)
+
+
+def first_host(nodes: str) -> str:
+    """Return the first of SLURM's list of ``nodes``: "gpu[03-07,11],fat1" begins with gpu03."""
+    head, bracket, rest = nodes.partition("[")
+    if not bracket or "," in head:
+        return nodes.split(",")[0]
+    return head + re.split(r"[-,\]]", rest)[0] + (rest.partition("]")[2].split(",")[0])
 
 
 def _mpi(environment: Mapping[str, str]) -> Launched | None:

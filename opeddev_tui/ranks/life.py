@@ -15,6 +15,8 @@ from opeddev_tui.ranks.watch import BEAT_SECONDS
 
 # the exit code of a hand that has lost rank 0
 ALONE = 74
+# seconds without a beat of rank 0 for a hand that was asked to end; rank 0 may be saving
+_HURRIED_SECONDS = 10.0
 
 
 def end_with_parent() -> None:
@@ -49,6 +51,10 @@ class Life:
         """Begin to beat."""
         for work in (self._beat, self._look):
             threading.Thread(target=work, name="beats", daemon=True).start()
+
+    def hurry(self) -> None:
+        """Wait for rank 0 only a moment longer than it is seen: this process was asked to end."""
+        self._limit = min(self._limit, _HURRIED_SECONDS)
 
     def close(self) -> None:
         """Stop looking for rank 0."""

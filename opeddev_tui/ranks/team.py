@@ -8,71 +8,85 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 from opeddev_tui.errors import Problem, TrainingProblem, ran_out_of_memory
-from opeddev_tui.ranks import children, group, orders
-from opeddev_tui.ranks.line import Line, open_store
+from opeddev_tui.ranks import group, orders
+from opeddev_tui.ranks.line import Line
 from opeddev_tui.ranks.watch import RESUMES, RankEnded, Watch, problem_of
 from opeddev_tui.ranks.words import Answer, AnyWord, End, Found, Hello, Join, Ready
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Control
 from opeddev_tui.runs.events import Sink
 
-LOOPBACK = "127.0.0.1"
-# where a hand finds the line, in its environment
-PORT, SECRET, NAME = "OPEDDEV_RANKS_PORT", "OPEDDEV_RANKS_SECRET", "OPEDDEV_RANKS_NAME"
+# is told of a hand's end: its rank, and how it ended in words
+Ended = Callable[[int, str], None]
 # seconds for the end of a hand's process to be noticed, once an exchange with it has failed
 _NOTICE_SECONDS = 10.0
 
 
-class Team:
-    """All ranks of one attempt. Enter it to start the hands of this machine; leave it to end them.
+class Hands(Protocol):
+    """How the other ranks of an attempt are reached: started here, or by a launcher."""
 
-    ``silence`` is how many seconds a rank may give no sign. On leaving, an error that another rank caused becomes the
-    ``Problem`` that says so.
+    def open(self) -> Line:
+        """Return the line to the hands of the next attempt."""
+
+    def begin(self, line: Line, folder: Path, given: orders.Orders, ended: Ended) -> None:
+        """Have all hands take the orders in ``folder``, and answer on ``line``. ``ended`` is told of ends."""
+
+    @property
+    def place(self) -> group.Place:
+        """Where rank 0 is."""
+
+    def kill(self) -> None:
+        """End those that can be ended from here."""
+
+    def close(self, *, failed: bool) -> None:
+        """Wait until those that were started for this attempt have ended."""
+
+
+class Team:
+    """All ranks of one attempt. Enter it to have the hands begin; leave it to end them.
+
+    ``silence`` is how many seconds a rank may give no sign. ``raise_if_stopped`` is called while ranks begin. On
+    leaving, an error that another rank caused becomes the ``Problem`` that says so.
     """
 
     def __init__(
         self,
         run_folder: Path,
         given: orders.Orders,
+        hands: Hands,
         bus: Sink,
         control: Control,
         *,
         silence: float,
+        raise_if_stopped: Callable[[], None],
     ) -> None:
         self.world = given.processes
-        self._folder, self._orders = run_folder, given
+        self._folder, self._orders, self._hands = run_folder, given, hands
         self._bus, self._control, self._silence = bus, control, silence
+        self._raise_if_stopped = raise_if_stopped
         self._stack = contextlib.ExitStack()
-        self._line = Line(None, 0, "run")
-        self._watch = Watch(self._line, self.world, bus, self._lost, limit=silence)
-        self._children = children.Children(lambda rank, code: self._watch.exited(rank, children.exit_words(code)))
 
     # --- beginning and end
 
     def __enter__(self) -> Team:
         orders.write(self._folder, self._orders)
-        self._line.store = open_store(LOOPBACK, 0, leads=True)
+        self._line = self._hands.open()
+        self._watch = Watch(self._line, self.world, self._bus, self._lost, limit=self._silence)
         self._watch.begin()
-        for rank in range(1, self.world):
-            words, log = ["rank", str(self._folder)], self._folder / orders.FOLDER / f"{rank}.log"
-            self._children.add(rank, children.start_process(words, self._environment(rank), log))
+        try:
+            self._hands.begin(self._line, self._folder, self._orders, self._watch.exited)
+        except BaseException:
+            # nobody leaves what was not entered
+            self._watch.close()
+            self._hands.close(failed=True)
+            raise
         return self
-
-    def _environment(self, rank: int) -> dict[str, str]:
-        place = group.Place(rank, self.world, rank, self.world)
-        return {
-            **place.environment,
-            **_one_machine(),
-            PORT: str(self._line.store.port),
-            SECRET: self._orders.secret,
-            NAME: self._line.name,
-            "OMP_NUM_THREADS": str(self._orders.threads),
-        }
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -81,15 +95,10 @@ class Team:
         try:
             self._watch.close()
             self._control.fail(None)
-            if error is None:
-                self.say(End())
-                self._children.close()
-            else:
-                self._children.kill()
-                self._children.close()
+            self.say(End())
+            self._hands.close(failed=error is not None)
         finally:
             self._stack.close()
-            self._line.store = None
         if cause is not None and cause is not error:
             raise cause from error
 
@@ -99,10 +108,11 @@ class Team:
             return error.cause
         if not isinstance(error, RuntimeError) or ran_out_of_memory(error):
             return None
-        found = self._watch.reason(_NOTICE_SECONDS)
+        of_exchange = group.is_of_exchange(error)
+        found = self._watch.reason(_NOTICE_SECONDS if of_exchange else 0.0)
         if found is not None:
             return found.cause
-        if group.is_of_exchange(error):
+        if of_exchange:
             return TrainingProblem(f"the ranks have lost each other: {_first_line(error)}", cure=RESUMES)
         return None
 
@@ -110,7 +120,7 @@ class Team:
         """Have the training thread leave whatever it is in: a wait for a person, or an exchange."""
         self._control.fail(ended)
         # the others are in an exchange that cannot end
-        self._children.kill()
+        self._hands.kill()
         group.abort()
 
     # --- until all ranks are ready
@@ -152,16 +162,15 @@ class Team:
 
     def _join(self) -> None:
         self.say(Join("gradients"))
-        place = group.Place(0, self.world, 0, self.world)
-        self._stack.enter_context(group.environment(_one_machine()))
         # longer than the watch: who is lost is to be known first
         seconds = self._silence + 60
         name = f"{self._line.name}/gradients"
-        self._stack.enter_context(group.joined(place, self._line.store, name, seconds=seconds))
+        self._stack.enter_context(group.joined(self._hands.place, self._line.store, name, seconds=seconds))
 
     def _look(self) -> None:
-        """Raise what ends this attempt while it waits for a hand: a lost rank; a person's stop comes later."""
+        """Raise what ends this attempt while ranks begin: a lost one, or a person's stop."""
         self._watch.raise_if_lost()
+        self._raise_if_stopped()
 
     def _phase(self, detail: str) -> None:
         self._bus.emit(ev.PhaseChanged(phase="starting ranks", detail=detail))
@@ -175,15 +184,10 @@ class Team:
     def answers(self, number: int) -> Iterator[tuple[int, Found]]:
         """Yield (rank, what it found) for the word ``number``; raises ``RankEnded``, a ``Problem``, MemoryError."""
         for rank in range(1, self.world):
-            answer = self._line.wait(f"answer/{number}/{rank}", Answer, self._look)
+            answer = self._line.wait(f"answer/{number}/{rank}", Answer, self._watch.raise_if_lost)
             if answer.fault is not None:
                 raise problem_of(answer.fault, self._watch.name_of(rank))
             yield rank, answer.found if answer.found is not None else Found()
-
-
-def _one_machine() -> dict[str, str]:
-    """Return what has gloo talk through the loopback interface, whatever this machine's name is elsewhere."""
-    return {} if "GLOO_SOCKET_IFNAME" in os.environ else {"GLOO_SOCKET_IFNAME": "lo"}
 
 
 def _first_line(error: Problem | BaseException) -> str:

@@ -25,6 +25,9 @@ from opeddev_tui.runs.events import Sink
 # seconds between two beats, and without one after which a rank is called silent
 BEAT_SECONDS = 2.0
 SILENT_SECONDS = 15.0
+_LOOK_SECONDS = 0.5
+# seconds without a beat after which a rank is the reason for an exchange that has failed
+_GONE_SECONDS = 3 * BEAT_SECONDS
 # the kind of a fault that smaller batches cure
 NO_MEMORY = "out-of-memory"
 RESUMES = "Start again: it resumes from the last checkpoint."
@@ -66,6 +69,8 @@ class Watch:
         self._closing = threading.Event()
         self._noticed = threading.Event()
         self._turn = threading.Lock()
+        # when each rank's beat last changed, and to what
+        self._seen = dict.fromkeys(range(1, world), (time.monotonic(), ""))
         self._thread = threading.Thread(target=self._watch, name="ranks", daemon=True)
 
     def begin(self) -> None:
@@ -88,8 +93,15 @@ class Watch:
             raise self._ended
 
     def reason(self, patience: float) -> RankEnded | None:
-        """Return why a rank was lost, as soon as that is known; None if nothing is after ``patience`` seconds."""
-        self._noticed.wait(patience)
+        """Return why a rank was lost, as soon as that is known; None if nothing is after ``patience`` seconds.
+
+        Of an exchange that has failed a silent rank is the reason, long before its silence alone would be one.
+        """
+        end = time.monotonic() + patience
+        while not self._noticed.wait(_LOOK_SECONDS) and time.monotonic() < end:
+            for rank, (since, _) in sorted(self._seen.items(), key=lambda item: item[1][0]):
+                if time.monotonic() - since > _GONE_SECONDS:
+                    self._lose(rank, "has gone", TrainingProblem(f"{self.name_of(rank)} has gone.", cure=RESUMES))
         return self._ended
 
     def name_of(self, rank: int) -> str:
@@ -122,10 +134,10 @@ class Watch:
     # --- the thread
 
     def _watch(self) -> None:
-        seen = dict.fromkeys(range(1, self._world), (time.monotonic(), ""))
+        seen = self._seen
         silent: set[int] = set()
         count = 0
-        while not self._closing.wait(BEAT_SECONDS / 4):
+        while not self._closing.wait(_LOOK_SECONDS):
             if count % 4 == 0:
                 self._line.beat(count)
             count += 1

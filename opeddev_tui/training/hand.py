@@ -21,7 +21,7 @@ from opeddev_tui.models import loading
 from opeddev_tui.models.fingerprint import fingerprint
 from opeddev_tui.models.precision import device_name, resolve_precision
 from opeddev_tui.ranks import group, orders
-from opeddev_tui.ranks.life import Life, leave
+from opeddev_tui.ranks.life import Life
 from opeddev_tui.ranks.line import Line
 from opeddev_tui.ranks.watch import NO_MEMORY
 from opeddev_tui.ranks.words import Answer, AnyWord, End, Fault, Found, Join, Ready, Save, Train
@@ -29,6 +29,7 @@ from opeddev_tui.training import hand_tasks, hand_trainer, inputs, trainer
 from opeddev_tui.training.graded_step import graded_step
 from opeddev_tui.training.model_in_use import ModelInUse, ModelRunner
 from opeddev_tui.training.step_model import step_model
+from opeddev_tui.training.trainer_arguments import Plan
 
 _LOG = logging.getLogger(__name__)
 W = TypeVar("W")
@@ -79,7 +80,7 @@ class Hand:
         data = load_step(Path(given.root), settings, [batch.batch() for batch in given.batches])
         self._tokens = tokens = inputs.tokenize(given.source, settings, data)
         resume = Path(given.resume) if given.resume else None
-        model = step_model(given.source, settings, resume, local=self._place.local)
+        model = step_model(given.source, settings, resume, device=self._place.device)
         loaded = ModelInUse(model, tokens.tokenizer, tokens.encoder, self._precision)
         graded = graded_step(settings, data.examples, tokens.encoder, tokens.holdout) if given.grades else None
         self._tasks = hand_tasks.Tasks(
@@ -123,7 +124,7 @@ class Hand:
 
     def _train(self) -> None:
         given, rows = self._orders, self._tokens.train.rows
-        plan = trainer.Plan(
+        plan = Plan(
             output=Path(given.checkpoints),
             batch_size=given.batch_size,
             accumulation=given.accumulation,
@@ -138,9 +139,13 @@ class Hand:
 
 
 def serve(line: Line, place: group.Place, run_folder: Path, secret: str) -> None:
-    """Be ``place`` in the attempt whose orders are in ``run_folder``; a failure is told to rank 0, then raised."""
+    """Be ``place`` in the attempt whose orders are in ``run_folder``; a failure is told to rank 0, then raised.
+
+    One of an exchange is raised only: another rank has gone, and rank 0 knows which.
+    """
     rank = place.rank
     line.post(f"hello/{rank}", orders.hello(rank, os.getpid()))
+    life: Life | None = None
     try:
         given = orders.read(run_folder, secret)
         timeout = given.settings["training"]["rank_timeout_minutes"]
@@ -154,9 +159,10 @@ def serve(line: Line, place: group.Place, run_folder: Path, secret: str) -> None
             raise
         line.post(f"ready/{rank}", ready)
         hand.work()
-        life.close()
     except Exception as error:
-        if group.is_of_exchange(error):
-            leave()  # another rank has gone: rank 0 knows which
-        line.post(f"fault/{rank}", fault_of(error))
+        if not group.is_of_exchange(error):
+            line.post(f"fault/{rank}", fault_of(error))
         raise
+    finally:
+        if life is not None:
+            life.close()

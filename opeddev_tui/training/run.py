@@ -17,6 +17,7 @@ from opeddev_tui.models.causal_lm import CausalLM
 from opeddev_tui.models.fingerprint import parameter_counts
 from opeddev_tui.models.precision import device_name, resolve_precision
 from opeddev_tui.models.smaller_batches import give_back_memory
+from opeddev_tui.ranks.crew import Crew
 from opeddev_tui.ranks.team import Team
 from opeddev_tui.ranks.words import Train
 from opeddev_tui.runs import events as ev
@@ -33,6 +34,7 @@ from opeddev_tui.training.run_files import RunFiles
 from opeddev_tui.training.run_ranks import RunRanks
 from opeddev_tui.training.scorer import Scorer
 from opeddev_tui.training.step_model import placed, step_model
+from opeddev_tui.training.trainer_arguments import Plan
 from opeddev_tui.workspace.paths import Workspace
 
 
@@ -61,6 +63,7 @@ class Run:
         control: Control,
         decider: Decider,
         parts: RunParts,
+        crew: Crew | None = None,
     ) -> None:
         self._settings = settings
         self._bus = bus
@@ -70,7 +73,11 @@ class Run:
         self._precision = resolve_precision(settings.model.precision)
         self._files = RunFiles.of(workspace, bus.state.begun)
         self._grading = GradingParts(workspace, settings, bus, parts.data, parts.tokens, self._raise_if_stopped)
-        self._ranks = RunRanks(workspace, settings, bus, control, parts.source, parts.data, parts.tokens)
+        self._ranks = RunRanks(
+            *(workspace, settings, bus, control, parts.source, parts.data, parts.tokens),
+            crew=crew,
+            raise_if_stopped=self._raise_if_stopped,
+        )
         self._next_step = NextStepChoices(workspace, settings, bus)
         self._plan = self._first_plan()
 
@@ -80,11 +87,11 @@ class Run:
         if stop is not None:
             raise StopRequested(stop.reason)
 
-    def _first_plan(self) -> trainer.Plan:
+    def _first_plan(self) -> Plan:
         training_settings, lora, started = self._settings.training, self._settings.lora, self._bus.state.begun
         rate = training_settings.resume_learning_rate if started.parent else training_settings.learning_rate
         retries = self._bus.state.retries
-        return trainer.Plan(
+        return Plan(
             output=self._files.checkpoints,
             batch_size=retries[-1].batch_size if retries else training_settings.per_device_train_batch_size,
             accumulation=retries[-1].accumulation if retries else training_settings.gradient_accumulation_steps,

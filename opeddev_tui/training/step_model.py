@@ -14,21 +14,21 @@ from opeddev_tui.models import loading
 from opeddev_tui.models.causal_lm import CausalLM
 
 
-def placed(settings: st.Settings, local: int = 0) -> st.Model:
-    """Return how a model is loaded by process number ``local`` of a machine: with several, on its GPU alone."""
+def placed(settings: st.Settings, device: int = 0) -> st.Model:
+    """Return how a model is loaded by one of several processes: on the GPU number ``device`` alone."""
     if settings.training.num_processes == 1 or not torch.cuda.is_available():
         return settings.model
-    return replace(settings.model, device_map=f"cuda:{local}")
+    return replace(settings.model, device_map=f"cuda:{device}")
 
 
 def step_model(
-    source: str, settings: st.Settings, resume: Path | None, *, given: CausalLM | None = None, local: int = 0
+    source: str, settings: st.Settings, resume: Path | None, *, given: CausalLM | None = None, device: int = 0
 ) -> CausalLM:
     """Return the model to train from ``source``, or to go on with from the checkpoint ``resume``.
 
     ``given`` is the model at ``source`` where it is in memory already.
     """
-    model = placed(settings, local)
+    model = placed(settings, device)
     if settings.lora.enabled:
         base = given if given is not None else loading.load_model(source, model)
         if resume is not None:

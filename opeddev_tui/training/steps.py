@@ -26,6 +26,7 @@ from opeddev_tui.files import make_private, write_atomic
 from opeddev_tui.format import plural
 from opeddev_tui.models import loading
 from opeddev_tui.models.fingerprint import file_hashes
+from opeddev_tui.ranks.crew import Crew
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import log, manifest
 from opeddev_tui.runs.bus import Bus, Guarded
@@ -33,12 +34,14 @@ from opeddev_tui.runs.control import Control, StepRequest
 from opeddev_tui.runs.events import Sink
 from opeddev_tui.runs.history import list_runs
 from opeddev_tui.runs.journal import Journal, read
-from opeddev_tui.training import fetching, hardware, inputs, trainer
+from opeddev_tui.training import fetching, hardware, inputs, processes
 from opeddev_tui.training.deciders import ControlDecider, Decider, RuleDecider
 from opeddev_tui.training.grading_parts import nothing_graded, wants_grades
 from opeddev_tui.training.plan import StepPlan, plan_step
 from opeddev_tui.training.receipts import Receipts
 from opeddev_tui.training.run import Run, RunParts
+from opeddev_tui.training.step_model import placed
+from opeddev_tui.training.trainer_arguments import check_arguments
 from opeddev_tui.workspace.lock import RunLock
 from opeddev_tui.workspace.paths import Workspace, new_run_id
 
@@ -46,13 +49,14 @@ _LOG = logging.getLogger(__name__)
 
 
 class Engine(Struct, frozen=True):
-    """What is the same for all steps of one call."""
+    """What is the same for all steps of one call; ``crew`` are the other ranks where a launcher has started them."""
 
     workspace: Workspace
     loaded: LoadedSettings
     sink: Sink
     control: Control
     decider: Decider
+    crew: Crew | None = None
 
     def step(self, plan: StepPlan) -> tuple[str, bool]:
         """Train or resume one step; return (run id, whether the step is finished). Raises ``Problem``."""
@@ -74,7 +78,7 @@ class Engine(Struct, frozen=True):
         if plan.resume:
             doubts = inputs.refuse_changes(self.workspace, plan.resume, record)
             data = replace(data, warnings=[*data.warnings, *doubts])
-        trainer.check_arguments(settings)
+        check_arguments(settings)
         memory = inputs.check_room(self.workspace, settings, source, tokens, plan.runs_to_begin(begun))
         # nothing else may hold the model: after out-of-memory it would lie beside the next one
         parts = RunParts(run_id, source, data, tokens, memory, None)
@@ -82,7 +86,7 @@ class Engine(Struct, frozen=True):
         reads = wants_grades(settings, settings.early_stop.metric) and not nothing_graded(data.holdout.examples)
         if plan.parent is None or not reads:
             with fetching.told(self.sink, source, settings.model.revision):
-                parts.model = loading.load_model(source, settings.model)
+                parts.model = loading.load_model(source, placed(settings))
         data = replace(data, warnings=[*data.warnings, *base_model.unverified(source)])
         copy_notice = self.workspace.link_store()
         if copy_notice:
@@ -140,17 +144,22 @@ class Engine(Struct, frozen=True):
             if plan.resume and plan.resume.state.damage:
                 bus.emit(ev.Warned(message=f"the run goes on, but {plan.resume.state.damage}"))
             bus.emit(parts.memory)
-            for warning in (*plan.warnings, *parts.data.warnings, *_kept_metric(bus, self.loaded.settings)):
+            for warning in (*plan.warnings, *parts.data.warnings, *self._notes(plan, bus)):
                 bus.emit(ev.Warned(message=warning))
             receipts = Receipts(bus, self.control, self.workspace.path(self.workspace.paths.observations))
             receipts.resume(left)
-            run = Run(self.workspace, self.loaded.settings, bus, self.control, self.decider, parts)
+            run = Run(self.workspace, self.loaded.settings, bus, self.control, self.decider, parts, self.crew)
             try:
                 return _record_end(bus, run)
             finally:
                 receipts.end()
         finally:
             journal.close()
+
+    def _notes(self, plan: StepPlan, bus: Bus) -> list[str]:
+        """Return what a person should know of a run beside its plan and its data."""
+        before = processes.trained_before(self.workspace, plan.parent) if plan.resume is None else None
+        return [*_kept_metric(bus, self.loaded.settings), *processes.other_batch(self.loaded.settings, before)]
 
     def _started(self, plan: StepPlan, parts: RunParts) -> ev.RunStarted:
         settings = self.loaded.settings
@@ -248,19 +257,22 @@ def train_steps(
     control: Control,
     decider: Decider | None = None,
     lock: AbstractContextManager[object] | None = None,
+    crew: Crew | None = None,
 ) -> list[str]:
     """Train the steps of ``request`` in the workspace at ``root``; return the ids of the runs.
 
     Blocks until they are trained; meant for a worker thread. ``lock`` is taken unless the caller holds it already, and
-    released at the end. With ``decider`` None the setting ``early_stop.policy`` says whether the rule decides after an
-    epoch or a person through ``control``. Raises ``Problem`` for everything that a person can correct.
+    released at the end. ``crew`` are the other ranks where a launcher has started them. With ``decider`` None the
+    setting ``early_stop.policy`` says whether the rule decides after an epoch or a person through ``control``. Raises
+    ``Problem`` for everything that a person can correct.
     """
     loading.quiet_libraries()
     workspace = Workspace(root, loaded.settings.paths)
+    loaded = processes.resolved(loaded, launched=crew is not None)
     settings = loaded.settings
     if decider is None:
         decider = RuleDecider() if settings.early_stop.policy == "rule" else ControlDecider(control)
-    engine = Engine(workspace, loaded, Guarded(sink), control, decider)
+    engine = Engine(workspace, loaded, Guarded(sink), control, decider, crew)
     runs: list[str] = []
     with lock or RunLock(workspace):
         workspace.adopt()

@@ -7,18 +7,29 @@ import pytest
 
 from opeddev_tui.cli import main
 from opeddev_tui.errors import SettingsProblem
-from opeddev_tui.ranks.launcher import Launched, take
+from opeddev_tui.ranks.crew import place_of
+from opeddev_tui.ranks.launcher import JOB, Launched, first_host, take
 
 TORCHRUN = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "29500"}
-SRUN = {"SLURM_NTASKS": "4", "SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "3", "SLURM_LOCALID": "1"}
+AGENT = {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "2"}
+SRUN = {
+    "SLURM_NTASKS": "8",
+    "SLURM_STEP_NUM_TASKS": "4",
+    "SLURM_PROCID": "3",
+    "SLURM_LOCALID": "1",
+    "SLURM_JOB_NODELIST": "gpu[03-07,11],fat1",
+    "SLURM_JOB_ID": "1027654",
+}
 
 
 @pytest.mark.parametrize(
     ("environment", "found"),
     [
         (TORCHRUN, Launched(1, 2, 1, "torchrun", "10.0.0.1", 29500)),
-        (SRUN, Launched(3, 4, 1, "srun")),
-        ({"SLURM_NTASKS": "2", "SLURM_PROCID": "0"}, Launched(0, 2, 0, "srun")),
+        ({**TORCHRUN, **AGENT}, Launched(1, 2, 1, "torchrun", "10.0.0.1", 29500, True, "2")),
+        (SRUN, Launched(3, 4, 1, "srun", "gpu03", 27654)),
+        ({**SRUN, "MASTER_ADDR": "head", "MASTER_PORT": "4000"}, Launched(3, 4, 1, "srun", "head", 4000)),
+        ({"SLURM_NTASKS": "2", "SLURM_PROCID": "0"}, Launched(0, 2, 0, JOB, "", 20000)),
         ({"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1"}, Launched(1, 2, 0, "mpirun")),
         # one task of a larger allocation, one process of a launcher, no launcher
         ({"SLURM_NTASKS": "8", "SLURM_STEP_NUM_TASKS": "1"}, None),
@@ -28,6 +39,20 @@ SRUN = {"SLURM_NTASKS": "4", "SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "3", "
 )
 def test_it_says_which_of_how_many_this_process_is(environment: dict[str, str], found: Launched | None) -> None:
     assert take(dict(environment)) == found
+
+
+@pytest.mark.parametrize(
+    ("nodes", "first"),
+    [("gpu3", "gpu3"), ("gpu3,gpu4", "gpu3"), ("gpu[03-07,11],fat1", "gpu03"), ("a1,gpu[3-4]", "a1"), ("n[7]x", "n7x")],
+)
+def test_the_first_host_of_a_list_of_nodes(nodes: str, first: str) -> None:
+    assert first_host(nodes) == first
+
+
+@pytest.mark.parametrize("launched", [Launched(0, 2, 0, JOB), Launched(0, 2, 0, "mpirun")])
+def test_processes_that_cannot_meet_are_refused_with_the_cure(launched: Launched) -> None:
+    with pytest.raises(SettingsProblem, match="srun"):
+        place_of(launched)
 
 
 def test_nothing_is_left_that_the_libraries_would_join_a_group_by() -> None:
@@ -73,6 +98,6 @@ def test_a_command_that_does_not_train_ignores_a_launcher(
     command: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = eh.make_workspace(tmp_path / "workspace", tiny_model)
-    for name, value in TORCHRUN.items():
+    for name, value in {**TORCHRUN, "RANK": "nine"}.items():
         monkeypatch.setenv(name, value)
     assert main([command, "-w", str(root)]) == 0

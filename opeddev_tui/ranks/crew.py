@@ -1,0 +1,131 @@
+"""The ranks that a launcher has started, for as long as it runs: rank 0 calls them to each attempt, the others wait.
+
+A launcher's processes cannot be started again from inside, so hands stay between attempts and steps. The line is a
+store that torchrun keeps, or else rank 0.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from msgspec import Struct
+
+from opeddev_tui.errors import SettingsProblem
+from opeddev_tui.ranks import group, orders
+from opeddev_tui.ranks.launcher import JOB, Launched
+from opeddev_tui.ranks.line import Line, open_store
+from opeddev_tui.ranks.watch import BEAT_SECONDS
+
+# seconds for the ranks to find rank 0's store: they may be started minutes apart
+_FIND_SECONDS = 600.0
+# seconds without a sign of rank 0 between two attempts, after which a hand ends
+PATIENCE_SECONDS = 3600.0
+# seconds for hands to take their leave before rank 0's store goes
+_LEAVE_SECONDS = 5.0
+
+
+class Call(Struct, frozen=True):
+    """A call to an attempt on the line ``name``, whose orders are in ``folder``; an empty folder: to the end."""
+
+    folder: str
+    secret: str
+    name: str
+
+
+class Taken(Struct, frozen=True):
+    """A hand says that it has taken the call to the end."""
+
+
+def place_of(launched: Launched) -> group.Place:
+    """Return where the launcher has put this process; raises ``SettingsProblem`` where the ranks cannot meet."""
+    if launched.by == JOB:
+        raise SettingsProblem(
+            f"the SLURM job has {launched.world} tasks, but only srun starts a process for each.",
+            where="SLURM_NTASKS",
+            cure="Write srun before the command, or srun -n1 to train with one process.",
+        )
+    if not launched.address or not launched.port:
+        raise SettingsProblem(
+            f"{launched.by} does not say where the {launched.world} processes find each other.",
+            where="MASTER_ADDR",
+            cure="Start the training by torchrun or srun, or set MASTER_ADDR and MASTER_PORT to rank 0's machine.",
+        )
+    return group.Place(launched.rank, launched.world, launched.local, 1, launched.address)
+
+
+def meet(launched: Launched) -> Line:
+    """Return this rank's end of the line that lasts as long as the launcher."""
+    leads = launched.rank == 0 and not launched.serves
+    store = open_store(launched.address, launched.port, leads=leads, seconds=_FIND_SECONDS)
+    return Line(store, launched.rank, f"opeddev/{launched.start}")
+
+
+class Crew:
+    """Rank 0's hold of the ranks that a launcher has started. ``close`` lets them go."""
+
+    def __init__(self, launched: Launched) -> None:
+        self.place = place_of(launched)
+        self.world = launched.world
+        self._line = meet(launched)
+        self._calls = 0
+        self._closed = threading.Event()
+        threading.Thread(target=self._beat, name="crew", daemon=True).start()
+
+    def _beat(self) -> None:
+        count = 0
+        while not self._closed.wait(BEAT_SECONDS if count else 0.0):
+            count += 1
+            self._line.beat(count)
+
+    def open(self) -> Line:
+        """Return a line of its own for the next attempt."""
+        return Line(self._line.store, 0, f"{self._line.name}/{self._calls}")
+
+    def begin(self, line: Line, folder: Path, given: orders.Orders, ended: Callable[[int, str], None]) -> None:  # noqa: ARG002 - their launcher notices their ends
+        """Call all hands to the attempt whose orders are in ``folder``."""
+        self._call(Call(str(folder), given.secret, line.name))
+
+    def _call(self, call: Call) -> None:
+        self._line.post(f"call/{self._calls}", call)
+        self._calls += 1
+
+    def kill(self) -> None:
+        """Do nothing: a hand whose exchange has failed waits for the next call."""
+
+    def close(self, *, failed: bool) -> None:
+        """Do nothing at an attempt's end: hands stay."""
+
+    def leave(self) -> None:
+        """Let all hands go, and wait a moment until they have heard it."""
+        self._call(Call("", "", ""))
+        with contextlib.suppress(TimeoutError):
+            for rank in range(1, self.world):
+                self._line.wait(f"left/{rank}", Taken, _within(_LEAVE_SECONDS))
+        self._closed.set()
+
+
+def calls(line: Line, raise_if_lost: Callable[[], None]) -> Iterator[Call]:
+    """Yield rank 0's calls to a hand, until the one to the end."""
+    number = 0
+    while True:
+        call = line.wait(f"call/{number}", Call, raise_if_lost, keep=True)
+        if not call.folder:
+            line.post(f"left/{line.rank}", Taken())
+            return
+        yield call
+        number += 1
+
+
+def _within(seconds: float) -> Callable[[], None]:
+    """Return what raises TimeoutError after ``seconds``."""
+    end = time.monotonic() + seconds
+
+    def check() -> None:
+        if time.monotonic() > end:
+            raise TimeoutError
+
+    return check

@@ -1,0 +1,63 @@
+"""How many processes train together: what the setting comes to on this machine, and what differs from the step before.
+
+Must not start any.
+"""
+
+from pathlib import Path
+
+import torch
+from msgspec.structs import replace
+
+from opeddev_tui.config import settings as st
+from opeddev_tui.config.loading import LoadedSettings
+from opeddev_tui.errors import SettingsProblem
+from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.journal import read
+from opeddev_tui.runs.state import reduce
+from opeddev_tui.workspace.paths import Workspace
+
+
+def resolved(loaded: LoadedSettings, *, launched: bool = False) -> LoadedSettings:
+    """Return ``loaded`` with a number of processes that is one: 0 becomes the number of visible GPUs.
+
+    ``launched``: they are there already, on machines of their own. Raises ``SettingsProblem``.
+    """
+    settings = loaded.settings
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    count = settings.training.num_processes or max(1, gpus)
+    if gpus and count > gpus and not launched:
+        raise SettingsProblem(
+            f"training.num_processes is {count}, but {gpus} GPU{'s are' if gpus > 1 else ' is'} visible.",
+            where="training.num_processes",
+            cure="Set it to 0 for one process per visible GPU.",
+        )
+    if count > 1 and settings.model.device_map != "auto":
+        raise SettingsProblem(
+            f"model.device_map = {settings.model.device_map} spreads one model over GPUs, but each of {count} "
+            "processes has a model of its own on one GPU.",
+            where="model.device_map",
+            cure="Leave model.device_map at auto, or set training.num_processes to 1.",
+        )
+    training = replace(settings.training, num_processes=count)
+    return replace(loaded, settings=replace(settings, training=training))
+
+
+def trained_before(workspace: Workspace, parent: Path | None) -> ev.DataPrepared | None:
+    """Return how the run that made the checkpoint ``parent`` was trained; None where that is not known."""
+    if parent is None or parent.parent.name not in workspace.run_ids():
+        return None
+    return reduce(read(workspace.run_folder(parent.parent.name))).data
+
+
+def other_batch(settings: st.Settings, before: ev.DataPrepared | None) -> list[str]:
+    """Return a sentence where an optimizer step has more or fewer rows than in the run ``before``."""
+    training = settings.training
+    rows = training.per_device_train_batch_size * training.gradient_accumulation_steps * training.num_processes
+    if before is None or before.effective_batch == rows:
+        return []
+    more, fewer = max(rows, before.effective_batch), min(rows, before.effective_batch)
+    steps = "fewer" if rows > before.effective_batch else "more"
+    return [
+        f"the effective batch is {rows} rows, that of the previous step was {before.effective_batch}: "
+        f"{more / fewer:.3g} times {steps} optimizer steps at the same learning rate."
+    ]

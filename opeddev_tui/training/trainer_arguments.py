@@ -1,0 +1,94 @@
+"""The Trainer's arguments for one step, from the plan and the settings; what it refuses is a ``SettingsProblem``."""
+
+import dataclasses
+import difflib
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from msgspec import Struct
+from transformers import TrainingArguments
+
+from opeddev_tui.config import settings as st
+from opeddev_tui.errors import SettingsProblem
+from opeddev_tui.models.precision import Precision, resolve_precision
+
+
+class Plan(Struct, frozen=True):
+    """What one Trainer does. ``batch_size``: rows per forward pass; ``accumulation``: passes per optimizer step.
+
+    Both are those of each of ``processes``.
+    """
+
+    output: Path
+    batch_size: int
+    accumulation: int
+    learning_rate: float
+    max_epochs: int
+    processes: int = 1
+
+    def steps_per_epoch(self, rows: int) -> int:
+        """Return the optimizer steps per epoch of ``rows`` rows; the last one may have fewer rows than the others."""
+        return math.ceil(rows / (self.batch_size * self.accumulation * self.processes))
+
+
+def training_arguments(plan: Plan, settings: st.Settings, precision: Precision) -> TrainingArguments:
+    """Return the Trainer's arguments; raises ``SettingsProblem`` for values or passed-through fields it refuses."""
+    training = settings.training
+    names = [field.name for field in dataclasses.fields(TrainingArguments)]
+    for name in training.arguments:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            raise SettingsProblem(
+                f"training.arguments.{name} is not a field of TrainingArguments.",
+                cure=f"Did you mean {near[0]}?" if near else "",
+            )
+    try:
+        arguments = TrainingArguments(
+            output_dir=str(plan.output),
+            per_device_train_batch_size=plan.batch_size,
+            gradient_accumulation_steps=plan.accumulation,
+            learning_rate=plan.learning_rate,
+            num_train_epochs=plan.max_epochs,
+            lr_scheduler_type=training.lr_scheduler_type,
+            warmup_steps=training.warmup_steps,
+            weight_decay=training.weight_decay,
+            max_grad_norm=training.max_grad_norm,
+            activation_checkpointing=training.activation_checkpointing,
+            logging_steps=training.logging_steps,
+            logging_nan_inf_filter=False,
+            eval_strategy="epoch",
+            save_strategy="epoch",
+            seed=training.seed,
+            bf16=precision.name == "bf16",
+            fp16=precision.name == "fp16",
+            use_cpu=not torch.cuda.is_available(),
+            dataloader_pin_memory=torch.cuda.is_available(),
+            remove_unused_columns=False,
+            disable_tqdm=True,
+            report_to="none",
+            **(_of_ranks(settings) if plan.processes > 1 else {}),
+            **training.arguments,
+        )
+    except (TypeError, ValueError) as error:
+        raise SettingsProblem(f"the Trainer refuses these settings: {error}", where="[training]") from error
+    # device_map spreads the model over the GPUs; the Trainer would use DataParallel for more than one
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1
+    return arguments
+
+
+def _of_ranks(settings: st.Settings) -> dict[str, Any]:
+    """Return the Trainer's arguments for several processes."""
+    return {
+        "ddp_backend": None if torch.cuda.is_available() else "gloo",
+        "ddp_find_unused_parameters": False,
+        "ddp_timeout": int(60 * settings.training.rank_timeout_minutes) + 60,
+    }
+
+
+def check_arguments(settings: st.Settings) -> None:
+    """Raise ``SettingsProblem`` for settings that the Trainer would refuse, before a run begins."""
+    plan = Plan(output=Path(), batch_size=1, accumulation=1, learning_rate=1e-5, max_epochs=1)
+    training_arguments(plan, settings, resolve_precision(settings.model.precision))
