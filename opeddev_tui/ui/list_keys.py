@@ -64,7 +64,7 @@ ROWS = table(
 )
 
 ROW = table(
-    "row",
+    "reading",
     Key("m", "side", "Model or file", "Show the row as the model sees it, as it was written, or what it got.", True),
     Key("j,down", "scroll(1)", "Down", "Scroll down."),
     Key("k,up", "scroll(-1)", "Up", "Scroll up."),

@@ -33,6 +33,8 @@ FREE |= {"seeds", "choose", "at_once", "settings", "folds", "hours"}
 NAMING |= {"seed_run", "member"}
 FREE |= {"policy", "row", "grade", "rater", "count", "out", "seed", "task", "rubric", "take"}
 FREE |= {"repository"}
+FREE |= {"next_learning_rate", "next_batch", "result"}
+FREE |= {"submissions", "submission", "kind", "fail_below", "feedback", "criterion", "host", "port"}
 
 
 @pytest.fixture

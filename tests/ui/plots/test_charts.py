@@ -105,8 +105,8 @@ async def test_charts_are_tiled_and_paged_with_one_cursor(tmp_path: Path, size: 
         for page in (*PAGES[2:], "loss"):
             await pilot.press(*(["n", "n"] if page == PAGES[2] else ["n"]))
             assert view.look.chart == page
-        assert view.border_title == "Loss curves"
+        assert view.border_title == "[2] Loss curves"
         await pilot.press("N")
-        assert view.border_title == CHARTS["load"].title
+        assert view.border_title == f"[2] {CHARTS['load'].title}"
         assert hardware(AT).cpu_percent == 23.0
         assert CHARTS["load"].title in text_of(app)

@@ -143,7 +143,7 @@ async def test_both_points_move_by_keys_and_the_same_weights_are_said(tmp_path: 
         await pilot.pause()
         shown = text_of(app)  # type: ignore[arg-type]
         assert "L▸ before step 1" in shown
-        assert "step 1 epoch 1.24, asked for" in shown
+        assert "R▸ step 1 epoch 1.24" in shown
 
 
 async def test_own_prompts_have_no_reference(tmp_path: Path) -> None:
