@@ -21,6 +21,7 @@ _CLASSES = {
     "settings": ("settings", "SettingsScreen"),
     "runs": ("runs", "RunsScreen"),
     "grading": ("grading.screen", "GradingScreen"),
+    "grader": ("grader.screen", "GraderScreen"),
 }
 
 
