@@ -22,6 +22,10 @@ KIND_STYLES = {
 }  # fmt: skip
 
 
+# the names of the screens: blanks around each, between key and name, and cells between two; the widest that fits
+_FORMS = ((" ", " ", 1), ("", " ", 2), ("", " ", 1), ("", "", 1))
+
+
 class ClickBar(Static):
     """One line of parts; a click on a part runs its action. Parts that do not fit are left out."""
 
@@ -64,17 +68,21 @@ class Places(ClickBar):
         self.on_resize()
 
     def on_resize(self) -> None:
-        """Write as many names as fit."""
-        blank = " " if self._length(" ") <= (self.size.width or 80) else ""
+        """Write the names with as much space around them as there is room for."""
+        room = self.size.width or 80
+        blank, apart, gap = next((form for form in _FORMS if self._length(*form) <= room), _FORMS[-1])
         parts: list[tuple[Content, str]] = []
         for key, mode, title in PLACES:
             style = "bold reverse $primary on $background" if mode == self._mode else "$muted"
-            parts.append((Content.styled(f"{blank}{key} {title}{blank}", style), f"app.go('{mode}')"))
-        self.lay(parts, gap=1 if blank else 2)
+            # a name without a blank before it is told from its key by the key's colour
+            key_style = style if apart or mode == self._mode else "bold $accent"
+            name = Content.styled(f"{blank}{key}", key_style) + Content.styled(f"{apart}{title}{blank}", style)
+            parts.append((name, f"app.go('{mode}')"))
+        self.lay(parts, gap=gap)
 
-    def _length(self, blank: str) -> int:
-        """Return the cells that all names take with ``blank`` on both sides of each."""
-        return sum(cell_len(f"{blank}{key} {title}{blank}") + 1 for key, _, title in PLACES) - 1
+    def _length(self, blank: str, apart: str, gap: int) -> int:
+        """Return the cells that all names take."""
+        return sum(cell_len(f"{blank}{key}{apart}{title}{blank}") + gap for key, _, title in PLACES) - gap
 
 
 class StatusLine(Static):
@@ -143,9 +151,8 @@ class KeyLine(ClickBar):
     def on_resize(self) -> None:
         """Write as many keys as fit."""
         parts = [key_part(key) for key in self._keys if key.footer]
-        self.lay(
-            [*parts, (Content.styled(f"1-{len(PLACES)}", "bold $accent") + Content.styled(" screens", "$muted"), "")]
-        )
+        digits = Content.styled(f"{PLACES[0][0]}-{PLACES[-1][0]}", "bold $accent")
+        self.lay([*parts, (digits + Content.styled(" screens", "$muted"), "")])
 
 
 def key_part(key: Key) -> tuple[Content, str]:

@@ -80,7 +80,8 @@ class CorrectScreen(ModalScreen[None]):
     ]
     CSS = """
     CorrectScreen .dialog { max-width: 100; }
-    CorrectScreen TextArea { height: 5; border: none; padding: 0; }
+    CorrectScreen TextArea { height: 5; border: none; padding: 0; background: $panel; }
+    CorrectScreen Input { height: 1; border: none; padding: 0; background: $panel; }
     CorrectScreen .asked { color: $muted; height: auto; }
     CorrectScreen #wrong { height: auto; }
     """
