@@ -106,6 +106,7 @@ async def test_a_folder_is_a_list_that_is_ordered_searched_and_read(tmp_path: Pa
         await grade_path(pilot, screen, "pages")
         assert "4 graded · 1 for a person · as they came" in words_of(app)
         assert "left out: binary files (1)" in words_of(app)
+        assert "pages/page0.html" not in screen.query_one(Grid).selected_text
         await pilot.press("o")
         await pilot.pause()
         rows = [key for key, _ in screen.query_one(Grid)._filled]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from textual.content import Content
 
+from opeddev_tui.runs.grade_records import WORDS
 from opeddev_tui.serving.worker_messages import Answered, Ready
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.ui.widgets.code_text import coloured
 
 _WIDEST_BAR = 40
 _ASSUMED = 160
+_OPTION = re.compile(r"--(task|rubric|kind)")
 
 
 def answer_text(answer: Answered, ready: Ready | None, width: int, *, plain: bool, corrected: str = "") -> Content:
@@ -88,7 +91,9 @@ def _ask(answer: Answered) -> Iterator[Content]:
         return
     yield Content.styled("Ask a person:", "bold $text-warning")
     for why in graded.why:
-        yield Content(f"  {clean_line(why, max_chars=300)}")
+        # the command's options are fields here
+        told = _OPTION.sub(r"the field \1", why)
+        yield Content(f"  {clean_line(told, max_chars=300)}")
 
 
 def _areas(answer: Answered, width: int) -> Iterator[Content]:
@@ -107,9 +112,10 @@ def _areas(answer: Answered, width: int) -> Iterator[Content]:
 def _assumed(answer: Answered, ready: Ready | None) -> Iterator[Content]:
     yield Content("")
     for name, words in answer.graded.assumed.items():
-        yield Content.styled(f"assumed {clean_line(name)}: {clean_line(words, max_chars=_ASSUMED)}", "$muted")
+        told = _OPTION.sub("typed", clean_line(words, max_chars=_ASSUMED))
+        yield Content.styled(f"assumed {clean_line(name)}: {told}", "$muted")
     graded = answer.graded
-    by = ready.words if ready is not None else graded.way
+    by = ready.words if ready is not None else WORDS.get(graded.way, graded.way)
     yield Content.styled(clean_line(f"read by {by}, {graded.checkpoint}, on {graded.model}", max_chars=200), "$muted")
     for note in ready.notes if ready is not None else ():
         yield Content.styled(clean_line(f"note: {note}", max_chars=300), "$muted")

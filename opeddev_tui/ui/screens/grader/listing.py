@@ -29,6 +29,8 @@ class GradedList(Vertical):
         super().__init__(id=id, classes="pane")
         self.border_title = Content("List")
         self.search, self.order = "", 0
+        # the folder that all names begin with
+        self.below = ""
 
     def compose(self) -> Iterable[Widget]:
         """Make the sentence, the search and the table."""
@@ -41,7 +43,7 @@ class GradedList(Vertical):
     ) -> None:
         """Show ``answers``."""
         marks = {number: corrected(answer) for number, answer in answers.items()}
-        rows = lines(answers, beside, marks, order=self.order, search=self.search)
+        rows = lines(answers, beside, marks, order=self.order, search=self.search, below=self.below)
         self.query_one(Grid).fill(rows[:MOST_SHOWN])
         asks = sum(answer.graded.ask for answer in answers.values())
         found = f"{len(rows):,} of {len(answers):,} found" if self.search else f"{len(rows):,} graded"
@@ -73,22 +75,28 @@ def lines(
     *,
     order: int,
     search: str,
+    below: str = "",
 ) -> list[tuple[str, tuple[Cell, ...]]]:
-    """Return (number, cells) of the answers that contain ``search``, in the order ``ORDERS[order]``."""
+    """Return (number, cells) of the answers that contain ``search``, in the order ``ORDERS[order]``.
+
+    Names are shown without the folder ``below``, which all of them have.
+    """
     wanted = search.strip().casefold()
-    rows = [(item, _cells(item, beside.get(number), corrected.get(number, ""))) for number, item in answers.items()]
+    rows = [
+        (item, _cells(item, beside.get(number), corrected.get(number, ""), below)) for number, item in answers.items()
+    ]
     if wanted:
         rows = [row for row in rows if wanted in _searched(row[0])]
     rows.sort(key=lambda row: _KEYS[order % len(_KEYS)](row[0]))
     return [(str(item.number), cells) for item, cells in rows]
 
 
-def _cells(item: Answered, beside: Answered | None, corrected: str) -> tuple[Cell, ...]:
+def _cells(item: Answered, beside: Answered | None, corrected: str, below: str) -> tuple[Cell, ...]:
     graded = item.graded
     failed = [name for name, area in graded.criteria.items() if not area.passed]
     other = "" if beside is None else beside.graded.grade or "–"
     return (
-        _tail(name_of(item)),
+        _tail(name_of(item).removeprefix(below)),
         (clean_line(graded.grade or "–"), "bold"),
         clean_line(other) + (" ≠" if other and other != (graded.grade or "–") else ""),
         "–" if graded.expected is None else f"{graded.expected:.2f}",

@@ -192,6 +192,7 @@ class GraderScreen(BaseScreen):
             self.shell.tell(_NO_WORKSPACE, severity="warning")
         elif form.path:
             self._number = 0
+            self.query_one(GradedList).below = f"{form.path.rstrip('/')}/"
             self.desk.grade(form.path, path=form.path, given=form.given)
             self.action_show_pane("answers")
         elif form.code.strip():
