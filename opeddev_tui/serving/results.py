@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from opeddev_tui.errors import BusyProblem, StorageProblem
-from opeddev_tui.files import storage_errors
+from opeddev_tui.files import open_file, storage_errors
 from opeddev_tui.serving.answers import COLUMNS, csv_line, csv_values, json_line
 from opeddev_tui.serving.asked import Asked
 from opeddev_tui.serving.choice import Choice
@@ -44,9 +44,11 @@ class ResultsFile:
     def __init__(self, path: Path, *, as_csv: bool) -> None:
         self.path, self._csv = path, as_csv
         self._done: dict[Key, Done] = {}
+        if path.is_dir():
+            raise StorageProblem("is a folder.", where=str(path), cure=f"Name a file: --out {path / 'grades.jsonl'}")
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: BinaryIO = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+b")
+            self._file: BinaryIO = os.fdopen(open_file(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b")
         try:
             self._lock()
             self._read()

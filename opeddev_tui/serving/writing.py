@@ -28,16 +28,8 @@ def write_feedback(
 
     A place below 0 has no grade: the model writes freely.
     """
-    grading, most = models.settings.grading, models.settings.generation.max_new_tokens
-    stem, criteria = models.stem, models.head.criteria if models.head is not None else None
-    names = criteria.areas.names if criteria is not None else ()
-    style = criteria.areas.style if criteria is not None else Style()
-    plans = [
-        feedback_plan(models.scale.labels[place], areas, names, stem, style)
-        if stem is not None and place >= 0
-        else [Segment("", True)]
-        for place, areas in zip(places, named, strict=True)
-    ]
+    plans = _plans(models, places, named)
+    most = models.settings.generation.max_new_tokens
     prompts = [models.encoder.encode_question(example.prompt, most) for example in examples]
     shares = [max(_LEAST, most // max(1, sum(segment.writes for segment in plan))) for plan in plans]
 
@@ -62,6 +54,19 @@ def write_feedback(
         )
         return [sentences(item.text) if item.cut else item.text for item in found]
 
+    grading, after = models.settings.grading, models.stem[1] if models.stem is not None else ""
     texts = follow(plans, write, grading.area_pattern)
-    after = stem[1] if stem is not None else ""
     return [feedback_of(text, grading.pattern, after).strip() for text in texts]
+
+
+def _plans(models: LoadedModels, places: Sequence[int], named: Sequence[Sequence[str]]) -> list[list[Segment]]:
+    """Return what is forced and what is written for each grade."""
+    stem, criteria = models.stem, models.head.criteria if models.head is not None else None
+    names = criteria.areas.names if criteria is not None else ()
+    style = criteria.areas.style if criteria is not None else Style()
+    return [
+        feedback_plan(models.scale.labels[place], areas, names, stem, style)
+        if stem is not None and place >= 0
+        else [Segment("", True)]
+        for place, areas in zip(places, named, strict=True)
+    ]

@@ -254,7 +254,7 @@ Wrong = tuple[list[str], int, str]
         (["0.html", "--fail-below", "9"], 2, "'9' is no grade here. Write a whole number from 1 to 5."),
         (["0.html", "--from", "step9"], 4, "no checkpoint is called step9"),
         (["0.html", "--rubric", "@nothing.md"], 2, "nothing.md cannot be read"),
-        (["0.html", "--out", "."], 4, "is a directory"),
+        (["0.html", "--out", "."], 4, "is a folder. Name a file: --out"),
         (["logo"], 3, "there is nothing to grade. Left out:"),
         (["0.html", "--set", "grade.agreement=20"], 2, "at least 50"),
     ],
