@@ -16,7 +16,8 @@ from engine_helpers import copy_workspace, journal_of, settings_of, states, trai
 from opeddev_tui.cli import main
 from opeddev_tui.data.batches import load_step
 from opeddev_tui.runs import events as ev
-from opeddev_tui.serving.corrected import Answer, ask_without_model, collected, keep_answer
+from opeddev_tui.serving.asked import Answer
+from opeddev_tui.serving.corrected import ask_without_model, collected, keep_answer
 from opeddev_tui.serving.submissions import Submissions
 from opeddev_tui.serving.worker_messages import Answered, Done, Failed, Ready, Request, Said, Stop
 

@@ -24,7 +24,7 @@ from opeddev_tui.ui.tasks.base import TaskBase
 if TYPE_CHECKING:
     from opeddev_tui.checkpoints.catalog import CheckpointList
     from opeddev_tui.data.corrected_answers import Kept
-    from opeddev_tui.serving.corrected import Answer
+    from opeddev_tui.serving.asked import Answer
 
 # the longest line that is read: one submission with its prompt
 _MOST_LINE = 1 << 28

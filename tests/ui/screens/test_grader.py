@@ -18,8 +18,9 @@ from textual.widgets import Input, TextArea
 
 from opeddev_tui.serving.worker_messages import Begun, Done, Failed, Request, Said, Stop
 from opeddev_tui.ui.app import OpeddevApp
+from opeddev_tui.ui.screens.grader.choose import ChooseCheckpoint
+from opeddev_tui.ui.screens.grader.correct import CorrectScreen, areas_of
 from opeddev_tui.ui.screens.grader.desk import Desk
-from opeddev_tui.ui.screens.grader.dialogs import ChooseCheckpoint, CorrectScreen, areas_of
 from opeddev_tui.ui.screens.grader.form import completed
 from opeddev_tui.ui.screens.grader.screen import GraderScreen
 from opeddev_tui.ui.tasks.grader import GraderTasks

@@ -10,13 +10,13 @@ import msgspec
 
 from opeddev_tui.serving.worker_messages import Answered
 from opeddev_tui.ui.screens.grader.answer_text import name_of
-from opeddev_tui.ui.screens.grader.dialogs import CorrectScreen, Draft
+from opeddev_tui.ui.screens.grader.correct import CorrectScreen, Draft
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.tasks.grader import GraderTasks
 
 if TYPE_CHECKING:
     from opeddev_tui.data.corrected_answers import Kept
-    from opeddev_tui.serving.corrected import Answer
+    from opeddev_tui.serving.asked import Answer
 
 _READ_ONLY = "This is read only: nothing is written."
 

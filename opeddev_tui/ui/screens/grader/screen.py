@@ -23,7 +23,6 @@ from opeddev_tui.ui.screens.base import BaseScreen
 from opeddev_tui.ui.screens.grader.answers import Answers, heading
 from opeddev_tui.ui.screens.grader.corrections import Corrections
 from opeddev_tui.ui.screens.grader.desk import Desk
-from opeddev_tui.ui.screens.grader.dialogs import NONE, ChooseCheckpoint
 from opeddev_tui.ui.screens.grader.form import Form, is_typing
 from opeddev_tui.ui.screens.grader.listing import GradedList
 from opeddev_tui.ui.state.view import View
@@ -220,6 +219,7 @@ class GraderScreen(BaseScreen):
 
     def action_choose(self, place: int) -> None:
         """Ask for a checkpoint."""
+        from opeddev_tui.ui.screens.grader.choose import NONE, ChooseCheckpoint
 
         def ask(found: CheckpointList) -> None:
             self.shell.push_screen(ChooseCheckpoint(found.entries, beside=place > 0), take)
