@@ -251,6 +251,23 @@ async def test_a_correction_becomes_a_row_and_is_undone(tmp_path: Path) -> None:
         assert "a person gave" not in words_of(app)
 
 
+async def test_keys_of_one_burst_are_taken_in_their_order(tmp_path: Path, children: FakeChildren) -> None:
+    app = make(tmp_path, [raced_step(0, AT)])
+    async with grader(app) as (screen, pilot):
+        await pilot.press("i")
+        for key in ("a", "b", "ctrl+g"):
+            app.simulate_key(key)
+        await until(pilot, lambda: bool(screen.desk.sides[0].answers))
+        (request,) = children.opened[0].asked
+        assert isinstance(request, Request)
+        assert request.text == "ab"
+        await pilot.press("c")
+        for key in ("2", "ctrl+s"):
+            app.simulate_key(key)
+        await until(pilot, lambda: app.screen is screen)
+        assert (tmp_path / "datasets/incremental/batch_corrections_01.jsonl").exists()
+
+
 @pytest.mark.usefixtures("children")
 async def test_a_row_of_the_holdout_is_refused_in_the_dialog(tmp_path: Path) -> None:
     app = make(tmp_path, [raced_step(0, AT)])

@@ -79,6 +79,10 @@ class CorrectScreen(ModalScreen[None]):
         self.action_keep()
 
     def action_keep(self) -> None:
+        """Hand the answer on once the field has taken the keys that were pressed before this one."""
+        (self.focused or self).call_later(self._keep)
+
+    def _keep(self) -> None:
         """Hand the answer on, or say what is wrong with it."""
         draft = self.draft
         criteria = areas_of(draft.criteria)

@@ -185,7 +185,10 @@ class GraderScreen(BaseScreen):
         self.query_one(Form).say_which()
 
     def action_grade(self) -> None:
-        """Grade what is named or written."""
+        """Grade what is named or written, once the field has taken the keys that were pressed before this one."""
+        (self.focused or self).call_later(self._grade)
+
+    def _grade(self) -> None:
         form, session = self.query_one(Form), self.shell.session
         if not session.has_workspace:
             self.shell.tell(_NO_WORKSPACE, severity="warning")
