@@ -11,15 +11,19 @@ import os
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct
 
 from opeddev_tui.errors import Problem
+from opeddev_tui.files import read_record, write_atomic
 from opeddev_tui.serving.worker_messages import Asks, Said
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.tasks.base import TaskBase
+from opeddev_tui.workspace.paths import grader_draft_file
 
 if TYPE_CHECKING:
     from opeddev_tui.checkpoints.catalog import CheckpointList
@@ -29,6 +33,16 @@ if TYPE_CHECKING:
 # the longest line that is read: one submission with its prompt
 _MOST_LINE = 1 << 28
 _ERROR_LINES = 5
+
+
+class Typed(Struct, frozen=True):
+    """What is typed on the screen: kept when it is left, so that no end of the app loses it."""
+
+    code: str = ""
+    path: str = ""
+    task: str = ""
+    rubric: str = ""
+    kind: str = ""
 
 
 class Child:
@@ -135,6 +149,26 @@ class GraderTasks(TaskBase):
         from opeddev_tui.checkpoints.catalog import read_checkpoint_list
 
         return read_checkpoint_list(self._shell.provider.workspace, self._shell.loaded.settings)
+
+    # --- what is typed
+
+    def read_typed(self, done: Callable[[Typed], None]) -> None:
+        """Read what was typed when the app was left last."""
+        self._in_thread("grader-typed", self._typed, done)
+
+    def _typed(self) -> Typed:
+        try:
+            return read_record(grader_draft_file(self._shell.provider.root), Typed)
+        except (OSError, ValueError):
+            return Typed()
+
+    def keep_typed(self, typed: Typed) -> None:
+        """Keep ``typed``; at once, for the app may be ending. A disk that takes nothing is no reason to stay."""
+        session = self._shell.session
+        if session.has_workspace and not session.read_only:
+            with suppress(Problem):
+                place = grader_draft_file(self._shell.provider.root)
+                write_atomic(place, msgspec.json.encode(typed), mode=0o600)
 
     # --- corrections
 

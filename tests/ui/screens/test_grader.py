@@ -21,9 +21,9 @@ from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.screens.grader.choose import ChooseCheckpoint
 from opeddev_tui.ui.screens.grader.correct import CorrectScreen, areas_of
 from opeddev_tui.ui.screens.grader.desk import Desk
-from opeddev_tui.ui.screens.grader.form import completed
+from opeddev_tui.ui.screens.grader.form import Form, completed
 from opeddev_tui.ui.screens.grader.screen import GraderScreen
-from opeddev_tui.ui.tasks.grader import GraderTasks
+from opeddev_tui.ui.tasks.grader import GraderTasks, Typed
 from opeddev_tui.ui.widgets.grid import Grid
 
 SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 60)
@@ -353,6 +353,15 @@ async def test_pasted_lines_become_code_wherever_the_focus_is(tmp_path: Path) ->
         await pilot.pause()
         assert screen.query_one("#code", TextArea).text == "<p>\n</p><i>\n</i>"
         assert screen.query_one("#path", Input).value == ""
+
+
+@pytest.mark.usefixtures("children")
+async def test_what_is_typed_is_there_again_when_the_app_is(tmp_path: Path) -> None:
+    async with grader(make(tmp_path, [raced_step(0, AT)])) as (screen, pilot):
+        await pilot.press("i", *"<p>", "escape", "p", *"pa")
+        assert screen.query_one(Form).typed == Typed(code="<p>", path="pa")
+    async with grader(make(tmp_path, [])) as (screen, pilot):
+        await until(pilot, lambda: screen.query_one(Form).typed == Typed(code="<p>", path="pa"))
 
 
 def test_a_path_is_completed_to_the_first_name_that_fits(tmp_path: Path) -> None:

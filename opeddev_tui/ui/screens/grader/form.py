@@ -7,12 +7,15 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from textual import on
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Key, Paste
 from textual.suggester import Suggester
 from textual.widget import Widget
 from textual.widgets import Input, Static, TextArea
+
+from opeddev_tui.ui.tasks.grader import Typed
 
 _FIELDS = (
     ("path", "path", "a file or a folder; empty: the code below"),
@@ -76,7 +79,11 @@ class PathInput(Input):
 
 
 class Form(Vertical):
-    """The fields above the code."""
+    """The fields above the code; ``typed`` is all that is in them."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id, classes="pane")
+        self.typed = Typed()
 
     def compose(self) -> Iterable[Widget]:
         """Make the fields and the code."""
@@ -107,6 +114,24 @@ class Form(Vertical):
         found = {name: self.query_one(f"#{name}", Input).value.strip() for name in ("task", "rubric", "kind")}
         return {name: value for name, value in found.items() if value}
 
+    @on(Input.Changed)
+    @on(TextArea.Changed)
+    def _changed(self) -> None:
+        """Know what is typed also when the widgets are gone, and say which of it is graded."""
+        lines = {name: self.query_one(f"#{name}", Input).value for name, _, _ in _FIELDS}
+        self.typed = Typed(code=self.code, **lines)
+        is_code = not self.path
+        self.border_title = Content("Submission" if is_code else "Submission: the path is graded")
+        self.query_one("#code").set_class(not is_code, "-idle")
+
+    def restore(self, typed: Typed) -> None:
+        """Put back what was typed before, where nothing has been typed since."""
+        if self.typed != Typed():
+            return
+        self.query_one("#code", TextArea).text = typed.code
+        for name, _, _ in _FIELDS:
+            self.query_one(f"#{name}", Input).value = getattr(typed, name)
+
     def take(self, code: str) -> None:
         """Put pasted ``code`` where the cursor is in the code."""
         area = self.query_one("#code", TextArea)
@@ -116,13 +141,6 @@ class Form(Vertical):
     def go_to(self, name: str) -> None:
         """Focus a field."""
         self.query_one(f"#{name}").focus()
-
-    def say_which(self) -> None:
-        """Say whether the path or the code is graded."""
-        area = self.query_one("#code", TextArea)
-        graded = not self.path
-        self.border_title = Content("Submission" if graded else "Submission: the path is graded")
-        area.set_class(not graded, "-idle")
 
 
 def is_typing(widget: Widget | None) -> bool:

@@ -14,7 +14,7 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.events import DescendantFocus, Paste, Resize
 from textual.widget import Widget
-from textual.widgets import Input, Static, TextArea
+from textual.widgets import Input, Static
 
 from opeddev_tui.data.grade_scale import range_words
 from opeddev_tui.serving.worker_messages import Answered
@@ -26,7 +26,7 @@ from opeddev_tui.ui.screens.grader.desk import Desk
 from opeddev_tui.ui.screens.grader.form import Form, is_typing
 from opeddev_tui.ui.screens.grader.listing import GradedList
 from opeddev_tui.ui.state.view import View
-from opeddev_tui.ui.tasks.grader import GraderTasks
+from opeddev_tui.ui.tasks.grader import GraderTasks, Typed
 from opeddev_tui.ui.widgets.bars import PaneTabs
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Grid
@@ -56,6 +56,7 @@ class GraderScreen(BaseScreen):
         self.desk = Desk(self._tasks, self._changed)
         self.corrections = Corrections(self.shell, self._tasks, self._changed)
         self._part, self._number = "answers", 0
+        self._form, self._kept = Form(id="submission"), Typed()
         self._undrawn, self._listed = True, 0.0
 
     def compose_body(self) -> Iterable[Widget]:
@@ -63,7 +64,7 @@ class GraderScreen(BaseScreen):
         yield Static(markup=False, id="which", classes="hint")
         yield PaneTabs()
         with Container(id="parts"):
-            yield Form(id="submission", classes="pane")
+            yield self._form
             yield Answers(id="answers")
             yield GradedList(id="list")
 
@@ -71,10 +72,26 @@ class GraderScreen(BaseScreen):
         """Begin with the answer, and draw while answers come in."""
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self._changed())
         self.set_interval(_DRAW, self._draw_if_needed)
+        self._tasks.read_typed(self._restore)
         self._show_part()
 
+    def _restore(self, typed: Typed) -> None:
+        if self.is_mounted:
+            self._form.restore(typed)
+            self._kept = typed
+
+    def _keep_typed(self) -> None:
+        if self._form.typed != self._kept:
+            self._kept = self._form.typed
+            self._tasks.keep_typed(self._kept)
+
+    def on_screen_suspend(self) -> None:
+        """Keep what is typed while another screen is on top."""
+        self._keep_typed()
+
     def on_unmount(self) -> None:
-        """End the processes."""
+        """Keep what is typed, and end the processes."""
+        self._keep_typed()
         self.desk.close()
 
     def on_resize(self, event: Resize) -> None:
@@ -148,25 +165,18 @@ class GraderScreen(BaseScreen):
 
     # --- what is graded
 
-    def action_write(self) -> None:
-        """Go to the code."""
-        self._go_to("code")
-
-    def action_name_path(self) -> None:
-        """Go to the path."""
-        self._go_to("path")
-
-    def _go_to(self, field: str) -> None:
+    def action_go_to(self, field: str) -> None:
+        """Go to a field of the submission."""
         self._part = "submission"
         self._show_part()
-        self.query_one(Form).go_to(field)
+        self._form.go_to(field)
 
     def on_paste(self, event: Paste) -> None:
         """Take what is pasted while no text has the focus."""
         if not is_typing(self.focused):
             event.stop()
-            self._go_to("code")
-            self.query_one(Form).take(event.text)
+            self.action_go_to("code")
+            self._form.take(event.text)
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
@@ -179,17 +189,12 @@ class GraderScreen(BaseScreen):
         self.query_one(GradedList).search = event.value
         self._draw()
 
-    @on(Input.Changed, "#path")
-    @on(TextArea.Changed)
-    def _typed(self) -> None:
-        self.query_one(Form).say_which()
-
     def action_grade(self) -> None:
         """Grade what is named or written, once the field has taken the keys that were pressed before this one."""
         (self.focused or self).call_later(self._grade)
 
     def _grade(self) -> None:
-        form, session = self.query_one(Form), self.shell.session
+        form, session = self._form, self.shell.session
         if not session.has_workspace:
             self.shell.tell(_NO_WORKSPACE, severity="warning")
         elif form.path:
@@ -202,7 +207,7 @@ class GraderScreen(BaseScreen):
             self.desk.grade("the code", text=form.code, given=form.given)
             self.action_show_pane("answers")
         else:
-            self._go_to("code")
+            self.action_go_to("code")
             self.shell.tell("There is nothing to grade yet: write or paste code, or name a path.", severity="warning")
 
     def action_feedback(self) -> None:
