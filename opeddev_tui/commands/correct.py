@@ -13,8 +13,8 @@ from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.corrected_answers import Kept
 from opeddev_tui.errors import DataProblem, SettingsProblem
-from opeddev_tui.serving.asked import Asked
-from opeddev_tui.serving.corrected import Answer, ask_without_model, collected, keep_answer, undo_last
+from opeddev_tui.serving.asked import Answer, Asked
+from opeddev_tui.serving.corrected import ask_without_model, collected, keep_answer, undo_last
 from opeddev_tui.serving.submissions import STANDARD_INPUT, Submissions
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import Workspace

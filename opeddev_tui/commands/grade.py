@@ -246,4 +246,7 @@ def _work_for_app(options: argparse.Namespace) -> int:
         write_json(escaped(msgspec.json.encode(said).decode()))
         sys.stdout.flush()
 
-    return work(workspace, loaded.settings, options.source, sys.stdin.fileno(), put, texts=options.feedback)
+    beside = options.worker == "beside"
+    return work(
+        workspace, loaded.settings, options.source, sys.stdin.fileno(), put, texts=options.feedback, beside=beside
+    )

@@ -73,7 +73,8 @@ class Kept(Struct, frozen=True):
         name = clean_line(str(row.get("id") or change.row[:10]), max_chars=60)
         count = f"{self.rows} row{'' if self.rows == 1 else 's'}"
         if change.after is None:
-            return f"{name}: its correction is undone; {change.batch} has {count} now."
+            left = f"{change.batch} has {count} now" if self.rows else f"{change.batch} is gone with it"
+            return f"{name}: its correction is undone; {left}."
         again = "" if change.before is None else " in place of an earlier one"
         if change.undone:
             return f"{name}: the correction before it stands again, in {change.batch} ({count})."

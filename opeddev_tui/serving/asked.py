@@ -95,6 +95,15 @@ class Graded(Struct, frozen=True, kw_only=True):
     prompt_hash: str = ""
 
 
+class Answer(Struct, frozen=True):
+    """What a person says of a submission: the grade as typed, a text, areas that passed or failed, their name."""
+
+    grade: str
+    feedback: str = ""
+    criteria: dict[str, str] = field(default_factory=dict)
+    rater: str = ""
+
+
 class Filling(Struct, frozen=True):
     """What submissions get that do not have a field: said by a person, else the setting, else the base set's usual.
 

@@ -5,25 +5,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import Struct, field
-
 from opeddev_tui.analysis.trained_steps import begun_batches
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.corrected_answers import Kept, correct_answer, open_rows, undo_answer
 from opeddev_tui.runs.history import list_runs
-from opeddev_tui.serving.asked import Asked, asked, filling
+from opeddev_tui.serving.asked import Answer, Asked, asked, filling
 from opeddev_tui.serving.items import Item
 from opeddev_tui.serving.training_rows import usual_of
 from opeddev_tui.workspace.paths import Workspace
-
-
-class Answer(Struct, frozen=True):
-    """What a person says of a submission: the grade as typed, a text, areas that passed or failed, their name."""
-
-    grade: str
-    feedback: str = ""
-    criteria: dict[str, str] = field(default_factory=dict)
-    rater: str = ""
 
 
 def keep_answer(workspace: Workspace, settings: Settings, fields: Mapping[str, Any], answer: Answer) -> Kept:

@@ -7,15 +7,18 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from itertools import count
+from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
 
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problem, ran_out_of_memory
+from opeddev_tui.format import size
+from opeddev_tui.models.place import source_of
 from opeddev_tui.serving.asked import Asked, Graded
-from opeddev_tui.serving.choice import choose
+from opeddev_tui.serving.choice import Choice, choose
 from opeddev_tui.serving.grader import Grader
 from opeddev_tui.serving.items import Item
 from opeddev_tui.serving.submissions import Submissions
@@ -26,6 +29,8 @@ from opeddev_tui.workspace.paths import Workspace
 # submissions whose texts are in memory together, and how long these may be
 _TOGETHER, _MOST_TEXT = 32, 8 << 20
 _NICENESS = 10
+# weights may be kept in bf16 and are float32 on a processor; what a forward pass and the libraries need beside them
+_PER_WEIGHT, _BESIDE_WEIGHTS = 2.2, 1 << 30
 Put = Callable[[Said], None]
 
 
@@ -76,15 +81,28 @@ class Inbox:
             raise _Stopped
 
 
-def work(workspace: Workspace, settings: Settings, source: str, descriptor: int, put: Put, *, texts: bool) -> int:
+def work(
+    workspace: Workspace,
+    settings: Settings,
+    source: str,
+    descriptor: int,
+    put: Put,
+    *,
+    texts: bool,
+    beside: bool = False,
+) -> int:
     """Load ``source`` and answer the requests that come in at ``descriptor`` until it ends; return an exit code.
 
-    ``texts``: feedback may be asked for. Problems are said with ``put``; one of a request ends no other.
+    ``texts``: feedback may be asked for; ``beside``: a training runs on this machine. Problems are said with ``put``;
+    one of a request ends no other.
     """
     inbox = Inbox(descriptor)
     try:
         put(Loading("reading and checking the checkpoint"))
         choice = choose(workspace, settings, source)
+        if beside and (lacking := _lacks_memory(workspace, choice)):
+            put(Failed(0, lacking, waits=True))
+            return 1
         put(Loading(f"loading {choice.checkpoint}"))
         grader = Grader.open(workspace, settings, choice=choice, texts=texts)
     except Problem as problem:
@@ -114,6 +132,24 @@ def beside_a_training() -> None:
     os.nice(_NICENESS)
 
 
+def _lacks_memory(workspace: Workspace, choice: Choice) -> str:
+    """Return why the model of ``choice`` must not be loaded beside a training, empty where it may be."""
+    import psutil
+
+    folders = [] if choice.entry is None else [choice.entry.folder]
+    with suppress(Problem):
+        base = Path(source_of(workspace.root, choice.settings.model.name))
+        folders += [base] if choice.reads_base or choice.entry is None or choice.entry.lora else []
+    weights = sum(path.stat().st_size for folder in folders for path in folder.glob("*.safetensors"))
+    needed, free = int(weights * _PER_WEIGHT) + _BESIDE_WEIGHTS, psutil.virtual_memory().available
+    if needed <= free:
+        return ""
+    return (
+        f"a training runs, and beside it {size(free)} of memory are free where the grader needs about {size(needed)}: "
+        "it waits until the training has ended."
+    )
+
+
 def _words_of(error: Exception) -> str:
     if ran_out_of_memory(error):
         return "the memory has run out: close other programs, or take a smaller model."
@@ -124,20 +160,23 @@ def _answer(grader: Grader, settings: Settings, request: Request, inbox: Inbox, 
     grader.fill = replace(grader.fill, given=request.given)
     found = Submissions([request.path], settings.data) if request.path else None
     put(Begun(request.id, found.count() if found is not None else 1))
-    items = found.items() if found is not None else iter([Item({"submission": request.text})])
-    told, stopped = count(), False
+    one = Item(request.fields or {"submission": request.text})
+    items = found.items() if found is not None else iter([one])
+    before = told = 0
+    stopped = False
     try:
         for window in _windows(grader, items):
             for batch in grader.batches(window, feedback=request.feedback, raise_if_stopped=inbox.raise_if_stopped):
                 for graded in sorted(batch, key=lambda one: one.index):
                     asked = window[graded.index]
-                    number = next(told)
-                    put(_answered(request.id, number, graded, asked))
+                    put(_answered(request.id, before + graded.index, graded, asked))
+                    told += 1
+            before += len(window)
             inbox.raise_if_stopped()
     except _Stopped:
         stopped = True
     skipped = found.skipped.words if found is not None else ""
-    put(Done(id=request.id, count=next(told), skipped=skipped, stopped=stopped))
+    put(Done(id=request.id, count=told, skipped=skipped, stopped=stopped))
 
 
 def _answered(request: int, number: int, graded: Graded, asked: Asked) -> Answered:

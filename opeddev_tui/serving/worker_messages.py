@@ -11,7 +11,7 @@ from opeddev_tui.serving.asked import Graded
 
 
 class Request(Struct, frozen=True, tag="grade", kw_only=True):
-    """Grade ``text``, or what lies at ``path`` where that is given. ``id`` comes back with every answer.
+    """Grade ``text``, what lies at ``path``, or the row ``fields``. ``id`` comes back with every answer.
 
     ``given`` are task, rubric and kind of submissions that name none; ``feedback`` asks for a text.
     """
@@ -19,6 +19,7 @@ class Request(Struct, frozen=True, tag="grade", kw_only=True):
     id: int
     text: str = ""
     path: str = ""
+    fields: dict[str, Any] = field(default_factory=dict)
     given: dict[str, str] = field(default_factory=dict)
     feedback: bool = False
 
@@ -51,9 +52,9 @@ class Begun(Struct, frozen=True, tag="begun"):
 
 
 class Answered(Struct, frozen=True, tag="answered", kw_only=True):
-    """One submission is graded. ``fields`` are those of a grading row with the prompt that was asked.
+    """Submission ``number`` of a request is graded.
 
-    ``problem`` says why there was nothing to grade.
+    ``fields`` are those of a grading row with the prompt that was asked; ``problem`` says why nothing could be graded.
     """
 
     id: int
@@ -73,10 +74,14 @@ class Done(Struct, frozen=True, tag="done", kw_only=True):
 
 
 class Failed(Struct, frozen=True, tag="failed"):
-    """A request (0: the loading) ended with a problem, in one sentence."""
+    """A request (0: the loading) ended with a problem, in one sentence.
+
+    ``waits``: there is no room beside a training, so it may be asked again when that has ended.
+    """
 
     id: int
     words: str
+    waits: bool = False
 
 
 Said = Loading | Ready | Begun | Answered | Done | Failed

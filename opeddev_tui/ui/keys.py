@@ -25,6 +25,7 @@ PLACES: tuple[tuple[str, str, str], ...] = (
     ("6", "runs", "Runs"),
     ("7", "grading", "Grading"),
     ("8", "rows", "Rows"),
+    ("9", "grader", "Grader"),
 )
 
 GLOBAL = table(
@@ -169,6 +170,27 @@ GRADING = table(
     Key("o", "note", "Observation", "Write an observation on the run on show in the monitor."),
 )
 
+GRADER = table(
+    "grader",
+    Key("ctrl+g", "grade", "Grade", "Grade the code, or the file or folder that is named.", True, "^g", priority=True),
+    Key("i", "go_to('code')", "Code", "Write or paste code; Esc leaves the text.", footer=True),
+    Key("p", "go_to('path')", "Path", "Name a file or a folder to grade; Tab completes.", footer=True),
+    Key("c", "correct", "Correct", "Say what grade it should get: data of the next step.", footer=True),
+    Key("e", "feedback", "Feedback", "Let the grader write a text for the submission on show.", footer=True),
+    Key("f", "choose(0)", "Checkpoint", "Choose the checkpoint that grades.", footer=True),
+    Key("b", "choose(1)", "Beside", "Choose a second checkpoint beside it, or none."),
+    Key("s", "stop", "Stop", "Stop grading; what is graded stays."),
+    Key("u", "undo", "Undo", "Undo the last correction of the submission on show."),
+    Key("right_square_bracket,n", "next(1)", "Next", "Show the next answer of the list.", shown="] n"),
+    Key("left_square_bracket", "next(-1)", "Previous", "Show the answer before."),
+    Key("o", "order", "Order", "Order the list: as it came, for a person first, lowest, least sure, by name."),
+    Key("slash", "filter", "Search", "Show only submissions that contain a text: a name, ask, an area, a word."),
+    Key("enter", "read", "Read", "Read the selected answer of the list."),
+    Key("tab", "app.focus_next", "Next part", "Go to the next field or part."),
+    Key("shift+tab", "app.focus_previous", "Previous part", "Go to the field or part before."),
+    Key("escape", "leave", "Back", "Leave the text, or drop the search.", priority=True),
+)
+
 REGRADE = table(
     "regrade",
     Key("enter,g", "grade", "Grade", "Type another grade; the one it has confirms it.", footer=True),
@@ -250,7 +272,7 @@ SETTINGS = table(
 TABLES: dict[str, tuple[Key, ...]] = {
     keys[0].table: keys
     for keys in (
-        GLOBAL, MONITOR, PANE, CURVES, GENERATIONS, BLIND, GRADES, GRADING, REGRADE, NOTE, TRY, TABLE, CHECKPOINTS, LOG,
+        GLOBAL, MONITOR, PANE, CURVES, GENERATIONS, BLIND, GRADES, GRADING, GRADER, REGRADE, NOTE, TRY, TABLE, CHECKPOINTS, LOG,
         SETTINGS, RUNS, COMPARE, PROBES, ROWS, ROW, LONG_LIST,
     )
 }  # fmt: skip
@@ -271,4 +293,5 @@ SCREEN_KEYS: dict[str, Sections] = {
     "runs": (("Runs", RUNS), ("In the table", TABLE)),
     "compare": (("Compare runs", COMPARE), ("In the table", TABLE)),
     "grading": (("Grading", GRADING), ("In a text", PANE), ("In the table", TABLE)),
+    "grader": (("Grader", GRADER), ("In a text", PANE), ("In the table", TABLE)),
 }

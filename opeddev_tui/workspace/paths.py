@@ -42,6 +42,11 @@ def graded_history_file(workspace: Path) -> Path:
     return workspace / SPECS / "graded_by_people.jsonl"
 
 
+def grader_draft_file(workspace: Path) -> Path:
+    """Return the file that keeps what was typed on the grader's screen when the app was left."""
+    return workspace / SPECS / "grader_draft.json"
+
+
 def test_looks_file(workspace: Path) -> Path:
     """Return the file that counts every look at the test set."""
     return workspace / SPECS / "test_looks.jsonl"

@@ -49,6 +49,17 @@ def test_a_batch_that_is_added_is_next() -> None:
     assert follows(found) == (2, [0, 1, 2])
 
 
+def test_a_batch_that_is_added_after_trained_corrections_is_next_without_a_warning() -> None:
+    corrections = TrainedBatch("batch_corrections_01", 2, "corrected rows")
+    found = match_steps([BASE, ONE, TWO, corrections], [*TRAINED, ran(2, BASE, ONE, corrections)])
+    assert lines(found) == [
+        (0, "base", "trained", ""), (1, "batch_01", "trained", ""), (2, "batch_corrections_01", "trained", ""),
+        (3, "batch_02", "open", ""),
+    ]  # fmt: skip
+    assert follows(found) == (3, [0, 1, 3, 2])
+    assert found.notes == ()
+
+
 def test_a_batch_that_is_inserted_is_next_and_no_trained_one_changes_its_step() -> None:
     between = TrainedBatch("batch_005", 7, "new rows")
     found = match_steps([BASE, between, ONE], TRAINED)

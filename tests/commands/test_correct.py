@@ -16,9 +16,12 @@ from engine_helpers import copy_workspace, journal_of, settings_of, states, trai
 from opeddev_tui.cli import main
 from opeddev_tui.data.batches import load_step
 from opeddev_tui.runs import events as ev
-from opeddev_tui.serving.corrected import Answer, ask_without_model, collected, keep_answer
+from opeddev_tui.serving import worker
+from opeddev_tui.serving.asked import Answer
+from opeddev_tui.serving.corrected import ask_without_model, collected, keep_answer
 from opeddev_tui.serving.submissions import Submissions
-from opeddev_tui.serving.worker_messages import Answered, Done, Failed, Ready, Request, Said, Stop
+from opeddev_tui.serving.worker import work
+from opeddev_tui.serving.worker_messages import Answered, Done, Failed, Request, Said, Stop
 
 
 def test_two_corrections_are_the_next_step_and_close_their_batch(grader_root: Path, tmp_path: Path) -> None:
@@ -142,11 +145,27 @@ def test_the_apps_grader_stops_and_answers_the_next_request(grading: Grading, tm
 
 
 def test_a_checkpoint_that_is_not_there_is_said(grader_root: Path) -> None:
-    with Grading(grader_root, "--from", "nonsense") as grading:
-        failed = grading.until(Failed, Ready)[-1]
+    said: list[Said] = []
+    reads, writes = os.pipe()
+    os.close(writes)
+    code = work(workspace_of(grader_root), settings_of(grader_root), "nonsense", reads, said.append, texts=False)
+    failed = said[-1]
     assert isinstance(failed, Failed)
     assert "nonsense" in failed.words
-    assert grading.code == 4
+    assert code == 4
+
+
+def test_a_grader_without_room_beside_a_training_waits(grader_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[Said] = []
+    reads, writes = os.pipe()
+    os.close(writes)
+    monkeypatch.setattr(worker, "_BESIDE_WEIGHTS", 1 << 60)
+    place = workspace_of(grader_root)
+    assert work(place, settings_of(grader_root), "", reads, said.append, texts=False, beside=True) == 1
+    failed = said[-1]
+    assert isinstance(failed, Failed)
+    assert failed.waits
+    assert "it waits until the training has ended" in failed.words
 
 
 @pytest.mark.parametrize(

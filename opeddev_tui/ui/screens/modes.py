@@ -22,6 +22,7 @@ _CLASSES = {
     "runs": ("runs", "RunsScreen"),
     "grading": ("grading.screen", "GradingScreen"),
     "rows": ("rows.screen", "RowsScreen"),
+    "grader": ("grader.screen", "GraderScreen"),
 }
 
 

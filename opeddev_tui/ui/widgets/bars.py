@@ -26,6 +26,10 @@ KIND_STYLES = {
 }  # fmt: skip
 
 
+# the names of the screens: blanks around each, between key and name, and cells between two; the widest that fits
+_FORMS = ((" ", " ", 1), ("", " ", 2), ("", " ", 1), ("", "", 1))
+
+
 def keymap_in(widget: Widget) -> Keymap:
     """Return the keys as they are in the app that ``widget`` is in."""
     return cast("Shell", widget.app).session.keymap
@@ -73,16 +77,23 @@ class Places(ClickBar):
         self.on_resize()
 
     def on_resize(self) -> None:
-        """Write as many names as fit."""
+        """Write the names with as much space around them as there is room for."""
         keymap = keymap_in(self)
-        named = [(mode, f"{keymap.first(f'everywhere.{mode}')} {title}") for _, mode, title in PLACES]
-        room, cells = self.size.width or 80, sum(cell_len(name) + 1 for _, name in named) - 1
-        blank = " " if cells + 2 * len(named) <= room else ""
+        named = [(mode, keymap.first(f"everywhere.{mode}"), title) for _, mode, title in PLACES]
+
+        def length(blank: str, apart: str, gap: int) -> int:
+            return sum(cell_len(f"{blank}{key}{apart}{title}{blank}") + gap for _, key, title in named) - gap
+
+        room = self.size.width or 80
+        blank, apart, gap = next((form for form in _FORMS if length(*form) <= room), _FORMS[-1])
         parts: list[tuple[Content, str]] = []
-        for mode, name in named:
+        for mode, key, title in named:
             style = "bold reverse $primary on $background" if mode == self._mode else "$muted"
-            parts.append((Content.styled(f"{blank}{name}{blank}", style), f"app.go('{mode}')"))
-        self.lay(parts, gap=2 if not blank and cells + len(named) - 1 <= room else 1)
+            # a name without a blank before it is told from its key by the key's colour
+            key_style = style if apart or mode == self._mode else "bold $accent"
+            name = Content.styled(f"{blank}{key}", key_style) + Content.styled(f"{apart}{title}{blank}", style)
+            parts.append((name, f"app.go('{mode}')"))
+        self.lay(parts, gap=gap)
 
 
 class StatusLine(Static):

@@ -1,0 +1,121 @@
+"""One answer of a grader as text: grade, probabilities as bars, whether a person should look, and why. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from textual.content import Content
+
+from opeddev_tui.runs.grade_records import WORDS
+from opeddev_tui.serving.worker_messages import Answered, Ready
+from opeddev_tui.text import clean, clean_line
+from opeddev_tui.ui.widgets.code_text import coloured
+
+_WIDEST_BAR = 40
+_ASSUMED = 160
+_OPTION = re.compile(r"--(task|rubric|kind)")
+
+
+def answer_text(answer: Answered, ready: Ready | None, width: int, *, plain: bool, corrected: str = "") -> Content:
+    """Return ``answer`` for ``width`` cells; ``plain``: for a terminal with ASCII only; ``corrected``: by a person."""
+    graded = answer.graded
+    parts = [_heading(answer, corrected)]
+    if answer.problem or graded.grade is None:
+        reason = answer.problem or " ".join(graded.why) or "it has no grade."
+        parts.append(Content.styled(clean_line(f"No grade: {reason}", max_chars=400), "$text-warning"))
+    parts += _bars(answer, width, "#" if plain else "█")
+    parts += _sure(answer)
+    parts += _ask(answer)
+    parts += _areas(answer, width)
+    if graded.feedback is not None:
+        parts += [Content(""), Content.styled("Feedback", "bold $primary"), Content(clean(graded.feedback))]
+    parts += _assumed(answer, ready)
+    if submission := str(answer.fields.get("submission") or ""):
+        kind = str(answer.fields.get("kind") or "")
+        parts += [Content(""), Content.styled("Submission", "bold $primary"), coloured(submission, kind)]
+    return Content("\n").join(parts)
+
+
+def name_of(answer: Answered) -> str:
+    """Return what to call a submission: its id, its file, else that it was pasted."""
+    return clean_line(answer.graded.id or answer.graded.file or "pasted code", max_chars=200)
+
+
+def _heading(answer: Answered, corrected: str) -> Content:
+    graded = answer.graded
+    parts = []
+    if graded.grade is not None:
+        parts.append(Content.styled(f"Grade {clean_line(graded.grade)}", "bold $primary"))
+    if graded.expected is not None:
+        parts.append(Content(f"expected {graded.expected:.2f}"))
+    if graded.reference:
+        parts.append(Content(f"in its row {clean_line(graded.reference)}"))
+    if corrected:
+        parts.append(Content.styled(f"a person gave {clean_line(corrected)}", "bold $text-success"))
+    return Content(" · ").join(parts) if parts else Content(name_of(answer))
+
+
+def _bars(answer: Answered, width: int, block: str) -> Iterator[Content]:
+    graded = answer.graded
+    names = {label: clean_line(label, max_chars=12) for label in graded.probabilities}
+    longest = max((len(name) for name in names.values()), default=0)
+    room = max(4, min(_WIDEST_BAR, width - longest - 10))
+    for label, chance in graded.probabilities.items():
+        inside = "·" if label in graded.set else " "
+        bar = (block * round(chance * room)).ljust(room)
+        style = "bold $primary" if label == graded.grade else "$foreground"
+        line = Content(f"{names[label]:>{longest}}{inside} ") + Content.styled(bar, style) + Content(f" {chance:6.1%}")
+        yield line
+
+
+def _sure(answer: Answered) -> Iterator[Content]:
+    graded = answer.graded
+    parts = []
+    if graded.set:
+        parts.append(f"90 % set {', '.join(clean_line(label) for label in graded.set)} (·)")
+    if graded.confidence is not None:
+        parts.append(f"confidence {graded.confidence:.2f}")
+    if graded.truncated:
+        parts.append("cut: its middle was not read")
+    if parts:
+        yield Content(" · ".join(parts))
+
+
+def _ask(answer: Answered) -> Iterator[Content]:
+    graded = answer.graded
+    if answer.problem or graded.grade is None:
+        return
+    if not graded.ask:
+        yield Content.styled("No person needs to look.", "$text-success")
+        return
+    yield Content.styled("Ask a person:", "bold $text-warning")
+    for why in graded.why:
+        # the command's options are fields here
+        told = _OPTION.sub(r"the field \1", why)
+        yield Content(f"  {clean_line(told, max_chars=300)}")
+
+
+def _areas(answer: Answered, width: int) -> Iterator[Content]:
+    criteria = answer.graded.criteria
+    if not criteria:
+        return
+    yield Content("")
+    yield Content.styled("Areas, with the probability that they failed", "bold $primary")
+    room = max(8, min(40, width - 16))
+    for name, item in sorted(criteria.items(), key=lambda pair: -pair[1].failed):
+        mark, style = ("✓", "$text-success") if item.passed else ("✗", "$text-error-own")
+        shown = clean_line(name, max_chars=room)
+        yield Content.styled(f"{mark} ", style) + Content(f"{shown:{room}} {item.failed:6.1%}")
+
+
+def _assumed(answer: Answered, ready: Ready | None) -> Iterator[Content]:
+    yield Content("")
+    for name, words in answer.graded.assumed.items():
+        told = _OPTION.sub("typed", clean_line(words, max_chars=_ASSUMED))
+        yield Content.styled(f"assumed {clean_line(name)}: {told}", "$muted")
+    graded = answer.graded
+    by = ready.words if ready is not None else WORDS.get(graded.way, graded.way)
+    yield Content.styled(clean_line(f"read by {by}, {graded.checkpoint}, on {graded.model}", max_chars=200), "$muted")
+    for note in ready.notes if ready is not None else ():
+        yield Content.styled(clean_line(f"note: {note}", max_chars=300), "$muted")

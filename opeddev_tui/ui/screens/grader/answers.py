@@ -1,0 +1,66 @@
+"""The answers of one or two checkpoints side by side, and what each of them does in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.widget import Widget
+
+from opeddev_tui.serving.worker_messages import Answered
+from opeddev_tui.terminal.ascii_fallback import ascii_only
+from opeddev_tui.text import clean_line
+from opeddev_tui.ui.keys import PANE, bindings
+from opeddev_tui.ui.screens.grader.answer_text import answer_text, name_of
+from opeddev_tui.ui.screens.grader.desk import Side
+from opeddev_tui.ui.widgets.text_pane import TextPane
+
+_NOTHING = (
+    "Nothing is graded yet.\n\ni     write or paste code\np     name a file or a folder\nf     choose the checkpoint "
+    "(b: a second one beside it)\n^g    grade\n\nThe model runs in a process of its own; loading it takes some seconds."
+)
+
+
+class AnswerPane(TextPane):
+    """An answer that also scrolls by letters."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings(PANE)
+
+
+class Answers(Horizontal):
+    """One pane per checkpoint."""
+
+    def compose(self) -> Iterable[Widget]:
+        """Make both panes."""
+        yield AnswerPane("Answer", id="first")
+        yield AnswerPane("Beside", id="second")
+
+    def show(self, sides: Sequence[Side], number: int, corrected: Callable[[Answered], str]) -> None:
+        """Show answer ``number`` of each of ``sides``."""
+        self.set_class(len(sides) > 1, "-two")
+        for side, pane in zip(sides, self.query(AnswerPane), strict=False):
+            self._show_one(side, pane, number, corrected)
+
+    def _show_one(self, side: Side, pane: AnswerPane, number: int, corrected: Callable[[Answered], str]) -> None:
+        answer = side.answers.get(number)
+        title = f"{'Answer' if pane.id == 'first' else 'Beside'} · {clean_line(side.name, max_chars=40)}"
+        if answer is None:
+            pane.set_text(title, Content("This one is not graded yet." if side.answers or side.busy else _NOTHING))
+            return
+        room = max(24, pane.size.width - 4)
+        text = answer_text(answer, side.ready, room, plain=ascii_only(), corrected=corrected(answer))
+        pane.set_text(title, text, below=name_of(answer), place=(answer.id, answer.number))
+
+
+def heading(sides: Sequence[Side]) -> Content:
+    """Return a line for each checkpoint: its name, and what it does or why it cannot."""
+    lines = []
+    for place, side in enumerate(sides):
+        words = side.words or ("ready" if side.ready is not None else "loaded when it grades first")
+        style = "$text-error-own" if side.problem and not side.busy else "$muted"
+        name = Content.styled(f"{'beside ' if place else ''}{clean_line(side.name)}", "bold $primary")
+        lines.append(name + Content.styled(f"  {clean_line(words, max_chars=300)}", style))
+    return Content("\n").join(lines)

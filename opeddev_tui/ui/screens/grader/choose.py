@@ -1,0 +1,59 @@
+"""The dialog for which checkpoint grades."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+
+from opeddev_tui.checkpoints.catalog import Entry
+from opeddev_tui.text import clean_line
+from opeddev_tui.ui.screens.checkpoints.listing import short
+from opeddev_tui.ui.widgets.grid import Cell, Grid
+
+NONE = "none"
+_NAMED = (
+    ("best", "the best checkpoint of the newest run that has one"),
+    ("latest", "the newest checkpoint"),
+    ("base", "the base model itself, with the newest head that was fitted on it"),
+)
+
+
+class ChooseCheckpoint(ModalScreen[str]):
+    """A list of checkpoints; its result is one as --from takes it, or ``NONE`` for no second one."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "dismiss(None)", "Cancel")]
+    CSS = "ChooseCheckpoint .dialog { max-width: 110; height: 80%; } ChooseCheckpoint Grid { height: 1fr; }"
+
+    def __init__(self, entries: Sequence[Entry], *, beside: bool) -> None:
+        super().__init__()
+        self._entries, self._beside = entries, beside
+
+    def compose(self) -> ComposeResult:
+        """Make the list."""
+        with Vertical(classes="dialog") as box:
+            box.border_title = "Beside" if self._beside else "Checkpoint"
+            box.border_subtitle = "Enter chooses, Esc cancels"
+            yield Grid(("checkpoint", "what", "hold-out", "note"), id="choices", enter="take")
+
+    def on_mount(self) -> None:
+        """Fill the list, the newest first."""
+        named = [(name, (name, words, "", "")) for name, words in _NAMED]
+        none = [(NONE, ("none", "one checkpoint alone", "", ""))] if self._beside else []
+        every = [(entry.name, _cells(entry)) for entry in reversed(self._entries) if entry.published]
+        self.query_one(Grid).fill([*none, *named, *every])
+        self.query_one(Grid).focus()
+
+    def action_take(self) -> None:
+        """Close with the selected one."""
+        self.dismiss(self.query_one(Grid).selected or None)
+
+
+def _cells(entry: Entry) -> tuple[Cell, ...]:
+    loss = "–" if entry.val_loss is None else f"{entry.val_loss:.4f}"
+    told = " ".join([*entry.marks, "head" if entry.grades_with else "no head"])
+    return clean_line(short(entry)), told, loss, clean_line(entry.note, max_chars=40)

@@ -1,0 +1,117 @@
+"""The dialog for what grade a person gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
+
+from msgspec import Struct
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static, TextArea
+
+from opeddev_tui.serving.asked import Answer
+from opeddev_tui.text import clean, clean_line
+
+
+class Draft(Struct, frozen=True):
+    """What a person has typed into a correction that is not kept yet."""
+
+    grade: str = ""
+    feedback: str = ""
+    criteria: str = ""
+
+
+class CorrectScreen(ModalScreen[None]):
+    """Asks for a grade, a text and areas. ``keep`` is called with them; the dialog closes when they are kept."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "keep", "Keep", priority=True),
+        Binding("escape", "leave", "Not now", priority=True),
+    ]
+    CSS = """
+    CorrectScreen .dialog { max-width: 100; }
+    CorrectScreen TextArea { height: 5; border: none; padding: 0; background: $panel; }
+    CorrectScreen Input { height: 1; border: none; padding: 0; background: $panel; }
+    CorrectScreen .asked { color: $muted; height: auto; }
+    CorrectScreen #wrong { height: auto; }
+    """
+
+    def __init__(self, about: str, scale: str, areas: Sequence[str], draft: Draft) -> None:
+        super().__init__()
+        self._about, self._scale, self._areas, self._draft = about, scale, areas, draft
+        self.on_keep: Callable[[Answer], None] = lambda _answer: None
+        self.on_leave: Callable[[Draft], None] = lambda _draft: None
+
+    def compose(self) -> ComposeResult:
+        """Make the fields."""
+        with Vertical(classes="dialog") as box:
+            box.border_title = "Correct: data of the next step"
+            box.border_subtitle = "Ctrl+S keeps, Tab goes on, Esc closes; what is typed stays"
+            yield Static(Content(clean_line(self._about, max_chars=200)), markup=False, classes="asked")
+            yield Static(Content(f"Grade: {clean_line(self._scale, max_chars=200)}"), markup=False, classes="asked")
+            yield Input(value=self._draft.grade, id="grade", compact=True)
+            yield Static("Feedback, as the model should write it", markup=False, classes="asked")
+            yield TextArea(self._draft.feedback, id="text", soft_wrap=True, tab_behavior="focus")
+            named = ", ".join(clean_line(area, max_chars=30) for area in self._areas)
+            hint = f"Areas (pass, fail or a grade): {named or 'Layout=fail, Naming=pass'}"
+            yield Static(Content(clean_line(hint, max_chars=300)), markup=False, classes="asked")
+            yield Input(
+                value=self._draft.criteria, placeholder="optional: Area=fail, Area=pass", id="areas", compact=True
+            )
+            yield Static(markup=False, id="wrong")
+
+    @property
+    def draft(self) -> Draft:
+        """What is typed now."""
+        return Draft(
+            self.query_one("#grade", Input).value,
+            self.query_one("#text", TextArea).text,
+            self.query_one("#areas", Input).value,
+        )
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Keep it."""
+        event.stop()
+        self.action_keep()
+
+    def action_keep(self) -> None:
+        """Hand the answer on once the field has taken the keys that were pressed before this one."""
+        (self.focused or self).call_later(self._keep)
+
+    def _keep(self) -> None:
+        """Hand the answer on, or say what is wrong with it."""
+        draft = self.draft
+        criteria = areas_of(draft.criteria)
+        if not draft.grade.strip():
+            self.refuse("a grade is needed.")
+        elif isinstance(criteria, str):
+            self.refuse(criteria)
+        else:
+            self.refuse("")
+            self.on_keep(Answer(draft.grade.strip(), draft.feedback.strip(), dict(criteria)))
+
+    def refuse(self, reason: str) -> None:
+        """Stay open and say why, in place."""
+        if self.is_mounted:
+            words = Content.styled(f"✗ {clean(reason)}", "$text-error-own") if reason else Content("")
+            self.query_one("#wrong", Static).update(words)
+
+    def action_leave(self) -> None:
+        """Close; what is typed is handed back."""
+        self.on_leave(self.draft)
+        self.dismiss()
+
+
+def areas_of(text: str) -> Mapping[str, str] | str:
+    """Return the areas in ``text`` with what a person says of each, or why they cannot be read."""
+    found: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.replace(";", ",").split(","))):
+        area, sign, value = part.partition("=")
+        if not sign or not area.strip() or not value.strip():
+            return f"{clean_line(part, max_chars=60)}: write an area as Area=pass, Area=fail or Area=GRADE."
+        found[area.strip()] = value.strip()
+    return found

@@ -1,0 +1,93 @@
+"""A person's corrections of answers: the dialog, what is typed and not kept yet, which answers are corrected."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from opeddev_tui.serving.worker_messages import Answered
+from opeddev_tui.ui.screens.grader.answer_text import name_of
+from opeddev_tui.ui.screens.grader.correct import CorrectScreen, Draft
+from opeddev_tui.ui.shell import Shell
+from opeddev_tui.ui.tasks.grader import GraderTasks
+
+if TYPE_CHECKING:
+    from opeddev_tui.data.corrected_answers import Kept
+    from opeddev_tui.serving.asked import Answer
+
+_READ_ONLY = "This is read only: nothing is written."
+
+
+class Corrections:
+    """What was corrected since the app was opened, by submission and prompt."""
+
+    def __init__(self, shell: Shell, tasks: GraderTasks, changed: Callable[[], None]) -> None:
+        self._shell, self._tasks, self._changed = shell, tasks, changed
+        self._drafts: dict[bytes, Draft] = {}
+        self._kept: dict[bytes, list[Kept]] = {}
+        # of each request and number: texts may be long
+        self._keys: dict[tuple[int, int], bytes] = {}
+
+    def grade_of(self, answer: Answered) -> str:
+        """Return the grade that a person gave, empty where none did."""
+        kept = self._kept.get(self._key(answer)) if self._kept else None
+        return kept[-1].change.grade if kept else ""
+
+    def ask(self, answer: Answered, scale: str) -> None:
+        """Ask for the right grade of ``answer`` and keep it."""
+        if self._shell.session.read_only:
+            self._shell.tell(_READ_ONLY, severity="warning")
+            return
+        if not answer.fields:
+            self._shell.tell("There is no submission that could become a row.", severity="warning")
+            return
+        key, graded = self._key(answer), answer.graded
+        draft = self._drafts.get(key) or Draft(feedback=graded.feedback or "")
+        about = f"{name_of(answer)}: the grader gives {graded.grade or 'no grade'}."
+        dialog = CorrectScreen(about, scale, tuple(graded.criteria), draft)
+
+        def keep(given: Answer) -> None:
+            def kept(found: Kept) -> None:
+                self._drafts.pop(key, None)
+                self._kept.setdefault(key, []).append(found)
+                dialog.dismiss()
+                self._tell(found)
+
+            self._drafts[key] = dialog.draft
+            self._tasks.keep(answer.fields, given, kept, dialog.refuse)
+
+        def leave(left: Draft) -> None:
+            self._drafts[key] = left
+
+        dialog.on_keep, dialog.on_leave = keep, leave
+        self._shell.push_screen(dialog)
+
+    def undo(self, answer: Answered | None) -> None:
+        """Undo the last correction of ``answer``."""
+        kept = self._kept.get(self._key(answer)) if answer is not None else None
+        if not kept:
+            self._shell.tell("It was not corrected here: there is nothing to undo.")
+            return
+
+        def undone(found: Kept) -> None:
+            kept.pop()
+            self._tell(found)
+
+        self._tasks.undo(kept[-1].change.row, undone, lambda reason: self._shell.tell(reason, severity="error"))
+
+    def _tell(self, found: Kept) -> None:
+        notes = f" Note: {found.notes[0]}" if found.notes else ""
+        self._shell.tell(f"{found.words}{notes}")
+        self._changed()
+        # the batches are counted again
+        self._shell.disk.refresh()
+
+    def _key(self, answer: Answered) -> bytes:
+        place = (answer.id, answer.number)
+        if place not in self._keys:
+            content = msgspec.json.encode(answer.fields, order="sorted")
+            self._keys[place] = hashlib.sha256(content).digest()
+        return self._keys[place]

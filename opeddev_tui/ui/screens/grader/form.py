@@ -1,0 +1,148 @@
+"""What is graded: code, or the path of a file or folder, with task, rubric and kind. Holds only what is typed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from textual import on
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.events import Key, Paste
+from textual.suggester import Suggester
+from textual.widget import Widget
+from textual.widgets import Input, Static, TextArea
+
+from opeddev_tui.ui.tasks.grader import Typed
+
+_FIELDS = (
+    ("path", "path", "a file or a folder; empty: the code below"),
+    ("task", "task", ""),
+    ("rubric", "rubric", ""),
+    ("kind", "kind", ""),
+)
+_ASSUMED = "empty: grade.{name}, else the commonest of the training rows"
+
+
+class Paths(Suggester):
+    """Completes the path of a file or folder."""
+
+    def __init__(self) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+
+    async def get_suggestion(self, value: str) -> str | None:
+        """Return ``value`` completed to the first name that begins with it, None where there is none."""
+        return await asyncio.to_thread(completed, value) if value else None
+
+
+def completed(value: str) -> str | None:
+    """Return the path ``value`` completed to the first name that begins with it; a folder ends with a slash."""
+    folder, _, start = value.rpartition("/")
+    place = Path(f"{folder}/" if "/" in value else ".").expanduser()
+    try:
+        names = sorted((entry.name, entry.is_dir()) for entry in os.scandir(place) if _is_offered(entry.name, start))
+    except (OSError, RuntimeError, ValueError):
+        return None
+    if not names:
+        return None
+    name, is_folder = names[0]
+    found = f"{value[: len(value) - len(start)]}{name}{'/' if is_folder else ''}"
+    return found if found != value else None
+
+
+def _is_offered(name: str, start: str) -> bool:
+    hidden = name.startswith(".") and not start.startswith(".")
+    return name.startswith(start) and not hidden and name.isprintable()
+
+
+class PathInput(Input):
+    """A path: Tab takes the completion; text of several lines that is pasted here is code."""
+
+    def on_key(self, event: Key) -> None:
+        """Take the completion, where there is one."""
+        if event.key != "tab":
+            return
+        before = self.value
+        self.action_cursor_right()
+        if self.value != before:
+            event.stop()
+            event.prevent_default()
+
+    def on_paste(self, event: Paste) -> None:
+        """Give several lines to the code."""
+        if "\n" in event.text.strip():
+            event.stop()
+            event.prevent_default()
+            self.screen.query_one(Form).take(event.text)
+
+
+class Form(Vertical):
+    """The fields above the code; ``typed`` is all that is in them."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id, classes="pane")
+        self.typed = Typed()
+
+    def compose(self) -> Iterable[Widget]:
+        """Make the fields and the code."""
+        self.border_title = Content("Submission")
+        for name, label, hint in _FIELDS:
+            about = hint or _ASSUMED.format(name=name)
+            with Horizontal(classes="field"):
+                yield Static(label, markup=False, classes="label")
+                if name == "path":
+                    yield PathInput(placeholder=about, suggester=Paths(), id=name, compact=True)
+                else:
+                    yield Input(placeholder=about, id=name, compact=True)
+        yield TextArea(id="code", soft_wrap=True, compact=True, placeholder="write or paste code; Ctrl+G grades it")
+
+    @property
+    def path(self) -> str:
+        """The path that is named, empty where code is graded."""
+        return self.query_one("#path", Input).value.strip()
+
+    @property
+    def code(self) -> str:
+        """The code."""
+        return self.query_one("#code", TextArea).text
+
+    @property
+    def given(self) -> dict[str, str]:
+        """Task, rubric and kind, those that are typed."""
+        found = {name: self.query_one(f"#{name}", Input).value.strip() for name in ("task", "rubric", "kind")}
+        return {name: value for name, value in found.items() if value}
+
+    @on(Input.Changed)
+    @on(TextArea.Changed)
+    def _changed(self) -> None:
+        """Know what is typed also when the widgets are gone, and say which of it is graded."""
+        lines = {name: self.query_one(f"#{name}", Input).value for name, _, _ in _FIELDS}
+        self.typed = Typed(code=self.code, **lines)
+        is_code = not self.path
+        self.border_title = Content("Submission" if is_code else "Submission: the path is graded")
+        self.query_one("#code").set_class(not is_code, "-idle")
+
+    def restore(self, typed: Typed) -> None:
+        """Put back what was typed before, where nothing has been typed since."""
+        if self.typed != Typed():
+            return
+        self.query_one("#code", TextArea).text = typed.code
+        for name, _, _ in _FIELDS:
+            self.query_one(f"#{name}", Input).value = getattr(typed, name)
+
+    def take(self, code: str) -> None:
+        """Put pasted ``code`` where the cursor is in the code."""
+        area = self.query_one("#code", TextArea)
+        area.insert(code)
+        area.focus()
+
+    def go_to(self, name: str) -> None:
+        """Focus a field."""
+        self.query_one(f"#{name}").focus()
+
+
+def is_typing(widget: Widget | None) -> bool:
+    """Return whether keys go into a text."""
+    return isinstance(widget, Input | TextArea)

@@ -1,0 +1,390 @@
+"""The grader's screen: grade code, a file, a folder; beside another checkpoint; correct; lose nothing that is typed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from graded import make, raced_step
+from grader_child import FakeChild, FakeChildren
+from scenes import opened, until
+from test_app import text_of
+from textual.events import Paste
+from textual.pilot import Pilot
+from textual.widgets import Input, TextArea
+
+from opeddev_tui.serving.worker_messages import Begun, Done, Failed, Request, Said, Stop
+from opeddev_tui.ui.app import OpeddevApp
+from opeddev_tui.ui.screens.grader.choose import ChooseCheckpoint
+from opeddev_tui.ui.screens.grader.correct import CorrectScreen, areas_of
+from opeddev_tui.ui.screens.grader.desk import Desk
+from opeddev_tui.ui.screens.grader.form import Form, completed
+from opeddev_tui.ui.screens.grader.screen import GraderScreen
+from opeddev_tui.ui.tasks.grader import GraderTasks, Typed
+from opeddev_tui.ui.widgets.grid import Grid
+
+SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 60)
+AT = 1_700_000_000.0
+
+
+@pytest.fixture
+def children(monkeypatch: pytest.MonkeyPatch) -> FakeChildren:
+    found = FakeChildren()
+    monkeypatch.setattr(GraderTasks, "open", lambda tasks, source, **more: found.open(tasks, source, **more))
+    return found
+
+
+@asynccontextmanager
+async def grader(app: OpeddevApp, size: tuple[int, int] = MIDDLE) -> AsyncIterator[tuple[GraderScreen, Pilot[str]]]:
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot)
+        await pilot.press("9")
+        screen = app.screen
+        assert isinstance(screen, GraderScreen)
+        await pilot.pause()
+        yield screen, pilot
+
+
+def words_of(app: OpeddevApp) -> str:
+    return " ".join(text_of(app).replace("│", " ").replace("┃", " ").split())
+
+
+async def grade_code(pilot: Pilot[str], screen: GraderScreen, code: str = "<b>x</b>") -> None:
+    screen.query_one("#code", TextArea).text = code
+    await pilot.press("ctrl+g")
+    await until(pilot, lambda: not screen.desk.busy and bool(screen.desk.sides[0].answers))
+    screen._draw()
+    await pilot.pause()
+
+
+async def grade_path(pilot: Pilot[str], screen: GraderScreen, path: str) -> None:
+    screen.query_one("#path", Input).value = path
+    await pilot.press("ctrl+g")
+    await until(pilot, lambda: not screen.desk.busy)
+    screen._draw()
+    await pilot.pause()
+
+
+@pytest.mark.parametrize("size", [SMALL, MIDDLE, LARGE])
+async def test_code_is_graded_and_its_answer_explained(
+    tmp_path: Path, children: FakeChildren, size: tuple[int, int]
+) -> None:
+    app = make(tmp_path, [raced_step(0, AT)])
+    async with grader(app, size) as (screen, pilot):
+        assert "Nothing is graded yet" in words_of(app)
+        await pilot.press("i", *"<p>", "enter", *"hi")
+        assert screen.query_one("#code", TextArea).text == "<p>\nhi"
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: not screen.desk.busy)
+        screen._draw()
+        await pilot.pause()
+        shown = words_of(app)
+        for part in ("Grade 1", "expected 1.00", "68.0%", "90 % set 1, 2", "confidence 0.50", "✗ Layout", "✓ Naming"):
+            assert part in shown, part
+        (request,) = children.opened[0].asked
+        assert isinstance(request, Request)
+        assert (request.text, request.path, request.given) == ("<p>\nhi", "", {})
+
+
+async def test_task_rubric_and_kind_go_with_the_request(tmp_path: Path, children: FakeChildren) -> None:
+    app = make(tmp_path, [raced_step(0, AT)])
+    async with grader(app) as (screen, pilot):
+        screen.query_one("#task", Input).value = "Centre it."
+        screen.query_one("#kind", Input).value = " css "
+        await grade_code(pilot, screen)
+        (request,) = children.opened[0].asked
+        assert isinstance(request, Request)
+        assert request.given == {"task": "Centre it.", "kind": "css"}
+
+
+@pytest.mark.usefixtures("children")
+async def test_a_folder_is_a_list_that_is_ordered_searched_and_read(tmp_path: Path) -> None:
+    app = make(tmp_path, [raced_step(0, AT)])
+    async with grader(app) as (screen, pilot):
+        await grade_path(pilot, screen, "pages")
+        assert "4 graded · 1 for a person · as they came" in words_of(app)
+        assert "left out: binary files (1)" in words_of(app)
+        assert "pages/page0.html" not in screen.query_one(Grid).selected_text
+        await pilot.press("o")
+        await pilot.pause()
+        rows = [key for key, _ in screen.query_one(Grid)._filled]
+        assert rows == ["2", "0", "1", "3"]
+        await pilot.press("slash", *"page3")
+        await pilot.pause()
+        assert [key for key, _ in screen.query_one(Grid)._filled] == ["3"]
+        await pilot.press("enter", "enter")
+        await pilot.pause()
+        assert "Grade 4" in words_of(app)
+        await pilot.press("slash", "escape")
+        assert screen.query_one(Grid).row_count == 4
+
+
+async def test_an_error_is_said_in_place_and_what_is_typed_stays(tmp_path: Path, children: FakeChildren) -> None:
+    app = make(tmp_path, [raced_step(0, AT)])
+    async with grader(app) as (screen, pilot):
+        await grade_path(pilot, screen, "missing")
+        assert "there is no such file or folder" in words_of(app)
+        assert screen.query_one("#path", Input).value == "missing"
+        screen.query_one("#path", Input).value = ""
+        await grade_code(pilot, screen, "<b>kept</b>")
+        await pilot.press("escape", "1", "9")
+        await pilot.pause()
+        assert screen.query_one("#code", TextArea).text == "<b>kept</b>"
+        assert "Grade 1" in words_of(app)
+        assert not children.opened[0].ended
+
+
+async def test_what_failed_to_load_is_said_and_loaded_again(tmp_path: Path, children: FakeChildren) -> None:
+    app = make(tmp_path, [raced_step(0, AT)])
+    children.ready_at_once = False
+    async with grader(app) as (screen, pilot):
+        screen.query_one("#code", TextArea).text = "<b>x</b>"
+        await pilot.press("ctrl+g")
+        children.opened[0].heard(Failed(0, "the checkpoint cannot be trusted: a file is cut."))
+        screen._draw()
+        await pilot.pause()
+        assert "the checkpoint cannot be trusted" in words_of(app)
+        assert children.opened[0].ended
+        children.ready_at_once = True
+        await grade_code(pilot, screen)
+        assert len(children.opened) == 2
+        assert "cannot be trusted" not in words_of(app)
+
+
+async def test_grading_is_stopped_and_what_came_stays(tmp_path: Path, children: FakeChildren) -> None:
+    app = make(tmp_path, [raced_step(0, AT)])
+    children.prepare = lambda child: setattr(child, "answers_at_once", False)
+    async with grader(app) as (screen, pilot):
+        screen.query_one("#path", Input).value = "pages"
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: bool(children.opened[0].asked))
+        child = children.opened[0]
+        request = child.asked[0]
+        assert isinstance(request, Request)
+        child.heard(Begun(request.id, 1000))
+        child.one(request, 0)
+        child.one(request, 1)
+        screen._draw()
+        await pilot.pause()
+        assert "2 of 1,000 graded" in words_of(app)
+        assert "left" in words_of(app)
+        await pilot.press("s")
+        assert isinstance(child.asked[-1], Stop)
+        child.one(request, 2)
+        child.heard(Done(id=request.id, count=3, stopped=True))
+        screen._draw()
+        await pilot.pause()
+        assert "2 submissions, stopped" in words_of(app)
+
+
+async def test_a_second_checkpoint_is_asked_the_same(tmp_path: Path, children: FakeChildren) -> None:
+    app = make(tmp_path, [raced_step(0, AT)])
+    async with grader(app, LARGE) as (screen, pilot):
+        await grade_path(pilot, screen, "pages")
+        children.prepare = lambda child: setattr(child, "shift", 1)
+        await pilot.press("b")
+        await until(pilot, lambda: isinstance(app.screen, ChooseCheckpoint))
+        await pilot.press("down", "down", "down", "enter")
+        await until(pilot, lambda: len(screen.desk.sides) == 2 and not screen.desk.busy)
+        screen._draw()
+        await pilot.pause()
+        assert children.opened[1].source == "base"
+        assert children.opened[1].asked == children.opened[0].asked
+        assert "2 ≠" in words_of(app)
+        assert "beside base" in words_of(app)
+        await pilot.press("b")
+        await until(pilot, lambda: isinstance(app.screen, ChooseCheckpoint))
+        await pilot.press("enter")
+        await until(pilot, lambda: len(screen.desk.sides) == 1)
+        assert children.opened[1].ended
+
+
+async def test_feedback_is_written_for_the_one_on_show(tmp_path: Path, children: FakeChildren) -> None:
+    app = make(tmp_path, [raced_step(0, AT)])
+    async with grader(app) as (screen, pilot):
+        await grade_path(pilot, screen, "pages")
+        await pilot.press("n", "e")
+        await until(pilot, lambda: len(children.opened) == 2 and not screen.desk.busy)
+        screen._draw()
+        await pilot.pause()
+        assert children.opened[0].ended
+        assert children.opened[1].texts
+        assert len(screen.desk.sides[0].answers) == 4
+        assert "the card is not centred" in words_of(app)
+        assert "pages/page1.html" in words_of(app)
+
+
+@pytest.mark.usefixtures("children")
+async def test_a_correction_becomes_a_row_and_is_undone(tmp_path: Path) -> None:
+    app = make(tmp_path, [raced_step(0, AT)])
+    batch = tmp_path / "datasets/incremental/batch_corrections_01.jsonl"
+    async with grader(app) as (screen, pilot):
+        await grade_code(pilot, screen, "<b>one's own page</b>")
+        await pilot.press("c")
+        dialog = app.screen
+        assert isinstance(dialog, CorrectScreen)
+        await pilot.press("9", "ctrl+s")
+        await until(pilot, lambda: "not a grade here" in words_of(app))
+        assert app.screen is dialog
+        await pilot.press("escape")
+        await pilot.press("c")
+        again = app.screen
+        assert isinstance(again, CorrectScreen)
+        assert again.draft.grade == "9"
+        await pilot.press("backspace", "2", "tab", *"Too small.", "tab", *"Layout=fail", "ctrl+s")
+        await until(pilot, lambda: app.screen is screen)
+        (row,) = [json.loads(line) for line in batch.read_text().splitlines()]
+        assert (row["grade"], row["feedback"], row["criteria"]) == (2, "Too small.", {"Layout": "fail"})
+        assert (row["submission"], row["task"], row["kind"]) == ("<b>one's own page</b>", "Make a page.", "html")
+        assert row["rater"]
+        assert row["graded_at"].startswith("20")
+        screen._draw()
+        await pilot.pause()
+        assert "a person gave 2" in words_of(app)
+        await pilot.press("u")
+        await until(pilot, lambda: not batch.exists())
+        screen._draw()
+        await pilot.pause()
+        assert "a person gave" not in words_of(app)
+
+
+async def test_keys_of_one_burst_are_taken_in_their_order(tmp_path: Path, children: FakeChildren) -> None:
+    app = make(tmp_path, [raced_step(0, AT)])
+    async with grader(app) as (screen, pilot):
+        await pilot.press("i")
+        for key in ("a", "b", "ctrl+g"):
+            app.simulate_key(key)
+        await until(pilot, lambda: bool(screen.desk.sides[0].answers))
+        (request,) = children.opened[0].asked
+        assert isinstance(request, Request)
+        assert request.text == "ab"
+        await pilot.press("c")
+        for key in ("2", "ctrl+s"):
+            app.simulate_key(key)
+        await until(pilot, lambda: app.screen is screen)
+        assert (tmp_path / "datasets/incremental/batch_corrections_01.jsonl").exists()
+
+
+@pytest.mark.usefixtures("children")
+async def test_a_row_of_the_holdout_is_refused_in_the_dialog(tmp_path: Path) -> None:
+    app = make(tmp_path, [raced_step(0, AT)])
+    async with grader(app) as (screen, pilot):
+        held = json.loads((tmp_path / "datasets/holdout_webdev_coding/rows.jsonl").read_text().splitlines()[0])
+        await grade_code(pilot, screen, held["submission"])
+        await pilot.press("c", "3", "ctrl+s")
+        await until(pilot, lambda: "hold-out row" in words_of(app))
+        assert isinstance(app.screen, CorrectScreen)
+        assert not (tmp_path / "datasets/incremental/batch_corrections_01.jsonl").exists()
+
+
+class Opener:
+    """Opens children without an app."""
+
+    def __init__(self) -> None:
+        self.trains = False
+        self.opened: list[FakeChild] = []
+
+    def open(
+        self,
+        source: str,
+        *,
+        texts: bool,
+        heard: Callable[[Said], None],
+        ended: Callable[[str], None],  # noqa: ARG002 - as the real one
+    ) -> FakeChild:
+        self.opened.append(FakeChild(source, texts, heard, self.trains))
+        return self.opened[-1]
+
+
+def test_a_grader_gives_way_to_a_training_and_what_has_no_room_waits_for_its_end() -> None:
+    opener = Opener()
+    desk = Desk(opener, lambda: None)
+    side = desk.sides[0]
+    desk.grade("the code", text="<b>x</b>", given={})
+    opener.opened[0].get_ready()
+    assert len(side.answers) == 1
+    opener.trains = True
+    desk.mind_training(trains=True)
+    assert opener.opened[0].ended
+    assert len(side.answers) == 1
+    desk.grade("the code", text="<b>y</b>", given={})
+    assert opener.opened[1].beside
+    opener.opened[1].heard(Failed(0, "a training runs: it waits until the training has ended.", waits=True))
+    assert side.busy
+    assert "waits" in side.words
+    opener.trains = False
+    desk.mind_training(trains=False)
+    assert not opener.opened[2].beside
+    opener.opened[2].get_ready()
+    assert not side.busy
+    assert len(side.answers) == 1
+
+
+def test_a_request_that_a_training_interrupts_keeps_what_is_graded_and_says_why() -> None:
+    opener = Opener()
+    desk = Desk(opener, lambda: None)
+    side = desk.sides[0]
+    desk.grade("pages", path="pages", given={})
+    child = opener.opened[0]
+    child.answers_at_once = False
+    child.get_ready()
+    request = child.asked[0]
+    assert isinstance(request, Request)
+    child.heard(Begun(request.id, 100))
+    child.one(request, 0)
+    desk.mind_training(trains=True)
+    assert not side.busy
+    assert len(side.answers) == 1
+    assert "a training has begun" in side.words
+
+
+@pytest.mark.usefixtures("children")
+async def test_pasted_lines_become_code_wherever_the_focus_is(tmp_path: Path) -> None:
+    app = make(tmp_path, [raced_step(0, AT)])
+    async with grader(app) as (screen, pilot):
+        screen.post_message(Paste("<p>\n</p>"))
+        await pilot.pause()
+        assert screen.query_one("#code", TextArea).text == "<p>\n</p>"
+        await pilot.press("escape", "p")
+        screen.query_one("#path", Input).post_message(Paste("<i>\n</i>"))
+        await pilot.pause()
+        assert screen.query_one("#code", TextArea).text == "<p>\n</p><i>\n</i>"
+        assert screen.query_one("#path", Input).value == ""
+
+
+@pytest.mark.usefixtures("children")
+async def test_what_is_typed_is_there_again_when_the_app_is(tmp_path: Path) -> None:
+    async with grader(make(tmp_path, [raced_step(0, AT)])) as (screen, pilot):
+        await pilot.press("i", *"<p>", "escape", "p", *"pa")
+        assert screen.query_one(Form).typed == Typed(code="<p>", path="pa")
+    async with grader(make(tmp_path, [])) as (screen, pilot):
+        await until(pilot, lambda: screen.query_one(Form).typed == Typed(code="<p>", path="pa"))
+
+
+def test_a_path_is_completed_to_the_first_name_that_fits(tmp_path: Path) -> None:
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages/a.html").write_text("")
+    (tmp_path / ".hidden").mkdir()
+    assert completed(f"{tmp_path}/pa") == f"{tmp_path}/pages/"
+    assert completed(f"{tmp_path}/pages/") == f"{tmp_path}/pages/a.html"
+    assert completed(f"{tmp_path}/") == f"{tmp_path}/pages/"
+    assert completed(f"{tmp_path}/nothing") is None
+    assert completed("/no/such/folder/x") is None
+
+
+def test_areas_are_read_or_named_as_wrong() -> None:
+    assert areas_of("Layout=fail, Naming = 3;") == {"Layout": "fail", "Naming": "3"}
+    assert areas_of("") == {}
+    assert "Layout" in areas_of("Layout")
+
+
+async def test_a_list_of_thousands_is_drawn_in_part(tmp_path: Path, children: FakeChildren) -> None:
+    app = make(tmp_path, [raced_step(0, AT)])
+    children.prepare = lambda child: setattr(child, "files", 2100)
+    async with grader(app) as (screen, pilot):
+        await grade_path(pilot, screen, "pages")
+        assert "2,100 graded" in words_of(app)
+        assert screen.query_one(Grid).row_count == 2000
