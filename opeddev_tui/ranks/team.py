@@ -94,10 +94,11 @@ class Team:
         cause = self._cause(error)
         try:
             self._watch.close()
-            self._control.fail(None)
             self.say(End())
             self._hands.close(failed=error is not None)
         finally:
+            # last: a thread that saw a process end may tell the loss until all ends have been seen
+            self._control.fail(None)
             self._stack.close()
         if cause is not None and cause is not error:
             raise cause from error

@@ -36,7 +36,7 @@ def test_while_another_process_trains_all_ranks_end(tiny_model: Path, tmp_path: 
     with RunLock(eh.workspace_of(root)):
         done = torchrun(root)
     assert f"exitcode  : {BusyProblem.exit_code}" in done.stderr
-    assert "trains in this workspace" in done.stderr
+    assert "a training is already running here" in done.stderr
     assert not (root / "logs/runs").exists()
 
 
