@@ -107,7 +107,7 @@ def test_every_tracker_gets_the_figures_of_real_runs_and_no_text(
     }
     for module in ("wandb", "trackio", "mlflow"):
         assert sorted(logged(calls, module)) == expected, module
-    assert [call["values"]["id"] for call in calls.of("wandb", "init")] == runs
+    assert sorted(call["values"]["id"] for call in calls.of("wandb", "init")) == sorted(runs)
     assert [call["code"] for call in calls.of("wandb", "finish")] == [0, 0]
     assert [call["status"] for call in calls.of("mlflow", "set_terminated")] == ["FINISHED", "FINISHED"]
     params = {name: value for call in calls.of("mlflow", "log_batch") for name, value in call["params"].items()}
