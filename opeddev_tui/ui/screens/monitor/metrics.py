@@ -169,7 +169,11 @@ def _machine(sample: HardwareSampled, history: MachineHistory, width: int) -> li
 
 
 def _numbered(label: str, sample: HardwareSampled, gpu: GpuReading) -> str:
-    return label.replace("GPU", f"GPU {gpu.index}") if len(sample.gpus) > 1 else label
+    if len(sample.gpus) <= 1:
+        return label
+    # each machine counts its own from 0; the machine pane names them
+    number = sample.gpus.index(gpu) if any(other.host for other in sample.gpus) else gpu.index
+    return label.replace("GPU", f"GPU {number}")
 
 
 def _used(used: float | None, total: float) -> str:
