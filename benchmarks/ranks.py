@@ -2,6 +2,7 @@
 
     python benchmarks/ranks.py FOLDER [--epochs 2]
     python benchmarks/ranks.py FOLDER --namespaces        # as root: two network namespaces as two machines
+    python benchmarks/ranks.py FOLDER --epochs 1 --faults # ranks killed and frozen everywhere, and resumed
 
 FOLDER gets a workspace for each run. All have four rows per optimizer step, and one processor thread per process.
 Figures come from the journals: a process of its own trains each, so imports and loading are not in them.
@@ -17,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import ranks_faults
 import ranks_namespaces
 
 from opeddev_tui.config.loading import load
@@ -36,6 +38,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--namespaces", action="store_true", help="train across two network namespaces; needs root")
+    parser.add_argument("--faults", action="store_true", help="kill and freeze ranks at every place of a training")
     options = parser.parse_args()
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -43,6 +46,9 @@ def main() -> int:
     if options.namespaces:
         root = made(folder / f"namespaces-{time.time():.0f}", 2, options.epochs)
         return ranks_namespaces.run(root, digests(two)[-1])
+    if options.faults:
+        now = f"{time.time():.0f}"
+        return ranks_faults.run(lambda name: made(folder / f"{now}-{name}", 2, options.epochs), digests(two)[-1])
     one, again = trained(folder / "one", 1, options.epochs), trained(folder / "again", 2, options.epochs)
     rows = [*compared(one, two), *seconds(one, two, again)]
     rows.append(("weights of two processes, trained twice", "equal" if digests(two) == digests(again) else "DIFFERENT"))
