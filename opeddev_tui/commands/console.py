@@ -101,10 +101,17 @@ def _beginning(event: ev.AnyEvent) -> str:
             return f"  memory: {event.verdict} (estimate: {need}). This would help: {'; '.join(event.advice)}"
         case ev.DataPrepared():
             first, dropped = ", ".join(event.dropped[:3]), len(event.dropped)
-            lines = [f"  {dropped} rows do not fit data.max_length and are left out: {first}"] if dropped else []
+            many = f"{event.processes} processes" if event.processes > 1 else "1 process"
+            lines = [f"  {many}, {event.effective_batch} rows per optimizer step"]
+            lines += [f"  {dropped} rows do not fit data.max_length and are left out: {first}"] if dropped else []
             if event.shortened:
                 lines.append(f"  {event.shortened} rows lost the middle of their prompt (data.max_length)")
             return "\n".join(lines)
+        case ev.RanksStarted():
+            places = sorted({f"{place.host} ({place.device})" for place in event.ranks})
+            return f"  {len(event.ranks)} processes on {', '.join(places)}, by {event.backend}"
+        case ev.RankSilent():
+            return f"  rank {event.rank} on {event.host} gives no sign; the training waits for it"
         case ev.Resumed():
             return f"  resuming at optimizer step {event.global_step} from {event.checkpoint or 'the beginning'}"
         case ev.CheckpointRejected():

@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import platform
+import socket
 from pathlib import Path
 
 import psutil
@@ -12,6 +14,7 @@ from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.files import free_space, nearest_existing
 from opeddev_tui.format import size
+from opeddev_tui.ranks.group import interface_to
 from opeddev_tui.runs import manifest
 from opeddev_tui.ui.keymap import keymap_of
 from opeddev_tui.ui.keys import written
@@ -27,7 +30,8 @@ def run(options: argparse.Namespace) -> int:
     """Print what was found on this machine."""
     workspace, loaded = open_workspace(options)
     table = Table(show_header=False, box=None, padding=(0, 2))
-    for name, value in [*_machine(loaded.settings.model.precision), *_disks(workspace)]:
+    rows = [*_machine(loaded.settings.model.precision), *_processes(loaded.settings.training.num_processes)]
+    for name, value in [*rows, *_disks(workspace)]:
         table.add_row(Text(name, style="bold"), Text(value))
     table.add_row("", "")
     for name, value in manifest.versions().items():
@@ -56,6 +60,33 @@ def _machine(precision: str) -> list[tuple[str, str]]:
     chosen = resolve_precision(precision)
     rows.append(("precision", f"{chosen.name} (setting: {precision}): {chosen.reason}"))
     return rows
+
+
+def _processes(setting: int) -> list[tuple[str, str]]:
+    """Return how many processes would train together, and whether other machines could find this one."""
+    import torch
+
+    gpus = torch.cuda.device_count()
+    count = setting or max(1, gpus)
+    words = f"{count} (training.num_processes = {setting})"
+    if gpus > count:
+        words += f"; 0 trains with all {gpus} GPUs where each holds the model, --seeds trains one run on each"
+    return [("processes", words), ("as rank 0", _found_by_others(platform.node()))]
+
+
+def _found_by_others(host: str) -> str:
+    """Return how other machines would reach this one, which the launchers' first machine must be reached by."""
+    try:
+        address = socket.gethostbyname(host)
+    except OSError:
+        return f"no address belongs to {host}: for several machines give the launcher one that they reach (MASTER_ADDR)"
+    if address.startswith("127."):
+        return (
+            f"{host} is {address} here, which is each machine itself: for several machines give the launcher an "
+            "address that they reach (MASTER_ADDR)"
+        )
+    name = interface_to(address)
+    return f"{host} is {address}{f' ({name})' if name else ''}; for several machines see docs/scaling.md"
 
 
 def _disks(workspace: Workspace) -> list[tuple[str, str]]:

@@ -134,14 +134,23 @@ def _widths(config: Any, hidden: int) -> tuple[int, int]:
     return heads * head, (_first(config, ("num_key_value_heads",)) or heads) * head
 
 
-def free_memory() -> int:
-    """Return the bytes free on the device that would train."""
+def free_memory(processes: int = 1) -> int:
+    """Return the bytes free for each of ``processes`` on this machine; one process has all GPUs."""
     import psutil
     import torch
 
     if torch.cuda.is_available():
-        return sum(torch.cuda.mem_get_info(index)[0] for index in range(torch.cuda.device_count()))
-    return int(psutil.virtual_memory().available)
+        return free_for_each(
+            [torch.cuda.mem_get_info(index)[0] for index in range(torch.cuda.device_count())], processes
+        )
+    return int(psutil.virtual_memory().available) // processes
+
+
+def free_for_each(gpus: Sequence[int], processes: int) -> int:
+    """Return the bytes free for each of ``processes``, given those of each GPU: a model is spread over all of them for
+    one process, several have one each, and the fullest is the limit.
+    """
+    return sum(gpus) if processes == 1 else min(gpus[:processes])
 
 
 def estimate(
@@ -149,13 +158,16 @@ def estimate(
 ) -> MemoryEstimated:
     """Return the memory a training with ``settings`` needs, in bytes, and what would make it smaller where it is tight.
 
-    ``sixteen_bit`` says that autocast runs in 16 bits, ``free`` how many bytes there are.
+    It is that of each process. ``sixteen_bit`` says that autocast runs in 16 bits, ``free`` how many bytes there are.
     """
     trainable = settings.lora.r * sizes.lora_per_rank if settings.lora.enabled else sizes.parameters
     weights = _MASTER_BYTES * (sizes.parameters + (trainable if settings.lora.enabled else 0))
     # autocast makes a 16-bit copy of every weight that it multiplies with
     weights += 2 * sizes.parameters if sixteen_bit else 0
     gradients, optimizer = _MASTER_BYTES * trainable, _ADAM_BYTES * trainable
+    if settings.training.num_processes > 1:
+        # what is exchanged with the other processes is a copy
+        gradients *= 2
     activations = _activations(sizes, settings, sixteen_bit, train)
     work = {
         "training": gradients + activations,

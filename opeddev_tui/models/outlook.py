@@ -6,6 +6,7 @@ the training stack, which must not be imported here: the screen asks.
 
 import json
 import math
+import os
 import re
 import struct
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from typing import Any
 
 import psutil
 from msgspec import Struct
+from msgspec.structs import replace
 
 from opeddev_tui.config import settings as st
 from opeddev_tui.errors import ModelProblem
@@ -31,44 +33,68 @@ _COMPLETION = 256
 
 
 class Device(Struct, frozen=True):
-    """What would train: its name, its free memory in bytes, and the precision that ``model.precision`` means there."""
+    """What would train: its name, its free memory in bytes, and the precision that ``model.precision`` means there.
+
+    ``free`` is that of all GPUs together, ``gpus`` has that of each.
+    """
 
     name: str
     free: int
     precision: str
+    gpus: tuple[int, ...] = ()
+
+    def free_for(self, processes: int) -> int:
+        """Return the bytes free for each of ``processes``."""
+        return memory.free_for_each(self.gpus, processes) if self.gpus else self.free // processes
 
 
 class Outlook(Struct, frozen=True):
-    """What a training would be. ``parameters`` and ``memory`` are None where the model's files are not here yet."""
+    """What a training would be. ``parameters`` and ``memory`` are None where the model's files are not here yet.
+
+    ``memory`` is that of each of ``processes``. ``idle_gpus`` counts GPUs that would not train, but could: each holds a
+    copy of the model.
+    """
 
     device: Device
     parameters: int | None = None
     memory: MemoryEstimated | None = None
     fetched: bool = True
     problem: str = ""
+    processes: int = 1
+    idle_gpus: int = 0
 
 
 def outlook(root: Path, settings: st.Settings, rows: int) -> Outlook:
     """Return what a training of ``rows`` rows from the base model would be. Reads headers only; raises nothing."""
     device = _device(settings.model.precision)
+    processes = settings.training.num_processes or max(1, len(device.gpus))
     try:
         source = source_of(root, settings.model.name)
     except ModelProblem as problem:
-        return Outlook(device, problem=str(problem))
+        return Outlook(device, problem=str(problem), processes=processes)
     folder = Path(source) if Path(source).is_dir() else cached_folder(source, settings.model.revision)
     if folder is None:
-        return Outlook(device, fetched=False)
+        return Outlook(device, fetched=False, processes=processes)
     try:
         shapes = _shapes(folder)
         config = json.loads((folder / "config.json").read_text())
         sizes = _sizes(shapes, config)
     except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
-        return Outlook(device, problem=f"{folder}: {error}")
+        return Outlook(device, problem=f"{folder}: {error}", processes=processes)
     shape = memory.BatchShape(max(rows, 1), settings.data.max_length, min(_COMPLETION, settings.data.max_length))
-    estimate = memory.estimate(
-        sizes, settings, sixteen_bit=device.precision != "fp32", train=shape, holdout=shape, free=device.free
-    )
-    return Outlook(device, sizes.parameters, estimate)
+
+    def needed(count: int) -> MemoryEstimated:
+        """Return the memory that each of ``count`` processes needs."""
+        chosen = replace(settings, training=replace(settings.training, num_processes=count))
+        free = device.free_for(count)
+        return memory.estimate(
+            sizes, chosen, sixteen_bit=device.precision != "fp32", train=shape, holdout=shape, free=free
+        )
+
+    idle = len(device.gpus) - processes
+    # more are offered only where they would train
+    fits = idle > 0 and settings.model.device_map == "auto" and needed(len(device.gpus)).verdict == "fits"
+    return Outlook(device, sizes.parameters, needed(processes), processes=processes, idle_gpus=idle if fits else 0)
 
 
 def _shapes(folder: Path) -> dict[str, list[int]]:
@@ -102,12 +128,14 @@ def _device(wanted: str) -> Device:
     """Return the GPUs that NVML knows as one device, else the CPU."""
     import pynvml
 
-    free, names, capability = 0, [], 0
+    free, names, capability = list[int](), list[str](), 0
     try:
         pynvml.nvmlInit()
         for index in range(pynvml.nvmlDeviceGetCount()):
             handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-            free += int(pynvml.nvmlDeviceGetMemoryInfo(handle).free)
+            if not _visible(index, str(pynvml.nvmlDeviceGetUUID(handle))):
+                continue
+            free.append(int(pynvml.nvmlDeviceGetMemoryInfo(handle).free))
             names.append(str(pynvml.nvmlDeviceGetName(handle)))
             capability = int(pynvml.nvmlDeviceGetCudaComputeCapability(handle)[0])
     except pynvml.NVMLError:
@@ -117,4 +145,12 @@ def _device(wanted: str) -> Device:
         return Device("CPU", int(psutil.virtual_memory().available), "fp32")
     count = f" × {len(names)}" if len(names) > 1 else ""
     precision = "fp32" if wanted == "fp32" else "bf16" if capability >= 8 else "fp16"
-    return Device(names[0] + count, free, precision)
+    return Device(names[0] + count, sum(free), precision, tuple(free))
+
+
+def _visible(index: int, uuid: str) -> bool:
+    """Return whether CUDA_VISIBLE_DEVICES shows this GPU to CUDA: it names numbers, or beginnings of UUIDs."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is None:
+        return True
+    return any(name.strip() == str(index) or uuid.startswith(name.strip() or "-") for name in named.split(","))

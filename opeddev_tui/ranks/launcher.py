@@ -47,7 +47,10 @@ def take(environment: MutableMapping[str, str]) -> Launched | None:
     Raises ``SettingsProblem`` for values that are no numbers, or contradict each other.
     """
     try:
-        return _torch(environment) or _slurm(environment) or _mpi(environment)
+        found = _torch(environment) or _slurm(environment) or _mpi(environment)
+        if found is None:
+            _refuse_one_of_accelerate(environment)
+        return found
     finally:
         remove(environment)
 
@@ -96,6 +99,21 @@ def _mpi(environment: Mapping[str, str]) -> Launched | None:
         if size in environment and (world := _number(environment, size)) > 1:
             return Launched(_number(environment, rank, 0), world, 0, "mpirun")
     return None
+
+
+def _refuse_one_of_accelerate(environment: Mapping[str, str]) -> None:
+    """Raise ``SettingsProblem`` where ``accelerate launch`` was asked for several processes and has started one.
+
+    It does so without several GPUs, and says nothing; it names a place to meet only where it was asked for several.
+    """
+    if "ACCELERATE_USE_CPU" in environment and "MASTER_ADDR" in environment and "WORLD_SIZE" not in environment:
+        raise SettingsProblem(
+            "accelerate launch was asked for several processes, but has started one: without several GPUs it starts "
+            "no more.",
+            where="accelerate launch",
+            cure="Start them by torchrun --nproc-per-node N -m opeddev_tui train, or set training.num_processes and "
+            "start opeddev-tui train once (if one process is right: unset MASTER_ADDR).",
+        )
 
 
 def _number(environment: Mapping[str, str], name: str, default: int | None = None) -> int:

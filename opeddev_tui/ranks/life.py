@@ -5,13 +5,16 @@ A hand holds nothing worth keeping, so it leaves at once, whatever it is in.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
+from collections.abc import Callable
 from typing import NoReturn
 
 from opeddev_tui.ranks.line import Line
 from opeddev_tui.ranks.watch import BEAT_SECONDS
+from opeddev_tui.ranks.words import Load
 
 # the exit code of a hand that has lost rank 0
 ALONE = 74
@@ -44,6 +47,7 @@ class Life:
 
     def __init__(self, line: Line, limit: float) -> None:
         self._line, self._limit = line, limit
+        self._load: Callable[[], Load] | None = None
         self._seen_at = time.monotonic()
         self._closed = threading.Event()
 
@@ -51,6 +55,10 @@ class Life:
         """Begin to beat."""
         for work in (self._beat, self._look):
             threading.Thread(target=work, name="beats", daemon=True).start()
+
+    def tell_load(self, load: Callable[[], Load]) -> None:
+        """Tell with every beat from now on what ``load`` returns, the load of this rank's GPUs."""
+        self._load = load
 
     def hurry(self) -> None:
         """Wait for rank 0 only a moment longer than it is seen: this process was asked to end."""
@@ -71,6 +79,13 @@ class Life:
                 leave()  # the store has gone, and rank 0 with it
             if beat != seen:
                 seen, self._seen_at = beat, time.monotonic()
+            self._tell_load()
+
+    def _tell_load(self) -> None:
+        load = self._load() if self._load is not None else None
+        if load is not None and load.gpus:
+            with contextlib.suppress(RuntimeError):
+                self._line.tell_load(load)
 
     def _look(self) -> None:
         # a thread of its own: the other one hangs in the store where a cable is cut

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from opeddev_tui.ranks.words import AnyWord, decode_word, encode
+from opeddev_tui.ranks.words import AnyWord, Load, decode_word, encode
 
 Kind = TypeVar("Kind", bound=Struct)
 # bytes per piece: a store is made for small values
@@ -111,6 +111,15 @@ class Line:
     def beat(self, count: int) -> None:
         """Say that this rank is alive; ``count`` differs from one beat to the next."""
         self.store.set(self._key("beat", self.rank), str(count))
+
+    def tell_load(self, load: Load) -> None:
+        """Tell the load of this rank's GPUs, in place of the one told before."""
+        self.store.set(self._key("load", self.rank), encode(load))
+
+    def load_of(self, rank: int) -> Load:
+        """Return the newest load that ``rank`` has told; empty before the first."""
+        key = self._key("load", rank)
+        return msgspec.msgpack.decode(self.store.get(key), type=Load) if self.store.check([key]) else Load(())
 
     def beat_of(self, rank: int) -> str:
         """Return the last beat of ``rank``, empty before the first."""

@@ -20,7 +20,7 @@ from opeddev_tui.ranks.watch import RESUMES, RankEnded, Watch, problem_of
 from opeddev_tui.ranks.words import Answer, AnyWord, End, Found, Hello, Join, Ready
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Control
-from opeddev_tui.runs.events import Sink
+from opeddev_tui.runs.events import GpuReading, Sink
 
 # is told of a hand's end: its rank, and how it ended in words
 Ended = Callable[[int, str], None]
@@ -181,6 +181,13 @@ class Team:
     def say(self, word: AnyWord) -> int:
         """Say ``word`` to all hands; return its number."""
         return self._line.say(word)
+
+    def loads(self) -> list[GpuReading]:
+        """Return the newest load of the GPU of every hand that has told one; a store that has gone has none."""
+        try:
+            return [gpu for rank in range(1, self.world) for gpu in self._line.load_of(rank).gpus]
+        except RuntimeError:
+            return []  # the watch says who has gone
 
     def answers(self, number: int) -> Iterator[tuple[int, Found]]:
         """Yield (rank, what it found) for the word ``number``; raises ``RankEnded``, a ``Problem``, MemoryError."""

@@ -5,6 +5,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from opeddev_tui.runs.events import GpuReading
+
 
 class Word(Struct, frozen=True, tag=True):
     """Something that rank 0 says to all hands; they take one after the other."""
@@ -133,6 +135,12 @@ class Ready(Struct, frozen=True):
     weights: str = ""
     device: str = ""
     fault: Fault | None = None
+
+
+class Load(Struct, frozen=True):
+    """The load of the GPUs that a hand uses."""
+
+    gpus: tuple[GpuReading, ...]
 
 
 def encode(what: Struct) -> bytes:

@@ -82,6 +82,10 @@ def gpus_of(sample: ev.HardwareSampled) -> tuple[ev.GpuReading, ...]:
     )
 
 
+def _name_of(gpu: ev.GpuReading) -> str:
+    return gpu.uuid or f"{gpu.host} GPU {gpu.index}".strip()
+
+
 @dataclass
 class MachineHistory:
     """Readings of the machine, one array per field: bytes and percent, NaN where there is no such reading."""
@@ -110,13 +114,12 @@ class MachineHistory:
 
     def _history(self, gpu: ev.GpuReading) -> GpuHistory:
         """Return the history of a GPU, a new one where it has none."""
-        nameless = f"GPU {gpu.index}"
-        name = gpu.uuid or nameless
+        nameless, name = f"GPU {gpu.index}", _name_of(gpu)
         if name not in self.gpus:
             # version 0.1 named no UUID: a run that was resumed since goes on with the same GPU
-            self.gpus[name] = self.gpus.pop(nameless) if nameless in self.gpus else GpuHistory(gpu)
+            self.gpus[name] = self.gpus.pop(nameless) if nameless in self.gpus and not gpu.host else GpuHistory(gpu)
         return self.gpus[name]
 
     def of(self, gpu: ev.GpuReading) -> GpuHistory | None:
         """Return the history of the GPU of a reading, None where there is none."""
-        return self.gpus.get(gpu.uuid or f"GPU {gpu.index}")
+        return self.gpus.get(_name_of(gpu))

@@ -61,7 +61,10 @@ class Progress(Event, frozen=True):
 
 
 class GpuReading(Struct, frozen=True):
-    """Load of one GPU: CUDA's ``index``, sizes in bytes, shares in percent; None what this GPU does not tell."""
+    """Load of one GPU: CUDA's ``index``, sizes in bytes, shares in percent; None what this GPU does not tell.
+
+    ``host`` names its machine where that is not the one of rank 0.
+    """
 
     index: int = 0
     uuid: str = ""
@@ -71,6 +74,7 @@ class GpuReading(Struct, frozen=True):
     percent: float | None = None
     celsius: float | None = None
     watts: float | None = None
+    host: str = ""
 
 
 class HardwareSampled(Event, frozen=True):

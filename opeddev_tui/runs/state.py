@@ -276,6 +276,10 @@ def _unrated(state: RunState, event: ev.RatingUndone) -> None:
     state.ratings.pop((event.epoch, event.prompt), None)
 
 
+def _silent(state: RunState, event: ev.RankSilent) -> None:
+    state.warnings.append(f"rank {event.rank} on {event.host} gives no sign; the training waits for it.")
+
+
 def _warned(state: RunState, event: ev.Warned) -> None:
     state.warnings.append(event.message)
 
@@ -319,6 +323,7 @@ _STATUS_AFTER: dict[type, Status] = {
 }
 # Any: each handler takes its own kind of event
 _HANDLERS: dict[type, Callable[[RunState, Any], None]] = {
+    ev.RankSilent: _silent,
     ev.NextStepChosen: _chosen,
     ev.TokensCounted: _tokens,
     ev.PhaseChanged: _phase,

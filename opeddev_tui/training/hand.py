@@ -24,8 +24,8 @@ from opeddev_tui.ranks import group, orders
 from opeddev_tui.ranks.life import Life
 from opeddev_tui.ranks.line import Line
 from opeddev_tui.ranks.watch import NO_MEMORY
-from opeddev_tui.ranks.words import Answer, AnyWord, End, Fault, Found, Join, Ready, Save, Train
-from opeddev_tui.training import hand_tasks, hand_trainer, inputs, trainer
+from opeddev_tui.ranks.words import Answer, AnyWord, End, Fault, Found, Join, Load, Ready, Save, Train
+from opeddev_tui.training import hand_tasks, hand_trainer, hardware, inputs, trainer
 from opeddev_tui.training.graded_step import graded_step
 from opeddev_tui.training.model_in_use import ModelInUse, ModelRunner
 from opeddev_tui.training.step_model import step_model
@@ -158,6 +158,8 @@ def serve(line: Line, place: group.Place, run_folder: Path, secret: str) -> None
             line.post(f"ready/{rank}", Ready(fault=fault_of(error)))
             raise
         line.post(f"ready/{rank}", ready)
+        # not before: the model's loading chooses the GPU
+        life.tell_load(lambda: Load(hardware.used_by(place.device)))
         hand.work()
     except Exception as error:
         if not group.is_of_exchange(error):

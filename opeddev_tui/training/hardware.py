@@ -6,21 +6,27 @@ are matched by their UUID. Each reading is asked for by itself, since some GPUs 
 
 import functools
 import os
-from collections.abc import Callable
+import platform
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psutil
+from msgspec.structs import replace
 
 from opeddev_tui.runs.events import GpuReading, HardwareSampled
 
 
-def sample() -> HardwareSampled:
+def sample(others: Sequence[GpuReading] = ()) -> HardwareSampled:
     """Return the present readings: shares in percent, sizes in bytes, temperature in degrees Celsius.
 
-    The fields of one GPU are those of the first one that the training uses.
+    The fields of one GPU are those of the first one that the training uses. ``others`` are GPUs that other ranks have
+    read; those that are seen here, too, are read here.
     """
     memory = psutil.virtual_memory()
     gpus = tuple(_reading(index, uuid, handle) for index, uuid, handle in _gpus())
+    seen = {gpu.uuid for gpu in gpus}
+    here = platform.node()
+    gpus += tuple(replace(gpu, host="") if gpu.host == here else gpu for gpu in others if gpu.uuid not in seen)
     first = gpus[0] if gpus else GpuReading()
     return HardwareSampled(
         cpu_percent=psutil.cpu_percent(None),
@@ -32,6 +38,12 @@ def sample() -> HardwareSampled:
         gpu_celsius=first.celsius,
         gpus=gpus,
     )
+
+
+def used_by(device: int) -> tuple[GpuReading, ...]:
+    """Return the readings of the GPU that CUDA calls ``device``, as another machine is told them; none on a CPU."""
+    found = [_reading(index, uuid, handle) for index, uuid, handle in _gpus() if index == device]
+    return tuple(replace(gpu, host=platform.node()) for gpu in found)
 
 
 @functools.cache

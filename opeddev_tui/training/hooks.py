@@ -63,6 +63,7 @@ class RunHooks:
         scorer: Scorer,
         decider: Decider,
         next_step: NextStepChoices,
+        loads: Callable[[], Sequence[ev.GpuReading]] = tuple,
     ) -> None:
         self._settings = settings
         self._bus = bus
@@ -74,6 +75,8 @@ class RunHooks:
         self._hardware_at = 0.0
         self._decider = decider
         self._next_step = next_step
+        # of the GPUs of other ranks
+        self._loads = loads
 
     @property
     def stop_reason(self) -> str | None:
@@ -93,7 +96,7 @@ class RunHooks:
         self._bus.emit(point)
         if point.at - self._hardware_at >= HARDWARE_EVERY:
             self._hardware_at = point.at
-            self._bus.emit(hardware.sample())
+            self._bus.emit(hardware.sample(self._loads()))
 
     def stepped(self, global_step: int, epoch: float, *, boundary: bool, save: Callable[[], None]) -> AfterStep:
         """Carry out commands after an optimizer step and wait while paused.

@@ -199,7 +199,7 @@ def check_room(
         sixteen_bit=resolve_precision(settings.model.precision).dtype is not None,
         train=_shape(tokens.train.rows),
         holdout=_shape(tokens.holdout.rows),
-        free=memory.free_memory(),
+        free=memory.free_memory(settings.training.num_processes),
     )
     epochs = settings.training.num_train_epochs + settings.early_stop.max_extra_epochs
     # the newest ones, the best one, and the one that is written before an older one is deleted

@@ -142,6 +142,7 @@ class Run:
             scorer=scorer,
             decider=self._decider,
             next_step=self._next_step,
+            loads=team.loads if team is not None else tuple,
         )
         self._record_start(loaded)
         if 0 not in self._bus.state.epochs and resume is None:

@@ -283,6 +283,27 @@ def test_no_such_workspace(command: str, tmp_path: Path, capsys: pytest.CaptureF
     assert list(tmp_path.glob("nowhere")) == []
 
 
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [("127.0.1.1", "which is each machine itself"), ("10.0.0.7", "node1 is 10.0.0.7"), (None, "no address belongs to")],
+)
+def test_doctor_says_how_many_processes_would_train_and_whether_others_find_this_machine(
+    address: str | None, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def resolve(_: str) -> str:
+        if address is None:
+            raise OSError("unknown")
+        return address
+
+    monkeypatch.setattr("socket.gethostbyname", resolve)
+    monkeypatch.setattr("platform.node", lambda: "node1")
+    assert cli.main(["init", str(tmp_path / "work")]) == 0
+    assert cli.main(["doctor", "-w", str(tmp_path / "work"), "--set", "training.num_processes=2"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "2 (training.num_processes = 2)" in printed
+    assert told in printed
+
+
 def test_a_folder_that_is_no_workspace_stays_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train", "-w", str(tmp_path)]) == 3
     told = capsys.readouterr().err

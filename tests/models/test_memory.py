@@ -117,6 +117,18 @@ def test_recomputing_and_adapters_and_sixteen_bits_need_less() -> None:
     assert estimated(lora(8, 4)).optimizer < estimated(full).optimizer / 20
 
 
+def test_each_of_several_processes_needs_its_gradients_twice_and_has_a_gpu_of_its_own() -> None:
+    one, two = (estimated(settings_of(training={"num_processes": number})) for number in (1, 2))
+    assert two.gradients == 2 * one.gradients == 2 * 4 * SMOLLM.parameters
+    assert (two.optimizer, two.weights, two.checkpoint) == (one.optimizer, one.weights, one.checkpoint)
+    adapters = estimated(settings_of(lora={"enabled": True}, training={"num_processes": 2}))
+    assert adapters.gradients == 2 * 4 * adapters.trainable
+    # one process spreads its model over all; of several each has one, and the fullest is the limit
+    assert memory.free_for_each([8 * GB, 6 * GB, 2 * GB], 1) == 16 * GB
+    assert memory.free_for_each([8 * GB, 6 * GB, 2 * GB], 2) == 6 * GB
+    assert memory.free_for_each([8 * GB, 6 * GB, 2 * GB], 8) == 2 * GB
+
+
 def test_sizes_are_those_of_the_model(tiny_model: Path) -> None:
     sizes = memory.model_sizes(str(tiny_model), st.Model())
     model = models.load_model(str(tiny_model), st.Model())

@@ -76,6 +76,16 @@ def test_what_contradicts_itself_is_refused_by_name(environment: dict[str, str],
         take(environment)
 
 
+@pytest.mark.parametrize("on_cpu", ["True", "False"])
+def test_several_processes_that_accelerate_launch_did_not_start_are_told(on_cpu: str) -> None:
+    asked = {"ACCELERATE_USE_CPU": on_cpu, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+    with pytest.raises(SettingsProblem, match=r"asked for several processes, but has started one.*torchrun"):
+        take(asked)
+    # it was asked for one; it has started all
+    assert take({"ACCELERATE_USE_CPU": on_cpu}) is None
+    assert take({**TORCHRUN, **asked}) == Launched(1, 2, 1, "torchrun", "127.0.0.1", 29500)
+
+
 @pytest.mark.parametrize("command", ["repeat x", "demo"])
 @pytest.mark.parametrize("environment", [TORCHRUN, SRUN])
 def test_a_command_that_trains_with_one_process_refuses_to_be_one_of_many(

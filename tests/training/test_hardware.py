@@ -91,3 +91,18 @@ def test_without_a_gpu_there_are_no_readings_of_one(gpus: list[str]) -> None:
     found: Any = hardware.sample()
     assert (found.gpus, found.gpu_percent, found.gpu_memory_total) == ((), None, None)
     assert found.ram_total > 0
+
+
+def test_gpus_that_other_ranks_use_are_read_too_each_once(gpus: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus.extend(["bbb", "aaa"])
+    monkeypatch.setattr("platform.node", lambda: "node1")
+    (other,) = hardware.used_by(0)
+    assert (other.uuid, other.host, other.percent) == ("GPU-bbb", "node1", 71)
+    assert hardware.used_by(2) == ()
+    # rank 0 sees one of them itself; the other is on another machine
+    hardware._gpus.cache_clear()
+    gpus[:] = ["aaa"]
+    monkeypatch.setattr("platform.node", lambda: "node0")
+    again = hardware.used_by(0)
+    found = hardware.sample([other, *again])
+    assert [(gpu.uuid, gpu.host) for gpu in found.gpus] == [("GPU-aaa", ""), ("GPU-bbb", "node1")]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from scenes import opened, settle, until
@@ -130,3 +131,56 @@ def test_adapters_have_their_own_rate() -> None:
     plan = plan_of(settings, Outlook(Device("CPU", 2**33, "fp32"), fetched=False), first=False)
     assert dict(plan.rows)["LR"] == "0.0001"
     assert dict(plan.rows)["trains"] == "adapters of rank 8"
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Return what gives this machine two GPUs, each with so many MB free."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+    def give(megabytes: float) -> None:
+        for name, value in {
+            "nvmlInit": lambda: None,
+            "nvmlDeviceGetCount": lambda: 2,
+            "nvmlDeviceGetHandleByIndex": lambda index: index,
+            "nvmlDeviceGetUUID": lambda index: f"GPU-{index}abc",
+            "nvmlDeviceGetMemoryInfo": lambda _: SimpleNamespace(free=int(megabytes * 1e6)),
+            "nvmlDeviceGetName": lambda _: "NVIDIA L4",
+            "nvmlDeviceGetCudaComputeCapability": lambda _: (8, 9),
+        }.items():
+            monkeypatch.setattr(f"pynvml.{name}", value)
+
+    return give
+
+
+def test_more_gpus_are_offered_only_where_a_copy_of_the_model_fits_each(
+    tmp_path: Path, tiny_model: Path, two_gpus: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def planned(**training: object) -> tuple[Outlook, dict[str, str], str]:
+        settings = loading.resolve(
+            [loading.Layer("test", {"model": {"name": str(tiny_model)}, "training": dict(training)})]
+        ).settings
+        found = outlook(tmp_path, settings, 100)
+        plan = plan_of(settings, found, first=True)
+        return found, dict(plan.rows), plan.line
+
+    two_gpus(20_000)
+    found, rows, line = planned()
+    assert (found.processes, found.idle_gpus, found.device.free) == (1, 1, 40_000_000_000)
+    assert rows["GPUs"].startswith("1 of 2 trains; training.num_processes = 0 trains with all")
+    found, rows, line = planned(num_processes=0, per_device_train_batch_size=2, gradient_accumulation_steps=4)
+    assert (found.processes, found.idle_gpus) == (2, 0)
+    assert "GPUs" not in rows
+    assert rows["batch"] == "2 rows × 4 passes × 2 processes: 16 rows per optimizer step"
+    assert "2 processes, 16 rows per step" in line
+    assert "for each process" in rows["memory"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert planned()[0].device.gpus == (20_000_000_000,)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-0ab")
+    assert planned()[0].device.gpus == (20_000_000_000,)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    needed = planned()[0].memory
+    assert needed is not None
+    two_gpus(needed.total / 1e6 * 0.6)
+    found, rows, _ = planned()
+    assert (found.idle_gpus, "GPUs" in rows) == (0, False)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import time
 import warnings
 from pathlib import Path
 
+import msgspec
 import pytest
+import scenes
 from scenes import make, opened, run_id, settle, trained, training, until, write
 from test_app import LARGE, MIDDLE, SMALL, text_of
 from textual.widgets._toast import Toast
 
+from opeddev_tui.commands.console import ConsoleView
+from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.commands.status import run as show_status
 from opeddev_tui.config import loading
-from opeddev_tui.runs.events import Paused
+from opeddev_tui.runs.events import AnyEvent, DataPrepared, Paused, RankPlace, RankSilent, RanksStarted
 from opeddev_tui.runs.state import reduce
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.screens.monitor.epochs import EpochsPane
@@ -154,3 +159,42 @@ def test_status_says_what_becomes_of_a_step_that_is_begun(tmp_path: Path, capsys
         show_status(argparse.Namespace(workspace=tmp_path, overrides=[], json=False))
     rows = [line.split("│") for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
     assert [row[3].strip() for row in rows if row[1].strip()] == ["trained", "training", "waiting"]
+
+
+def with_two_processes(at: float) -> list[AnyEvent]:
+    """Return a training with two processes on two machines, one of which is silent."""
+    events = [
+        msgspec.structs.replace(event, processes=2) if isinstance(event, DataPrepared) else event
+        for event in training(at)
+    ]
+    places = tuple(RankPlace(rank, f"node{rank}", "NVIDIA L4", 100 + rank) for rank in range(2))
+    return [
+        *events,
+        RanksStarted(at=at, ranks=places, backend="nccl"),
+        RankSilent(at=at, rank=1, host="node1", since=at - 15),
+    ]
+
+
+async def test_processes_their_rows_per_step_and_a_silent_one_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(scenes.SCENES, "training", with_two_processes)
+    app = make(tmp_path, "training")
+    async with app.run_test(size=LARGE) as pilot:
+        await opened(pilot)
+        await settle(app, "training")
+        await pilot.pause()
+        shown = text_of(app)
+        assert "2 processes, 4 rows per step" in shown.splitlines()[1]
+        assert "on 2 machines · 4 rows per step" in shown
+        assert "! rank 1 on node1 gives no sign; the training waits for it." in shown
+
+
+def test_a_training_in_the_terminal_names_processes_and_a_silent_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with ConsoleView(CleanConsole()) as view:
+        for event in with_two_processes(time.time() + 60):
+            view.emit(event)
+    printed = capsys.readouterr().out
+    assert "2 processes, 4 rows per optimizer step" in printed
+    assert "2 processes on node0 (NVIDIA L4), node1 (NVIDIA L4), by nccl" in printed
+    assert "rank 1 on node1 gives no sign; the training waits for it" in printed

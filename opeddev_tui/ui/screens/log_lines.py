@@ -87,6 +87,15 @@ def _began(fields: Fields) -> str:
     return f"step {_get(fields, 'step')} begins · {_get(fields, 'batch')} · {_get(fields, 'rows')} rows · from {origin}"
 
 
+def _processes(fields: Fields) -> str:
+    """Return how many processes train and their rows per optimizer step; lines of version 0.1 do not say it."""
+    numbers = [fields.get(name, "") for name in ("batch_size", "accumulation", "processes")]
+    if not all(number.isdecimal() for number in numbers):
+        return ""
+    batch, times, processes = map(int, numbers)
+    return f" of {batch * times * processes} rows · {processes} process{'es' if processes > 1 else ''}"
+
+
 def _epoch(fields: Fields) -> str:
     if fields.get("epoch") == "0":
         return f"before the step · hold-out {_numbered(fields, 'val_loss')}"
@@ -102,8 +111,11 @@ _EVENTS: Mapping[str, Callable[[Fields], str]] = {
     ),
     "DataPrepared": lambda f: (
         f"{_get(f, 'rows')} rows are {_count(f, 'tokens')} tokens · "
-        f"{_get(f, 'steps_per_epoch')} optimizer steps per epoch"
+        f"{_get(f, 'steps_per_epoch')} optimizer steps per epoch{_processes(f)}"
     ),
+    "RanksStarted": lambda f: f"all processes are ready · {_get(f, 'backend')} exchanges gradients",
+    "RankSilent": lambda f: f"rank {_get(f, 'rank')} on {_get(f, 'host')} gives no sign · the training waits for it",
+    "RankLost": lambda f: f"rank {_get(f, 'rank')} on {_get(f, 'host')} is lost · {_get(f, 'reason')}",
     "HoldoutEvaluated": lambda f: f"hold-out scored · epoch {_get(f, 'epoch')} · loss {_numbered(f, 'loss')}",
     "CheckpointSaved": lambda f: f"checkpoint saved · optimizer step {_get(f, 'global_step')} · {_bytes(f)}",
     "CheckpointRejected": lambda f: f"{_get(f, 'path')} cannot be trusted: {_get(f, 'problem')}",

@@ -29,7 +29,6 @@ def plan_of(settings: Settings, outlook: Outlook | None, *, first: bool, chosen_
     rates = lora.learning_rate if lora.enabled else rates
     learning_rate = rate(rates if chosen_rate is None else chosen_rate)
     epochs, extra = plural(training.num_train_epochs, "epoch"), settings.early_stop.max_extra_epochs
-    batch, times = str(training.per_device_train_batch_size), training.gradient_accumulation_steps
     name = clean_line(settings.model.name)
     count = f"{short_count(outlook.parameters)} " if outlook is not None and outlook.parameters else ""
     precision, memory = _precision(outlook), _memory(outlook)
@@ -38,16 +37,52 @@ def plan_of(settings: Settings, outlook: Outlook | None, *, first: bool, chosen_
         ("trains", f"adapters of rank {lora.r}" if lora.enabled else f"all {count}weights"),
         ("LR", learning_rate),
         ("epochs", epochs + (f", then up to {extra} more" if extra else "")),
-        ("batch", f"{batch} rows" + (f" × {times} passes" if times > 1 else "")),
+        ("batch", _batch(settings, outlook)),
+        ("GPUs", _more_gpus(outlook)),
         ("precision", precision),
         ("memory", memory),
     )
-    short = [name if len(name) <= 24 else "…" + name[-23:], f"LR {learning_rate}", epochs, f"batch {batch}"]
+    short = [
+        name if len(name) <= 24 else "…" + name[-23:],
+        f"LR {learning_rate}",
+        epochs,
+        f"batch {training.per_device_train_batch_size}",
+    ]
+    processes = _processes(settings, outlook)
+    if processes > 1:
+        short[-1] = f"{processes} processes, {_effective(settings, processes)} rows per step"
     if outlook is not None:
         short.append(outlook.device.precision)
         short += [f"memory {outlook.memory.verdict}"] if outlook.memory is not None else []
     problem = clean_line(outlook.problem) if outlook is not None else ""
     return Plan(" · ".join(short), tuple(row for row in rows if row[1]), problem)
+
+
+def _processes(settings: Settings, outlook: Outlook | None) -> int:
+    """Return how many processes would train, as far as that is known."""
+    return outlook.processes if outlook is not None else max(1, settings.training.num_processes)
+
+
+def _effective(settings: Settings, processes: int) -> int:
+    training = settings.training
+    return training.per_device_train_batch_size * training.gradient_accumulation_steps * processes
+
+
+def _batch(settings: Settings, outlook: Outlook | None) -> str:
+    """Return the rows of an optimizer step, and how they come together."""
+    times, processes = settings.training.gradient_accumulation_steps, _processes(settings, outlook)
+    words = f"{settings.training.per_device_train_batch_size} rows" + (f" × {times} passes" if times > 1 else "")
+    if processes == 1:
+        return words
+    return f"{words} × {processes} processes: {_effective(settings, processes)} rows per optimizer step"
+
+
+def _more_gpus(outlook: Outlook | None) -> str:
+    """Return the offer of GPUs that would not train; empty where a copy of the model does not fit each."""
+    if outlook is None or not outlook.idle_gpus:
+        return ""
+    every = outlook.processes + outlook.idle_gpus
+    return f"{outlook.processes} of {every} trains; training.num_processes = 0 trains with all, --seeds one run on each"
 
 
 def _precision(outlook: Outlook | None) -> str:
@@ -58,7 +93,8 @@ def _memory(outlook: Outlook | None) -> str:
     """Return the memory that the training needs at most: rows are not counted in tokens yet."""
     if outlook is None or outlook.problem:
         return ""
-    free = size(outlook.device.free)
+    each = " for each process" if outlook.processes > 1 else ""
+    free = f"{size(outlook.device.free_for(outlook.processes))}{each}"
     if not outlook.fetched:
         return f"{free} free; the model is fetched first"
     if outlook.memory is None:

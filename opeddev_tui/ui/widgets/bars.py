@@ -131,6 +131,8 @@ class StatusLine(Static):
         parts.append(f"step {started.step} {cut(clean_line(started.batch), 20)}")
         if state.model is not None:
             parts.append(clean_line(f"{state.model.device} {state.model.precision}"))
+        if state.data is not None and state.data.processes > 1:
+            parts.append(f"{state.data.processes} processes, {state.data.effective_batch} rows per step")
         parts.append(_tail(clean_line(started.model), 28))
         parts.append(f"hold-out {clean_line(started.holdout_fingerprint)[:8]}")
         parts += ["another process trains"] if view.trained_by == "other" and not view.replay else []

@@ -29,6 +29,8 @@ def logged(tmp_path: Path) -> Path:
                       ev.MemoryRetried(batch_size=1, accumulation=2, checkpoint="", message="CUDA out of memory"),
                       ev.Warned(message="a note = with signs"), ev.Annotated(epoch=1, note="looks good"),
                       ev.CheckpointRejected(path="run/checkpoint-75", problem="model.safetensors has changed bytes"),
+                      ev.RanksStarted(ranks=(), backend="gloo"), ev.RankSilent(rank=1, host="node1", since=AT),
+                      ev.RankLost(rank=1, host="node1", reason="was killed by SIGKILL"),
                       ev.RunFailed(kind="storage", message="no space left on device")]:  # fmt: skip
             sink.emit(event)
         logging.getLogger("transformers.trainer").warning("something is deprecated")
@@ -56,6 +58,10 @@ def test_every_event_is_said_in_words(logged: Path) -> None:
     assert "step done · 3 epochs · best 3 · hold-out 0.964" in texts
     assert "failed · no space left on device" in texts
     assert "a note = with signs" in texts
+    assert any(text.endswith("50 optimizer steps per epoch of 2 rows · 1 process") for text in texts)
+    assert "all processes are ready · gloo exchanges gradients" in texts
+    assert "rank 1 on node1 gives no sign · the training waits for it" in texts
+    assert "rank 1 on node1 is lost · was killed by SIGKILL" in texts
     assert "transformers: something is deprecated" in texts
     assert not [text for text in texts if "=" in text.replace(" = ", "")]
 

@@ -64,7 +64,7 @@ class MachinePane(Pane):
 def _readings(state: RunState) -> list[_Reading]:
     history, sample = state.machine, state.hardware
     found: list[_Reading] = []
-    for past in sorted(history.gpus.values(), key=lambda item: (item.newest.index, item.newest.uuid)):
+    for past in sorted(history.gpus.values(), key=lambda item: (item.newest.host, item.newest.index, item.newest.uuid)):
         found += _of_gpu(past)
     if sample is not None:
         found.append(
@@ -79,7 +79,8 @@ def _of_gpu(past: GpuHistory) -> list[_Reading]:
     gpu = past.newest
     heat = f"{gpu.celsius:.0f} °C" if gpu.celsius is not None else ""
     watts = f"{gpu.watts:.0f} W" if gpu.watts is not None else ""
-    name = " · ".join(filter(None, [f"GPU {gpu.index}", clean_line(gpu.name), heat, watts, clean_line(gpu.uuid)[:12]]))
+    place = f"GPU {gpu.index}" + (f" of {clean_line(gpu.host)}" if gpu.host else "")
+    name = " · ".join(filter(None, [place, clean_line(gpu.name), heat, watts, clean_line(gpu.uuid)[:12]]))
     found = []
     if any(value == value for value in past.percent):
         now = f"{gpu.percent:.0f} %" if gpu.percent is not None else "–"

@@ -70,10 +70,20 @@ def _progress(view: View, width: int) -> list[Content]:
     done = progress.global_step if progress is not None else 0
     goal = _goal(state, done)
     rows.append(_row("opt. step", (f"{done:,}", "bold"), (f" of {goal:,}", "")))
+    if data.processes > 1:
+        rows.append(_row("processes", (str(data.processes), "bold"), (_together(state), "")))
     share = done / goal if goal else 0.0
     tail = f" {share:4.0%}{_eta(view, goal - done)}"
     rows.append(_row("", (bar(share, max(8, min(40, width - LABEL - len(tail)))), "$primary"), (tail, "")))
     return rows
+
+
+def _together(state: RunState) -> str:
+    """Return what several processes do together, and on how many machines."""
+    hosts = len({place.host for place in state.ranks.ranks}) if state.ranks is not None else 1
+    machines = f" on {hosts} machines" if hosts > 1 else ""
+    rows = state.data.effective_batch if state.data is not None else 0
+    return f"{machines} · {rows:,} rows per step"
 
 
 def _goal(state: RunState, done: int) -> int:
@@ -89,7 +99,7 @@ def _eta(view: View, left: int) -> str:
     data, progress = view.state.data, view.state.progress
     if not view.alive or data is None or progress is None or not progress.samples_per_second or left <= 0:
         return ""
-    seconds_per_step = data.batch_size * data.accumulation / progress.samples_per_second
+    seconds_per_step = data.effective_batch / progress.samples_per_second
     return f" · {duration(left * seconds_per_step)} left"
 
 
@@ -159,7 +169,11 @@ def _machine(sample: HardwareSampled, history: MachineHistory, width: int) -> li
 
 
 def _numbered(label: str, sample: HardwareSampled, gpu: GpuReading) -> str:
-    return label.replace("GPU", f"GPU {gpu.index}") if len(sample.gpus) > 1 else label
+    if len(sample.gpus) <= 1:
+        return label
+    # each machine counts its own from 0; the machine pane names them
+    number = sample.gpus.index(gpu) if any(other.host for other in sample.gpus) else gpu.index
+    return label.replace("GPU", f"GPU {number}")
 
 
 def _used(used: float | None, total: float) -> str:
