@@ -89,7 +89,9 @@ def test_every_action_that_a_text_names_exists() -> None:
     }
     # what an f-string fills in is not an action: values of settings, of a note
     unknown = (
-        found - set(names()) - {"grading.minimum", "grading.maximum", "grading.loss", "note.epoch", "table.metric", "grader.words"}
+        found
+        - set(names())
+        - {"grading.minimum", "grading.maximum", "grading.loss", "note.epoch", "table.metric", "grader.words"}
     )
     assert len(found) > 15
     assert unknown == set()

@@ -134,7 +134,8 @@ _NOW = (
 def _training(view: View) -> Situation:
     started = view.state.started
     phase = clean_line(f"{view.state.phase} {view.state.phase_detail}".strip()) or "training"
-    after, offers = "", (_PAUSE, *_NOW, _STOP)
+    after = ""
+    offers: tuple[Action, ...] = (_PAUSE, *_NOW, _STOP)
     last = max(view.state.epochs, default=0)
     decided = view.state.decided(last)
     if STOPPING in view.requested:
