@@ -209,7 +209,7 @@ def _grade_reasons(epoch: int, grades: _Grades | None, limits: Limits) -> list[s
     if grades is None:
         nothing = f"grades: nothing to compare epoch {epoch} with, so the hold-out loss decides"
         return [nothing] if limits.metric == "grade" else []
-    what = f"distance from the right grades by {grades.now.words}"
+    what = f"grades by {grades.now.words}: their distance from the right ones"
     first, *others = _reasons(what, grades.compared, grades.difference, limits, counts=limits.metric == "grade")
     kappas = [item.kappa for item in (grades.best, grades.now)]
     kappa = "" if None in kappas else f"; kappa {kappas[0]:.2f} then, {kappas[1]:.2f} now"

@@ -30,18 +30,22 @@ def run(options: argparse.Namespace) -> int:
     report = check_data(workspace.root, loaded.settings)
     console = CleanConsole()
     console.print(_table(report, loaded.settings.grading))
-    with console.status("loading the tokenizer"):
-        from opeddev_tui.models import token_check
-        from opeddev_tui.training import grade_places
-
-        tokens = token_check.check(workspace.root, loaded.settings, report)
-        unfit, unplaced = grade_places.check(workspace.root, loaded.settings, report)
-    if tokens.figures:
-        console.print(Text(tokens.figures))
     changes = matched(report.batches, list_runs(workspace)).steps.notes
-    for warning in (*changes, *report.warnings, *tokens.notes, *unplaced):
-        console.print(Text(f"note: {clean(warning)}"))
-    problems = [*report.problems, *tokens.problems, *unfit]
+    notes, problems = [*changes, *report.warnings], [*report.problems]
+    # without rows nothing is tokenized, and asking the hub would take its time
+    if any(item.examples for item in report.batches):
+        with console.status("loading the tokenizer"):
+            from opeddev_tui.models import token_check
+            from opeddev_tui.training import grade_places
+
+            tokens = token_check.check(workspace.root, loaded.settings, report)
+            unfit, unplaced = grade_places.check(workspace.root, loaded.settings, report)
+        if tokens.figures:
+            console.print(Text(tokens.figures))
+        notes += [*tokens.notes, *unplaced]
+        problems += [*tokens.problems, *unfit]
+    for note in notes:
+        console.print(Text(f"note: {clean(note)}"))
     for problem in problems:
         console.print(Text(f"problem: {clean(str(problem))}"))
     count = len(problems)

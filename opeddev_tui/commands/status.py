@@ -29,7 +29,7 @@ from opeddev_tui.runs.history import RunRecord, all_runs, begun, damage_notes, f
 from opeddev_tui.runs.journal import is_written
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.lock import who_may_train
-from opeddev_tui.workspace.paths import Workspace
+from opeddev_tui.workspace.paths import Workspace, reopening
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -186,7 +186,7 @@ def _sentences(report: dict[str, Any]) -> list[str]:
         lines.append(
             f"A training runs in process {report['training_process']}{inside} on {report['host']} since {since}."
         )
-        lines.append("Watch it and decide with: opeddev-tui.")
+        lines.append(f"Watch it and decide with: {reopening(Path(report['workspace']))}")
     if report["alive"] is None:
         where = f"a process on {report['host']}" if report["host"] else "a process of another user"
         lines.append(f"Whether a training runs here cannot be known from here: its lock belongs to {where}.")

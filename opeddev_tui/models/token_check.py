@@ -201,9 +201,11 @@ def _of_lengths(name: str, rows: EncodedRows, encoder: ChatEncoder) -> list[str]
     notes = []
     if rows.cuts:
         most = max(rows.cuts, key=lambda cut: cut.tokens - cut.kept)
+        free = encoder.max_length - encoder.prompt_room()
         notes.append(
             f"{_rows(len(rows.cuts), name, 'loses', 'lose')} the middle of the prompt to fit into "
-            f"{encoder.max_length} tokens (at most {most.tokens - most.kept} of {most.tokens} tokens, {most.where})."
+            f"{encoder.max_length} tokens, {free} of them free for the completion "
+            f"(at most {most.tokens - most.kept} of {most.tokens} tokens, {most.where})."
         )
     telling = [cut.where for cut in rows.cuts if cut.by_completion]
     if telling:

@@ -46,7 +46,10 @@ def entries(app: App[Any], screen: Screen[Any], choose_theme: Callable[[str], No
     situation, keymap = session.shown.situation, session.keymap
     # the decision bar's own actions, also where another screen is on top
     for offer in situation.offers:
-        help_text = offer.effect or situation.headline
+        told = next(
+            (key.help for key in keymap.keys(MONITOR) if key.display.split(" ")[0] == offer.key), situation.headline
+        )
+        help_text = offer.effect or told
         yield Entry(4, f"{offer.label}  ({offer.key})", f"Now: {help_text}", partial(_on_monitor, app, offer.action))
     if session.guard.chosen is not None:
         undo = next(key for key in keymap.keys(MONITOR) if key.action == "undo")

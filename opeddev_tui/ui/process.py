@@ -24,9 +24,10 @@ from opeddev_tui.terminal.output import OutputGuard, output_guard
 from opeddev_tui.terminal.own_session import Owner, first_terminal
 from opeddev_tui.terminal.signals import Received, received
 from opeddev_tui.terminal.textual_private import HangupDriver
+from opeddev_tui.text import clean_line
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.state.training_thread import TrainingThread, traceback_text
-from opeddev_tui.workspace.paths import Workspace
+from opeddev_tui.workspace.paths import Workspace, reopening
 
 _LOG = logging.getLogger(__name__)
 # how the app was left for the demo
@@ -120,12 +121,13 @@ class AppProcess:
         result = await app.run_async()
         goes_on = self.live.running
         code = 1 if app.failure is not None else _HUNG_UP if result == "lost" else app.return_code or 0
+        again = clean_line(reopening(self.workspace.root))
         if app.failure is not None:
             _LOG.error("the screen failed\n%s", traceback_text(app.failure))
-            told = " The training goes on: opeddev-tui." if goes_on else ""
+            told = f" The training goes on: {again}" if goes_on else ""
             guard.tell(f"The screen failed; the traceback is in {self.workspace.log}.{told}\n")
         elif goes_on:
-            guard.tell(f"The training goes on in process {os.getpid()}. See it again with: opeddev-tui.\n")
+            guard.tell(f"The training goes on in process {os.getpid()}. See it again with: {again}\n")
         if goes_on:
             self.live.queue.abandon()
             guard.leave_terminal()

@@ -63,7 +63,7 @@ def test_the_rule_goes_by_grade_whatever_the_loss_does(skills: list[float], choi
         assert verdict.loss_improved == (losses[-1] < 1.5)
         assert verdict.grade_difference == pytest.approx(1.25 * (skills[-1] - skills[compared]))
         assert verdict.grade_interval is not None
-        assert verdict.reasons[0].startswith("distance from the right grades by the step tokens")
+        assert verdict.reasons[0].startswith("grades by the step tokens: their distance from the right ones")
         assert f"kappa {skills[compared]:.2f} then, {skills[-1]:.2f} now" in verdict.reasons[0]
         assert verdict.reasons[1].startswith("hold-out loss")
 
@@ -73,7 +73,9 @@ def test_with_the_loss_as_metric_the_grades_stand_beside_it_and_decide_nothing()
     verdict = judge(3, history(3, 2, 1.5, 1.4), limits, {}, readings(0.5, 0.4, 0.3, 0.2))
     assert (verdict.choice, verdict.metric, verdict.grade_improved) == ("continue", "loss", False)
     assert verdict.reasons[0].startswith("hold-out loss better")
-    assert verdict.reasons[1].startswith("distance from the right grades by the step tokens worse by 0.3750")
+    assert verdict.reasons[1].startswith(
+        "grades by the step tokens: their distance from the right ones worse by 0.3750"
+    )
     without = judge(3, history(3, 2, 1.5, 1.4), limits)
     assert (without.grade_difference, without.grade_way, len(without.reasons)) == (None, "", 1)
 

@@ -106,3 +106,13 @@ def test_an_older_run_minds_new_settings_only_where_they_differ_from_their_defau
     assert manifest.differences(before, now) == []
     other = manifest.build(load(folder, overrides=["data.columns.submission=code"], environment={}), **facts)
     assert manifest.differences(before, other) == ["data.columns was {} and is {'submission': 'code'}"]
+
+
+def test_without_rows_the_model_is_not_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["init", str(tmp_path)]) == 0
+    printed(capsys)
+    assert cli.main(["check", "-w", str(tmp_path), "--set", "model.name=missing/folder/of/a/model"]) == 1
+    out = printed(capsys)
+    assert "is an empty folder" in out
+    assert "missing/folder" not in out
+    assert "1 problem." in out

@@ -15,7 +15,7 @@ from opeddev_tui.runs import notes as observations
 from opeddev_tui.runs.control import Control, Decide, Record
 from opeddev_tui.runs.journal import read
 from opeddev_tui.runs.state import reduce
-from opeddev_tui.ui.state.situation_text import whats_next
+from opeddev_tui.ui.state.plan_text import whats_next
 from opeddev_tui.workspace.lock import RunLock
 from opeddev_tui.workspace.paths import Workspace
 

@@ -18,7 +18,16 @@ from opeddev_tui.commands.console import ConsoleView
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.commands.status import run as show_status
 from opeddev_tui.config import loading
-from opeddev_tui.runs.events import AnyEvent, DataPrepared, Paused, RankPlace, RankSilent, RanksStarted
+from opeddev_tui.runs.events import (
+    AnyEvent,
+    DataPrepared,
+    Interrupted,
+    Paused,
+    RankPlace,
+    RankSilent,
+    RanksStarted,
+    RunFinished,
+)
 from opeddev_tui.runs.state import reduce
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.screens.monitor.epochs import EpochsPane
@@ -198,3 +207,33 @@ def test_a_training_in_the_terminal_names_processes_and_a_silent_one(capsys: pyt
     assert "2 processes, 4 rows per optimizer step" in printed
     assert "2 processes on node0 (NVIDIA L4), node1 (NVIDIA L4), by nccl" in printed
     assert "rank 1 on node1 gives no sign; the training waits for it" in printed
+
+
+def test_a_step_that_ends_speaks_of_no_further_epoch() -> None:
+    events = trained(1, 1_700_000_000.0)
+    state = reduce(events[: next(at for at, event in enumerate(events) if isinstance(event, RunFinished))])
+    assert state.decisions[-1].choice == "stop"
+    state.status = "training"
+    shown = situation(View(state=state, run="r", trained_by="mine", now=state.last_event_at))
+    assert shown.lines[0].startswith("The step ends")
+    assert not shown.offers
+
+
+async def test_a_stop_on_its_way_is_shown_and_one_that_is_dropped_is_told(tmp_path: Path) -> None:
+    app = make(tmp_path, "training")
+    async with app.run_test(size=SMALL, notifications=True) as pilot:
+        await opened(pilot)
+        await settle(app, "training")
+        session = app.session
+        session.guard.set_times(0.0, 60.0)
+        assert session.stop_now()
+        session.current.apply(Paused(global_step=3))
+        app.show_now()
+        app.show_now()
+        assert "Not done, because something else is asked now: Stop" in session.shown.told
+        session.guard.set_times(0.0, 0.0)
+        assert session.stop_now()
+        assert session.send_due() is not None
+        assert session.view().requested == ("stopping",)
+        session.apply([Interrupted(reason="stopped by the person", checkpoint="c", global_step=3)])
+        assert not session.view().requested

@@ -10,6 +10,7 @@ from rich.style import Style
 from rich.text import Text
 from textual.binding import BindingType
 from textual.content import Content
+from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import RichLog, Static
 
@@ -42,12 +43,13 @@ class LogScreen(FilteredScreen):
         self._lines: list[str] = []
         self._errors_first = False
         self._raw = False
+        self._width = 0
 
     def compose_body(self) -> Iterable[Widget]:
         """Make the heading, the filter and the lines."""
         yield Static(markup=False, id="which", classes="hint")
         yield FilterBox("text in the line", "#log")
-        log = RichLog(id="log", markup=False, highlight=False, wrap=True, max_lines=MOST_LINES, auto_scroll=True)
+        log = RichLog(id="log", markup=False, highlight=False, wrap=True, min_width=1, max_lines=MOST_LINES)
         log.add_class("pane")
         log.border_title = "train.log"
         yield log
@@ -57,6 +59,12 @@ class LogScreen(FilteredScreen):
         self.set_interval(EVERY, self._read)
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self.fill())
         self._read()
+
+    def on_resize(self, event: Resize) -> None:
+        """Wrap the lines anew: the widget keeps them as they were wrapped."""
+        if self._width not in (0, event.size.width):
+            self.call_after_refresh(self.fill)
+        self._width = event.size.width
 
     def _read(self) -> None:
         if self.is_current:

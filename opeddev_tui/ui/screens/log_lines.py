@@ -25,6 +25,9 @@ _LEVELS: Mapping[str, Level] = {
     "CRITICAL": "error", "ERROR": "error", "WARNING": "warning", "INFO": "info", "DEBUG": "detail",
 }  # fmt: skip
 
+# what a head reads, by the event's field
+_HEADS = {"base": "base model", "step": "step's model"}
+
 Fields = Mapping[str, str]
 
 
@@ -104,7 +107,47 @@ def _epoch(fields: Fields) -> str:
     return f"epoch {_get(fields, 'epoch')} done · {losses}{saved}"
 
 
+def _head(fields: Fields) -> str:
+    name = f"the head on the {_HEADS.get(_get(fields, 'head'), _get(fields, 'head'))}"
+    if fields.get("problem"):
+        return f"no grades by {name} · {fields['problem']}"
+    return f"{name} fitted · {_get(fields, 'rows')} graded rows · {_numbered(fields, 'fit_seconds', 1)} s"
+
+
+def _race(fields: Fields) -> str:
+    if fields.get("problem"):
+        return f"no race · {fields['problem']}"
+    return f"race after epoch {_get(fields, 'epoch')} · {fields.get('chosen', '').partition(': ')[2]}"
+
+
+def _next_step(fields: Fields) -> str:
+    chosen = [fields[name] for name in ("learning_rate", "batch", "start_from") if fields.get(name, "None") != "None"]
+    return f"chosen for the next step · {', '.join(chosen)}"
+
+
+def _feedback(fields: Fields) -> str:
+    if fields.get("problem"):
+        return f"no feedback · {fields['problem']}"
+    return f"feedback of the probe prompts written after epoch {_get(fields, 'epoch')}"
+
+
+def _command(fields: Fields) -> str:
+    refused = f" · not done: {fields['reason']}" if fields.get("done") == "False" else ""
+    return f"asked for: {_get(fields, 'command')}{refused}"
+
+
 _EVENTS: Mapping[str, Callable[[Fields], str]] = {
+    "HeadFitted": _head,
+    "GradesRead": lambda f: f"grades of the hold-out read · epoch {_get(f, 'epoch')}",
+    "RaceHeld": _race,
+    "FeedbackWritten": _feedback,
+    "NextStepChosen": _next_step,
+    "PolicyChanged": lambda f: f"{'you decide' if f.get('policy') == 'ask' else 'the rule decides'} from now on",
+    "SeedChosen": lambda f: f"{'chosen as the step' if f.get('chosen') == 'True' else 'not chosen'} ({_get(f, 'by')})",
+    "RanksStarted": lambda f: f"{_get(f, 'ranks')} processes train together · {_get(f, 'backend')}",
+    "RankLost": lambda f: f"process {_get(f, 'rank')} is lost · {_get(f, 'reason')}",
+    "RatingUndone": lambda f: f"the rating of prompt {_get(f, 'prompt')} is taken back · epoch {_get(f, 'epoch')}",
+    "CommandTaken": _command,
     "RunStarted": _began,
     "ModelLoaded": lambda f: (
         f"model loaded · {_count(f, 'parameters')} weights · {_get(f, 'precision')} on {_get(f, 'device')}"

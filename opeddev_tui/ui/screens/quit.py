@@ -5,7 +5,7 @@ from __future__ import annotations
 from opeddev_tui.ui.widgets.dialogs import Answer, AskScreen
 
 QUIT_ANSWERS: tuple[Answer, ...] = (
-    ("k", "detach", "Keep training without the screen; opeddev-tui shows it again, here or anywhere"),
+    ("k", "detach", "Keep training without the screen; opeddev-tui shows it again"),
     ("s", "stop", "Stop and save: the run can be resumed"),
     ("c", "", "Cancel: stay here"),
 )

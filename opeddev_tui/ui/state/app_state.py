@@ -22,8 +22,8 @@ from opeddev_tui.ui.keymap import Keymap
 from opeddev_tui.ui.state.data_scan import Scan
 from opeddev_tui.ui.state.guard import Guard
 from opeddev_tui.ui.state.inventory import inventory
-from opeddev_tui.ui.state.plan_text import plan_of
-from opeddev_tui.ui.state.situation_text import situation, whats_next
+from opeddev_tui.ui.state.plan_text import plan_of, whats_next
+from opeddev_tui.ui.state.situation_text import STOPPING, situation
 from opeddev_tui.ui.state.training_thread import TrainingThread, in_words
 from opeddev_tui.ui.state.view import RunRow, TrainedBy, View, Watched
 
@@ -103,6 +103,8 @@ class AppState:
                 self.requested.pop("save", None)
             if isinstance(event, ev.SamplesGenerated):
                 self.requested.pop("sample", None)
+            if isinstance(event, _ENDS):
+                self.requested.pop("stop", None)
             if isinstance(event, ev.CommandTaken):
                 self.requested.pop(_REQUESTED.get(event.command, ""), None)
             self.current.apply(event)
@@ -206,7 +208,9 @@ class AppState:
     def seen(self, view: View) -> None:
         """Keep the view that is drawn: keys are meant for the actions in its bar."""
         self.shown = view
-        self.guard.see(view.situation.question, view.clock)
+        dropped = self.guard.see(view.situation.question, view.clock)
+        if dropped is not None:
+            self.tell(f"Not done, because something else is asked now: {dropped.text}")
 
     def _previous(self) -> tuple[RunState, ...]:
         """Return the newest finished run of every earlier step that was scored on the same hold-out."""
@@ -258,6 +262,8 @@ class AppState:
         command = self.guard.take_due(time.monotonic())
         if command is not None:
             self.answered = command.epoch if isinstance(command, Decide | Adjust) else self.answered
+            if isinstance(command, Stop):
+                self.requested["stop"] = STOPPING
             self.request(command)
         return command
 
@@ -284,6 +290,8 @@ class AppState:
             self.live.request(command)
 
 
+# after these no stop is on its way
+_ENDS = (ev.Interrupted, ev.RunFailed, ev.RunFinished, ev.Resumed)
 # which command a request waits for
 _REQUESTED = {"SampleNow": "sample", "SaveNow": "save"}
 _ASKED = {"sample": "samples requested", "save": "checkpoint requested"}

@@ -35,11 +35,13 @@ class Guard:
         """Use other times for the next choices."""
         self._guard, self._undo = guard_seconds, undo_seconds
 
-    def see(self, bar: object, now: float) -> None:
-        """Note what the bar asks now; a choice for another question is dropped."""
-        if bar != self._bar:
-            self._bar, self._changed = bar, now
-            self.chosen = None
+    def see(self, bar: object, now: float) -> Chosen | None:
+        """Note what the bar asks now; a choice for another question is dropped, and returned."""
+        if bar == self._bar:
+            return None
+        dropped, self.chosen = self.chosen, None
+        self._bar, self._changed = bar, now
+        return dropped
 
     def accepts(self, now: float) -> bool:
         """Return whether a key is accepted: the bar has been visible long enough and nothing is chosen."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.format import plural, rate, short_count, size
+from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
 
 if TYPE_CHECKING:
@@ -101,3 +103,40 @@ def _memory(outlook: Outlook | None) -> str:
         return f"{free} free"
     advice = f"; {clean_line(outlook.memory.advice[0])}" if outlook.memory.advice else ""
     return f"{outlook.memory.verdict}: at most {size(outlook.memory.total)} of {free}{advice}"
+
+
+def whats_next(state: RunState, settings: Settings) -> str:
+    """Return which checkpoint the next step starts from and how to choose another one; "" for an unfinished run."""
+    finished = state.finished
+    if finished is None or not state.counts:
+        return ""
+    last, best = finished.epochs, finished.best_epoch
+    chosen = state.next_step.start_from if state.next_step is not None else ""
+    from_best = (chosen or settings.training.start_from) == "best"
+    start = best if from_best else last
+    path = finished.best_checkpoint if from_best else finished.last_checkpoint
+    name = clean_line(Path(path).name) or "its checkpoint"
+    if best == last:
+        return f"The next step starts from {name}: epoch {last}, the latest and the best."
+    losses = {epoch: f" ({row.val_loss:.4f})" for epoch, row in state.epochs.items()}
+    text = f"The next step starts from {name}: epoch {start}{losses.get(start, '')}, the "
+    if from_best:
+        return (
+            f"{text}best; the latest is epoch {last}{losses.get(last, '')}. "
+            'To start from that: training.start_from = "latest", or opeddev-tui train --from latest.'
+        )
+    return (
+        f"{text}latest. Epoch {best}{losses.get(best, '')} was better: "
+        'to start from that, training.start_from = "best", or opeddev-tui train --from best.'
+    )
+
+
+def chosen_words(state: RunState) -> str:
+    """Return what a person chose for the next step, "" where nothing."""
+    chosen = state.next_step
+    if chosen is None:
+        return ""
+    parts = [f"learning rate {rate(chosen.learning_rate)}"] if chosen.learning_rate is not None else []
+    parts += [f"data up to {clean_line(chosen.batch)}"] if chosen.batch else []
+    parts += [f"it starts from the {chosen.start_from} epoch"] if chosen.start_from else []
+    return ", ".join(parts)

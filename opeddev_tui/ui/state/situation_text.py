@@ -6,15 +6,14 @@ Pure: a function of the view. Only the actions returned here are accepted from k
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from msgspec.structs import replace
 
-from opeddev_tui.config.settings import Settings
-from opeddev_tui.format import duration, number, plural, rate
+from opeddev_tui.format import duration, number, plural
 from opeddev_tui.runs.events import Verdict
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
+from opeddev_tui.ui.state.plan_text import chosen_words
 from opeddev_tui.ui.state.situation import Action, Kind, Situation, kind_of
 from opeddev_tui.ui.state.view import View
 
@@ -124,6 +123,8 @@ def _starting(view: View) -> Situation:
 _STOP = Action("stop_now", "monitor.stop", "Stop", "save and end, resumable")
 _PAUSE = Action("ask('pause')", "monitor.pause", "Pause", "at the next optimizer step")
 _GO_ON = Action("ask('pause')", "monitor.pause", "Go on")
+# what the bar adds while a stop is on its way
+STOPPING = "stopping"
 _NOW = (
     Action("ask('sample')", "monitor.sample-now", "Sample now", "generate the probe prompts"),
     Action("ask('save')", "monitor.save-now", "Save now", "a checkpoint"),
@@ -134,12 +135,19 @@ def _training(view: View) -> Situation:
     started = view.state.started
     phase = clean_line(f"{view.state.phase} {view.state.phase_detail}".strip()) or "training"
     after = ""
-    if started is not None:
-        epoch = max(view.state.epochs, default=0) + 1
+    offers: tuple[Action, ...] = (_PAUSE, *_NOW, _STOP)
+    last = max(view.state.epochs, default=0)
+    decided = view.state.decided(last)
+    if STOPPING in view.requested:
+        after, offers = "It is saved and ends here; it can be resumed.", ()
+    elif decided is not None and decided.choice == "stop":
+        after, offers = "The step ends: its grades are compared, feedback is written. Then comes the next step.", ()
+    elif started is not None:
+        epoch = last + 1
         who = "you decide" if view.state.policy == "ask" else "the rule decides"
         after = f"After epoch {epoch} of at most {started.max_epochs} {who}."
     warning = tuple(clean_line(f"! {text}") for text in view.state.warnings[-1:])
-    return Situation("training", phase[:1].upper() + phase[1:], (after, *warning), (_PAUSE, *_NOW, _STOP))
+    return Situation("training", phase[:1].upper() + phase[1:], (after, *warning), offers)
 
 
 def _paused(view: View) -> Situation:
@@ -174,17 +182,6 @@ def _awaiting(view: View) -> Situation:
     more = Action("more", "monitor.more", "More")
     lines = (*_reasons(verdict), *_grades(view.state, epoch), *_chosen(view.state))
     return Situation("awaiting", headline, lines, (*offers, more, sample))
-
-
-def chosen_words(state: RunState) -> str:
-    """Return what a person chose for the next step, "" where nothing."""
-    chosen = state.next_step
-    if chosen is None:
-        return ""
-    parts = [f"learning rate {rate(chosen.learning_rate)}"] if chosen.learning_rate is not None else []
-    parts += [f"data up to {clean_line(chosen.batch)}"] if chosen.batch else []
-    parts += [f"it starts from the {chosen.start_from} epoch"] if chosen.start_from else []
-    return ", ".join(parts)
 
 
 def _chosen(state: RunState) -> tuple[str, ...]:
@@ -255,32 +252,6 @@ def _finished(view: View) -> Situation:
         step = f"Seed {started.seed} of step {started.step}"
         lines += ("It is not the step's run. Runs (6) has the other seeds, and takes another one.",)
     return Situation("finished", f"{step} is trained", lines, offers)
-
-
-def whats_next(state: RunState, settings: Settings) -> str:
-    """Return which checkpoint the next step starts from and how to choose another one; "" for an unfinished run."""
-    finished = state.finished
-    if finished is None or not state.counts:
-        return ""
-    last, best = finished.epochs, finished.best_epoch
-    chosen = state.next_step.start_from if state.next_step is not None else ""
-    from_best = (chosen or settings.training.start_from) == "best"
-    start = best if from_best else last
-    path = finished.best_checkpoint if from_best else finished.last_checkpoint
-    name = clean_line(Path(path).name) or "its checkpoint"
-    if best == last:
-        return f"The next step starts from {name}: epoch {last}, the latest and the best."
-    losses = {epoch: f" ({row.val_loss:.4f})" for epoch, row in state.epochs.items()}
-    text = f"The next step starts from {name}: epoch {start}{losses.get(start, '')}, the "
-    if from_best:
-        return (
-            f"{text}best; the latest is epoch {last}{losses.get(last, '')}. "
-            'To start from that: training.start_from = "latest", or opeddev-tui train --from latest.'
-        )
-    return (
-        f"{text}latest. Epoch {best}{losses.get(best, '')} was better: "
-        'to start from that, training.start_from = "best", or opeddev-tui train --from best.'
-    )
 
 
 _SITUATIONS: dict[Kind, Callable[[View], Situation]] = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from scenes import make, opened, settle, trained, training, until
-from test_app import MIDDLE, text_of
+from test_app import MIDDLE, SMALL, text_of
 
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.log import EventLog, to_file
@@ -31,9 +31,16 @@ def logged(tmp_path: Path) -> Path:
                       ev.CheckpointRejected(path="run/checkpoint-75", problem="model.safetensors has changed bytes"),
                       ev.RanksStarted(ranks=(), backend="gloo"), ev.RankSilent(rank=1, host="node1", since=AT),
                       ev.RankLost(rank=1, host="node1", reason="was killed by SIGKILL"),
+                      ev.HeadFitted(head="base", epoch=0, rows=100, fit_seconds=0.0776, claim="kappa=0.18"),
+                      ev.HeadFitted(head="step", epoch=1, problem="too few graded rows."),
+                      ev.GradesRead(epoch=1, labels=("1", "2"), ids=(), reference=(), ways=(), seconds=0.0032),
+                      ev.FeedbackWritten(epoch=1, head="base head", seconds=0.77),
+                      ev.NextStepChosen(epoch=1, learning_rate=1e-4), ev.PolicyChanged(epoch=1, policy="rule"),
+                      ev.RatingUndone(epoch=1, prompt=2), ev.SeedChosen(chosen=True, by="person", group="g"),
+                      ev.CommandTaken(command="SaveNow", id="a", done=False, reason="nothing new"),
                       ev.RunFailed(kind="storage", message="no space left on device")]:  # fmt: skip
             sink.emit(event)
-        logging.getLogger("transformers.trainer").warning("something is deprecated")
+        logging.getLogger("httpx.client").warning("something is deprecated")
     finally:
         for handler in [handler for handler in root.handlers if handler not in before]:
             root.removeHandler(handler)
@@ -62,14 +69,18 @@ def test_every_event_is_said_in_words(logged: Path) -> None:
     assert "all processes are ready · gloo exchanges gradients" in texts
     assert "rank 1 on node1 gives no sign · the training waits for it" in texts
     assert "rank 1 on node1 is lost · was killed by SIGKILL" in texts
-    assert "transformers: something is deprecated" in texts
+    assert "httpx: something is deprecated" in texts
+    assert "the head on the base model fitted · 100 graded rows · 0.1 s" in texts
+    assert "no grades by the head on the step's model · too few graded rows." in texts
+    assert "the rule decides from now on" in texts
+    assert "asked for: SaveNow · not done: nothing new" in texts
     assert not [text for text in texts if "=" in text.replace(" = ", "")]
 
 
 def test_levels_are_those_of_the_log(logged: Path) -> None:
     levels = {line.text: line.level for line in map(read, logged.read_text().splitlines())}
     assert levels["failed · no space left on device"] == "error"
-    assert levels["transformers: something is deprecated"] == "warning"
+    assert levels["httpx: something is deprecated"] == "warning"
     assert levels["continue after epoch 1 (person)"] == "info"
 
 
@@ -98,3 +109,19 @@ async def test_r_shows_the_raw_lines(tmp_path: Path, logged: Path) -> None:
         assert "RunFailed" not in text_of(app)
         await pilot.press("r")
         await until(pilot, lambda: "RunFailed kind=storage" in text_of(app))
+
+
+@pytest.mark.parametrize("size", [SMALL, MIDDLE])
+async def test_a_long_line_is_wrapped_whole(tmp_path: Path, size: tuple[int, int]) -> None:
+    words = [f"word{number}" for number in range(60)]
+    app = make(tmp_path, "training")
+    app.provider.workspace.log.write_text(" ".join(words) + "\n")
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot)
+        await settle(app, "training")
+        await pilot.press("4")
+        await until(pilot, lambda: "word59" in text_of(app))
+        assert all(word in text_of(app).split() for word in words)
+        await pilot.resize_terminal(100, 30)
+        await until(pilot, lambda: app.size.width == 100 and "word59" in text_of(app))
+        await until(pilot, lambda: all(word in text_of(app).split() for word in words))

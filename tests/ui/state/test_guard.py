@@ -48,8 +48,11 @@ def test_a_second_choice_does_not_replace_the_first() -> None:
 def test_a_choice_for_another_question_is_dropped() -> None:
     made = guard()
     made.choose(CONTINUE, "continue", 11.0)
-    made.see("question 2", 11.5)
+    dropped = made.see("question 2", 11.5)
+    assert dropped is not None
+    assert dropped.text == "continue"
     assert made.take_due(20.0) is None
+    assert made.see("question 3", 21.0) is None
 
 
 def test_the_same_bar_seen_again_changes_nothing() -> None:

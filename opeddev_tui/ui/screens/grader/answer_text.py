@@ -47,6 +47,9 @@ def _heading(answer: Answered, corrected: str) -> Content:
     parts = []
     if graded.grade is not None:
         parts.append(Content.styled(f"Grade {clean_line(graded.grade)}", "bold $primary"))
+        if graded.grade != max(graded.probabilities, key=graded.probabilities.__getitem__, default=graded.grade):
+            # the longest bar is another one
+            parts.append(Content("the middle of the probabilities"))
     if graded.expected is not None:
         parts.append(Content(f"expected {graded.expected:.2f}"))
     if graded.reference:
@@ -75,7 +78,7 @@ def _sure(answer: Answered) -> Iterator[Content]:
     if graded.set:
         parts.append(f"90 % set {', '.join(clean_line(label) for label in graded.set)} (·)")
     if graded.confidence is not None:
-        parts.append(f"confidence {graded.confidence:.2f}")
+        parts.append(f"confidence {graded.confidence:.2f} that it is near enough (grade.tolerance)")
     if graded.truncated:
         parts.append("cut: its middle was not read")
     if parts:

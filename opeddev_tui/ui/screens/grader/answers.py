@@ -23,6 +23,8 @@ _NOTHING = (
     "(b: a second one beside it)\n^g    grade\n\nThe model runs in a process of its own; loading it takes some seconds."
 )
 
+_NOT_YET = "This one is not graded yet."
+
 
 class AnswerPane(TextPane):
     """An answer that also scrolls by letters."""
@@ -48,7 +50,8 @@ class Answers(Horizontal):
         answer = side.answers.get(number)
         title = f"{'Answer' if pane.id == 'first' else 'Beside'} · {clean_line(side.name, max_chars=40)}"
         if answer is None:
-            pane.set_text(title, Content("This one is not graded yet." if side.answers or side.busy else _NOTHING))
+            waiting = f"{side.words[:1].upper()}{side.words[1:]} …" if side.busy and side.words else _NOT_YET
+            pane.set_text(title, Content(clean_line(waiting) if side.answers or side.busy else _NOTHING))
             return
         room = max(24, pane.size.width - 4)
         text = answer_text(answer, side.ready, room, plain=ascii_only(), corrected=corrected(answer))

@@ -18,12 +18,12 @@ from textual.widgets import Input, Static, TextArea
 from opeddev_tui.ui.tasks.grader import Typed
 
 _FIELDS = (
-    ("path", "path", "a file or a folder; empty: the code below"),
+    ("path", "path", "a file or a folder, else the code"),
     ("task", "task", ""),
     ("rubric", "rubric", ""),
     ("kind", "kind", ""),
 )
-_ASSUMED = "empty: grade.{name}, else the commonest of the training rows"
+_ASSUMED = "else grade.{name} or the commonest"
 
 
 class Paths(Suggester):

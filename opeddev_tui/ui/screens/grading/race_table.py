@@ -50,11 +50,13 @@ def race_text(run: GradedRun, width: int) -> Content:
 
 
 def _measured_on(race: RaceHeld) -> str:
+    unread = any(way.answered < 1 for way in race.ways)
+    missing = " A row without a readable grade counts as the farthest away." if unread else ""
     seconds = f", in {duration(race.seconds)}" if race.seconds >= 1 else ""
     return (
         f"After epoch {race.epoch}: heads and n-grams fitted on {plural(race.rows, 'graded row')}, all compared on the "
         f"same {plural(race.holdout_rows, 'hold-out row')}{seconds}. * the chosen way; 95 %: intervals; to cheap: "
-        "kappa less that of the best way that needs no language model."
+        f"kappa less that of the best way that needs no language model.{missing}"
     )
 
 
@@ -65,7 +67,7 @@ def _needs(race: RaceHeld) -> list[Content]:
 
 
 def _claims(ways: Sequence[RacedWay]) -> list[Content]:
-    return [Content.styled(clean(way.claim), "$muted") for way in ways if way.claim]
+    return [Content.styled(clean(f"{way.way}: {way.claim}"), "$muted") for way in ways if way.claim]
 
 
 def _why_none(run: GradedRun, race: RaceHeld | None) -> list[Content]:

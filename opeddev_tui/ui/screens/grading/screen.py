@@ -40,6 +40,11 @@ PARTS = (("race", "Race"), ("trust", "Trust"), ("disputed", "Disputed rows"))
 _WIDE, _HIGH = 160, 44
 _LEAST_WANTED, _MOST_WANTED = 80, 99
 _NO_STEP = "No step has begun yet. After the first one you see here which way grades your rows best."
+_HOW_IT_COMES = (
+    "At a step's end all ways to a grade are compared on the hold-out: heads on hidden states, the model's own grade "
+    "tokens, an n-gram grader, the commonest and the middle grade.\n\nWithout any training: opeddev-tui race compares "
+    "the base model with the cheap ways."
+)
 _NO_READINGS = (
     "No grades with probabilities are recorded for this step. They are read after every epoch where hold-out rows are "
     "graded and grading.evaluate is on."
@@ -128,6 +133,7 @@ class GradingScreen(BaseScreen):
         runs, place = self._runs(view)
         if not runs:
             self.query_one("#which", Static).update(Content(_NO_STEP))
+            self.query_one("#race", ScrollPane).set_text("Race", Content(_HOW_IT_COMES))
             return
         run = runs[place]
         self._head(runs, place)

@@ -12,7 +12,7 @@ from opeddev_tui.format import rate
 from opeddev_tui.runs.control import Adjust
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.shell import Shell
-from opeddev_tui.ui.state.situation_text import chosen_words
+from opeddev_tui.ui.state.plan_text import chosen_words
 from opeddev_tui.ui.widgets.dialogs import CANCEL, Answer, AskScreen, AskText
 
 _MOST_BATCHES = 9
