@@ -144,8 +144,6 @@ _EVENTS: Mapping[str, Callable[[Fields], str]] = {
     "NextStepChosen": _next_step,
     "PolicyChanged": lambda f: f"{'you decide' if f.get('policy') == 'ask' else 'the rule decides'} from now on",
     "SeedChosen": lambda f: f"{'chosen as the step' if f.get('chosen') == 'True' else 'not chosen'} ({_get(f, 'by')})",
-    "RanksStarted": lambda f: f"{_get(f, 'ranks')} processes train together · {_get(f, 'backend')}",
-    "RankLost": lambda f: f"process {_get(f, 'rank')} is lost · {_get(f, 'reason')}",
     "RatingUndone": lambda f: f"the rating of prompt {_get(f, 'prompt')} is taken back · epoch {_get(f, 'epoch')}",
     "CommandTaken": _command,
     "RunStarted": _began,
