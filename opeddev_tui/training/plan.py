@@ -86,17 +86,10 @@ def plan_step(
     _refuse_beside_seeds(workspace, records, step.number, request)
     newest = unfinished.get(step.number)
     if newest is not None and not request.new and not request.start_from:
-        began_from = newest.state.begun.parent
-        parent = Path(workspace.located(began_from)) if began_from else None
-        return StepPlan(
-            step.number,
-            batch,
-            parent,
-            newest,
-            found.steps.notes,
-            data=data,
-            learning_rate=newest.state.begun.learning_rate,
-        )
+        begun = newest.state.begun
+        parent = Path(workspace.located(begun.parent)) if begun.parent else None
+        notes, rate = found.steps.notes, begun.learning_rate
+        return StepPlan(step.number, batch, parent, newest, notes, data=data, learning_rate=rate)
     start = request.start_from or chosen.start_from or start_from
     parent, warnings = _parent(workspace, start, step.number, found.steps, records, ahead=step.name == chosen.batch)
     return StepPlan(

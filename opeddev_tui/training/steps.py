@@ -287,11 +287,15 @@ def train_steps(
                 run, finished = replace(engine, loaded=_with_chosen_rate(loaded, plan)).step(plan)
             runs.append(run)
             # a stop that came when its run was over ends the series
-            stopped = control.take_stop() is not None
-            finished = finished and not stopped
+            finished = control.take_stop() is None and finished
             # a new run and a certain start were asked for the first step only
             request = replace(request, new=False, start_from="")
-            gc.collect()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            _give_memory_back()
     return runs
+
+
+def _give_memory_back() -> None:
+    """Free what a step's model took, before the next one is loaded."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -3,12 +3,18 @@
 Prompts are cut as in training. Must not be used by two threads at once.
 """
 
+from __future__ import annotations
+
 import secrets
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.serving.grader import Grader
 from opeddev_tui.serving.http.jobs import Refused, Text, TextJob
+
+if TYPE_CHECKING:
+    from opeddev_tui.models.chat import ChatEncoder
 
 
 def write_texts(grader: Grader, jobs: Sequence[TextJob], between: Callable[[], None]) -> int:
@@ -20,15 +26,7 @@ def write_texts(grader: Grader, jobs: Sequence[TextJob], between: Callable[[], N
     from opeddev_tui.models.generation import generate
 
     encoder = grader.models.encoder
-    asked: list[tuple[TextJob, list[int], bool]] = []
-    for job in jobs:
-        try:
-            whole = encoder.encode_prompt(job.messages)
-        except DataProblem as problem:
-            job.done.set_exception(Refused(400, "messages_refused", str(problem.message), place="$.messages"))
-            continue
-        ids = encoder.encode_question(job.messages, job.most)
-        asked.append((job, ids, len(ids) < len(whole)))
+    asked = _asked(encoder, jobs)
     if not asked:
         return 0
     _draw_anew(asked[0][0])
@@ -61,6 +59,20 @@ def write_texts(grader: Grader, jobs: Sequence[TextJob], between: Callable[[], N
             Text(before(text, job.stops), len(prompt), min(len(ids), job.most), ended=ended, truncated=cut)
         )
     return sum(map(len, found))
+
+
+def _asked(encoder: ChatEncoder, jobs: Sequence[TextJob]) -> list[tuple[TextJob, list[int], bool]]:
+    """Return (job, ids of its prompt, whether that was cut) for those that the chat template does not refuse."""
+    asked = []
+    for job in jobs:
+        try:
+            whole = encoder.encode_prompt(job.messages)
+        except DataProblem as problem:
+            job.done.set_exception(Refused(400, "messages_refused", str(problem.message), place="$.messages"))
+            continue
+        ids = encoder.encode_question(job.messages, job.most)
+        asked.append((job, ids, len(ids) < len(whole)))
+    return asked
 
 
 def _draw_anew(job: TextJob) -> None:
