@@ -115,7 +115,9 @@ def recording(pictures: list[str]) -> str:
     share = 100 / count
     style = (
         f"@keyframes turn {{ 0% {{ visibility: visible }} {share:.3f}%, 100% {{ visibility: hidden }} }} "
-        f".frame {{ visibility: hidden; animation: turn {count * SHOWN}s step-end infinite }}"
+        f".frame {{ visibility: hidden; animation: turn {count * SHOWN}s step-end infinite }} "
+        # what does not move pictures shows the first one
+        ".frame:first-of-type { visibility: visible }"
     )
     frames = [
         f'<g class="frame" style="animation-delay: {number * SHOWN}s">{picture}</g>'

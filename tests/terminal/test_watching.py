@@ -276,7 +276,7 @@ def test_a_screen_that_fails_leaves_prompt_and_training_alive(place: Place) -> N
     assert process.wait(60) == 1
     until(lambda: terminal.shows("The screen failed"), 10)
     told = " ".join("".join(terminal.lines()).split())
-    assert f"{GOES_ON}: opeddev-tui." in told
+    assert f"{GOES_ON}: opeddev-tui" in told
     assert "Traceback" not in told
     assert terminal.attributes() == modes
     log = place.workspace.log.read_text()

@@ -141,7 +141,7 @@ def _training(view: View) -> Situation:
     if STOPPING in view.requested:
         after, offers = "It is saved and ends here; it can be resumed.", ()
     elif decided is not None and decided.choice == "stop":
-        after, offers = "The step ends: its grades are compared, feedback is written. Then comes the next step.", ()
+        after, offers = "The step ends: its grades are compared, and feedback is written.", ()
     elif started is not None:
         epoch = last + 1
         who = "you decide" if view.state.policy == "ask" else "the rule decides"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
@@ -23,6 +24,8 @@ _NOTHING = (
     "(b: a second one beside it)\n^g    grade\n\nThe model runs in a process of its own; loading it takes some seconds."
 )
 
+# when its run began says little in a title of few cells
+_RUN_BEGAN = re.compile(r"^\d{8}-\d{6}-")
 _NOT_YET = "This one is not graded yet."
 
 
@@ -48,7 +51,8 @@ class Answers(Horizontal):
 
     def _show_one(self, side: Side, pane: AnswerPane, number: int, corrected: Callable[[Answered], str]) -> None:
         answer = side.answers.get(number)
-        title = f"{'Answer' if pane.id == 'first' else 'Beside'} · {clean_line(side.name, max_chars=40)}"
+        name = clean_line(_RUN_BEGAN.sub("", side.name), max_chars=40)
+        title = f"{'Answer' if pane.id == 'first' else 'Beside'} · {name}"
         if answer is None:
             waiting = f"{side.words[:1].upper()}{side.words[1:]} …" if side.busy and side.words else _NOT_YET
             pane.set_text(title, Content(clean_line(waiting) if side.answers or side.busy else _NOTHING))

@@ -5,7 +5,7 @@ The sealed test set is not among the sets: its rows are never shown one by one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import ClassVar
 
@@ -39,6 +39,9 @@ class RowsScreen(FilteredScreen):
     mode: ClassVar[str] = "rows"
     BINDINGS: ClassVar[list[BindingType]] = bindings(ROWS)
     AUTO_FOCUS = "#rows-list"
+    explanations: ClassVar[Mapping[str, str]] = {
+        "rows-list": "read: a model's grade; off: distance from yours, or surprise; signs: length.",
+    }
     DEFAULT_CSS = """
     RowsScreen #sets { height: 1; padding: 0 1; }
     RowsScreen #titles { height: 1; color: $muted; text-wrap: nowrap; text-overflow: ellipsis; }
