@@ -18,6 +18,16 @@ import trained_graders
 _USER_PATHS = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
 
 
+# folders whose files take longest, begun first, so that no worker is left alone with one of them at the end
+_LONG = ("terminal", "ranks", "groups", "training", "serving", "exporting", "commands")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of long files first; those of a file stay together and in their order."""
+    places = {name: place for place, name in enumerate(_LONG)}
+    items.sort(key=lambda item: places.get(item.path.parent.name, len(places)))
+
+
 def _own_home(patch: pytest.MonkeyPatch, home: Path) -> None:
     patch.setenv("HOME", str(home))
     for name in _USER_PATHS:

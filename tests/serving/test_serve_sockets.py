@@ -31,6 +31,8 @@ class Running:
     def __init__(self, grader: MadeUpGrader, **settings: Any) -> None:
         self.listener = address.listening("127.0.0.1", 0, None)
         self.url = address.url_of(self.listener)
+        # the socket is closed when the service ends, its place stays what it was
+        self._place = self.listener.getsockname()[:2]
         loaded = threading.Event()
         opened: Callable[[], Any] = lambda: grader  # noqa: E731 - named for its type
         self.service = Service(opened, Serve(**settings), self.listener, None, lambda _: loaded.set())
@@ -45,7 +47,7 @@ class Running:
         return not self._thread.is_alive()
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(self.listener.getsockname()[:2], timeout=60)
+        return socket.create_connection(self._place, timeout=60)
 
 
 @pytest.fixture

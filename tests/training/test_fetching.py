@@ -36,7 +36,7 @@ def test_bytes_that_arrive_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert isinstance(told.events[0], ev.PhaseChanged)
     assert told.events[0].phase == "fetching"
     assert "owner/model: " in told.events[0].detail
-    assert "KiB" in told.events[0].detail
+    assert "KiB" in told.events[-1].detail
 
 
 def test_a_folder_is_not_fetched(tmp_path: Path) -> None:
