@@ -32,5 +32,7 @@ OWNED_ARGUMENTS: Mapping[str, str] = {
     "label_smoothing_factor": "it would change the loss that the hold-out is compared by",
     "group_by_length": "rows of like length already go together, reproducibly",
     "data_seed": "set training.seed",
+    "fsdp": "set training.shard",
+    "fsdp_config": "set training.shard",
     "use_cpu": "the device is chosen by the hardware",
 }

@@ -149,6 +149,11 @@ class Training(_Section, frozen=True):
         "Processes that train together, one per GPU, each with a copy of the model and per_device_train_batch_size "
         "rows. 0 is one per visible GPU.",
     ] = 1
+    shard: Annotated[
+        bool,
+        "Shard weights, gradients and optimizer over the processes (FSDP2), for models whose training does not fit one "
+        "GPU. Experimental: tried on CPU processes only.",
+    ] = False
     rank_timeout_minutes: Annotated[
         float, Meta(ge=0.1, le=1440), "Minutes without a sign of one of several processes after which the run ends."
     ] = 10.0

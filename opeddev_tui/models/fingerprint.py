@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from opeddev_tui.checkpoints.heads import is_head
+from opeddev_tui.models import sharding
 from opeddev_tui.models.causal_lm import CausalLM
 
 # elements of a tensor hashed at a time, to keep the extra memory small
@@ -22,10 +23,12 @@ def fingerprint(model: CausalLM) -> str:
     """Return 16 hex digits that tell one set of weights from another.
 
     Two exact integer checksums a tensor (sum of the bits; sum weighted by position) computed where the tensor is,
-    so that a model on a GPU need not be copied. Equal weights give equal fingerprints on any device.
+    so that a model on a GPU need not be copied. Equal weights give equal fingerprints on any device. A sharded model
+    must be gathered; its fingerprint is that of the weights in the type that it computes in.
     """
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    tensors = sharding.gathered_tensors(model) if sharding.is_sharded(model) else model.state_dict()
+    for name, tensor in sorted(tensors.items()):
         digest.update(name.encode())
         digest.update(_checksums(tensor.detach()).encode())
     return digest.hexdigest()[:16]

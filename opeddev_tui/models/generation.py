@@ -14,6 +14,7 @@ import torch
 
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.rows import Example
+from opeddev_tui.models import sharding
 from opeddev_tui.models.architectures import batch_form
 from opeddev_tui.models.causal_lm import CausalLM
 from opeddev_tui.models.chat import ChatEncoder
@@ -122,6 +123,8 @@ def _generated(
             attention_mask=mask,
             max_new_tokens=encoder.room_after(ids.shape[1], max_new_tokens),
             eos_token_id=encoder.end_ids,
+            # gathered, it needs nobody else: the library would ask all ranks after each token
+            **({"synced_gpus": False} if sharding.is_sharded(model) else {}),
             **options,
         )
 

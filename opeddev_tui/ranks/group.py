@@ -18,6 +18,8 @@ from msgspec import Struct
 
 from opeddev_tui.ranks.launcher import VARIABLES
 
+# what the libraries put into the environment for a sharded model
+_OF_SHARDS = ("ACCELERATE_USE_FSDP", "FSDP_CPU_RAM_EFFICIENT_LOADING")
 # seconds for all ranks to find each other: they have all said that they are ready
 _JOIN_SECONDS = 60.0
 
@@ -85,7 +87,7 @@ def backend() -> str:
 @contextlib.contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
     """Have ``values`` in the environment inside the block; what it had before comes back."""
-    before = {name: os.environ.get(name) for name in (*VARIABLES, "MASTER_ADDR", "MASTER_PORT", *values)}
+    before = {name: os.environ.get(name) for name in (*VARIABLES, *_OF_SHARDS, "MASTER_ADDR", "MASTER_PORT", *values)}
     os.environ.update(values)
     try:
         yield

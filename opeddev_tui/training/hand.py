@@ -17,7 +17,7 @@ import torch
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.batches import load_step
 from opeddev_tui.errors import Problem, ran_out_of_memory
-from opeddev_tui.models import loading
+from opeddev_tui.models import loading, sharding
 from opeddev_tui.models.fingerprint import fingerprint
 from opeddev_tui.models.precision import device_name, resolve_precision
 from opeddev_tui.ranks import group, orders
@@ -109,7 +109,15 @@ class Hand:
                 return word
             if isinstance(word, End):
                 raise Ended
+            self._exchange(word)
             self._line.post(f"answer/{number}/{self._place.rank}", self._answer(word))
+
+    def _exchange(self, word: AnyWord) -> None:
+        """Make the exchanges that ``word`` needs of a sharded model; rank 0 waits in them, so a failure is raised."""
+        if not isinstance(word, Save):
+            sharding.gather(self._model)
+        elif self._trainer is not None:
+            self._trainer.take_part_in_saving()
 
     def _answer(self, word: AnyWord) -> Answer:
         try:

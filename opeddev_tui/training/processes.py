@@ -11,6 +11,8 @@ from msgspec.structs import replace
 from opeddev_tui.config import settings as st
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.errors import SettingsProblem
+from opeddev_tui.models import sharding
+from opeddev_tui.models.precision import resolve_precision
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.journal import read
 from opeddev_tui.runs.state import reduce
@@ -38,8 +40,26 @@ def resolved(loaded: LoadedSettings, *, launched: bool = False) -> LoadedSetting
             where="model.device_map",
             cure="Leave model.device_map at auto, or set training.num_processes to 1.",
         )
+    if settings.training.shard:
+        _check_shards(settings, count)
     training = replace(settings.training, num_processes=count)
     return replace(loaded, settings=replace(settings, training=training))
+
+
+def _check_shards(settings: st.Settings, count: int) -> None:
+    """Raise ``SettingsProblem`` where ``count`` processes cannot train a sharded model."""
+    if count == 1:
+        fault = "training.shard shards a model over several processes, but one trains"
+        cure = "Set training.num_processes to 2 or more (0: one per visible GPU), or training.shard to false."
+    elif resolve_precision(settings.model.precision).name == "fp16":
+        fault = "training.shard cannot train in fp16, which is what this GPU has"
+        cure = 'Set model.precision = "fp32", or training.shard to false.'
+    elif not sharding.can_shard():
+        fault = f"training.shard needs a newer torch than {torch.__version__}"
+        cure = "Install the tested versions (constraints.txt)."
+    else:
+        return
+    raise SettingsProblem(f"{fault}.", where="training.shard", cure=cure)
 
 
 def trained_before(workspace: Workspace, parent: Path | None) -> ev.DataPrepared | None:

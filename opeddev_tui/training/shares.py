@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opeddev_tui.config import settings as st
-from opeddev_tui.models import generation, memory
+from opeddev_tui.models import generation, memory, sharding
 from opeddev_tui.models.token_rows import TokenRow
 from opeddev_tui.ranks.dealing import by_length, in_turn
 from opeddev_tui.ranks.words import Array, Found, ReadGrades, ReadLosses, ReadStates, Task, WriteTexts
@@ -134,6 +134,8 @@ def _all(runner: ModelRunner, task: Task, own: Callable[[], Found]) -> list[Foun
     """Give ``task`` to the hands, do ``own`` share, and return what all found, rank by rank."""
     assert runner.team is not None
     number = runner.team.say(task)
+    # the hands do so as well when they hear it
+    sharding.gather(runner.loaded.model)
     return [own(), *(found for _, found in runner.team.answers(number))]
 
 

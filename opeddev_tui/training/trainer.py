@@ -14,11 +14,12 @@ from typing import Any, Protocol
 import torch
 from safetensors import SafetensorError
 from torch.utils.data import DataLoader, Sampler
-from transformers import PrinterCallback, Trainer
+from transformers import PrinterCallback
 
 from opeddev_tui.checkpoints import folders
 from opeddev_tui.config import settings as st
 from opeddev_tui.files import storage_errors, unwritable
+from opeddev_tui.models import sharding
 from opeddev_tui.models.architectures import batch_form
 from opeddev_tui.models.causal_lm import CausalLM, Tokenizer
 from opeddev_tui.models.grade_losses import GradeLoss, LossParts
@@ -29,6 +30,7 @@ from opeddev_tui.ranks.words import Save
 from opeddev_tui.training.hooks import NonFiniteLoss, RunHooks
 from opeddev_tui.training.hooks_callback import HooksCallback
 from opeddev_tui.training.rank_batches import BLANK, of_all_ranks
+from opeddev_tui.training.rank_trainer import RankTrainer
 from opeddev_tui.training.sampler import RankBatches, SimilarLengthSampler
 from opeddev_tui.training.trainer_arguments import Plan, training_arguments
 
@@ -56,7 +58,7 @@ class Callbacks(Protocol):
         """Add a batch's share of the loss that optimizer step ``step`` trains for the grade."""
 
 
-class StepTrainer(Trainer):
+class StepTrainer(RankTrainer):
     """The Trainer with this app's order of rows; evaluation is done by ``hooks``."""
 
     def __init__(
@@ -190,35 +192,33 @@ class StepTrainer(Trainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Save a checkpoint; raises ``NonFiniteLoss`` for weights that are not finite, ``StorageProblem``."""
-        if not all(bool(torch.isfinite(weight).all()) for weight in model.parameters()):
-            raise NonFiniteLoss(self.state.global_step, math.nan)
         folder = Path(str(self.args.output_dir))
-        if self._is_saved(folder / f"checkpoint-{self.state.global_step}"):
+        target = folder / f"checkpoint-{self.state.global_step}"
+        if self._is_saved(target):
             return  # while the training was paused here: writing it again could only damage it
+        # what is sharded is put together by all ranks
+        said = self._say_save(target) if self.shards else None
+        if not self.all_finite(model):
+            raise NonFiniteLoss(self.state.global_step, math.nan)
         try:
             with storage_errors(folder):
                 super()._save_checkpoint(model, trial)
-                self._save_other_ranks(folder / f"checkpoint-{self.state.global_step}")
+                self._wait_for_other_ranks(said if said is not None else self._say_save(target))
         except (SafetensorError, RuntimeError) as error:
             # safetensors and torch's zip writer report a full disk with errors of their own
             if isinstance(error, RuntimeError) and not _WRITE_ERROR.search(str(error)):
                 raise
             raise unwritable(folder, error) from error
 
-    def _save_other_ranks(self, folder: Path) -> None:
-        """Have the other ranks add their random state to the checkpoint ``folder``: only then is it whole."""
-        if self._team is not None:
-            for _ in self._team.answers(self._team.say(Save(str(folder)))):
+    def _say_save(self, folder: Path) -> int | None:
+        """Have the other ranks add their random state to the checkpoint ``folder``; return the word's number."""
+        return self._team.say(Save(str(folder))) if self._team is not None else None
+
+    def _wait_for_other_ranks(self, said: int | None) -> None:
+        """Wait until they have: only then is the checkpoint whole."""
+        if self._team is not None and said is not None:
+            for _ in self._team.answers(said):
                 pass
-
-    def store_flos(self) -> None:
-        """Count this rank's operations alone: an exchange here could come while the others do something else."""
-        self.state.total_flos += self.current_flos
-        self.current_flos = 0
-
-    def _determine_best_metric(self, metrics: Any, trial: Any) -> bool:
-        """Choose no best checkpoint where ranks would have to wait for each other; the app chooses from the journal."""
-        return False if self.args.world_size > 1 else super()._determine_best_metric(metrics, trial)
 
     def _is_saved(self, folder: Path) -> bool:
         return self._saved_here == folder and folders.read_manifest(folder) is not None
@@ -290,7 +290,7 @@ def trainer_parts(
         "rows": rows,
         "grade_loss": GradeLoss(grading.loss, weight=grading.loss_weight, token_weight=grading.token_weight),
         "model": model,
-        "args": training_arguments(plan, settings, precision),
+        "args": training_arguments(plan, settings, precision, sharding.layer_names(model)),
         "data_collator": LeftPadCollator(tokenizer.pad_token_id, with_rows=True, form=batch_form(model)),
         "processing_class": tokenizer,
     }

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,13 @@ class Plan(Struct, frozen=True):
         return math.ceil(rows / (self.batch_size * self.accumulation * self.processes))
 
 
-def training_arguments(plan: Plan, settings: st.Settings, precision: Precision) -> TrainingArguments:
-    """Return the Trainer's arguments; raises ``SettingsProblem`` for values or passed-through fields it refuses."""
+def training_arguments(
+    plan: Plan, settings: st.Settings, precision: Precision, layers: Sequence[str] = ()
+) -> TrainingArguments:
+    """Return the Trainer's arguments; raises ``SettingsProblem`` for values or passed-through fields it refuses.
+
+    ``layers`` are the class names of the model's layers: what a sharded training gathers one at a time.
+    """
     training = settings.training
     names = [field.name for field in dataclasses.fields(TrainingArguments)]
     for name in training.arguments:
@@ -69,10 +75,13 @@ def training_arguments(plan: Plan, settings: st.Settings, precision: Precision) 
             disable_tqdm=True,
             report_to="none",
             **(_of_ranks(settings) if plan.processes > 1 else {}),
+            **(_of_shards(layers) if training.shard and plan.processes > 1 else {}),
             **training.arguments,
         )
     except (TypeError, ValueError) as error:
         raise SettingsProblem(f"the Trainer refuses these settings: {error}", where="[training]") from error
+    if arguments.fsdp and precision.dtype is not None:
+        arguments.fsdp_plugin_args["mixed_precision_policy"] = _policy(precision.dtype)
     # device_map spreads the model over the GPUs; the Trainer would use DataParallel for more than one
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1
@@ -86,6 +95,18 @@ def _of_ranks(settings: st.Settings) -> dict[str, Any]:
         "ddp_find_unused_parameters": False,
         "ddp_timeout": int(60 * settings.training.rank_timeout_minutes) + 60,
     }
+
+
+def _of_shards(layers: Sequence[str]) -> dict[str, Any]:
+    """Return the Trainer's arguments for sharded weights, gradients and optimizer."""
+    return {"fsdp": True, "fsdp_config": {"version": 2, "transformer_layer_cls_to_wrap": list(layers)}}
+
+
+def _policy(dtype: torch.dtype) -> Any:
+    """Return in which types a sharded model computes and sums gradients; the library's own sums would be in 16 bits."""
+    from torch.distributed.fsdp import MixedPrecisionPolicy
+
+    return MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32)
 
 
 def check_arguments(settings: st.Settings) -> None:
