@@ -13,10 +13,10 @@ from msgspec import Struct
 
 from opeddev_tui.config import settings as st
 from opeddev_tui.models.adapters import is_linear
+from opeddev_tui.models.memory_advice import advice
+from opeddev_tui.models.memory_held import ADAM_BYTES, MASTER_BYTES, Held, held
 from opeddev_tui.runs.events import MemoryEstimated
 
-_ADAM_BYTES = 8
-_MASTER_BYTES = 4
 # what the allocator, kernels and fragmentation take besides
 _OVERHEAD = 1.1
 _TIGHT = 0.9
@@ -160,38 +160,63 @@ def estimate(
 
     It is that of each process. ``sixteen_bit`` says that autocast runs in 16 bits, ``free`` how many bytes there are.
     """
-    trainable = settings.lora.r * sizes.lora_per_rank if settings.lora.enabled else sizes.parameters
-    weights = _MASTER_BYTES * (sizes.parameters + (trainable if settings.lora.enabled else 0))
-    # autocast makes a 16-bit copy of every weight that it multiplies with
-    weights += 2 * sizes.parameters if sixteen_bit else 0
-    gradients, optimizer = _MASTER_BYTES * trainable, _ADAM_BYTES * trainable
-    if settings.training.num_processes > 1:
-        # what is exchanged with the other processes is a copy
-        gradients *= 2
-    activations = _activations(sizes, settings, sixteen_bit, train)
-    work = {
-        "training": gradients + activations,
-        "evaluation": _scoring(sizes, settings, sixteen_bit, holdout),
-        "generation": _generating(sizes, settings, sixteen_bit, holdout),
-    }
-    phases = {name: int((weights + optimizer + size) * _OVERHEAD) for name, size in work.items()}
-    peak = max(phases, key=lambda name: phases[name])
-    total = phases[peak]
+    task = _Task(sizes, sixteen_bit, train, holdout)
+    own = task.held(settings)
+    beside, whole = task.beside(settings), task.phases(settings)
+    peak = max(whole, key=lambda name: whole[name])
+    adapters = settings.lora.r * sizes.lora_per_rank / sizes.parameters
     return MemoryEstimated(
-        total=total,
+        total=whole[peak],
         free=free,
-        weights=weights,
-        gradients=gradients,
-        optimizer=optimizer,
-        activations=activations,
-        trainable=trainable,
-        checkpoint=(_MASTER_BYTES + _ADAM_BYTES) * trainable,
-        verdict="will not fit" if total > free else "tight" if total > _TIGHT * free else "fits",
-        advice=tuple(_advice(sizes, settings, phases, _TIGHT * free)),
-        evaluation=work["evaluation"],
-        generation=work["generation"],
+        weights=own.weights,
+        gradients=own.gradients,
+        optimizer=own.optimizer,
+        # of a sharded model also what is gathered meanwhile
+        activations=beside["training"] - own.gradients,
+        trainable=own.trainable,
+        checkpoint=(MASTER_BYTES + ADAM_BYTES) * own.trainable,
+        verdict="will not fit" if whole[peak] > free else "tight" if whole[peak] > _TIGHT * free else "fits",
+        advice=tuple(advice(settings, task.phases, _TIGHT * free, adapters)),
+        evaluation=beside["evaluation"],
+        generation=beside["generation"],
         peak=peak,
     )
+
+
+class _Task(Struct, frozen=True):
+    """What is trained and scored, whatever the settings are."""
+
+    sizes: Sizes
+    sixteen_bit: bool
+    train: BatchShape
+    holdout: BatchShape
+
+    def held(self, settings: st.Settings) -> Held:
+        """Return what each process holds."""
+        sizes = self.sizes
+        embedding = sizes.vocabulary * sizes.hidden
+        return held(
+            settings,
+            parameters=sizes.parameters,
+            adapters=settings.lora.r * sizes.lora_per_rank,
+            # a layer, or the embedding
+            unit=max(embedding, (sizes.parameters - embedding) // sizes.layers),
+            sixteen_bit=self.sixteen_bit,
+        )
+
+    def beside(self, settings: st.Settings) -> dict[str, int]:
+        """Return the bytes of each phase beside weights and optimizer."""
+        sizes, sixteen_bit, kept = self.sizes, self.sixteen_bit, self.held(settings)
+        return {
+            "training": kept.gradients + kept.unit + _activations(sizes, settings, sixteen_bit, self.train),
+            "evaluation": kept.copy + _scoring(sizes, settings, sixteen_bit, self.holdout),
+            "generation": kept.copy + _generating(sizes, settings, sixteen_bit, self.holdout),
+        }
+
+    def phases(self, settings: st.Settings) -> dict[str, int]:
+        """Return the bytes of each phase, all told."""
+        kept, beside = self.held(settings), self.beside(settings)
+        return {name: int((kept.weights + kept.optimizer + size) * _OVERHEAD) for name, size in beside.items()}
 
 
 def _activations(sizes: Sizes, settings: st.Settings, sixteen_bit: bool, rows: BatchShape) -> int:
@@ -201,10 +226,10 @@ def _activations(sizes: Sizes, settings: st.Settings, sixteen_bit: bool, rows: B
     a_layer = tokens * (_kept_lora if settings.lora.enabled else _kept_full)(sizes, settings, sixteen_bit)
     if settings.training.activation_checkpointing:
         # the stream between the layers is kept, one layer at a time is computed again
-        layers = a_layer + tokens * sizes.hidden * _MASTER_BYTES * sizes.layers
+        layers = a_layer + tokens * sizes.hidden * MASTER_BYTES * sizes.layers
     else:
         layers = a_layer * sizes.layers
-    head = batch * (rows.completion + 1) * sizes.vocabulary * _MASTER_BYTES * _TRAINING_LOGITS
+    head = batch * (rows.completion + 1) * sizes.vocabulary * MASTER_BYTES * _TRAINING_LOGITS
     return layers + head
 
 
@@ -235,7 +260,7 @@ def _kept_lora(sizes: Sizes, settings: st.Settings, sixteen_bit: bool) -> int:
 def _scoring(sizes: Sizes, settings: st.Settings, sixteen_bit: bool, rows: BatchShape) -> int:
     """Return the bytes of one forward pass over a hold-out batch and its losses."""
     batch = min(settings.training.per_device_eval_batch_size, rows.count)
-    head = batch * (rows.completion + 1) * sizes.vocabulary * _MASTER_BYTES * _SCORING_LOGITS
+    head = batch * (rows.completion + 1) * sizes.vocabulary * MASTER_BYTES * _SCORING_LOGITS
     # under autocast the head's own logits are there besides their float32 copy
     own = batch * (rows.completion + 1) * sizes.vocabulary * 2 if sixteen_bit else 0
     return max(head + own, _passing(sizes, batch * rows.longest))
@@ -243,7 +268,7 @@ def _scoring(sizes: Sizes, settings: st.Settings, sixteen_bit: bool, rows: Batch
 
 def _passing(sizes: Sizes, tokens: int) -> int:
     """Return the bytes of ``tokens`` on their way through a layer that keeps nothing: attention or MLP, the larger."""
-    return tokens * _MASTER_BYTES * (2 * sizes.hidden + max(4 * sizes.attention, 3 * sizes.intermediate))
+    return tokens * MASTER_BYTES * (2 * sizes.hidden + max(4 * sizes.attention, 3 * sizes.intermediate))
 
 
 def _generating(sizes: Sizes, settings: st.Settings, sixteen_bit: bool, rows: BatchShape) -> int:
@@ -251,8 +276,8 @@ def _generating(sizes: Sizes, settings: st.Settings, sixteen_bit: bool, rows: Ba
     batch = min(generation_batch(settings), max(rows.count, len(settings.generation.prompts)))
     new = max(settings.generation.max_new_tokens, settings.grading.max_new_tokens if settings.grading.evaluate else 0)
     # a layer's keys and values are there twice while a token is added to them
-    cached = 2 * sizes.key_value * (sizes.layers + 1) * (2 if sixteen_bit else _MASTER_BYTES)
-    next_token = batch * sizes.vocabulary * _MASTER_BYTES * 2
+    cached = 2 * sizes.key_value * (sizes.layers + 1) * (2 if sixteen_bit else MASTER_BYTES)
+    next_token = batch * sizes.vocabulary * MASTER_BYTES * 2
     return batch * (rows.longest + new) * cached + _passing(sizes, batch * rows.longest) + next_token
 
 
@@ -260,36 +285,3 @@ def generation_batch(settings: st.Settings, eval_batch: int = 0) -> int:
     """Return how many prompts are generated together; ``eval_batch`` (0: the setting's) bounds it."""
     batch = eval_batch or settings.training.per_device_eval_batch_size
     return max(batch, min(settings.generation.batch_size, batch * 2))
-
-
-def _advice(sizes: Sizes, settings: st.Settings, phases: dict[str, int], room: float) -> list[str]:
-    """Return what would help each phase that is larger than ``room`` bytes, the largest phase first."""
-    advice: list[str] = []
-    for name in sorted((name for name in phases if phases[name] > room), key=lambda name: -phases[name]):
-        advice += _training_advice(sizes, settings) if name == "training" else _looking_advice(settings, name)
-        if not settings.lora.enabled:
-            share = settings.lora.r * sizes.lora_per_rank / sizes.parameters
-            advice.append(f"lora.enabled = true trains {share:.1%} of the parameters")
-        if settings.data.max_length > 256:
-            advice.append(f"data.max_length below {settings.data.max_length}")
-    return list(dict.fromkeys(advice))
-
-
-def _training_advice(sizes: Sizes, settings: st.Settings) -> list[str]:
-    advice: list[str] = []
-    if not settings.lora.enabled:
-        share = settings.lora.r * sizes.lora_per_rank / sizes.parameters
-        advice.append(f"lora.enabled = true trains {share:.1%} of the parameters")
-    if not settings.training.activation_checkpointing:
-        advice.append("training.activation_checkpointing = true keeps one layer's activations")
-    if settings.training.per_device_train_batch_size > 1:
-        advice.append("training.per_device_train_batch_size = 1, with more gradient_accumulation_steps")
-    return advice
-
-
-def _looking_advice(settings: st.Settings, phase: str) -> list[str]:
-    batch = settings.training.per_device_eval_batch_size
-    advice = [f"training.per_device_eval_batch_size = {max(1, batch // 4)} instead of {batch}"] if batch > 1 else []
-    if phase == "generation" and settings.generation.max_new_tokens > 64:
-        advice.append(f"generation.max_new_tokens below {settings.generation.max_new_tokens}")
-    return advice

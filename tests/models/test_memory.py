@@ -129,6 +129,55 @@ def test_each_of_several_processes_needs_its_gradients_twice_and_has_a_gpu_of_it
     assert memory.free_for_each([8 * GB, 6 * GB, 2 * GB], 8) == 2 * GB
 
 
+def test_of_a_sharded_model_each_process_needs_its_share_and_what_is_gathered() -> None:
+    whole, two, eight = (
+        estimated(settings_of(training={"num_processes": count, "shard": count > 1}), sixteen_bit=True)
+        for count in (1, 2, 8)
+    )
+    parameters, embedding = SMOLLM.parameters, SMOLLM.vocabulary * SMOLLM.hidden
+    assert (two.weights, two.gradients, two.optimizer) == (2 * parameters, 2 * parameters, 4 * parameters)
+    assert eight.optimizer == parameters
+    # the embedding is larger than a layer: twice in 16 bits, its gradients in 16 bits and in float32
+    assert two.activations - whole.activations == embedding * (2 + 2 + 2 + 4)
+    # while it scores, a copy in 16 bits; with many processes the whole model before the first step needs more
+    assert two.evaluation - whole.evaluation == two.generation - whole.generation == 2 * parameters
+    assert eight.evaluation + eight.weights + eight.optimizer == whole.evaluation + whole.weights
+    assert two.checkpoint == whole.checkpoint
+    adapters = estimated(settings_of(lora={"enabled": True}, training={"num_processes": 2, "shard": True}))
+    assert adapters.weights == 2 * (parameters + adapters.trainable)
+    assert adapters.activations - estimated(settings_of(lora={"enabled": True})).activations < embedding * 9
+
+
+QWEN_4B = Sizes(4_022_468_096, 2_064_384, 958_464, 2560, 9728, 4096, 1024, 36, 151_936)
+
+
+@pytest.mark.parametrize(
+    ("processes", "free", "first"),
+    [
+        (2, 60, "lora.enabled"),
+        # adapters alone keep the activations of every layer; a quarter of the model and of the optimizer is less
+        (4, 45, "training.shard"),
+        # one process has nobody to share with
+        (1, 60, "lora.enabled"),
+    ],
+)
+def test_what_is_enough_by_itself_is_advised_first(processes: int, free: int, first: str) -> None:
+    training = {"num_processes": processes, "per_device_train_batch_size": 2, "per_device_eval_batch_size": 4}
+    shape = BatchShape(1000, 1024, 256)
+    wanted = settings_of(training=training)
+    found = estimated(wanted, sizes=QWEN_4B, free=free * 2**30, train=shape, holdout=shape, sixteen_bit=True)
+    assert found.verdict == "will not fit"
+    assert found.advice[0].startswith(first)
+    assert any("training.shard" in line for line in found.advice) is (processes > 1)
+
+
+def test_a_sharded_training_is_not_advised_to_shard() -> None:
+    wanted = settings_of(training={"num_processes": 2, "shard": True})
+    found = estimated(wanted, free=GB)
+    assert found.advice
+    assert not any("training.shard" in line for line in found.advice)
+
+
 def test_sizes_are_those_of_the_model(tiny_model: Path) -> None:
     sizes = memory.model_sizes(str(tiny_model), st.Model())
     model = models.load_model(str(tiny_model), st.Model())
