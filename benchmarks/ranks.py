@@ -3,6 +3,7 @@
     python benchmarks/ranks.py FOLDER [--epochs 2]
     python benchmarks/ranks.py FOLDER --namespaces        # as root: two network namespaces as two machines
     python benchmarks/ranks.py FOLDER --epochs 1 --faults # ranks killed and frozen everywhere, and resumed
+    python benchmarks/ranks.py FOLDER --epochs 1 --shard  # two processes with whole copies and with shards
 
 FOLDER gets a workspace for each run. All have four rows per optimizer step, and one processor thread per process.
 Figures come from the journals: a process of its own trains each, so imports and loading are not in them.
@@ -20,6 +21,7 @@ from typing import Any, TypeVar
 
 import ranks_faults
 import ranks_namespaces
+import ranks_shards
 
 from opeddev_tui.config.loading import load
 from opeddev_tui.demo.workspace import make_demo
@@ -39,9 +41,13 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--namespaces", action="store_true", help="train across two network namespaces; needs root")
     parser.add_argument("--faults", action="store_true", help="kill and freeze ranks at every place of a training")
+    parser.add_argument("--shard", action="store_true", help="compare two processes with whole copies and with shards")
     options = parser.parse_args()
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    if options.shard:
+        now = f"{time.time():.0f}"
+        return ranks_shards.run(lambda name: made(folder / f"{now}-{name}", 2, options.epochs), compared)
     two = trained(folder / "two", 2, options.epochs)
     if options.namespaces:
         root = made(folder / f"namespaces-{time.time():.0f}", 2, options.epochs)
