@@ -23,9 +23,10 @@ def can_shard() -> bool:
 
 def layer_names(model: Any) -> list[str]:
     """Return the class names of the model's decoder layers, which are gathered one at a time; empty if not found."""
-    depth = model.config.get_text_config().num_hidden_layers
+    config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
+    depth = getattr(config, "num_hidden_layers", 0)
     for module in model.modules():
-        if isinstance(module, torch.nn.ModuleList) and len(module) == depth:
+        if isinstance(module, torch.nn.ModuleList) and len(module) == depth > 0:
             return sorted({type(layer).__name__ for layer in module})
     return []
 

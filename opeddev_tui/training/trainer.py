@@ -285,12 +285,12 @@ def trainer_parts(
     precision: Precision,
 ) -> dict[str, Any]:
     """Return the arguments of a ``StepTrainer`` that are the same for all ranks."""
-    grading = settings.grading
+    grading, training = settings.grading, settings.training
     return {
         "rows": rows,
         "grade_loss": GradeLoss(grading.loss, weight=grading.loss_weight, token_weight=grading.token_weight),
         "model": model,
-        "args": training_arguments(plan, settings, precision, sharding.layer_names(model)),
+        "args": training_arguments(plan, settings, precision, sharding.layer_names(model) if training.shard else ()),
         "data_collator": LeftPadCollator(tokenizer.pad_token_id, with_rows=True, form=batch_form(model)),
         "processing_class": tokenizer,
     }

@@ -98,7 +98,13 @@ def _of_ranks(settings: st.Settings) -> dict[str, Any]:
 
 
 def _of_shards(layers: Sequence[str]) -> dict[str, Any]:
-    """Return the Trainer's arguments for sharded weights, gradients and optimizer."""
+    """Return the Trainer's arguments for sharded weights, gradients and optimizer; raises ``SettingsProblem``."""
+    if not layers:
+        raise SettingsProblem(
+            "the layers of this model are not found, so it cannot be sharded.",
+            where="training.shard",
+            cure="Set training.shard to false, or choose another model.",
+        )
     return {"fsdp": True, "fsdp_config": {"version": 2, "transformer_layer_cls_to_wrap": list(layers)}}
 
 

@@ -11,7 +11,11 @@ import pytest
 import torch
 from tiny_models import tiny
 
+from opeddev_tui.config import settings as st
+from opeddev_tui.errors import SettingsProblem
 from opeddev_tui.models import sharding
+from opeddev_tui.models.precision import Precision
+from opeddev_tui.training.trainer_arguments import Plan, training_arguments
 
 WORLD = 2
 IDS = torch.arange(3, 40)[None]
@@ -114,3 +118,6 @@ def test_the_layers_are_found_by_their_list() -> None:
     assert sharding.layer_names(tiny("qwen3")) == ["Qwen3DecoderLayer"]
     assert sharding.layer_names(tiny("gpt2")) == ["GPT2Block"]
     assert not sharding.is_sharded(tiny("llama"))
+    plan, precision = Plan(Path(), 1, 1, 1e-4, 1, processes=2), Precision("fp32", "")
+    with pytest.raises(SettingsProblem, match="layers of this model are not found"):
+        training_arguments(plan, st.Settings(training=st.Training(shard=True)), precision, ())
