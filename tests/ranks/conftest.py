@@ -62,3 +62,15 @@ def trained_by_two(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -
         forked(patch)
         eh.train(root)
     return root
+
+
+@pytest.fixture(scope="session")
+def trained_sharded(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with the step of ``trained_by_two``, trained by two ranks with shards. Read-only."""
+    root = make_ranks(tmp_path_factory.mktemp("sharded") / "workspace", tiny_model, 2, **{"training.shard": True})
+    with pytest.MonkeyPatch.context() as patch:
+        forked(patch)
+        eh.train(root)
+    for pipe in root.rglob("1.in"):
+        pipe.unlink()  # so that it can be copied
+    return root

@@ -9,8 +9,7 @@ from typing import TypeVar
 import engine_helpers as eh
 import pytest
 import torch
-from conftest import make_ranks
-from hands import Hands, forked
+from hands import Hands
 
 from opeddev_tui.cli import main
 from opeddev_tui.config.loading import load
@@ -44,18 +43,6 @@ def last_checkpoint(root: Path) -> Path:
 def losses(root: Path) -> dict[int, float]:
     """Return the loss of each optimizer step; of one that was trained again, the last."""
     return {event.global_step: event.loss for event in of(root, ev.Progress) if event.loss is not None}
-
-
-@pytest.fixture(scope="module")
-def trained_sharded(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with the step of ``trained_by_two``, trained with shards. Read-only."""
-    root = make_ranks(tmp_path_factory.mktemp("sharded") / "workspace", tiny_model, 2, **SHARDED)
-    with pytest.MonkeyPatch.context() as patch:
-        forked(patch)
-        eh.train(root)
-    for pipe in root.rglob("1.in"):
-        pipe.unlink()  # so that it can be copied
-    return root
 
 
 def test_the_journal_says_what_it_says_of_whole_copies(trained_by_two: Path, trained_sharded: Path) -> None:
@@ -117,7 +104,6 @@ def test_paused_looked_at_saved_and_killed_it_resumes_to_the_same_weights(
     assert not any("FSDP" in name for name in os.environ)
 
 
-@pytest.mark.usefixtures("hands")
 def test_adapters_train_as_with_whole_copies_and_resume_exactly(ranks_factory: Make, hands: Hands) -> None:
     whole, sharded, again = (ranks_factory(**{**ADAPTERS, "training.shard": shard}) for shard in (False, True, True))
     for root in (whole, sharded):
@@ -183,6 +169,25 @@ def test_a_weight_that_is_not_finite_in_another_rank_s_shard_is_not_saved(ranks_
         eh.train(root)
     (failed,) = of(root, ev.RunFailed)
     assert (failed.kind, failed.resumable, of(root, ev.CheckpointSaved)) == ("non-finite", False, [])
+
+
+def no_memory_to_gather() -> None:
+    from opeddev_tui.training import hand
+
+    def fails(model: object) -> None:
+        if hand.sharding.is_sharded(model):
+            raise MemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    hand.sharding.gather = fails
+
+
+def test_a_lack_of_memory_while_it_is_gathered_halves_the_batch_of_all(ranks_factory: Make, hands: Hands) -> None:
+    root = ranks_factory(**{**SHARDED, "training.num_train_epochs": 1, "grading.evaluate": False})
+    hands.faults[1] = no_memory_to_gather
+    eh.train(root)
+    (retried,) = of(root, ev.MemoryRetried)
+    assert (retried.batch_size, retried.accumulation, hands.started) == (1, 2, 2)
+    assert eh.states(root)[-1].finished is not None
 
 
 @pytest.mark.parametrize(
