@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from safetensors import SafetensorError
@@ -28,6 +28,7 @@ from opeddev_tui.ranks.team import Team
 from opeddev_tui.ranks.words import Save
 from opeddev_tui.training.hooks import NonFiniteLoss, RunHooks
 from opeddev_tui.training.hooks_callback import HooksCallback
+from opeddev_tui.training.loader_workers import outlive_signals
 from opeddev_tui.training.rank_batches import BLANK, of_all_ranks
 from opeddev_tui.training.sampler import RankBatches, SimilarLengthSampler
 from opeddev_tui.training.trainer_arguments import Plan, training_arguments
@@ -98,7 +99,10 @@ class StepTrainer(Trainer):
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Return this rank's batches; the libraries' own division would train some rows twice."""
         if self.args.world_size == 1:
-            return super().get_train_dataloader()
+            loader: Any = super().get_train_dataloader()
+            # accelerate wraps it
+            getattr(loader, "base_dataloader", loader).worker_init_fn = outlive_signals
+            return cast(DataLoader[Any], loader)
         batches = RankBatches(
             self._order(),
             group=self._group,
@@ -114,6 +118,7 @@ class StepTrainer(Trainer):
             rows,
             batch_sampler=batches,
             collate_fn=self.data_collator,
+            worker_init_fn=outlive_signals,
             num_workers=self.args.dataloader_num_workers,
             pin_memory=self.args.dataloader_pin_memory,
             persistent_workers=self.args.dataloader_persistent_workers,

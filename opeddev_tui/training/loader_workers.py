@@ -1,0 +1,12 @@
+"""Keep the data loader's workers alive while their training saves, whichever processes a signal was sent to."""
+
+import signal
+
+
+def outlive_signals(_worker: int) -> None:
+    """Have a worker of the data loader ignore what asks its training to save and stop: it ends with it.
+
+    A terminal, SLURM and systemd signal every process. The workers draw no random numbers.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
