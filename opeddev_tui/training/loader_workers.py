@@ -1,6 +1,9 @@
 """Keep the data loader's workers alive while their training saves, whichever processes a signal was sent to."""
 
 import signal
+from typing import Any
+
+from torch.utils.data import DataLoader
 
 
 def outlive_signals(_worker: int) -> None:
@@ -10,3 +13,9 @@ def outlive_signals(_worker: int) -> None:
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+
+
+def with_lasting_workers(loader: DataLoader[Any]) -> DataLoader[Any]:
+    """Return the Trainer's ``loader``, whose workers outlive signals from now on; accelerate may have wrapped it."""
+    getattr(loader, "base_dataloader", loader).worker_init_fn = outlive_signals
+    return loader

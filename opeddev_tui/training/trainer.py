@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError
@@ -28,7 +28,7 @@ from opeddev_tui.ranks.team import Team
 from opeddev_tui.ranks.words import Save
 from opeddev_tui.training.hooks import NonFiniteLoss, RunHooks
 from opeddev_tui.training.hooks_callback import HooksCallback
-from opeddev_tui.training.loader_workers import outlive_signals
+from opeddev_tui.training.loader_workers import outlive_signals, with_lasting_workers
 from opeddev_tui.training.rank_batches import BLANK, of_all_ranks
 from opeddev_tui.training.sampler import RankBatches, SimilarLengthSampler
 from opeddev_tui.training.trainer_arguments import Plan, training_arguments
@@ -99,10 +99,7 @@ class StepTrainer(Trainer):
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Return this rank's batches; the libraries' own division would train some rows twice."""
         if self.args.world_size == 1:
-            loader: Any = super().get_train_dataloader()
-            # accelerate wraps it
-            getattr(loader, "base_dataloader", loader).worker_init_fn = outlive_signals
-            return cast(DataLoader[Any], loader)
+            return with_lasting_workers(super().get_train_dataloader())
         batches = RankBatches(
             self._order(),
             group=self._group,
