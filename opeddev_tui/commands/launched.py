@@ -50,7 +50,8 @@ def be_hand(launched: Launched) -> int:
     line = crew.meet(launched)
     life = Life(line, crew.PATIENCE_SECONDS)
     # launchers pass signals to all ranks: rank 0 saves, and leads the stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: life.hurry())
     life.begin()
     from opeddev_tui.training import hand

@@ -24,8 +24,9 @@ def run(options: argparse.Namespace) -> int:
     port, secret = os.environ.pop(children.PORT, ""), os.environ.pop(children.SECRET, "")
     if launched is None or not port.isdecimal():
         raise TrainingProblem("is started by a training with several processes, not by hand.", where="rank")
-    # rank 0 leads every stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # rank 0 leads every stop, also where SLURM or systemd signals every process: this one ends with it
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     end_with_parent()
     line = Line(open_store(children.LOOPBACK, int(port), leads=False), launched.rank, os.environ.pop(children.NAME, ""))
     from opeddev_tui.training import hand

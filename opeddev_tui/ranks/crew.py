@@ -79,7 +79,10 @@ class Crew:
         count = 0
         while not self._closed.wait(BEAT_SECONDS if count else 0.0):
             count += 1
-            self._line.beat(count)
+            try:
+                self._line.beat(count)
+            except RuntimeError:
+                return  # the launcher's store has gone with it: the watch of the attempt says so
 
     def open(self) -> Line:
         """Return a line of its own for the next attempt."""
@@ -101,8 +104,9 @@ class Crew:
 
     def leave(self) -> None:
         """Let all hands go, and wait a moment until they have heard it."""
-        self._call(Call("", "", ""))
-        with contextlib.suppress(TimeoutError):
+        # without the launcher's store nobody hears it, and hands end by themselves
+        with contextlib.suppress(TimeoutError, RuntimeError):
+            self._call(Call("", "", ""))
             for rank in range(1, self.world):
                 self._line.wait(f"left/{rank}", Taken, _within(_LEAVE_SECONDS))
         self._closed.set()

@@ -6,9 +6,11 @@ find it there, each at a moment of its own. Must not load torch.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, MutableMapping
 
+import psutil
 from msgspec import Struct
 
 from opeddev_tui.errors import SettingsProblem
@@ -17,7 +19,8 @@ from opeddev_tui.errors import SettingsProblem
 VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "ROLE_RANK", "ROLE_WORLD_SIZE")
 # what MPI's launchers set; accelerate looks for the sizes
 _MPI = ("PMI_SIZE", "PMI_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE")
-
+# where the ranks of PyTorch's launchers meet
+_MEET = ("MASTER_ADDR", "MASTER_PORT")
 
 # a job of several tasks whose script has started this process once
 JOB = "the SLURM job"
@@ -41,15 +44,16 @@ class Launched(Struct, frozen=True):
     start: str = "0"
 
 
-def take(environment: MutableMapping[str, str]) -> Launched | None:
+def take(environment: MutableMapping[str, str], before: Mapping[str, str] | None = None) -> Launched | None:
     """Return what a launcher of several processes says, None without one; its variables are removed.
 
-    Raises ``SettingsProblem`` for values that are no numbers, or contradict each other.
+    ``before`` is the environment that the launcher was started with; None: that of this process's parent. Raises
+    ``SettingsProblem`` for values that are no numbers, or contradict each other.
     """
     try:
         found = _torch(environment) or _slurm(environment) or _mpi(environment)
         if found is None:
-            _refuse_one_of_accelerate(environment)
+            _refuse_one_of_accelerate(environment, before)
         return found
     finally:
         remove(environment)
@@ -101,19 +105,35 @@ def _mpi(environment: Mapping[str, str]) -> Launched | None:
     return None
 
 
-def _refuse_one_of_accelerate(environment: Mapping[str, str]) -> None:
+def _refuse_one_of_accelerate(environment: Mapping[str, str], before: Mapping[str, str] | None) -> None:
     """Raise ``SettingsProblem`` where ``accelerate launch`` was asked for several processes and has started one.
 
     It does so without several GPUs, and says nothing; it names a place to meet only where it was asked for several.
+    A place that a person has exported is in accelerate's own environment too (``before``).
     """
-    if "ACCELERATE_USE_CPU" in environment and "MASTER_ADDR" in environment and "WORLD_SIZE" not in environment:
+    if (
+        "ACCELERATE_USE_CPU" not in environment
+        or "WORLD_SIZE" in environment
+        or any(name not in environment for name in _MEET)
+    ):
+        return
+    known = _environment_of_parent() if before is None else before
+    if any(environment[name] != known.get(name) for name in _MEET):
         raise SettingsProblem(
             "accelerate launch was asked for several processes, but has started one: without several GPUs it starts "
             "no more.",
             where="accelerate launch",
             cure="Start them by torchrun --nproc-per-node N -m opeddev_tui train, or set training.num_processes and "
-            "start opeddev-tui train once (if one process is right: unset MASTER_ADDR).",
+            "start opeddev-tui train once.",
         )
+
+
+def _environment_of_parent() -> Mapping[str, str]:
+    """Return the environment that this process's parent was started with, empty where it cannot be read."""
+    try:
+        return psutil.Process(os.getppid()).environ()
+    except (psutil.Error, OSError):
+        return {}
 
 
 def _number(environment: Mapping[str, str], name: str, default: int | None = None) -> int:

@@ -94,7 +94,8 @@ class Team:
         cause = self._cause(error)
         try:
             self._watch.close()
-            self.say(End())
+            with contextlib.suppress(*([RuntimeError] if error is not None else [])):
+                self.say(End())  # a launcher's store may have gone with it
             self._hands.close(failed=error is not None)
         finally:
             # last: a thread that saw a process end may tell the loss until all ends have been seen

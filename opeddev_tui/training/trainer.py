@@ -29,6 +29,7 @@ from opeddev_tui.ranks.team import Team
 from opeddev_tui.ranks.words import Save
 from opeddev_tui.training.hooks import NonFiniteLoss, RunHooks
 from opeddev_tui.training.hooks_callback import HooksCallback
+from opeddev_tui.training.loader_workers import outlive_signals, with_lasting_workers
 from opeddev_tui.training.rank_batches import BLANK, of_all_ranks
 from opeddev_tui.training.rank_trainer import RankTrainer
 from opeddev_tui.training.sampler import RankBatches, SimilarLengthSampler
@@ -100,7 +101,7 @@ class StepTrainer(RankTrainer):
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Return this rank's batches; the libraries' own division would train some rows twice."""
         if self.args.world_size == 1:
-            return super().get_train_dataloader()
+            return with_lasting_workers(super().get_train_dataloader())
         batches = RankBatches(
             self._order(),
             group=self._group,
@@ -116,6 +117,7 @@ class StepTrainer(RankTrainer):
             rows,
             batch_sampler=batches,
             collate_fn=self.data_collator,
+            worker_init_fn=outlive_signals,
             num_workers=self.args.dataloader_num_workers,
             pin_memory=self.args.dataloader_pin_memory,
             persistent_workers=self.args.dataloader_persistent_workers,

@@ -80,10 +80,26 @@ def test_what_contradicts_itself_is_refused_by_name(environment: dict[str, str],
 def test_several_processes_that_accelerate_launch_did_not_start_are_told(on_cpu: str) -> None:
     asked = {"ACCELERATE_USE_CPU": on_cpu, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
     with pytest.raises(SettingsProblem, match=r"asked for several processes, but has started one.*torchrun"):
-        take(asked)
+        take(dict(asked), {"MASTER_ADDR": "node1", "MASTER_PORT": "29500"})
+    with pytest.raises(SettingsProblem, match=r"asked for several processes, but has started one.*torchrun"):
+        take(dict(asked), {})
     # it was asked for one; it has started all
     assert take({"ACCELERATE_USE_CPU": on_cpu}) is None
     assert take({**TORCHRUN, **asked}) == Launched(1, 2, 1, "torchrun", "127.0.0.1", 29500)
+
+
+@pytest.mark.parametrize(
+    "exported",
+    [
+        {"MASTER_ADDR": "node1"},
+        {"MASTER_PORT": "29500"},
+        {"MASTER_ADDR": "node1", "MASTER_PORT": "29500"},
+        {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"},
+    ],
+)
+def test_one_process_of_accelerate_launch_is_not_refused_for_what_the_shell_exports(exported: dict[str, str]) -> None:
+    assert take({"ACCELERATE_USE_CPU": "True", **exported}, exported) is None
+    assert take(dict(exported), exported) is None
 
 
 @pytest.mark.parametrize("command", ["repeat x", "demo"])

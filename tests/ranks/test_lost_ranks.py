@@ -1,5 +1,6 @@
 """A rank that ends, freezes, lacks memory or differs from rank 0: one sentence that names it, nothing left over."""
 
+import multiprocessing
 import os
 import signal
 import time
@@ -8,13 +9,14 @@ from pathlib import Path
 from typing import TypeVar
 
 import engine_helpers as eh
+import psutil
 import pytest
 from hands import Hands
 
 from opeddev_tui.errors import DataProblem, StorageProblem, TrainingProblem
 from opeddev_tui.ranks import watch
 from opeddev_tui.runs import events as ev
-from opeddev_tui.runs.control import Control
+from opeddev_tui.runs.control import Control, Stop
 
 E = TypeVar("E")
 Make = Callable[..., Path]
@@ -43,6 +45,17 @@ def at_step(number: int) -> Callable[[ev.AnyEvent], bool]:
 
 def in_phase(words: str) -> Callable[[ev.AnyEvent], bool]:
     return lambda event: isinstance(event, ev.PhaseChanged) and words in f"{event.phase} {event.detail}"
+
+
+def after_step(words: str) -> Callable[[ev.AnyEvent], bool]:
+    """Return what recognizes the phase ``words`` once an optimizer step is done."""
+    stepped: list[bool] = []
+
+    def wanted(event: ev.AnyEvent) -> bool:
+        stepped.extend([True] if isinstance(event, ev.Progress) else [])
+        return bool(stepped) and in_phase(words)(event)
+
+    return wanted
 
 
 # --- what goes wrong in a hand, from within
@@ -138,6 +151,34 @@ def test_rank_0_killed_leaves_no_hand_behind(ranks_factory: Make) -> None:
     while Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes():
         assert time.monotonic() < end, "the hand is still there"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize(("place", "ranks"), [("a step", 1), ("a step", 2), ("hold-out rows", 2), ("saving", 2)])
+def test_sigterm_to_every_process_saves_also_with_workers_that_load(
+    place: str, ranks: int, ranks_factory: Make, hands: Hands
+) -> None:
+    root, control = ranks_factory(ranks, **SHORT, **{"training.arguments": {"dataloader_num_workers": 1}}), Control()
+    found: list[int] = []
+
+    def terminate() -> None:
+        for rank in hands.running:
+            hand = psutil.Process(hands.processes[rank].pid)
+            found.extend(worker.pid for worker in hand.children())
+            found.append(hand.pid)
+        own = {process.pid for process in multiprocessing.active_children()} - set(found)
+        found.extend(pid for pid in own if pid is not None)
+        for pid in found:
+            os.kill(pid, signal.SIGTERM)
+        control.request(Stop(reason="SIGTERM"))
+
+    wanted = at_step(2) if place == "a step" else after_step(place)
+    eh.train(root, sink=when(wanted, terminate), control=control)
+    # with two ranks: the hand, and a worker of each while rows are read
+    assert len(found) >= (2 * ranks - 1 if place == "a step" else 1)
+    (stopped,) = of(root, ev.Interrupted)
+    assert stopped.checkpoint
+    eh.train(root)
+    assert eh.states(root)[-1].finished is not None
 
 
 # --- is silent

@@ -1,5 +1,6 @@
 """Two ranks train what one does: the same rows, losses, texts, grades and decisions; interrupted, the same weights."""
 
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import TypeVar
 
 import engine_helpers as eh
 import pytest
+import torch
 from hands import Hands
 
 from opeddev_tui.errors import TrainingProblem
@@ -159,8 +161,16 @@ def test_a_loss_for_the_grade_and_weights_of_rows_count_over_all_ranks(ranks_fac
 def test_after_two_ranks_one_process_trains_in_the_same_process_again(
     trained_by_one: Path, ranks_factory: Make
 ) -> None:
-    eh.train(ranks_factory(2, **{"training.num_train_epochs": 1, "grading.evaluate": False}))
+    short = {"training.num_train_epochs": 1, "grading.evaluate": False}
+    before = dict(os.environ)
+    first, again = ranks_factory(2, **short), ranks_factory(2, **short)
+    eh.train(first)
     alone = ranks_factory(1)
     eh.train(alone)
     assert eh.final_weights(alone) == eh.final_weights(trained_by_one)
     assert [e for e in read(eh.last_run(alone)) if isinstance(e, ev.RanksStarted)] == []
+    eh.train(again)
+    assert eh.final_weights(again) == eh.final_weights(first)
+    assert not torch.distributed.is_initialized()
+    kept = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    assert kept == {name: value for name, value in before.items() if name != "PYTEST_CURRENT_TEST"}

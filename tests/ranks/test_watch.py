@@ -1,0 +1,43 @@
+"""The watch of rank 0 wakes a training that waits when the store of its launcher has gone."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import engine_helpers as eh
+
+from opeddev_tui.errors import TrainingProblem
+from opeddev_tui.ranks.line import Line, open_store
+from opeddev_tui.ranks.watch import RankEnded, Watch
+
+# serves a store as torchrun does, and says where
+SERVER = """
+import sys
+from opeddev_tui.ranks.line import open_store
+store = open_store("127.0.0.1", 0, leads=True)
+print(store.port, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_launcher_that_was_killed_ends_the_attempt_also_while_it_waits_for_a_person() -> None:
+    server = subprocess.Popen([sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    line = Line(open_store("127.0.0.1", int(server.stdout.readline()), leads=False), 0, "run")
+    told: list[RankEnded] = []
+    heard = threading.Event()
+
+    def lost(ended: RankEnded) -> None:
+        told.append(ended)
+        heard.set()
+
+    watch = Watch(line, 2, eh.Seen(), lost, limit=600)
+    watch.begin()
+    os.kill(server.pid, signal.SIGKILL)
+    server.wait()
+    assert heard.wait(60)
+    watch.close()
+    assert isinstance(told[0].cause, TrainingProblem)
+    assert str(told[0].cause).startswith("the launcher of the ranks has gone")
