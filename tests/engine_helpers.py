@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import tomli_w
 
@@ -329,6 +329,17 @@ def start_training(root: Path, *words: str) -> Command:
     return Command(["train", "-w", str(root), *words], root.parent / f"{root.name}.out")
 
 
+class Running(Protocol):
+    """A process whose end is looked for."""
+
+    @property
+    def exitcode(self) -> int | None:
+        """Its exit code, None while it runs."""
+
+    def text(self) -> str:
+        """What it has written."""
+
+
 class Follower:
     """Follows the newest journal of a workspace from outside."""
 
@@ -344,7 +355,7 @@ class Follower:
         self._reader.read_new()
         return self
 
-    def wait(self, wanted: Callable[[ev.AnyEvent], bool], process: Command, seconds: float = 180.0) -> ev.AnyEvent:
+    def wait(self, wanted: Callable[[ev.AnyEvent], bool], process: Running, seconds: float = 180.0) -> ev.AnyEvent:
         """Return the first new event that is ``wanted``."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -366,7 +377,7 @@ class Follower:
         return self._reader.read_new()
 
 
-def wait_until(condition: Callable[[], object], process: Command, seconds: float = 180.0) -> bool:
+def wait_until(condition: Callable[[], object], process: Running, seconds: float = 180.0) -> bool:
     """Poll ``condition`` closely; False if ``process`` ended before it came true."""
     end = time.monotonic() + seconds
     while not condition():

@@ -25,7 +25,7 @@ def outlive_signals(_worker: int) -> None:
 def _end_with(training: BaseProcess) -> None:
     """End this worker when its training has ended, however that happened.
 
-    torch's workers look whether the process that forked them lives: with a fork server that is the server, which
+    torch's workers look whether the process that forked them lives. With a fork server that is the server, which
     lives as long as its workers do.
     """
     training.join()

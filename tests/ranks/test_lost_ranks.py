@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +23,24 @@ from opeddev_tui.runs.control import Control, Stop
 E = TypeVar("E")
 Make = Callable[..., Path]
 SHORT = {"training.num_train_epochs": 1, "grading.evaluate": False, "generation.num_probes": 2}
+
+
+class OwnProcess(subprocess.Popen[bytes]):
+    """A process of its own, waited for as the tests' other processes."""
+
+    @property
+    def exitcode(self) -> int | None:
+        """Its exit code, None while it runs."""
+        return self.poll()
+
+    def text(self) -> str:
+        """Its output: none is kept."""
+        return ""
+
+
+def workers_of(training: OwnProcess) -> list[psutil.Process]:
+    """Return the processes that read rows for ``training``."""
+    return psutil.Process(training.pid).children(recursive=True)
 
 
 def of(root: Path, kind: type[E]) -> list[E]:
@@ -145,12 +165,20 @@ def test_rank_0_killed_leaves_no_hand_behind(ranks_factory: Make) -> None:
     training = eh.start_training(root)
     started = eh.Follower(root).wait(lambda event: isinstance(event, ev.RanksStarted), training)
     assert isinstance(started, ev.RanksStarted)
-    pid = started.ranks[1].pid
+    hand = psutil.Process(started.ranks[1].pid)
     assert training.kill_hard()
-    end = time.monotonic() + 20
-    while Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes():
-        assert time.monotonic() < end, "the hand is still there"
-        time.sleep(0.05)
+    assert psutil.wait_procs([hand], timeout=20)[1] == []
+
+
+def test_a_killed_training_leaves_no_loading_worker_behind(ranks_factory: Make) -> None:
+    root = ranks_factory(1, **SHORT, **{"training.arguments": {"dataloader_num_workers": 1}})
+    # a process of its own: those of the tests are daemons, which may have no children
+    command = [sys.executable, "-m", "opeddev_tui", "train", "-w", str(root), "--policy", "rule"]
+    with OwnProcess(command, stdout=subprocess.DEVNULL) as training:
+        assert eh.wait_until(lambda: workers_of(training), training)
+        workers = workers_of(training)
+        training.kill()
+        assert psutil.wait_procs(workers, timeout=20)[1] == []
 
 
 @pytest.mark.parametrize(("place", "ranks"), [("a step", 1), ("a step", 2), ("hold-out rows", 2), ("saving", 2)])
@@ -159,11 +187,13 @@ def test_sigterm_to_every_process_saves_also_with_workers_that_load(
 ) -> None:
     root, control = ranks_factory(ranks, **SHORT, **{"training.arguments": {"dataloader_num_workers": 1}}), Control()
     found: list[int] = []
+    workers: list[psutil.Process] = []
 
     def terminate() -> None:
         for rank in hands.running:
             hand = psutil.Process(hands.processes[rank].pid)
-            found.extend(worker.pid for worker in hand.children())
+            workers.extend(hand.children(recursive=True))
+            found.extend(worker.pid for worker in workers)
             found.append(hand.pid)
         own = {process.pid for process in multiprocessing.active_children()} - set(found)
         found.extend(pid for pid in own if pid is not None)
@@ -175,6 +205,7 @@ def test_sigterm_to_every_process_saves_also_with_workers_that_load(
     eh.train(root, sink=when(wanted, terminate), control=control)
     # with two ranks: the hand, and a worker of each while rows are read
     assert len(found) >= (2 * ranks - 1 if place == "a step" else 1)
+    assert psutil.wait_procs(workers, timeout=20)[1] == []
     (stopped,) = of(root, ev.Interrupted)
     assert stopped.checkpoint
     eh.train(root)
