@@ -146,7 +146,7 @@ class Training(_Section, frozen=True):
     num_processes: Annotated[
         int,
         Meta(ge=0, le=1024),
-        "Processes that train together, one per GPU, each with a copy of the model (or, with shard, its share of it) and "
+        "Processes that train together, one per GPU, each with a copy of the model (with shard: a share of it) and "
         "per_device_train_batch_size rows. 0 is one per visible GPU.",
     ] = 1
     shard: Annotated[
