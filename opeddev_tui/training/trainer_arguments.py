@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +42,7 @@ def training_arguments(
     ``layers`` are the class names of the model's layers: what a sharded training gathers one at a time.
     """
     training = settings.training
-    names = [field.name for field in dataclasses.fields(TrainingArguments)]
-    for name in training.arguments:
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            raise SettingsProblem(
-                f"training.arguments.{name} is not a field of TrainingArguments.",
-                cure=f"Did you mean {near[0]}?" if near else "",
-            )
+    _check_names(training.arguments)
     try:
         arguments = TrainingArguments(
             output_dir=str(plan.output),
@@ -86,6 +79,18 @@ def training_arguments(
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1
     return arguments
+
+
+def _check_names(arguments: Mapping[str, Any]) -> None:
+    """Raise ``SettingsProblem`` for a name that is not a field of the Trainer's arguments."""
+    names = [field.name for field in dataclasses.fields(TrainingArguments)]
+    for name in arguments:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            raise SettingsProblem(
+                f"training.arguments.{name} is not a field of TrainingArguments.",
+                cure=f"Did you mean {near[0]}?" if near else "",
+            )
 
 
 def _of_ranks(settings: st.Settings) -> dict[str, Any]:
