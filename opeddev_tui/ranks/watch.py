@@ -123,20 +123,16 @@ class Watch:
         self._lose(rank, fault.message, problem_of(fault, self.name_of(rank)))
 
     def _lose(self, rank: int, reason: str, cause: Problem | MemoryError) -> None:
-        if self._ends_by(cause):
-            self._bus.emit(ev.RankLost(rank=rank, host=self.hosts.get(rank, ""), reason=reason))
-            self._tell_loss()
+        self._end(cause, ev.RankLost(rank=rank, host=self.hosts.get(rank, ""), reason=reason))
 
-    def _ends_by(self, cause: Problem | MemoryError) -> bool:
-        """Keep ``cause`` as that of the attempt's end; False where it has one or is over."""
+    def _end(self, cause: Problem | MemoryError, event: ev.RankLost | None = None) -> None:
+        """End the attempt for ``cause`` and record ``event``; nothing where it has ended before."""
         with self._turn:
             if self._ended is not None or self._closing.is_set():
-                return False
+                return
             self._ended = RankEnded(cause)
-        return True
-
-    def _tell_loss(self) -> None:
-        assert self._ended is not None
+        if event is not None:
+            self._bus.emit(event)
         self._lost(self._ended)
         self._noticed.set()
 
@@ -147,8 +143,7 @@ class Watch:
             self._look_at_all()
         except RuntimeError:
             # a launcher's store has gone with the launcher: without it nobody would wake a training that waits
-            if self._ends_by(TrainingProblem("the launcher of the ranks has gone.", cure=RESUMES)):
-                self._tell_loss()
+            self._end(TrainingProblem("the launcher of the ranks has gone.", cure=RESUMES))
 
     def _look_at_all(self) -> None:
         seen = self._seen

@@ -200,7 +200,7 @@ class StepTrainer(RankTrainer):
             return  # while the training was paused here: writing it again could only damage it
         # what is sharded is put together by all ranks
         said = self._say_save(target) if self.shards else None
-        if not self.all_finite(model):
+        if not sharding.all_finite(self.model):
             raise NonFiniteLoss(self.state.global_step, math.nan)
         try:
             with storage_errors(folder):
