@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import tomli_w
 
@@ -234,6 +234,11 @@ def journal_of(root: Path) -> list[ev.AnyEvent]:
     return read(last_run(root))
 
 
+def of(root: Path, kind: type[E]) -> list[E]:
+    """Return the events of one kind of the newest run."""
+    return [event for event in journal_of(root) if isinstance(event, kind)]
+
+
 def checkpoint_folder(root: Path) -> Path:
     """Return the folder of the newest run's checkpoints."""
     return workspace_of(root).checkpoints(last_run(root).name)
@@ -329,17 +334,6 @@ def start_training(root: Path, *words: str) -> Command:
     return Command(["train", "-w", str(root), *words], root.parent / f"{root.name}.out")
 
 
-class Running(Protocol):
-    """A process whose end is looked for."""
-
-    @property
-    def exitcode(self) -> int | None:
-        """Its exit code, None while it runs."""
-
-    def text(self) -> str:
-        """What it has written."""
-
-
 class Follower:
     """Follows the newest journal of a workspace from outside."""
 
@@ -355,7 +349,7 @@ class Follower:
         self._reader.read_new()
         return self
 
-    def wait(self, wanted: Callable[[ev.AnyEvent], bool], process: Running, seconds: float = 180.0) -> ev.AnyEvent:
+    def wait(self, wanted: Callable[[ev.AnyEvent], bool], process: Command, seconds: float = 180.0) -> ev.AnyEvent:
         """Return the first new event that is ``wanted``."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -377,7 +371,7 @@ class Follower:
         return self._reader.read_new()
 
 
-def wait_until(condition: Callable[[], object], process: Running, seconds: float = 180.0) -> bool:
+def wait_until(condition: Callable[[], object], process: Command, seconds: float = 180.0) -> bool:
     """Poll ``condition`` closely; False if ``process`` ended before it came true."""
     end = time.monotonic() + seconds
     while not condition():

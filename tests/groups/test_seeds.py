@@ -8,6 +8,8 @@ from pathlib import Path
 import engine_helpers as eh
 import pytest
 from made_up_children import Children
+from places import gone
+from pty_tools import until
 from recorded_training import without_learning
 
 from opeddev_tui.analysis.seed_figures import StepSpread, choose, spread_of
@@ -216,7 +218,7 @@ def test_the_real_thing_survives_kills_of_child_and_leader(workspace_factory: Ma
     os.kill(pid, signal.SIGKILL)
     child = _epoch_of(root, 43, process)
     assert process.kill_hard()
-    assert _gone(child)
+    until(lambda: gone(child), 60, "the child ends")
     first = (_run(root, 42) / "events.jsonl").read_bytes()
     again = eh.start_training(root)
     assert again.code() == 0, again.text()
@@ -245,22 +247,6 @@ def _epoch_of(root: Path, seed: int, process: eh.Command) -> int:
 
     assert eh.wait_until(trained, process), process.text()
     return [event.pid for event in read(_run(root, seed)) if isinstance(event, ev.RunStarted | ev.Resumed)][-1]
-
-
-def _gone(pid: int) -> bool:
-    """Wait until the process is no longer there."""
-    import time
-
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        if (Path(f"/proc/{pid}/stat")).read_text().split(")")[1].split()[0] == "Z":
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_a_finished_run_gets_other_seeds_beside_it(workspace_factory: Make, children: Children) -> None:

@@ -4,11 +4,11 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import engine_helpers as eh
 import pytest
 import torch
+from engine_helpers import of
 from hands import Hands
 
 from opeddev_tui.cli import main
@@ -18,7 +18,6 @@ from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Control, Pause, Resume, SampleNow, SaveNow
 from opeddev_tui.training.processes import resolved
 
-E = TypeVar("E")
 Make = Callable[..., Path]
 SHARDED = {"training.shard": True}
 ADAPTERS = {
@@ -30,10 +29,6 @@ ADAPTERS = {
     "training.gradient_accumulation_steps": 2,
     "grading.evaluate": False,
 }
-
-
-def of(root: Path, kind: type[E]) -> list[E]:
-    return [event for event in eh.journal_of(root) if isinstance(event, kind)]
 
 
 def last_checkpoint(root: Path) -> Path:
