@@ -225,7 +225,9 @@ def _kill_rank(pair: Pair, root: Path, nodes: Nodes) -> tuple[float, float, list
                 os.kill(other, signal.SIGKILL)
                 began = time.perf_counter()
                 codes = pair.end(nodes, 60)
-                failed = [event.message for event in reader.read_new() if isinstance(event, RunFailed)] if reader else []
+                failed = (
+                    [event.message for event in reader.read_new() if isinstance(event, RunFailed)] if reader else []
+                )
                 return event.epoch, time.perf_counter() - began, codes, " ".join(failed)
         time.sleep(0.01)
     return -1.0, -1.0, pair.end(nodes, 0), output_of(root)[-600:]
