@@ -20,7 +20,6 @@ from opeddev_tui.runs.journal import read
 from opeddev_tui.runs.state import reduce
 from opeddev_tui.workspace.paths import Workspace
 
-
 # those that were seen to train a sharded model, and to resume it to the bit
 SHARDED_OPTIMIZERS = ("adamw_torch", "adamw_torch_fused", "rmsprop", "sgd")
 # of the Trainer's arguments, what several processes need as it is

@@ -16,7 +16,6 @@ from opeddev_tui.config import settings as st
 from opeddev_tui.errors import SettingsProblem
 from opeddev_tui.models.precision import Precision, resolve_precision
 
-
 # of an optimizer that is made for the layers of a model: whether it can be is seen when it is
 _NEEDS_MODEL = re.compile("pass a `?model")
 
@@ -132,9 +131,9 @@ def check_arguments(settings: st.Settings) -> None:
     try:
         Trainer.get_optimizer_cls_and_kwargs(arguments)
     except (ImportError, ValueError) as error:
-        if _NEEDS_MODEL.search(str(error)):
-            return
-        raise SettingsProblem(
-            f"the optimizer {arguments.optim.value} cannot be used: {' '.join(str(error).split())}",
-            where="training.arguments.optim",
-        ) from error
+        reason = " ".join(str(error).split())
+        if not _NEEDS_MODEL.search(reason):
+            name = settings.training.arguments.get("optim", "adamw_torch")
+            raise SettingsProblem(
+                f"the optimizer {name} cannot be used: {reason}", where="training.arguments.optim"
+            ) from error

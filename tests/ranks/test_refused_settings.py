@@ -32,7 +32,7 @@ def test_an_argument_of_the_trainer_that_ranks_need_as_it_is(argument: str, tmp_
 def test_an_optimizer_whose_package_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("transformers.trainer_optimizer.is_bitsandbytes_available", lambda: False)
     loaded = load(tmp_path, environment={}, overrides=["training.arguments.optim='adamw_8bit'"])
-    with pytest.raises(SettingsProblem, match="the optimizer adamw_8bit cannot be used: .*bitsandbytes"):
+    with pytest.raises(SettingsProblem, match=r"the optimizer adamw_8bit cannot be used: .*bitsandbytes"):
         check_arguments(loaded.settings)
 
 
