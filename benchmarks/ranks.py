@@ -44,7 +44,7 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--namespaces", action="store_true", help="train across two network namespaces; needs root")
     parser.add_argument("--faults", action="store_true", help="kill and freeze ranks at every place of a training")
-    parser.add_argument("--only", default="", metavar="WORDS", help="with --faults: the cases with these words")
+    parser.add_argument("--only", default="", metavar="WORDS", help="with --faults or --launches: these cases")
     parser.add_argument("--launches", action="store_true", help="start several at once, close terminals, press Ctrl+C")
     parser.add_argument("--shard", action="store_true", help="compare two processes with whole copies and with shards")
     options = parser.parse_args()
@@ -61,7 +61,8 @@ def main() -> int:
         make = partial(_fresh, folder, f"{time.time():.0f}", options.epochs)
         return ranks_faults.run(make, digests(two)[-1], options.only)
     if options.launches:
-        return ranks_launches.run(partial(_fresh, folder, f"{time.time():.0f}", options.epochs), digests(two)[-1])
+        make = partial(_fresh, folder, f"{time.time():.0f}", options.epochs)
+        return ranks_launches.run(make, digests(two)[-1], options.only)
     one, again = trained(folder / "one", 1, options.epochs), trained(folder / "again", 2, options.epochs)
     rows = [*compared(one, two), *seconds(one, two, again)]
     rows.append(("weights of two processes, trained twice", "equal" if digests(two) == digests(again) else "DIFFERENT"))
