@@ -14,14 +14,14 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from opeddev_tui.errors import SettingsProblem
+from opeddev_tui.errors import SettingsProblem, TrainingProblem
 from opeddev_tui.ranks import group, orders
 from opeddev_tui.ranks.launcher import JOB, Launched
 from opeddev_tui.ranks.line import Line, open_store
 from opeddev_tui.ranks.watch import BEAT_SECONDS
 
-# seconds for the ranks to find rank 0's store: they may be started minutes apart
-_FIND_SECONDS = 600.0
+# seconds for the ranks to find rank 0's store, and its first beat there: they may be started minutes apart
+FIND_SECONDS = 600.0
 # seconds without a sign of rank 0 between two attempts, after which a hand ends
 PATIENCE_SECONDS = 3600.0
 # seconds for hands to take their leave before rank 0's store goes
@@ -29,11 +29,12 @@ _LEAVE_SECONDS = 5.0
 
 
 class Call(Struct, frozen=True):
-    """A call to an attempt on the line ``name``, whose orders are in ``folder``; an empty folder: to the end."""
+    """A call to an attempt on the line ``name``, whose orders are in ``folder``; an empty folder: end with ``code``."""
 
     folder: str
     secret: str
     name: str
+    code: int = 0
 
 
 class Taken(Struct, frozen=True):
@@ -58,18 +59,34 @@ def place_of(launched: Launched) -> group.Place:
 
 
 def meet(launched: Launched) -> Line:
-    """Return this rank's end of the line that lasts as long as the launcher."""
+    """Return this rank's end of the line that lasts as long as the launcher; raises a ``Problem`` where it has none."""
     leads = launched.rank == 0 and not launched.serves
-    store = open_store(launched.address, launched.port, leads=leads, seconds=_FIND_SECONDS)
-    return Line(store, launched.rank, f"opeddev/{launched.start}")
+    place = f"{launched.address}:{launched.port}"
+    try:
+        store = open_store(launched.address, launched.port, leads=leads, seconds=FIND_SECONDS)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        if leads:
+            raise SettingsProblem(
+                f"rank 0 cannot wait for the others at {place}: {reason}",
+                where="MASTER_PORT",
+                cure="Another training may meet there: set MASTER_PORT to a free port, the same for all ranks.",
+            ) from error
+        raise TrainingProblem(
+            f"rank {launched.rank} did not find rank 0 at {place}: {reason}",
+            where="MASTER_ADDR",
+            cure="Start rank 0 too, on the machine that MASTER_ADDR names.",
+        ) from error
+    return Line(store, launched.rank, f"opeddev/{launched.job}/{launched.start}")
 
 
 class Crew:
-    """Rank 0's hold of the ranks that a launcher has started. ``close`` lets them go."""
+    """Rank 0's hold of the ranks that a launcher has started. ``leave`` lets them go, to end with ``code``."""
 
     def __init__(self, launched: Launched) -> None:
         self.place = place_of(launched)
         self.world = launched.world
+        self.code = 0
         self._line = meet(launched)
         self._calls = 0
         self._closed = threading.Event()
@@ -106,19 +123,20 @@ class Crew:
         """Let all hands go, and wait a moment until they have heard it."""
         # without the launcher's store nobody hears it, and hands end by themselves
         with contextlib.suppress(TimeoutError, RuntimeError):
-            self._call(Call("", "", ""))
+            self._call(Call("", "", "", self.code))
             for rank in range(1, self.world):
                 self._line.wait(f"left/{rank}", Taken, _within(_LEAVE_SECONDS))
         self._closed.set()
 
 
 def calls(line: Line, raise_if_lost: Callable[[], None]) -> Iterator[Call]:
-    """Yield rank 0's calls to a hand, until the one to the end."""
+    """Yield rank 0's calls to a hand; the last one is to the end."""
     number = 0
     while True:
         call = line.wait(f"call/{number}", Call, raise_if_lost, keep=True)
         if not call.folder:
             line.post(f"left/{line.rank}", Taken())
+            yield call
             return
         yield call
         number += 1

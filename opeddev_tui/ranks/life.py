@@ -43,10 +43,14 @@ def leave() -> NoReturn:
 
 
 class Life:
-    """Beats for a hand on ``line``, and ends it after ``limit`` seconds without a beat of rank 0."""
+    """Beats for a hand on ``line``, and ends it after ``limit`` seconds without a beat of rank 0.
 
-    def __init__(self, line: Line, limit: float) -> None:
+    ``first``: seconds for the first one, where they are others.
+    """
+
+    def __init__(self, line: Line, limit: float, *, first: float | None = None) -> None:
         self._line, self._limit = line, limit
+        self._first = limit if first is None else first
         self._load: Callable[[], Load] | None = None
         self._seen_at = time.monotonic()
         self._closed = threading.Event()
@@ -79,6 +83,7 @@ class Life:
                 leave()  # the store has gone, and rank 0 with it
             if beat != seen:
                 seen, self._seen_at = beat, time.monotonic()
+                self._first = self._limit
             self._tell_load()
 
     def _tell_load(self) -> None:
@@ -90,5 +95,5 @@ class Life:
     def _look(self) -> None:
         # a thread of its own: the other one hangs in the store where a cable is cut
         while not self._closed.wait(1.0):
-            if time.monotonic() - self._seen_at > self._limit:
+            if time.monotonic() - self._seen_at > min(self._limit, self._first):
                 leave()
