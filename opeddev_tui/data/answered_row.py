@@ -18,8 +18,6 @@ from opeddev_tui.errors import DataProblem, Problems
 from opeddev_tui.text import clean_line, is_text
 
 _WHERE = "the correction"
-# what a row of messages keeps beside its turns
-_BESIDE = ("id", "kind", "rater", "criteria", "group", "graded_at")
 
 
 class AnsweredRow(Struct, frozen=True):

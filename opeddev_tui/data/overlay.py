@@ -12,13 +12,6 @@ from opeddev_tui.data.sets import LoadedBatch
 from opeddev_tui.text import clean_line
 
 
-def corrected_rows(workspace: Path, settings: settings.Settings, loaded: Sequence[LoadedBatch]) -> Corrected:
-    """Return the rows of sets that were loaded without corrections, each with its own; raises ``StorageProblem``."""
-    names = {item.batch.set for item in loaded}
-    sets = {item.batch.set: item.examples for item in loaded}
-    return correct_sets(sets, read_overlay(workspace), settings.grading, names)
-
-
 def with_corrections(
     workspace: Path, settings: settings.Settings, loaded: list[LoadedBatch], existing: Collection[str] | None
 ) -> tuple[list[LoadedBatch], list[str]]:

@@ -34,11 +34,6 @@ class GradedRows(Struct, frozen=True):
         """The submission of each row."""
         return [example.submission for example in self.examples]
 
-    @property
-    def all_grades(self) -> list[tuple[int, ...]]:
-        """Every grade that people gave to each row."""
-        return [example.grades for example in self.examples]
-
 
 def graded_rows(examples: Sequence[Example], scale: Scale) -> GradedRows:
     """Return the examples that have a grade."""

@@ -5,7 +5,7 @@ rows by fits without them. The head is kept in primal form: no row's features le
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -259,9 +259,3 @@ def labels_of(
         list(weights) if any(weight != 1 for weight in weights) else (),
         list(groups) if any(groups) else (),
     )
-
-
-def by_kind(kinds: Sequence[str]) -> Mapping[str, NDArray[np.int64]]:
-    """Return the rows of each kind, in order of the kinds' names."""
-    named = np.asarray(kinds, dtype=object)
-    return {kind: np.flatnonzero(named == kind) for kind in sorted(set(kinds))}

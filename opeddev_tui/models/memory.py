@@ -66,11 +66,6 @@ def empty_model(source: str, model: st.Model) -> Any:
         raise loading_problem(source, "configuration", error) from error
 
 
-def model_sizes(source: str, model: st.Model) -> Sizes:
-    """Return the sizes of the model at ``source`` from its configuration; raises ``ModelProblem``."""
-    return sizes_of(empty_model(source, model))
-
-
 def sizes_of(empty: Any) -> Sizes:
     """Return the sizes of a model, which may be without weights."""
     linear = [

@@ -21,9 +21,6 @@ from opeddev_tui.ui.plots.series import Look, Palette
 LEAST = (38, 8)
 
 
-_NO_LOSS = "The curves begin with the first logged loss."
-
-
 class Pictures:
     """Draws the charts of one run. It keeps the series of the losses and the forecast while the run is the same."""
 
