@@ -46,6 +46,19 @@ def interval(bounds: tuple[float, float] | None, digits: int = 3) -> str:
     return " to ".join(f"{round(bound, digits) + 0.0:.{digits}f}" for bound in bounds) if bounds is not None else "–"
 
 
+def with_interval(
+    value: float | None, bounds: tuple[float | None, float | None], digits: int = 2, *, sign: bool = False
+) -> str:
+    """Return a figure with its interval in brackets, or alone where an end is not known: 0.52 (0.31 to 0.70)."""
+    # adding 0.0 turns a negative zero into zero
+    rounded = value if value is None or not math.isfinite(value) else round(value, digits) + 0.0
+    shown = signed(rounded, digits) if sign else number(rounded, digits)
+    low, high = bounds
+    if low is None or high is None or math.isnan(low) or math.isnan(high):
+        return shown
+    return f"{shown} ({interval((low, high), digits)})"
+
+
 def short_count(value: float | None) -> str:
     """Return a count with at most four digits: 999, 12.3k, 596M."""
     if value is None:

@@ -7,7 +7,6 @@ import time
 from types import TracebackType
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.format import duration, size
@@ -15,7 +14,7 @@ from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import command_words
 from opeddev_tui.runs.grade_records import SHORT_WORDS
 from opeddev_tui.runs.state import RunState
-from opeddev_tui.text import clean, clean_line
+from opeddev_tui.text import clean_line
 
 
 class ConsoleView:
@@ -66,7 +65,7 @@ class ConsoleView:
             case _:
                 line = _beginning(event) or _results(event, self._state)
                 if line:
-                    self._console.print(Text(clean(line)))
+                    self._console.say(line)
 
     def _show_progress(self, point: ev.Progress) -> None:
         data = self._state.data
@@ -82,10 +81,10 @@ class ConsoleView:
         if not self._answer_with or question.verdict.limit_reached:
             return
         verdict = f"    verdict: {question.verdict.choice} ({'; '.join(question.verdict.reasons)})"
-        self._console.print(Text(clean(verdict)))
+        self._console.say(verdict)
         # on one line, however narrow the terminal is: it is there to be copied
         how = f"    epoch {question.epoch} waits for your decision: {self._answer_with}"
-        self._console.print(Text(clean(how)), soft_wrap=True)
+        self._console.say(how, soft_wrap=True)
 
 
 def _beginning(event: ev.AnyEvent) -> str:

@@ -173,7 +173,7 @@ def _print(report: dict[str, Any]) -> None:
     for spread in report["seeds"]:
         print_spread(console, msgspec.convert(spread, StepSpread))
     for line in (*report["notes"], *_sentences(report)):
-        console.print(Text(clean_line(line)))
+        console.say(clean_line(line))
 
 
 def _sentences(report: dict[str, Any]) -> list[str]:
