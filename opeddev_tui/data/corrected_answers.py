@@ -8,6 +8,7 @@ sealed test set never get in.
 import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,13 @@ from opeddev_tui.data.corrections import row_hash
 from opeddev_tui.data.rows import Example
 from opeddev_tui.data.sealed import load_sealed
 from opeddev_tui.data.sets import Batch, LoadedBatch, find_batches, holdout_as_written, load_batch
-from opeddev_tui.errors import BusyProblem, DataProblem, Problems
+from opeddev_tui.errors import DataProblem, Problems
 from opeddev_tui.files import append_line, decoded, read_file, storage_errors, write_atomic
 from opeddev_tui.text import clean_line
-from opeddev_tui.workspace.lock import FileLock
+from opeddev_tui.workspace.lock import hold_lock
 from opeddev_tui.workspace.paths import graded_history_file
 
 # seconds to wait for another process that corrects an answer
-_PATIENCE = 10.0
 # names the batches that trainings have begun with
 Begun = Callable[[], Collection[str]]
 Row = dict[str, Any]
@@ -102,7 +102,7 @@ def correct_answer(workspace: Path, settings: Settings, row: Mapping[str, Any], 
 
     Raises ``Problem``; then nothing is written.
     """
-    with _Locked(workspace):
+    with _locked(workspace):
         batches = find_batches(workspace, settings.paths)
         base = load_batch(batches[0], settings)
         made = example_of(row, base.schema, settings)
@@ -124,7 +124,7 @@ def undo_answer(workspace: Path, settings: Settings, begun: Begun, row: str = ""
 
     The row is then as it was before that correction, or gone.
     """
-    with _Locked(workspace):
+    with _locked(workspace):
         found = _open(workspace, settings, begun)
         here = [change for change in read_history(workspace) if change.batch == found.name]
         last = next((change for change in _standing(here)[::-1] if row in ("", change.row)), None)
@@ -236,16 +236,6 @@ def _write(workspace: Path, found: _Open, lines: Sequence[bytes], change: Change
     append_line(graded_history_file(workspace), msgspec.json.encode(change))
 
 
-class _Locked:
-    """Keeps other processes from changing the open batch."""
-
-    def __init__(self, workspace: Path) -> None:
-        self._workspace = workspace
-        self._lock = FileLock(graded_history_file(workspace).with_suffix(".lock"))
-
-    def __enter__(self) -> None:
-        if not self._lock.acquire(_PATIENCE):
-            raise BusyProblem("another process corrects grades here.", where=str(self._workspace), cure="Try again.")
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
+def _locked(workspace: Path) -> AbstractContextManager[None]:
+    """Keep other processes from changing the open batch."""
+    return hold_lock(graded_history_file(workspace).with_suffix(".lock"), "another process corrects grades here.")
