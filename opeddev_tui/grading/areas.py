@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from opeddev_tui.config.settings import DEFAULT_AREA_PATTERN
+from opeddev_tui.config.grading_settings import DEFAULT_AREA_PATTERN
 from opeddev_tui.errors import SettingsProblem
 
 Floats = NDArray[np.float64]
