@@ -10,7 +10,7 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from opeddev_tui.checkpoints import catalog, pruning
+from opeddev_tui.checkpoints import catalog, pins, pruning
 from opeddev_tui.checkpoints.base_model import unverified
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole, plain_table, print_json
@@ -74,7 +74,7 @@ def _list(context: Context) -> int:
         context.console.print(_run_table(run, of_run), "")
         if any(catalog.of_other_holdout(context.entries, entry) for entry in of_run):
             context.console.print("Scored on another hold-out than the newest run: not comparable with it.", "")
-    if problem := catalog.notes_problem(context.workspace):
+    if problem := pins.notes_problem(context.workspace):
         context.console.say(clean_line(problem), soft_wrap=True)
     if notice := context.workspace.copy_notice:
         context.console.say(clean_line(f"{notice[0].upper()}{notice[1:]}"), soft_wrap=True)
@@ -159,14 +159,14 @@ def _diff(context: Context) -> int:
 
 def _pin(context: Context) -> int:
     entry = context.find(context.options.checkpoint)
-    catalog.annotate(context.workspace, entry, pinned=not context.options.off)
+    pins.annotate(context.workspace, entry.name, pinned=not context.options.off)
     context.console.print(Text(f"{entry.name} {'is no longer' if context.options.off else 'is'} pinned."))
     return 0
 
 
 def _note(context: Context) -> int:
     entry = context.find(context.options.checkpoint)
-    catalog.annotate(context.workspace, entry, note=context.options.text)
+    pins.annotate(context.workspace, entry.name, note=context.options.text)
     context.console.print(Text(f"Noted on {entry.name}."))
     return 0
 
