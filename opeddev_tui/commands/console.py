@@ -124,7 +124,7 @@ def _beginning(event: ev.AnyEvent) -> str:
 
 
 def _head_line(event: ev.HeadFitted) -> str:
-    """Return the line about a fitted grade head; its absence is told by a note."""
+    """Return the line about a fitted grade head; where there is none, a note of the run says why."""
     kappa = event.out_of_fold.get("kappa")
     if event.problem or kappa is None or kappa.value is None:
         return ""
@@ -133,7 +133,7 @@ def _head_line(event: ev.HeadFitted) -> str:
 
 
 def _race_lines(event: ev.RaceHeld) -> str:
-    """Return what the race says, and what the way that it chose costs; a race that was not held is told by a note."""
+    """Return the race's verdict and the cost of the chosen way; where none was held, a note of the run says why."""
     said = [f"  race of the ways to a grade: {event.verdict}", f"    {event.tuning}" if event.tuning else ""]
     if event.needs:
         said.append(f"    to grade so, {event.needs} is read beside the checkpoint: its size in memory once more")

@@ -43,7 +43,7 @@ def print_spread(console: CleanConsole, spread: StepSpread) -> None:
 
 
 def take_seed(workspace: Workspace, run: str) -> int:
-    """Make ``run``, that of another seed, the run of its step, and say so; return the exit code."""
+    """Make ``run``, trained with another seed, its step's run; print that and return the exit code."""
     from opeddev_tui.groups.seeds import take
 
     console = CleanConsole()

@@ -202,7 +202,7 @@ def _open(workspace: Path, settings: Settings, begun: Begun) -> _Open:
 
 
 def _must_be_new(workspace: Path, settings: Settings, example: Example, batches: Sequence[Batch], found: _Open) -> None:
-    """Raise ``DataProblem`` where ``example`` is a row, or like one, that must not become a new training row."""
+    """Raise ``DataProblem`` where ``example`` is a copy or near copy of a row of another set."""
     near = settings.data.near_duplicate
     leaks = leakage.find([example], holdout_as_written(workspace, settings).examples, near)
     if leaks.exact or leaks.near:

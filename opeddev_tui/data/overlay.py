@@ -1,4 +1,4 @@
-"""Put the corrected grades of a workspace over sets that were read, and say what a person should know of them."""
+"""Apply the corrected grades of a workspace to sets that were read, with notes for the person."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path

@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 
 class Bin(Struct, frozen=True):
-    """Rows of like confidence: their mean confidence and the share that was right."""
+    """Rows of similar confidence: their mean confidence and the share that was right."""
 
     confidence: float
     right: Estimate

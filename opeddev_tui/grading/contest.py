@@ -92,7 +92,7 @@ def cheap_ways(rows: RaceRows) -> list[Way]:
 
 
 def forecast_of(rows: RaceRows, train: Singles, held: Singles, added: int) -> GradeForecast | None:
-    """Return what ``added`` rows should bring to the head on these features; None where the rows do not tell."""
+    """Forecast the gain of ``added`` rows for the head on these features; None where there are too few rows."""
     used = np.flatnonzero(rows.train.labels.used)
     if len(used) > MOST_FORECAST:
         return None

@@ -83,7 +83,7 @@ def feedback_of(completion: str, pattern: str, after: str = "") -> str:
 def failed_areas(
     example: Example, names: Sequence[str], grading: Grading, after: str, *, best: bool
 ) -> list[str] | None:
-    """Return which areas ``names`` the row says have failed; None where it does not tell.
+    """Return which areas of ``names`` failed by the row's own record; None where it has none.
 
     ``after`` is the text between grade and feedback, ``best``: the row has the best grade.
     """

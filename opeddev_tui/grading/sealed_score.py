@@ -24,7 +24,7 @@ _SAMPLES = 2000
 
 
 class Scored(Struct, frozen=True):
-    """What the test set says: ``rows`` of it, the loss in nats per token by model, and the race of the graded ones.
+    """The score of the test set: its ``rows``, the loss in nats per token by model, and the race of the graded rows.
 
     ``race`` is None where training rows or test rows have too few grades.
     """

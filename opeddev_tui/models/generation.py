@@ -1,4 +1,4 @@
-"""Owns generation: the choice of probe prompts, and prompts to texts in batches.
+"""Choose the probe prompts, and generate texts for prompts in batches.
 
 Greedy by default, with the chat template and thinking mode of training. The global random state is left as it
 was found, so that looking at a training does not change it.

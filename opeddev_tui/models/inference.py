@@ -1,4 +1,4 @@
-"""Owns trying a model outside of a training: answering a prompt as a stream, scoring it on the hold-out."""
+"""Try a model outside of a training: stream its answer to a prompt, score it on the hold-out."""
 
 import threading
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Owns the estimate of memory before a model is loaded: weights, gradients, optimizer, activations, evaluation.
+"""Estimate the memory of a training before its model is loaded: weights, gradients, optimizer, activations, evaluation.
 
 Sizes come from the model's configuration alone (its parameters are counted on the meta device), so nothing large is
 read. A run is as large as its largest phase: training, scoring the hold-out, or generating; weights and the

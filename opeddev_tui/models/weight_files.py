@@ -71,7 +71,7 @@ def _compared(source: str, model: st.Model, arguments: dict[str, Any]) -> dict[s
 
 @contextmanager
 def _without_reports() -> Iterator[None]:
-    """Keep the library's own tables and progress bars off the screen; what they say is said in one sentence."""
+    """Keep the library's own tables and progress bars off the screen: one sentence replaces them."""
     from transformers.utils import logging as transformers_logging
 
     library: Any = transformers_logging  # its switches have no types

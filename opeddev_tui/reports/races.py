@@ -38,7 +38,7 @@ class Part(Struct, frozen=True):
 
 
 class Bin(Struct, frozen=True):
-    """Rows of like confidence, and the share of them that was right."""
+    """Rows of similar confidence, and the share of them that was right."""
 
     confidence: float
     right: Figure

@@ -68,7 +68,7 @@ class Progress(Event, frozen=True):
 
 
 class GpuReading(Struct, frozen=True):
-    """Load of one GPU: CUDA's ``index``, sizes in bytes, shares in percent; None what this GPU does not tell.
+    """Load of one GPU: CUDA's ``index``, sizes in bytes, shares in percent; None for what this GPU does not report.
 
     ``host`` names its machine where that is not the one of rank 0.
     """

@@ -33,7 +33,7 @@ class Fact(Struct, frozen=True):
 
 
 class News(Struct, frozen=True):
-    """What new events say: figures in order, facts in order, and how the run stands ("" where they do not say)."""
+    """New events for a tracker: figures and facts in order, and the run's status ("" where it has not changed)."""
 
     figures: list[Scalar]
     facts: list[Fact]
@@ -41,7 +41,7 @@ class News(Struct, frozen=True):
 
 
 def described(start: ev.RunStarted, manifest: RunManifest | None) -> dict[str, str | int | float | bool]:
-    """Return what is told of a run before its figures, flat: the run itself, its settings, versions, hardware."""
+    """Return what a tracker gets of a run before its figures, flat: the run itself, settings, versions, hardware."""
     told: dict[str, str | int | float | bool] = {
         "run": start.run,
         "step": start.step,

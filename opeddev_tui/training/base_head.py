@@ -1,4 +1,4 @@
-"""Give a run its head on the base model: the one it has kept, or one fitted on features of that model once per step.
+"""Provide a run's head on the base model: load the kept one, or fit one on that model's features once per step.
 
 Features of rows that were read before come from the cache; the base model is loaded only where some are missing. A
 failure is recorded and costs the training nothing but this head.

@@ -59,7 +59,7 @@ class RaceFile(Struct, frozen=True):
 
 
 class _BaseFit(Struct, frozen=True):
-    """The base head fitted again on cached features, for what it says of the training rows, and those features."""
+    """The base head fitted again on cached features, with those features: its claims about the training rows."""
 
     heads: StepHead
     train: NDArray[np.float32]
@@ -128,7 +128,7 @@ class StepRace(Struct, frozen=True):
         return found
 
     def _base_fit(self) -> _BaseFit | None:
-        """Return the base head with what it says of its rows; None where a feature is not cached any more."""
+        """Return the base head fitted again; None where a feature is not cached any more."""
         features = self.maker.known_features() if self.maker is not None and self.base is not None else None
         if features is None or cannot_fit(self.graded.rows.train.labels):
             return None
