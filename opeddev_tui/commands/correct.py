@@ -48,8 +48,8 @@ def run(options: argparse.Namespace) -> int:
     settings = loaded.settings
     if options.undo:
         if options.submission or options.grade:
-            cure = "Leave --undo or the submission out: --undo takes back the newest correction."
-            raise SettingsProblem("a correction and its undoing are two things.", where="correct", cure=cure)
+            cure = "To take back the newest correction, write: correct --undo."
+            raise SettingsProblem("--undo takes neither a submission nor a grade.", where="correct", cure=cure)
         _say(undo_last(workspace, settings), None)
     elif options.submission:
         if not options.grade:

@@ -71,7 +71,9 @@ def _must_fit(options: argparse.Namespace) -> None:
         raise SettingsProblem("no row is named.", where="regrade", cure="Write: opeddev-tui regrade ROW --show.")
     if options.grade and (options.list or options.show or options.undo or options.effect):
         raise SettingsProblem(
-            "a grade and another wish are two things.", where="regrade", cure="Leave one of them out."
+            "a grade cannot be combined with --list, --show, --undo or --effect.",
+            where="regrade",
+            cure="Leave one of them out.",
         )
 
 

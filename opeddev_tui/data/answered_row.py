@@ -43,7 +43,7 @@ def example_of(row: Mapping[str, Any], schema: str, settings: Settings) -> Answe
     fields = {**row, "grade": stated, "feedback": str(row.get("feedback") or "").strip()}
     fields = {name: value for name, value in fields.items() if value not in (None, {}, [])}
     if not all(is_text(value) for value in fields.values() if isinstance(value, str)):
-        raise DataProblem("the submission is not valid text: it has half characters.", cure="Save it as UTF-8.")
+        raise DataProblem("the submission is not text: it has half of a surrogate pair.", cure="Save it as UTF-8.")
     example = _read(fields, settings)
     notes = _notes(fields, settings)
     if family(schema) in ("", GRADING):

@@ -214,7 +214,7 @@ def _must_be_new(workspace: Path, settings: Settings, example: Example, batches:
     test = load_sealed(workspace, settings)
     if test is not None and any(leakage.copies([example], test.examples, near)):
         cure = "Grade another one: the test set must be new to everything that is chosen before it."
-        raise DataProblem("this submission is a row of the sealed test set, or like one.", cure=cure)
+        raise DataProblem("this submission is a row of the sealed test set, or a near copy of one.", cure=cure)
     key = row_hash(example)
     others = [load_batch(batch, settings) for batch in batches if batch.name != found.name]
     if (same := _row_like(others, key)) is not None:
