@@ -23,6 +23,8 @@ ROW_FIELDS = (
     *("weight", "grades", "rater", "criteria", "group"),
 )
 
+# the sections that shape a run: what is trained, and what is measured and recorded of it
+RUN_SECTIONS = ("model", "data", "training", "lora", "early_stop", "generation", "grading")
 # begins a source that is a data set of the Hugging Face Hub, not a path
 HUB_PREFIX = "hub:"
 
@@ -250,3 +252,7 @@ class Settings(Section, frozen=True):
     export: Export = field(default_factory=Export)
     tracking: Tracking = field(default_factory=Tracking)
     ui: Ui = field(default_factory=Ui)
+
+
+# the sections whose present values count, whatever a run was trained with
+OTHER_SECTIONS = tuple(name for name in Settings.__struct_fields__ if name not in RUN_SECTIONS)

@@ -9,11 +9,12 @@ from pathlib import Path
 import msgspec
 
 from opeddev_tui.config.loading import LoadedSettings, known_keys, load
-from opeddev_tui.config.settings import Settings
+from opeddev_tui.config.settings import RUN_SECTIONS, Settings
 from opeddev_tui.errors import Problem, Problems, SettingsProblem
 
 MOST_SETTINGS = 64
-_SECTIONS = ("model", "data", "training", "lora", "early_stop", "grading")
+# probe prompts change neither what is trained nor what is compared
+_SECTIONS = tuple(name for name in RUN_SECTIONS if name != "generation")
 # what these change is what is trained or measured, so that the figures of two values could not be compared
 _OTHER_MEASURE = (
     *("model.name", "model.revision", "data.max_length", "data.max_line_bytes", "data.max_depth", "data.columns"),

@@ -45,7 +45,6 @@ from opeddev_tui.training.scorer import Scorer
 from opeddev_tui.workspace.paths import Workspace
 
 _LOG = logging.getLogger(__name__)
-NEXT_ROWS = 100
 
 
 class RaceFile(Struct, frozen=True):
@@ -104,7 +103,7 @@ class StepRace(Struct, frozen=True):
         rows, base = self.graded.rows, self._base_fit()
         ways = [*cheap_ways(rows), written, *self._token_ways(epoch)]
         heads = [*self._base_entry(base), *self._step_entry(epoch)]
-        forecast = forecast_of(rows, base.train, base.held, NEXT_ROWS) if base is not None else None
+        forecast = forecast_of(rows, base.train, base.held) if base is not None else None
         report = report_of(rows, ways, heads, mode=self.settings.grading.mode, forecast=forecast)
         started = self.bus.state.begun
         kept = RaceFile(started.run, started.step, epoch, checkpoint, report)
