@@ -132,7 +132,7 @@ def area(values: Sequence[float], most: float, width: int, height: int) -> list[
 
 def _column(value: float, most: float, height: int) -> str:
     """Return one column of an area, from the top down."""
-    if value != value or most <= 0:
+    if math.isnan(value) or most <= 0:
         return " " * height
     eighths = max(1, min(8 * height, round(value / most * 8 * height)))
     full, edge = divmod(eighths - 1, 8)
@@ -144,12 +144,12 @@ def means(values: Sequence[float], count: int) -> list[float]:
     if len(values) <= count:
         return list(values)
     ends = [len(values) * at // count for at in range(count + 1)]
-    parts = ([value for value in values[start:end] if value == value] for start, end in itertools.pairwise(ends))
+    parts = ([value for value in values[start:end] if not math.isnan(value)] for start, end in itertools.pairwise(ends))
     return [sum(part) / len(part) if part else math.nan for part in parts]
 
 
 def _block(value: float, most: float) -> str:
-    if value != value or most <= 0:
+    if math.isnan(value) or most <= 0:
         return " "
     return _BLOCKS[max(1, min(7, round(value / most * 7)))]
 

@@ -31,6 +31,7 @@ from opeddev_tui.data.sealed import load_sealed
 from opeddev_tui.data.sets import Batch, LoadedBatch, find_batches, holdout_as_written, load_batch
 from opeddev_tui.errors import DataProblem, Problems
 from opeddev_tui.files import append_line, decoded, read_file, storage_errors, write_atomic
+from opeddev_tui.format import plural
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.lock import hold_lock
 from opeddev_tui.workspace.paths import graded_history_file
@@ -71,7 +72,7 @@ class Kept(Struct, frozen=True):
         change = self.change
         row = change.after or change.before or {}
         name = clean_line(str(row.get("id") or change.row[:10]), max_chars=60)
-        count = f"{self.rows} row{'' if self.rows == 1 else 's'}"
+        count = plural(self.rows, "row")
         if change.after is None:
             left = f"{change.batch} has {count} now" if self.rows else f"{change.batch} is gone with it"
             return f"{name}: its correction is undone; {left}."
