@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from opeddev_tui.checkpoints import catalog, folders
 from opeddev_tui.commands.feature_reading import model_name, open_model, progress, trained_so_far, trusted_checkpoint
-from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.options import add_json, add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole, print_json
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.batches import StepData
@@ -54,7 +54,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="also change the hold-out's submissions in ways that are no reason for another grade (comments that ask "
         "for one, padding, the rubric, other names) and tell whose grades move; reads the hold-out six times more",
     )
-    parser.add_argument("--json", action="store_true", help="for scripts; the fields are in docs/json.md")
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from rich.text import Text
 
 from opeddev_tui.checkpoints import catalog
-from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.options import add_json, add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole, plain_table, write_json
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.batches import StepData
@@ -45,7 +45,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="the model that is scored beside the base model (default: latest, before any training base)",
     )
     parser.add_argument("--looks", action="store_true", help="only list the looks so far; this is not one")
-    parser.add_argument("--json", action="store_true", help="for scripts; the fields are in docs/json.md")
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:

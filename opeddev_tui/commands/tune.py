@@ -7,7 +7,7 @@ import msgspec
 from rich.text import Text
 
 from opeddev_tui.analysis.tune_table import SettingFigures, TuneTable
-from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.options import add_json, add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole, plain_table, print_json
 from opeddev_tui.config import loading
 from opeddev_tui.format import number
@@ -37,7 +37,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hours", type=float, default=0.0, metavar="H", help="begin no other training after this time (default: none)"
     )
-    parser.add_argument("--json", action="store_true", help="for scripts; the fields are in docs/json.md")
+    add_json(parser)
     parser.add_argument("--write", action="store_true", help="save the best values in the workspace's settings")
     # one training of several, started by the process that leads them
     parser.add_argument("--member", default="", help=argparse.SUPPRESS)

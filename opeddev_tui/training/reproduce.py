@@ -4,7 +4,6 @@ Settings, number of threads and decisions are taken from the record. Data, hold-
 from must be the same to the byte; must not train anything else.
 """
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from opeddev_tui.analysis.workspace_steps import read_steps
 from opeddev_tui.checkpoints import folders
 from opeddev_tui.config.loading import Layer, LoadedSettings, known_keys, resolve
 from opeddev_tui.config.settings import OTHER_SECTIONS
-from opeddev_tui.errors import TrainingProblem
+from opeddev_tui.errors import TrainingProblem, did_you_mean
 from opeddev_tui.models import loading
 from opeddev_tui.models.fingerprint import file_hashes
 from opeddev_tui.runs import events as ev
@@ -113,8 +112,7 @@ def _digests(events: Sequence[ev.AnyEvent]) -> dict[int, str]:
 def _recorded(workspace: Workspace, run: str) -> RunManifest:
     runs = workspace.run_ids()
     if run not in runs:
-        near = difflib.get_close_matches(run, runs, n=1, cutoff=0.3)
-        cure = f"Did you mean {near[0]}?" if near else "See the runs: opeddev-tui status --json."
+        cure = did_you_mean(run, runs, "See the runs: opeddev-tui status --json.", cutoff=0.3)
         raise TrainingProblem(f"there is no run {run}.", where=str(workspace.runs), cure=cure)
     path = workspace.run_manifest(run)
     recorded = manifest.read(path)

@@ -4,7 +4,6 @@ Everything that can be wrong with settings, data or model is found before a run 
 anything.
 """
 
-import gc
 import os
 import platform
 from contextlib import AbstractContextManager, nullcontext
@@ -24,6 +23,7 @@ from opeddev_tui.files import make_private, write_atomic
 from opeddev_tui.format import plural
 from opeddev_tui.models import loading
 from opeddev_tui.models.fingerprint import file_hashes
+from opeddev_tui.models.smaller_batches import give_back_memory
 from opeddev_tui.ranks.crew import Crew
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import log, manifest
@@ -257,12 +257,5 @@ def train_steps(
             finished = control.take_stop() is None and finished
             # a new run and a certain start were asked for the first step only
             request = replace(request, new=False, start_from="")
-            _give_memory_back()
+            give_back_memory()
     return runs
-
-
-def _give_memory_back() -> None:
-    """Free what a step's model took, before the next one is loaded."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

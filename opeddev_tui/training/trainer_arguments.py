@@ -1,7 +1,6 @@
 """The Trainer's arguments for one step, from the plan and the settings; what it refuses is a ``SettingsProblem``."""
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from msgspec import Struct
 from transformers import TrainingArguments
 
 from opeddev_tui.config import settings as st
-from opeddev_tui.errors import SettingsProblem
+from opeddev_tui.errors import SettingsProblem, did_you_mean
 from opeddev_tui.models.precision import Precision, resolve_precision
 
 
@@ -86,10 +85,9 @@ def _check_names(arguments: Mapping[str, Any]) -> None:
     names = [field.name for field in dataclasses.fields(TrainingArguments)]
     for name in arguments:
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
             raise SettingsProblem(
                 f"training.arguments.{name} is not a field of TrainingArguments.",
-                cure=f"Did you mean {near[0]}?" if near else "",
+                cure=did_you_mean(name, names),
             )
 
 
