@@ -43,8 +43,8 @@ class Grading(Section, frozen=True):
     ] = field(default_factory=list)
     loss: Annotated[
         Literal["cross-entropy", "squared", "ordinal"],
-        "What is trained for the grade: cross-entropy as for every other token; besides it, squared also trains the "
-        "squared distance of the expected grade, ordinal the distance of the whole distribution over the grades.",
+        "The loss of the grade. cross-entropy treats it like every other token; squared adds the squared distance of "
+        "the expected grade from the right one, ordinal the distance of the whole distribution over the grades.",
     ] = "cross-entropy"
     loss_weight: Annotated[
         float,
@@ -82,7 +82,7 @@ class Grading(Section, frozen=True):
 
 
 class Grade(Section, frozen=True):
-    """Grading submissions with a trained model: what they get that name no task, and when a person is asked."""
+    """Grading submissions with a trained model: defaults for their fields, and when a person is asked."""
 
     task: Annotated[str, "The task of submissions that name none; empty: the commonest of the training rows."] = ""
     rubric: Annotated[str, "The rubric of submissions that name none; empty: the commonest of the training rows."] = ""

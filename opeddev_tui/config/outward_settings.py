@@ -15,7 +15,7 @@ class Serve(Section, frozen=True):
     )
     port: Annotated[int, Meta(ge=0, le=65535), "Port to listen on; 0 takes a free one."] = 8000
     hosts: Annotated[
-        list[str], "Further names under which clients reach the service, as in the Host header behind a proxy."
+        list[str], "Other names by which clients reach the service: what the Host header holds behind a proxy."
     ] = field(default_factory=list)
     texts: Annotated[
         bool, "Also write texts: feedback and chat completions. Off: grades alone, which may need less memory."

@@ -119,7 +119,7 @@ class Training(Section, frozen=True):
     num_train_epochs: Annotated[int, Meta(ge=1, le=100), "Planned epochs; after them the early-stop rule applies."] = 3
     lr_scheduler_type: Annotated[
         Literal["constant_with_warmup", "constant", "linear", "cosine"],
-        "Course of the learning rate. linear and cosine reach zero at the most epochs allowed, so a run that stops "
+        "Schedule of the learning rate. linear and cosine reach zero at the most epochs allowed, so a run that stops "
         "earlier ends above zero; constant_with_warmup does not depend on the number of epochs.",
     ] = "constant_with_warmup"
     warmup_steps: Annotated[float, Meta(ge=0), "Warm-up in optimizer steps; below 1, as a share of all of them."] = 0.02
@@ -128,7 +128,7 @@ class Training(Section, frozen=True):
     activation_checkpointing: Annotated[
         bool, "Compute activations again in the backward pass: less memory, somewhat slower."
     ] = False
-    logging_steps: Annotated[int, Meta(ge=1), "Optimizer steps per logged point."] = 1
+    logging_steps: Annotated[int, Meta(ge=1), "Optimizer steps between two logged points."] = 1
     save_total_limit: Annotated[
         int,
         Meta(ge=3, le=1000),
@@ -185,7 +185,7 @@ class EarlyStop(Section, frozen=True):
     min_delta: Annotated[
         float,
         Meta(ge=0),
-        "Fall that counts as better: of the hold-out loss in nats per token, or of the distance in grades.",
+        "Smallest decrease that counts as better: of the hold-out loss (nats per token), or of the distance (grades).",
     ] = 0.0
     mode: Annotated[
         Literal["plain", "significant"],
@@ -207,8 +207,10 @@ class Generation(Section, frozen=True):
     probe_seed: Annotated[int, Meta(ge=0), "Seed that chooses the probe prompts."] = 42
     max_new_tokens: Annotated[int, Meta(ge=1, le=8192), "Most tokens per generation."] = 160
     do_sample: Annotated[bool, "Draw tokens at random instead of taking the likeliest one."] = False
-    temperature: Annotated[float, Meta(gt=0, le=10), "Temperature of the draw; used only with do_sample."] = 0.7
-    top_p: Annotated[float, Meta(gt=0, le=1), "Nucleus of the draw; used only with do_sample."] = 0.9
+    temperature: Annotated[float, Meta(gt=0, le=10), "Temperature of sampling; used only with do_sample."] = 0.7
+    top_p: Annotated[
+        float, Meta(gt=0, le=1), "Share of probability that is drawn from (nucleus sampling); used only with do_sample."
+    ] = 0.9
     enable_thinking: Annotated[bool, "Thinking mode of the chat template, in training and in generation."] = False
     batch_size: Annotated[int, Meta(ge=1, le=512), "Prompts per batch of generation."] = 8
     probes: Annotated[list[str], "Hold-out rows that are always probe prompts: their ids, or #3 for the third row."] = (
