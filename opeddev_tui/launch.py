@@ -182,7 +182,7 @@ class StepPlots:
 
 @contextmanager
 def attended(root: Path, settings: Settings, sink: Sink, *, terminal: Deliver | None = None) -> Iterator[Sink]:
-    """Give a sink that tells ``sink``, draws after each step, and has notices sent and trackers follow as settings say.
+    """Give a sink that passes events to ``sink``, draws after each step, sends the notices and feeds the trackers.
 
     Leave the block when the training has let go of its lock: what is left to be drawn and sent is waited for here.
     """

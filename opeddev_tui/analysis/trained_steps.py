@@ -163,7 +163,7 @@ def _same_rows_of_any_name(state: RunState, batch: TrainedBatch) -> bool:
 
 
 def _same_name_at_least(state: RunState, batch: TrainedBatch) -> bool:
-    """True for the batch of an unfinished run, and of a run that recorded no rows: nothing else can tell it."""
+    """True for the batch of an unfinished run, or of one that recorded no rows: its name alone identifies it."""
     was = added(state)
     return was.name == batch.name and not (_is_finished(state) and (was.fingerprint or was.identity))
 

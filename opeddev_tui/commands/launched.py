@@ -23,7 +23,7 @@ _AFTER_SECONDS = 3.0
 
 
 def overrides(launched: Launched | None, loaded: LoadedSettings) -> list[str]:
-    """Return the setting that the launcher makes; raises ``SettingsProblem`` where the settings say another number."""
+    """Return the launcher's number of processes as a setting; raises ``SettingsProblem`` where it is set otherwise."""
     if launched is None:
         return []
     said = loaded.settings.training.num_processes

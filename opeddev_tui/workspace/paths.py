@@ -53,7 +53,7 @@ def test_looks_file(workspace: Path) -> Path:
 
 
 def proposals_lock(workspace: Path) -> Path:
-    """Return the lock of the process that fills or takes proposed rows."""
+    """Return the lock of the process that takes proposed rows."""
     return workspace / SPECS / "proposals.lock"
 
 
