@@ -1,4 +1,4 @@
-"""Owns what tests of the engine share: small workspaces, training in this process or in one that may be killed."""
+"""What tests of the engine share: small workspaces, training in this process or in one that may be killed."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from opeddev_tui.checkpoints import folders
 from opeddev_tui.config import loading
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.runs import events as ev
-from opeddev_tui.runs.control import Control
+from opeddev_tui.runs.control import Control, Stop
 from opeddev_tui.runs.history import list_runs
 from opeddev_tui.runs.journal import JournalReader, read
 from opeddev_tui.runs.state import RunState, reduce
@@ -217,6 +217,26 @@ def train(
         control=control or Control(),
         decider=decider,
     )
+
+
+def interrupt(root: Path, at: int | Callable[[ev.AnyEvent], bool], which: str = "next") -> None:
+    """Train until optimizer step ``at`` is logged, or an event comes for which ``at`` is true; stop there."""
+    control = Control()
+
+    def react(event: ev.AnyEvent) -> None:
+        logged = isinstance(at, int) and isinstance(event, ev.Progress) and event.global_step == at
+        if logged or (not isinstance(at, int) and at(event)):
+            control.request(Stop(reason="test"))
+
+    train(root, which, sink=Seen(react), control=control)
+    assert states(root)[-1].status == "interrupted"
+
+
+def take_back_end(root: Path) -> None:
+    """Take the event that it is finished out of the newest run's journal: as if it had been killed before."""
+    journal = last_run(root) / "events.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(line for line in lines if b'"type":"RunFinished"' not in line))
 
 
 def states(root: Path) -> list[RunState]:

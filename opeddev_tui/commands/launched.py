@@ -12,7 +12,8 @@ from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.errors import Problem, SettingsProblem
 from opeddev_tui.ranks import crew
 from opeddev_tui.ranks.launcher import Launched
-from opeddev_tui.ranks.life import Life
+from opeddev_tui.ranks.life import Life, leave
+from opeddev_tui.ranks.lifeline import Lifeline
 from opeddev_tui.ranks.line import Line
 
 NAME = "training.num_processes"
@@ -22,7 +23,7 @@ _AFTER_SECONDS = 3.0
 
 
 def overrides(launched: Launched | None, loaded: LoadedSettings) -> list[str]:
-    """Return the setting that the launcher makes; raises ``SettingsProblem`` where the settings say another number."""
+    """Return the launcher's number of processes as a setting; raises ``SettingsProblem`` where it is set otherwise."""
     if launched is None:
         return []
     said = loaded.settings.training.num_processes
@@ -68,6 +69,7 @@ def be_hand(launched: Launched) -> int:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, hurry)
     life.begin()
+    lifeline = Lifeline(line, place.address, leave)
     from opeddev_tui.training import hand
 
     for call in crew.calls(line, lambda: None):
@@ -78,6 +80,7 @@ def be_hand(launched: Launched) -> int:
         except Exception:  # noqa: BLE001 - rank 0 has been told, or knows: it calls again or lets this process go
             traceback.print_exc(file=sys.stderr)
     life.close()
+    lifeline.close()
     if call.code:
         hurried.wait(_AFTER_SECONDS)
     return call.code

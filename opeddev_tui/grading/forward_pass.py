@@ -39,7 +39,7 @@ class Readings(Struct, frozen=True):
 
 
 class _DeepEnough(Exception):
-    """The deepest layer asked for has been read: ends a forward pass whose later layers nobody needs."""
+    """Ends a forward pass early: the deepest layer that is asked for has been read."""
 
 
 def layers_of(model: Any) -> list[int]:

@@ -135,7 +135,7 @@ class Leader:
         return group
 
     def _forget_if_nothing_began(self, group: Group, records: Sequence[RunRecord]) -> None:
-        """Delete the record of a group none of whose own runs began: it would only be in the way."""
+        """Delete the record of a group if none of its own runs began."""
         if not any(record.state.group == group.id for record in records):
             path = self._workspace.group_file(group.id)
             with storage_errors(path):
@@ -186,7 +186,7 @@ class Leader:
         return [gpus[number % len(gpus)] if gpus else "" for number in range(at_once)]
 
     def _threads(self) -> int:
-        """Return the CPU threads per run where several share the CPU; 0: as the settings say."""
+        """Return the CPU threads per run where several share the CPU; 0 leaves it to the settings."""
         at_once = len(self._slots(MOST_SEEDS)) if self.request.at_once > 1 else 1
         if at_once == 1 or self._loaded.settings.training.torch_num_threads or self._gpus:
             return 0

@@ -254,7 +254,7 @@ class _Leader:
 
 
 def _threads(loaded: LoadedSettings, at_once: int) -> int:
-    """Return the CPU threads of each of ``at_once`` trainings; 0: as the settings say."""
+    """Return the CPU threads of each of ``at_once`` trainings; 0 leaves it to the settings."""
     if at_once < 2 or loaded.settings.training.torch_num_threads:
         return 0
     return max(1, (os.cpu_count() or 1) // at_once)

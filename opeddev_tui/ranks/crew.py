@@ -17,6 +17,7 @@ from msgspec import Struct
 from opeddev_tui.errors import SettingsProblem, TrainingProblem
 from opeddev_tui.ranks import group, orders
 from opeddev_tui.ranks.launcher import JOB, Launched
+from opeddev_tui.ranks.lifeline import Lifelines
 from opeddev_tui.ranks.line import Line, open_store
 from opeddev_tui.ranks.watch import BEAT_SECONDS
 
@@ -26,6 +27,7 @@ FIND_SECONDS = 600.0
 PATIENCE_SECONDS = 3600.0
 # seconds for hands to take their leave before rank 0's store goes
 _LEAVE_SECONDS = 5.0
+_GONE = "has gone"
 
 
 class Call(Struct, frozen=True):
@@ -89,6 +91,11 @@ class Crew:
         self.code = 0
         self._line = meet(launched)
         self._calls = 0
+        # the ranks whose processes have ended, and who is told
+        self._gone: set[int] = set()
+        self._told: Callable[[int, str], None] | None = None
+        self._turn = threading.Lock()
+        self._lifelines = Lifelines(self._line, self._ended)
         self._closed = threading.Event()
         threading.Thread(target=self._beat, name="crew", daemon=True).start()
 
@@ -105,9 +112,21 @@ class Crew:
         """Return a line of its own for the next attempt."""
         return Line(self._line.store, 0, f"{self._line.name}/{self._calls}")
 
-    def begin(self, line: Line, folder: Path, given: orders.Orders, ended: Callable[[int, str], None]) -> None:  # noqa: ARG002 - their launcher notices their ends
+    def begin(self, line: Line, folder: Path, given: orders.Orders, ended: Callable[[int, str], None]) -> None:
         """Call all hands to the attempt whose orders are in ``folder``."""
+        with self._turn:
+            self._told, gone = ended, sorted(self._gone)
+        for rank in gone:
+            ended(rank, _GONE)
         self._call(Call(str(folder), given.secret, line.name))
+
+    def _ended(self, rank: int) -> None:
+        with self._turn:
+            self._gone.add(rank)
+            told = self._told
+        if told is not None:
+            with contextlib.suppress(RuntimeError):  # the launcher's store has gone: the watch says so
+                told(rank, _GONE)
 
     def _call(self, call: Call) -> None:
         self._line.post(f"call/{self._calls}", call)
@@ -116,8 +135,10 @@ class Crew:
     def kill(self) -> None:
         """Do nothing: a hand whose exchange has failed waits for the next call."""
 
-    def close(self, *, failed: bool) -> None:
-        """Do nothing at an attempt's end: hands stay."""
+    def close(self, *, failed: bool) -> None:  # noqa: ARG002 - hands stay, however it ended
+        """Tell this attempt no more; hands stay."""
+        with self._turn:
+            self._told = None
 
     def leave(self) -> None:
         """Let all hands go, and wait a moment until they have heard it."""
@@ -127,6 +148,7 @@ class Crew:
             for rank in range(1, self.world):
                 self._line.wait(f"left/{rank}", Taken, _within(_LEAVE_SECONDS))
         self._closed.set()
+        self._lifelines.close()
 
 
 def calls(line: Line, raise_if_lost: Callable[[], None]) -> Iterator[Call]:

@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Mapping, MutableMapping
 
-import psutil
 from msgspec import Struct
 
 from opeddev_tui.errors import SettingsProblem
@@ -135,6 +134,9 @@ def _refuse_one_of_accelerate(environment: Mapping[str, str], before: Mapping[st
 
 def _environment_of_parent() -> Mapping[str, str]:
     """Return the environment that this process's parent was started with, empty where it cannot be read."""
+    # the app opens without it
+    import psutil
+
     try:
         return psutil.Process(os.getppid()).environ()
     except (psutil.Error, OSError):

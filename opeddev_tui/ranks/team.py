@@ -19,7 +19,7 @@ from opeddev_tui.errors import Problem, TrainingProblem, ran_out_of_memory
 from opeddev_tui.ranks import group, orders
 from opeddev_tui.ranks.line import Line
 from opeddev_tui.ranks.watch import RESUMES, RankEnded, Watch, problem_of
-from opeddev_tui.ranks.words import Answer, AnyWord, End, Found, Hello, Join, Ready
+from opeddev_tui.ranks.words import Answer, AnyWord, Broken, End, Found, Hello, Join, Ready
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Control
 from opeddev_tui.runs.events import GpuReading, Sink
@@ -129,6 +129,8 @@ class Team:
         self._control.fail(ended)
         # the others are in an exchange that cannot end
         self._hands.kill()
+        with contextlib.suppress(RuntimeError):  # a launcher's store has gone with it
+            self._line.post("broken", Broken())
         group.abort()
 
     # --- until all ranks are ready

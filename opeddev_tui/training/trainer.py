@@ -1,4 +1,4 @@
-"""Run the Hugging Face Trainer: its order of rows, its loss, its checkpoints. Only a hand has a Trainer beside it.
+"""Run the Hugging Face Trainer: its order of rows, its loss, its checkpoints. Other ranks use ``hand_trainer``.
 
 Each step gets a fresh Trainer with an output folder of its own; ``resume_from_checkpoint`` is only for an interruption
 within the step. The largest number of epochs is planned at once and training is stopped early, because a Trainer
@@ -47,7 +47,7 @@ class Evaluates(Protocol):
 
 
 class Callbacks(Protocol):
-    """What the Trainer tells of its batches, and where it is told to save."""
+    """Receives the Trainer's batches and tells it when to save."""
 
     steps_per_epoch: int
     save_here: Callable[[], Path] | None

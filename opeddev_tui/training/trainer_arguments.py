@@ -1,7 +1,6 @@
 """The Trainer's arguments for one step, from the plan and the settings; what it refuses is a ``SettingsProblem``."""
 
 import dataclasses
-import difflib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ from msgspec import Struct
 from transformers import Trainer, TrainingArguments
 
 from opeddev_tui.config import settings as st
-from opeddev_tui.errors import SettingsProblem
+from opeddev_tui.errors import SettingsProblem, did_you_mean
 from opeddev_tui.models.precision import Precision, resolve_precision
 
 # of an optimizer that is made for the layers of a model: whether it can be is seen when it is
@@ -90,10 +89,9 @@ def _check_names(arguments: Mapping[str, Any]) -> None:
     names = [field.name for field in dataclasses.fields(TrainingArguments)]
     for name in arguments:
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
             raise SettingsProblem(
                 f"training.arguments.{name} is not a field of TrainingArguments.",
-                cure=f"Did you mean {near[0]}?" if near else "",
+                cure=did_you_mean(name, names),
             )
 
 

@@ -6,7 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from engine_helpers import Seen, copy_workspace, final_weights, journal_of, last_run, place_of, states, train
+from engine_helpers import (
+    Seen,
+    copy_workspace,
+    final_weights,
+    journal_of,
+    place_of,
+    states,
+    take_back_end,
+    train,
+)
 from msgspec.structs import replace
 
 from opeddev_tui.checkpoints import folders
@@ -193,9 +202,7 @@ def test_a_resume_goes_back_to_the_newest_whole_one_and_says_so(
 def _unfinished(trained: Path, tmp_path: Path) -> Path:
     """Return a copy whose second step was killed after its last save."""
     root = copy_workspace(trained, tmp_path / "copy")
-    journal = last_run(root) / "events.jsonl"
-    lines = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(b"".join(line for line in lines if b'"type":"RunFinished"' not in line))
+    take_back_end(root)
     return root
 
 
