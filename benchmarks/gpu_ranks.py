@@ -100,7 +100,7 @@ class Pair:
 
 def output_of(root: Path) -> str:
     """Return the last output of both nodes."""
-    return " // ".join(path.read_text()[-600:] for path in sorted(root.glob("output*")))
+    return " // ".join(path.read_text()[-2500:] for path in sorted(root.glob("output*")))
 
 
 def ranks(bench: Bench) -> None:
@@ -131,6 +131,9 @@ def _whole(bench: Bench, pair: Pair, root: Path, model: Path, name: str) -> None
         else:
             nodes = pair.train(root)
         codes = pair.end(nodes, 150 if bench.cuda else 900)
+    if not (root / "logs" / "runs").is_dir():
+        bench.tell("ranks", name, codes=codes, refused=output_of(root))
+        return
     seconds, events = time.perf_counter() - began, events_of(root)
     bench.tell(
         *("ranks", name),
@@ -142,7 +145,7 @@ def _whole(bench: Bench, pair: Pair, root: Path, model: Path, name: str) -> None
         samples_per_second=[event.samples_per_second for event in events if isinstance(event, EpochFinished)],
         losses=losses_of(events),
         train_losses=[event.train_loss for event in events if isinstance(event, EpochFinished)],
-        end=output_of(root)[-900:] if any(codes) else "",
+        end=output_of(root) if any(codes) else "",
     )
 
 
@@ -205,7 +208,7 @@ def _killed(bench: Bench, pair: Pair, folder: Path, model: Path) -> None:
             codes_of_undisturbed=codes_of_first,
             resumed_alike=digests[0] == digests[1],
             weights=digests,
-            end=output_of(roots[0])[-600:] if any(codes_of_first) else "",
+            end=output_of(roots[0]) if any(codes_of_first) else "",
         )
 
 
@@ -225,7 +228,8 @@ def _kill_rank(pair: Pair, root: Path, nodes: Nodes) -> tuple[float, float, list
                 os.kill(other, signal.SIGKILL)
                 began = time.perf_counter()
                 codes = pair.end(nodes, 60)
-                failed = [event.message for event in reader.read_new() if isinstance(event, RunFailed)] if reader else []
-                return event.epoch, time.perf_counter() - began, codes, " ".join(failed)
+                seconds = time.perf_counter() - began
+                words = [later.message for later in JournalReader(runs[0]).read_new() if isinstance(later, RunFailed)]
+                return event.epoch, seconds, codes, " ".join(words)
         time.sleep(0.01)
     return -1.0, -1.0, pair.end(nodes, 0), output_of(root)[-600:]

@@ -12,7 +12,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from opeddev_tui.data.batch_paths import corrections_number
+from opeddev_tui.data.batch_names import corrections_number
 from opeddev_tui.format import plural
 from opeddev_tui.runs.events import TrainedBatch
 from opeddev_tui.runs.state import RunState

@@ -16,9 +16,14 @@ from opeddev_tui.runs.grade_records import SHORT_WORDS
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
 
+# seconds between two drawings of the progress of optimizer steps
+_DRAW_SECONDS = 0.1
+
 
 class ConsoleView:
     """A sink that prints events with Rich; what a resumed run recorded earlier is not printed again.
+
+    It draws when something happens, and uses no processor time while a question is open.
 
     ``answer_with`` is the command that answers the question after an epoch; empty where no person is asked.
     """
@@ -36,7 +41,9 @@ class ConsoleView:
             TextColumn("{task.fields[loss]}"),
             console=console,
             transient=True,
+            auto_refresh=False,
         )
+        self._drawn_at = 0.0
         self._task = self._progress.add_task("starting", total=None, loss="")
 
     def __enter__(self) -> "ConsoleView":
@@ -66,6 +73,9 @@ class ConsoleView:
                 line = _beginning(event) or _results(event, self._state)
                 if line:
                     self._console.say(line)
+        if not isinstance(event, ev.Progress) or time.monotonic() - self._drawn_at > _DRAW_SECONDS:
+            self._drawn_at = time.monotonic()
+            self._progress.refresh()
 
     def _show_progress(self, point: ev.Progress) -> None:
         data = self._state.data

@@ -18,10 +18,9 @@ from msgspec import Struct
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data import folder_files, formats, leakage
 from opeddev_tui.data.answered_row import example_of
+from opeddev_tui.data.batch_names import corrections_name, corrections_number
 from opeddev_tui.data.batch_paths import (
     batch_name,
-    corrections_name,
-    corrections_number,
     folder_of_increments,
     increments,
 )

@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data import folder_files, formats, leakage
-from opeddev_tui.data.batch_paths import batch_name, corrections_number, folder_of_increments, increments, natural
+from opeddev_tui.data.batch_names import corrections_number, natural
+from opeddev_tui.data.batch_paths import batch_name, folder_of_increments, increments
 from opeddev_tui.data.batches import check_agreement
 from opeddev_tui.data.optional_fields import read_grades
 from opeddev_tui.data.raw_rows import RawRow

@@ -17,7 +17,7 @@ from opeddev_tui.errors import SettingsProblem, TrainingProblem
 from opeddev_tui.files import storage_errors
 from opeddev_tui.groups.children import Ended, Work, run_children
 from opeddev_tui.groups.choice import make_chosen
-from opeddev_tui.groups.gpus import visible_gpus
+from opeddev_tui.groups.gpus import shares_of, visible_gpus
 from opeddev_tui.groups.requests import MOST_SEEDS, SeedsRequest, Trained, View, open_among, parse_seeds
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Control
@@ -45,7 +45,7 @@ class Leader:
         self._workspace, self._loaded = workspace, loaded
         self._view, self._control, self._sink = view, control, sink
         self._stopping = False
-        self._gpus = visible_gpus()
+        self._gpus = shares_of(visible_gpus(), loaded.settings.training)
 
     def step(self, trained: Trained) -> bool:
         """Train the next step of the request; return True if it is done and its run chosen."""
@@ -180,7 +180,7 @@ class Leader:
         return found
 
     def _slots(self, runs: int) -> list[str]:
-        """Return the GPU of each child that trains at the same time, "" for one without a GPU of its own."""
+        """Return the GPUs of each child that trains at the same time, "" for one without a GPU of its own."""
         gpus = self._gpus
         at_once = min(self.request.at_once or len(gpus) or 1, runs)
         return [gpus[number % len(gpus)] if gpus else "" for number in range(at_once)]

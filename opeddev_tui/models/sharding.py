@@ -134,4 +134,9 @@ def load_optimizer_state(model: Any, optimizer: torch.optim.Optimizer, path: Pat
 
     # mapped: each process reads little more than its shards
     state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    if not any(torch.is_tensor(value) for kept in state["state"].values() for value in kept.values()):
+        # SGD without momentum keeps nothing, which torch cannot load; the groups have the learning rate
+        for group, saved in zip(optimizer.param_groups, state["param_groups"], strict=True):
+            group.update({name: value for name, value in saved.items() if name != "params"})
+        return
     set_optimizer_state_dict(model, optimizer, state, options=StateDictOptions(full_state_dict=True))

@@ -173,7 +173,18 @@ class Watch:
             silent.add(rank)
             since = time.time() - quiet
             self._bus.emit(ev.RankSilent(rank=rank, host=self.hosts.get(rank, ""), since=since))
-        if quiet > self._limit:
-            minutes = f"{self._limit / 60:.3g}"
-            words = f"has given no sign for {minutes} minutes (training.rank_timeout_minutes)"
+        self._lose_after(rank, quiet, "has given no sign for")
+
+    def late(self, rank: int, seconds: float) -> None:
+        """Take that ``rank`` has not answered for ``seconds``; after the limit it is lost though it gives signs.
+
+        One that gives none is lost by its silence alone.
+        """
+        if time.monotonic() - self._seen[rank][0] < SILENT_SECONDS:
+            self._lose_after(rank, seconds, "has given signs but no answer for")
+        self.raise_if_lost()
+
+    def _lose_after(self, rank: int, seconds: float, what: str) -> None:
+        if seconds > self._limit:
+            words = f"{what} {self._limit / 60:.3g} minutes (training.rank_timeout_minutes)"
             self._lose(rank, words, TrainingProblem(f"{self.name_of(rank)} {words}.", cure=RESUMES))

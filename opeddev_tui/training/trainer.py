@@ -155,11 +155,9 @@ class StepTrainer(RankTrainer):
         if self.args.world_size == 1 or not self._grade_loss.beside_text:
             return own
         # every rank exchanges, also one without a graded row in this batch
-        both = (
-            torch.zeros(2, device=like.device)
-            if own is None
-            else torch.stack([own.float(), torch.ones((), device=own.device)])
-        )
+        both = torch.zeros(2, device=like.device)
+        if own is not None:
+            both = torch.stack([own.float(), torch.ones((), device=own.device)])
         total = self.accelerator.reduce(both, "sum")
         return total[0] if float(total[1]) else None
 
@@ -204,6 +202,8 @@ class StepTrainer(RankTrainer):
             raise NonFiniteLoss(self.state.global_step, math.nan)
         try:
             with storage_errors(folder):
+                # before the first exchange of the save: other ranks write into it after the last one
+                target.mkdir(parents=True, exist_ok=True)
                 super()._save_checkpoint(model, trial)
                 self._wait_for_other_ranks(said if said is not None else self._say_save(target))
         except (SafetensorError, RuntimeError) as error:

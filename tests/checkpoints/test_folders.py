@@ -16,6 +16,7 @@ from engine_helpers import (
     take_back_end,
     train,
 )
+from msgspec.structs import replace
 
 from opeddev_tui.checkpoints import folders
 from opeddev_tui.errors import StorageProblem
@@ -142,6 +143,21 @@ def test_weights_alone_can_be_started_from_but_not_resumed_from(run_folder: Path
     folders.publish(folder, manifest)
     assert folders.problems_of(folder) == []
     assert folders.problems_of(folder, for_resume=True) == [f"{name} is not in it" for name in folders.RESUME_FILES]
+
+
+def test_the_random_state_of_every_process_is_needed_to_resume(run_folder: Path) -> None:
+    folder = run_folder / "checkpoint-15"
+    manifest = replace(folders.manifest_of(folder), processes=2)
+    state = folder / "rng_state.pth"
+    for rank in (0, 1):
+        shutil.copyfile(state, folder / f"rng_state_{rank}.pth")
+    state.unlink()
+    folders.publish(folder, manifest)
+    assert folders.problems_of(folder, for_resume=True) == []
+    (folder / "rng_state_1.pth").unlink()
+    assert folders.problems_of(folder, for_resume=True) == ["rng_state_1.pth is missing"]
+    folders.publish(folder, manifest)
+    assert folders.problems_of(folder, for_resume=True) == ["rng_state_1.pth is not in it"]
 
 
 def test_a_folder_without_weights_is_no_checkpoint(tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ from opeddev_tui.analysis.seed_figures import StepSpread, choose, spread_of
 from opeddev_tui.checkpoints import catalog
 from opeddev_tui.cli import main
 from opeddev_tui.commands.status import status
+from opeddev_tui.config.settings import Training
 from opeddev_tui.errors import ModelProblem, SettingsProblem, TrainingProblem
+from opeddev_tui.groups.gpus import shares_of
 from opeddev_tui.groups.requests import parse_seeds
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.groups import list_groups
@@ -187,6 +189,23 @@ def test_counts_and_lists_of_seeds_are_told_apart() -> None:
     for wrong in ("", ",", "0", "1", "101", "-2", "1.5", "²", "4294967296,1"):
         with pytest.raises(SettingsProblem):
             parse_seeds(wrong, 42)
+
+
+@pytest.mark.parametrize(
+    ("training", "shares"),
+    [
+        (Training(), ["a", "b", "c", "d", "e"]),
+        (Training(num_processes=0), ["a", "b", "c", "d", "e"]),
+        (Training(num_processes=2), ["a,b", "c,d"]),
+        (Training(num_processes=2, shard=True), ["a,b", "c,d"]),
+        (Training(num_processes=0, shard=True), ["a,b,c,d,e"]),
+        # each is given all, and says that they are too few
+        (Training(num_processes=8), ["a,b,c,d,e"]),
+    ],
+)
+def test_a_seed_that_several_processes_train_gets_a_gpu_for_each(training: Training, shares: list[str]) -> None:
+    assert shares_of("abcde", training) == shares
+    assert shares_of("", training) == []
 
 
 def test_the_spread_is_that_of_the_sample() -> None:
