@@ -17,9 +17,9 @@ from opeddev_tui.ui.widgets.grid import Cell, Grid
 
 NONE = "none"
 _NAMED = (
-    ("best", "the best checkpoint of the newest run that has one"),
-    ("latest", "the newest checkpoint"),
-    ("base", "the base model itself, with the newest head that was fitted on it"),
+    ("best", "the newest run's best"),
+    ("latest", "the newest"),
+    ("base", "the base model and its newest head"),
 )
 
 

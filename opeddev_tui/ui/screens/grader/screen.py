@@ -6,7 +6,7 @@ The models run in processes of their own; nothing that is typed is lost by an er
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -49,6 +49,11 @@ class GraderScreen(BaseScreen):
     BINDINGS: ClassVar[list[BindingType]] = bindings(GRADER)
     CSS_PATH = "grader.tcss"
     AUTO_FOCUS = "#first"
+    explanations: ClassVar[Mapping[str, str]] = {
+        "submission": "What is graded: a path, else the code; empty fields are taken from your rows.",
+        "answers": "The grade, how sure the grader is, whether a person should look, and why.",
+        "list": "Every submission of the folder; {grader.order} orders them, {grader.correct} corrects one.",
+    }
 
     def __init__(self) -> None:
         super().__init__()
