@@ -14,7 +14,7 @@ from opeddev_tui.data.batch_paths import folder_of_increments, increments
 from opeddev_tui.data.batch_paths import resolve as resolve
 from opeddev_tui.data.corrected_rows import HOLDOUT as HOLDOUT
 from opeddev_tui.data.leakage import Leaks
-from opeddev_tui.data.overlay import with_corrections
+from opeddev_tui.data.overlay import is_routine, with_corrections
 from opeddev_tui.data.row_forms import family
 from opeddev_tui.data.rows import Example
 from opeddev_tui.data.sealed import load_sealed
@@ -49,6 +49,8 @@ class DataReport(Struct, frozen=True):
     problems: list[Problem]
     warnings: list[str]
     test: LoadedBatch | None = None
+    # those of the warnings that say what was done as it was wished
+    routine: list[str] = []
 
 
 class StepData(Struct, frozen=True):
@@ -57,6 +59,8 @@ class StepData(Struct, frozen=True):
     batches: list[LoadedBatch]
     holdout: LoadedBatch
     warnings: list[str]
+    # those of the warnings that say what was done as it was wished
+    routine: list[str] = []
 
     @property
     def examples(self) -> list[Example]:
@@ -161,7 +165,7 @@ def load_step(workspace: Path, settings: settings.Settings, step: Chosen, *, cor
     report = _read_all(workspace, settings, step, corrected=corrected)
     if report.problems or report.holdout is None:
         raise Problems(report.problems)
-    return StepData(report.batches, report.holdout, report.warnings)
+    return StepData(report.batches, report.holdout, report.warnings, report.routine)
 
 
 def load_rows(workspace: Path, settings: settings.Settings, step: Chosen) -> tuple[list[LoadedBatch], list[str]]:
@@ -224,7 +228,8 @@ def _read_all(
     for leaks in _leaks(found, settings.data.near_duplicate):
         warnings = [*leaks.near, *leaks.repeated, *leaks.groups, *warnings]
         problems += leaks.exact
-    return DataReport(batches, holdout, problems, warnings, found.test)
+    routine = [note for note in warnings if is_routine(note)]
+    return DataReport(batches, holdout, problems, warnings, found.test, routine)
 
 
 def _read_sets(workspace: Path, settings: settings.Settings, step: Chosen, *, held: bool = True) -> _Found:

@@ -68,9 +68,13 @@ class Kept(Struct, frozen=True):
     @property
     def words(self) -> str:
         """What happened, in one sentence."""
+        return self.told("")
+
+    def told(self, file: str) -> str:
+        """Return what happened in one sentence; a row without an id is called ``file`` where one is given."""
         change = self.change
         row = change.after or change.before or {}
-        name = clean_line(str(row.get("id") or change.row[:10]), max_chars=60)
+        name = clean_line(str(row.get("id") or file or change.row[:10]), max_chars=60)
         count = plural(self.rows, "row")
         if change.after is None:
             left = f"{change.batch} has {count} now" if self.rows else f"{change.batch} is gone with it"

@@ -11,6 +11,13 @@ from opeddev_tui.data.corrections import read_overlay
 from opeddev_tui.data.sets import LoadedBatch
 from opeddev_tui.text import clean_line
 
+_APPLIED = "grades corrected by regrade:"
+
+
+def is_routine(note: str) -> bool:
+    """Return whether ``note`` only says that all corrections were applied, as the person wished."""
+    return note.startswith(_APPLIED) and "no longer match" not in note
+
 
 def with_corrections(
     workspace: Path, settings: settings.Settings, loaded: list[LoadedBatch], existing: Collection[str] | None
@@ -42,4 +49,4 @@ def _corrections_note(loaded: Sequence[LoadedBatch], found: Corrected) -> list[s
         return []
     unmatched = f"; {len(found.unmatched)} no longer match" if found.unmatched else ""
     where = ", ".join(f"{clean_line(item.batch.name)} {item.corrected}" for item in loaded if item.corrected)
-    return [f"grades corrected by regrade: {count}{f' ({where})' if where else ''}{unmatched}."]
+    return [f"{_APPLIED} {count}{f' ({where})' if where else ''}{unmatched}."]

@@ -194,9 +194,10 @@ class MemoryRetried(Event, frozen=True):
 
 
 class Warned(Event, frozen=True):
-    """A warning; the run continues."""
+    """A warning; the run continues. ``routine``: a person should know of it, but nothing is wrong."""
 
     message: str
+    routine: bool = False
 
 
 class Interrupted(DurableEvent, frozen=True):

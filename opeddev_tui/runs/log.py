@@ -50,6 +50,8 @@ class EventLog:
         """Log ``event`` if it is one of the main ones."""
         if isinstance(event, (ev.RunFailed, ev.CheckpointRejected)):
             _RUN.error("%s", _line_of(event))
+        elif isinstance(event, ev.Warned) and event.routine:
+            _RUN.info("%s", _line_of(event))
         elif isinstance(event, (ev.Warned, ev.MemoryRetried, ev.Interrupted, ev.RankSilent, ev.RankLost)):
             _RUN.warning("%s", _line_of(event))
         elif isinstance(event, ev.RaceHeld) and event.verdict:

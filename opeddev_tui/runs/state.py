@@ -281,7 +281,8 @@ def _silent(state: RunState, event: ev.RankSilent) -> None:
 
 
 def _warned(state: RunState, event: ev.Warned) -> None:
-    state.warnings.append(event.message)
+    if not event.routine:
+        state.warnings.append(event.message)
 
 
 # the field that keeps the newest event of its kind

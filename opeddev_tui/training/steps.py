@@ -141,7 +141,7 @@ class Engine(Struct, frozen=True):
                 bus.emit(ev.Warned(message=f"the run goes on, but {plan.resume.state.damage}"))
             bus.emit(parts.memory)
             for warning in (*plan.warnings, *parts.data.warnings, *self._notes(plan, bus)):
-                bus.emit(ev.Warned(message=warning))
+                bus.emit(ev.Warned(message=warning, routine=warning in parts.data.routine))
             receipts = Receipts(bus, self.control, self.workspace.path(self.workspace.paths.observations))
             receipts.resume(left)
             run = Run(self.workspace, self.loaded.settings, bus, self.control, self.decider, parts, self.crew)

@@ -103,7 +103,7 @@ def _decided(shell: Shell, event: ev.Decided) -> None:
 
 
 def _warned(shell: Shell, event: ev.Warned) -> None:
-    shell.tell(event.message, severity="warning")
+    shell.tell(event.message, severity="information" if event.routine else "warning")
 
 
 def _answered(shell: Shell, event: ev.CommandTaken) -> None:

@@ -186,8 +186,8 @@ GRADER = table(
     Key("o", "order", "Order", "Order the list: as it came, for a person first, lowest, least sure, by name."),
     Key("slash", "filter", "Search", "Show only submissions that contain a text: a name, ask, an area, a word."),
     Key("enter", "read", "Read", "Read the selected answer of the list."),
-    Key("tab", "app.focus_next", "Next part", "Go to the next field or part."),
-    Key("shift+tab", "app.focus_previous", "Previous part", "Go to the field or part before."),
+    Key("tab", "next_part(1)", "Next part", "Go to the next field or part."),
+    Key("shift+tab", "next_part(-1)", "Previous part", "Go to the field or part before."),
     Key("escape", "leave", "Back", "Leave the text, or drop the search.", priority=True),
 )
 

@@ -49,6 +49,7 @@ def test_a_corrected_grade_is_trained_on_and_the_files_stay_as_they_are(root: Pa
     assert data.batches[0].version != data.batches[0].fingerprint
     assert not data.batches[1].corrections
     assert "grades corrected by regrade: 1 (base 1)." in notes(root)
+    assert data.routine == ["grades corrected by regrade: 1 (base 1)."]
     assert {path: path.read_bytes() for path in files} == files
 
 

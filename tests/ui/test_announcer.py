@@ -211,3 +211,16 @@ async def test_what_is_told_last_is_shown(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_terminal_of_no_known_kind_gets_no_title() -> None:
     assert title_sequence("x", {}) == ""
+
+
+async def test_a_routine_note_is_no_warning(tmp_path: Path) -> None:
+    app = OpeddevApp(tmp_path, loading.resolve([]))
+    (tmp_path / "config.toml").touch()
+    async with app.run_test() as pilot:
+        await opened(pilot)
+        app.announcer.tell([ev.Warned(message="grades corrected by regrade: 1 (base 1).", routine=True)])
+        assert not app._notifications
+        assert "corrected by regrade" in app.session.view().told
+        app.announcer.tell([ev.Warned(message="the disk is nearly full")])
+        await pilot.pause()
+        assert [notice.severity for notice in app._notifications] == ["warning"]

@@ -54,7 +54,8 @@ def scan_data(root: Path, settings: Settings, before: Scan | None = None) -> Sca
     holdout = f"{len(report.holdout.examples):,} rows · {report.holdout.fingerprint[:12]}" if report.holdout else ""
     own = {str(problem) for loaded in report.batches for problem in loaded.problems}
     problems = tuple(str(problem) for problem in report.problems if str(problem) not in own)
-    return Scan(tuple(rows), problems, tuple(report.warnings), holdout, stamp)
+    warnings = tuple(warning for warning in report.warnings if warning not in report.routine)
+    return Scan(tuple(rows), problems, warnings, holdout, stamp)
 
 
 def _is_empty(base: Path) -> bool:

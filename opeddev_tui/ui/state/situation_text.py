@@ -180,7 +180,8 @@ def _awaiting(view: View) -> Situation:
     offers: tuple[Action, ...] = (stop,) if verdict.limit_reached or epoch >= question.max_epochs else (go, stop)
     sample = Action("ask('sample')", "monitor.sample-now", "Sample now")
     more = Action("more", "monitor.more", "More")
-    lines = (*_reasons(verdict), *_grades(view.state, epoch), *_chosen(view.state))
+    # the bar may be too low for all: what is read first comes first
+    lines = (*_chosen(view.state), *_grades(view.state, epoch), *_reasons(verdict))
     return Situation("awaiting", headline, lines, (*offers, more, sample))
 
 

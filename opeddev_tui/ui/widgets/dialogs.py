@@ -93,7 +93,12 @@ class ReadScreen(ModalScreen[None]):
         with VerticalScroll(classes="dialog") as box:
             box.border_title = Content(self._title)
             box.border_subtitle = "Esc closes"
-            yield Static(self.text(), markup=False)
+            yield Static(self.text(), markup=False, id="read")
+
+    def on_resize(self) -> None:
+        """Break the lines for the terminal as it is now."""
+        for text in self.query("#read").results(Static):
+            text.update(self.text())
 
     def text(self) -> Content:
         """Return the text, cleaned."""

@@ -262,3 +262,11 @@ async def test_nothing_is_changed_in_a_view(tmp_path: Path) -> None:
             assert len(app.screen_stack) == 1
         assert folders(app) == before
         assert checkpoints.list_folders(before[0].parent)
+
+
+async def test_a_run_among_them_says_where_its_checkpoints_are(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (app, pilot, screen):
+        screen.query_one(Grid).move_cursor(row=0)
+        await pilot.press("space")
+        assert screen.marked == []
+        assert "This line is a run" in app.session.view().told

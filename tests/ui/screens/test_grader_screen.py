@@ -244,6 +244,7 @@ async def test_a_correction_becomes_a_row_and_is_undone(tmp_path: Path) -> None:
         screen._draw()
         await pilot.pause()
         assert "a person gave 2" in words_of(app)
+        assert "pasted code: grade 2, in batch_corrections_01" in app.session.view().told
         await pilot.press("u")
         await until(pilot, lambda: not batch.exists())
         screen._draw()

@@ -192,6 +192,8 @@ class CheckpointsScreen(FilteredScreen):
         """Mark or unmark the one under the cursor; a third mark replaces the oldest."""
         key = self.query_one(Grid).selected
         if self.current is None:
+            if key:
+                self.shell.tell("This line is a run; its checkpoints are below it: mark two of them.")
             return
         if key in self.marked:
             self.marked.remove(key)

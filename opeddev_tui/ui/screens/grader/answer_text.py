@@ -27,9 +27,9 @@ def answer_text(answer: Answered, ready: Ready | None, width: int, *, plain: boo
     parts += _bars(answer, width, "#" if plain else "█")
     parts += _sure(answer)
     parts += _ask(answer)
-    parts += _areas(answer, width)
     if graded.feedback is not None:
         parts += [Content(""), Content.styled("Feedback", "bold $primary"), Content(clean(graded.feedback))]
+    parts += _areas(answer, width)
     parts += _assumed(answer, ready)
     if submission := str(answer.fields.get("submission") or ""):
         kind = str(answer.fields.get("kind") or "")

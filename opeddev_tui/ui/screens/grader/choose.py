@@ -13,13 +13,15 @@ from textual.screen import ModalScreen
 from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.screens.checkpoints.listing import short
+from opeddev_tui.ui.screens.grader.desk import Desk
+from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.widgets.grid import Cell, Grid
 
 NONE = "none"
 _NAMED = (
-    ("best", "the best checkpoint of the newest run that has one"),
-    ("latest", "the newest checkpoint"),
-    ("base", "the base model itself, with the newest head that was fitted on it"),
+    ("best", "the newest run's best"),
+    ("latest", "the newest"),
+    ("base", "the base model and its newest head"),
 )
 
 
@@ -51,6 +53,18 @@ class ChooseCheckpoint(ModalScreen[str]):
     def action_take(self) -> None:
         """Close with the selected one."""
         self.dismiss(self.query_one(Grid).selected or None)
+
+
+def ask_checkpoint(shell: Shell, desk: Desk, entries: Sequence[Entry], place: int) -> None:
+    """Ask which checkpoint grades at ``place`` of ``desk``, 0 the first and 1 the one beside it."""
+
+    def take(source: str | None) -> None:
+        if source == NONE:
+            desk.alone()
+        elif source:
+            desk.choose(place, source)
+
+    shell.push_screen(ChooseCheckpoint(entries, beside=place > 0), take)
 
 
 def _cells(entry: Entry) -> tuple[Cell, ...]:

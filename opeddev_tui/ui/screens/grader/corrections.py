@@ -54,7 +54,7 @@ class Corrections:
                 self._drafts.pop(key, None)
                 self._kept.setdefault(key, []).append(found)
                 dialog.dismiss()
-                self._tell(found)
+                self._tell(found, answer)
 
             self._drafts[key] = dialog.draft
             self._tasks.keep(answer.fields, given, kept, dialog.refuse)
@@ -74,13 +74,15 @@ class Corrections:
 
         def undone(found: Kept) -> None:
             kept.pop()
-            self._tell(found)
+            self._tell(found, answer)
 
         self._tasks.undo(kept[-1].change.row, undone, lambda reason: self._shell.tell(reason, severity="error"))
 
-    def _tell(self, found: Kept) -> None:
+    def _tell(self, found: Kept, answer: Answered | None) -> None:
         notes = f" Note: {found.notes[0]}" if found.notes else ""
-        self._shell.tell(f"{found.words}{notes}")
+        # a row without an id is named by its file
+        name = name_of(answer).rpartition("/")[2] if answer is not None else ""
+        self._shell.tell(f"{found.told(name)}{notes}")
         self._changed()
         # the batches are counted again
         self._shell.disk.refresh()

@@ -6,8 +6,8 @@ The models run in processes of their own; nothing that is typed is lost by an er
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
 from textual import on
 from textual.binding import BindingType
@@ -31,9 +31,6 @@ from opeddev_tui.ui.widgets.bars import PaneTabs
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Grid
 
-if TYPE_CHECKING:
-    from opeddev_tui.checkpoints.catalog import CheckpointList
-
 PARTS = (("submission", "Submission"), ("answers", "Answer"), ("list", "List"))
 _WIDE, _HIGH = 110, 30
 # seconds between two drawings while answers come in
@@ -49,6 +46,11 @@ class GraderScreen(BaseScreen):
     BINDINGS: ClassVar[list[BindingType]] = bindings(GRADER)
     CSS_PATH = "grader.tcss"
     AUTO_FOCUS = "#first"
+    explanations: ClassVar[Mapping[str, str]] = {
+        "submission": "What is graded: a path, else the code; empty fields are taken from your rows.",
+        "answers": "The grade, how sure the grader is, whether a person should look, and why.",
+        "list": "Every submission of the folder; {grader.order} orders them, {grader.correct} corrects one.",
+    }
 
     def __init__(self) -> None:
         super().__init__()
@@ -155,6 +157,18 @@ class GraderScreen(BaseScreen):
         self._show_part()
         self.query_one({"submission": "#code", "answers": "#first"}.get(name, "#rows")).focus()
 
+    def action_next_part(self, step: int) -> None:
+        """Go to the next field, and from the last one on show to the next part."""
+        chain = self.focus_chain
+        at = chain.index(self.focused) + step if self.focused in chain else 0
+        if 0 <= at < len(chain):
+            chain[at].focus()
+        elif self.has_class("-all"):
+            chain[at % len(chain)].focus()
+        else:
+            names = [name for name, _ in PARTS]
+            self.action_show_pane(names[(names.index(self._part) + step) % len(names)])
+
     def action_leave(self) -> None:
         """Leave the text, drop the search, or go back to the answer."""
         search = self.query_one(FilterBox)
@@ -227,19 +241,10 @@ class GraderScreen(BaseScreen):
 
     def action_choose(self, place: int) -> None:
         """Ask for a checkpoint."""
-        from opeddev_tui.ui.screens.grader.choose import NONE, ChooseCheckpoint
-
-        def ask(found: CheckpointList) -> None:
-            self.shell.push_screen(ChooseCheckpoint(found.entries, beside=place > 0), take)
-
-        def take(source: str | None) -> None:
-            if source == NONE:
-                self.desk.alone()
-            elif source:
-                self.desk.choose(place, source)
+        from opeddev_tui.ui.screens.grader.choose import ask_checkpoint
 
         if self.shell.session.has_workspace:
-            self._tasks.checkpoints(ask)
+            self._tasks.checkpoints(lambda found: ask_checkpoint(self.shell, self.desk, found.entries, place))
         else:
             self.shell.tell(_NO_WORKSPACE, severity="warning")
 

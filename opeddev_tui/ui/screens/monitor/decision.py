@@ -13,6 +13,10 @@ from opeddev_tui.format import bar
 from opeddev_tui.ui.state.situation import Action, Situation
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.bars import KIND_STYLES, ClickBar, key_cap
+from opeddev_tui.ui.widgets.tables import cut
+
+# lines of reasons at most, and those below a pane that fills the screen
+_MOST, _MOST_GROWN = 6, 1
 
 
 class DecisionBar(Vertical):
@@ -35,7 +39,7 @@ class DecisionBar(Vertical):
         """Draw the bar, if it looks different from what is shown."""
         situation = view.situation
         left = math.ceil(view.chosen.left(view.clock)) if view.chosen is not None else 0
-        drawn = (situation, view.chosen, left, view.requested, self.size.width)
+        drawn = (situation, view.chosen, left, view.requested, self.size.width, self._most)
         if drawn == self._drawn:
             return
         self._drawn = drawn
@@ -65,12 +69,25 @@ class DecisionBar(Vertical):
         if view.requested:
             headline += Content.styled(f"   … {', '.join(view.requested)}", "$muted")
         self._headline.update(headline, layout=False)
-        self._lines.update(Content("\n".join(line for line in situation.lines if line)))
+        self._lines.update(self._cut(Content("\n".join(line for line in situation.lines if line))))
         self._lines.display = any(situation.lines)
         self._offers.display = bool(situation.offers)
         effects = [f"{offer.key}  {offer.label}: {offer.effect or 'now'}" for offer in situation.offers]
         self._offers.tooltip = Content("\n".join(effects)) if effects else None
         self._offers.lay(self._fitted(situation.offers))
+
+    @property
+    def _most(self) -> int:
+        return _MOST_GROWN if self.screen.has_class("-grown") else _MOST
+
+    def _cut(self, text: Content) -> Content:
+        """Return as many lines of ``text`` as there is room for; … says that there are more."""
+        width = max(20, (self.size.width or 80) - 2)
+        wrapped = text.wrap(width)
+        if len(wrapped) <= self._most:
+            return text
+        *first, last = wrapped[: self._most]
+        return Content("\n").join([*first, Content(f"{cut(last.plain.rstrip(), width - 2)} …")])
 
     def _fitted(self, offers: tuple[Action, ...]) -> list[tuple[Content, str]]:
         """Return the actions with as many of their effects as there is room for, the first ones first."""

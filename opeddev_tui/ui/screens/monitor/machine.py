@@ -9,7 +9,7 @@ from typing import ClassVar
 from msgspec import Struct
 from textual.content import Content
 
-from opeddev_tui.format import area, duration, means, size, sparkline
+from opeddev_tui.format import area, duration, means, plural, size, sparkline
 from opeddev_tui.runs.curves import GpuHistory
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
@@ -94,7 +94,7 @@ def _of_gpu(past: GpuHistory) -> list[_Reading]:
 
 def _span(state: RunState) -> str:
     times = state.machine.at
-    return f"{len(times):,} readings over {duration(times[-1] - times[0])}" if len(times) else _NOTHING
+    return f"{plural(len(times), 'reading')} over {duration(times[-1] - times[0])}" if len(times) else _NOTHING
 
 
 def _between(item: _Reading) -> str:

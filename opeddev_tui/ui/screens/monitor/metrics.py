@@ -63,8 +63,10 @@ def _progress(view: View, width: int) -> list[Content]:
     where = _row("step", (str(started.step), "bold"), (f"  {clean_line(started.batch)} · {started.rows:,} rows", ""))
     epoch = progress.epoch if progress is not None else float(max(state.epochs, default=0))
     planned = started.planned_epochs
-    extra = f" (at most {started.max_epochs})" if started.max_epochs > planned else ""
-    rows = [where, _row("epoch", (f"{epoch:.2f}", "bold"), (f" of {planned}{extra}", ""))]
+    of = f" of {planned}" + (f" (at most {started.max_epochs})" if started.max_epochs > planned else "")
+    if epoch > planned:
+        of = f" of at most {started.max_epochs} ({planned} were planned)"
+    rows = [where, _row("epoch", (f"{epoch:.2f}", "bold"), (of, ""))]
     if data is None:
         return rows
     done = progress.global_step if progress is not None else 0

@@ -179,6 +179,9 @@ class RowsScreen(FilteredScreen):
         rows = self.rows
         parts = [f"Reading {clean_line(self._reading)} …"] if self._reading else []
         if rows is not None and rows.name == self._set:
+            if not rows.examples and rows.note:
+                self.query_one("#which", Static).update(Content(f"No rows: {clean_line(rows.note)}"))
+                return
             count = plural(len(rows.examples), "row")
             parts.append(count if len(self.chosen) == len(rows.examples) else f"{len(self.chosen):,} of {count}")
             parts.append(self.order)

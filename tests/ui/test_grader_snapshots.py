@@ -1,0 +1,76 @@
+"""Pictures of the grader's screen at three sizes, as text: nothing graded, a folder with a correction, the dialog.
+
+``UPDATE_SNAPSHOTS=1 pytest tests/ui/test_grader_snapshots.py`` writes them anew; look at the difference.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import screen_text
+from graded import make, raced_step
+from grader_child import FakeChildren
+from scenes import opened, until
+from textual.widgets import Input
+
+from opeddev_tui.ui.screens.grader.screen import GraderScreen
+from opeddev_tui.ui.tasks.grader import GraderTasks
+
+FOLDER = Path(__file__).with_name("snapshots") / "grader"
+SIZES = ((80, 24), (120, 40), (200, 60))
+PARTS: dict[str, tuple[str, ...]] = {
+    "nothing": (),
+    "folder": ("ctrl+g",),
+    "list": ("ctrl+g", "tab", "j"),
+    "correct": ("ctrl+g", "c", "4"),
+    "corrected": ("ctrl+g", "c", "4", "ctrl+s"),
+}
+AT = 1_700_000_000.0
+
+
+def _check(name: str, lines: list[str]) -> None:
+    path = FOLDER / f"{name}.txt"
+    if os.environ.get("UPDATE_SNAPSHOTS") == "1":
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert lines == path.read_text(encoding="utf-8").splitlines(), name
+
+
+@pytest.mark.parametrize("part", PARTS)
+async def test_the_grader_looks_as_it_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    children = FakeChildren()
+    monkeypatch.setattr(GraderTasks, "open", lambda tasks, source, **more: children.open(tasks, source, **more))
+    app = make(tmp_path, [raced_step(0, AT)])
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await opened(pilot)
+        await pilot.press("9")
+        screen = app.screen
+        assert isinstance(screen, GraderScreen)
+        screen.query_one("#path", Input).value = "pages" if PARTS[part] else ""
+        for key in PARTS[part]:
+            await pilot.press(key)
+            await until(pilot, lambda: not screen.desk.busy)
+        if part == "corrected":
+            await until(pilot, lambda: "grade 4" in app.session.view().told)
+        for size in SIZES:
+            await pilot.resize_terminal(*size)
+            seen: list[list[str]] = []
+
+            def lines() -> list[str]:
+                # without the status line, which has times
+                shown = [strip.text.rstrip() for strip in screen_text.strips_of(app.screen)]
+                return [shown[0], *shown[2:]]
+
+            def at_rest(seen: list[list[str]] = seen) -> bool:
+                seen.append(lines())
+                return len(seen) > 6 and all(found == seen[-1] for found in seen[-6:])
+
+            await until(pilot, at_rest)
+            _check(f"{part}-{size[0]}x{size[1]}", lines())
+
+
+def test_every_picture_belongs_to_a_part_and_a_size() -> None:
+    wanted = {f"{part}-{width}x{height}.txt" for part in PARTS for width, height in SIZES}
+    assert {path.name for path in FOLDER.iterdir()} == wanted
