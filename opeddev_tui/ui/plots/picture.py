@@ -15,6 +15,7 @@ from opeddev_tui.ui.plots import charts
 from opeddev_tui.ui.plots import series as data
 from opeddev_tui.ui.plots.canvas import Colours, Series, render
 from opeddev_tui.ui.plots.heights import cuts_off, heights
+from opeddev_tui.ui.plots.legends import legend_text
 from opeddev_tui.ui.plots.series import Look, Palette
 
 # a chart of a tiling has at least this size
@@ -80,7 +81,7 @@ class Pictures:
         if look.chart in charts.CHARTS:
             chart = charts.CHARTS[look.chart]
             drawn = chart.series(self._state, look, palette)
-            legend = data.legend_text(charts.legend(chart, drawn, look.smoothing), width)
+            legend = legend_text(charts.legend(chart, drawn, look.smoothing, palette), width)
             return legend, charts.reading(chart, drawn, look.cursor) if look.cursor is not None else None, drawn
         points = self.size_points() if look.sizes else []
         drawn = data.size_series(points, palette) if look.sizes else self._losses(look, palette)
@@ -133,7 +134,7 @@ class Pictures:
             entries = data.loss_legend(self._state, self._previous, look, palette)
         cut = bool(entries) and not look.sizes and cuts_off(self._losses(look, palette), self._fitted(look))
         for flags in _flags(look, bool(entries), cut):
-            legend = data.legend_text(entries, width - len(flags) - 2 if flags else width)
+            legend = legend_text(entries, width - len(flags) - 2 if flags else width)
             if legend.plain.count("  ") >= len(entries) - 1:
                 break
         if flags:
