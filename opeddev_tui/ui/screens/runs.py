@@ -40,7 +40,7 @@ class RunsScreen(RunListScreen):
     BINDINGS: ClassVar[list[BindingType]] = bindings(RUNS)
     AUTO_FOCUS = "#runs"
     explanations: ClassVar[Mapping[str, str]] = {
-        "runs": "Δ 0: change of the hold-out loss since epoch 0, before the step; best: the epoch.",
+        "runs": "Δ 0: change of the hold-out loss since before the step; best: its epoch.",
     }
 
     def __init__(self) -> None:
