@@ -20,6 +20,7 @@ from typing import Any
 import grading_steps
 import numpy as np
 from msgspec import Struct
+from sklearn.metrics import roc_auc_score
 
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.batches import Batch, load_batch
@@ -32,7 +33,6 @@ from opeddev_tui.grading.features import base_features, layers_of, read_rows
 from opeddev_tui.grading.grade_tokens import grade_stem, grade_tokens
 from opeddev_tui.grading.graded_rows import GradedRows, areas_of_rows, graded_rows
 from opeddev_tui.grading.head import fit_head, labels_of
-from opeddev_tui.grading.intervals import auroc
 from opeddev_tui.grading.ordinal import Grades
 from opeddev_tui.grading.scale import Scale
 from opeddev_tui.grading.scores import Predictions, Reference, figures
@@ -219,7 +219,7 @@ def _disputed_once(features: Any, train: GradedRows, seed: int) -> dict[str, flo
     surprise[[item.row for item in ranked]] = [item.surprise for item in ranked]
     changed = np.isin(np.arange(len(grades)), wrong)
     top = [item.row for item in ranked[: max(1, round(0.05 * len(grades)))]]
-    return {"auroc": auroc(surprise, changed).value, "wrong in the top 5 %": float(changed[top].mean())}
+    return {"auroc": float(roc_auc_score(changed, surprise)), "wrong in the top 5 %": float(changed[top].mean())}
 
 
 # --- tables

@@ -17,7 +17,6 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from grading_samples import FIVE, graded_features
 
-from opeddev_tui.grading import intervals
 from opeddev_tui.grading.head import fit_head
 from opeddev_tui.grading.ordinal import Ordinal
 from opeddev_tui.grading.scores import Predictions, Reference, figures, paired_difference
@@ -89,18 +88,6 @@ def difference_coverage(draw: Draw, count: int, draws: int) -> float:
     return hits / draws
 
 
-def auroc_coverage(draw: Draw, count: int, draws: int) -> float:
-    """Return how often the interval of the area under the curve holds it; 10 % positives, as in label noise."""
-    positive = draw.random(LONG) < 0.1
-    truth = intervals.auroc(draw.standard_normal(LONG) + positive, positive).value
-    hits = 0
-    for _ in range(draws):
-        positive = draw.random(count) < 0.1
-        found = intervals.auroc(draw.standard_normal(count) + positive, positive)
-        hits += found.low <= truth <= found.high
-    return hits / draws
-
-
 def set_coverage(count: int, draws: int) -> tuple[float, float, float]:
     """Return mean coverage of the 90 % sets on new rows, its standard deviation over heads, and the mean size."""
     covered: list[float] = []
@@ -140,7 +127,6 @@ def main() -> int:
                 for name, value in coverage(draw, count, skill, slope, options.draws).items():
                     tell(f"{name} (skill {skill}, slope {slope})", count, value, 0.95, 0.02)
         tell("difference of kappa", count, difference_coverage(draw, count, options.draws), 0.95, 0.02)
-        tell("area under the curve", count, auroc_coverage(draw, count, options.draws), 0.95, 0.02)
         for skill in SKILLS[1:]:
             for name, value in alarms(draw, count, skill, options.draws).items():
                 tell(f"false alarms, {name} (skill {skill})", count, value, 0.05, 0.02)

@@ -3,6 +3,7 @@
     python benchmarks/ranks.py FOLDER [--epochs 2]
     python benchmarks/ranks.py FOLDER --namespaces        # as root: two network namespaces as two machines
     python benchmarks/ranks.py FOLDER --epochs 1 --faults # ranks killed and frozen everywhere, and resumed
+    python benchmarks/ranks.py FOLDER --epochs 2 --launches # several at once, closed terminals, Ctrl+C, open questions
     python benchmarks/ranks.py FOLDER --epochs 1 --shard  # two processes with whole copies and with shards
 
 FOLDER gets a workspace for each run. All have four rows per optimizer step, and one processor thread per process.
@@ -16,10 +17,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import ranks_faults
+import ranks_launches
 import ranks_namespaces
 import ranks_shards
 
@@ -41,6 +44,8 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--namespaces", action="store_true", help="train across two network namespaces; needs root")
     parser.add_argument("--faults", action="store_true", help="kill and freeze ranks at every place of a training")
+    parser.add_argument("--only", default="", metavar="WORDS", help="with --faults or --launches: these cases")
+    parser.add_argument("--launches", action="store_true", help="start several at once, close terminals, press Ctrl+C")
     parser.add_argument("--shard", action="store_true", help="compare two processes with whole copies and with shards")
     options = parser.parse_args()
     folder = options.folder.resolve()
@@ -53,8 +58,11 @@ def main() -> int:
         root = made(folder / f"namespaces-{time.time():.0f}", 2, options.epochs)
         return ranks_namespaces.run(root, digests(two)[-1])
     if options.faults:
-        now = f"{time.time():.0f}"
-        return ranks_faults.run(lambda name: made(folder / f"{now}-{name}", 2, options.epochs), digests(two)[-1])
+        make = partial(_fresh, folder, f"{time.time():.0f}", options.epochs)
+        return ranks_faults.run(make, digests(two)[-1], options.only)
+    if options.launches:
+        make = partial(_fresh, folder, f"{time.time():.0f}", options.epochs)
+        return ranks_launches.run(make, digests(two)[-1], options.only)
     one, again = trained(folder / "one", 1, options.epochs), trained(folder / "again", 2, options.epochs)
     rows = [*compared(one, two), *seconds(one, two, again)]
     rows.append(("weights of two processes, trained twice", "equal" if digests(two) == digests(again) else "DIFFERENT"))
@@ -62,6 +70,11 @@ def main() -> int:
         print(f"| {name} | {value} |")
     (folder / "ranks.json").write_text(json.dumps(dict(rows), indent=1))
     return 0
+
+
+def _fresh(folder: Path, prefix: str, epochs: int, name: str) -> Path:
+    """Make a workspace for two processes in ``folder``."""
+    return made(folder / f"{prefix}-{name}", 2, epochs)
 
 
 def made(root: Path, processes: int, epochs: int) -> Path:

@@ -1,5 +1,7 @@
 """Kill each of two ranks at each place of a training, freeze one, start again and compare the weights: by ``ranks.py``.
 
+With ``only`` the cases whose names have these words.
+
 A line per case: how long the run took to end, what it said, whether a process was left over, and whether the resumed
 run has the weights of an undisturbed one.
 """
@@ -16,6 +18,7 @@ import psutil
 
 from opeddev_tui.config.loading import load
 from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.control import Pause, send
 from opeddev_tui.runs.history import list_runs
 from opeddev_tui.runs.journal import JournalReader, read
 from opeddev_tui.workspace.paths import Workspace
@@ -30,38 +33,59 @@ def in_phase(words: str) -> Wanted:
     return lambda event: isinstance(event, ev.PhaseChanged) and words in f"{event.phase} {event.detail}"
 
 
+def once_trained(words: str) -> Wanted:
+    """Return what recognizes a phase by ``words``, once an optimizer step is done."""
+    steps: list[bool] = []
+
+    def wanted(event: ev.AnyEvent) -> bool:
+        steps.extend([True] if isinstance(event, ev.Progress) else [])
+        return bool(steps) and in_phase(words)(event)
+
+    return wanted
+
+
 PLACES: Mapping[str, Wanted] = {
     "ranks begin": in_phase("ranks have begun"),
+    "loading": in_phase("ranks are ready"),
     "hold-out before the step": in_phase("hold-out rows"),
     "an optimizer step": lambda event: isinstance(event, ev.Progress) and event.global_step == _STEP,
+    "a pause": lambda event: isinstance(event, ev.Paused),
+    "hold-out after an epoch": once_trained("hold-out rows"),
     "texts": in_phase("probe prompts"),
     "saving": in_phase("saving"),
     "a question": lambda event: isinstance(event, ev.DecisionAwaited),
+    "rank 0 reads a checkpoint": lambda event: isinstance(event, ev.Resumed),
+    "rank 1 reads a checkpoint": in_phase("ranks are ready"),
 }
 
 
-def run(make: Callable[[str], Path], undisturbed: str) -> int:
+def run(make: Callable[[str], Path], undisturbed: str, only: str = "") -> int:
     """Try every case in a workspace of ``make(name)``; return how many did not go as they should."""
     wrong = 0
     for number, (place, wanted) in enumerate(PLACES.items()):
         for rank in (0, 1):
-            case = Case(make(f"kill-{number}-{rank}"), wanted)
-            wrong += case.killed(f"kill -9 of rank {rank}, {place}", rank, undisturbed)
-    case = Case(make("freeze"), PLACES["an optimizer step"])
-    return wrong + case.frozen("rank 1 frozen until it is named", undisturbed)
+            name = f"kill -9 of rank {rank}, {place}"
+            # a place of one rank is no place of the other
+            if only in name and f"rank {1 - rank} reads" not in place:
+                wrong += Case(make(f"kill-{number}-{rank}"), place, wanted).killed(name, rank, undisturbed)
+    if only not in (name := "rank 1 frozen until it is named"):
+        return wrong
+    case = Case(make("freeze"), name, PLACES["an optimizer step"])
+    return wrong + case.frozen(name, undisturbed)
 
 
 class Case:
     """One training with two ranks, disturbed at the first event that is ``wanted``."""
 
-    def __init__(self, root: Path, wanted: Wanted) -> None:
+    def __init__(self, root: Path, place: str, wanted: Wanted) -> None:
+        self._place = place
         self._workspace = Workspace(root, load(root, environment={}).settings.paths)
         self._wanted = wanted
         self._reader: JournalReader | None = None
 
     def killed(self, name: str, rank: int, undisturbed: str) -> bool:
         """Kill ``rank``; return whether something went wrong."""
-        training = self._start("ask")
+        training = self._begun()
         self._wait(self._wanted, training)
         hands = _hands(training)
         began = time.monotonic()
@@ -93,6 +117,19 @@ class Case:
         return not equal or code != 0
 
     # --- one process after the other
+
+    def _begun(self) -> "subprocess.Popen[bytes]":
+        """Return a training on its way to the place, which some are on only where a person wants it."""
+        training = self._start("ask")
+        if "pause" in self._place:
+            self._wait(PLACES["an optimizer step"], training)
+            send(self._run, Pause())
+        if "checkpoint" in self._place:
+            self._wait(PLACES["an optimizer step"], training)
+            training.terminate()
+            training.wait(_MOST_SECONDS)
+            training = self._start("ask")
+        return training
 
     def _start(self, policy: str) -> "subprocess.Popen[bytes]":
         root = self._workspace.root

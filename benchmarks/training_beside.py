@@ -38,7 +38,7 @@ def speed(root: Path) -> float:
 
 
 # Tab goes from pane to pane; each shows its name anew
-PANES = (b"Curves", b"Epochs", b"Batches", b"Samples", b"Metrics")
+PANES = (b"Curves", b"Epochs", b"Batches", b"Samples", b"Machine", b"Metrics")
 
 
 class Found:

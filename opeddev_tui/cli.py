@@ -77,7 +77,7 @@ ENVIRONMENT = {
 
 
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
-    """Return the parser; only the module of ``command`` is imported, or every command's if it is None."""
+    """Return the parser; it knows ``command`` alone, or every command if it is None."""
     parser = argparse.ArgumentParser(
         prog="opeddev-tui",
         description="Fine-tune a small language model to grade web-development code, step by step.",
@@ -86,15 +86,15 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"opeddev-tui {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    hidden = {name: of for name, of in _HIDDEN.items() if name == command}
-    for name, (module, summary) in {**COMMANDS, **hidden}.items():
+    known = {**COMMANDS, **_HIDDEN}
+    for name, (module, summary) in ({command: known[command]} if command in known else COMMANDS).items():
         sub = commands.add_parser(
             name,
             help=summary,
             description=f"{summary[0].upper()}{summary[1:]}.",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        if command in (None, name):
+        if command is None or command in known:
             importlib.import_module(f"opeddev_tui.commands.{module}").add(sub)
         sub.set_defaults(module=module)
     return parser
@@ -124,8 +124,10 @@ def _run(arguments: Sequence[str]) -> int:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if arguments[0] in ("open", "attach"):
-        # collections find no garbage while modules are imported; the app enables them after its first frame
+        # the app enables them after its first frame
         gc.disable()
+    else:
+        gc.enable()
     options = build_parser(arguments[0]).parse_args(arguments)
     try:
         options.launched = launcher.take(os.environ) if arguments[0] in _TRAINING else None

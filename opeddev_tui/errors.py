@@ -15,7 +15,7 @@ Everything that is raised on purpose is one of these. Any other exception at the
 traceback is in the log. Exit codes are part of the interface (README, "Exit codes").
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 class Problem(Exception):
@@ -96,6 +96,14 @@ class Problems(Problem):
         self.problems = tuple(problems)
         self.exit_code = problems[0].exit_code if problems else 1
         self.kind = problems[0].kind if problems else "problem"
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str = "", *, cutoff: float = 0.6) -> str:
+    """Return the question whether the nearest of ``known`` was meant, as a cure; ``otherwise`` where none is near."""
+    import difflib
+
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
+    return f"Did you mean {near[0]}?" if near else otherwise
 
 
 # what allocators say that are not Python's or torch's own; CUDA and its libraries need some memory beside torch's

@@ -46,6 +46,19 @@ def interval(bounds: tuple[float, float] | None, digits: int = 3) -> str:
     return " to ".join(f"{round(bound, digits) + 0.0:.{digits}f}" for bound in bounds) if bounds is not None else "–"
 
 
+def with_interval(
+    value: float | None, bounds: tuple[float | None, float | None], digits: int = 2, *, sign: bool = False
+) -> str:
+    """Return a figure with its interval in brackets, or alone where an end is not known: 0.52 (0.31 to 0.70)."""
+    # adding 0.0 turns a negative zero into zero
+    rounded = value if value is None or not math.isfinite(value) else round(value, digits) + 0.0
+    shown = signed(rounded, digits) if sign else number(rounded, digits)
+    low, high = bounds
+    if low is None or high is None or math.isnan(low) or math.isnan(high):
+        return shown
+    return f"{shown} ({interval((low, high), digits)})"
+
+
 def short_count(value: float | None) -> str:
     """Return a count with at most four digits: 999, 12.3k, 596M."""
     if value is None:
@@ -122,10 +135,10 @@ def area(values: Sequence[float], most: float, width: int, height: int) -> list[
 
 def _column(value: float, beside: tuple[float, float], most: float, height: int) -> str:
     """Return one column of an area, from the top down; it is solid down to the values beside it, as a line would be."""
-    if value != value or most <= 0:
+    if math.isnan(value) or most <= 0:
         return " " * height
     full, edge = _level(value, most, height)
-    pale = min([full, *(_level(other, most, height)[0] + 1 for other in beside if other == other)])
+    pale = min([full, *(_level(other, most, height)[0] + 1 for other in beside if not math.isnan(other))])
     return (_BLOCKS[edge + 1] + "█" * (full - pale) + "░" * pale).rjust(height)
 
 
@@ -139,12 +152,12 @@ def means(values: Sequence[float], count: int) -> list[float]:
     if len(values) <= count:
         return list(values)
     ends = [len(values) * at // count for at in range(count + 1)]
-    parts = ([value for value in values[start:end] if value == value] for start, end in itertools.pairwise(ends))
+    parts = ([value for value in values[start:end] if not math.isnan(value)] for start, end in itertools.pairwise(ends))
     return [sum(part) / len(part) if part else math.nan for part in parts]
 
 
 def _block(value: float, most: float) -> str:
-    if value != value or most <= 0:
+    if math.isnan(value) or most <= 0:
         return " "
     return _BLOCKS[max(1, min(7, round(value / most * 7)))]
 

@@ -6,7 +6,6 @@ The only way from the app, from ``train`` and from ``train --detach`` into the e
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import importlib
 import importlib.util
@@ -130,6 +129,8 @@ def _open_torch() -> None:
     if found is None or found.origin is None:
         return
     # a foreign call, unlike ``CDLL(path)``, is made without Python's lock
+    import ctypes
+
     dlopen = ctypes.CDLL(None).dlopen
     dlopen.restype, dlopen.argtypes = ctypes.c_void_p, [ctypes.c_char_p, ctypes.c_int]
     dlopen(str(Path(found.origin).parent / "lib" / "libtorch_cpu.so").encode(), os.RTLD_LAZY)
@@ -181,7 +182,7 @@ class StepPlots:
 
 @contextmanager
 def attended(root: Path, settings: Settings, sink: Sink, *, terminal: Deliver | None = None) -> Iterator[Sink]:
-    """Give a sink that tells ``sink``, draws after each step, and has notices sent and trackers follow as settings say.
+    """Give a sink that passes events to ``sink``, draws after each step, sends the notices and feeds the trackers.
 
     Leave the block when the training has let go of its lock: what is left to be drawn and sent is waited for here.
     """

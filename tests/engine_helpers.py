@@ -1,4 +1,4 @@
-"""Owns what tests of the engine share: small workspaces, training in this process or in one that may be killed."""
+"""What tests of the engine share: small workspaces, training in this process or in one that may be killed."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import tomli_w
 
@@ -20,7 +20,7 @@ from opeddev_tui.checkpoints import folders
 from opeddev_tui.config import loading
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.runs import events as ev
-from opeddev_tui.runs.control import Control
+from opeddev_tui.runs.control import Control, Stop
 from opeddev_tui.runs.history import list_runs
 from opeddev_tui.runs.journal import JournalReader, read
 from opeddev_tui.runs.state import RunState, reduce
@@ -219,6 +219,26 @@ def train(
     )
 
 
+def interrupt(root: Path, at: int | Callable[[ev.AnyEvent], bool], which: str = "next") -> None:
+    """Train until optimizer step ``at`` is logged, or an event comes for which ``at`` is true; stop there."""
+    control = Control()
+
+    def react(event: ev.AnyEvent) -> None:
+        logged = isinstance(at, int) and isinstance(event, ev.Progress) and event.global_step == at
+        if logged or (not isinstance(at, int) and at(event)):
+            control.request(Stop(reason="test"))
+
+    train(root, which, sink=Seen(react), control=control)
+    assert states(root)[-1].status == "interrupted"
+
+
+def take_back_end(root: Path) -> None:
+    """Take the event that it is finished out of the newest run's journal: as if it had been killed before."""
+    journal = last_run(root) / "events.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(line for line in lines if b'"type":"RunFinished"' not in line))
+
+
 def states(root: Path) -> list[RunState]:
     """Return the states of all runs, oldest first."""
     return [record.state for record in list_runs(workspace_of(root))]
@@ -232,6 +252,11 @@ def last_run(root: Path) -> Path:
 def journal_of(root: Path) -> list[ev.AnyEvent]:
     """Return the events of the newest run."""
     return read(last_run(root))
+
+
+def of(root: Path, kind: type[E]) -> list[E]:
+    """Return the events of one kind of the newest run."""
+    return [event for event in journal_of(root) if isinstance(event, kind)]
 
 
 def checkpoint_folder(root: Path) -> Path:
@@ -329,17 +354,6 @@ def start_training(root: Path, *words: str) -> Command:
     return Command(["train", "-w", str(root), *words], root.parent / f"{root.name}.out")
 
 
-class Running(Protocol):
-    """A process whose end is looked for."""
-
-    @property
-    def exitcode(self) -> int | None:
-        """Its exit code, None while it runs."""
-
-    def text(self) -> str:
-        """What it has written."""
-
-
 class Follower:
     """Follows the newest journal of a workspace from outside."""
 
@@ -355,7 +369,7 @@ class Follower:
         self._reader.read_new()
         return self
 
-    def wait(self, wanted: Callable[[ev.AnyEvent], bool], process: Running, seconds: float = 180.0) -> ev.AnyEvent:
+    def wait(self, wanted: Callable[[ev.AnyEvent], bool], process: Command, seconds: float = 180.0) -> ev.AnyEvent:
         """Return the first new event that is ``wanted``."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -377,7 +391,7 @@ class Follower:
         return self._reader.read_new()
 
 
-def wait_until(condition: Callable[[], object], process: Running, seconds: float = 180.0) -> bool:
+def wait_until(condition: Callable[[], object], process: Command, seconds: float = 180.0) -> bool:
     """Poll ``condition`` closely; False if ``process`` ended before it came true."""
     end = time.monotonic() + seconds
     while not condition():

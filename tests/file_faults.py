@@ -17,7 +17,7 @@ import engine_helpers as eh
 import msgspec
 from recorded_training import without_learning
 
-from opeddev_tui.checkpoints import catalog
+from opeddev_tui.checkpoints import catalog, pins
 from opeddev_tui.cli import main
 from opeddev_tui.config import loading
 from opeddev_tui.data.corrections import Correction
@@ -139,7 +139,7 @@ def make_workspace(root: Path) -> Path:
     workspace = eh.workspace_of(root)
     loading.save(root, {"ui.stall_seconds": 100.0})
     for entry in catalog.list_entries(workspace):
-        catalog.annotate(workspace, entry, pinned=True, note="kept")
+        pins.annotate(workspace, entry.name, pinned=True, note="kept")
     annotate(workspace, workspace.run_ids()[0], "a note")
     send(workspace.run_folder(workspace.run_ids()[-1]), Pause())
     workspace.live_file.write_bytes(b'{"holder":{"pid":1},"run":"x"}')

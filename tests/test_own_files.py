@@ -12,7 +12,7 @@ import file_faults as faults
 import pytest
 from recorded_training import without_learning
 
-from opeddev_tui.checkpoints import catalog
+from opeddev_tui.checkpoints import catalog, pins
 from opeddev_tui.config import loading
 from opeddev_tui.errors import DataProblem, StorageProblem
 from opeddev_tui.files import changing, read_file, write_atomic
@@ -137,8 +137,8 @@ def _at_the_gate(gate: object, work: Callable[..., None], *arguments: object) ->
 def _pin(number: int, root: Path) -> None:
     workspace = eh.workspace_of(root)
     entry = catalog.list_entries(workspace)[number]
-    catalog.annotate(workspace, entry, pinned=False)
-    catalog.annotate(workspace, entry, note=f"note {number}")
+    pins.annotate(workspace, entry.name, pinned=False)
+    pins.annotate(workspace, entry.name, note=f"note {number}")
 
 
 def test_pins_and_notes_of_commands_at_once_are_all_kept(undamaged: Path) -> None:

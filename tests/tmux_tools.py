@@ -1,4 +1,4 @@
-"""Owns a real tmux for tests and reliability scripts: a server of its own, one window, what it shows and knows."""
+"""Run a real tmux for tests and reliability scripts: a server of its own with one window, and what that shows."""
 
 from __future__ import annotations
 

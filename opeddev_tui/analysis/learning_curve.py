@@ -86,7 +86,7 @@ def _pairs(states: Sequence[RunState]) -> list[tuple[StepPoint, RunState]]:
 
 
 def comparable(states: Sequence[RunState]) -> list[RunState]:
-    """Return the states that were scored on the same rows as the last one; losses of others say nothing beside it."""
+    """Return the states that were scored on the same hold-out as the last one: only their losses compare."""
     return [state for state in states if state.scored_on == states[-1].scored_on]
 
 

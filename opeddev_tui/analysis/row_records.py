@@ -1,4 +1,4 @@
-"""What events and files tell of single rows: losses and grades of hold-out rows, and how a row was encoded. Pure.
+"""What is recorded of single rows: losses and grades of hold-out rows, and how a row was encoded. Pure.
 
 Of training rows a run records no loss one by one; what a race disputes of them is handed in.
 """
@@ -50,7 +50,7 @@ class RowRecord(Struct, frozen=True):
 
 
 def holdout_records(state: RunState, version: str, examples: Sequence[Example]) -> tuple[dict[int, RowRecord], str]:
-    """Return what the run says of each hold-out row, by index, and why it says nothing; "" where it does.
+    """Return the records of each hold-out row, by index, and why there are none ("" where there are some).
 
     ``version`` is the fingerprint of the hold-out as it is now: losses of other rows would be told of the wrong ones.
     """

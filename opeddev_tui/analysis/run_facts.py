@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opeddev_tui.analysis.run_filter import Facts, Value
+from opeddev_tui.config.settings import RUN_SECTIONS
 from opeddev_tui.format import rate
 from opeddev_tui.runs.state import RunState
 
-# sections of the settings that change no run's numbers
-_BESIDE = frozenset({"ui", "notify", "paths", "grade", "keys", "serve"})
 # these have values of their own, by short names
 _SAID_ELSEWHERE = frozenset(
     {
@@ -82,7 +81,7 @@ def _flat(settings: Settings) -> dict[str, Value]:
     for section, table in settings.items():
         for key, value in table.items() if isinstance(table, Mapping) else ():
             written = _written(value)
-            if section not in _BESIDE and written is not None:
+            if section in RUN_SECTIONS and written is not None:
                 full[f"{section}.{key}"] = written
     keys = Counter(name.partition(".")[2] for name in full)
     short = {key: value for name, value in full.items() if keys[key := name.partition(".")[2]] == 1}

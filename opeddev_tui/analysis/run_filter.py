@@ -172,7 +172,7 @@ def _name(written: str, known: Mapping[str, Value] | None) -> str:
     names: Collection[str] = {*(known or {}), *ALIASES}
     near = difflib.get_close_matches(lower, sorted(names), 1, 0.5)
     nearest = f" The nearest is {near[0]}." if near else ""
-    raise Problem(f"nothing here is called {written}.{nearest}", cure='In "quotes" it is looked for as text.')
+    raise Problem(f"nothing here is called {written}.{nearest}", cure='Write it in "quotes" to search for it as text.')
 
 
 def _check(written: str, sign: str, word: str, number: float | None, example: Value | None) -> None:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from opeddev_tui.data.batch_paths import corrections_number
+from opeddev_tui.data.batch_names import corrections_number
 from opeddev_tui.format import plural
 from opeddev_tui.runs.events import TrainedBatch
 from opeddev_tui.runs.state import RunState
@@ -163,7 +163,7 @@ def _same_rows_of_any_name(state: RunState, batch: TrainedBatch) -> bool:
 
 
 def _same_name_at_least(state: RunState, batch: TrainedBatch) -> bool:
-    """True for the batch of an unfinished run, and of a run that recorded no rows: nothing else can tell it."""
+    """True for the batch of an unfinished run, or of one that recorded no rows: its name alone identifies it."""
     was = added(state)
     return was.name == batch.name and not (_is_finished(state) and (was.fingerprint or was.identity))
 

@@ -69,7 +69,7 @@ def tune_table(tuning: Tuning, results: Mapping[Cell, RunState]) -> TuneTable:
 
 
 def _evaluated(state: RunState, metric: str) -> HoldoutEvaluated | None:
-    """Return what the held-out rows of a fold say of its best epoch, row by row."""
+    """Return the figures of a fold's best epoch on its held-out rows, row by row."""
     best = state.best_epoch()
     if best is None:
         return None

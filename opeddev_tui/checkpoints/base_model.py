@@ -40,7 +40,7 @@ def _file_digest(path: Path, *_stamp: int) -> bytes:
 
 
 def base_of(folder: Path, manifest: Manifest) -> str:
-    """Return what the adapters in ``folder`` sit on, where it is now; the folder's run lies in the workspace's own."""
+    """Return the present place of the model that the adapters in ``folder`` need (a checkpoint in the store)."""
     return located(folder.parent.parent, manifest.base)
 
 

@@ -1,10 +1,8 @@
 """List all checkpoints of a workspace with their marks, lineage, results and names for people.
 
-A checkpoint's own facts come from its manifest, its results from its run's journal. Pins and notes are kept in one
-small file of the workspace.
+A checkpoint's own facts come from its manifest, its results from its run's journal, pins and notes from ``pins``.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,19 +11,16 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from opeddev_tui.analysis import early_stopping
-from opeddev_tui.checkpoints import base_model, folders
+from opeddev_tui.checkpoints import base_model, folders, pins
 from opeddev_tui.config.settings import Settings
-from opeddev_tui.errors import Problem, StorageProblem
-from opeddev_tui.files import changing, folder_size, free_space, read_record, reason_of, write_atomic
+from opeddev_tui.errors import StorageProblem
+from opeddev_tui.files import folder_size, free_space
 from opeddev_tui.format import size
 from opeddev_tui.runs import ratings
 from opeddev_tui.runs.events import checkpoint_name
 from opeddev_tui.runs.history import RunRecord, finished_steps, list_runs
 from opeddev_tui.runs.manifest import settings_of
 from opeddev_tui.workspace.paths import Workspace
-
-# per checkpoint: pinned, note
-Notes = dict[str, dict[str, Any]]
 
 
 class Entry(Struct, frozen=True):
@@ -73,7 +68,7 @@ def list_entries(workspace: Workspace, records: Sequence[RunRecord] | None = Non
     """Return every checkpoint of every run, oldest first, with marks; files are not verified here."""
     runs = list(records) if records is not None else list_runs(workspace)
     try:
-        notes = _read_notes(workspace)
+        notes = pins.read_notes(workspace)
     except StorageProblem:
         notes = None
     entries = [
@@ -82,21 +77,10 @@ def list_entries(workspace: Workspace, records: Sequence[RunRecord] | None = Non
         for folder in folders.list_folders(workspace.checkpoints(record.id))
     ]
     marks = _marks(workspace, runs, entries, notes)
-    return [replace(entry, marks=tuple(marks[entry.folder]), note=_note_on(notes or {}, entry)) for entry in entries]
-
-
-def _note_on(notes: Notes, entry: Entry) -> str:
-    note = notes.get(entry.name, {}).get("note", "")
-    return note if isinstance(note, str) else ""
-
-
-def notes_problem(workspace: Workspace) -> str:
-    """Return why pins and notes cannot be read, "" if they can; until then every checkpoint counts as pinned."""
-    try:
-        _read_notes(workspace)
-    except StorageProblem as problem:
-        return str(problem)
-    return ""
+    return [
+        replace(entry, marks=tuple(marks[entry.folder]), note=pins.note_on(notes or {}, entry.name))
+        for entry in entries
+    ]
 
 
 def _entry(workspace: Workspace, record: RunRecord, folder: Path) -> Entry:
@@ -143,7 +127,7 @@ def _entry(workspace: Workspace, record: RunRecord, folder: Path) -> Entry:
 
 
 def _marks(
-    workspace: Workspace, runs: Sequence[RunRecord], entries: Sequence[Entry], notes: Notes | None
+    workspace: Workspace, runs: Sequence[RunRecord], entries: Sequence[Entry], notes: pins.Notes | None
 ) -> dict[Path, list[str]]:
     marks: dict[Path, list[str]] = {entry.folder: [] for entry in entries}
 
@@ -225,44 +209,7 @@ def _by_step(entries: Sequence[Entry], text: str) -> list[Entry]:
     return [entry for entry in of_step if "chosen" in entry.marks] or of_step
 
 
-# --- pins and notes
-
-
-def _read_notes(workspace: Workspace) -> Notes:
-    try:
-        return read_record(workspace.checkpoint_notes, Notes)
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise StorageProblem(
-            f"pins and notes cannot be read: {reason_of(error)}.",
-            where=str(workspace.checkpoint_notes),
-            cure="Correct it, or delete it.",
-        ) from error
-
-
-def annotate(workspace: Workspace, entry: Entry, *, pinned: bool | None = None, note: str | None = None) -> None:
-    """Pin or unpin ``entry``, or set its note; None changes nothing. Raises ``StorageProblem``."""
-    with changing(workspace.checkpoint_notes):
-        notes = _read_notes(workspace)
-        mine = notes.setdefault(entry.name, {})
-        if pinned is not None:
-            mine["pinned"] = pinned
-        if note is not None:
-            mine["note"] = note
-        # a text from a command line may hold bytes that are no UTF-8
-        content = json.dumps(notes, indent=1, ensure_ascii=False).encode(errors="replace")
-        write_atomic(workspace.checkpoint_notes, content)
-
-
-def pinned_folders(workspace: Workspace, run: str) -> list[Path]:
-    """Return the pinned checkpoint folders of ``run``; with a damaged notes file, all of them count as pinned."""
-    every = folders.list_folders(workspace.checkpoints(run))
-    try:
-        notes = _read_notes(workspace)
-    except Problem:
-        return every
-    return [folder for folder in every if notes.get(f"{run}/{folder.name}", {}).get("pinned")]
+# --- the whole list
 
 
 class CheckpointList(Struct, frozen=True):

@@ -33,7 +33,7 @@ RESUME_FILES = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.
 
 
 def _resume_files(processes: int) -> list[str]:
-    """Return what a checkpoint of so many processes must hold: each has a random state of its own."""
+    """Return the files that a resume needs from a checkpoint of ``processes``: each has its own random state."""
     if processes == 1:
         return list(RESUME_FILES)
     shared = [name for name in RESUME_FILES if name != "rng_state.pth"]

@@ -1,6 +1,6 @@
-"""The files of grade heads beside a checkpoint's weights: their names, and taking them along.
+"""The files of grade heads beside a checkpoint's weights: their names, and copying them with an export.
 
-What is in them is known to ``grading.store``; here a head is two files, of which one says what it belongs to.
+Their content belongs to ``grading.store``; here a head is two files, one of which names the model it belongs to.
 """
 
 import shutil

@@ -12,11 +12,11 @@ from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.settings import Grading
 from opeddev_tui.data.batches import DataReport, check_data, describe, inventory
 from opeddev_tui.data.grade_scale import written
+from opeddev_tui.format import histogram, plural
 from opeddev_tui.runs.history import list_runs
-from opeddev_tui.text import clean, clean_line
+from opeddev_tui.text import clean_line
 
 _MOST_GRADES = 12
-_BARS = " ▁▂▃▄▅▆▇█"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -40,34 +40,27 @@ def run(options: argparse.Namespace) -> int:
 
             tokens = token_check.check(workspace.root, loaded.settings, report)
             unfit, unplaced = grade_places.check(workspace.root, loaded.settings, report)
-        if tokens.figures:
-            console.print(Text(tokens.figures))
+        console.say(tokens.figures)
         notes += [*tokens.notes, *unplaced]
         problems += [*tokens.problems, *unfit]
     for note in notes:
-        console.print(Text(f"note: {clean(note)}"))
+        console.say(f"note: {note}")
     for problem in problems:
-        console.print(Text(f"problem: {clean(str(problem))}"))
-    count = len(problems)
-    console.print(f"{count} problem{'' if count == 1 else 's'}." if count else "Everything can be trained on.")
-    return 1 if count else 0
-
-
-def grade_bar(grades: dict[int, int]) -> str:
-    """Return the distribution of grades as one small bar per grade, lowest grade first; ``grades`` holds counts."""
-    if not grades:
-        return "-"
-    most = max(grades.values())
-    return "".join(_BARS[round(grades.get(grade, 0) / most * 8)] for grade in range(min(grades), max(grades) + 1))
+        console.say(f"problem: {problem}")
+    console.print(f"{plural(len(problems), 'problem')}." if problems else "Everything can be trained on.")
+    return 1 if problems else 0
 
 
 def _grades(grades: dict[int, int], grading: Grading) -> str:
-    """Return how often each grade occurs; for more than a dozen different grades their range and median."""
+    """Return how often each grade occurs, with a small bar per grade; of more than a dozen grades range and median."""
+    if not grades:
+        return "-"
     if len(grades) > _MOST_GRADES:
         occurring = [grade for grade, count in grades.items() for _ in range(count)]
         return f"{min(occurring)} to {max(occurring)}, median {statistics.median_low(occurring)}"
     counts = " ".join(f"{written(grade, grading)}:{count}" for grade, count in grades.items())
-    return f"{grade_bar(grades)}  {counts}"
+    bars = histogram([grades.get(grade, 0) for grade in range(min(grades), max(grades) + 1)])
+    return f"{bars}  {counts}"
 
 
 def _table(report: DataReport, grading: Grading) -> Table:

@@ -10,10 +10,10 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from opeddev_tui.checkpoints import catalog, pruning
+from opeddev_tui.checkpoints import catalog, pins, pruning
 from opeddev_tui.checkpoints.base_model import unverified
 from opeddev_tui.commands.options import add_workspace, open_workspace
-from opeddev_tui.commands.printing import CleanConsole, print_json
+from opeddev_tui.commands.printing import CleanConsole, plain_table, print_json
 from opeddev_tui.commands.seed_tables import take_seed
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.errors import StorageProblem
@@ -74,10 +74,10 @@ def _list(context: Context) -> int:
         context.console.print(_run_table(run, of_run), "")
         if any(catalog.of_other_holdout(context.entries, entry) for entry in of_run):
             context.console.print("Scored on another hold-out than the newest run: not comparable with it.", "")
-    if problem := catalog.notes_problem(context.workspace):
-        context.console.print(Text(clean_line(problem)), soft_wrap=True)
+    if problem := pins.notes_problem(context.workspace):
+        context.console.say(clean_line(problem), soft_wrap=True)
     if notice := context.workspace.copy_notice:
-        context.console.print(Text(clean_line(f"{notice[0].upper()}{notice[1:]}")), soft_wrap=True)
+        context.console.say(clean_line(f"{notice[0].upper()}{notice[1:]}"), soft_wrap=True)
     if not context.entries:
         context.console.print("No checkpoint yet. Train a step first: opeddev-tui train.")
     return 0
@@ -86,13 +86,11 @@ def _list(context: Context) -> int:
 def _run_table(run: str, entries: list[catalog.Entry]) -> Table:
     parent = entries[-1].parent
     origin = f"{Path(parent).parent.name}/{Path(parent).name}" if parent else "the base model"
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    table = plain_table(title=f"step {entries[-1].step}, {entries[-1].rows} rows: {run}, started from {origin}")
     # the names are typed into other commands: never shortened, however narrow the terminal is
     for name in ("checkpoint", "epoch", "hold-out", "gain in the step (95 %)", "exact", "size", "age"):
         table.add_column(name, no_wrap=True)
     table.add_column("marks")
-    table.title = Text(clean_line(f"step {entries[-1].step}, {entries[-1].rows} rows: {run}, started from {origin}"))
-    table.title_justify = "left"
     for entry in entries:
         table.add_row(*(Text(cell) for cell in _row(entry)))
     return table
@@ -137,7 +135,7 @@ def _verify(context: Context) -> int:
         for name, some in problems.items():
             context.console.print(Text(f"{name}: {_state(some)}"))
         for note in dict.fromkeys(note for entry in chosen for note in unverified(str(entry.folder))):
-            context.console.print(Text(clean_line(f"note: {note}")), soft_wrap=True)
+            context.console.say(clean_line(f"note: {note}"), soft_wrap=True)
     return StorageProblem.exit_code if any(problems.values()) else 0
 
 
@@ -161,14 +159,14 @@ def _diff(context: Context) -> int:
 
 def _pin(context: Context) -> int:
     entry = context.find(context.options.checkpoint)
-    catalog.annotate(context.workspace, entry, pinned=not context.options.off)
+    pins.annotate(context.workspace, entry.name, pinned=not context.options.off)
     context.console.print(Text(f"{entry.name} {'is no longer' if context.options.off else 'is'} pinned."))
     return 0
 
 
 def _note(context: Context) -> int:
     entry = context.find(context.options.checkpoint)
-    catalog.annotate(context.workspace, entry, note=context.options.text)
+    pins.annotate(context.workspace, entry.name, note=context.options.text)
     context.console.print(Text(f"Noted on {entry.name}."))
     return 0
 
@@ -186,7 +184,7 @@ def _prune(context: Context) -> int:
         *(f"{verb}: {item.name} ({size(item.size)}, damaged and quarantined)" for item in removal.aside),
     ]
     for line in lines:
-        context.console.print(Text(clean_line(line)), soft_wrap=True)
+        context.console.say(clean_line(line), soft_wrap=True)
     if context.options.yes:
         context.console.print(Text(f"{size(removal.freed)} freed."))
     elif removal.count:
@@ -199,7 +197,7 @@ def _take(context: Context) -> int:
         run = context.options.seed_run
         return take_seed(context.workspace, run if run in context.workspace.run_ids() else context.find(run).run)
     folder = context.workspace.take()
-    context.console.print(Text(clean_line(f"The checkpoints in {folder} are those of this workspace now.")))
+    context.console.say(clean_line(f"The checkpoints in {folder} are those of this workspace now."))
     return 0
 
 

@@ -7,7 +7,6 @@ import time
 from types import TracebackType
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.format import duration, size
@@ -15,11 +14,16 @@ from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import command_words
 from opeddev_tui.runs.grade_records import SHORT_WORDS
 from opeddev_tui.runs.state import RunState
-from opeddev_tui.text import clean, clean_line
+from opeddev_tui.text import clean_line
+
+# seconds between two drawings of the progress of optimizer steps
+_DRAW_SECONDS = 0.1
 
 
 class ConsoleView:
     """A sink that prints events with Rich; what a resumed run recorded earlier is not printed again.
+
+    It draws when something happens, and uses no processor time while a question is open.
 
     ``answer_with`` is the command that answers the question after an epoch; empty where no person is asked.
     """
@@ -37,7 +41,9 @@ class ConsoleView:
             TextColumn("{task.fields[loss]}"),
             console=console,
             transient=True,
+            auto_refresh=False,
         )
+        self._drawn_at = 0.0
         self._task = self._progress.add_task("starting", total=None, loss="")
 
     def __enter__(self) -> "ConsoleView":
@@ -66,7 +72,10 @@ class ConsoleView:
             case _:
                 line = _beginning(event) or _results(event, self._state)
                 if line:
-                    self._console.print(Text(clean(line)))
+                    self._console.say(line)
+        if not isinstance(event, ev.Progress) or time.monotonic() - self._drawn_at > _DRAW_SECONDS:
+            self._drawn_at = time.monotonic()
+            self._progress.refresh()
 
     def _show_progress(self, point: ev.Progress) -> None:
         data = self._state.data
@@ -82,10 +91,10 @@ class ConsoleView:
         if not self._answer_with or question.verdict.limit_reached:
             return
         verdict = f"    verdict: {question.verdict.choice} ({'; '.join(question.verdict.reasons)})"
-        self._console.print(Text(clean(verdict)))
+        self._console.say(verdict)
         # on one line, however narrow the terminal is: it is there to be copied
         how = f"    epoch {question.epoch} waits for your decision: {self._answer_with}"
-        self._console.print(Text(clean(how)), soft_wrap=True)
+        self._console.say(how, soft_wrap=True)
 
 
 def _beginning(event: ev.AnyEvent) -> str:
@@ -125,7 +134,7 @@ def _beginning(event: ev.AnyEvent) -> str:
 
 
 def _head_line(event: ev.HeadFitted) -> str:
-    """Return the line about a fitted grade head; its absence is told by a note."""
+    """Return the line about a fitted grade head; where there is none, a note of the run says why."""
     kappa = event.out_of_fold.get("kappa")
     if event.problem or kappa is None or kappa.value is None:
         return ""
@@ -134,7 +143,7 @@ def _head_line(event: ev.HeadFitted) -> str:
 
 
 def _race_lines(event: ev.RaceHeld) -> str:
-    """Return what the race says, and what the way that it chose costs; a race that was not held is told by a note."""
+    """Return the race's verdict and the cost of the chosen way; where none was held, a note of the run says why."""
     said = [f"  race of the ways to a grade: {event.verdict}", f"    {event.tuning}" if event.tuning else ""]
     if event.needs:
         said.append(f"    to grade so, {event.needs} is read beside the checkpoint: its size in memory once more")

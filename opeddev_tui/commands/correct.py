@@ -48,8 +48,8 @@ def run(options: argparse.Namespace) -> int:
     settings = loaded.settings
     if options.undo:
         if options.submission or options.grade:
-            cure = "Leave --undo or the submission out: --undo takes back the newest correction."
-            raise SettingsProblem("a correction and its undoing are two things.", where="correct", cure=cure)
+            cure = "To take back the newest correction, write: correct --undo."
+            raise SettingsProblem("--undo takes neither a submission nor a grade.", where="correct", cure=cure)
         _say(undo_last(workspace, settings), None)
     elif options.submission:
         if not options.grade:
@@ -97,29 +97,25 @@ def _criteria(parts: list[str]) -> dict[str, str]:
 
 
 def _say(kept: Kept, asked: Asked | None) -> None:
-    from rich.text import Text
-
     console = CleanConsole()
-    console.print(Text(clean_line(kept.words, max_chars=300)))
+    console.say(clean_line(kept.words, max_chars=300))
     for name, words in (asked.assumed if asked is not None else {}).items():
-        console.print(Text(clean_line(f"assumed: {name}: {words}", max_chars=300)))
+        console.say(clean_line(f"assumed: {name}: {words}", max_chars=300))
     for words in (*(asked.doubts if asked is not None else ()), *kept.notes):
-        console.print(Text(clean_line(f"note: {words}", max_chars=300)))
+        console.say(clean_line(f"note: {words}", max_chars=300))
 
 
 def _list(workspace: Workspace, settings: Settings) -> None:
-    from rich.text import Text
-
     console = CleanConsole()
     name, rows = collected(workspace, settings)
     if not rows:
-        console.print(Text(f"{name}: no corrections yet. Write: opeddev-tui correct FILE --grade GRADE."))
+        console.say(f"{name}: no corrections yet. Write: opeddev-tui correct FILE --grade GRADE.")
         return
-    console.print(Text(f"{name}: {len(rows)} corrected, data of the next step."))
+    console.say(f"{name}: {len(rows)} corrected, data of the next step.")
     for row in rows:
         grade = row.get("grade", "")
         words = f"{grade!s:>4}  {row.get('id') or _start(row)}  {row.get('rater', '')}  {row.get('graded_at', '')}"
-        console.print(Text(clean_line(words, max_chars=200)))
+        console.say(clean_line(words, max_chars=200))
 
 
 def _start(row: dict[str, object]) -> str:

@@ -70,7 +70,7 @@ def _chosen(options: argparse.Namespace) -> Adjust | None:
     if options.choice is None and nothing:
         raise TrainingProblem("nothing is chosen.", cure="Say continue or stop, or give an option: see decide --help.")
     if options.rule and options.choice is not None:
-        raise TrainingProblem("the rule cannot answer beside you.", cure="Say --rule, or continue or stop.")
+        raise TrainingProblem("--rule cannot be combined with continue or stop.", cure="Leave one of them out.")
     return None if nothing else chosen
 
 

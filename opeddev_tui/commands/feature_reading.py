@@ -22,7 +22,8 @@ from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import Workspace
 
 if TYPE_CHECKING:
-    from opeddev_tui.grading.reader import FeatureReader, OnBatch
+    from opeddev_tui.grading.reader import FeatureReader
+    from opeddev_tui.models.reading_batches import OnBatch
 
 
 def open_model(workspace: Workspace, settings: Settings, entry: catalog.Entry | None) -> "FeatureReader":

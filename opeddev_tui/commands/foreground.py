@@ -20,15 +20,16 @@ def how_to_answer(root: Path) -> str:
 
 
 @contextmanager
-def trained_in_terminal(workspace: Workspace, control: Control) -> Iterator[Received]:
+def trained_in_terminal(workspace: Workspace, control: Control, *, hangup_ends: bool = False) -> Iterator[Received]:
     """Let a training of this process end by SIGTERM or Ctrl+C, saved; a terminal that is closed does not end it.
 
-    What it prints after its terminal or its reader has gone is in the workspace's log.
+    It does with ``hangup_ends``, saved as well. What it prints after its terminal or its reader has gone is in the
+    workspace's log.
     """
     log.to_file(workspace.log)
     with (
         outlived(workspace.log) as hung_up,
         outliving_hangup(hung_up),
-        received(lambda name: control.request(Stop(reason=name))) as signals,
+        received(lambda name: control.request(Stop(reason=name)), hangup=hangup_ends) as signals,
     ):
         yield signals

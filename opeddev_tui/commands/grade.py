@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from opeddev_tui.commands.grade_output import Printer, Tally
+from opeddev_tui.commands.grade_output import Form, Printer, Tally
 from opeddev_tui.commands.grade_pace import Pace
 from opeddev_tui.commands.option_text import option_text
 from opeddev_tui.commands.options import add_workspace, open_workspace
@@ -88,6 +88,9 @@ def run(options: argparse.Namespace) -> int:
     if not options.submissions:
         cure = "Write: opeddev-tui grade FILE, a FOLDER, or - for the standard input."
         raise SettingsProblem("nothing is named to grade.", where="grade", cure=cure)
+    if str(options.out) == STANDARD_INPUT:
+        cure = "Leave --out away: then --json or --csv prints them."
+        raise SettingsProblem("results are kept in a file, not in the output.", where="--out -", cure=cure)
     given = {name: option_text(name, getattr(options, name)) for name in ("task", "rubric", "kind")}
     workspace, loaded = open_workspace(options)
     found = _find(options, loaded.settings)
@@ -104,9 +107,15 @@ def run(options: argparse.Namespace) -> int:
         grader = _open(workspace, loaded.settings, choice, given, texts=options.feedback)
         tally = Tally(grader.models.scale, choice.settings.grading, limit)
         work = _Work(grader, found, results, tally, options.feedback)
-        printer = Printer("none" if results else "json" if options.json else "csv" if options.csv else "table")
+        printer = Printer(_form(options))
         told = CleanConsole(stderr=printer.form in ("json", "csv"))
         return _grade(work, printer, told)
+
+
+def _form(options: argparse.Namespace) -> Form:
+    if options.out is not None:
+        return "none"
+    return "json" if options.json else "csv" if options.csv else "table"
 
 
 class _Work(Struct, frozen=True):
@@ -142,7 +151,7 @@ def _grade(work: _Work, printer: Printer, told: CleanConsole) -> int:
             words = f"stopped: {work.tally.count} are graded{kept}."
             print(clean_line(words), file=sys.stderr)
             return signals.exit_code or 1
-    if not work.tally.count:
+    if not work.tally.count and not work.found.only_diffs:
         cure = "Name files of source code, rows with a submission, a diff or a zip of them."
         skipped = f" Left out: {work.found.skipped.words}." if work.found.skipped.words else ""
         raise DataProblem(f"there is nothing to grade.{skipped}", where="grade", cure=cure)
@@ -157,6 +166,10 @@ def _windows(work: _Work, pace: Pace) -> "Iterator[list[Asked]]":
     for item in work.found.items():
         asked = work.grader.ask_item(item)
         if work.results is not None:
+            if any(other.content == asked.content for other in window):
+                # the same one again: its answer is known when these are graded
+                yield window
+                window, length = [], 0
             done = work.results.done(asked, work.grader.choice, feedback=work.feedback)
             if done is not None:
                 work.tally.again(done)

@@ -68,7 +68,7 @@ class Tally:
     @property
     def fails(self) -> bool:
         """Whether a grade is below the limit, or nothing could be graded that would show that none is."""
-        return self.limit is not None and (self.below > 0 or self.ungraded == self.count)
+        return self.limit is not None and (self.below > 0 or 0 < self.ungraded == self.count)
 
 
 class Printer:

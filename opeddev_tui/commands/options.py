@@ -26,6 +26,11 @@ def add_workspace(parser: argparse.ArgumentParser, *, positional: bool = False) 
     )
 
 
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add ``--json``."""
+    parser.add_argument("--json", action="store_true", help="for scripts; the fields are in docs/json.md")
+
+
 def find_workspace(options: argparse.Namespace) -> Path:
     """Return the folder of the workspace; raises ``SettingsProblem`` if there is no such folder."""
     root: Path = (options.workspace or Path.cwd()).expanduser()

@@ -12,15 +12,22 @@ from typing import IO, Any
 import msgspec
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
 
-from opeddev_tui.text import clean, escaped
+from opeddev_tui.text import clean, clean_line, escaped
 
 
 class CleanConsole(Console):
     """A console without markup, whose every piece of text passes the filter, whatever drew it."""
 
-    def __init__(self, *, stderr: bool = False) -> None:
-        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
+    def __init__(self, *, stderr: bool = False, soft_wrap: bool = False) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=soft_wrap)
+
+    def say(self, words: str, style: str = "", *, soft_wrap: bool = False) -> None:
+        """Print ``words``, cleaned; nothing where there are none. ``soft_wrap`` leaves long lines to the terminal."""
+        if words:
+            self.print(Text(clean(words), style=style), soft_wrap=soft_wrap or None)
 
     @property
     def file(self) -> IO[str]:
@@ -39,6 +46,15 @@ class CleanConsole(Console):
             yield (
                 segment if segment.control else Segment(clean(segment.text, max_chars=len(segment.text)), segment.style)
             )
+
+
+def plain_table(*names: str, title: str = "", gap: int = 1) -> Table:
+    """Return an empty table without lines, its columns named in a dim first row and ``gap`` spaces apart."""
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="dim")
+    table.title, table.title_justify = Text(clean_line(title)) if title else None, "left"
+    for name in names:
+        table.add_column(name)
+    return table
 
 
 def print_json(value: Any) -> None:

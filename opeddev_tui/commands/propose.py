@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.settings import Settings
@@ -33,7 +31,6 @@ from opeddev_tui.data.ungraded import (
 )
 from opeddev_tui.errors import DataProblem, Problem, SettingsProblem
 from opeddev_tui.format import plural
-from opeddev_tui.text import clean
 from opeddev_tui.workspace.paths import Workspace
 
 if TYPE_CHECKING:
@@ -62,14 +59,14 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Propose rows, or take a filled file; raises ``Problem``, and nothing is written or moved then."""
     workspace, loaded = open_workspace(options)
-    settings, console = loaded.settings, CleanConsole()
+    settings, console = loaded.settings, CleanConsole(soft_wrap=True)
     if options.take is not None:
         if options.source is not None:
             raise SettingsProblem("--take names the file that is taken; leave the other one out.", where="propose")
         taken = proposed_batch.take(workspace.root, settings, options.take.expanduser().absolute())
         for note in taken.notes:
-            _say(console, f"note: {note}")
-        _say(console, f"The next batch is {workspace.relative(taken.path)} ({plural(taken.rows, 'row')}).")
+            console.say(f"note: {note}")
+        console.say(f"The next batch is {workspace.relative(taken.path)} ({plural(taken.rows, 'row')}).")
         return 0
     if options.source is None:
         cure = "Write: opeddev-tui propose FOLDER, or opeddev-tui propose --take FILE."
@@ -167,28 +164,20 @@ def _with_ids(rows: Sequence[dict[str, object]], stem: str) -> list[dict[str, ob
 
 def _tell_left_out(console: CleanConsole, found: Ungraded, copies: Counter[str]) -> None:
     for note in found.notes:
-        _say(console, f"note: {note}")
+        console.say(f"note: {note}")
     counts = {words: count for words, count in (found.left_out + copies).items() if count}
     if counts:
-        _say(console, f"Left out: {', '.join(f'{words} ({count})' for words, count in counts.items())}.")
+        console.say(f"Left out: {', '.join(f'{words} ({count})' for words, count in counts.items())}.")
 
 
 def _tell(
     console: CleanConsole, workspace: Workspace, place: Path, chosen: "Chosen", candidates: int, *, blind: bool
 ) -> None:
     how = "typical rows of clusters" if chosen.how == "clusters" else "drawn at random"
-    _say(
-        console, f"Proposed: {len(chosen.rows)} of {plural(candidates, 'row')} ({how}), in {workspace.relative(place)}."
-    )
+    console.say(f"Proposed: {len(chosen.rows)} of {plural(candidates, 'row')} ({how}), in {workspace.relative(place)}.")
     if not chosen.graded and not blind:
-        _say(console, "There are too few graded rows to propose grades.")
+        console.say("There are too few graded rows to propose grades.")
     if chosen.graded and not blind:
-        _say(console, "Each has the grade that the head would give; grade yourself first (--blind leaves it out).")
-    _say(
-        console,
-        f"Write grade and feedback into every row, then: opeddev-tui propose --take {workspace.relative(place)}",
-    )
-
-
-def _say(console: CleanConsole, words: str) -> None:
-    console.print(Text(clean(words)), soft_wrap=True)
+        console.say("Each has the grade that the head would give; grade yourself first (--blind leaves it out).")
+    take = f"opeddev-tui propose --take {workspace.relative(place)}"
+    console.say(f"Write grade and feedback into every row, then: {take}")

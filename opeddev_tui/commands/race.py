@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from opeddev_tui.checkpoints import catalog, folders
 from opeddev_tui.commands.feature_reading import model_name, open_model, progress, trained_so_far, trusted_checkpoint
-from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.options import add_json, add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole, print_json
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.batches import StepData
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from opeddev_tui.grading.race_report import RaceRows
 
 BASE = "base"
-# how many more rows kappa is forecast for
-NEXT_ROWS = 100
 
 
 class ModelRead(Struct, frozen=True):
@@ -56,7 +54,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="also change the hold-out's submissions in ways that are no reason for another grade (comments that ask "
         "for one, padding, the rubric, other names) and tell whose grades move; reads the hold-out six times more",
     )
-    parser.add_argument("--json", action="store_true", help="for scripts; the fields are in docs/json.md")
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -72,11 +70,13 @@ def run(options: argparse.Namespace) -> int:
     rows = contest_rows(data, settings)
     changed = changed_holdout(rows) if options.pleas else []
     texts = [example for item in changed for example in item.examples]
-    entered = [
-        _enter(workspace, settings, rows, data, model, texts) for model in ([None] if entry is None else [None, entry])
-    ]
+    entered = []
+    for model in [None] if entry is None else [None, entry]:
+        # kept from being deleted while its states are read; the base model is nobody's to delete
+        with folders.in_use(model.folder) if model is not None else nullcontext():
+            entered.append(_enter(workspace, settings, rows, data, model, texts))
     entrants, reads = [item.entrant for item in entered], [item.read for item in entered]
-    report = hold_race(rows, entrants, mode=settings.grading.mode, added=NEXT_ROWS)
+    report = hold_race(rows, entrants, mode=settings.grading.mode, ahead=True)
     if changed:
         told = plea_figures(rows, changed, entrants, [item.changed for item in entered])
         report = replace(report, pleas=told)
@@ -105,19 +105,6 @@ def _enter(
     texts: "Sequence[Example]",
 ) -> _Entered:
     """Read the features of all rows and ``texts`` from the base model, or the checkpoint ``entry``; let go of it."""
-    # kept from being deleted while its states are read; the base model is nobody's to delete
-    with folders.in_use(entry.folder) if entry is not None else nullcontext():
-        return _read_entrant(workspace, settings, rows, data, entry, texts)
-
-
-def _read_entrant(
-    workspace: Workspace,
-    settings: Settings,
-    rows: "RaceRows",
-    data: StepData,
-    entry: catalog.Entry | None,
-    texts: "Sequence[Example]",
-) -> _Entered:
     from opeddev_tui.grading.contest import Entrant
 
     name = model_name(settings, entry)

@@ -7,11 +7,11 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from opeddev_tui.commands.printing import CleanConsole
-from opeddev_tui.format import duration, interval, number, plural, share, signed
+from opeddev_tui.commands.printing import CleanConsole, plain_table
+from opeddev_tui.format import duration, number, plural, share, with_interval
 from opeddev_tui.grading.intervals import Estimate
 from opeddev_tui.grading.race_report import AreaFigures, DisputedRow, Plea, Report, SetFigures
-from opeddev_tui.text import clean, clean_line
+from opeddev_tui.text import clean_line
 
 if TYPE_CHECKING:
     from opeddev_tui.commands.race import ModelRead
@@ -24,30 +24,28 @@ def as_json(report: Report, reads: "Sequence[ModelRead]", batches: Sequence[str]
 
 def show(console: CleanConsole, report: Report, reads: "Sequence[ModelRead]", batches: Sequence[str]) -> None:
     """Print the race, the sets, what the heads claim of themselves, the disputed rows and the areas."""
-    _say(
-        console,
+    console.say(
         f"Fitted on {plural(report.rows, 'graded row')} ({', '.join(map(clean_line, batches))}), compared on "
         f"{plural(report.holdout_rows, 'hold-out row')}.{_left_out(report)}",
     )
     console.print(_race_table(report))
-    _say(
-        console,
+    console.say(
         "In brackets: 95 % intervals. The heads' seconds are those of fitting and grading; a text without a grade "
         "counts as wrong.",
     )
     for read in reads:
-        _say(console, _cost(read))
+        console.say(_cost(read))
     console.print()
-    _say(console, report.race.verdict, style="bold")
-    _say(console, report.race.tuning)
-    _say(console, report.raters.words if report.raters is not None else "")
+    console.say(report.race.verdict, style="bold")
+    console.say(report.race.tuning)
+    console.say(report.raters.words if report.raters is not None else "")
     for name, words in report.claims.items():
-        _say(console, f"{name}: {words}")
+        console.say(f"{name}: {words}")
     for read in reads:
-        _say(console, _remembered(read))
-    _say(console, _sets(report.sets))
+        console.say(_remembered(read))
+    console.say(_sets(report.sets))
     if report.forecast is not None:
-        _say(console, f"Forecast for the base head: {report.forecast.words}")
+        console.say(f"Forecast for the base head: {report.forecast.words}")
     console.print()
     _show_disputed(console, report.disputed)
     _show_areas(console, report.areas)
@@ -62,11 +60,6 @@ def _sets(sets: SetFigures | None) -> str:
         f"{share(sets.covered.value)} ({share(sets.covered.low)} to {share(sets.covered.high)}) of the hold-out rows, "
         f"with {number(sets.mean_size, 1)} grades on average (base head)."
     )
-
-
-def _say(console: CleanConsole, words: str, style: str = "") -> None:
-    if words:
-        console.print(Text(clean(words), style=style))
 
 
 def _left_out(report: Report) -> str:
@@ -93,15 +86,8 @@ def _remembered(read: "ModelRead") -> str:
     )
 
 
-def _table(*names: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
-    for name in names:
-        table.add_column(name)
-    return table
-
-
 def _race_table(report: Report) -> Table:
-    table = _table("method", "kappa", "exact", "within\none", "MAE", "s", "kappa less best\ncheap way's")
+    table = plain_table("method", "kappa", "exact", "within\none", "MAE", "s", "kappa less best\ncheap way's")
     for row in report.race.rows:
         found = row.figures
         table.add_row(
@@ -118,20 +104,15 @@ def _race_table(report: Report) -> Table:
 
 
 def _told(estimate: Estimate, *, sign: bool = False) -> str:
-    # adding 0.0 turns a negative zero into zero
-    rounded = round(estimate.value, 2) + 0.0
-    value = signed(rounded, 2) if sign else number(rounded, 2)
-    # an interval that is not known has no ends to show
-    known = estimate.low == estimate.low and estimate.high == estimate.high
-    return f"{value} ({interval((estimate.low, estimate.high), 2)})" if known else value
+    return with_interval(estimate.value, (estimate.low, estimate.high), sign=sign)
 
 
 def _show_disputed(console: CleanConsole, disputed: Sequence[DisputedRow]) -> None:
     if not disputed:
-        _say(console, "No training row's grade is disputed.")
+        console.say("No training row's grade is disputed.")
         return
-    _say(console, "Training rows whose grade is disputed most (base head, out of fold); worth another look:")
-    table = _table("row", "given", "graded", "-log p")
+    console.say("Training rows whose grade is disputed most (base head, out of fold); worth another look:")
+    table = plain_table("row", "given", "graded", "-log p")
     for row in disputed:
         name = clean_line(row.id or row.where, max_chars=45)
         table.add_row(Text(name), Text(clean_line(row.given)), Text(clean_line(row.graded)), number(row.surprise, 2))
@@ -151,8 +132,8 @@ def _show_areas(console: CleanConsole, areas: AreaFigures | None) -> None:
         )
     if areas.gives_grade:
         words += " Their sum gives the grade."
-    _say(console, words)
-    table = _table("area", "rows that fail it")
+    console.say(words)
+    table = plain_table("area", "rows that fail it")
     for name, count in areas.failed.items():
         table.add_row(Text(clean_line(name, max_chars=60)), str(count))
     console.print(table)
@@ -162,8 +143,8 @@ def _show_pleas(console: CleanConsole, pleas: Sequence[Plea]) -> None:
     if not pleas:
         return
     console.print()
-    _say(console, "Can it be talked into a grade? The hold-out's submissions, changed in ways that are no reason:")
-    table = _table("change", "way", "rows", "grades that\nmove", "mean shift\nin grades")
+    console.say("Can it be talked into a grade? The hold-out's submissions, changed in ways that are no reason:")
+    table = plain_table("change", "way", "rows", "grades that\nmove", "mean shift\nin grades")
     for place, row in enumerate(pleas):
         first = not place or pleas[place - 1].change != row.change
         moved = f"{share(row.changed.value)} ({share(row.changed.low)} to {share(row.changed.high)})"
@@ -173,4 +154,4 @@ def _show_pleas(console: CleanConsole, pleas: Sequence[Plea]) -> None:
             row.words if first else "", row.way, str(row.rows), moved, _told(row.shift, sign=True), style=style
         )
     console.print(table)
-    _say(console, "Above zero: to its favour. Bold: the interval of the shift leaves zero out.")
+    console.say("Above zero: to its favour. Bold: the interval of the shift leaves zero out.")

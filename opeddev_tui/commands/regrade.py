@@ -5,7 +5,7 @@ Writes the file of corrections alone, never a data file. A model is loaded for -
 
 import argparse
 
-from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.options import add_json, add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole, write_json
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.regrading import Doctor
@@ -32,7 +32,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rater", metavar="NAME", default="", help="who corrects")
     parser.add_argument("--note", metavar="TEXT", default="", help="why")
     parser.add_argument("--count", type=int, metavar="N", default=_COUNT, help=f"rows of --list (default: {_COUNT})")
-    parser.add_argument("--json", action="store_true", help="for scripts; the fields are in docs/json.md")
+    add_json(parser)
     # for the app, which runs this command in a process of its own
     parser.add_argument("--progress", action="store_true", help=argparse.SUPPRESS)
 
@@ -71,7 +71,9 @@ def _must_fit(options: argparse.Namespace) -> None:
         raise SettingsProblem("no row is named.", where="regrade", cure="Write: opeddev-tui regrade ROW --show.")
     if options.grade and (options.list or options.show or options.undo or options.effect):
         raise SettingsProblem(
-            "a grade and another wish are two things.", where="regrade", cure="Leave one of them out."
+            "a grade cannot be combined with --list, --show, --undo or --effect.",
+            where="regrade",
+            cure="Leave one of them out.",
         )
 
 

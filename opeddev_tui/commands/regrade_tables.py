@@ -1,39 +1,27 @@
 """Corrections, disputed rows and their effect as tables and sentences that fit 80 columns, and as JSON."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.table import Table
 from rich.text import Text
 
-from opeddev_tui.commands.printing import CleanConsole, json_text
+from opeddev_tui.commands.printing import CleanConsole, json_text, plain_table
 from opeddev_tui.config.settings import Grading
 from opeddev_tui.data.corrected_rows import HOLDOUT, Corrected, SetRow
 from opeddev_tui.data.corrections import Overlay
 from opeddev_tui.data.grade_scale import written
 from opeddev_tui.data.regrading import Regraded
-from opeddev_tui.format import interval, moment, number, plural, signed
-from opeddev_tui.text import clean, clean_line
+from opeddev_tui.format import moment, number, plural, with_interval
+from opeddev_tui.text import clean_line
 
 if TYPE_CHECKING:
-    from opeddev_tui.grading.doctor import Compared, Disputed, Effect
+    from opeddev_tui.grading.doctor import Disputed, Effect
     from opeddev_tui.grading.intervals import Estimate
     from opeddev_tui.workspace.paths import Workspace
 
 _NAME_WIDTH = 34
-
-
-def _say(console: CleanConsole, words: str, style: str = "") -> None:
-    if words:
-        console.print(Text(clean(words), style=style))
-
-
-def _table(*names: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
-    for name in names:
-        table.add_column(name)
-    return table
 
 
 def _name(row: SetRow) -> str:
@@ -61,10 +49,10 @@ def show_corrections(console: CleanConsole, found: Corrected, overlay: Overlay) 
     """Print the corrections, and what of them is not applied."""
     applied = [row for listed in found.rows.values() for row in listed if row.correction is not None]
     if not applied and not found.unmatched and not overlay.damaged:
-        _say(console, "No grade was corrected yet. See the disputed ones: opeddev-tui regrade --list.")
+        console.say("No grade was corrected yet. See the disputed ones: opeddev-tui regrade --list.")
         return
     if applied:
-        table = _table("key", "row", "set", "grade", "rater", "when", "note")
+        table = plain_table("key", "row", "set", "grade", "rater", "when", "note")
         for row in applied:
             made = row.correction
             assert made is not None
@@ -73,7 +61,7 @@ def show_corrections(console: CleanConsole, found: Corrected, overlay: Overlay) 
             table.add_row(*(Text(clean_line(text, max_chars=_NAME_WIDTH)) for text in texts))
         console.print(table)
     for sentence in (*found.unmatched, *overlay.damaged):
-        _say(console, f"note: {sentence}")
+        console.say(f"note: {sentence}")
 
 
 def show_regraded(console: CleanConsole, made: Regraded, workspace: "Workspace") -> None:
@@ -83,26 +71,25 @@ def show_regraded(console: CleanConsole, made: Regraded, workspace: "Workspace")
     correction, row = made.correction, made.row
     name = clean_line(correction.id or correction.row[:10])
     if correction.undone:
-        _say(console, f"{name}: the grade is {correction.was} again." if row else f"{name}: the correction is undone.")
+        console.say(f"{name}: the grade is {correction.was} again." if row else f"{name}: the correction is undone.")
     elif correction.was == correction.now:
-        _say(console, f"{name}: the grade {correction.now} is confirmed.")
+        console.say(f"{name}: the grade {correction.now} is confirmed.")
     else:
-        _say(console, f"{name}: the grade is {correction.now} now (in your file: {correction.was}).")
+        console.say(f"{name}: the grade is {correction.now} now (in your file: {correction.was}).")
     before = made.before
     if before is not None and not correction.undone:
         by = f" by {before.rater}" if before.rater else ""
-        _say(console, f"It was corrected to {before.now} before{by}, {moment(before.at)}.")
+        console.say(f"It was corrected to {before.now} before{by}, {moment(before.at)}.")
     if row is None or correction.was == correction.now:
         return
     if not correction.undone:
-        _say(console, "The feedback is as it was: look whether it fits the new grade.")
+        console.say("The feedback is as it was: look whether it fits the new grade.")
     if row.set == HOLDOUT:
-        _say(
-            console,
+        console.say(
             "This is a hold-out row, so the hold-out has another version now: figures of before are not compared with "
             "those that follow. Correcting only what the head disputes flatters the head.",
         )
-    _say(console, cannot_resume(workspace, row))
+    console.say(cannot_resume(workspace, row))
 
 
 # --- one row
@@ -130,21 +117,21 @@ def row_json(row: SetRow, grading: Grading) -> str:
 
 def show_row(console: CleanConsole, row: SetRow, grading: Grading) -> None:
     """Print one row: its prompt, its completion, its grades."""
-    _say(console, f"{row.own.id or row.key} · {row.set} · {row.own.where} · key {row.key}", style="bold")
+    console.say(f"{row.own.id or row.key} · {row.set} · {row.own.where} · key {row.key}", style="bold")
     for turn in row.own.prompt:
-        _say(console, f"\n[{turn.role}]", style="dim")
-        _say(console, turn.content)
-    _say(console, "\n[answer]", style="dim")
-    _say(console, row.example.completion)
+        console.say(f"\n[{turn.role}]", style="dim")
+        console.say(turn.content)
+    console.say("\n[answer]", style="dim")
+    console.say(row.example.completion)
     console.print()
     own = "none" if row.own.grade is None else written(row.own.grade, grading)
-    _say(console, f"grade in your file: {own}")
+    console.say(f"grade in your file: {own}")
     if row.own.grades:
-        _say(console, f"all grades of people: {', '.join(written(grade, grading) for grade in row.own.grades)}")
+        console.say(f"all grades of people: {', '.join(written(grade, grading) for grade in row.own.grades)}")
     if (made := row.correction) is not None:
         by = f" by {made.rater}" if made.rater else ""
         note = f": {made.note}" if made.note else ""
-        _say(console, f"corrected to {made.now}{by}, {moment(made.at)}{note}")
+        console.say(f"corrected to {made.now}{by}, {moment(made.at)}{note}")
 
 
 # --- disputed rows
@@ -170,16 +157,15 @@ def disputed_json(disputed: "Sequence[Disputed]", found: Corrected, overlay: Ove
 def show_disputed(console: CleanConsole, disputed: "Sequence[Disputed]", rows: int) -> None:
     """Print the disputed rows, most disputed first."""
     if not disputed:
-        _say(console, f"None of {plural(rows, 'graded training row')} is disputed.")
+        console.say(f"None of {plural(rows, 'graded training row')} is disputed.")
         return
-    _say(console, f"Of {plural(rows, 'graded training row')}, the head disputes most (fitted without the row itself):")
-    table = _table("key", "row", "set", "given", "graded", "-log p")
+    console.say(f"Of {plural(rows, 'graded training row')}, the head disputes most (fitted without the row itself):")
+    table = plain_table("key", "row", "set", "given", "graded", "-log p")
     for item in disputed:
         texts = (item.row.key, _name(item.row), item.row.set, item.given, item.graded, number(item.surprise, 2))
         table.add_row(*(Text(clean_line(text, max_chars=_NAME_WIDTH)) for text in texts))
     console.print(table)
-    _say(
-        console,
+    console.say(
         "A dispute is a question, not an error. Read a row: opeddev-tui regrade ROW --show. Correct or confirm it: "
         "opeddev-tui regrade ROW GRADE.",
     )
@@ -195,35 +181,26 @@ def effect_json(told: "Effect") -> str:
 
 def show_effect(console: CleanConsole, told: "Effect") -> None:
     """Print kappa with and without the corrections, and their difference."""
-    _say(
-        console,
+    console.say(
         f"Corrected: {plural(told.corrected_rows, 'training row')}, {plural(told.corrected_holdout, 'hold-out row')}. "
         "Kappa of the head on the base model, fitted without and with the corrections:",
     )
-    table = _table("measured on", "rows", "without", "with", "difference")
+    table = plain_table("measured on", "rows", "without", "with", "difference")
     parts = [("out of fold", told.out_of_fold), ("hold-out", told.holdout)]
     if told.as_written is not None:
         parts.append(("hold-out, file", told.as_written))
     for name, found in parts:
-        table.add_row(name, str(found.rows), *(_told(item) for item in (found.without, found.corrected)), _less(found))
+        kappas = (_told(found.without), _told(found.corrected), _told(found.difference, sign=True))
+        table.add_row(name, str(found.rows), *kappas)
     console.print(table)
-    _say(
-        console,
+    console.say(
         "In brackets: 95 % intervals. Both heads are measured against the same grades, the corrected ones. Out of fold "
         "these are partly grades that the head proposed; the hold-out judges fairly, unless it was corrected likewise."
         + (" File: against the hold-out as it is in your file." if told.as_written is not None else ""),
     )
 
 
-def _told(estimate: "Estimate") -> str:
-    known = estimate.low == estimate.low and estimate.high == estimate.high
-    value = number(estimate.value, 2) if estimate.value == estimate.value else "none"
-    return f"{value} ({interval((estimate.low, estimate.high), 2)})" if known else value
-
-
-def _less(found: "Compared") -> str:
-    if found.difference is None:
+def _told(estimate: "Estimate | None", *, sign: bool = False) -> str:
+    if estimate is None or math.isnan(estimate.value):
         return "none"
-    value = signed(round(found.difference.value, 3) + 0.0, 2)
-    known = found.difference.low == found.difference.low
-    return f"{value} ({interval((found.difference.low, found.difference.high), 2)})" if known else value
+    return with_interval(estimate.value, (estimate.low, estimate.high), sign=sign)

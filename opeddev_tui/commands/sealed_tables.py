@@ -4,12 +4,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from rich.table import Table
-from rich.text import Text
 
-from opeddev_tui.commands.printing import CleanConsole, json_text
-from opeddev_tui.format import interval, moment, number, plural, share, signed
+from opeddev_tui.commands.printing import CleanConsole, json_text, plain_table
+from opeddev_tui.format import moment, number, plural, share, with_interval
 from opeddev_tui.runs.looks import Looks
-from opeddev_tui.text import clean, clean_line
+from opeddev_tui.text import clean_line
 
 if TYPE_CHECKING:
     from opeddev_tui.grading.intervals import Estimate
@@ -43,23 +42,21 @@ def look_words(looks: Looks, fingerprint: str) -> str:
 
 def show(console: CleanConsole, scored: "Scored", looks: Looks, fingerprint: str) -> None:
     """Print the losses, the race and the number of the look."""
-    _say(console, look_words(looks, fingerprint), style="bold")
-    _say(console, f"{plural(scored.rows, 'row')}, {scored.graded} of them graded.")
+    console.say(look_words(looks, fingerprint), style="bold")
+    console.say(f"{plural(scored.rows, 'row')}, {scored.graded} of them graded.")
     for name, loss in scored.losses.items():
-        _say(console, f"loss of {clean_line(name)}: {_told(loss, 3)} nats per token")
+        console.say(f"loss of {clean_line(name)}: {_told(loss, 3)} nats per token")
     if scored.race is None:
-        _say(console, "Grades are not scored: training rows or test rows have too few.")
+        console.say("Grades are not scored: training rows or test rows have too few.")
         return
     console.print(_race_table(scored.race))
-    _say(console, "In brackets: 95 % intervals.")
-    _say(console, scored.race.verdict.replace("the hold-out", "the test set"), style="bold")
-    _say(console, scored.race.tuning)
+    console.say("In brackets: 95 % intervals.")
+    console.say(scored.race.verdict.replace("the hold-out", "the test set"), style="bold")
+    console.say(scored.race.tuning)
 
 
 def _race_table(race: "Race") -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
-    for name in ("method", "kappa", "exact", "within\none", "MAE", "kappa less best\ncheap way's"):
-        table.add_column(name)
+    table = plain_table("method", "kappa", "exact", "within\none", "MAE", "kappa less best\ncheap way's")
     for row in race.rows:
         found = row.figures
         table.add_row(
@@ -74,14 +71,5 @@ def _race_table(race: "Race") -> Table:
     return table
 
 
-def _say(console: CleanConsole, words: str, style: str = "") -> None:
-    if words:
-        console.print(Text(clean(words), style=style))
-
-
 def _told(estimate: "Estimate", digits: int, *, sign: bool = False) -> str:
-    # adding 0.0 turns a negative zero into zero
-    rounded = round(estimate.value, digits) + 0.0
-    value = signed(rounded, digits) if sign else number(rounded, digits)
-    known = estimate.low == estimate.low and estimate.high == estimate.high
-    return f"{value} ({interval((estimate.low, estimate.high), digits)})" if known else value
+    return with_interval(estimate.value, (estimate.low, estimate.high), digits, sign=sign)

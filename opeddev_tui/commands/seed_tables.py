@@ -4,10 +4,10 @@ from rich.table import Table
 from rich.text import Text
 
 from opeddev_tui.analysis.seed_figures import StepSpread
-from opeddev_tui.commands.printing import CleanConsole
+from opeddev_tui.commands.printing import CleanConsole, plain_table
 from opeddev_tui.format import number
 from opeddev_tui.runs import events as ev
-from opeddev_tui.text import clean, clean_line
+from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import Workspace
 
 
@@ -32,7 +32,7 @@ class SeedsView:
 
     def tell(self, text: str) -> None:
         """Show a sentence."""
-        self._console.print(Text(clean(text)), soft_wrap=True)
+        self._console.say(text, soft_wrap=True)
 
 
 def print_spread(console: CleanConsole, spread: StepSpread) -> None:
@@ -43,22 +43,20 @@ def print_spread(console: CleanConsole, spread: StepSpread) -> None:
 
 
 def take_seed(workspace: Workspace, run: str) -> int:
-    """Make ``run``, that of another seed, the run of its step, and say so; return the exit code."""
+    """Make ``run``, trained with another seed, its step's run; print that and return the exit code."""
     from opeddev_tui.groups.seeds import take
 
     console = CleanConsole()
     figures, notes = take(workspace, run)
     done = f"Seed {figures.seed} is the step's run now: {run}. The next step starts from it."
     for line in (done, *notes):
-        console.print(Text(clean_line(line)), soft_wrap=True)
+        console.say(clean_line(line), soft_wrap=True)
     return 0
 
 
 def seeds_table(spread: StepSpread) -> Table:
     """Return the figures of every seed."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
-    table.title = Text(f"step {spread.step}, {len(spread.seeds)} seeds")
-    table.title_justify = "left"
+    table = plain_table(title=f"step {spread.step}, {len(spread.seeds)} seeds")
     for name in ("seed", "state", "epoch", "hold-out loss", "kappa"):
         table.add_column(name, no_wrap=True)
     table.add_column("run", overflow="fold")

@@ -51,7 +51,7 @@ def wants_seeds(workspace: Workspace, loaded: LoadedSettings, options: argparse.
 
 
 def refuse_without_seeds(options: argparse.Namespace) -> None:
-    """Raise ``SettingsProblem`` for options that say nothing without --seeds."""
+    """Raise ``SettingsProblem`` for options that have no effect without --seeds."""
     if options.choose or options.at_once:
         given = "--choose" if options.choose else "--at-once"
         raise SettingsProblem(f"{given} is only for several seeds.", cure="Add --seeds N.")

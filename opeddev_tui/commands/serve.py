@@ -7,6 +7,7 @@ import importlib.util
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.errors import SettingsProblem
+from opeddev_tui.format import plural
 from opeddev_tui.runs import log
 from opeddev_tui.terminal.signals import received
 
@@ -62,5 +63,5 @@ def run(options: argparse.Namespace) -> int:
         service = Service(opener, serve, listener, token, ready)
         with received(lambda _name: service.stop()) as signals:
             service.run()
-    console.print(f"Stopped by {signals.name}: {service.figures.total('graded')} submissions were graded.")
+    console.print(f"Stopped by {signals.name}: {plural(service.figures.total('graded'), 'submission')} graded.")
     return signals.exit_code or 0

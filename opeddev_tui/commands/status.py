@@ -17,7 +17,7 @@ from opeddev_tui.analysis.next_step import NOTHING, chosen_for, up_to_chosen
 from opeddev_tui.analysis.seed_figures import StepSpread, step_spread
 from opeddev_tui.analysis.trained_steps import Step, Steps
 from opeddev_tui.analysis.workspace_steps import read_steps
-from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.options import add_json, add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole, print_json
 from opeddev_tui.commands.seed_tables import print_spread
 from opeddev_tui.config.settings import Settings
@@ -35,7 +35,7 @@ from opeddev_tui.workspace.paths import Workspace, reopening
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_workspace(parser)
-    parser.add_argument("--json", action="store_true", help="for scripts; the fields are in docs/json.md")
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -173,7 +173,7 @@ def _print(report: dict[str, Any]) -> None:
     for spread in report["seeds"]:
         print_spread(console, msgspec.convert(spread, StepSpread))
     for line in (*report["notes"], *_sentences(report)):
-        console.print(Text(clean_line(line)))
+        console.say(clean_line(line))
 
 
 def _sentences(report: dict[str, Any]) -> list[str]:

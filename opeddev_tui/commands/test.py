@@ -7,18 +7,17 @@ import argparse
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from rich.table import Table
 from rich.text import Text
 
 from opeddev_tui.checkpoints import catalog
-from opeddev_tui.commands.options import add_workspace, open_workspace
-from opeddev_tui.commands.printing import CleanConsole, write_json
+from opeddev_tui.commands.options import add_json, add_workspace, open_workspace
+from opeddev_tui.commands.printing import CleanConsole, plain_table, write_json
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.batches import StepData
 from opeddev_tui.data.sealed import load_sealed
 from opeddev_tui.format import moment, plural
 from opeddev_tui.runs.looks import Looks, read_looks, record_look
-from opeddev_tui.text import clean, clean_line
+from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import Workspace
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="the model that is scored beside the base model (default: latest, before any training base)",
     )
     parser.add_argument("--looks", action="store_true", help="only list the looks so far; this is not one")
-    parser.add_argument("--json", action="store_true", help="for scripts; the fields are in docs/json.md")
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -107,12 +106,10 @@ def _show_looks(console: CleanConsole, looks: Looks) -> None:
     if not looks.count:
         console.print("Nobody has looked at the test set yet.")
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
-    for name in ("look", "when", "model", "rows", "test set"):
-        table.add_column(name)
+    table = plain_table("look", "when", "model", "rows", "test set")
     for number, look in enumerate(looks.looks, 1):
         texts = (str(number), moment(look.at), clean_line(look.checkpoint, max_chars=30), str(look.rows))
         table.add_row(*map(Text, texts), look.fingerprint[:8])
     console.print(table)
     if looks.damaged:
-        console.print(Text(clean(f"{plural(looks.damaged, 'more look')} cannot be read.")))
+        console.say(f"{plural(looks.damaged, 'more look')} cannot be read.")

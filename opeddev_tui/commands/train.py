@@ -92,10 +92,14 @@ def train_here(root: Path, loaded: LoadedSettings, request: StepRequest, crew: C
     control = Control()
     answer_with = how_to_answer(root) if loaded.settings.early_stop.policy == "ask" else ""
     console = CleanConsole()
-    with trained_in_terminal(Workspace(root, loaded.settings.paths), control) as signals:
+    # a launcher that was hung up kills its processes within half a minute: this one saves
+    with trained_in_terminal(Workspace(root, loaded.settings.paths), control, hangup_ends=crew is not None) as signals:
         with ConsoleView(console, answer_with) as view:
             terminal = notify_terminal.terminal()
             runs = launch.train(root, loaded, request, view, control, terminal=terminal, crew=crew)
         if not runs:
             console.print("Every step is trained. Add the next batch, or train one again: train --step K --new.")
-    return signals.exit_code or 0
+    code = signals.exit_code or 0
+    if crew is not None:
+        crew.code = code
+    return code

@@ -4,16 +4,15 @@ import argparse
 from typing import Any
 
 import msgspec
-from rich.table import Table
 from rich.text import Text
 
 from opeddev_tui.analysis.tune_table import SettingFigures, TuneTable
-from opeddev_tui.commands.options import add_workspace, open_workspace
-from opeddev_tui.commands.printing import CleanConsole, print_json
+from opeddev_tui.commands.options import add_json, add_workspace, open_workspace
+from opeddev_tui.commands.printing import CleanConsole, plain_table, print_json
 from opeddev_tui.config import loading
 from opeddev_tui.format import number
 from opeddev_tui.runs.tunings import Tuning
-from opeddev_tui.text import clean, clean_line
+from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import Workspace
 
 
@@ -38,7 +37,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hours", type=float, default=0.0, metavar="H", help="begin no other training after this time (default: none)"
     )
-    parser.add_argument("--json", action="store_true", help="for scripts; the fields are in docs/json.md")
+    add_json(parser)
     parser.add_argument("--write", action="store_true", help="save the best values in the workspace's settings")
     # one training of several, started by the process that leads them
     parser.add_argument("--member", default="", help=argparse.SUPPRESS)
@@ -81,9 +80,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _print(console: CleanConsole, tuning: Tuning, table: TuneTable, workspace: Workspace) -> None:
     what = "loss" if table.metric == "loss" else "distance from the right grades"
-    shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
-    shown.title = Text(f"step {tuning.step} ({clean_line(tuning.batch)}), {tuning.folds} folds: {what} on each")
-    shown.title_justify = "left"
+    shown = plain_table(title=f"step {tuning.step} ({tuning.batch}), {tuning.folds} folds: {what} on each")
     shown.add_column("setting", overflow="fold")
     for name in ("mean ± sd", *(f"fold {fold + 1}" for fold in range(tuning.folds))):
         shown.add_column(name, no_wrap=True)
@@ -91,7 +88,7 @@ def _print(console: CleanConsole, tuning: Tuning, table: TuneTable, workspace: W
         shown.add_row(*(Text(cell) for cell in _cells(row, best=place == table.best)))
     console.print(shown)
     for line in _result(tuning, table, workspace):
-        console.print(Text(clean(line)), soft_wrap=True)
+        console.say(line, soft_wrap=True)
 
 
 def _cells(row: SettingFigures, *, best: bool) -> list[str]:

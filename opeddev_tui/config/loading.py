@@ -5,7 +5,6 @@ valid key. The app writes only its own file (``.specs/settings.toml``), never a 
 """
 
 import contextlib
-import difflib
 import math
 import os
 import tomllib
@@ -161,6 +160,8 @@ def _problem_of(origin: str, section: str, key: str, value: Any, expected: Any) 
 
 
 def _unknown(origin: str, shown: str, name: str, valid: list[str]) -> Problem:
+    import difflib
+
     near = difflib.get_close_matches(name, valid, n=1, cutoff=0.4)
     if not near and "." in name:
         by_key = {item.rpartition(".")[2]: item for item in valid}

@@ -1,6 +1,5 @@
 """Rules for values of settings that a type cannot state: reserved arguments, patterns, scales, columns."""
 
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, get_type_hints
@@ -56,6 +55,8 @@ def _grades(value: list[str]) -> _Fault:
 def _columns(value: Mapping[str, str]) -> _Fault:
     for name, column in value.items():
         if name not in ROW_FIELDS:
+            import difflib
+
             near = difflib.get_close_matches(name, ROW_FIELDS, n=1)
             cure = f"Did you mean {near[0]}?" if near else f"Fields are: {', '.join(ROW_FIELDS)}."
             return f"data.columns.{name} is not a field of a row.", cure

@@ -4,11 +4,17 @@ A setting that Transformers, PEFT or GenerationConfig already names keeps that n
 type: a person reads it in config.toml, on the Settings screen and in docs/settings.md, which are all written from here.
 """
 
-import re
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, field
-from msgspec.structs import force_setattr
+from msgspec import Meta, field
+
+from opeddev_tui.config.grading_settings import Grade as Grade
+from opeddev_tui.config.grading_settings import Grading as Grading
+from opeddev_tui.config.outward_settings import Export as Export
+from opeddev_tui.config.outward_settings import Notify as Notify
+from opeddev_tui.config.outward_settings import Serve as Serve
+from opeddev_tui.config.outward_settings import Tracking as Tracking
+from opeddev_tui.config.section import Batch, Rate, Section
 
 # the fields of a row that a column can be read as (data.columns)
 ROW_FIELDS = (
@@ -16,22 +22,14 @@ ROW_FIELDS = (
     *("messages", "prompt", "completion", "instruction", "input", "output", "text", "system", "history"),
     *("weight", "grades", "rater", "criteria", "group"),
 )
-# an area opens a sentence or a line of a list, with a capital, and is followed by a colon
-DEFAULT_AREA_PATTERN = r"(?:(?:^|\n)[\s\d.)>#*_•–-]*|(?<=[.!?;])[\s*_]+)([A-Z][\w &/,'()-]{1,60}?)[*_]{0,2}:(?!//)"
-DEFAULT_PATTERN = r"Grade:\s*([+-]?[0-9]+(?:[.,][0-9]+)?)"
 
+# the sections that shape a run: what is trained, and what is measured and recorded of it
+RUN_SECTIONS = ("model", "data", "training", "lora", "early_stop", "generation", "grading")
 # begins a source that is a data set of the Hugging Face Hub, not a path
 HUB_PREFIX = "hub:"
 
-_Batch = Annotated[int, Meta(ge=1, le=4096)]
-_Rate = Annotated[float, Meta(gt=0, le=1)]
 
-
-class _Section(Struct, frozen=True, forbid_unknown_fields=True):
-    """A table of config.toml."""
-
-
-class Paths(_Section, frozen=True):
+class Paths(Section, frozen=True):
     """Where files are kept. Paths are relative to the workspace unless they are absolute or begin with ~."""
 
     base: Annotated[str, "The first training set: a file, a folder or hub:owner/name."] = (
@@ -65,7 +63,7 @@ class Paths(_Section, frozen=True):
     plots: Annotated[str, "The folder of plots and reports."] = ".specs/plots"
 
 
-class Model(_Section, frozen=True):
+class Model(Section, frozen=True):
     """The model that is fine-tuned."""
 
     name: Annotated[str, Meta(min_length=1), "A model of the Hugging Face Hub, or a folder."] = "Qwen/Qwen3-0.6B"
@@ -80,7 +78,7 @@ class Model(_Section, frozen=True):
     use_safetensors: Annotated[bool, "Load weights only from safetensors files: pickled weights can run code."] = True
 
 
-class Data(_Section, frozen=True):
+class Data(Section, frozen=True):
     """How data files are read and rows become tokens."""
 
     max_length: Annotated[
@@ -110,18 +108,18 @@ class Data(_Section, frozen=True):
     ] = field(default_factory=dict)
 
 
-class Training(_Section, frozen=True):
+class Training(Section, frozen=True):
     """Settings of the Hugging Face Trainer."""
 
-    per_device_train_batch_size: Annotated[_Batch, "Examples per forward pass in training."] = 2
-    per_device_eval_batch_size: Annotated[_Batch, "Examples per forward pass on the hold-out."] = 4
-    gradient_accumulation_steps: Annotated[_Batch, "Forward passes per optimizer step."] = 1
-    learning_rate: Annotated[_Rate, "Learning rate of a run that starts from the base model."] = 2e-5
-    resume_learning_rate: Annotated[_Rate, "Learning rate of a run that starts from the previous step."] = 1e-5
+    per_device_train_batch_size: Annotated[Batch, "Examples per forward pass in training."] = 2
+    per_device_eval_batch_size: Annotated[Batch, "Examples per forward pass on the hold-out."] = 4
+    gradient_accumulation_steps: Annotated[Batch, "Forward passes per optimizer step."] = 1
+    learning_rate: Annotated[Rate, "Learning rate of a run that starts from the base model."] = 2e-5
+    resume_learning_rate: Annotated[Rate, "Learning rate of a run that starts from the previous step."] = 1e-5
     num_train_epochs: Annotated[int, Meta(ge=1, le=100), "Planned epochs; after them the early-stop rule applies."] = 3
     lr_scheduler_type: Annotated[
         Literal["constant_with_warmup", "constant", "linear", "cosine"],
-        "Course of the learning rate. linear and cosine reach zero at the most epochs allowed, so a run that stops "
+        "Schedule of the learning rate. linear and cosine reach zero at the most epochs allowed, so a run that stops "
         "earlier ends above zero; constant_with_warmup does not depend on the number of epochs.",
     ] = "constant_with_warmup"
     warmup_steps: Annotated[float, Meta(ge=0), "Warm-up in optimizer steps; below 1, as a share of all of them."] = 0.02
@@ -130,7 +128,7 @@ class Training(_Section, frozen=True):
     activation_checkpointing: Annotated[
         bool, "Compute activations again in the backward pass: less memory, somewhat slower."
     ] = False
-    logging_steps: Annotated[int, Meta(ge=1), "Optimizer steps per logged point."] = 1
+    logging_steps: Annotated[int, Meta(ge=1), "Optimizer steps between two logged points."] = 1
     save_total_limit: Annotated[
         int,
         Meta(ge=3, le=1000),
@@ -162,7 +160,7 @@ class Training(_Section, frozen=True):
     )
 
 
-class Lora(_Section, frozen=True):
+class Lora(Section, frozen=True):
     """Low-rank adapters (PEFT) instead of training all weights."""
 
     enabled: Annotated[bool, "Train adapters only: less memory and small checkpoints."] = False
@@ -170,10 +168,10 @@ class Lora(_Section, frozen=True):
     lora_alpha: Annotated[int, Meta(ge=1, le=1024), "Scaling of the adapters."] = 16
     lora_dropout: Annotated[float, Meta(ge=0, lt=1), "Dropout on the input of the adapters."] = 0.05
     target_modules: Annotated[str, "The layers that get adapters."] = "all-linear"
-    learning_rate: Annotated[_Rate, "Learning rate of adapters."] = 1e-4
+    learning_rate: Annotated[Rate, "Learning rate of adapters."] = 1e-4
 
 
-class EarlyStop(_Section, frozen=True):
+class EarlyStop(Section, frozen=True):
     """When a step goes on after its planned epochs, and who decides."""
 
     metric: Annotated[
@@ -187,7 +185,7 @@ class EarlyStop(_Section, frozen=True):
     min_delta: Annotated[
         float,
         Meta(ge=0),
-        "Fall that counts as better: of the hold-out loss in nats per token, or of the distance in grades.",
+        "Smallest decrease that counts as better: of the hold-out loss (nats per token), or of the distance (grades).",
     ] = 0.0
     mode: Annotated[
         Literal["plain", "significant"],
@@ -202,15 +200,17 @@ class EarlyStop(_Section, frozen=True):
     ] = 0.0
 
 
-class Generation(_Section, frozen=True):
+class Generation(Section, frozen=True):
     """The probe prompts: a few fixed hold-out prompts that are generated after every epoch."""
 
     num_probes: Annotated[int, Meta(ge=0, le=200), "Number of probe prompts."] = 6
     probe_seed: Annotated[int, Meta(ge=0), "Seed that chooses the probe prompts."] = 42
     max_new_tokens: Annotated[int, Meta(ge=1, le=8192), "Most tokens per generation."] = 160
     do_sample: Annotated[bool, "Draw tokens at random instead of taking the likeliest one."] = False
-    temperature: Annotated[float, Meta(gt=0, le=10), "Temperature of the draw; used only with do_sample."] = 0.7
-    top_p: Annotated[float, Meta(gt=0, le=1), "Nucleus of the draw; used only with do_sample."] = 0.9
+    temperature: Annotated[float, Meta(gt=0, le=10), "Temperature of sampling; used only with do_sample."] = 0.7
+    top_p: Annotated[
+        float, Meta(gt=0, le=1), "Share of probability that is drawn from (nucleus sampling); used only with do_sample."
+    ] = 0.9
     enable_thinking: Annotated[bool, "Thinking mode of the chat template, in training and in generation."] = False
     batch_size: Annotated[int, Meta(ge=1, le=512), "Prompts per batch of generation."] = 8
     probes: Annotated[list[str], "Hold-out rows that are always probe prompts: their ids, or #3 for the third row."] = (
@@ -221,164 +221,7 @@ class Generation(_Section, frozen=True):
     )
 
 
-class Grading(_Section, frozen=True):
-    """How rows with a submission and a grade become text, and how a grade is read from a text."""
-
-    system_prompt: Annotated[str, "The system message; empty for none."] = (
-        "You grade web-development code from 1 (poor) to 5 (excellent)."
-    )
-    prompt_template: Annotated[
-        str, "The user message. {task}, {submission}, {rubric} and {kind} are the row's fields."
-    ] = "Task: {task}\n\nRubric: {rubric}\n\nSubmission:\n{submission}"
-    completion_template: Annotated[str, "The answer that the model learns to write."] = (
-        "Grade: {grade}\nFeedback: {feedback}"
-    )
-    pattern: Annotated[
-        str,
-        "A regular expression whose first group is the grade. Left unchanged, it reads grading.grades if they are set.",
-    ] = DEFAULT_PATTERN
-    area_pattern: Annotated[
-        str,
-        "A regular expression whose first group is an area of the rubric that a feedback names, as in "
-        '"Valid markup: a list is never closed." Rows with criteria do not need it.',
-    ] = DEFAULT_AREA_PATTERN
-    minimum: Annotated[int, "The lowest grade."] = 1
-    maximum: Annotated[int, "The highest grade."] = 5
-    grades: Annotated[
-        list[str],
-        'The grades as they are written, lowest first, such as ["F", "D", "C", "B", "A"] or ["1", "1.5", "2"]. '
-        "Empty: the whole numbers from minimum to maximum.",
-    ] = field(default_factory=list)
-    loss: Annotated[
-        Literal["cross-entropy", "squared", "ordinal"],
-        "What is trained for the grade: cross-entropy as for every other token; besides it, squared also trains the "
-        "squared distance of the expected grade, ordinal the distance of the whole distribution over the grades.",
-    ] = "cross-entropy"
-    loss_weight: Annotated[
-        float,
-        Meta(ge=0, le=1000),
-        "Weight of the loss squared or ordinal beside cross-entropy (nats per token); a loss of 1 is an even guess.",
-    ] = 1.0
-    token_weight: Annotated[
-        float, Meta(ge=0, le=1000), "Weight of the grade's own tokens in the cross-entropy; other tokens weigh 1."
-    ] = 1.0
-    evaluate: Annotated[
-        bool, "Read grades of the hold-out after every epoch, and fit a grade head on the base model before the first."
-    ] = True
-    mode: Annotated[
-        Literal["auto", "head", "text", "tokens"],
-        "What gives the grades that are reported: a head on hidden states, the grade that the model writes, the "
-        "probabilities of the grades' tokens, or auto: what the race at the step's end chose.",
-    ] = "auto"
-    step_head: Annotated[
-        Literal["end", "epoch", "never"],
-        "When a grade head is fitted on the step's own model, for which its training rows are read once more: at the "
-        'step\'s end, after every epoch (always so with early_stop.metric = "grade"), or never.',
-    ] = "end"
-    max_new_tokens: Annotated[int, Meta(ge=1, le=512), "Most tokens generated to read a grade from a text."] = 8
-
-    def __post_init__(self) -> None:
-        """Derive maximum and pattern from the written grades: a grade is then the number minimum + its position."""
-        if not self.grades:
-            return
-        force_setattr(self, "maximum", self.minimum + len(self.grades) - 1)
-        if self.pattern == DEFAULT_PATTERN:
-            longest_first = sorted(self.grades, key=len, reverse=True)
-            spellings = "|".join(re.escape(grade) for grade in longest_first)
-            # not the beginning of a longer word or number: A is not read in "Also", 1 not in "1.5"
-            force_setattr(self, "pattern", rf"Grade:\s*({spellings})(?![\w+-]|[.,][0-9])")
-
-
-class Grade(_Section, frozen=True):
-    """Grading submissions with a trained model: what they get that name no task, and when a person is asked."""
-
-    task: Annotated[str, "The task of submissions that name none; empty: the commonest of the training rows."] = ""
-    rubric: Annotated[str, "The rubric of submissions that name none; empty: the commonest of the training rows."] = ""
-    kind: Annotated[str, "The kind of submissions that name none and whose file's ending does not tell."] = ""
-    agreement: Annotated[
-        int,
-        Meta(ge=50, le=100),
-        "Percent of agreement with people, measured on the hold-out, below which a person is asked.",
-    ] = 90
-    tolerance: Annotated[
-        int, Meta(ge=0, le=5), "How many grades away still counts as agreement; 0 on scales of two or three grades."
-    ] = 1
-    batch_size: Annotated[_Batch, "Submissions per forward pass; half as many after each out-of-memory."] = 8
-    rater: Annotated[str, "Who corrects a grader's answers; empty: the name of your login."] = ""
-
-
-class Serve(_Section, frozen=True):
-    """The HTTP service (opeddev-tui serve). Its token is a secret and never a setting: see docs/serving.md."""
-
-    host: Annotated[str, Meta(min_length=1), "Address to listen on. Anything but this machine's own needs a token."] = (
-        "127.0.0.1"
-    )
-    port: Annotated[int, Meta(ge=0, le=65535), "Port to listen on; 0 takes a free one."] = 8000
-    hosts: Annotated[
-        list[str], "Further names under which clients reach the service, as in the Host header behind a proxy."
-    ] = field(default_factory=list)
-    texts: Annotated[
-        bool, "Also write texts: feedback and chat completions. Off: grades alone, which may need less memory."
-    ] = True
-    max_body_bytes: Annotated[int, Meta(ge=1000, le=1 << 30), "Most bytes per request."] = 4_000_000
-    max_submissions: Annotated[int, Meta(ge=1, le=10_000), "Most submissions per request."] = 64
-    queue: Annotated[int, Meta(ge=1, le=100_000), "Most submissions and texts that wait; more are refused (429)."] = 256
-    wait_ms: Annotated[
-        float, Meta(ge=0, le=1000), "Milliseconds that a submission waits for others to go through the model together."
-    ] = 5.0
-    client_seconds: Annotated[
-        float,
-        Meta(gt=0, le=3600),
-        "Most seconds that a client takes to send its request or to take a part of the answer.",
-    ] = 30.0
-    answer_seconds: Annotated[float, Meta(gt=0, le=86400), "Most seconds until a request is answered (504)."] = 300.0
-    stop_seconds: Annotated[
-        float,
-        Meta(ge=0, le=3600),
-        "Most seconds that requests under way get to be answered when the service is stopped.",
-    ] = 30.0
-
-
-class Notify(_Section, frozen=True):
-    """Which notices are sent. The addresses of services are secrets and are never read from here."""
-
-    epoch_finished: Annotated[bool, "Notify after every epoch."] = True
-    decision_awaited: Annotated[bool, "Notify when a decision is awaited."] = True
-    run_finished: Annotated[bool, "Notify when a run finishes or is stopped."] = True
-    run_failed: Annotated[bool, "Notify when a run fails or stalls."] = True
-    terminal: Annotated[bool, "Notify in the terminal too: bell and desktop notification."] = True
-
-
-class Export(_Section, frozen=True):
-    """What is written when a checkpoint leaves the workspace."""
-
-    dtype: Annotated[
-        Literal["bf16", "fp16", "fp32"],
-        "The numbers that an export's weights are stored as. bf16 and fp16 take half the space of fp32, which alone is "
-        "exactly what was trained. Adapters are always fp32.",
-    ] = "bf16"
-    license: Annotated[
-        str,
-        "The licence in the model card, as the hub names it, such as apache-2.0; empty: the card says that none is.",
-    ] = ""
-
-
-class Tracking(_Section, frozen=True):
-    """Live trackers that follow a training. Figures and settings go to those named here, never rows or texts."""
-
-    trackers: Annotated[
-        list[Literal["tensorboard", "wandb", "trackio", "mlflow"]],
-        'Trackers that follow every run; tracking = ["wandb"] above the first table is the same. Where they send it, '
-        "their own environment variables say (WANDB_MODE=offline, MLFLOW_TRACKING_URI, TRACKIO_SPACE_ID).",
-    ] = field(default_factory=list)
-    project: Annotated[str, Meta(min_length=1), "Name of the project there."] = "opeddev-tui"
-    folder: Annotated[str, "The folder of the trackers' own files."] = "logs/trackers"
-    flush_seconds: Annotated[
-        float, Meta(ge=0, le=3600), "Most seconds that the end of a training waits for trackers to take the rest."
-    ] = 30.0
-
-
-class Ui(_Section, frozen=True):
+class Ui(Section, frozen=True):
     """The screen."""
 
     theme: Annotated[str, "Name of the theme."] = "opeddev-dark"
@@ -394,7 +237,7 @@ class Ui(_Section, frozen=True):
     ] = 120.0
 
 
-class Settings(_Section, frozen=True):
+class Settings(Section, frozen=True):
     """All settings of a workspace."""
 
     paths: Paths = field(default_factory=Paths)
@@ -411,3 +254,7 @@ class Settings(_Section, frozen=True):
     export: Export = field(default_factory=Export)
     tracking: Tracking = field(default_factory=Tracking)
     ui: Ui = field(default_factory=Ui)
+
+
+# the sections whose present values count, whatever a run was trained with
+OTHER_SECTIONS = tuple(name for name in Settings.__struct_fields__ if name not in RUN_SECTIONS)

@@ -18,8 +18,6 @@ from opeddev_tui.errors import DataProblem, Problems
 from opeddev_tui.text import clean_line, is_text
 
 _WHERE = "the correction"
-# what a row of messages keeps beside its turns
-_BESIDE = ("id", "kind", "rater", "criteria", "group", "graded_at")
 
 
 class AnsweredRow(Struct, frozen=True):
@@ -45,7 +43,7 @@ def example_of(row: Mapping[str, Any], schema: str, settings: Settings) -> Answe
     fields = {**row, "grade": stated, "feedback": str(row.get("feedback") or "").strip()}
     fields = {name: value for name, value in fields.items() if value not in (None, {}, [])}
     if not all(is_text(value) for value in fields.values() if isinstance(value, str)):
-        raise DataProblem("the submission is not valid text: it has half characters.", cure="Save it as UTF-8.")
+        raise DataProblem("the submission is not text: it has half of a surrogate pair.", cure="Save it as UTF-8.")
     example = _read(fields, settings)
     notes = _notes(fields, settings)
     if family(schema) in ("", GRADING):

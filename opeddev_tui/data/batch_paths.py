@@ -1,15 +1,12 @@
 """Find the sets of a workspace: the places that settings name, and the increments in their folder."""
 
-import re
 from pathlib import Path
 
 from opeddev_tui.config import settings
 from opeddev_tui.data import folder_files, hub_source, split_names
+from opeddev_tui.data.batch_names import corrections_number, natural
 from opeddev_tui.errors import DataProblem, SettingsProblem
 from opeddev_tui.workspace.paths import expand
-
-# batches of what people corrected in a grader's answers: batch_corrections_01
-_CORRECTIONS = re.compile(r"batch_corrections_([0-9]+)")
 
 
 def resolve(workspace: Path, text_path: str) -> Path:
@@ -68,23 +65,6 @@ def increments(folder: Path) -> tuple[list[Path], list[str]]:
 def batch_name(path: Path) -> str:
     """Return the name of the batch at ``path``: that of the folder, or of the file without its ending."""
     return path.name if path.is_dir() else path.name.removesuffix(folder_files.data_suffix(path))
-
-
-def natural(name: str) -> list[tuple[int, int, str]]:
-    """Return the key that sorts names by their numbers: batch_100_2 before batch_100_10."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", name)
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
-
-
-def corrections_number(name: str) -> int | None:
-    """Return the number of a batch of corrected answers, None for any other batch."""
-    match = _CORRECTIONS.fullmatch(name)
-    return int(match[1]) if match else None
-
-
-def corrections_name(number: int) -> str:
-    """Return the name of the batch of corrected answers ``number``."""
-    return f"batch_corrections_{number:02}"
 
 
 def in_order(path: Path) -> tuple[bool, list[tuple[int, int, str]], str]:

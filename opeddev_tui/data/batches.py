@@ -1,7 +1,6 @@
 """Read, check and describe the batches and the hold-out of a workspace together. Nothing here knows tokens."""
 
 import hashlib
-import statistics
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +37,6 @@ class BatchSummary(Struct, frozen=True):
     rows: int
     cumulative: int
     grades: dict[int, int]
-    characters_median: int
     characters_longest: int
     fingerprint: str
 
@@ -133,7 +131,6 @@ def describe(loaded: LoadedBatch, before: int = 0) -> BatchSummary:
         rows=len(sizes),
         cumulative=before + len(sizes),
         grades=dict(sorted(grades.items())),
-        characters_median=int(statistics.median(sizes)) if sizes else 0,
         characters_longest=max(sizes, default=0),
         fingerprint=loaded.fingerprint,
     )

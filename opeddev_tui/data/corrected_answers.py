@@ -8,6 +8,7 @@ sealed test set never get in.
 import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,9 @@ from msgspec import Struct
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data import folder_files, formats, leakage
 from opeddev_tui.data.answered_row import example_of
+from opeddev_tui.data.batch_names import corrections_name, corrections_number
 from opeddev_tui.data.batch_paths import (
     batch_name,
-    corrections_name,
-    corrections_number,
     folder_of_increments,
     increments,
 )
@@ -28,14 +28,14 @@ from opeddev_tui.data.corrections import row_hash
 from opeddev_tui.data.rows import Example
 from opeddev_tui.data.sealed import load_sealed
 from opeddev_tui.data.sets import Batch, LoadedBatch, find_batches, holdout_as_written, load_batch
-from opeddev_tui.errors import BusyProblem, DataProblem, Problems
+from opeddev_tui.errors import DataProblem, Problems
 from opeddev_tui.files import append_line, decoded, read_file, storage_errors, write_atomic
+from opeddev_tui.format import plural
 from opeddev_tui.text import clean_line
-from opeddev_tui.workspace.lock import FileLock
+from opeddev_tui.workspace.lock import hold_lock
 from opeddev_tui.workspace.paths import graded_history_file
 
 # seconds to wait for another process that corrects an answer
-_PATIENCE = 10.0
 # names the batches that trainings have begun with
 Begun = Callable[[], Collection[str]]
 Row = dict[str, Any]
@@ -75,7 +75,7 @@ class Kept(Struct, frozen=True):
         change = self.change
         row = change.after or change.before or {}
         name = clean_line(str(row.get("id") or file or change.row[:10]), max_chars=60)
-        count = f"{self.rows} row{'' if self.rows == 1 else 's'}"
+        count = plural(self.rows, "row")
         if change.after is None:
             left = f"{change.batch} has {count} now" if self.rows else f"{change.batch} is gone with it"
             return f"{name}: its correction is undone; {left}."
@@ -106,7 +106,7 @@ def correct_answer(workspace: Path, settings: Settings, row: Mapping[str, Any], 
 
     Raises ``Problem``; then nothing is written.
     """
-    with _Locked(workspace):
+    with _locked(workspace):
         batches = find_batches(workspace, settings.paths)
         base = load_batch(batches[0], settings)
         made = example_of(row, base.schema, settings)
@@ -128,7 +128,7 @@ def undo_answer(workspace: Path, settings: Settings, begun: Begun, row: str = ""
 
     The row is then as it was before that correction, or gone.
     """
-    with _Locked(workspace):
+    with _locked(workspace):
         found = _open(workspace, settings, begun)
         here = [change for change in read_history(workspace) if change.batch == found.name]
         last = next((change for change in _standing(here)[::-1] if row in ("", change.row)), None)
@@ -206,7 +206,7 @@ def _open(workspace: Path, settings: Settings, begun: Begun) -> _Open:
 
 
 def _must_be_new(workspace: Path, settings: Settings, example: Example, batches: Sequence[Batch], found: _Open) -> None:
-    """Raise ``DataProblem`` where ``example`` is a row, or like one, that must not become a new training row."""
+    """Raise ``DataProblem`` where ``example`` is a copy or near copy of a row of another set."""
     near = settings.data.near_duplicate
     leaks = leakage.find([example], holdout_as_written(workspace, settings).examples, near)
     if leaks.exact or leaks.near:
@@ -218,7 +218,7 @@ def _must_be_new(workspace: Path, settings: Settings, example: Example, batches:
     test = load_sealed(workspace, settings)
     if test is not None and any(leakage.copies([example], test.examples, near)):
         cure = "Grade another one: the test set must be new to everything that is chosen before it."
-        raise DataProblem("this submission is a row of the sealed test set, or like one.", cure=cure)
+        raise DataProblem("this submission is a row of the sealed test set, or a near copy of one.", cure=cure)
     key = row_hash(example)
     others = [load_batch(batch, settings) for batch in batches if batch.name != found.name]
     if (same := _row_like(others, key)) is not None:
@@ -240,16 +240,6 @@ def _write(workspace: Path, found: _Open, lines: Sequence[bytes], change: Change
     append_line(graded_history_file(workspace), msgspec.json.encode(change))
 
 
-class _Locked:
-    """Keeps other processes from changing the open batch."""
-
-    def __init__(self, workspace: Path) -> None:
-        self._workspace = workspace
-        self._lock = FileLock(graded_history_file(workspace).with_suffix(".lock"))
-
-    def __enter__(self) -> None:
-        if not self._lock.acquire(_PATIENCE):
-            raise BusyProblem("another process corrects grades here.", where=str(self._workspace), cure="Try again.")
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
+def _locked(workspace: Path) -> AbstractContextManager[None]:
+    """Keep other processes from changing the open batch."""
+    return hold_lock(graded_history_file(workspace).with_suffix(".lock"), "another process corrects grades here.")

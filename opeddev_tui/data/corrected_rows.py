@@ -1,6 +1,6 @@
 """Find the row of each correction and give it its grade, in the text that is trained on too.
 
-A correction is applied to its own row only: where that has changed, is gone or has a twin, this is said instead.
+A correction is applied to its own row only; where that row has changed, is gone or has a copy, a sentence says so.
 """
 
 import hashlib

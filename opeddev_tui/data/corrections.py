@@ -16,14 +16,11 @@ from msgspec import Struct
 from opeddev_tui.config.settings import Grading
 from opeddev_tui.data.decoding import BOM
 from opeddev_tui.data.rows import Example
-from opeddev_tui.errors import BusyProblem, StorageProblem
+from opeddev_tui.errors import StorageProblem
 from opeddev_tui.files import append_line, decoded, read_file, reason_of
 from opeddev_tui.text import clean_line
-from opeddev_tui.workspace.lock import FileLock
+from opeddev_tui.workspace.lock import hold_lock
 from opeddev_tui.workspace.paths import corrections_file
-
-# seconds to wait for another process that corrects a grade
-_PATIENCE = 10.0
 
 
 class Correction(Struct, frozen=True, kw_only=True):
@@ -127,13 +124,8 @@ def correct(workspace: Path, make: Callable[[Overlay], Sequence[Correction]]) ->
     Raises ``BusyProblem``, ``StorageProblem`` or what ``make`` raises; nothing is written then.
     """
     path = corrections_file(workspace)
-    lock = FileLock(path.with_suffix(".lock"))
-    if not lock.acquire(_PATIENCE):
-        raise BusyProblem("another process corrects grades here.", where=str(path), cure="Try again.")
-    try:
+    with hold_lock(path.with_suffix(".lock"), "another process corrects grades here."):
         made = [msgspec.structs.replace(item, at=time.time()) for item in make(read_overlay(workspace))]
         if made:
             append_line(path, b"\n".join(msgspec.json.encode(item) for item in made))
         return made
-    finally:
-        lock.release()

@@ -47,7 +47,7 @@ def _is_pandas_split(fields: dict[str, Any]) -> bool:
 
 
 def _is_by_column(fields: dict[str, Any]) -> bool:
-    """Say whether all values are objects with the same keys, the numbers of the rows; one row has names of its own."""
+    """Return whether the object has one object per column, and all have the same keys, the row numbers."""
     columns = list(fields.values())
     if len(columns) < 2 or not all(isinstance(column, dict) and column for column in columns):
         return False

@@ -1,4 +1,4 @@
-"""Put the corrected grades of a workspace over sets that were read, and say what a person should know of them."""
+"""Apply the corrected grades of a workspace to sets that were read, with notes for the person."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -17,13 +17,6 @@ _APPLIED = "grades corrected by regrade:"
 def is_routine(note: str) -> bool:
     """Return whether ``note`` only says that all corrections were applied, as the person wished."""
     return note.startswith(_APPLIED) and "no longer match" not in note
-
-
-def corrected_rows(workspace: Path, settings: settings.Settings, loaded: Sequence[LoadedBatch]) -> Corrected:
-    """Return the rows of sets that were loaded without corrections, each with its own; raises ``StorageProblem``."""
-    names = {item.batch.set for item in loaded}
-    sets = {item.batch.set: item.examples for item in loaded}
-    return correct_sets(sets, read_overlay(workspace), settings.grading, names)
 
 
 def with_corrections(

@@ -101,7 +101,7 @@ def too_long(where: str, limit: int) -> DataProblem:
 
 
 class _Undecoded(DataProblem):
-    """A line that is not UTF-8: in one file most lines are like it."""
+    """A line that is not UTF-8; usually most lines of such a file are not."""
 
 
 def read_jsonl(path: Path, settings: settings.Data) -> FileRows:

@@ -1,34 +1,33 @@
-"""The file of proposed rows: write it, fill in grades, and take it as the next batch when every row is filled.
+"""The file of proposed rows: write it, and take it as the next batch when every row is filled in.
 
 It lies outside the increments until then. A file is taken whole or not at all.
 """
 
-import contextlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
 from opeddev_tui.config.settings import Settings
-from opeddev_tui.data import folder_files, formats, grade_scale, leakage
-from opeddev_tui.data.batch_paths import batch_name, corrections_number, folder_of_increments, increments, natural
+from opeddev_tui.data import folder_files, formats, leakage
+from opeddev_tui.data.batch_names import corrections_number, natural
+from opeddev_tui.data.batch_paths import batch_name, folder_of_increments, increments
 from opeddev_tui.data.batches import check_agreement
 from opeddev_tui.data.optional_fields import read_grades
 from opeddev_tui.data.raw_rows import RawRow
 from opeddev_tui.data.rows import RowContext, capped
 from opeddev_tui.data.sealed import load_sealed
 from opeddev_tui.data.sets import Batch, find_batches, holdout_as_written, load_batch
-from opeddev_tui.errors import BusyProblem, DataProblem, Problem, Problems, StorageProblem
+from opeddev_tui.errors import DataProblem, Problem, Problems, StorageProblem
 from opeddev_tui.files import storage_errors, write_atomic
 from opeddev_tui.text import clean_line
-from opeddev_tui.workspace.lock import FileLock
+from opeddev_tui.workspace.lock import hold_lock
 from opeddev_tui.workspace.paths import expand, proposals_lock
 
-_PATIENCE = 10.0
 _FIRST = ("id", "kind", "grade", "feedback", "proposed")
 
 
@@ -86,7 +85,7 @@ def _must_be_outside(workspace: Path, settings: Settings, place: Path) -> None:
             raise DataProblem("rows there are read before they are graded.", where=str(place), cure=cure)
 
 
-# --- filling
+# --- what is filled in
 
 
 def read_proposal(place: Path, settings: Settings) -> list[RawRow]:
@@ -125,35 +124,6 @@ def _has_several(row: RawRow, context: RowContext) -> bool:
         return True  # said when the row is read
 
 
-def fill(
-    workspace: Path, settings: Settings, place: Path, number: int, grade: str, feedback: str | None = None
-) -> None:
-    """Write grade and feedback (None: as it is) of row ``number``, counted from 1, into the proposal at ``place``.
-
-    Raises ``DataProblem`` for a grade off the scale or a row that is not there; the file is replaced whole.
-    """
-    if grade and grade_scale.grade_of(grade, settings.grading) is None:
-        cure = f"A grade is {grade_scale.range_words(settings.grading)}."
-        raise DataProblem(f"{clean_line(grade)!r} is not a grade here.", cure=cure)
-    with _locked(workspace):
-        with folder_files.read_clearly(place):
-            # no other line ends: a text in a row may hold them
-            lines = place.read_bytes().split(b"\n")
-        rows = [at for at, line in enumerate(lines) if line.strip()]
-        if not 1 <= number <= len(rows):
-            raise DataProblem(f"there is no row {number}.", where=str(place), cure=f"It has {len(rows)} rows.")
-        at = rows[number - 1]
-        try:
-            fields = json.loads(lines[at])
-        except ValueError as error:
-            raise DataProblem("is not valid JSON.", where=f"{place}:{at + 1}", cure="Correct it first.") from error
-        fields["grade"] = grade
-        if feedback is not None:
-            fields["feedback"] = feedback
-        lines[at] = json.dumps(fields, ensure_ascii=False).encode()
-        write_atomic(place, b"\n".join(lines), mode=0o600)
-
-
 # --- taking
 
 
@@ -162,7 +132,7 @@ def take(workspace: Path, settings: Settings, place: Path) -> Taken:
     _must_be_outside(workspace, settings, place)
     if folder_files.is_folder(place):
         raise DataProblem("is a folder.", where=str(place), cure="Name the file of proposed rows.")
-    with _locked(workspace):
+    with hold_lock(proposals_lock(workspace), "another process takes proposed rows here."):
         if lacking := unfilled(read_proposal(place, settings), settings):
             raise Problems(capped(lacking))
         batches = find_batches(workspace, settings.paths)
@@ -198,14 +168,3 @@ def _move(place: Path, target: Path) -> None:
             # another disk, or one without hard links
             write_atomic(target, place.read_bytes())
         place.unlink()
-
-
-@contextlib.contextmanager
-def _locked(workspace: Path) -> Iterator[None]:
-    lock = FileLock(proposals_lock(workspace))
-    if not lock.acquire(_PATIENCE):
-        raise BusyProblem("another process changes proposed rows here.", where=str(workspace), cure="Try again.")
-    try:
-        yield
-    finally:
-        lock.release()

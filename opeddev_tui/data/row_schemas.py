@@ -64,7 +64,7 @@ def read_examples(rows: Sequence[RawRow], settings: settings.Settings) -> ReadEx
 
 
 def _other_scale(rows: Sequence[RawRow], grading: settings.Grading) -> list[str]:
-    """Propose another scale if so many grades are off this one that they can hardly be typing errors."""
+    """Propose another scale if too many grades are off this one to be typing errors."""
     values = [value for row in rows if (value := row.fields.get("grade")) is not None]
     off = sum(grade_scale.grade_of(value, grading) is None for value in values)
     if off <= _MANY_OFF * len(values) or not (proposal := grade_scale.proposal(values, grading)):

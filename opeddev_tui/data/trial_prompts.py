@@ -3,7 +3,6 @@
 Must not read the sealed test set.
 """
 
-import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from opeddev_tui.data.batches import load_holdout
 from opeddev_tui.data.grading_rows import from_grading
 from opeddev_tui.data.raw_rows import RawRow
 from opeddev_tui.data.rows import Example, Message, RowContext
-from opeddev_tui.errors import DataProblem
+from opeddev_tui.errors import DataProblem, did_you_mean
 from opeddev_tui.files import open_file, reason_of
 from opeddev_tui.text import clean_line
 
@@ -53,8 +52,8 @@ def holdout_row(root: Path, settings: Settings, name: str) -> Example:
     found = next((example for example in examples if example.id and example.id == wanted), None)
     if found is not None:
         return found
-    near = difflib.get_close_matches(wanted, [example.id for example in examples if example.id], n=1)
-    cure = f"Did you mean {clean_line(near[0])}?" if near else f"It has rows #1 to #{len(examples)}."
+    names = [clean_line(example.id) for example in examples if example.id]
+    cure = did_you_mean(wanted, names, f"It has rows #1 to #{len(examples)}.")
     raise DataProblem(f"the hold-out has no row {clean_line(wanted) or 'without a name'}.", cure=cure)
 
 

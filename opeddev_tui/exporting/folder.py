@@ -15,6 +15,7 @@ from msgspec import Struct
 from opeddev_tui.checkpoints import folders, heads
 from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.config import settings as st
+from opeddev_tui.data.ungraded import KINDS
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.exporting.bases import KnownBase, adapter_base, first_base
 from opeddev_tui.exporting.card import model_card
@@ -26,7 +27,7 @@ from opeddev_tui.models import loading
 from opeddev_tui.models.export import AdapterBase, write_model
 from opeddev_tui.runs.history import read_run
 from opeddev_tui.serving.choice import Choice, choose
-from opeddev_tui.serving.training_rows import stem_of
+from opeddev_tui.serving.training_rows import stem_of, usual_of
 from opeddev_tui.workspace.paths import Workspace
 
 
@@ -131,7 +132,9 @@ def _written(
     )
     if way is not None:
         stem = stem_of(workspace, choice) if way.reads == "tokens" else None
-        write_grader(half, GraderFiles(way, base, exported.adapter), settings, model.encoder, stem)
+        usual = usual_of(workspace, settings)
+        kinds = {ending: usual.kind_of(Path(f"x{ending}")) for ending in KINDS}
+        write_grader(half, GraderFiles(way, base, exported.adapter, kinds), settings, model.encoder, stem)
     ollama, refused = modelfile(model.tokenizer, model.encoder, settings, alone)
     if ollama:
         (half / "Modelfile").write_text(ollama, encoding="utf-8")

@@ -5,6 +5,7 @@ The script reads prompts as training did: template, guarded text, cut. No row an
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,15 @@ FORMAT = 1
 
 
 class GraderFiles(Struct, frozen=True):
-    """How a folder grades: by ``way``, with ``base`` where that or an ``adapter`` needs a model beside the folder."""
+    """How a folder grades: by ``way``, with ``base`` where that or an ``adapter`` needs a model beside the folder.
+
+    ``kinds`` names the kind of a source file by its ending.
+    """
 
     way: Way
     base: KnownBase | None
     adapter: bool
+    kinds: Mapping[str, str]
 
 
 def write_grader(
@@ -81,6 +86,7 @@ def _described(
         "prompt_template": grading.prompt_template,
         "max_prompt_tokens": _room(files.way, settings, encoder),
         "markers": encoder.guard.cuts,
+        "kinds": dict(files.kinds),
         **(_needs(base) if base is not None else {}),
         **({"stand_ins": STAND_INS, "uniform": UNIFORM} if files.way.reads == "head" else {}),
         **(_tokens(encoder, stem, scale) if files.way.reads == "tokens" else {}),

@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from opeddev_tui.config.settings import DEFAULT_AREA_PATTERN
+from opeddev_tui.config.grading_settings import DEFAULT_AREA_PATTERN
 from opeddev_tui.errors import SettingsProblem
 
 Floats = NDArray[np.float64]
@@ -150,7 +150,7 @@ def _asked_of(
 
 
 def _by_place(names: Sequence[str], rows: Sequence[AreaRow]) -> list[str]:
-    """Return ``names`` in the order in which prompts name them: rubrics of different kinds are in like order."""
+    """Return ``names`` in the order in which prompts name them; rubrics of different kinds keep a similar order."""
     places: dict[str, list[int]] = {name: [] for name in names}
     for row in rows:
         standing = sorted((row.prompt.find(name), name) for name in names if name in row.prompt)

@@ -1,4 +1,4 @@
-"""Whether a grader's confidence can be trusted, how much it may grade alone, and how far people agree.
+"""Whether a grader's confidence can be trusted, and how much it may grade alone.
 
 A threshold is chosen on rows that the head did not see in its fit (out of fold) and reported on others (the hold-out).
 """
@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 
 class Bin(Struct, frozen=True):
-    """Rows of like confidence: their mean confidence and the share that was right."""
+    """Rows of similar confidence: their mean confidence and the share that was right."""
 
     confidence: float
     right: Estimate
@@ -41,31 +41,12 @@ class Halves(Struct, frozen=True):
     other: dict[str, Estimate]
 
 
-class Ceiling(Struct, frozen=True):
-    """Agreement of two people on ``rows`` rows with several grades, and the model's kappa as a share of theirs."""
-
-    rows: int
-    kappa: Estimate
-    share: float | None
-
-
 def reliability(confidences: Floats, right: NDArray[np.bool_]) -> list[Bin]:
     """Return bins of equal size from the least confident rows to the most; the diagonal is perfect."""
     parts = np.array_split(np.argsort(confidences, kind="stable"), intervals.bin_count(len(right)))
     return [
         Bin(float(confidences[rows].mean()), intervals.share(right[rows]), len(rows)) for rows in parts if len(rows)
     ]
-
-
-def expected_calibration_error(bins: Sequence[Bin]) -> tuple[float, float]:
-    """Return the usual calibration error of ``bins``, and what a perfectly calibrated grader would show.
-
-    The second, on as many rows, is the noise of the bins: sqrt(2/π) standard deviations each.
-    """
-    total = sum(item.rows for item in bins)
-    seen = sum(item.rows / total * abs(item.confidence - item.right.value) for item in bins)
-    chance = [(item.rows / total, np.sqrt(item.confidence * (1 - item.confidence) / item.rows)) for item in bins]
-    return seen, float(np.sqrt(2 / np.pi) * sum(share * deviation for share, deviation in chance))
 
 
 def automatic_curve(grades: Grades, reference: Positions, *, tolerance: int = 0) -> list[Automatic]:
@@ -92,14 +73,6 @@ def threshold_for(curve: Sequence[Automatic], wanted: float) -> Automatic | None
     return max(reaching, key=lambda point: point.share) if reaching else None
 
 
-def at_threshold(grades: Grades, reference: Positions, threshold: float, *, tolerance: int = 0) -> Automatic:
-    """Return what ``threshold``, chosen elsewhere, gives on these rows; agreement NaN where no row reaches it."""
-    alone = grades.within(tolerance) >= threshold
-    right = np.abs(grades.median - reference) <= tolerance
-    nothing = Estimate(float("nan"), float("nan"), float("nan"))
-    return Automatic(threshold, float(alone.mean()), intervals.share(right[alone]) if alone.any() else nothing)
-
-
 def halves(grades: Grades, reference: Reference) -> Halves:
     """Return the figures of the half of the rows with the less entropy, and of the other."""
     chances = np.maximum(grades.probabilities, 1e-12)
@@ -109,24 +82,3 @@ def halves(grades: Grades, reference: Reference) -> Halves:
         figures(Predictions.of(grades).rows(places), reference.rows(places)) for places in (order[:cut], order[cut:])
     )
     return Halves(one, other)
-
-
-def rater_ceiling(grades: Sequence[Sequence[int]], model_kappa: float | None = None) -> Ceiling | None:
-    """Return how far two people agree, from rows with several ``grades``; None for fewer than five such rows.
-
-    Every ordered pair of a row's grades counts, all pairs of one row together as one draw.
-    """
-    rows = [row for row in grades if len(row) >= 2]
-    if len(rows) < 5:
-        return None
-    pairs = [
-        (one, other, str(place))
-        for place, row in enumerate(rows)
-        for first, one in enumerate(row)
-        for second, other in enumerate(row)
-        if first != second
-    ]
-    left, right = (np.array([pair[side] for pair in pairs], dtype=np.float64) for side in (0, 1))
-    kappa = intervals.kappa_estimate(left, right, groups=[name for _, _, name in pairs])
-    share = model_kappa / kappa.value if model_kappa is not None and kappa.value > 0 else None
-    return Ceiling(len(rows), kappa, share)

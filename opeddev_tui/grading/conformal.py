@@ -1,4 +1,4 @@
-"""Sets of grades that hold the right one with a wanted probability, whatever the probabilities are worth.
+"""Sets of grades that hold the right one with a wanted probability, however good the head's probabilities are.
 
 Split conformal prediction on out-of-fold scores 1 − p(right grade). Rows of one group count together as one draw
 (Lee, Barber and Willett 2023), so that many rows of few authors do not promise more than the authors can.

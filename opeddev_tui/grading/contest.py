@@ -28,6 +28,8 @@ from opeddev_tui.grading.scores import Predictions, Reference, figures
 Singles = NDArray[np.float32]
 # a forecast fits heads on parts of the rows; with more than these it takes minutes
 MOST_FORECAST = 3000
+# rows of the next batch, as far as a forecast goes
+NEXT_ROWS = 100
 
 
 class Entrant(Struct, frozen=True):
@@ -63,15 +65,15 @@ def contest_rows(data: StepData, settings: Settings) -> RaceRows:
     return RaceRows(train, held, scale, areas_of_rows(train, scale, settings.grading), ungraded)
 
 
-def hold_race(rows: RaceRows, entrants: Sequence[Entrant], *, mode: str = AUTO, added: int = 0) -> Report:
+def hold_race(rows: RaceRows, entrants: Sequence[Entrant], *, mode: str = AUTO, ahead: bool = False) -> Report:
     """Return the race of the cheap ways and of ``entrants``, the base model first; ``DataProblem`` for too few rows.
 
-    ``mode`` is ``grading.mode``. With ``added``, kappa is forecast for so many more rows.
+    ``mode`` is ``grading.mode``. With ``ahead``, kappa is forecast for more rows.
     """
     reference = rows.reference
     fitted = [_fit(rows, entrant, reference) for entrant in entrants]
     written = [way for entrant in entrants for way in (_text_way(entrant, rows.scale), _token_way(entrant)) if way]
-    forecast = forecast_of(rows, entrants[0].train, entrants[0].held, added) if added else None
+    forecast = forecast_of(rows, entrants[0].train, entrants[0].held) if ahead else None
     return report_of(rows, [*cheap_ways(rows), *written], fitted, mode=mode, forecast=forecast)
 
 
@@ -91,13 +93,13 @@ def cheap_ways(rows: RaceRows) -> list[Way]:
     return ways
 
 
-def forecast_of(rows: RaceRows, train: Singles, held: Singles, added: int) -> GradeForecast | None:
-    """Return what ``added`` rows should bring to the head on these features; None where the rows do not tell."""
+def forecast_of(rows: RaceRows, train: Singles, held: Singles) -> GradeForecast | None:
+    """Forecast the gain of ``NEXT_ROWS`` rows for the head on these features; None where there are too few rows."""
     used = np.flatnonzero(rows.train.labels.used)
     if len(used) > MOST_FORECAST:
         return None
     labels = rows.train.labels.chosen(rows.train.labels.used)
-    return grade_forecast(train[used], labels, rows.scale, (held, rows.held.kinds, rows.held.labels.grades), added)
+    return grade_forecast(train[used], labels, rows.scale, (held, rows.held.kinds, rows.held.labels.grades), NEXT_ROWS)
 
 
 def _fit(rows: RaceRows, entrant: Entrant, reference: Reference) -> HeadEntry:

@@ -74,7 +74,7 @@ def fit_criteria(
     *,
     differences: NDArray[np.floating] | None = None,
 ) -> FittedCriteria | None:
-    """Return criteria heads fitted on ``features`` [n, d], None where fewer than 20 rows tell of two areas or more.
+    """Return criteria heads fitted on ``features`` [n, d]; None for fewer than 20 rows with areas, or a single area.
 
     ``kinds`` and ``prompts`` [n] as the rows have them, without the submission: which areas are asked of each.
     ``differences`` as in ``head.fit_head``.

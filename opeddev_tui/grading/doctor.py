@@ -48,7 +48,7 @@ class Compared(Struct, frozen=True):
 
 
 class Effect(Struct, frozen=True):
-    """What the corrections of so many training and hold-out rows change.
+    """Kappa with and without the corrections, and how many training and hold-out rows they correct.
 
     ``out_of_fold`` and ``holdout`` are against the corrected grades; ``as_written`` against the hold-out's grades as in
     the person's file, None where none of them is corrected.

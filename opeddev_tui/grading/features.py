@@ -7,7 +7,7 @@ Precision (autocast) and the random state are the caller's. Loads torch when a m
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from opeddev_tui.grading.feature_cache import FeatureCache
 from opeddev_tui.grading.forward_pass import BatchReader, Readings, layers_of
 from opeddev_tui.grading.grade_tokens import GradeTokens
 from opeddev_tui.grading.spans import GradeRow
+from opeddev_tui.models.reading_batches import OnBatch, evaluating, longest_first
 
 __all__ = ["Readings", "adapters_off", "base_features", "layers_of", "read_rows"]
 
@@ -42,23 +43,19 @@ def read_rows(
     batch_size: int,
     loss: bool = False,
     grade_tokens: GradeTokens | None = None,
-    on_batch: Callable[[int, int], None] | None = None,
+    on_batch: OnBatch | None = None,
 ) -> Readings:
     """Return features of ``rows``, and from the same pass losses and grade-token probabilities where asked for.
 
-    Rows of like length go together. Without ``loss`` and ``grade_tokens`` the pass ends at the
+    Rows of similar length go together. Without ``loss`` and ``grade_tokens`` the pass ends at the
     deepest layer that is read. ``on_batch(done, total)`` is told after each batch.
     """
     reader = BatchReader(model, pad_id, loss=loss, grade_tokens=grade_tokens)
-    order = sorted(range(len(rows)), key=lambda index: rows[index].length, reverse=True)
     states: list[Floats | None] = [None] * len(rows)
     sums, tokens = [0.0] * len(rows), [0] * len(rows)
     grades: dict[int, NDArray[np.float64]] = {}
-    was_training = model.training
-    model.eval()
-    try:
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
+    with evaluating(model):
+        for chosen in longest_first([row.length for row in rows], batch_size, on_batch):
             batch = reader.read([rows[index] for index in chosen])
             for place, index in enumerate(chosen):
                 states[index] = batch.states[place]
@@ -66,10 +63,6 @@ def read_rows(
                     sums[index], tokens[index] = batch.sums[place], batch.tokens[place]
                 if batch.grade_probabilities is not None:
                     grades[index] = batch.grade_probabilities[place]
-            if on_batch is not None:
-                on_batch(min(start + batch_size, len(order)), len(order))
-    finally:
-        model.train(was_training)
     return Readings(
         _finite([state for state in states if state is not None]),
         sums if loss else [],
@@ -85,7 +78,7 @@ def base_features(
     pad_id: int,
     batch_size: int,
     cache: FeatureCache,
-    on_batch: Callable[[int, int], None] | None = None,
+    on_batch: OnBatch | None = None,
 ) -> Floats:
     """Return the features [n, layers · width] of ``rows`` on the base model, reading only those not yet in ``cache``.
 
@@ -110,7 +103,7 @@ def base_features(
     return np.stack([known[key] for key in keys]) if keys else np.zeros((0, 0), np.float32)
 
 
-def _counted_on(on_batch: Callable[[int, int], None] | None, before: int, total: int) -> Callable[[int, int], None]:
+def _counted_on(on_batch: OnBatch | None, before: int, total: int) -> OnBatch:
     def told(done: int, _part: int) -> None:
         if on_batch is not None:
             on_batch(before + done, total)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from opeddev_tui.config.settings import DEFAULT_AREA_PATTERN
+from opeddev_tui.config.grading_settings import DEFAULT_AREA_PATTERN
 from opeddev_tui.grading.areas import Style, compiled
 
 Write = Callable[[list[int], list[str], list["Segment"]], list[str]]

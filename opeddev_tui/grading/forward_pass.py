@@ -39,7 +39,7 @@ class Readings(Struct, frozen=True):
 
 
 class _DeepEnough(Exception):
-    """The deepest layer asked for has been read: ends a forward pass whose later layers nobody needs."""
+    """Ends a forward pass early: the deepest layer that is asked for has been read."""
 
 
 def layers_of(model: Any) -> list[int]:
@@ -49,19 +49,18 @@ def layers_of(model: Any) -> list[int]:
 
 
 def _decoder_layers(model: Any) -> torch.nn.ModuleList:
-    """Return the model's decoder layers, whatever the architecture calls them."""
-    from torch.nn import ModuleList
+    """Return the model's decoder layers; raises ``ModelProblem`` where they are not found."""
+    from opeddev_tui.models.architectures import decoder_depth, decoder_layers
 
-    config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
-    depth = config.num_hidden_layers
-    for _, module in model.named_modules():
-        if isinstance(module, ModuleList) and len(module) == depth:
-            return module
-    raise ModelProblem(
-        f"no list of {depth} decoder layers is found in {type(model).__name__}, so its states cannot be read.",
-        where="model.name",
-        cure="Choose another model, or rows without grades.",
-    )
+    found: torch.nn.ModuleList | None = decoder_layers(model)
+    if found is None:
+        raise ModelProblem(
+            f"no list of {decoder_depth(model)} decoder layers is found in {type(model).__name__}, so its states "
+            "cannot be read.",
+            where="model.name",
+            cure="Choose another model, or rows without grades.",
+        )
+    return found
 
 
 class BatchReader:

@@ -34,11 +34,6 @@ class GradedRows(Struct, frozen=True):
         """The submission of each row."""
         return [example.submission for example in self.examples]
 
-    @property
-    def all_grades(self) -> list[tuple[int, ...]]:
-        """Every grade that people gave to each row."""
-        return [example.grades for example in self.examples]
-
 
 def graded_rows(examples: Sequence[Example], scale: Scale) -> GradedRows:
     """Return the examples that have a grade."""
@@ -88,7 +83,7 @@ def feedback_of(completion: str, pattern: str, after: str = "") -> str:
 def failed_areas(
     example: Example, names: Sequence[str], grading: Grading, after: str, *, best: bool
 ) -> list[str] | None:
-    """Return which areas ``names`` the row says have failed; None where it does not tell.
+    """Return which areas of ``names`` failed by the row's own record; None where it has none.
 
     ``after`` is the text between grade and feedback, ``best``: the row has the best grade.
     """

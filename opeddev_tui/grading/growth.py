@@ -10,11 +10,11 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from opeddev_tui.analysis.forecast import CONFIDENCE
 from opeddev_tui.grading.head import Floats, Labels, cannot_fit, fit_head
 from opeddev_tui.grading.intervals import Estimate
 from opeddev_tui.grading.scale import Positions, Scale
 
-CONFIDENCE = 0.8
 _SHARES = (0.4, 0.6, 0.8, 1.0)
 _DRAWS = 4
 _SAMPLES = 400

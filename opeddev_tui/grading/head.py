@@ -5,7 +5,7 @@ rows by fits without them. The head is kept in primal form: no row's features le
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -100,7 +100,7 @@ class GradeHead(Struct, frozen=True):
 
 
 class FittedHead(Struct, frozen=True):
-    """A head and what the rows it was fitted on look like to fits without them.
+    """A head, and the scores and grades of its rows by fits without them.
 
     ``scores`` [n] and ``out_of_fold`` (probabilities [n, grades]); a row of weight 0 is simply predicted.
     """
@@ -250,7 +250,7 @@ def _primal(duals: Floats, standard: Floats, row_kinds: Sequence[str], kinds: Se
 def labels_of(
     grades: Positions, kinds: Sequence[str] = (), weights: Sequence[float] = (), groups: Sequence[str] = ()
 ) -> Labels:
-    """Return ``Labels``, leaving out what says nothing: equal weights, no group, no kind, kinds of a few rows."""
+    """Return ``Labels`` without what has no effect: equal weights, empty groups, empty kinds, kinds of a few rows."""
     counts = Counter(kinds)
     named = [kind if counts[kind] >= FEWEST_OF_KIND else "" for kind in kinds]
     return Labels(
@@ -259,9 +259,3 @@ def labels_of(
         list(weights) if any(weight != 1 for weight in weights) else (),
         list(groups) if any(groups) else (),
     )
-
-
-def by_kind(kinds: Sequence[str]) -> Mapping[str, NDArray[np.int64]]:
-    """Return the rows of each kind, in order of the kinds' names."""
-    named = np.asarray(kinds, dtype=object)
-    return {kind: np.flatnonzero(named == kind) for kind in sorted(set(kinds))}

@@ -1,4 +1,4 @@
-"""Whether what a head claims of itself holds on rows that neither it nor the model was trained on.
+"""Whether a head's out-of-fold figures hold on rows that neither it nor the model was trained on.
 
 Out-of-fold figures of a frozen model are honest by construction. Features of rows that a model has trained on are
 partly remembered, so there the claim is measured against the hold-out, and said.

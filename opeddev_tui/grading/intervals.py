@@ -131,28 +131,6 @@ def bin_count(rows: int) -> int:
     return max(1, min(_MOST_BINS, rows // 10))
 
 
-def auroc(scores: Floats, positive: NDArray[np.bool_], *, confidence: float = CONFIDENCE) -> Estimate:
-    """Return the area under the ROC curve with DeLong's variance (1988), on the logit scale; NaN for one class."""
-    ups, downs = scores[positive], scores[~positive]
-    if not len(ups) or not len(downs):
-        return Estimate(math.nan, math.nan, math.nan)
-    ranks = stats.rankdata(scores)
-    above = (ranks[positive] - stats.rankdata(ups)) / len(downs)
-    below = 1 - (ranks[~positive] - stats.rankdata(downs)) / len(ups)
-    value = float(above.mean())
-    if len(ups) < 2 or len(downs) < 2:
-        return Estimate(value, math.nan, math.nan)
-    one, two = above.var(ddof=1) / len(ups), below.var(ddof=1) / len(downs)
-    error = math.sqrt(one + two)
-    if not 0 < value < 1 or error == 0:
-        return Estimate(value, value, value)
-    # few positives: Welch's degrees of freedom, as for two means
-    freedom = (one + two) ** 2 / (one**2 / (len(ups) - 1) + two**2 / (len(downs) - 1))
-    z = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error / (value * (1 - value))
-    middle = math.log(value / (1 - value))
-    return Estimate(value, 1 / (1 + math.exp(z - middle)), 1 / (1 + math.exp(-z - middle)))
-
-
 def from_influences(
     value: float, influences: Floats, *, groups: Sequence[str] = (), confidence: float = CONFIDENCE
 ) -> Estimate:

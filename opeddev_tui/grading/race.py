@@ -132,7 +132,7 @@ def _difference(way: Way, other: Way | None, reference: Reference, confidence: f
 
 
 def _choice(usable: Sequence[Way], reference: Reference, confidence: float) -> Way | None:
-    """Return the way that grades: the head on the base model, unless another is better beyond doubt.
+    """Return the way that grades: the head on the base model, unless the interval shows that another is better.
 
     That head is never trained on by a step, costs one pass, and has probabilities; the others must earn their place.
     """
@@ -148,7 +148,7 @@ def _choice(usable: Sequence[Way], reference: Reference, confidence: float) -> W
 
 
 def _set_by_hand(mode: str, chosen: Way | None, auto: Way | None) -> str:
-    """Return what to say of a way that the settings chose."""
+    """Return the verdict's sentence for a way that the settings chose."""
     if chosen is None:
         return f' No way of grading.mode = "{mode}" could be read.'
     if auto is None or auto is chosen:

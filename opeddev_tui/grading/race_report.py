@@ -78,7 +78,7 @@ class DisputedRow(Struct, frozen=True):
 
 
 class AreaFigures(Struct, frozen=True):
-    """The rubric's areas that rows tell, how many rows fail each, and how well heads name them, out of fold.
+    """The rubric's areas in the rows, how many rows fail each, and how well heads name them, out of fold.
 
     ``f1`` and ``f1_all`` (naming all) are None where too few rows tell areas for heads; ``gives_grade``: the areas' sum
     gives the grade.

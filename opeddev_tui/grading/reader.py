@@ -20,8 +20,8 @@ from opeddev_tui.grading.grade_tokens import grade_stem, grade_tokens
 from opeddev_tui.grading.ordinal import Grades
 from opeddev_tui.grading.scale import Scale
 from opeddev_tui.grading.spans import grade_rows
+from opeddev_tui.models.reading_batches import OnBatch
 
-OnBatch = Callable[[int, int], None]
 Found = TypeVar("Found")
 
 

@@ -16,7 +16,7 @@ DIGITS = 4
 
 
 def figure(estimate: Estimate) -> Figure:
-    """Return ``estimate`` with None where the rows do not tell."""
+    """Return ``estimate`` as it is recorded: None instead of NaN."""
     return Figure(*(None if math.isnan(end) else end for end in (estimate.value, estimate.low, estimate.high)))
 
 

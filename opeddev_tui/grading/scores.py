@@ -57,36 +57,6 @@ class Reference(Struct, frozen=True):
         )
 
 
-class Figure(Struct, frozen=True):
-    """What a figure is called and which way is good: 1 the higher, -1 the lower, 0 the nearer to zero."""
-
-    name: str
-    words: str
-    better: int
-    needs_probabilities: bool = False
-
-
-KAPPA = Figure("kappa", "quadratic weighted kappa", 1)
-NLL = Figure("nll", "mean −log p of the right grade", -1, needs_probabilities=True)
-CALIBRATION = Figure("calibration_error", "confidence against agreement, noise taken out", -1, needs_probabilities=True)
-FIGURES = (
-    KAPPA,
-    Figure("exact", "share exactly right", 1),
-    Figure("within_one", "share at most one grade off", 1),
-    Figure("mae", "mean distance in grades", -1),
-    Figure("signed_error", "mean of grade less reference: above zero is lenient", 0),
-    NLL,
-    CALIBRATION,
-    Figure(
-        "expected_distance",
-        "distance from the reference, expected by the probabilities",
-        -1,
-        needs_probabilities=True,
-    ),
-    Figure("brier", "squared error of the probabilities, summed over grades", -1, needs_probabilities=True),
-)
-
-
 def figures(predictions: Predictions, reference: Reference, confidence: float = 0.95) -> dict[str, Estimate]:
     """Return every figure by name with its interval; those of probabilities only where there are some."""
     found: dict[str, Estimate] = {}
@@ -124,13 +94,6 @@ def paired_difference(
         return None
     gap = mine[1] - theirs[1]
     return intervals.from_influences(mine[0] - theirs[0], gap, groups=reference.groups, confidence=confidence)
-
-
-def better_by(figure: Figure, difference: Estimate) -> int:
-    """Return 1 where a paired ``difference`` is better beyond doubt, -1 where worse, 0 where it may be zero."""
-    if not difference.excludes_zero or not figure.better:
-        return 0
-    return figure.better if difference.value > 0 else -figure.better
 
 
 def counted_grades(predictions: Predictions, reference: Reference) -> Positions:

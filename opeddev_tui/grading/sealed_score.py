@@ -16,15 +16,16 @@ from opeddev_tui.grading.contest import Entrant, contest_rows, hold_race
 from opeddev_tui.grading.intervals import Estimate
 from opeddev_tui.grading.race import Race
 from opeddev_tui.grading.race_report import RaceRows
-from opeddev_tui.grading.reader import FeatureReader, OnBatch
+from opeddev_tui.grading.reader import FeatureReader
 from opeddev_tui.intervals import percentile_interval, resampled_sums
+from opeddev_tui.models.reading_batches import OnBatch
 from opeddev_tui.runs.looks import Look
 
 _SAMPLES = 2000
 
 
 class Scored(Struct, frozen=True):
-    """What the test set says: ``rows`` of it, the loss in nats per token by model, and the race of the graded ones.
+    """The score of the test set: its ``rows``, the loss in nats per token by model, and the race of the graded rows.
 
     ``race`` is None where training rows or test rows have too few grades.
     """

@@ -38,7 +38,6 @@ class StepHead(Struct, frozen=True):
     head: GradeHead
     criteria: CriteriaHeads | None
     out_of_fold: Grades
-    area_probabilities: NDArray[np.float64] | None
     from_sum: bool
     measured: dict[str, Estimate]
 
@@ -78,7 +77,6 @@ def fit_step(
         fitted.head,
         criteria.heads if criteria else None,
         fitted.out_of_fold,
-        criteria.out_of_fold if criteria else None,
         from_sum,
         figures(Predictions.of(fitted.out_of_fold).rows(used), reference),
     )

@@ -78,7 +78,7 @@ class _Criteria(Struct, frozen=True):
 
 
 class _Description(Struct, frozen=True):
-    """What the JSON file says; ``weights`` is the SHA-256 of the other file."""
+    """The content of the JSON file; ``weights`` is the SHA-256 of the other file."""
 
     format: int
     origin: Origin

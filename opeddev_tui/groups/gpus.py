@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+from opeddev_tui.config.settings import Training
 
 _ASK = """
 import json
@@ -31,6 +33,17 @@ def visible_gpus() -> list[str]:
         return []
 
 
+def shares_of(gpus: Sequence[str], training: Training) -> list[str]:
+    """Return the GPUs of each child that trains at the same time, joined by commas: one for each of its processes.
+
+    With training.num_processes 0 that is one, or all where the model is sharded. Where there are too few, a child gets
+    all, and refuses them.
+    """
+    each = training.num_processes or (len(gpus) if training.shard else 1)
+    each = max(1, min(each, len(gpus)))
+    return [",".join(gpus[first : first + each]) for first in range(0, len(gpus) - each + 1, each)]
+
+
 def _has_driver() -> bool:
     import pynvml
 
@@ -44,5 +57,8 @@ def _has_driver() -> bool:
 
 
 def environment_of(gpu: str) -> Mapping[str, str]:
-    """Return the environment of a child that trains on ``gpu`` (empty: on the CPU, or on what this process has)."""
+    """Return the environment of a child that trains on ``gpu``, or on several joined by commas.
+
+    Empty: on the CPU, or on what this process has.
+    """
     return {**os.environ, "CUDA_VISIBLE_DEVICES": gpu} if gpu else dict(os.environ)

@@ -17,7 +17,7 @@ from opeddev_tui.errors import SettingsProblem, TrainingProblem
 from opeddev_tui.files import storage_errors
 from opeddev_tui.groups.children import Ended, Work, run_children
 from opeddev_tui.groups.choice import make_chosen
-from opeddev_tui.groups.gpus import visible_gpus
+from opeddev_tui.groups.gpus import shares_of, visible_gpus
 from opeddev_tui.groups.requests import MOST_SEEDS, SeedsRequest, Trained, View, open_among, parse_seeds
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Control
@@ -45,7 +45,7 @@ class Leader:
         self._workspace, self._loaded = workspace, loaded
         self._view, self._control, self._sink = view, control, sink
         self._stopping = False
-        self._gpus = visible_gpus()
+        self._gpus = shares_of(visible_gpus(), loaded.settings.training)
 
     def step(self, trained: Trained) -> bool:
         """Train the next step of the request; return True if it is done and its run chosen."""
@@ -135,7 +135,7 @@ class Leader:
         return group
 
     def _forget_if_nothing_began(self, group: Group, records: Sequence[RunRecord]) -> None:
-        """Delete the record of a group none of whose own runs began: it would only be in the way."""
+        """Delete the record of a group if none of its own runs began."""
         if not any(record.state.group == group.id for record in records):
             path = self._workspace.group_file(group.id)
             with storage_errors(path):
@@ -180,13 +180,13 @@ class Leader:
         return found
 
     def _slots(self, runs: int) -> list[str]:
-        """Return the GPU of each child that trains at the same time, "" for one without a GPU of its own."""
+        """Return the GPUs of each child that trains at the same time, "" for one without a GPU of its own."""
         gpus = self._gpus
         at_once = min(self.request.at_once or len(gpus) or 1, runs)
         return [gpus[number % len(gpus)] if gpus else "" for number in range(at_once)]
 
     def _threads(self) -> int:
-        """Return the CPU threads per run where several share the CPU; 0: as the settings say."""
+        """Return the CPU threads per run where several share the CPU; 0 leaves it to the settings."""
         at_once = len(self._slots(MOST_SEEDS)) if self.request.at_once > 1 else 1
         if at_once == 1 or self._loaded.settings.training.torch_num_threads or self._gpus:
             return 0

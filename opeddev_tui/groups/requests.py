@@ -1,6 +1,5 @@
 """What a training with several seeds is asked for and gives back; which open group a request goes on with."""
 
-import difflib
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -9,7 +8,7 @@ from msgspec import Struct, field
 from opeddev_tui.analysis.seed_figures import StepSpread
 from opeddev_tui.analysis.workspace_steps import WorkspaceSteps, read_steps
 from opeddev_tui.config.loading import LoadedSettings
-from opeddev_tui.errors import SettingsProblem, TrainingProblem
+from opeddev_tui.errors import SettingsProblem, TrainingProblem, did_you_mean
 from opeddev_tui.groups.children import Ended
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import StepRequest
@@ -88,8 +87,7 @@ def other_seeds(workspace: Workspace, run: str) -> tuple[StepRequest, dict[str, 
     records = {record.id: record for record in list_runs(workspace)}
     record = records.get(run)
     if record is None:
-        near = difflib.get_close_matches(run, records, n=1, cutoff=0.3)
-        cure = f"Did you mean {near[0]}?" if near else "See the runs: opeddev-tui status."
+        cure = did_you_mean(run, records, "See the runs: opeddev-tui status.", cutoff=0.3)
         raise TrainingProblem(f"there is no run {run}.", where=str(workspace.runs), cure=cure)
     if record.state.status != "finished" or record.state.repeats:
         what = "repeats another run" if record.state.repeats else "is not finished"

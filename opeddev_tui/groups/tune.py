@@ -23,7 +23,7 @@ from opeddev_tui.data.folds import folds_of
 from opeddev_tui.errors import SettingsProblem, TrainingProblem
 from opeddev_tui.format import duration
 from opeddev_tui.groups.children import Ended, Work, run_children
-from opeddev_tui.groups.gpus import visible_gpus
+from opeddev_tui.groups.gpus import shares_of, visible_gpus
 from opeddev_tui.groups.requests import View
 from opeddev_tui.groups.tune_settings import read_grid, settings_digest
 from opeddev_tui.runs import events as ev
@@ -187,7 +187,7 @@ class _Leader:
         left = [cell for cell in tuning.cells if cell not in finished]
         if not left:
             return []
-        gpus = visible_gpus()
+        gpus = shares_of(visible_gpus(), self._loaded.settings.training)
         at_once = min(self._request.at_once or len(gpus) or 1, len(left))
         slots = [gpus[number % len(gpus)] if gpus else "" for number in range(at_once)]
         self._view.tell(self._beginning(tuning, left, at_once))
@@ -254,7 +254,7 @@ class _Leader:
 
 
 def _threads(loaded: LoadedSettings, at_once: int) -> int:
-    """Return the CPU threads of each of ``at_once`` trainings; 0: as the settings say."""
+    """Return the CPU threads of each of ``at_once`` trainings; 0 leaves it to the settings."""
     if at_once < 2 or loaded.settings.training.torch_num_threads:
         return 0
     return max(1, (os.cpu_count() or 1) // at_once)

@@ -1,6 +1,5 @@
 """Read which settings are compared and with which values; wrong names and values are told before anything starts."""
 
-import difflib
 import hashlib
 import itertools
 from collections.abc import Sequence
@@ -9,11 +8,12 @@ from pathlib import Path
 import msgspec
 
 from opeddev_tui.config.loading import LoadedSettings, known_keys, load
-from opeddev_tui.config.settings import Settings
-from opeddev_tui.errors import Problem, Problems, SettingsProblem
+from opeddev_tui.config.settings import RUN_SECTIONS, Settings
+from opeddev_tui.errors import Problem, Problems, SettingsProblem, did_you_mean
 
 MOST_SETTINGS = 64
-_SECTIONS = ("model", "data", "training", "lora", "early_stop", "grading")
+# probe prompts change neither what is trained nor what is compared
+_SECTIONS = tuple(name for name in RUN_SECTIONS if name != "generation")
 # what these change is what is trained or measured, so that the figures of two values could not be compared
 _OTHER_MEASURE = (
     *("model.name", "model.revision", "data.max_length", "data.max_line_bytes", "data.max_depth", "data.columns"),
@@ -101,8 +101,7 @@ def full_name(name: str, *, lora: bool, from_parent: bool) -> str:
     if meant:
         raise SettingsProblem(f"{name} may be {' or '.join(meant)}.", where="tune", cure="Write the full name.")
     shorts = [short for short in by_key if len(short) > 2]
-    near = difflib.get_close_matches(name, [*searchable(), *shorts], n=1, cutoff=0.4)
-    cure = f"Did you mean {near[0]}?" if near else "docs/settings.md has all of them."
+    cure = did_you_mean(name, [*searchable(), *shorts], "docs/settings.md has all of them.", cutoff=0.4)
     raise SettingsProblem(f"unknown setting {name}.", where="tune", cure=cure)
 
 

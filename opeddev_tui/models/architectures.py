@@ -80,3 +80,18 @@ def batch_form(model: Any) -> BatchForm:
     if "position_ids" not in takes:
         return BatchForm(left=False, positions=False, kept_head=False)
     return BatchForm(kept_head="logits_to_keep" in takes)
+
+
+def decoder_depth(model: Any) -> int:
+    """Return how many decoder layers the configuration of ``model`` names, 0 where it names none."""
+    config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
+    return int(getattr(config, "num_hidden_layers", 0))
+
+
+def decoder_layers(model: Any) -> Any | None:
+    """Return the ``ModuleList`` of the model's decoder layers, whatever its architecture calls it; None: not found."""
+    from torch.nn import ModuleList
+
+    depth = decoder_depth(model)
+    lists = (module for module in model.modules() if isinstance(module, ModuleList))
+    return next((found for found in lists if len(found) == depth > 0), None)

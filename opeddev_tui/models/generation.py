@@ -1,4 +1,4 @@
-"""Owns generation: the choice of probe prompts, and prompts to texts in batches.
+"""Choose the probe prompts, and generate texts for prompts in batches.
 
 Greedy by default, with the chat template and thinking mode of training. The global random state is left as it
 was found, so that looking at a training does not change it.
@@ -18,6 +18,7 @@ from opeddev_tui.models import sharding
 from opeddev_tui.models.architectures import batch_form
 from opeddev_tui.models.causal_lm import CausalLM
 from opeddev_tui.models.chat import ChatEncoder
+from opeddev_tui.models.reading_batches import OnBatch, evaluating
 
 # seconds between two looks at texts that are being generated
 TELL_EVERY = 0.3
@@ -60,13 +61,13 @@ def generate(
     max_new_tokens: int,
     batch_size: int,
     sampling: st.Generation | None = None,
-    on_batch: Callable[[int, int], None] | None = None,
+    on_batch: OnBatch | None = None,
     on_tokens: Callable[[list[list[int]], int], None] | None = None,
     ended: Callable[[int, list[int]], bool] | None = None,
 ) -> list[list[int]]:
     """Return the new token ids for each prompt (ids), without the ids that end a text.
 
-    Prompts of like length are generated together, padded on the left. With ``sampling`` and its ``do_sample`` the
+    Prompts of similar length are generated together, padded on the left. With ``sampling`` and its ``do_sample`` the
     tokens are drawn, otherwise the likeliest is taken. ``on_tokens(texts so far, how many are finished)`` is told
     while they grow, a few times a second. ``ended(prompt, its new ids)`` says after each token whether a text is long
     enough.
@@ -74,7 +75,7 @@ def generate(
     device = next(model.parameters()).device
     texts: list[list[int]] = [[] for _ in prompts]
     done = 0
-    with _evaluating(model):
+    with evaluating(model):
         for chosen in prompt_batches(model, encoder, prompts, batch_size, max_new_tokens):
             ids, mask = _left_padded([prompts[index] for index in chosen], pad_id, device)
             ends = _Ends(chosen, ids.shape[1], ended) if ended is not None else None
@@ -127,17 +128,6 @@ def _generated(
             **({"synced_gpus": False} if sharding.is_sharded(model) else {}),
             **options,
         )
-
-
-@contextmanager
-def _evaluating(model: CausalLM) -> Iterator[None]:
-    """Switch dropout off inside the block, and back to what it was."""
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
 
 
 def _batches(prompts: Sequence[list[int]], size: int, mixes: Callable[[int], bool]) -> Iterator[list[int]]:

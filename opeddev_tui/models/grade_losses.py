@@ -47,7 +47,7 @@ def is_ordered(tails: Tails) -> bool:
 
 
 def _path(tails: Tails, grade: int) -> list[_Node]:
-    """Return the branches on the way to ``grade``; one where every grade is a token of its own."""
+    """Return the branches on the way to ``grade``: a single one where every grade is one token."""
     nodes: list[_Node] = []
     members = list(range(len(tails)))
     for depth, token in enumerate(tails[grade]):

@@ -1,4 +1,4 @@
-"""Owns trying a model outside of a training: answering a prompt as a stream, scoring it on the hold-out."""
+"""Try a model outside of a training: stream its answer to a prompt, score it on the hold-out."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -55,7 +55,7 @@ class LoadedModel:
         """Yield pieces of the answer to ``messages``, their system prompt included, as they are generated."""
         from transformers import TextIteratorStreamer
 
-        # a terminal can hand over half characters, which no tokenizer takes
+        # a terminal can hand over half of a surrogate pair, which no tokenizer takes
         whole = [replace(item, content=item.content.encode("utf-8", "replace").decode("utf-8")) for item in messages]
         ids = self._encoder.encode_question(whole, self._new_tokens)
         streamer = TextIteratorStreamer(self._tokenizer, skip_prompt=True, skip_special_tokens=True)

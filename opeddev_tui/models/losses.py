@@ -1,12 +1,13 @@
 """Per-example losses of a model on a hold-out. Takes token rows, records nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
 
 from opeddev_tui.models.causal_lm import CausalLM
+from opeddev_tui.models.reading_batches import OnBatch, evaluating, longest_first
 from opeddev_tui.models.token_rows import IGNORED, LeftPadCollator, TokenRow
 
 
@@ -16,27 +17,19 @@ def example_losses(
     collate: LeftPadCollator,
     *,
     batch_size: int,
-    on_batch: Callable[[int, int], None] | None = None,
+    on_batch: OnBatch | None = None,
 ) -> tuple[list[float], list[int]]:
     """Return (summed loss in nats, number of completion tokens) of each row, in the order of ``rows``.
 
-    Rows of like length go together; ``on_batch(done, total)`` is told after each batch. The caller chooses
+    Rows of similar length go together; ``on_batch(done, total)`` is told after each batch. The caller chooses
     autocast and protects the random state.
     """
     sums, counts = [0.0] * len(rows), [0] * len(rows)
-    order = sorted(range(len(rows)), key=lambda index: rows[index].length, reverse=True)
-    was_training = model.training
-    model.eval()
-    try:
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
+    with evaluating(model):
+        for chosen in longest_first([row.length for row in rows], batch_size, on_batch):
             totals, tokens = _batch_losses(model, collate([rows[index] for index in chosen]))
             for place, index in enumerate(chosen):
                 sums[index], counts[index] = totals[place], tokens[place]
-            if on_batch is not None:
-                on_batch(min(start + batch_size, len(order)), len(order))
-    finally:
-        model.train(was_training)
     return sums, counts
 
 

@@ -1,4 +1,4 @@
-"""Owns the estimate of memory before a model is loaded: weights, gradients, optimizer, activations, evaluation.
+"""Estimate the memory of a training before its model is loaded: weights, gradients, optimizer, activations, evaluation.
 
 Sizes come from the model's configuration alone (its parameters are counted on the meta device), so nothing large is
 read. A run is as large as its largest phase: training, scoring the hold-out, or generating; weights and the
@@ -64,11 +64,6 @@ def empty_model(source: str, model: st.Model) -> Any:
             return AutoModelForCausalLM.from_config(config.text, trust_remote_code=model.trust_remote_code)
     except LOADING_ERRORS as error:
         raise loading_problem(source, "configuration", error) from error
-
-
-def model_sizes(source: str, model: st.Model) -> Sizes:
-    """Return the sizes of the model at ``source`` from its configuration; raises ``ModelProblem``."""
-    return sizes_of(empty_model(source, model))
 
 
 def sizes_of(empty: Any) -> Sizes:

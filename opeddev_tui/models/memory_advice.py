@@ -28,7 +28,7 @@ def advice(settings: st.Settings, phases: Phases, room: float, adapters: float) 
 
 
 def _ways(settings: st.Settings, adapters: float, *, training: bool) -> dict[str, st.Settings]:
-    """Return changed settings that need less, by what says so: the ones that cost a person least first."""
+    """Return changed settings that need less memory, by their description, those with the least drawback first."""
     own = settings.training
     found: dict[str, st.Settings] = {}
     if not settings.lora.enabled:

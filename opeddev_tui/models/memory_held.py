@@ -23,7 +23,7 @@ class Held(Struct, frozen=True):
 
 
 def held(settings: st.Settings, *, parameters: int, adapters: int, unit: int, sixteen_bit: bool) -> Held:
-    """Return what each process of ``settings`` holds of a model of so many ``parameters``.
+    """Return the bytes that each process of ``settings`` holds of a model with ``parameters``.
 
     ``adapters`` are the parameters of its adapters, where they are trained; ``unit`` those that are gathered at once.
     """

@@ -87,7 +87,7 @@ def load_config(source: str, model: st.Model) -> ModelConfig:
 
 
 def _refuse_other_folders(source: str) -> None:
-    """Name the folders that look like models to a person and are none."""
+    """Refuse folders that people take for models and that are none: unfetched pointers, adapters alone, GGUF files."""
     folder = Path(source)
     if folder.is_dir() and (pointer := next(filter(_is_pointer, sorted(folder.iterdir())), None)) is not None:
         reason = f"{pointer.name} is only a pointer to the file (Git LFS)"

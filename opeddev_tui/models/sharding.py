@@ -11,6 +11,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from opeddev_tui.models.architectures import decoder_layers
+
 
 def can_shard() -> bool:
     """Return whether this version of torch has what is needed."""
@@ -23,12 +25,7 @@ def can_shard() -> bool:
 
 def layer_names(model: Any) -> list[str]:
     """Return the class names of the model's decoder layers, which are gathered one at a time; empty if not found."""
-    config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
-    depth = getattr(config, "num_hidden_layers", 0)
-    for module in model.modules():
-        if isinstance(module, torch.nn.ModuleList) and len(module) == depth > 0:
-            return sorted({type(layer).__name__ for layer in module})
-    return []
+    return sorted({type(layer).__name__ for layer in decoder_layers(model) or ()})
 
 
 def is_sharded(model: Any) -> bool:
@@ -85,9 +82,11 @@ def gathered_tensors(model: Any) -> dict[str, torch.Tensor]:
 
 
 def all_finite(model: Any) -> bool:
-    """Return whether every weight in every process's shards is a finite number: an exchange."""
+    """Return whether every weight is a finite number; of a sharded model in every process's shards: an exchange."""
     release(model)
     own = all(bool(torch.isfinite(_local(weight)).all()) for weight in model.parameters())
+    if not is_sharded(model):
+        return own
     found = torch.tensor(int(own), device=_local(next(model.parameters())).device)
     dist.all_reduce(found, dist.ReduceOp.MIN)
     return bool(found)
@@ -135,4 +134,9 @@ def load_optimizer_state(model: Any, optimizer: torch.optim.Optimizer, path: Pat
 
     # mapped: each process reads little more than its shards
     state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    if not any(torch.is_tensor(value) for kept in state["state"].values() for value in kept.values()):
+        # SGD without momentum keeps nothing, which torch cannot load; the groups have the learning rate
+        for group, saved in zip(optimizer.param_groups, state["param_groups"], strict=True):
+            group.update({name: value for name, value in saved.items() if name != "params"})
+        return
     set_optimizer_state_dict(model, optimizer, state, options=StateDictOptions(full_state_dict=True))

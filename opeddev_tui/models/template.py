@@ -91,7 +91,7 @@ class ChatTemplate:
         return text[: -len(self.end)] if self.end and text.endswith(self.end) else text.rstrip("\n")
 
     def as_trained(self) -> str:
-        """Return the template with what was trained as its defaults, for a caller who says nothing of it.
+        """Return the template with the training's options as its defaults, for callers that pass no options.
 
         A date is the one that was trained, a system message that the template refuses goes before the user's text.
         """
@@ -106,7 +106,7 @@ class ChatTemplate:
             return None
 
     def _by_default(self, chat: Sequence[Message], own: str) -> str | None:
-        """Return ``chat`` rendered by a caller who says nothing of thinking; None where the template refuses it."""
+        """Return ``chat`` as rendered without the option for thinking; None where the template refuses it."""
         plain = [{"role": item.role, "content": self._content(item.content)} for item in self._folded(chat)]
         try:
             return str(

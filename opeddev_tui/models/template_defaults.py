@@ -40,7 +40,7 @@ class Frame(Struct, frozen=True):
 
 
 def with_defaults(own: str, frame: Frame) -> str:
-    """Return the template ``own`` with what ``frame`` says, around it."""
+    """Return the template ``own`` inside ``frame``, which sets its defaults."""
     before = ""
     if frame.asks_thinking:
         value = "true" if frame.thinking else "false"

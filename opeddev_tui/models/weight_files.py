@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 
 from opeddev_tui.config import settings as st
 from opeddev_tui.errors import ModelProblem
+from opeddev_tui.format import plural
 from opeddev_tui.models.model_config import LOADING_ERRORS, TEXT_WEIGHTS, load_config, loading_problem
 
 _LOADERS = "transformers"
@@ -42,8 +43,7 @@ def check_weights(source: str, model: st.Model) -> None:
 
 def lacking(missing: list[str]) -> str:
     """Return the words for weights that no file holds."""
-    count = len(missing)
-    return f"it lacks {count} weight{'' if count == 1 else 's'}, such as {missing[0]}."
+    return f"it lacks {plural(len(missing), 'weight')}, such as {missing[0]}."
 
 
 def _compared(source: str, model: st.Model, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def _compared(source: str, model: st.Model, arguments: dict[str, Any]) -> dict[s
 
 @contextmanager
 def _without_reports() -> Iterator[None]:
-    """Keep the library's own tables and progress bars off the screen; what they say is said in one sentence."""
+    """Keep the library's own tables and progress bars off the screen: one sentence replaces them."""
     from transformers.utils import logging as transformers_logging
 
     library: Any = transformers_logging  # its switches have no types

@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Mapping, MutableMapping
 
-import psutil
 from msgspec import Struct
 
 from opeddev_tui.errors import SettingsProblem
@@ -42,6 +41,8 @@ class Launched(Struct, frozen=True):
     serves: bool = False
     # distinguishes the starts of a launcher that starts its processes again
     start: str = "0"
+    # the launcher's name of what it started, by which the ranks of another one at the same place are told apart
+    job: str = ""
 
 
 def take(environment: MutableMapping[str, str], before: Mapping[str, str] | None = None) -> Launched | None:
@@ -71,8 +72,8 @@ def _torch(environment: Mapping[str, str]) -> Launched | None:
     rank, local = _number(environment, "RANK"), _number(environment, "LOCAL_RANK", 0)
     address, port = environment.get("MASTER_ADDR", ""), _number(environment, "MASTER_PORT", 0)
     serves = environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    start = environment.get("TORCHELASTIC_RESTART_COUNT", "0")
-    found = Launched(rank, world, local, "torchrun", address, port, serves, start)
+    start, job = environment.get("TORCHELASTIC_RESTART_COUNT", "0"), environment.get("TORCHELASTIC_RUN_ID", "")
+    found = Launched(rank, world, local, "torchrun", address, port, serves, start, job)
     return _checked(found, "RANK", "WORLD_SIZE")
 
 
@@ -86,8 +87,11 @@ def _slurm(environment: Mapping[str, str]) -> Launched | None:
         return None
     rank, local = _number(environment, "SLURM_PROCID", 0), _number(environment, "SLURM_LOCALID", 0)
     address = environment.get("MASTER_ADDR", "") or first_host(environment.get("SLURM_JOB_NODELIST", ""))
-    port = _number(environment, "MASTER_PORT", 0) or 20_000 + _number(environment, "SLURM_JOB_ID", 0) % 20_000
-    return _checked(Launched(rank, world, local, by, address, port), "SLURM_PROCID", name)
+    job, step = _number(environment, "SLURM_JOB_ID", 0), _number(environment, "SLURM_STEP_ID", 0)
+    # an srun beside another one of the same job meets elsewhere
+    port = _number(environment, "MASTER_PORT", 0) or 20_000 + (job + 1_009 * step) % 20_000
+    found = Launched(rank, world, local, by, address, port, job=f"{job}.{step}")
+    return _checked(found, "SLURM_PROCID", name)
 
 
 def first_host(nodes: str) -> str:
@@ -130,6 +134,9 @@ def _refuse_one_of_accelerate(environment: Mapping[str, str], before: Mapping[st
 
 def _environment_of_parent() -> Mapping[str, str]:
     """Return the environment that this process's parent was started with, empty where it cannot be read."""
+    # the app opens without it
+    import psutil
+
     try:
         return psutil.Process(os.getppid()).environ()
     except (psutil.Error, OSError):

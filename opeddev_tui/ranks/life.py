@@ -43,10 +43,18 @@ def leave() -> NoReturn:
 
 
 class Life:
-    """Beats for a hand on ``line``, and ends it after ``limit`` seconds without a beat of rank 0."""
+    """Beats for a hand on ``line``, and ends it after ``limit`` seconds without a beat of rank 0.
 
-    def __init__(self, line: Line, limit: float) -> None:
+    ``first``: seconds for the first one, where they are others. ``broken`` is called, from a thread, once rank 0 has
+    said that a rank was lost.
+    """
+
+    def __init__(
+        self, line: Line, limit: float, *, first: float | None = None, broken: Callable[[], object] | None = None
+    ) -> None:
         self._line, self._limit = line, limit
+        self._broken = broken
+        self._first = limit if first is None else first
         self._load: Callable[[], Load] | None = None
         self._seen_at = time.monotonic()
         self._closed = threading.Event()
@@ -75,11 +83,18 @@ class Life:
             try:
                 self._line.beat(count)
                 beat = self._line.beat_of(0)
+                self._look_for_loss()
             except RuntimeError:
                 leave()  # the store has gone, and rank 0 with it
             if beat != seen:
                 seen, self._seen_at = beat, time.monotonic()
+                self._first = self._limit
             self._tell_load()
+
+    def _look_for_loss(self) -> None:
+        if self._broken is not None and self._line.posted("broken"):
+            broken, self._broken = self._broken, None
+            broken()
 
     def _tell_load(self) -> None:
         load = self._load() if self._load is not None else None
@@ -90,5 +105,5 @@ class Life:
     def _look(self) -> None:
         # a thread of its own: the other one hangs in the store where a cable is cut
         while not self._closed.wait(1.0):
-            if time.monotonic() - self._seen_at > self._limit:
+            if time.monotonic() - self._seen_at > min(self._limit, self._first):
                 leave()

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -17,7 +19,7 @@ from opeddev_tui.errors import Problem, TrainingProblem, ran_out_of_memory
 from opeddev_tui.ranks import group, orders
 from opeddev_tui.ranks.line import Line
 from opeddev_tui.ranks.watch import RESUMES, RankEnded, Watch, problem_of
-from opeddev_tui.ranks.words import Answer, AnyWord, End, Found, Hello, Join, Ready
+from opeddev_tui.ranks.words import Answer, AnyWord, Broken, End, Found, Hello, Join, Ready
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Control
 from opeddev_tui.runs.events import GpuReading, Sink
@@ -26,6 +28,10 @@ from opeddev_tui.runs.events import GpuReading, Sink
 Ended = Callable[[int, str], None]
 # seconds for the end of a hand's process to be noticed, once an exchange with it has failed
 _NOTICE_SECONDS = 10.0
+# the least seconds that a hand has to begin, however short the silence allowed: it may import from a slow disk
+_BEGIN_SECONDS = 600.0
+# seconds after which an answer is late: all ranks have like shares
+_LATE_SECONDS = 60.0
 
 
 class Hands(Protocol):
@@ -123,6 +129,8 @@ class Team:
         self._control.fail(ended)
         # the others are in an exchange that cannot end
         self._hands.kill()
+        with contextlib.suppress(RuntimeError):  # a launcher's store has gone with it
+            self._line.post("broken", Broken())
         group.abort()
 
     # --- until all ranks are ready
@@ -131,9 +139,10 @@ class Team:
         """Wait until all hands have begun; raises ``TrainingProblem`` where one has other versions."""
         mine = orders.hello(0, os.getpid())
         others: list[Hello] = []
+        end = time.monotonic() + max(self._silence, _BEGIN_SECONDS)
         for rank in range(1, self.world):
             self._phase(f"{rank} of {self.world} ranks have begun")
-            found = self._line.wait(f"hello/{rank}", Hello, self._look)
+            found = self._line.wait(f"hello/{rank}", Hello, partial(self._look_for, rank, end))
             self._watch.hosts[rank] = found.host
             others.append(found)
         orders.compare_versions(mine, others)
@@ -169,6 +178,16 @@ class Team:
         name = f"{self._line.name}/gradients"
         self._stack.enter_context(group.joined(self._hands.place, self._line.store, name, seconds=seconds))
 
+    def _look_for(self, rank: int, end: float) -> None:
+        """Look as ever while ``rank`` has not begun; raises ``TrainingProblem`` where it has not until ``end``.
+
+        A launcher's rank may have gone before this attempt: it has no process here that is watched.
+        """
+        self._look()
+        if time.monotonic() > end:
+            minutes = f"{max(self._silence, _BEGIN_SECONDS) / 60:.3g}"
+            raise TrainingProblem(f"{self._watch.name_of(rank)} has not begun within {minutes} minutes.", cure=RESUMES)
+
     def _look(self) -> None:
         """Raise what ends this attempt while ranks begin: a lost one, or a person's stop."""
         self._watch.raise_if_lost()
@@ -193,10 +212,29 @@ class Team:
     def answers(self, number: int) -> Iterator[tuple[int, Found]]:
         """Yield (rank, what it found) for the word ``number``; raises ``RankEnded``, a ``Problem``, MemoryError."""
         for rank in range(1, self.world):
-            answer = self._line.wait(f"answer/{number}/{rank}", Answer, self._watch.raise_if_lost)
+            answer = self._line.wait(f"answer/{number}/{rank}", Answer, _Late(rank, self._watch, self._bus).look)
             if answer.fault is not None:
                 raise problem_of(answer.fault, self._watch.name_of(rank))
             yield rank, answer.found if answer.found is not None else Found()
+
+
+class _Late:
+    """Looks for the answer of ``rank``, which may give signs and yet do nothing: such a wait is told, and ends."""
+
+    def __init__(self, rank: int, watch: Watch, bus: Sink) -> None:
+        self._rank, self._watch, self._bus = rank, watch, bus
+        self._began = time.monotonic()
+        self._told = False
+
+    def look(self) -> None:
+        """Tell once that the answer is late; raises ``RankEnded`` where a rank is lost, also by this."""
+        self._watch.raise_if_lost()
+        passed = time.monotonic() - self._began
+        if passed > _LATE_SECONDS and not self._told:
+            self._told = True
+            name = self._watch.name_of(self._rank)
+            self._bus.emit(ev.Warned(message=f"{name} has not answered for a minute; the training waits for it."))
+        self._watch.late(self._rank, passed)
 
 
 def _first_line(error: Problem | BaseException) -> str:

@@ -123,20 +123,16 @@ class Watch:
         self._lose(rank, fault.message, problem_of(fault, self.name_of(rank)))
 
     def _lose(self, rank: int, reason: str, cause: Problem | MemoryError) -> None:
-        if self._ends_by(cause):
-            self._bus.emit(ev.RankLost(rank=rank, host=self.hosts.get(rank, ""), reason=reason))
-            self._tell_loss()
+        self._end(cause, ev.RankLost(rank=rank, host=self.hosts.get(rank, ""), reason=reason))
 
-    def _ends_by(self, cause: Problem | MemoryError) -> bool:
-        """Keep ``cause`` as that of the attempt's end; False where it has one or is over."""
+    def _end(self, cause: Problem | MemoryError, event: ev.RankLost | None = None) -> None:
+        """End the attempt for ``cause`` and record ``event``; nothing where it has ended before."""
         with self._turn:
             if self._ended is not None or self._closing.is_set():
-                return False
+                return
             self._ended = RankEnded(cause)
-        return True
-
-    def _tell_loss(self) -> None:
-        assert self._ended is not None
+        if event is not None:
+            self._bus.emit(event)
         self._lost(self._ended)
         self._noticed.set()
 
@@ -147,8 +143,7 @@ class Watch:
             self._look_at_all()
         except RuntimeError:
             # a launcher's store has gone with the launcher: without it nobody would wake a training that waits
-            if self._ends_by(TrainingProblem("the launcher of the ranks has gone.", cure=RESUMES)):
-                self._tell_loss()
+            self._end(TrainingProblem("the launcher of the ranks has gone.", cure=RESUMES))
 
     def _look_at_all(self) -> None:
         seen = self._seen
@@ -178,7 +173,18 @@ class Watch:
             silent.add(rank)
             since = time.time() - quiet
             self._bus.emit(ev.RankSilent(rank=rank, host=self.hosts.get(rank, ""), since=since))
-        if quiet > self._limit:
-            minutes = f"{self._limit / 60:.3g}"
-            words = f"has given no sign for {minutes} minutes (training.rank_timeout_minutes)"
+        self._lose_after(rank, quiet, "has given no sign for")
+
+    def late(self, rank: int, seconds: float) -> None:
+        """Take that ``rank`` has not answered for ``seconds``; after the limit it is lost though it gives signs.
+
+        One that gives none is lost by its silence alone.
+        """
+        if time.monotonic() - self._seen[rank][0] < SILENT_SECONDS:
+            self._lose_after(rank, seconds, "has given signs but no answer for")
+        self.raise_if_lost()
+
+    def _lose_after(self, rank: int, seconds: float, what: str) -> None:
+        if seconds > self._limit:
+            words = f"{what} {self._limit / 60:.3g} minutes (training.rank_timeout_minutes)"
             self._lose(rank, words, TrainingProblem(f"{self.name_of(rank)} {words}.", cure=RESUMES))

@@ -12,6 +12,10 @@ class Word(Struct, frozen=True, tag=True):
     """Something that rank 0 says to all hands; they take one after the other."""
 
 
+class Broken(Struct, frozen=True):
+    """A rank was lost: the exchange that the others are in cannot end."""
+
+
 class Join(Word, frozen=True):
     """Join the process group named ``group``; what follows is said within it."""
 

@@ -6,15 +6,15 @@ Equal data give equal bytes: files hold no dates and no random ids.
 
 from __future__ import annotations
 
-import contextlib
 import io
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opeddev_tui.analysis import forecast, learning_curve
-from opeddev_tui.errors import BusyProblem, Problem
+from opeddev_tui.errors import Problem
 from opeddev_tui.files import write_atomic
 from opeddev_tui.reports.calibration import calibration_figure
 from opeddev_tui.reports.examples import examples_figure
@@ -24,7 +24,7 @@ from opeddev_tui.runs.events import Sample
 from opeddev_tui.runs.history import RunRecord, list_runs
 from opeddev_tui.runs.metrics_csv import table_name
 from opeddev_tui.text import clean_line
-from opeddev_tui.workspace.lock import FileLock
+from opeddev_tui.workspace.lock import hold_lock
 from opeddev_tui.workspace.paths import Workspace
 
 if TYPE_CHECKING:
@@ -129,20 +129,14 @@ def write_plots(workspace: Workspace, records: Sequence[RunRecord], *, step: int
     return written
 
 
-@contextlib.contextmanager
-def alone(workspace: Workspace, patience: float = _PATIENCE_SECONDS) -> Iterator[None]:
+def alone(workspace: Workspace, patience: float = _PATIENCE_SECONDS) -> AbstractContextManager[None]:
     """Let one process draw at a time. Read the records inside, so that no older plot replaces a newer one.
 
     Plots are drawn after the workspace's lock is released, when the next training may already run. Raises
     ``BusyProblem`` if another process draws for longer than ``patience`` seconds.
     """
-    lock = FileLock(workspace.lock.with_name("plots.lock"))
-    if not lock.acquire(patience):
-        raise BusyProblem("another process is still drawing.", where=str(lock.path), cure="opeddev-tui plot")
-    try:
-        yield
-    finally:
-        lock.release()
+    place = workspace.lock.with_name("plots.lock")
+    return hold_lock(place, "another process is still drawing.", cure="opeddev-tui plot", patience=patience)
 
 
 def plots_after_step(workspace: Workspace, step: int) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from msgspec import Struct, field
 
 from opeddev_tui.files import read_record
-from opeddev_tui.format import interval, number, plural, share, signed
+from opeddev_tui.format import interval, number, plural, share, signed, with_interval
 from opeddev_tui.reports.tables import Table
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.grade_records import FeedbackText, Figure
@@ -38,7 +38,7 @@ class Part(Struct, frozen=True):
 
 
 class Bin(Struct, frozen=True):
-    """Rows of like confidence, and the share of them that was right."""
+    """Rows of similar confidence, and the share of them that was right."""
 
     confidence: float
     right: Figure
@@ -203,10 +203,7 @@ def _told(figure: Figure, digits: int, *, sign: bool = False) -> str:
     if not digits:
         known = "" if ends[0] is None or ends[1] is None else f" ({share(ends[0])} to {share(ends[1])})"
         return f"{share(figure.value)}{known}"
-    # adding 0.0 turns a negative zero into zero
-    value = round(figure.value, digits) + 0.0
-    text = signed(value, digits) if sign else number(value, digits)
-    return text if ends[0] is None or ends[1] is None else f"{text} ({interval((ends[0], ends[1]), digits)})"
+    return with_interval(figure.value, ends, digits, sign=sign)
 
 
 def _cleaned(text: FeedbackText) -> FeedbackText:

@@ -209,7 +209,7 @@ class Control:
         return [(command, letter.id) for command, letter in self._letters]
 
     def settle(self, identity: str) -> None:
-        """Delete the file of a command, once the journal says what became of it."""
+        """Delete the file of a command, once the journal has its outcome."""
         for command, letter in self._letters:
             if letter.id == identity:
                 mailbox.close(letter)

@@ -53,7 +53,7 @@ class Curves:
 
 @dataclass
 class GpuHistory:
-    """Readings of one GPU, one array per field: percent, bytes, NaN where it did not tell. ``newest`` is the last."""
+    """Readings of one GPU, one array per field: percent, bytes, NaN where there was none. ``newest`` is the last."""
 
     newest: ev.GpuReading
     at: array[float] = field(default_factory=lambda: array("d"))

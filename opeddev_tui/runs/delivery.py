@@ -58,7 +58,7 @@ def deliver(workspace: Workspace, run: str, command: AnyCommand, patience: float
 
 
 def _told(reader: JournalReader, state: RunState, path: Path, command: AnyCommand) -> Outcome | None:
-    """Return what the journal says of the command, None if it does not yet."""
+    """Return the recorded outcome of the command, None while there is none."""
     fact = command.fact if isinstance(command, Record) else None
     for event in reader.read_new():
         state.apply(event)

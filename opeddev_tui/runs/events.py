@@ -8,15 +8,20 @@ that old journals stay readable.
 
 import math
 from pathlib import PurePath
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
 from msgspec import Struct
 
+from opeddev_tui.runs.choice_events import Choice as Choice
+from opeddev_tui.runs.choice_events import Decided as Decided
+from opeddev_tui.runs.choice_events import DecisionAwaited as DecisionAwaited
 from opeddev_tui.runs.choice_events import NextStepChosen as NextStepChosen
 from opeddev_tui.runs.choice_events import Policy as Policy
 from opeddev_tui.runs.choice_events import PolicyChanged as PolicyChanged
+from opeddev_tui.runs.choice_events import SeedChosen as SeedChosen
 from opeddev_tui.runs.choice_events import StartFrom as StartFrom
+from opeddev_tui.runs.choice_events import Verdict as Verdict
 from opeddev_tui.runs.event_base import DurableEvent as DurableEvent
 from opeddev_tui.runs.event_base import Event as Event
 from opeddev_tui.runs.grade_events import FeedbackWritten as FeedbackWritten
@@ -24,7 +29,6 @@ from opeddev_tui.runs.grade_events import GradesMeasured as GradesMeasured
 from opeddev_tui.runs.grade_events import GradesRead as GradesRead
 from opeddev_tui.runs.grade_events import HeadFitted as HeadFitted
 from opeddev_tui.runs.grade_events import RaceHeld as RaceHeld
-from opeddev_tui.runs.group_events import SeedChosen as SeedChosen
 from opeddev_tui.runs.setup_events import AFTERWARDS as AFTERWARDS
 from opeddev_tui.runs.setup_events import DataPrepared as DataPrepared
 from opeddev_tui.runs.setup_events import MemoryEstimated as MemoryEstimated
@@ -39,9 +43,12 @@ from opeddev_tui.runs.setup_events import RunStarted as RunStarted
 from opeddev_tui.runs.setup_events import TokensCounted as TokensCounted
 from opeddev_tui.runs.setup_events import TokenStats as TokenStats
 from opeddev_tui.runs.setup_events import TrainedBatch as TrainedBatch
-
-Choice = Literal["continue", "stop"]
-Preference = Literal["now", "before", "tie", "both bad"]
+from opeddev_tui.runs.text_events import Preference as Preference
+from opeddev_tui.runs.text_events import Rated as Rated
+from opeddev_tui.runs.text_events import RatingUndone as RatingUndone
+from opeddev_tui.runs.text_events import Sample as Sample
+from opeddev_tui.runs.text_events import SamplesGenerated as SamplesGenerated
+from opeddev_tui.runs.text_events import SamplesStreaming as SamplesStreaming
 
 
 class Progress(Event, frozen=True):
@@ -61,7 +68,7 @@ class Progress(Event, frozen=True):
 
 
 class GpuReading(Struct, frozen=True):
-    """Load of one GPU: CUDA's ``index``, sizes in bytes, shares in percent; None what this GPU does not tell.
+    """Load of one GPU: CUDA's ``index``, sizes in bytes, shares in percent; None for what this GPU does not report.
 
     ``host`` names its machine where that is not the one of rank 0.
     """
@@ -101,41 +108,6 @@ class HoldoutEvaluated(DurableEvent, frozen=True):
     sums: tuple[float, ...]
     tokens: tuple[int, ...]
     seconds: float = 0.0
-
-
-class Sample(Struct, frozen=True):
-    """One probe prompt and what the model wrote."""
-
-    prompt: str
-    reference: str
-    text: str
-    id: str = ""
-    kind: str = ""
-    grade: int | None = None
-    reference_grade: int | None = None
-    tokens: int = 0
-    own: bool = False  # written by the person: no reference
-
-
-class SamplesGenerated(Event, frozen=True):
-    """Texts for the probe prompts from the weights with ``fingerprint``."""
-
-    epoch: float
-    global_step: int
-    fingerprint: str
-    samples: tuple[Sample, ...]
-    seconds: float = 0.0
-    on_demand: bool = False
-
-
-class SamplesStreaming(Event, frozen=True):
-    """Texts while they grow, one per probe prompt. Shown, never recorded."""
-
-    epoch: float
-    global_step: int
-    prompts: tuple[str, ...]
-    texts: tuple[str, ...]
-    finished: int
 
 
 class CheckpointSaved(DurableEvent, frozen=True):
@@ -179,68 +151,6 @@ class EpochFinished(DurableEvent, frozen=True):
     samples_per_second: float | None
     global_step: int
     checkpoint: str = ""
-
-
-class Verdict(Struct, frozen=True):
-    """What the early-stop rule recommends after ``epoch``, with its reasons in words."""
-
-    epoch: int
-    choice: Choice
-    limit_reached: bool
-    reasons: tuple[str, ...]
-    loss_improved: bool = False
-    human_improved: bool = False
-    difference: float | None = None
-    interval: tuple[float, float] | None = None
-    better: int = 0
-    worse: int = 0
-    worst: tuple[int, ...] = ()
-    compared_with: int | None = None
-    # "loss" or "grade": what decides; the evidence of the other is there too where it was measured
-    metric: str = "loss"
-    # fall of the mean expected distance from the right grade, in grades, of the step's model read in ``grade_way``
-    grade_difference: float | None = None
-    grade_interval: tuple[float, float] | None = None
-    grade_improved: bool = False
-    grade_compared_with: int | None = None
-    grade_way: str = ""
-
-
-class DecisionAwaited(DurableEvent, frozen=True):
-    """Training waits for a decision; after ``deadline`` (Unix seconds) the rule decides."""
-
-    epoch: int
-    verdict: Verdict
-    max_epochs: int
-    deadline: float | None = None
-
-
-class Decided(DurableEvent, frozen=True):
-    """The decision after an epoch, who took it (person, rule, timeout or limit), and the verdict at that time."""
-
-    epoch: int
-    choice: Choice
-    by: str
-    verdict: Verdict
-    note: str = ""
-
-
-class Rated(DurableEvent, frozen=True):
-    """A blind rating of one prompt: the text shown left, the one shown right, and the preferred one."""
-
-    epoch: int
-    prompt: int
-    left: str
-    right: str
-    preferred: Preference
-    round_seed: int
-
-
-class RatingUndone(DurableEvent, frozen=True):
-    """The last rating of a prompt was undone."""
-
-    epoch: int
-    prompt: int
 
 
 class Annotated(DurableEvent, frozen=True):

@@ -36,7 +36,7 @@ class GradesMeasured(Event, frozen=True):
 
     @property
     def leaves_out(self) -> bool:
-        """True if mean error and kappa are not over all rows, so that they say nothing beside those of other runs."""
+        """True if mean error and kappa are not over all rows, so that they cannot be compared with other runs."""
         return self.unread == "left out" and self.parsed < 1
 
 

@@ -29,7 +29,7 @@ def by_metric(metric: str) -> str:
 
 
 class Figure(Struct, frozen=True):
-    """A figure with its 95 % interval; None where the rows do not tell."""
+    """A figure with its 95 % interval; None where it is not defined for the rows."""
 
     value: float | None
     low: float | None = None

@@ -48,7 +48,7 @@ def open_run(workspace: Workspace, run: str) -> tuple[RunState, JournalReader]:
 
 
 def _nothing_left(workspace: Workspace, run: str, state: RunState) -> str:
-    """Return what is wrong with a journal that says nothing though the run left something; "" if nothing is."""
+    """Return what is wrong with an empty journal of a run that left other files; "" if nothing is."""
     if state.events:
         return ""
     if length(workspace.run_folder(run)):
@@ -63,7 +63,7 @@ def read_run(workspace: Workspace, run: str) -> RunRecord:
 
 
 def all_runs(workspace: Workspace) -> list[RunRecord]:
-    """Return every run with a folder, by name, also those of which too little can be read to tell what they trained."""
+    """Return every run with a folder, by name, also those whose journal is too damaged to show what they trained."""
     return [read_run(workspace, run) for run in workspace.run_ids()]
 
 

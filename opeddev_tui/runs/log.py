@@ -15,7 +15,7 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class _LogFile(logging.FileHandler):
-    """A log on a disk that may fail: said once, for the training needs no log."""
+    """A log on a disk that may fail: a failure is reported once, and the training goes on without a log."""
 
     _told = False
 

@@ -10,12 +10,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from opeddev_tui.errors import BusyProblem
 from opeddev_tui.files import append_line, decoded, read_file, storage_problem
-from opeddev_tui.workspace.lock import FileLock
+from opeddev_tui.workspace.lock import hold_lock
 from opeddev_tui.workspace.paths import test_looks_file
-
-_PATIENCE = 10.0
 
 
 class Look(Struct, frozen=True, kw_only=True):
@@ -72,11 +69,6 @@ def read_looks(workspace: Path) -> Looks:
 def record_look(workspace: Path, look: Look) -> Looks:
     """Append ``look`` with its time and return all looks with it; raises ``BusyProblem`` or ``StorageProblem``."""
     path = test_looks_file(workspace)
-    lock = FileLock(path.with_suffix(".lock"))
-    if not lock.acquire(_PATIENCE):
-        raise BusyProblem("another process looks at the test set.", where=str(path), cure="Try again.")
-    try:
+    with hold_lock(path.with_suffix(".lock"), "another process looks at the test set."):
         append_line(path, msgspec.json.encode(replace(look, at=time.time())))
         return read_looks(workspace)
-    finally:
-        lock.release()

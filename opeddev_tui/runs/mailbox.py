@@ -50,7 +50,7 @@ class Mailbox:
         return [*self._read(_CLAIMED), *self.claim()]
 
     def claim(self) -> list[Letter]:
-        """Return what was sent since, oldest first; nobody can take it back any more."""
+        """Return the commands sent since the last call, oldest first; from now on none can be withdrawn."""
         return self._read(_SENT)
 
     def _read(self, suffix: str) -> list[Letter]:

@@ -17,7 +17,7 @@ Status = Literal["empty", "starting", "training", "paused", "awaiting", "interru
 
 @dataclass
 class RunState:
-    """Everything that the events say about one run. Tables are keyed by epoch if nothing else is said."""
+    """Everything that the events record of one run. Tables are keyed by epoch unless a comment names another key."""
 
     status: Status = "empty"
     started: ev.RunStarted | None = None

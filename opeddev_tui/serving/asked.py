@@ -5,7 +5,9 @@ Must not read files, nor any model.
 
 import hashlib
 import json
+import statistics
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ from msgspec.structs import replace
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data import grade_scale
 from opeddev_tui.data.grading_rows import from_grading
-from opeddev_tui.data.optional_fields import with_optional_fields
+from opeddev_tui.data.optional_fields import read_grades, with_optional_fields
 from opeddev_tui.data.raw_rows import RawRow
 from opeddev_tui.data.rows import Example, RowContext
 from opeddev_tui.data.ungraded import FILLED, KINDS, Usual
@@ -155,7 +157,7 @@ def asked(
     known already. What a person has answered in the row (grade, feedback) never reaches the prompt. Raises nothing: a
     submission that cannot be asked says why.
     """
-    identity = str(fields.get("id") or "")
+    identity = identity_of(fields)
     submission = fields.get("submission")
     if not isinstance(submission, str) or not submission.strip():
         reason = "it is empty." if submission in (None, "") or isinstance(submission, str) else "it is no text."
@@ -170,6 +172,12 @@ def asked(
         return Asked(None, identity, where, problem.message, doubts, assumed)
     example = replace(example, grade=None, completion="", criteria={}, grades=())
     return Asked(example, identity, where, "", (*doubts, *more), assumed, _reference(fields, settings), filled)
+
+
+def identity_of(fields: Mapping[str, Any]) -> str:
+    """Return the id of a row as text, empty without one; numbers count from 0."""
+    value = fields.get("id")
+    return "" if value is None else str(value)
 
 
 def _filled(
@@ -197,8 +205,12 @@ def _filled(
 
 
 def _reference(fields: Mapping[str, Any], settings: Settings) -> str:
-    """Return a person's grade as the scale writes it, empty where there is none on the scale."""
+    """Return a person's grade, or the median of several, as the scale writes it; empty without one on the scale."""
     grade = grade_scale.grade_of(fields.get("grade"), settings.grading)
+    if fields.get("grade") is None:
+        with suppress(DataProblem):
+            several = read_grades(RawRow(dict(fields), ""), RowContext(settings.grading))
+            grade = statistics.median_low(several) if several else None
     return "" if grade is None else grade_scale.written(grade, settings.grading)
 
 

@@ -9,7 +9,7 @@ from opeddev_tui.analysis.trained_steps import begun_batches
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.corrected_answers import Kept, correct_answer, open_rows, undo_answer
 from opeddev_tui.runs.history import list_runs
-from opeddev_tui.serving.asked import Answer, Asked, asked, filling
+from opeddev_tui.serving.asked import Answer, Asked, asked, filling, identity_of
 from opeddev_tui.serving.items import Item
 from opeddev_tui.serving.training_rows import usual_of
 from opeddev_tui.workspace.paths import Workspace
@@ -44,7 +44,7 @@ def collected(workspace: Workspace, settings: Settings) -> tuple[str, list[dict[
 def ask_without_model(workspace: Workspace, settings: Settings, item: Item, given: Mapping[str, str]) -> Asked:
     """Return ``item`` as a grader would be asked it, with the fields that it does not have."""
     if item.problem:
-        return Asked(None, str(item.fields.get("id") or ""), item.file, item.problem)
+        return Asked(None, identity_of(item.fields), item.file, item.problem)
     fill = filling(settings, given, usual_of(workspace, settings))
     return asked(item.fields, item.file, settings, fill, name=item.name, doubts=item.doubts)
 

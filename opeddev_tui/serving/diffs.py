@@ -3,6 +3,7 @@
 Everything else in it (the message of a commit, mail headers) is left alone. Pure: takes lines, reads no file.
 """
 
+import codecs
 import re
 from collections.abc import Iterator
 
@@ -11,6 +12,9 @@ from msgspec import Struct
 _GIT = re.compile(r"diff --(?:git|cc|combined) ")
 _HUNK = re.compile(r"(@@+) ((?:-\d+(?:,\d+)? )+)\+\d+(?:,(\d+))? @@+")
 _BINARY = re.compile(r"(?:Binary files .* differ|GIT binary patch)")
+# what a terminal is told by git diff --color
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[mK]")
+_LINK, _SUBMODULE = " 120000", " 160000"
 _ESCAPES = {"n": 10, "t": 9, "r": 13, '"': 34, "\\": 92, "a": 7, "b": 8, "f": 12, "v": 11}
 _QUOTED = re.compile(rb'\\([0-7]{1,3}|[ntrabfv"\\])')
 NOTHING = "/dev/null"
@@ -20,7 +24,7 @@ class ChangedFile(Struct, frozen=True):
     """The new side of one file of a diff: the lines it keeps and adds, as far as the diff has them.
 
     ``whole``: the file is new, so all of it is there. ``gone``: it was deleted; ``binary``: no text; ``cut``: the diff
-    ends inside a hunk.
+    ends inside a hunk; ``same``: only its name or mode changed. ``link`` and ``submodule``: its text is no content.
     """
 
     path: str
@@ -29,6 +33,9 @@ class ChangedFile(Struct, frozen=True):
     gone: bool = False
     binary: bool = False
     cut: bool = False
+    same: bool = False
+    link: bool = False
+    submodule: bool = False
 
 
 class _File(Struct):
@@ -37,14 +44,47 @@ class _File(Struct):
     path: str = ""
     before: str = ""
     lines: list[str] = []
+    by_git: bool = False
+    mode: str = ""
     whole: bool = False
     gone: bool = False
     binary: bool = False
     cut: bool = False
     hunks: int = 0
 
+    @property
+    def is_one(self) -> bool:
+        """False where words of a message only looked like the header of a file."""
+        return bool(self.path or self.before) and bool(self.hunks or self.binary or self.gone or self.by_git)
+
     def done(self) -> ChangedFile:
-        return ChangedFile(self.path or self.before, "".join(self.lines), self.whole, self.gone, self.binary, self.cut)
+        return ChangedFile(
+            self.path or self.before,
+            "".join(self.lines),
+            self.whole,
+            self.gone,
+            self.binary,
+            self.cut,
+            same=not (self.hunks or self.binary or self.gone or self.whole),
+            link=self.mode.endswith(_LINK),
+            submodule=self.mode.endswith(_SUBMODULE),
+        )
+
+
+def diff_text(content: bytes) -> str:
+    """Return a diff, or the beginning of one, as text without a terminal's colours.
+
+    Each file in it may have another encoding: bytes that are no UTF-8 are kept as Python's surrogates. What PowerShell
+    writes is UTF-16.
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        text = content.decode("utf-16", "replace")
+    else:
+        text = content.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+    if "\x1b[" not in text or looks_like_diff(text):
+        return text
+    plain = _COLOUR.sub("", text)
+    return plain if looks_like_diff(plain) else text
 
 
 def looks_like_diff(start: str) -> bool:
@@ -63,7 +103,7 @@ def changed_files(text: str) -> list[ChangedFile]:
     for line in lines:
         plain = line.rstrip("\r\n")
         if _GIT.match(plain):
-            files.append(_File(path=_of_header(plain), lines=[]))
+            files.append(_File(path=_of_header(plain), lines=[], by_git=True))
         elif plain.startswith("--- "):
             if not files or files[-1].hunks:
                 files.append(_File(lines=[]))
@@ -71,7 +111,7 @@ def changed_files(text: str) -> list[ChangedFile]:
             files[-1].whole = plain[4:].split("\t")[0].strip() == NOTHING
         elif files:
             _read_line(files[-1], plain, lines)
-    return [file.done() for file in files if (file.path or file.before) and (file.hunks or file.binary or file.gone)]
+    return [file.done() for file in files if file.is_one]
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -92,10 +132,10 @@ def _read_line(file: _File, plain: str, lines: Iterator[str]) -> None:
         file.path = file.path or file.before if file.gone else _name(plain[4:])
     elif plain.startswith("rename to "):
         file.path = _unquoted(plain[len("rename to ") :])
-    elif plain.startswith("deleted file mode"):
-        file.gone = True
-    elif plain.startswith("new file mode"):
-        file.whole = True
+    elif plain.startswith(("deleted file mode", "new file mode", "new mode", "index ")):
+        file.gone = file.gone or plain.startswith("deleted")
+        file.whole = file.whole or plain.startswith("new file")
+        file.mode = plain
     elif _BINARY.match(plain):
         file.binary = True
     elif match := _HUNK.match(plain):

@@ -55,27 +55,57 @@ def left_out(name: str) -> str:
     return "" if is_source(name) else OTHERS
 
 
+def left_out_inside(name: str) -> str:
+    """Return why a file of this path in an archive or a diff is no submission, empty where it is one."""
+    folders = [part for part in name.split("/")[:-1] if part]
+    if any(part == "__MACOSX" or (part.startswith(".") and part not in (".", "..")) for part in folders):
+        return HIDDEN
+    if any(part in LIBRARY_FOLDERS for part in folders):
+        return f"files in {LIBRARIES}"
+    return left_out(name.rpartition("/")[2])
+
+
 def source_files(folder: Path, skipped: Skipped) -> Iterator[Path]:
     """Yield the source files below ``folder`` in the order of their names; only names and types are looked at."""
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        skipped.add(f"folders that cannot be read: {reason_of(error)}")
-        return
-    for entry in entries:
-        path = folder / entry.name
-        if entry.is_symlink():
-            skipped.add(LINKS)
-        elif entry.is_dir():
+    # folders may lie in each other more deeply than Python may call itself
+    waiting = [iter(_entries(folder, skipped))]
+    while waiting:
+        entry = next(waiting[-1], None)
+        if entry is None:
+            waiting.pop()
+        elif not entry.is_symlink() and entry.is_dir(follow_symlinks=False):
             hidden, library = entry.name.startswith("."), entry.name in LIBRARY_FOLDERS
             if hidden or library:
                 skipped.add(HIDDEN if hidden else LIBRARIES)
             else:
-                yield from source_files(path, skipped)
-        elif reason := left_out(entry.name):
+                waiting.append(iter(_entries(entry.path, skipped)))
+        elif reason := _left_out_entry(entry):
             skipped.add(reason)
-        elif stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
-            yield path
+        else:
+            yield Path(entry.path)
+
+
+def _entries(folder: str | Path, skipped: Skipped) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        skipped.add(f"folders that cannot be read: {reason_of(error)}")
+        return []
+
+
+def _left_out_entry(entry: os.DirEntry[str]) -> str:
+    """Return why what is there is no submission, empty where it is a source file."""
+    if entry.is_symlink():
+        return LINKS
+    if reason := left_out(entry.name):
+        return reason
+    try:
+        return "" if stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode) else "pipes, sockets and devices"
+    except FileNotFoundError:
+        return "files that went away meanwhile"
+    except OSError:
+        return ""  # why it cannot be read is said when it is
 
 
 def folder_items(folder: Path, per: str, most: int, skipped: Skipped) -> Iterator[Item]:

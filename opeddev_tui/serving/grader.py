@@ -18,7 +18,7 @@ from opeddev_tui.format import size
 from opeddev_tui.grading.spans import GradeRow
 from opeddev_tui.runs.grade_records import WORDS
 from opeddev_tui.serving.ask_rule import AskRule, ask_rule
-from opeddev_tui.serving.asked import Asked, Criterion, Filling, Graded, asked, filling, number_of
+from opeddev_tui.serving.asked import Asked, Criterion, Filling, Graded, asked, filling, identity_of, number_of
 from opeddev_tui.serving.choice import Choice, choose
 from opeddev_tui.serving.items import Item
 from opeddev_tui.serving.loaded import Answers, LoadedModels
@@ -87,7 +87,7 @@ class Grader:
     def ask_item(self, item: Item) -> Asked:
         """Return a submission from a file as this grader is asked it."""
         if item.problem:
-            return Asked(None, str(item.fields.get("id") or ""), item.file, item.problem, item.doubts)
+            return Asked(None, identity_of(item.fields), item.file, item.problem, item.doubts)
         return asked(item.fields, item.file, self.settings, self.fill, name=item.name, doubts=item.doubts)
 
     def grade(

@@ -23,6 +23,10 @@ from opeddev_tui.serving.choice import Choice
 
 # one row with its feedback; far more than any has
 _LONGEST = 1 << 26
+# how every line begins that is written here (``answers.as_json``)
+_JSON_BEGINS = '{"id": '
+# the fields by which a row is known, and those that count for what came out of all
+_KNOWN = ("content", "checkpoint", "way", "grade", "reference", "feedback")
 Key = tuple[str, str, str]
 
 
@@ -43,6 +47,8 @@ class ResultsFile:
 
     def __init__(self, path: Path, *, as_csv: bool) -> None:
         self.path, self._csv = path, as_csv
+        # whether what was read so far is of this command
+        self._ours = False
         self._done: dict[Key, Done] = {}
         if path.is_dir():
             raise StorageProblem("is a folder.", where=str(path), cure=f"Name a file: --out {path / 'grades.jsonl'}")
@@ -69,40 +75,43 @@ class ResultsFile:
         """Take in the rows that are there, and drop a last line that was cut."""
         with storage_errors(self.path):
             whole = self._file.seek(0)
-            number = 0
             while line := self._file.readline(_LONGEST):
                 if not line.endswith(b"\n"):
+                    self._require_begun(line)
                     break
-                number += 1
-                self._take(line.decode("utf-8", "replace"), number)
+                self._take(line.decode("utf-8", "replace"))
                 whole = self._file.tell()
             self._file.truncate(whole)
             self._file.seek(whole)
             if self._csv and not whole:
                 self._append(csv_line(COLUMNS))
 
-    def _take(self, line: str, number: int) -> None:
+    def _require_begun(self, line: bytes) -> None:
+        """Raise where ``line``, which was cut, is not the beginning of what this command writes."""
+        begun = (csv_line(COLUMNS) if self._csv else _JSON_BEGINS).encode()
+        if not self._ours and not (line.startswith(begun) or begun.startswith(line)):
+            raise self._foreign()
+
+    def _take(self, line: str) -> None:
         if not line.strip():
             return
-        found = self._of_csv(line, number) if self._csv else _of_json(line)
-        if found is None and number > 1 - self._csv:
+        found = self._of_csv(line) if self._csv else _of_json(line)
+        if found is None and self._ours:
             return  # a damaged line in the middle: its row is graded again
         if found is None:
             raise self._foreign()
+        self._ours = True
         if found:
-            key = (found["content"], found["checkpoint"], found["way"])
-            self._done[key] = Done(found["grade"], found["reference"], found["ask"] == "true", bool(found["feedback"]))
+            self._know(found, ask=found["ask"] == "true")
 
-    def _of_csv(self, line: str, number: int) -> dict[str, str] | None:
+    def _of_csv(self, line: str) -> dict[str, str] | None:
         """Return the fields of a line; empty for the header, None for a line of something else."""
         try:
             values = next(csv.reader(io.StringIO(line)))
         except (csv.Error, StopIteration):
             values = []
-        if number == 1:
-            if tuple(values) != COLUMNS:
-                raise self._foreign()
-            return {}
+        if not self._ours:
+            return {} if tuple(values) == COLUMNS else None
         return dict(zip(COLUMNS, values, strict=True)) if len(values) == len(COLUMNS) else None
 
     def _foreign(self) -> StorageProblem:
@@ -124,6 +133,11 @@ class ResultsFile:
         """Add a row of ``answers.as_json``; it is in the file when this returns. Raises ``StorageProblem``."""
         with storage_errors(self.path):
             self._append(csv_line(csv_values(row)) if self._csv else json_line(row))
+        self._know({name: "" if row[name] is None else str(row[name]) for name in _KNOWN}, ask=bool(row["ask"]))
+
+    def _know(self, found: Mapping[str, str], *, ask: bool) -> None:
+        key = (found["content"], found["checkpoint"], found["way"])
+        self._done[key] = Done(found["grade"], found["reference"], ask, bool(found["feedback"]))
 
     def _append(self, line: str) -> None:
         self._file.write(line.encode("utf-8", "replace") + b"\n")
@@ -148,9 +162,7 @@ def _of_json(line: str) -> dict[str, str] | None:
         found = msgspec.json.decode(line)
     except ValueError:
         return None
-    wanted = ("content", "checkpoint", "way", "grade", "reference", "ask", "feedback")
-    if not isinstance(found, dict) or any(name not in found for name in wanted):
+    if not isinstance(found, dict) or any(name not in found for name in (*_KNOWN, "ask")):
         return None
-    texts = {name: found[name] for name in wanted}
-    texts["ask"] = "true" if texts["ask"] else "false"
-    return {name: "" if value is None else str(value) for name, value in texts.items()}
+    texts = {name: "" if found[name] is None else str(found[name]) for name in _KNOWN}
+    return texts | {"ask": "true" if found["ask"] else "false"}

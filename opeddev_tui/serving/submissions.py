@@ -18,9 +18,19 @@ from opeddev_tui.config import settings as st
 from opeddev_tui.data import folder_files
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.serving import zips
-from opeddev_tui.serving.diffs import changed_files, looks_like_diff
-from opeddev_tui.serving.folders import file_item, folder_items, read_start, require_there, shown, source_files
-from opeddev_tui.serving.items import Item, Skipped, item_of, text_of, together
+from opeddev_tui.serving.diffs import ChangedFile, changed_files, diff_text, looks_like_diff
+from opeddev_tui.serving.folders import (
+    BINARY,
+    LINKS,
+    file_item,
+    folder_items,
+    left_out_inside,
+    read_start,
+    require_there,
+    shown,
+    source_files,
+)
+from opeddev_tui.serving.items import NO_TEXT, Item, Skipped, item_of, together
 from opeddev_tui.serving.row_files import line_items, row_items
 
 Per = Literal["file", "folder", "whole"]
@@ -50,6 +60,7 @@ class Submissions:
         if list(arguments).count(STANDARD_INPUT) > 1:
             raise DataProblem("the standard input can be read once.", where="-", cure="Write - once.")
         self.sources = [self._source(argument) for argument in arguments]
+        self._diffs = self._others = 0
 
     def _source(self, argument: str) -> Source:
         if argument == STANDARD_INPUT:
@@ -66,9 +77,17 @@ class Submissions:
             )
         return Source(path, _kind_of(path))
 
+    @property
+    def only_diffs(self) -> bool:
+        """True where all that was read were diffs: one without a source file is no mistake."""
+        return self._diffs > 0 and not self._others
+
     def count(self) -> int | None:
         """Return about how many submissions there are, for a forecast; None where nobody can know yet."""
-        counts = [self._count_of(source) for source in self.sources]
+        try:
+            counts = [self._count_of(source) for source in self.sources]
+        except (DataProblem, OSError):
+            return None  # why a source cannot be read is said when it is
         return None if any(count is None for count in counts) else sum(count or 0 for count in counts)
 
     def _count_of(self, source: Source) -> int | None:
@@ -94,6 +113,7 @@ class Submissions:
                 yield Item({}, problem.where or shown(source.path), problem=f"{problem.message} {problem.cure}".strip())
 
     def _items_of(self, source: Source) -> Iterator[Item]:
+        self._others += source.kind not in ("diff", "input", "pipe")
         most = self._settings.max_line_bytes
         readers: dict[str, Callable[[], Iterator[Item]]] = {
             "folder": lambda: folder_items(source.path, self._per, most, self.skipped),
@@ -127,7 +147,7 @@ class Submissions:
                 kept.flush()
                 for item in self._items_of(Source(Path(kept.name), "zip" if kind == ".zip" else "rows")):
                     yield _renamed(item, kept.name, place)
-        elif looks_like_diff(content[:_START].decode("utf-8", "replace")):
+        elif looks_like_diff(diff_text(content[:_START])):
             yield from self._diff(content, place)
         else:
             item = item_of(content, place, most)
@@ -141,26 +161,34 @@ class Submissions:
             item = item_of(content, place, most)
             yield Item(item.fields, place, "", item.problem, ("it is a diff, not a file.", *item.doubts))
             return
-        text, problem, doubts = text_of(content)
-        if problem:
-            yield Item({}, place, problem=problem)
-            return
+        self._diffs += 1
         parts: dict[str, list[tuple[str, Item]]] = {}
-        for changed in changed_files(text):
-            if changed.gone or changed.binary:
-                self.skipped.add("deleted files" if changed.gone else "binary files")
-                continue
-            seen = [] if changed.whole else ["a diff shows only the changed parts of the file."]
-            seen += ["the diff is cut off in this file."] if changed.cut else []
-            name, where = changed.path, f"{place}!{changed.path}"
-            item = item_of(changed.text.encode("utf-8", "surrogateescape"), where, most, doubts=(*seen, *doubts))
-            item = Item(item.fields, where, name, item.problem, item.doubts)
-            if self._per == "file":
+        files = changed_files(diff_text(content))
+        if not files:
+            item = item_of(content, place, most)
+            reason = item.problem or ("it is a diff without a changed file." if content.strip() else "")
+            yield Item(item.fields, place, "", reason)
+        for changed in files:
+            item = self._changed(changed, place)
+            if item.problem == NO_TEXT:
+                self.skipped.add(BINARY)
+            elif reason := _left_out_of_diff(changed):
+                self.skipped.add(reason)
+            elif self._per == "file":
                 yield item
             else:
-                parts.setdefault(name.partition("/")[0], []).append((name, item))
-        for top, files in parts.items():
-            yield together(files, f"{place}!{top}", most)
+                parts.setdefault(changed.path.partition("/")[0], []).append((changed.path, item))
+        for top, members in parts.items():
+            yield together(members, f"{place}!{shown(top)}", most)
+
+    def _changed(self, changed: ChangedFile, place: str) -> Item:
+        """Return the new side of one file of a diff."""
+        doubts = [] if changed.whole else ["a diff shows only the changed parts of the file."]
+        doubts += ["the diff is cut off in this file."] if changed.cut else []
+        name = shown(changed.path)
+        content = changed.text.encode("utf-8", "surrogateescape")
+        item = item_of(content, f"{place}!{name}", self._settings.max_line_bytes, doubts=tuple(doubts))
+        return Item(item.fields, item.file, name, item.problem, item.doubts)
 
 
 class _Begun:
@@ -185,8 +213,20 @@ def _kind_of(path: Path) -> str:
         return "zip"
     if folder_files.data_suffix(path):
         return "rows"
-    is_diff = path.suffix.lower() in _DIFF_ENDINGS or looks_like_diff(start.decode("utf-8", "replace"))
+    is_diff = path.suffix.lower() in _DIFF_ENDINGS or looks_like_diff(diff_text(start))
     return "diff" if is_diff else "file"
+
+
+def _left_out_of_diff(changed: ChangedFile) -> str:
+    """Return why a file of a diff is no submission, empty where it is one."""
+    reasons = (
+        (changed.gone, "deleted files"),
+        (changed.binary, BINARY),
+        (changed.submodule, "submodules"),
+        (changed.link, LINKS),
+    )
+    reason = next((words for is_so, words in reasons if is_so), "") or left_out_inside(changed.path)
+    return reason or ("files without a changed line" if changed.same else "")
 
 
 def _is_row(line: bytes) -> bool:

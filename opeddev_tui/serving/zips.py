@@ -10,10 +10,9 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from opeddev_tui.data.ungraded import LIBRARY_FOLDERS
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.files import reason_of
-from opeddev_tui.serving.folders import BINARY, HIDDEN, LIBRARIES, LINKS, left_out, shown
+from opeddev_tui.serving.folders import BINARY, LINKS, left_out_inside, shown
 from opeddev_tui.serving.items import NO_TEXT, Item, Skipped, item_of, together
 
 # a zip of a class's submissions is far smaller; a bomb is not
@@ -42,9 +41,9 @@ def zip_items(path: Path, per: str, most: int, skipped: Skipped) -> Iterator[Ite
                 else:
                     yield item
             return
-        for group, members in groupby(entries, key=lambda entry: _group(entry.filename, per)):
+        for group, members in groupby(entries, key=lambda entry: _group(name_of(entry), per)):
             place = f"{shown(path)}!{group}" if group else shown(path)
-            parts = [(_inside(entry.filename, group), reader.item(entry)) for entry in members]
+            parts = [(_inside(name_of(entry), group), reader.item(entry)) for entry in members]
             yield together(parts, place, most)
 
 
@@ -73,24 +72,21 @@ def _sources(archive: zipfile.ZipFile, skipped: Skipped) -> Sequence[zipfile.Zip
     """Return the entries that are source files, by name; the others are counted."""
     found = []
     for entry in archive.infolist():
-        parts = [part for part in entry.filename.replace("\\", "/").split("/") if part]
-        if entry.is_dir() or not parts:
+        name = name_of(entry)
+        if name.endswith("/") or not name:
             continue
         if stat.S_ISLNK(entry.external_attr >> 16):
             skipped.add(LINKS)
-        elif any(_is_hidden(part) for part in parts):
-            skipped.add(HIDDEN)
-        elif any(part in LIBRARY_FOLDERS for part in parts[:-1]):
-            skipped.add(f"files in {LIBRARIES}")
-        elif reason := left_out(parts[-1]):
+        elif reason := left_out_inside(name):
             skipped.add(reason)
         else:
             found.append(entry)
-    return sorted(found, key=lambda entry: entry.filename)
+    return sorted(found, key=name_of)
 
 
-def _is_hidden(part: str) -> bool:
-    return part == "__MACOSX" or (part.startswith(".") and part not in (".", ".."))
+def name_of(entry: zipfile.ZipInfo) -> str:
+    """Return the path of an entry with slashes; some programs write the separators of Windows."""
+    return entry.filename.replace("\\", "/").removeprefix("./")
 
 
 def _group(name: str, per: str) -> str:
@@ -111,7 +107,7 @@ class _Reader:
 
     def item(self, entry: zipfile.ZipInfo) -> Item:
         """Return the submission in ``entry``, or why it is none; raises ``DataProblem`` for a bomb."""
-        name = shown(entry.filename)
+        name = shown(name_of(entry))
         place = f"{shown(self._path)}!{name}"
         if problem := self._refused(entry):
             return Item({}, place, name, problem)
@@ -129,8 +125,8 @@ class _Reader:
 
     @staticmethod
     def _refused(entry: zipfile.ZipInfo) -> str:
-        parts = entry.filename.replace("\\", "/").split("/")
-        if ".." in parts or entry.filename.startswith(("/", "\\")) or parts[0].endswith(":"):
+        parts = name_of(entry).split("/")
+        if ".." in parts or not parts[0] or parts[0].endswith(":"):
             return "its name leads out of the zip."
         if entry.flag_bits & 0x1:
             return "it is encrypted: unpack it with its password, and name the folder."

@@ -36,7 +36,7 @@ class TerminalApp(PrivateApp):
             self._owner.listen(lambda: self.on_terminal_lost(TerminalLost("its owner has died")))
 
     def on_resize(self) -> None:
-        """After a resize nobody knows what the terminal shows: everything is drawn."""
+        """After a resize the terminal's content is unknown: redraw everything."""
         self.shown_cells.forget()
 
     def on_terminal_unknown(self, _message: TerminalUnknown) -> None:
@@ -44,7 +44,7 @@ class TerminalApp(PrivateApp):
         self.action_redraw()
 
     def on_terminal_lost(self, message: TerminalLost) -> None:
-        """Close the screen: there is nobody to see it. A training goes on."""
+        """Close the screen, since nobody can see it; a training goes on."""
         _LOG.info("the terminal is lost: %s", message.reason)
         self.exit("lost")
 

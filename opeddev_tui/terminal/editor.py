@@ -1,4 +1,4 @@
-"""Owns opening a person's own editor for a text."""
+"""Open a person's own editor on a text and return what it left."""
 
 import contextlib
 import os

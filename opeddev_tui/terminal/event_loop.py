@@ -1,4 +1,4 @@
-"""Owns who runs Python when the screen and the training both want to: the screen, until its picture is drawn.
+"""Run the screen's event loop beside a training: Python goes to the screen first, until its picture is drawn.
 
 One thread at a time runs Python. A thread that waits for its turn asks the other one to let go after the *switch
 interval*, one number for both. Before the screen waits for something to do the number is small, so that it gets its

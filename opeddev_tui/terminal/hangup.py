@@ -37,7 +37,7 @@ class TerminalLost(Message):
 
 
 class TerminalUnknown(Message):
-    """The terminal did not take everything: nobody knows what it shows."""
+    """The terminal did not take everything that was written, so its content is unknown."""
 
 
 class Tty:
@@ -76,7 +76,7 @@ class Tty:
             self._drain()
 
     def lose(self, reason: str) -> None:
-        """Use the terminal no more, but for its last bytes. A hung-up one is always ready: nobody listens to it."""
+        """Stop using the terminal but for its last bytes; stop polling too, for a hung-up terminal is always ready."""
         if self._lost:
             return
         self._lost = True

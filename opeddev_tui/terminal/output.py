@@ -1,4 +1,4 @@
-"""Owns who may write to the terminal: only the app. Everything else a process can print goes to a log file.
+"""Let only the app write to the terminal: everything else that the process prints goes to a log file.
 
 Libraries print from Python, from C and from child processes, some through streams they kept from before the
 app began. So it is file descriptors 1 and 2 that are turned to the log, and the app gets a private one.

@@ -111,7 +111,7 @@ class Owner:
 
 
 def _nothing() -> None:
-    """Nobody asked to be told."""
+    """Do nothing: the default where no callback is given."""
 
 
 def split() -> Owner | None:
@@ -274,7 +274,7 @@ class _Parent:
             os.killpg(editor, signal.SIGCONT)
 
     def _end_editor(self) -> None:
-        """Ask an editor that nobody waits for to end, then make it."""
+        """End an editor that the app no longer waits for: SIGTERM first, then SIGKILL."""
         if self._editor is None:
             return
         end = time.monotonic() + _EDITOR_SECONDS

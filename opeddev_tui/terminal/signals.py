@@ -1,6 +1,6 @@
 """SIGTERM and SIGINT of a process that trains: save and leave at the first, leave at once at the second.
 
-SIGHUP says that the terminal was closed, which ends no training.
+SIGHUP says that the terminal was closed, which ends no training but one that a launcher has started.
 """
 
 from __future__ import annotations
@@ -56,15 +56,19 @@ def _nothing() -> None:
 
 
 @contextlib.contextmanager
-def received(stop: Callable[[str], object], restore: Callable[[], object] = _nothing) -> Iterator[Received]:
+def received(
+    stop: Callable[[str], object], restore: Callable[[], object] = _nothing, *, hangup: bool = False
+) -> Iterator[Received]:
     """Take the signals for as long as the block lasts.
 
     Args:
         stop: asks the training to save and end; it is given the signal's name.
         restore: gives the terminal back before a second signal ends the process.
+        hangup: take SIGHUP too.
     """
     found = Received(stop, restore)
-    before = {number: signal.signal(number, found.handle) for number in NUMBERS}
+    numbers = (*NUMBERS, signal.SIGHUP) if hangup else NUMBERS
+    before = {number: signal.signal(number, found.handle) for number in numbers}
     try:
         yield found
     finally:

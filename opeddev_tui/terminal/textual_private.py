@@ -183,7 +183,7 @@ class HangupDriver(LinuxDriver):
             self.send_message(TerminalLost(reason))  # lent to another program
 
     def write(self, data: str) -> None:
-        """Write to the terminal, or to nobody."""
+        """Write to the terminal; do nothing once it is lost."""
         if threading.get_ident() != self._thread:
             self._loop.call_soon_threadsafe(self.write, data)
         elif self._tty is not None:

@@ -9,11 +9,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from opeddev_tui.config.settings import RUN_SECTIONS
 from opeddev_tui.reports.scalars import Scalar, ScalarReader
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.manifest import RunManifest
 
-_SECTIONS = ("model", "data", "training", "lora", "early_stop", "generation", "grading")
 # texts that a person writes, and names from a person's files
 _KEPT_HERE = frozenset(
     {
@@ -33,7 +33,7 @@ class Fact(Struct, frozen=True):
 
 
 class News(Struct, frozen=True):
-    """What new events say: figures in order, facts in order, and how the run stands ("" where they do not say)."""
+    """New events for a tracker: figures and facts in order, and the run's status ("" where it has not changed)."""
 
     figures: list[Scalar]
     facts: list[Fact]
@@ -41,7 +41,7 @@ class News(Struct, frozen=True):
 
 
 def described(start: ev.RunStarted, manifest: RunManifest | None) -> dict[str, str | int | float | bool]:
-    """Return what is told of a run before its figures, flat: the run itself, its settings, versions, hardware."""
+    """Return what a tracker gets of a run before its figures, flat: the run itself, settings, versions, hardware."""
     told: dict[str, str | int | float | bool] = {
         "run": start.run,
         "step": start.step,
@@ -54,8 +54,8 @@ def described(start: ev.RunStarted, manifest: RunManifest | None) -> dict[str, s
     }
     if manifest is None:
         return told
-    for section in _SECTIONS:
-        for key, value in _flat(f"{section}", manifest.settings.get(section, {})):
+    for section in RUN_SECTIONS:
+        for key, value in _flat(section, manifest.settings.get(section, {})):
             told[key] = value
     told |= {f"version.{name}": version for name, version in manifest.versions.items()}
     told["hardware.gpus"] = ", ".join(map(str, manifest.hardware.get("gpus") or ()))

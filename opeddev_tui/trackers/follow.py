@@ -40,7 +40,7 @@ class Tracker(Protocol):
 
 
 class Follower:
-    """Gives ``tracker`` the run in ``folder``; ``tell`` hears what went wrong, ``ended`` that no more will come."""
+    """Gives ``tracker`` the run in ``folder``; ``tell`` gets failures, ``ended`` is set when no more will come."""
 
     def __init__(
         self, folder: Path, name: str, tracker: Tracker, tell: Callable[[str], None], ended: threading.Event

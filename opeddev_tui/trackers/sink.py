@@ -42,7 +42,7 @@ def command(name: str, run: str, workspace: Workspace, settings: Tracking, last_
 
 
 class _Process:
-    """The process of one tracker for one run, and the thread that starts it and hears what it says."""
+    """The process of one tracker for one run, and the thread that starts it and reads its output."""
 
     def __init__(self, words: list[str], workspace: Workspace, failed: Callable[[str], None]) -> None:
         self._words, self._workspace, self._failed = words, workspace, failed
@@ -87,7 +87,7 @@ class _Process:
             self._failed(said)
 
     def _run(self) -> str | None:
-        """Run the process to its end; return what is to be said of the way it ended."""
+        """Run the process to its end; return the warning that its end needs, None for none."""
         log = open_file(self._workspace.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         try:
             with self._lock:

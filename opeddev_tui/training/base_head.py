@@ -1,10 +1,9 @@
-"""Give a run its head on the base model: the one it has kept, or one fitted on features of that model once per step.
+"""Provide a run's head on the base model: load the kept one, or fit one on that model's features once per step.
 
 Features of rows that were read before come from the cache; the base model is loaded only where some are missing. A
 failure is recorded and costs the training nothing but this head.
 """
 
-import gc
 import json
 import logging
 import time
@@ -14,7 +13,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import torch
 from msgspec import Struct
 from numpy.typing import NDArray
 
@@ -35,6 +33,7 @@ from opeddev_tui.models.causal_lm import CausalLM, Tokenizer
 from opeddev_tui.models.chat import ChatEncoder
 from opeddev_tui.models.fingerprint import file_hashes, fingerprint
 from opeddev_tui.models.precision import Precision
+from opeddev_tui.models.smaller_batches import give_back_memory
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus
 from opeddev_tui.training.deciders import StopRequested
@@ -193,9 +192,7 @@ class BaseHeadMaker(Struct, frozen=True):
         found, read_now = self._read(model, known)
         if not in_memory:
             del model
-            gc.collect()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            give_back_memory()
         return _Features(found, read_now, time.perf_counter() - began, self._origin(known))
 
     def known_features(self) -> NDArray[np.float32] | None:

@@ -63,8 +63,8 @@ class ControlDecider:
         """Wait for the answer to the open question; ``on_command`` carries out other commands meanwhile."""
         if self._by_rule:
             return by_rule(pending())
+        question = pending()
         while True:
-            question = pending()
             seconds = None if question.deadline is None else question.deadline - time.time()
             if seconds is not None and seconds <= 0:
                 return by_rule(question, "timeout")
@@ -79,6 +79,9 @@ class ControlDecider:
                     # commands that arrived with the answer, such as a stop, are left for the training
                     self._control.put_back(commands[number:])
                     return answer
+            if commands:
+                # a rating may have changed the verdict; without one it is not worked out again, for days perhaps
+                question = pending()
 
 
 def by_rule(question: DecisionAwaited, by: str = "rule") -> Decided:

@@ -1,4 +1,4 @@
-"""Say how far a model is fetched from the hub while the libraries fetch it. Must not fetch anything itself."""
+"""Report the progress of a model's download from the hub. The libraries fetch it: must not fetch anything itself."""
 
 import contextlib
 import threading
@@ -65,7 +65,7 @@ def fetched_bytes(source: str) -> int:
 
 
 def _whole_size(source: str, revision: str) -> int:
-    """Return the bytes that will be fetched: what a safetensors model is loaded from; 0 where the hub does not say."""
+    """Return the bytes that will be fetched: the files that a safetensors model is loaded from; 0 where unknown."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 

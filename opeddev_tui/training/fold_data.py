@@ -1,4 +1,4 @@
-"""Read a step's rows with one fold of them in the place of the hold-out, which is never opened here."""
+"""Read a step's rows with one fold as the hold-out; the real hold-out is never opened here."""
 
 from collections.abc import Sequence
 

@@ -14,6 +14,7 @@ from opeddev_tui.data import grade_scale
 from opeddev_tui.data.batches import DataReport
 from opeddev_tui.data.rows import Example, parse_grade
 from opeddev_tui.errors import Problem, Problems, SettingsProblem
+from opeddev_tui.format import plural
 from opeddev_tui.grading.grade_tokens import GradeTokens, grade_stem, grade_tokens
 from opeddev_tui.grading.scale import Scale
 from opeddev_tui.grading.spans import Encoder
@@ -106,8 +107,8 @@ def _notes(rows: Sequence[TokenRow], examples: Sequence[Example], grading: st.Gr
     lost = [where for where, row in graded if row.grade is None]
     if lost:
         notes.append(
-            f"{lost[0]}: the completion does not state the row's grade as the scale writes it ({len(lost)} such row"
-            f"{'' if len(lost) == 1 else 's'}): trained as text, without {_name(grading)}."
+            f"{lost[0]}: the completion does not state the row's grade as the scale writes it "
+            f"({plural(len(lost), 'such row')}): trained as text, without {_name(grading)}."
         )
     return notes
 

@@ -1,4 +1,4 @@
-"""Give a run what its grading needs: what is graded, the head on the base model, and both for the model in memory.
+"""Prepare a run's grading: the graded rows, the head on the base model, and both for the model in memory.
 
 Everything is prepared on first use; a run without grades pays nothing. Must not load the step's model.
 """

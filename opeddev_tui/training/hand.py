@@ -157,7 +157,8 @@ def serve(line: Line, place: group.Place, run_folder: Path, secret: str) -> None
     try:
         given = orders.read(run_folder, secret)
         timeout = given.settings["training"]["rank_timeout_minutes"]
-        life = Life(line, 60 * timeout + 30)
+        # an exchange of NCCL waits for a rank that has gone: this one leaves it, and takes rank 0's next call
+        life = Life(line, 60 * timeout + 30, broken=group.abort)
         life.begin()
         hand = Hand(line, place, given)
         try:

@@ -25,6 +25,7 @@ from opeddev_tui.training.deciders import ControlDecider, Decider, StopRequested
 from opeddev_tui.training.next_step import NextStepChoices
 from opeddev_tui.training.receipts import Receipts
 from opeddev_tui.training.run_files import RunFiles
+from opeddev_tui.training.saving import CheckpointSaver
 from opeddev_tui.training.scorer import Scorer
 
 # seconds between two readings of the machine
@@ -70,6 +71,7 @@ class RunHooks:
         self._control = control
         self._files = files
         self._scorer = scorer
+        self._saver = CheckpointSaver(settings, bus, files, scorer)
         self._receipts = Receipts(bus, control, files.observations)
         self._stop: ctl.Stop | None = None
         self._hardware_at = 0.0
@@ -187,12 +189,9 @@ class RunHooks:
     def saved(self, folder: Path, global_step: int, epoch: float) -> None:
         """Publish the checkpoint in ``folder``, then delete older ones beyond the limit."""
         self._phase("saving", f"checking {folder.name}")
-        grades = self._scorer.step_grades
-        beside = grades.beside(folder, epoch) if grades is not None else None
-        manifest = checkpoints.publish(folder, self._manifest(global_step, epoch), beside=beside)
-        self._bus.emit(checkpoints.saved_event(folder, manifest))
+        self._saver.publish(folder, global_step, epoch)
         self._receipts.saved()
-        self._rotate()
+        self._saver.rotate()
 
     def close_epoch(self, epoch: int, global_step: int, samples_per_second: float | None) -> bool:
         """Record the epoch's results and get the decision; return True to train another epoch.
@@ -273,46 +272,6 @@ class RunHooks:
             confidence=stop.confidence,
             metric=self._bus.state.begun.metric,
         )
-
-    # --- checkpoints ----------------------------------------------------------------------------------------
-
-    def _manifest(self, global_step: int, epoch: float) -> checkpoints.Manifest:
-        started = self._bus.state.begun
-        evaluated = self._bus.state.holdout.get(round(epoch)) if float(epoch).is_integer() else None
-        return checkpoints.Manifest(
-            run=started.run,
-            step=started.step,
-            global_step=global_step,
-            epoch=epoch,
-            parent=started.parent,
-            files={},
-            lora=started.lora,
-            base=started.source if started.lora else "",
-            base_identity=started.base_identity,
-            val_loss=evaluated.loss if evaluated else None,
-            rows=started.rows,
-            processes=self._settings.training.num_processes,
-            grades_with=self._base_of_head,
-        )
-
-    @property
-    def _base_of_head(self) -> str:
-        """The base model that the grade head beside the weights needs, empty without a head."""
-        grades = self._scorer.step_grades
-        return self._settings.model.name if grades is not None and grades.base is not None else ""
-
-    def _rotate(self) -> None:
-        """Delete the oldest checkpoints beyond the limit; the best, pinned and newest ones are kept."""
-        state = self._bus.state
-        protected = self._files.pinned()
-        best = state.best_epoch()
-        if best is not None:
-            protected = [*protected, self._files.checkpoints / Path(state.epochs[best].checkpoint).name]
-        removed = checkpoints.rotate(
-            self._files.checkpoints, keep=self._settings.training.save_total_limit, protected=protected
-        )
-        for folder in removed:
-            self._bus.emit(ev.CheckpointRemoved(path=ev.checkpoint_name(folder), reason="older than the newest kept"))
 
     def _checkpoint_at(self, global_step: int) -> str:
         name = ev.checkpoint_name(checkpoints.folder_for(self._files.checkpoints, global_step))

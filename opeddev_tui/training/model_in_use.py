@@ -16,12 +16,12 @@ from opeddev_tui.format import duration
 from opeddev_tui.models.causal_lm import CausalLM, Tokenizer
 from opeddev_tui.models.chat import ChatEncoder
 from opeddev_tui.models.precision import Precision, autocast
+from opeddev_tui.models.reading_batches import OnBatch
 from opeddev_tui.ranks.team import Team
 from opeddev_tui.runs import events as ev
 
 # how often long work reports how far it is: a run without events is shown as stalled
 PULSE_SECONDS = 10.0
-OnBatch = Callable[[int, int], None]
 
 
 class ModelInUse(Struct, frozen=True):

@@ -3,7 +3,9 @@
 Must not start any.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from msgspec.structs import replace
@@ -17,6 +19,19 @@ from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.journal import read
 from opeddev_tui.runs.state import reduce
 from opeddev_tui.workspace.paths import Workspace
+
+# those that were seen to train a sharded model, and to resume it to the bit
+SHARDED_OPTIMIZERS = ("adamw_torch", "adamw_torch_fused", "rmsprop", "sgd")
+# of the Trainer's arguments, what several processes need as it is
+_OF_RANKS: Mapping[str, str] = {
+    "accelerator_config": "rows are dealt by the app",
+    "average_tokens_across_devices": "the loss is the mean over the tokens of all processes",
+    "ddp_backend": "it is chosen by the hardware",
+    "ddp_find_unused_parameters": "every weight that is trained is used",
+    "ddp_timeout": "set training.rank_timeout_minutes",
+    "deepspeed": "set training.shard",
+    "parallelism_config": "every process has a whole model or, with training.shard, a shard",
+}
 
 
 def resolved(loaded: LoadedSettings, *, launched: bool = False) -> LoadedSettings:
@@ -40,20 +55,37 @@ def resolved(loaded: LoadedSettings, *, launched: bool = False) -> LoadedSetting
             where="model.device_map",
             cure="Leave model.device_map at auto, or set training.num_processes to 1.",
         )
+    if count > 1:
+        _check_arguments(settings.training.arguments)
     if settings.training.shard:
         _check_shards(settings, count)
     training = replace(settings.training, num_processes=count)
     return replace(loaded, settings=replace(settings, training=training))
 
 
+def _check_arguments(arguments: Mapping[str, Any]) -> None:
+    """Raise ``SettingsProblem`` for an argument of the Trainer that would have several processes train otherwise."""
+    for name, reason in _OF_RANKS.items():
+        if name in arguments:
+            raise SettingsProblem(
+                f"training.arguments.{name} cannot be set where several processes train: {reason}.",
+                where=f"training.arguments.{name}",
+                cure="Remove it, or set training.num_processes to 1.",
+            )
+
+
 def _check_shards(settings: st.Settings, count: int) -> None:
     """Raise ``SettingsProblem`` where ``count`` processes cannot train a sharded model."""
+    optimizer = str(settings.training.arguments.get("optim", SHARDED_OPTIMIZERS[0]))
     if count == 1:
         fault = "training.shard shards a model over several processes, but one trains"
         cure = "Set training.num_processes to 2 or more (0: one per visible GPU), or training.shard to false."
     elif resolve_precision(settings.model.precision).name == "fp16":
         fault = "training.shard cannot train in fp16, which is what this GPU has"
         cure = 'Set model.precision = "fp32", or training.shard to false.'
+    elif optimizer not in SHARDED_OPTIMIZERS:
+        fault = f"the optimizer {optimizer} is not among those that were seen to train a sharded model exactly"
+        cure = f"Set training.arguments.optim to one of {', '.join(SHARDED_OPTIMIZERS)}, or training.shard to false."
     elif not sharding.can_shard():
         fault = f"training.shard needs a newer torch than {torch.__version__}"
         cure = "Install the tested versions (constraints.txt)."

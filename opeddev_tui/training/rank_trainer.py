@@ -65,15 +65,9 @@ class RankTrainer(Trainer):
 
     # --- checkpoints
 
-    def all_finite(self, model: Any) -> bool:
-        """Return whether all weights are finite numbers: an exchange where they are sharded."""
-        if self.shards:
-            return sharding.all_finite(self.model)
-        return all(bool(torch.isfinite(weight).all()) for weight in model.parameters())
-
     def take_part_in_saving(self) -> None:
         """Make the exchanges that rank 0 makes while it saves a checkpoint, in its order."""
-        if self.shards and self.all_finite(self.model):
+        if self.shards and sharding.all_finite(self.model):
             sharding.full_weights(self.model)
             self._full_optimizer_state()
 

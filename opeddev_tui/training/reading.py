@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from opeddev_tui.config import settings as st
 from opeddev_tui.models import generation, losses, memory
 from opeddev_tui.models.architectures import batch_form
+from opeddev_tui.models.reading_batches import OnBatch
 from opeddev_tui.models.token_rows import LeftPadCollator, TokenRow
-from opeddev_tui.training.model_in_use import ModelRunner, OnBatch
+from opeddev_tui.training.model_in_use import ModelRunner
 
 if TYPE_CHECKING:
     from opeddev_tui.grading.features import Readings

@@ -122,5 +122,5 @@ class Receipts:
 
 
 def _is_internal(command: ctl.AnyCommand) -> bool:
-    """True for a command of this process that has no effect outside its moment: nobody needs to hear of it."""
+    """True for a command of this process that has no lasting effect, so that its outcome needs no record."""
     return isinstance(command, ctl.Resume | ctl.Pause | ctl.Record)

@@ -4,7 +4,6 @@ Settings, number of threads and decisions are taken from the record. Data, hold-
 from must be the same to the byte; must not train anything else.
 """
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +14,8 @@ from msgspec.structs import replace
 from opeddev_tui.analysis.workspace_steps import read_steps
 from opeddev_tui.checkpoints import folders
 from opeddev_tui.config.loading import Layer, LoadedSettings, known_keys, resolve
-from opeddev_tui.errors import TrainingProblem
+from opeddev_tui.config.settings import OTHER_SECTIONS
+from opeddev_tui.errors import TrainingProblem, did_you_mean
 from opeddev_tui.models import loading
 from opeddev_tui.models.fingerprint import file_hashes
 from opeddev_tui.runs import events as ev
@@ -31,9 +31,6 @@ from opeddev_tui.training.deciders import RecordedDecider
 from opeddev_tui.training.plan import StepPlan
 from opeddev_tui.training.steps import train_steps
 from opeddev_tui.workspace.paths import Workspace
-
-# sections that do not change the weights: their present settings are used
-_PRESENT_SECTIONS = ("paths", "notify", "serve", "tracking", "ui")
 
 
 class Repetition(Struct, frozen=True):
@@ -115,8 +112,7 @@ def _digests(events: Sequence[ev.AnyEvent]) -> dict[int, str]:
 def _recorded(workspace: Workspace, run: str) -> RunManifest:
     runs = workspace.run_ids()
     if run not in runs:
-        near = difflib.get_close_matches(run, runs, n=1, cutoff=0.3)
-        cure = f"Did you mean {near[0]}?" if near else "See the runs: opeddev-tui status --json."
+        cure = did_you_mean(run, runs, "See the runs: opeddev-tui status --json.", cutoff=0.3)
         raise TrainingProblem(f"there is no run {run}.", where=str(workspace.runs), cure=cure)
     path = workspace.run_manifest(run)
     recorded = manifest.read(path)
@@ -127,7 +123,7 @@ def _recorded(workspace: Workspace, run: str) -> RunManifest:
 
 def _settings(run: str, before: RunManifest, loaded: LoadedSettings) -> tuple[LoadedSettings, list[str]]:
     """Return the settings of the repetition, and a sentence about each setting that the record does not have."""
-    tables = {name: dict(table) for name, table in before.settings.items() if name not in _PRESENT_SECTIONS}
+    tables = {name: dict(table) for name, table in before.settings.items() if name not in OTHER_SECTIONS}
     hidden = [key for key, value in tables.get("training", {}).get("arguments", {}).items() if value == "***"]
     if hidden:
         raise TrainingProblem(
@@ -137,9 +133,9 @@ def _settings(run: str, before: RunManifest, loaded: LoadedSettings) -> tuple[Lo
     differences = [
         f"{section}.{key} did not exist then and has its default"
         for section, key in (name.split(".") for name in known_keys())
-        if section not in _PRESENT_SECTIONS and key not in tables.get(section, {})
+        if section not in OTHER_SECTIONS and key not in tables.get(section, {})
     ]
-    present = {name: getattr(loaded.settings, name) for name in _PRESENT_SECTIONS}
+    present = {name: getattr(loaded.settings, name) for name in OTHER_SECTIONS}
     # nobody is asked: the recorded decisions are repeated
     early_stop = replace(resolved.settings.early_stop, policy="rule")
     settings = replace(resolved.settings, **present, early_stop=early_stop)

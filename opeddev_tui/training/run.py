@@ -14,8 +14,7 @@ from opeddev_tui.data.batches import StepData
 from opeddev_tui.errors import ModelProblem, ran_out_of_memory
 from opeddev_tui.models import loading
 from opeddev_tui.models.causal_lm import CausalLM
-from opeddev_tui.models.fingerprint import parameter_counts
-from opeddev_tui.models.precision import device_name, resolve_precision
+from opeddev_tui.models.precision import resolve_precision
 from opeddev_tui.models.smaller_batches import give_back_memory
 from opeddev_tui.ranks.crew import Crew
 from opeddev_tui.ranks.team import Team
@@ -23,7 +22,7 @@ from opeddev_tui.ranks.words import Train
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus
 from opeddev_tui.runs.control import Control
-from opeddev_tui.training import trainer
+from opeddev_tui.training import run_records, trainer
 from opeddev_tui.training.deciders import Decider, StopRequested
 from opeddev_tui.training.grading_parts import GradingParts
 from opeddev_tui.training.hooks import RunHooks
@@ -109,10 +108,10 @@ class Run:
             try:
                 self._attempt()
                 self._grades_of_best()
-                self._record_finish()
+                run_records.finished(self._bus)
                 return True
             except StopRequested as stop:
-                self._record_interruption(stop.reason)
+                run_records.interrupted(self._bus, self._files.checkpoints, stop.reason)
                 return False
             except (RuntimeError, MemoryError) as error:
                 if not ran_out_of_memory(error):
@@ -144,7 +143,7 @@ class Run:
             next_step=self._next_step,
             loads=team.loads if team is not None else tuple,
         )
-        self._record_start(loaded)
+        run_records.begun(self._bus, loaded, self._parts.tokens, self._plan)
         if 0 not in self._bus.state.epochs and resume is None:
             hooks.evaluate(0, 0)
             hooks.close_epoch(0, 0, None)
@@ -233,35 +232,6 @@ class Run:
             return True
         return hooks.close_epoch(round(manifest.epoch), manifest.global_step, None)
 
-    def _record_start(self, loaded: ModelInUse) -> None:
-        parameters, trainable = parameter_counts(loaded.model)
-        self._bus.emit(
-            ev.ModelLoaded(
-                device=device_name(),
-                precision=self._precision.name,
-                reason=self._precision.reason,
-                parameters=parameters,
-                trainable=trainable,
-            )
-        )
-        train = self._parts.tokens.train
-        self._bus.emit(
-            ev.DataPrepared(
-                rows=len(train.rows),
-                tokens=sum(row.length for row in train.rows),
-                loss_tokens=sum(len(row.completion) for row in train.rows),
-                steps_per_epoch=self._steps_per_epoch,
-                total_steps=self._steps_per_epoch * self._plan.max_epochs,
-                batch_size=self._plan.batch_size,
-                accumulation=self._plan.accumulation,
-                learning_rate=self._plan.learning_rate,
-                dropped=tuple(train.dropped),
-                shortened=train.shortened,
-                processes=self._plan.processes,
-            )
-        )
-        self._bus.emit(ev.TokensCounted(batches=self._parts.tokens.stats))
-
     @property
     def _steps_per_epoch(self) -> int:
         return self._plan.steps_per_epoch(len(self._parts.tokens.train.rows))
@@ -271,28 +241,6 @@ class Run:
     def _decided_to_stop(self) -> bool:
         decision = self._bus.state.decided(max(self._bus.state.epochs, default=0))
         return decision is not None and decision.choice == "stop"
-
-    def _record_finish(self) -> None:
-        state = self._bus.state
-        last = max(state.epochs)
-        best = state.best_epoch()
-        assert best is not None
-        self._bus.emit(
-            ev.RunFinished(
-                epochs=last,
-                last_checkpoint=state.epochs[last].checkpoint,
-                best_checkpoint=state.epochs[best].checkpoint,
-                best_epoch=best,
-                val_loss=state.epochs[last].val_loss,
-                metric=state.begun.metric,
-            )
-        )
-
-    def _record_interruption(self, reason: str) -> None:
-        folder = folders.newest_verified(self._files.checkpoints, for_resume=True).folder
-        step = folders.step_of(folder) if folder else None
-        name = ev.checkpoint_name(folder) if folder else ""
-        self._bus.emit(ev.Interrupted(reason=reason, checkpoint=name, global_step=step or 0))
 
     def _halve_batch(self, message: str) -> None:
         """Plan the same optimizer steps with smaller batches; raises ``ModelProblem`` where the batch is one row."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from opeddev_tui.checkpoints import catalog
+from opeddev_tui.checkpoints import pins
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.metrics_csv import table_name
 from opeddev_tui.workspace.paths import Workspace
@@ -27,5 +27,5 @@ class RunFiles(Struct, frozen=True):
             checkpoints=workspace.checkpoints(started.run),
             metrics_csv=own if started.repeats or started.group else workspace.metrics_csv(table_name(started)),
             observations=workspace.path(workspace.paths.observations),
-            pinned=lambda: catalog.pinned_folders(workspace, started.run),
+            pinned=lambda: pins.pinned_folders(workspace, started.run),
         )

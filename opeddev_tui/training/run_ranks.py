@@ -1,4 +1,4 @@
-"""Give each attempt at a run its team: the orders for the hands, and what rank 0 has read to compare with theirs."""
+"""Make the team of each attempt at a run: the orders for the other ranks, and digests to compare their data with."""
 
 import secrets
 from collections.abc import Callable

@@ -17,6 +17,7 @@ from opeddev_tui.config import settings as st
 from opeddev_tui.data.rows import Example, parse_grade
 from opeddev_tui.grading.reader import WrittenGrades
 from opeddev_tui.models.fingerprint import fingerprint
+from opeddev_tui.models.reading_batches import OnBatch
 from opeddev_tui.models.token_rows import TokenRow
 from opeddev_tui.ranks.team import Team
 from opeddev_tui.runs import events as ev
@@ -100,7 +101,7 @@ class Scorer:
         examples: Sequence[Example],
         max_new_tokens: int,
         *,
-        on_batch: Callable[[int, int], None] | None = None,
+        on_batch: OnBatch | None = None,
         on_tokens: Callable[[list[list[int]], int], None] | None = None,
     ) -> list[str]:
         prompts = self.prompts(examples, max_new_tokens)

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from opeddev_tui.config import settings as st
 from opeddev_tui.models import generation, memory, sharding
+from opeddev_tui.models.reading_batches import OnBatch
 from opeddev_tui.models.token_rows import TokenRow
 from opeddev_tui.ranks.dealing import by_length, in_turn
 from opeddev_tui.ranks.words import Array, Found, ReadGrades, ReadLosses, ReadStates, Task, WriteTexts
 from opeddev_tui.training import reading
-from opeddev_tui.training.model_in_use import ModelRunner, OnBatch
+from opeddev_tui.training.model_in_use import ModelRunner
 from opeddev_tui.training.reading import OnTokens
 
 if TYPE_CHECKING:

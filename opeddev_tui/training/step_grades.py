@@ -20,6 +20,7 @@ from opeddev_tui.grading.features import Readings
 from opeddev_tui.grading.ordinal import Grades
 from opeddev_tui.grading.records import way_grades
 from opeddev_tui.grading.step_head import Reading
+from opeddev_tui.models.reading_batches import OnBatch
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus
 from opeddev_tui.runs.grade_records import BASE_HEAD, STEP_HEAD, STEP_TOKENS, WORDS, WayGrades
@@ -27,7 +28,7 @@ from opeddev_tui.training import shares
 from opeddev_tui.training.base_head import BaseHead
 from opeddev_tui.training.deciders import StopRequested
 from opeddev_tui.training.graded_step import GradedStep, step_head_when
-from opeddev_tui.training.model_in_use import ModelRunner, OnBatch
+from opeddev_tui.training.model_in_use import ModelRunner
 from opeddev_tui.training.step_heads import FittedStep, StepHeadMaker
 
 _LOG = logging.getLogger(__name__)

@@ -45,7 +45,6 @@ from opeddev_tui.training.scorer import Scorer
 from opeddev_tui.workspace.paths import Workspace
 
 _LOG = logging.getLogger(__name__)
-NEXT_ROWS = 100
 
 
 class RaceFile(Struct, frozen=True):
@@ -59,7 +58,7 @@ class RaceFile(Struct, frozen=True):
 
 
 class _BaseFit(Struct, frozen=True):
-    """The base head fitted again on cached features, for what it says of the training rows, and those features."""
+    """The base head fitted again on cached features, with those features: its claims about the training rows."""
 
     heads: StepHead
     train: NDArray[np.float32]
@@ -104,7 +103,7 @@ class StepRace(Struct, frozen=True):
         rows, base = self.graded.rows, self._base_fit()
         ways = [*cheap_ways(rows), written, *self._token_ways(epoch)]
         heads = [*self._base_entry(base), *self._step_entry(epoch)]
-        forecast = forecast_of(rows, base.train, base.held, NEXT_ROWS) if base is not None else None
+        forecast = forecast_of(rows, base.train, base.held) if base is not None else None
         report = report_of(rows, ways, heads, mode=self.settings.grading.mode, forecast=forecast)
         started = self.bus.state.begun
         kept = RaceFile(started.run, started.step, epoch, checkpoint, report)
@@ -128,7 +127,7 @@ class StepRace(Struct, frozen=True):
         return found
 
     def _base_fit(self) -> _BaseFit | None:
-        """Return the base head with what it says of its rows; None where a feature is not cached any more."""
+        """Return the base head fitted again; None where a feature is not cached any more."""
         features = self.maker.known_features() if self.maker is not None and self.base is not None else None
         if features is None or cannot_fit(self.graded.rows.train.labels):
             return None

@@ -4,8 +4,6 @@ Everything that can be wrong with settings, data or model is found before a run 
 anything.
 """
 
-import gc
-import logging
 import os
 import platform
 from contextlib import AbstractContextManager, nullcontext
@@ -21,11 +19,11 @@ from opeddev_tui.checkpoints.folders import in_use
 from opeddev_tui.config import settings as st
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.data.batches import StepData
-from opeddev_tui.errors import Problem
 from opeddev_tui.files import make_private, write_atomic
 from opeddev_tui.format import plural
 from opeddev_tui.models import loading
 from opeddev_tui.models.fingerprint import file_hashes
+from opeddev_tui.models.smaller_batches import give_back_memory
 from opeddev_tui.ranks.crew import Crew
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import log, manifest
@@ -34,7 +32,7 @@ from opeddev_tui.runs.control import Control, StepRequest
 from opeddev_tui.runs.events import Sink
 from opeddev_tui.runs.history import list_runs
 from opeddev_tui.runs.journal import Journal, read
-from opeddev_tui.training import fetching, hardware, inputs, processes
+from opeddev_tui.training import fetching, hardware, inputs, processes, run_records
 from opeddev_tui.training.deciders import ControlDecider, Decider, RuleDecider
 from opeddev_tui.training.grading_parts import nothing_graded, wants_grades
 from opeddev_tui.training.plan import StepPlan, plan_step
@@ -44,8 +42,6 @@ from opeddev_tui.training.step_model import placed
 from opeddev_tui.training.trainer_arguments import check_arguments
 from opeddev_tui.workspace.lock import RunLock
 from opeddev_tui.workspace.paths import Workspace, new_run_id
-
-_LOG = logging.getLogger(__name__)
 
 
 class Engine(Struct, frozen=True):
@@ -150,7 +146,10 @@ class Engine(Struct, frozen=True):
             receipts.resume(left)
             run = Run(self.workspace, self.loaded.settings, bus, self.control, self.decider, parts, self.crew)
             try:
-                return _record_end(bus, run)
+                return run.execute()
+            except BaseException as error:
+                run_records.failed(bus, error)
+                raise
             finally:
                 receipts.end()
         finally:
@@ -216,38 +215,6 @@ def _kept_metric(bus: Bus, settings: st.Settings) -> list[str]:
     return [f"this run goes on by the metric that it began with, {began}: early_stop.metric is for new runs."]
 
 
-def _record_end(bus: Bus, run: Run) -> bool:
-    """Execute ``run`` and record a failure before it is raised; return True when the step is finished."""
-    try:
-        return run.execute()
-    except Problem as problem:
-        resumable = problem.kind != "non-finite"
-        again = resumable and problem.kind not in ("settings", "data", "model")
-        _record_failure(bus, problem.kind, str(problem), resumable=resumable, again=again)
-        raise
-    except BaseException as error:
-        # a bug, or a process that is ending: it is recorded, then raised
-        _LOG.exception("the training ended with an error")
-        _record_failure(bus, "bug", f"{type(error).__name__}: {error}", resumable=True, again=not _repeats(error))
-        raise
-
-
-def _repeats(error: BaseException) -> bool:
-    """True for errors of code and data, which come again; a machine's errors and a person's interruptions need not."""
-    machine = isinstance(error, OSError | MemoryError | RuntimeError)
-    return isinstance(error, Exception) and (not machine or isinstance(error, RecursionError | NotImplementedError))
-
-
-def _record_failure(bus: Bus, kind: str, message: str, *, resumable: bool, again: bool) -> None:
-    event = ev.RunFailed(kind=kind, message=message, resumable=resumable, again=again)
-    try:
-        bus.emit(event)
-    except Problem as problem:
-        # the journal's disk is full: the failure is still shown, and the next start finds an unfinished run
-        _LOG.error("the end of the run could not be recorded: %s", problem)
-        bus.show_only(event)
-
-
 def train_steps(
     root: Path,
     loaded: LoadedSettings,
@@ -290,12 +257,5 @@ def train_steps(
             finished = control.take_stop() is None and finished
             # a new run and a certain start were asked for the first step only
             request = replace(request, new=False, start_from="")
-            _give_memory_back()
+            give_back_memory()
     return runs
-
-
-def _give_memory_back() -> None:
-    """Free what a step's model took, before the next one is loaded."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

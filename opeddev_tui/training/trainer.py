@@ -1,4 +1,4 @@
-"""Run the Hugging Face Trainer: its order of rows, its loss, its checkpoints. Only a hand has a Trainer beside it.
+"""Run the Hugging Face Trainer: its order of rows, its loss, its checkpoints. Other ranks use ``hand_trainer``.
 
 Each step gets a fresh Trainer with an output folder of its own; ``resume_from_checkpoint`` is only for an interruption
 within the step. The largest number of epochs is planned at once and training is stopped early, because a Trainer
@@ -47,7 +47,7 @@ class Evaluates(Protocol):
 
 
 class Callbacks(Protocol):
-    """What the Trainer tells of its batches, and where it is told to save."""
+    """Receives the Trainer's batches and tells it when to save."""
 
     steps_per_epoch: int
     save_here: Callable[[], Path] | None
@@ -155,11 +155,9 @@ class StepTrainer(RankTrainer):
         if self.args.world_size == 1 or not self._grade_loss.beside_text:
             return own
         # every rank exchanges, also one without a graded row in this batch
-        both = (
-            torch.zeros(2, device=like.device)
-            if own is None
-            else torch.stack([own.float(), torch.ones((), device=own.device)])
-        )
+        both = torch.zeros(2, device=like.device)
+        if own is not None:
+            both = torch.stack([own.float(), torch.ones((), device=own.device)])
         total = self.accelerator.reduce(both, "sum")
         return total[0] if float(total[1]) else None
 
@@ -200,10 +198,12 @@ class StepTrainer(RankTrainer):
             return  # while the training was paused here: writing it again could only damage it
         # what is sharded is put together by all ranks
         said = self._say_save(target) if self.shards else None
-        if not self.all_finite(model):
+        if not sharding.all_finite(self.model):
             raise NonFiniteLoss(self.state.global_step, math.nan)
         try:
             with storage_errors(folder):
+                # before the first exchange of the save: other ranks write into it after the last one
+                target.mkdir(parents=True, exist_ok=True)
                 super()._save_checkpoint(model, trial)
                 self._wait_for_other_ranks(said if said is not None else self._say_save(target))
         except (SafetensorError, RuntimeError) as error:

@@ -1,19 +1,22 @@
 """The Trainer's arguments for one step, from the plan and the settings; what it refuses is a ``SettingsProblem``."""
 
 import dataclasses
-import difflib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from msgspec import Struct
-from transformers import TrainingArguments
+from transformers import Trainer, TrainingArguments
 
 from opeddev_tui.config import settings as st
-from opeddev_tui.errors import SettingsProblem
+from opeddev_tui.errors import SettingsProblem, did_you_mean
 from opeddev_tui.models.precision import Precision, resolve_precision
+
+# of an optimizer that is made for the layers of a model: whether it can be is seen when it is
+_NEEDS_MODEL = re.compile("pass a `?model")
 
 
 class Plan(Struct, frozen=True):
@@ -86,10 +89,9 @@ def _check_names(arguments: Mapping[str, Any]) -> None:
     names = [field.name for field in dataclasses.fields(TrainingArguments)]
     for name in arguments:
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
             raise SettingsProblem(
                 f"training.arguments.{name} is not a field of TrainingArguments.",
-                cure=f"Did you mean {near[0]}?" if near else "",
+                cure=did_you_mean(name, names),
             )
 
 
@@ -123,4 +125,13 @@ def _policy(dtype: torch.dtype) -> Any:
 def check_arguments(settings: st.Settings) -> None:
     """Raise ``SettingsProblem`` for settings that the Trainer would refuse, before a run begins."""
     plan = Plan(output=Path(), batch_size=1, accumulation=1, learning_rate=1e-5, max_epochs=1)
-    training_arguments(plan, settings, resolve_precision(settings.model.precision))
+    arguments = training_arguments(plan, settings, resolve_precision(settings.model.precision))
+    try:
+        Trainer.get_optimizer_cls_and_kwargs(arguments)
+    except (ImportError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        if not _NEEDS_MODEL.search(reason):
+            name = settings.training.arguments.get("optim", "adamw_torch")
+            raise SettingsProblem(
+                f"the optimizer {name} cannot be used: {reason}", where="training.arguments.optim"
+            ) from error

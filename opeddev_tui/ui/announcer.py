@@ -1,4 +1,4 @@
-"""Owns what the app tells besides drawing: notices and the window's title for who does not look, short messages.
+"""Tell people what happens besides drawing it: notices, the window's title, short messages.
 
 All of it is written by the app's driver on the UI thread: nothing crosses a picture, and a lost terminal gets nothing.
 """

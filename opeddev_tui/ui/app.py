@@ -1,4 +1,4 @@
-"""Owns the app: which screen is shown, the timer that drains the training's events, and what keys ask for.
+"""The app: it switches screens, drains the training's events on a timer, and carries out what keys ask for.
 
 What is known is kept in ``session``; what is on disk is read through ``provider`` in threads. Nothing of the
 training stack is imported here: the first frame comes first.

@@ -10,7 +10,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from msgspec import Struct
@@ -21,6 +21,8 @@ from opeddev_tui.workspace.paths import Workspace
 
 # seconds between two tries for a lock that another process holds
 _RETRY_SECONDS = 0.05
+# seconds to wait for a process that changes a file for a moment
+_PATIENCE = 10.0
 # seconds between two looks of a training at its lock file
 _LOOK_SECONDS = 1.0
 
@@ -108,6 +110,21 @@ def locked(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+@contextlib.contextmanager
+def hold_lock(path: Path, busy: str, *, cure: str = "Try again.", patience: float = _PATIENCE) -> Iterator[None]:
+    """Hold the lock on ``path`` for the block.
+
+    Raises ``BusyProblem`` with the sentence ``busy`` if another holder keeps it for ``patience`` seconds.
+    """
+    lock = FileLock(path)
+    if not lock.acquire(patience):
+        raise BusyProblem(busy, where=str(path), cure=cure)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

@@ -5,7 +5,6 @@ No other module joins path parts of a workspace.
 
 import calendar
 import contextlib
-import secrets
 import shlex
 import time
 from collections.abc import Sequence
@@ -54,7 +53,7 @@ def test_looks_file(workspace: Path) -> Path:
 
 
 def proposals_lock(workspace: Path) -> Path:
-    """Return the lock of the process that fills or takes proposed rows."""
+    """Return the lock of the process that takes proposed rows."""
     return workspace / SPECS / "proposals.lock"
 
 
@@ -249,6 +248,9 @@ def new_run_id(step: int, batch: str, before: Sequence[str] = ()) -> str:
 
     It sorts after those of ``before``, also where the clock was set back since.
     """
+    # loads OpenSSL, which the app opens without
+    import secrets
+
     safe = "".join(char if char.isalnum() or char in "-_" else "-" for char in batch)[:40]
     stamp = time.strftime(_STAMP, time.gmtime())
     newest = max((run[:STAMP_LENGTH] for run in before), default="")

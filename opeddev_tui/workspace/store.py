@@ -10,11 +10,9 @@ Journals and manifests name a checkpoint "run/checkpoint-75", a model folder by 
 else by its absolute path or hub name. ``located`` finds all of these, and the absolute paths that version 0.1 recorded.
 """
 
-import hashlib
 import itertools
 import os
 import re
-import secrets
 from pathlib import Path
 from typing import TypeVar
 
@@ -102,6 +100,8 @@ def home_of(root: Path, store: Path) -> Home:
 
     Without a record, the folder is named after the workspace and a digest of its path.
     """
+    import hashlib
+
     digest = hashlib.sha256(str(root).encode()).hexdigest()[:8]
     first = f"{root.name}-{digest}"
     record = record_of(root)
@@ -192,6 +192,8 @@ def _claimed(root: Path, store: Path, home: Home) -> tuple[Record, Owner]:
     folder, before = home.folder, record_of(root)
     owner = read_or_none(folder / OWNER, Owner)
     kept = before.id if before is not None and folder.name == before.folder else ""
+    import secrets
+
     identity = kept or (owner.id if owner else "") or secrets.token_hex(8)
     # where else checkpoints may be: folders in other stores, those of the original of a copy
     past = [before.path, *before.earlier] if before is not None else []

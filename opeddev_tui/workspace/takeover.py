@@ -1,6 +1,5 @@
 """Take over the folder of checkpoints of a workspace that was moved to another disk, when a person says that it was."""
 
-import secrets
 from pathlib import Path
 
 from opeddev_tui.errors import StorageProblem
@@ -37,6 +36,8 @@ def take(root: Path, store: Path) -> Path:
             )
         with changing(folder / OWNER):
             earlier = tuple(dict.fromkeys(path for path in (str(own), *(record.earlier if record else ()))))
+            import secrets
+
             identity = owner.id or secrets.token_hex(8)
             write_claim(
                 root,

@@ -6,7 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from engine_helpers import Seen, copy_workspace, final_weights, journal_of, last_run, place_of, states, train
+from engine_helpers import (
+    Seen,
+    copy_workspace,
+    final_weights,
+    journal_of,
+    place_of,
+    states,
+    take_back_end,
+    train,
+)
+from msgspec.structs import replace
 
 from opeddev_tui.checkpoints import folders
 from opeddev_tui.errors import StorageProblem
@@ -135,6 +145,21 @@ def test_weights_alone_can_be_started_from_but_not_resumed_from(run_folder: Path
     assert folders.problems_of(folder, for_resume=True) == [f"{name} is not in it" for name in folders.RESUME_FILES]
 
 
+def test_the_random_state_of_every_process_is_needed_to_resume(run_folder: Path) -> None:
+    folder = run_folder / "checkpoint-15"
+    manifest = replace(folders.manifest_of(folder), processes=2)
+    state = folder / "rng_state.pth"
+    for rank in (0, 1):
+        shutil.copyfile(state, folder / f"rng_state_{rank}.pth")
+    state.unlink()
+    folders.publish(folder, manifest)
+    assert folders.problems_of(folder, for_resume=True) == []
+    (folder / "rng_state_1.pth").unlink()
+    assert folders.problems_of(folder, for_resume=True) == ["rng_state_1.pth is missing"]
+    folders.publish(folder, manifest)
+    assert folders.problems_of(folder, for_resume=True) == ["rng_state_1.pth is not in it"]
+
+
 def test_a_folder_without_weights_is_no_checkpoint(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoint-1"
     folder.mkdir()
@@ -177,9 +202,7 @@ def test_a_resume_goes_back_to_the_newest_whole_one_and_says_so(
 def _unfinished(trained: Path, tmp_path: Path) -> Path:
     """Return a copy whose second step was killed after its last save."""
     root = copy_workspace(trained, tmp_path / "copy")
-    journal = last_run(root) / "events.jsonl"
-    lines = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(b"".join(line for line in lines if b'"type":"RunFinished"' not in line))
+    take_back_end(root)
     return root
 
 

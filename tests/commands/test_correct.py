@@ -181,7 +181,7 @@ def test_a_grader_without_room_beside_a_training_waits(grader_root: Path, monkey
         (["page.html", "--grade", "3", "--criterion", "layout=maybe"], 3, "Write pass or fail"),
         (["page.html", "--grade", "3", "--feedback", "@nothing"], 2, "cannot be read"),
         (["--undo"], 3, "no correction to undo"),
-        (["page.html", "--undo"], 2, "two things"),
+        (["page.html", "--undo"], 2, "--undo takes neither"),
     ],
 )
 def test_wrong_use_is_one_sentence(

@@ -162,6 +162,28 @@ def test_results_are_added_and_nothing_is_graded_twice(
     assert len(seen) == count + 1
 
 
+def test_the_same_file_named_twice_is_graded_once_and_only_the_counts_are_shown(
+    grader_root: Path, files: Path, capsys: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, out = graded_texts(monkeypatch), files.parent / "out.jsonl"
+    assert grade(grader_root, "--out", out, files / "0.html", files / "0.html", files) == 0
+    assert len(seen) == 4
+    assert len(lines(out.read_text())) == 5
+    told = capsys.readouterr().out
+    assert "2 of them were graded before." in told
+    assert "0.html" not in told
+
+
+def test_a_diff_without_source_code_is_below_no_limit(grader_root: Path, files: Path, capsys: Told) -> None:
+    diff = files / "a.diff"
+    diff.write_text("--- a/README.md\n+++ b/README.md\n@@ -1 +1 @@\n-a\n+b\n")
+    assert grade(grader_root, "--fail-below", "5", diff) == 0
+    assert "Left out: files that are no source code (1)." in capsys.readouterr().out
+    # a folder without any is a mistake in its name
+    (files.parent / "nothing").mkdir()
+    assert grade(grader_root, "--fail-below", "5", diff, files.parent / "nothing") == 3
+
+
 def test_grades_that_were_kept_count_for_the_limit_and_the_agreement(
     grader_root: Path, tmp_path: Path, capsys: Told
 ) -> None:
@@ -250,6 +272,7 @@ Wrong = tuple[list[str], int, str]
     ("words", "code", "told"),
     [
         ([], 2, "nothing is named to grade. Write: opeddev-tui grade FILE"),
+        (["--out", "-", "nothing.html"], 2, "--out -: results are kept in a file"),
         (["nothing.html"], 3, "does not exist"),
         (["0.html", "--fail-below", "9"], 2, "'9' is no grade here. Write a whole number from 1 to 5."),
         (["0.html", "--from", "step9"], 4, "no checkpoint is called step9"),

@@ -1,7 +1,6 @@
 """``propose``: which rows are proposed, how the file is filled and taken, and what is left out."""
 
 import json
-import multiprocessing
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,10 +9,10 @@ from engine_helpers import base_file, batch_file, holdout_file, make_rows, write
 
 from opeddev_tui import cli
 from opeddev_tui.config.loading import load
-from opeddev_tui.config.settings import Grading, Settings
+from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.batches import check_data, find_batches
-from opeddev_tui.data.proposed_batch import fill, next_name
-from opeddev_tui.errors import DataProblem, Problem
+from opeddev_tui.data.proposed_batch import next_name
+from opeddev_tui.errors import Problem
 
 Make = Callable[..., Path]
 
@@ -317,50 +316,6 @@ def test_the_next_batch_sorts_behind_all_others(tmp_path: Path, names: tuple[str
     for name in names:
         (tmp_path / "datasets/incremental" / name).mkdir(parents=True)
     assert next_name(tmp_path, Settings(), 7) == NAMES[names]
-
-
-# --- filling in
-
-
-def test_rows_are_filled_in_one_by_one_and_by_two_at_once(workspace_factory: Make, tmp_path: Path) -> None:
-    root = workspace_factory(batches=(20,))
-    rows = ungraded(6)
-    # line ends of other alphabets inside a text are no line ends of the file
-    rows[2]["submission"] = "<p>one\u2028two\x85three\x0bfour</p>"
-    write_rows(tmp_path / "new.jsonl", rows)
-    assert propose(root, str(tmp_path / "new.jsonl")) == 0
-    path = proposal(root)
-    before = [json.loads(line) for line in path.read_text().split("\n") if line]
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_fill, args=(root, path, numbers)) for numbers in ((1, 2, 3), (4, 5, 6))]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(120)
-    now = [json.loads(line) for line in path.read_text().split("\n") if line]
-    assert [row["grade"] for row in now] == ["1", "2", "3", "4", "5", "1"]
-    assert [{**row, "grade": "", "feedback": ""} for row in now] == before
-    assert propose(root, "--take", str(path)) == 0
-
-
-def _fill(root: Path, path: Path, numbers: Sequence[int]) -> None:
-    settings = load(root, environment={}).settings
-    for number in numbers:
-        fill(root, settings, path, number, str(1 + (number - 1) % 5), "seen")
-
-
-def test_a_wrong_grade_or_row_is_not_filled_in(workspace_factory: Make, tmp_path: Path) -> None:
-    root = workspace_factory()
-    write_rows(tmp_path / "new.jsonl", ungraded(2))
-    before = (tmp_path / "new.jsonl").read_bytes()
-    letters = Settings(grading=Grading(grades=["F", "D", "A"]))
-    with pytest.raises(DataProblem, match="is not a grade here"):
-        fill(root, letters, tmp_path / "new.jsonl", 1, "B")
-    with pytest.raises(DataProblem, match="there is no row 3"):
-        fill(root, letters, tmp_path / "new.jsonl", 3, "A")
-    with pytest.raises(DataProblem, match="cannot be read"):
-        fill(root, letters, tmp_path / "none.jsonl", 1, "A")
-    assert (tmp_path / "new.jsonl").read_bytes() == before
 
 
 def test_a_chat_workspace_is_told_what_form_it_would_need(

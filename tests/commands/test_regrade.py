@@ -115,7 +115,7 @@ WRONG = {
     "no such grade": (("base-1", "6"), 3, "'6' is not a grade here. A grade is a whole number from 1 to 5."),
     "nothing to undo": (("base-1", "--undo"), 3, "the row base-1 has no correction"),
     "nothing named": (("--undo",), 2, "no row is named"),
-    "two wishes": (("base-1", "3", "--effect"), 2, "two things"),
+    "two wishes": (("base-1", "3", "--effect"), 2, "cannot be combined"),
 }
 
 

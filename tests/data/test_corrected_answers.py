@@ -1,11 +1,12 @@
 """Corrections of a grader's answers: one open batch, no row twice, never a row of the hold-out, nothing lost."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from correction_files import PATHS, make_files, row
+from engine_helpers import write_rows
 
 from opeddev_tui.config.settings import Data, Grading, Paths, Settings
 from opeddev_tui.data.batches import check_data, load_step
@@ -14,25 +15,12 @@ from opeddev_tui.data.proposed_batch import next_name
 from opeddev_tui.data.sets import find_batches
 from opeddev_tui.errors import DataProblem, Problem, Problems
 
-SETTINGS = Settings(paths=Paths(base="base.jsonl", increments="more", holdout="held.jsonl"))
-
-
-def row(name: str, grade: object, **more: object) -> dict[str, object]:
-    fields = {"id": name, "kind": "html", "task": "Make a page.", "submission": f"<p>{name} of its own words</p>"}
-    return {**fields, "rubric": "It works.", "grade": grade, "feedback": "So it is.", **more}
-
-
-def write(path: Path, rows: Sequence[dict[str, object]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(item) + "\n" for item in rows), encoding="utf-8")
+SETTINGS = Settings(paths=PATHS)
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    write(tmp_path / "base.jsonl", [row("one", 2), row("two", 3), row("three", 4)])
-    write(tmp_path / "more/batch_3_01.jsonl", [row("four", 1), row("five", 5), row("six", 3)])
-    write(tmp_path / "held.jsonl", [row("seven", 2), row("eight", 4)])
-    return tmp_path
+    return make_files(tmp_path)
 
 
 def correct(root: Path, fields: dict[str, object], *begun: str, settings: Settings = SETTINGS) -> Any:
@@ -94,7 +82,7 @@ def test_a_number_is_not_used_again_where_the_trained_batch_is_gone(root: Path) 
 @pytest.mark.parametrize("near", [False, True])
 def test_a_row_of_the_holdout_or_one_like_it_is_refused(root: Path, near: bool) -> None:
     text = " ".join(f"word{number}" for number in range(60))
-    write(root / "held.jsonl", [row("seven", 2, submission=text), row("eight", 4)])
+    write_rows(root / "held.jsonl", [row("seven", 2, submission=text), row("eight", 4)])
     with pytest.raises(DataProblem, match=r"the hold-out row .*held.jsonl:1.*measures nothing.*regrade"):
         correct(root, row("new", 4, submission=f"{text} more" if near else f" {text}\n", task="Another task."))
     assert not first(root).exists()
@@ -102,7 +90,7 @@ def test_a_row_of_the_holdout_or_one_like_it_is_refused(root: Path, near: bool) 
 
 
 def test_a_row_like_one_of_the_sealed_test_set_is_refused_without_naming_it(root: Path) -> None:
-    write(root / "sealed.jsonl", [row("secret", 2)])
+    write_rows(root / "sealed.jsonl", [row("secret", 2)])
     paths = Paths(base="base.jsonl", increments="more", holdout="held.jsonl", test="sealed.jsonl")
     with pytest.raises(DataProblem, match="sealed test set") as refused:
         correct(root, row("new", 4, submission=row("secret", 2)["submission"]), settings=Settings(paths=paths))
@@ -135,7 +123,7 @@ def test_scales_of_words_and_mapped_columns_are_kept(root: Path) -> None:
     )
     for path in (root / "base.jsonl", root / "held.jsonl"):
         rows = [json.loads(line) for line in path.read_text().splitlines()]
-        write(
+        write_rows(
             path,
             [
                 {**{k: v for k, v in r.items() if k != "submission"}, "code": r["submission"], "grade": "good"}
@@ -150,8 +138,8 @@ def test_scales_of_words_and_mapped_columns_are_kept(root: Path) -> None:
 
 def test_a_base_set_of_messages_gets_a_row_of_messages_with_the_same_prompt(root: Path) -> None:
     turns = [{"role": "user", "content": "Grade it."}, {"role": "assistant", "content": "Grade: 3\nFeedback: Yes."}]
-    write(root / "base.jsonl", [{"messages": turns}])
-    write(root / "held.jsonl", [{"messages": [{"role": "user", "content": "Grade this."}, turns[1]]}])
+    write_rows(root / "base.jsonl", [{"messages": turns}])
+    write_rows(root / "held.jsonl", [{"messages": [{"role": "user", "content": "Grade this."}, turns[1]]}])
     (root / "more/batch_3_01.jsonl").unlink()
     correct(root, row("new", 2, rater="Ada"))
     added = load_step(root, SETTINGS, None).examples[-1]
@@ -161,7 +149,7 @@ def test_a_base_set_of_messages_gets_a_row_of_messages_with_the_same_prompt(root
 
 def test_what_a_person_wrote_into_the_batch_stays_and_a_broken_line_is_said(root: Path) -> None:
     correct(root, row("new", 4))
-    write(first(root), [row("new", 4), row("by hand", 1)])
+    write_rows(first(root), [row("new", 4), row("by hand", 1)])
     assert correct(root, row("other", 2)).rows == 3
     assert [item["id"] for item in open_rows(root, SETTINGS, tuple)[1]] == ["new", "by hand", "other"]
     first(root).write_text("{broken\n")
@@ -181,6 +169,6 @@ def test_a_correction_is_kept_though_the_history_was_cut(root: Path) -> None:
 def test_batches_that_are_added_later_come_before_and_get_their_own_names(root: Path) -> None:
     correct(root, row("new", 4))
     assert next_name(root, SETTINGS, 3) == "batch_3_02"
-    write(root / "more/zoo_1.jsonl", [row("zebra", 4)])
+    write_rows(root / "more/zoo_1.jsonl", [row("zebra", 4)])
     names = [batch.name for batch in find_batches(root, SETTINGS.paths)]
     assert names == ["base", "batch_3_01", "zoo_1", "batch_corrections_01"]

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from correction_files import PATHS, make_files, row
+from engine_helpers import write_rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,26 +18,12 @@ from opeddev_tui.data.regrading import Doctor
 from opeddev_tui.errors import DataProblem, Problem, StorageProblem
 from opeddev_tui.workspace.paths import corrections_file
 
-PATHS = Paths(base="base.jsonl", increments="more", holdout="held.jsonl")
 SETTINGS = Settings(paths=PATHS)
-
-
-def row(name: str, grade: object, **more: object) -> dict[str, object]:
-    fields = {"id": name, "kind": "html", "task": "Make a page.", "submission": f"<p>{name} of its own words</p>"}
-    return {**fields, "rubric": "It works.", "grade": grade, "feedback": "So it is.", **more}
-
-
-def write(path: Path, rows: Sequence[dict[str, object]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(item) + "\n" for item in rows), encoding="utf-8")
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    write(tmp_path / "base.jsonl", [row("one", 2), row("two", 3), row("three", 4)])
-    write(tmp_path / "more/batch_3_01.jsonl", [row("four", 1), row("five", 5), row("six", 3)])
-    write(tmp_path / "held.jsonl", [row("seven", 2), row("eight", 4)])
-    return tmp_path
+    return make_files(tmp_path)
 
 
 def grades(root: Path, settings: Settings = SETTINGS) -> dict[str, int | None]:
@@ -99,23 +87,23 @@ def test_a_corrected_hold_out_row_makes_another_version_of_the_hold_out(root: Pa
 
 CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "another submission": (
-        lambda root: write(root / "base.jsonl", [row("two", 3, submission="<i>other words entirely</i>")]),
+        lambda root: write_rows(root / "base.jsonl", [row("two", 3, submission="<i>other words entirely</i>")]),
         "its prompt or its submission has changed",
     ),
     "another task": (
-        lambda root: write(root / "base.jsonl", [row("two", 3, task="Make a form.")]),
+        lambda root: write_rows(root / "base.jsonl", [row("two", 3, task="Make a form.")]),
         "its prompt or its submission has changed",
     ),
-    "removed": (lambda root: write(root / "base.jsonl", [row("one", 2), row("three", 4)]), "it is gone from base"),
+    "removed": (lambda root: write_rows(root / "base.jsonl", [row("one", 2), row("three", 4)]), "it is gone from base"),
     "twice": (
-        lambda root: write(root / "base.jsonl", [row("two", 3), row("one", 2), row("two", 3)]),
+        lambda root: write_rows(root / "base.jsonl", [row("two", 3), row("one", 2), row("two", 3)]),
         "there are 2 rows like it and were 1",
     ),
     "graded again in the file": (
-        lambda root: write(root / "base.jsonl", [row("two", 4)]),
+        lambda root: write_rows(root / "base.jsonl", [row("two", 4)]),
         "its own grade was 3 and is 4",
     ),
-    "another id": (lambda root: write(root / "base.jsonl", [row("two", 3, id="2nd")]), "it is gone from base"),
+    "another id": (lambda root: write_rows(root / "base.jsonl", [row("two", 3, id="2nd")]), "it is gone from base"),
 }
 
 
@@ -133,7 +121,7 @@ def test_a_row_that_changed_after_its_correction_keeps_its_own_grade_and_that_is
 
 def test_a_correction_whose_row_is_gone_can_be_undone(root: Path) -> None:
     Doctor(root, SETTINGS).regrade("two", "1")
-    write(root / "base.jsonl", [row("one", 2)])
+    write_rows(root / "base.jsonl", [row("one", 2)])
     assert Doctor(root, SETTINGS).undo("two").row is None
     assert "corrected" not in notes(root)
 
@@ -141,11 +129,11 @@ def test_a_correction_whose_row_is_gone_can_be_undone(root: Path) -> None:
 def test_a_row_is_found_after_rows_and_files_around_it_moved(root: Path) -> None:
     Doctor(root, SETTINGS).regrade("two", "1")
     (root / "base.jsonl").unlink()
-    write(root / "base.jsonl", [row("new", 5), row("three", 4), row("two", 3)])
+    write_rows(root / "base.jsonl", [row("new", 5), row("three", 4), row("two", 3)])
     assert grades(root)["two"] == 1
     # into another batch
-    write(root / "base.jsonl", [row("new", 5), row("three", 4)])
-    write(root / "more/batch_3_02.jsonl", [row("two", 3)])
+    write_rows(root / "base.jsonl", [row("new", 5), row("three", 4)])
+    write_rows(root / "more/batch_3_02.jsonl", [row("two", 3)])
     assert grades(root)["two"] == 1
     Doctor(root, SETTINGS).regrade("two", "2")
     assert (grades(root)["two"], "no longer match" in notes(root)) == (2, False)
@@ -155,16 +143,16 @@ def test_a_row_is_found_after_rows_and_files_around_it_moved(root: Path) -> None
 
 def test_a_row_that_moves_into_the_hold_out_does_not_take_its_correction_along(root: Path) -> None:
     Doctor(root, SETTINGS).regrade("two", "1")
-    write(root / "base.jsonl", [row("one", 2)])
-    write(root / "held.jsonl", [row("two", 3)])
+    write_rows(root / "base.jsonl", [row("one", 2)])
+    write_rows(root / "held.jsonl", [row("two", 3)])
     assert load_holdout(root, SETTINGS).examples[0].grade == 3
     assert grades(root)["two"] == 3
     assert "a row of hold-out is like it" in notes(root)
 
 
 def test_rows_without_ids_and_with_the_same_id_are_told_apart_by_their_keys_and_places(root: Path) -> None:
-    write(root / "base.jsonl", [{**row(f"text {at}", 2), "id": None} for at in range(3)])
-    write(root / "more/batch_3_01.jsonl", [row(f"text {at}", 4, id="same") for at in range(3, 6)])
+    write_rows(root / "base.jsonl", [{**row(f"text {at}", 2), "id": None} for at in range(3)])
+    write_rows(root / "more/batch_3_01.jsonl", [row(f"text {at}", 4, id="same") for at in range(3, 6)])
     doctor = Doctor(root, SETTINGS)
     doctor.regrade("base.jsonl:2", "5")
     with pytest.raises(DataProblem, match="3 rows are named same") as caught:
@@ -177,7 +165,7 @@ def test_rows_without_ids_and_with_the_same_id_are_told_apart_by_their_keys_and_
 
 
 def test_one_of_two_equal_rows_is_corrected_and_the_other_is_not(root: Path) -> None:
-    write(root / "base.jsonl", [row("two", 3), row("one", 1), row("two", 3)])
+    write_rows(root / "base.jsonl", [row("two", 3), row("one", 1), row("two", 3)])
     doctor = Doctor(root, SETTINGS)
     second = doctor.rows().rows["base"][2]
     assert second.key.endswith(".2")
@@ -186,7 +174,7 @@ def test_one_of_two_equal_rows_is_corrected_and_the_other_is_not(root: Path) -> 
 
 
 def test_the_row_of_another_batch_with_the_same_text_keeps_its_grade(root: Path) -> None:
-    write(root / "more/batch_3_01.jsonl", [row("two", 3)])
+    write_rows(root / "more/batch_3_01.jsonl", [row("two", 3)])
     Doctor(root, SETTINGS).regrade("base.jsonl:2", "5")
     assert [item.grade for item in load_step(root, SETTINGS, None).examples] == [2, 5, 4, 3]
 
@@ -206,8 +194,8 @@ SCALES = {
 def test_grades_of_any_scale_are_corrected_in_the_text_too(tmp_path: Path, scale: str) -> None:
     grading, own, now, begins = SCALES[scale]
     settings = Settings(paths=PATHS, grading=grading)
-    write(tmp_path / "base.jsonl", [row("one", own), row("two", own)])
-    write(tmp_path / "held.jsonl", [row("three", own)])
+    write_rows(tmp_path / "base.jsonl", [row("one", own), row("two", own)])
+    write_rows(tmp_path / "held.jsonl", [row("three", own)])
     Doctor(tmp_path, settings).regrade("one", now)
     data = load_step(tmp_path, settings, 0)
     assert data.examples[0].completion.startswith(begins)
@@ -217,8 +205,8 @@ def test_grades_of_any_scale_are_corrected_in_the_text_too(tmp_path: Path, scale
 
 
 def test_a_correction_survives_another_numbering_of_the_same_grades(tmp_path: Path) -> None:
-    write(tmp_path / "base.jsonl", [row("one", "B"), row("two", "C")])
-    write(tmp_path / "held.jsonl", [row("three", "A")])
+    write_rows(tmp_path / "base.jsonl", [row("one", "B"), row("two", "C")])
+    write_rows(tmp_path / "held.jsonl", [row("three", "A")])
     Doctor(tmp_path, Settings(paths=PATHS, grading=LETTERS)).regrade("one", "A")
     longer = Settings(paths=PATHS, grading=Grading(grades=["F", "E", "D", "C", "B", "A"], minimum=0))
     assert load_step(tmp_path, longer, 0).examples[0].completion.startswith("Grade: A")
@@ -231,9 +219,9 @@ def test_chats_state_their_grade_anywhere_and_it_is_corrected_there(root: Path) 
         {"messages": [{"role": "user", "content": f"Grade this: {text}"}, {"role": "assistant", "content": answer}]}
         for text, answer in (("<b>a b c d</b>", "It is fine. Grade: 4/5"), ("<u>e f g h</u>", "No grade at all."))
     ]
-    write(root / "base.jsonl", chat)
+    write_rows(root / "base.jsonl", chat)
     (root / "more/batch_3_01.jsonl").unlink()
-    write(root / "held.jsonl", [{"messages": [{"role": "user", "content": "x y z"}, chat[0]["messages"][1]]}])
+    write_rows(root / "held.jsonl", [{"messages": [{"role": "user", "content": "x y z"}, chat[0]["messages"][1]]}])
     doctor = Doctor(root, SETTINGS)
     doctor.regrade("base.jsonl:1", "2")
     assert load_step(root, SETTINGS, 0).examples[0].completion == "It is fine. Grade: 2/5"
@@ -243,7 +231,7 @@ def test_chats_state_their_grade_anywhere_and_it_is_corrected_there(root: Path) 
 
 def test_weights_groups_and_grades_of_several_people_stay(root: Path) -> None:
     more = {"weight": 2.5, "group": "ada", "grades": [2, 5, 4], "criteria": {"names": "pass"}}
-    write(root / "base.jsonl", [{**row("one", None), **more}])
+    write_rows(root / "base.jsonl", [{**row("one", None), **more}])
     Doctor(root, SETTINGS).regrade("one", "5")
     (found,) = load_step(root, SETTINGS, 0).examples
     assert (found.grade, found.weight, found.group, found.grades, found.criteria) == (
@@ -359,10 +347,10 @@ def test_another_prompt_template_is_no_other_row(root: Path) -> None:
     assert grades(root, other)["two"] == 1
     assert "no longer match" not in notes(root, other)
     # of two rows with the same id and submission it is not known which one was meant
-    write(root / "base.jsonl", [row("two", 3), row("two", 3, task="Make a form.")])
+    write_rows(root / "base.jsonl", [row("two", 3), row("two", 3, task="Make a form.")])
     assert grades(root, other)["two"] == 3
     assert "no longer match" in notes(root, other)
-    write(root / "base.jsonl", [row("two", 3)])
+    write_rows(root / "base.jsonl", [row("two", 3)])
     Doctor(root, other).regrade("two", "2")
     assert grades(root, other)["two"] == 2
     assert "no longer match" not in notes(root, other)
@@ -370,9 +358,9 @@ def test_another_prompt_template_is_no_other_row(root: Path) -> None:
 
 def test_other_line_ends_are_no_other_row(root: Path) -> None:
     text = "<p>\n  a page\n</p>\n"
-    write(root / "base.jsonl", [row("two", 3, submission=text)])
+    write_rows(root / "base.jsonl", [row("two", 3, submission=text)])
     Doctor(root, SETTINGS).regrade("two", "1")
-    write(root / "base.jsonl", [row("two", 3, submission=text.strip().replace("\n", "\r\n"))])
+    write_rows(root / "base.jsonl", [row("two", 3, submission=text.strip().replace("\n", "\r\n"))])
     assert grades(root)["two"] == 1
 
 
@@ -385,9 +373,9 @@ def test_a_file_with_a_mark_at_its_beginning_is_read(root: Path) -> None:
 
 
 def test_a_correction_that_is_not_applied_is_undone_by_the_place_of_its_row(root: Path) -> None:
-    write(root / "base.jsonl", [{**row("a row", 2), "id": None}])
+    write_rows(root / "base.jsonl", [{**row("a row", 2), "id": None}])
     Doctor(root, SETTINGS).regrade("base.jsonl:1", "1")
-    write(root / "base.jsonl", [{**row("a row", 4), "id": None}])
+    write_rows(root / "base.jsonl", [{**row("a row", 4), "id": None}])
     assert "its own grade was 2 and is 4" in notes(root)
     Doctor(root, SETTINGS).undo("base.jsonl:1")
     assert "correct" not in notes(root)
@@ -401,9 +389,9 @@ def test_a_place_that_is_no_folder_is_one_sentence(root: Path) -> None:
 
 
 def test_ids_that_begin_anew_in_every_file_are_named_with_their_set(root: Path) -> None:
-    write(root / "base.jsonl", [row("a b c", 2, id=1), row("d e f", 3, id=2)])
-    write(root / "more/batch_3_01.jsonl", [row("g h i", 2, id=1)])
-    write(root / "held.jsonl", [row("j k l", 2, id=1)])
+    write_rows(root / "base.jsonl", [row("a b c", 2, id=1), row("d e f", 3, id=2)])
+    write_rows(root / "more/batch_3_01.jsonl", [row("g h i", 2, id=1)])
+    write_rows(root / "held.jsonl", [row("j k l", 2, id=1)])
     doctor = Doctor(root, SETTINGS)
     with pytest.raises(DataProblem, match="3 rows are named 1"):
         doctor.regrade("1", "5")
@@ -453,16 +441,16 @@ def test_whatever_is_edited_each_correction_is_applied_to_its_like_or_told(
 ) -> None:
     folder = tmp_path_factory.mktemp("edited")
     mine, others = _as_rows(base), _as_rows(more)
-    write(folder / "base.jsonl", mine)
-    write(folder / "more/batch_01.jsonl", others)
+    write_rows(folder / "base.jsonl", mine)
+    write_rows(folder / "more/batch_01.jsonl", others)
     doctor = Doctor(folder, SETTINGS)
     for place, grade in corrections:
         target = doctor.rows().rows["base"][place % len(mine)]
         doctor.regrade(f"base.jsonl:{1 + doctor.rows().rows['base'].index(target)}", str(grade))
     for edit in edits:
         _edited(mine, others, edit)
-    write(folder / "base.jsonl", [*mine, row("one row that is always there", 3)])
-    write(folder / "more/batch_01.jsonl", others)
+    write_rows(folder / "base.jsonl", [*mine, row("one row that is always there", 3)])
+    write_rows(folder / "more/batch_01.jsonl", others)
     doctor = Doctor(folder, SETTINGS)
     found = doctor.rows()
     applied = [item for listed in found.rows.values() for item in listed if item.correction is not None]

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 from grading_samples import grades_of_two, share
-from scipy import stats
-from sklearn.metrics import cohen_kappa_score, roc_auc_score
+from sklearn.metrics import cohen_kappa_score
 
 from opeddev_tui.grading import intervals
 from opeddev_tui.grading.scores import Predictions, Reference, figures, paired_difference
@@ -62,17 +61,6 @@ def test_the_interval_of_the_calibration_error_covers_as_promised(over: float) -
     assert share(covered) == pytest.approx(0.95, abs=ROOM + 0.005)
 
 
-def test_the_interval_of_the_area_under_the_curve_covers_as_promised() -> None:
-    draw = np.random.default_rng(8)
-    truth = float(stats.norm.cdf(1 / np.sqrt(2)))
-    covered = []
-    for _ in range(DRAWS):
-        positive = draw.random(100) < 0.3
-        found = intervals.auroc(draw.standard_normal(100) + positive, positive)
-        covered.append(found.low <= truth <= found.high)
-    assert share(covered) == pytest.approx(0.95, abs=ROOM)
-
-
 @pytest.mark.parametrize("figure", ["kappa", "mae", "exact"])
 @pytest.mark.parametrize("count", [50, 100, 300])
 def test_equally_good_graders_are_seldom_told_apart(count: int, figure: str) -> None:
@@ -127,13 +115,11 @@ def test_groups_widen_the_interval_of_a_share() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_kappa_and_the_area_are_those_of_the_library(seed: int) -> None:
+def test_kappa_is_that_of_the_library(seed: int) -> None:
     draw = np.random.default_rng(seed)
     reference, grades, _ = grades_of_two(draw, 60, skill=0.5, other=0.5)
     expected = cohen_kappa_score(grades, reference, labels=range(5), weights="quadratic")
     assert kappa_of(reference, grades) == pytest.approx(expected)
-    positive = reference > 2
-    assert intervals.auroc(grades.astype(float), positive).value == pytest.approx(roc_auc_score(positive, grades))
 
 
 def test_a_sample_without_disagreement_is_not_taken_for_proof() -> None:
@@ -152,5 +138,4 @@ def test_graders_without_sense_have_a_kappa_and_no_error(grades: list[float]) ->
 
 def test_where_nothing_varies_kappa_is_not_defined() -> None:
     assert np.isnan(intervals.kappa_estimate(np.full(9, 3.0), np.full(9, 3.0)).value)
-    assert np.isnan(intervals.auroc(np.arange(4.0), np.ones(4, bool)).value)
     assert np.isnan(intervals.mean(np.array([1.0])).low)

@@ -1,16 +1,16 @@
-"""Calibration, grading alone from a threshold on, raters, disputed rows, proposals, and pleas for a grade."""
+"""Calibration, grading alone from a threshold on, disputed rows, proposals, and pleas for a grade."""
 
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from grading_samples import FIVE, graded_features, share
+from sklearn.metrics import roc_auc_score
 
 from opeddev_tui.data.rows import Example, Message
 from opeddev_tui.grading import calibration, robustness
 from opeddev_tui.grading.disputes import disputes
 from opeddev_tui.grading.head import fit_head, labels_of
-from opeddev_tui.grading.intervals import auroc
 from opeddev_tui.grading.ordinal import Grades
 from opeddev_tui.grading.proposals import FIRST_ROWS, propose
 from opeddev_tui.grading.scores import MISSING, Reference
@@ -28,20 +28,6 @@ def test_bins_of_a_calibrated_head_lie_near_the_diagonal() -> None:
     assert sum(item.rows for item in bins) == 2000
     assert [item.confidence for item in bins] == sorted(item.confidence for item in bins)
     assert max(abs(item.confidence - item.right.value) for item in bins) < 0.15
-    error, noise = calibration.expected_calibration_error(bins)
-    assert error < noise + 0.06
-
-
-def test_the_noise_of_the_calibration_error_is_that_of_a_perfect_grader() -> None:
-    draw = np.random.default_rng(0)
-    found = []
-    for _ in range(300):
-        confidence = draw.uniform(0.3, 0.9, 100)
-        bins = calibration.reliability(confidence, draw.random(100) < confidence)
-        found.append(calibration.expected_calibration_error(bins))
-    errors, noises = np.mean(found, axis=0)
-    assert errors == pytest.approx(noises, rel=0.1)
-    assert noises > 0.08
 
 
 @pytest.mark.parametrize("tolerance", [0, 1])
@@ -65,9 +51,9 @@ def test_a_threshold_chosen_on_some_rows_keeps_its_agreement_on_others() -> None
     assert chosen is not None
     assert chosen.share > 0.1
     grades, truth = graded(2000)
-    reported = calibration.at_threshold(grades, truth, chosen.threshold, tolerance=1)
-    assert reported.agreement.value > 0.9
-    assert reported.share == pytest.approx(chosen.share, abs=0.15)
+    alone = grades.within(1) >= chosen.threshold
+    assert share(np.abs(grades.median - truth)[alone] <= 1) > 0.9
+    assert share(alone) == pytest.approx(chosen.share, abs=0.15)
 
 
 def test_an_agreement_that_cannot_be_had_has_no_threshold() -> None:
@@ -75,8 +61,6 @@ def test_an_agreement_that_cannot_be_had_has_no_threshold() -> None:
     curve = calibration.automatic_curve(grades, np.zeros(20, np.int64))
     assert len(curve) == 1
     assert calibration.threshold_for(curve, 0.9) is None
-    nothing = calibration.at_threshold(grades, np.zeros(20, np.int64), 0.99)
-    assert (nothing.share, np.isnan(nothing.agreement.value)) == (0.0, True)
 
 
 def test_the_surer_half_is_better() -> None:
@@ -84,21 +68,6 @@ def test_the_surer_half_is_better() -> None:
     found = calibration.halves(grades, Reference(truth, 5))
     assert found.confident["mae"].value < found.other["mae"].value
     assert found.confident["within_one"].low > found.other["within_one"].value
-
-
-def test_agreement_of_raters_is_the_ceiling() -> None:
-    draw = np.random.default_rng(0)
-    quality = draw.standard_normal(300)
-    rated = [
-        tuple(int(np.clip(np.round(value + 2 + 0.7 * draw.standard_normal()), 0, 4)) for _ in range(2 + place % 2))
-        for place, value in enumerate(quality)
-    ]
-    found = calibration.rater_ceiling([*rated, (3,), ()], model_kappa=0.5)
-    assert found is not None
-    assert found.rows == 300
-    assert 0.5 < found.kappa.low < found.kappa.value < found.kappa.high < 0.8
-    assert found.share == pytest.approx(0.5 / found.kappa.value)
-    assert calibration.rater_ceiling([(1, 2)] * 4) is None
 
 
 # --- disputes
@@ -117,7 +86,7 @@ def test_changed_grades_are_disputed_first() -> None:
         assert [item.surprise for item in ranked] == sorted((item.surprise for item in ranked), reverse=True)
         surprise = np.zeros(300)
         surprise[[item.row for item in ranked]] = [item.surprise for item in ranked]
-        found.append(auroc(surprise, np.isin(np.arange(300), wrong)).value)
+        found.append(roc_auc_score(np.isin(np.arange(300), wrong), surprise))
     assert np.mean(found) > 0.75
 
 

@@ -8,13 +8,17 @@ from pathlib import Path
 import engine_helpers as eh
 import pytest
 from made_up_children import Children
+from places import gone
+from pty_tools import until
 from recorded_training import without_learning
 
 from opeddev_tui.analysis.seed_figures import StepSpread, choose, spread_of
 from opeddev_tui.checkpoints import catalog
 from opeddev_tui.cli import main
 from opeddev_tui.commands.status import status
+from opeddev_tui.config.settings import Training
 from opeddev_tui.errors import ModelProblem, SettingsProblem, TrainingProblem
+from opeddev_tui.groups.gpus import shares_of
 from opeddev_tui.groups.requests import parse_seeds
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.groups import list_groups
@@ -187,6 +191,23 @@ def test_counts_and_lists_of_seeds_are_told_apart() -> None:
             parse_seeds(wrong, 42)
 
 
+@pytest.mark.parametrize(
+    ("training", "shares"),
+    [
+        (Training(), ["a", "b", "c", "d", "e"]),
+        (Training(num_processes=0), ["a", "b", "c", "d", "e"]),
+        (Training(num_processes=2), ["a,b", "c,d"]),
+        (Training(num_processes=2, shard=True), ["a,b", "c,d"]),
+        (Training(num_processes=0, shard=True), ["a,b,c,d,e"]),
+        # each is given all, and says that they are too few
+        (Training(num_processes=8), ["a,b,c,d,e"]),
+    ],
+)
+def test_a_seed_that_several_processes_train_gets_a_gpu_for_each(training: Training, shares: list[str]) -> None:
+    assert shares_of("abcde", training) == shares
+    assert shares_of("", training) == []
+
+
 def test_the_spread_is_that_of_the_sample() -> None:
     found = spread_of([1.0, None, 2.0, 3.0])
     assert found is not None
@@ -216,7 +237,7 @@ def test_the_real_thing_survives_kills_of_child_and_leader(workspace_factory: Ma
     os.kill(pid, signal.SIGKILL)
     child = _epoch_of(root, 43, process)
     assert process.kill_hard()
-    assert _gone(child)
+    until(lambda: gone(child), 60, "the child ends")
     first = (_run(root, 42) / "events.jsonl").read_bytes()
     again = eh.start_training(root)
     assert again.code() == 0, again.text()
@@ -245,22 +266,6 @@ def _epoch_of(root: Path, seed: int, process: eh.Command) -> int:
 
     assert eh.wait_until(trained, process), process.text()
     return [event.pid for event in read(_run(root, seed)) if isinstance(event, ev.RunStarted | ev.Resumed)][-1]
-
-
-def _gone(pid: int) -> bool:
-    """Wait until the process is no longer there."""
-    import time
-
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        if (Path(f"/proc/{pid}/stat")).read_text().split(")")[1].split()[0] == "Z":
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_a_finished_run_gets_other_seeds_beside_it(workspace_factory: Make, children: Children) -> None:

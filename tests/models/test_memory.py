@@ -179,7 +179,7 @@ def test_a_sharded_training_is_not_advised_to_shard() -> None:
 
 
 def test_sizes_are_those_of_the_model(tiny_model: Path) -> None:
-    sizes = memory.model_sizes(str(tiny_model), st.Model())
+    sizes = memory.sizes_of(memory.empty_model(str(tiny_model), st.Model()))
     model = models.load_model(str(tiny_model), st.Model())
     assert sizes.parameters == parameter_counts(model)[0]
     wide = [item for item in model.modules() if type(item).__name__ == "Linear" and item is not model.lm_head]

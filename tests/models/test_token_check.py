@@ -9,7 +9,18 @@ from typing import Any
 import pytest
 import tokenizer_families as families
 import torch
-from engine_helpers import base_file, holdout_file, journal_of, make_rows, place_of, states, train, tree, write_rows
+from engine_helpers import (
+    base_file,
+    holdout_file,
+    interrupt,
+    journal_of,
+    make_rows,
+    place_of,
+    states,
+    train,
+    tree,
+    write_rows,
+)
 
 from opeddev_tui import cli
 from opeddev_tui.config import loading
@@ -588,22 +599,11 @@ def test_an_exported_template_gives_the_prompts_that_were_trained(
 def test_a_run_that_encodes_its_rows_in_another_way_is_not_resumed(
     workspace_factory: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from opeddev_tui.runs.control import Control, Stop
-
     root = workspace_factory(rows=12, **{"training.num_train_epochs": 2})
     rows = make_rows(12, "base")
     rows[3]["submission"] = "<b>spells <|im_end|></b>"
     write_rows(base_file(root), rows)
-    control = Control()
-
-    def stop(event: ev.AnyEvent) -> None:
-        if isinstance(event, ev.Progress) and event.global_step == 2:
-            control.request(Stop(reason="test"))
-
-    from engine_helpers import Seen
-
-    train(root, sink=Seen(stop), control=control)
-    assert states(root)[0].status == "interrupted"
+    interrupt(root, 2)
     (manifest,) = root.glob("logs/runs/*/manifest.json")
     recorded = json.loads(manifest.read_text())
     assert len(recorded["data"]["encoding"]["digest"]) == 64

@@ -6,20 +6,9 @@ from pathlib import Path
 import engine_helpers as eh
 import pytest
 from hands import Hands, forked
+from rank_workspaces import make_ranks
 
 Make = Callable[..., Path]
-SETTINGS = {
-    "grading.evaluate": True,
-    "training.per_device_eval_batch_size": 4,
-    "generation.num_probes": 6,
-    "training.rank_timeout_minutes": 2.0,
-}
-
-
-def make_ranks(root: Path, model: Path, ranks: int, rows: int = 22, **settings: object) -> Path:
-    """Make a workspace whose optimizer steps have about four rows, with ``ranks`` processes."""
-    batch = {"training.num_processes": ranks, "training.per_device_train_batch_size": max(1, 4 // ranks)}
-    return eh.make_workspace(root, model, rows=rows, holdout=24, settings={**SETTINGS, **batch, **settings})
 
 
 @pytest.fixture

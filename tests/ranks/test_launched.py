@@ -6,7 +6,7 @@ from pathlib import Path
 
 import engine_helpers as eh
 import pytest
-from conftest import make_ranks
+from rank_workspaces import make_ranks
 
 from opeddev_tui.commands.launched import overrides
 from opeddev_tui.config.loading import load

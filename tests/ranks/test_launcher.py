@@ -11,7 +11,11 @@ from opeddev_tui.ranks.crew import place_of
 from opeddev_tui.ranks.launcher import JOB, Launched, first_host, take
 
 TORCHRUN = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "29500"}
-AGENT = {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "2"}
+AGENT = {
+    "TORCHELASTIC_USE_AGENT_STORE": "True",
+    "TORCHELASTIC_RESTART_COUNT": "2",
+    "TORCHELASTIC_RUN_ID": "7b",
+}
 SRUN = {
     "SLURM_NTASKS": "8",
     "SLURM_STEP_NUM_TASKS": "4",
@@ -26,10 +30,15 @@ SRUN = {
     ("environment", "found"),
     [
         (TORCHRUN, Launched(1, 2, 1, "torchrun", "10.0.0.1", 29500)),
-        ({**TORCHRUN, **AGENT}, Launched(1, 2, 1, "torchrun", "10.0.0.1", 29500, True, "2")),
-        (SRUN, Launched(3, 4, 1, "srun", "gpu03", 27654)),
-        ({**SRUN, "MASTER_ADDR": "head", "MASTER_PORT": "4000"}, Launched(3, 4, 1, "srun", "head", 4000)),
-        ({"SLURM_NTASKS": "2", "SLURM_PROCID": "0"}, Launched(0, 2, 0, JOB, "", 20000)),
+        ({**TORCHRUN, **AGENT}, Launched(1, 2, 1, "torchrun", "10.0.0.1", 29500, True, "2", "7b")),
+        (SRUN, Launched(3, 4, 1, "srun", "gpu03", 27654, job="1027654.0")),
+        # a second srun in the same job meets elsewhere
+        ({**SRUN, "SLURM_STEP_ID": "1"}, Launched(3, 4, 1, "srun", "gpu03", 28663, job="1027654.1")),
+        (
+            {**SRUN, "MASTER_ADDR": "head", "MASTER_PORT": "4000"},
+            Launched(3, 4, 1, "srun", "head", 4000, job="1027654.0"),
+        ),
+        ({"SLURM_NTASKS": "2", "SLURM_PROCID": "0"}, Launched(0, 2, 0, JOB, "", 20000, job="0.0")),
         ({"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1"}, Launched(1, 2, 0, "mpirun")),
         # one task of a larger allocation, one process of a launcher, no launcher
         ({"SLURM_NTASKS": "8", "SLURM_STEP_NUM_TASKS": "1"}, None),

@@ -6,45 +6,35 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
 
 import engine_helpers as eh
 import psutil
 import pytest
+from engine_helpers import of
 from hands import Hands
+from places import gone
+from pty_tools import until
 
 from opeddev_tui.errors import DataProblem, StorageProblem, TrainingProblem
 from opeddev_tui.ranks import watch
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Control, Stop
 
-E = TypeVar("E")
 Make = Callable[..., Path]
 SHORT = {"training.num_train_epochs": 1, "grading.evaluate": False, "generation.num_probes": 2}
 
 
-class OwnProcess(subprocess.Popen[bytes]):
-    """A process of its own, waited for as the tests' other processes."""
-
-    @property
-    def exitcode(self) -> int | None:
-        """Its exit code, None while it runs."""
-        return self.poll()
-
-    def text(self) -> str:
-        """Its output: none is kept."""
-        return ""
-
-
-def workers_of(training: OwnProcess) -> list[psutil.Process]:
+def workers_of(training: int) -> list[int]:
     """Return the processes that read rows for ``training``."""
-    return psutil.Process(training.pid).children(recursive=True)
+    return [worker.pid for worker in psutil.Process(training).children(recursive=True)]
 
 
-def of(root: Path, kind: type[E]) -> list[E]:
-    return [event for event in eh.journal_of(root) if isinstance(event, kind)]
+def all_gone(processes: Iterable[int]) -> None:
+    """Wait until all have ended."""
+    left = list(processes)
+    until(lambda: all(gone(pid) for pid in left), 20, "the processes end")
 
 
 def when(wanted: Callable[[ev.AnyEvent], bool], act: Callable[[], object]) -> eh.Seen:
@@ -165,20 +155,20 @@ def test_rank_0_killed_leaves_no_hand_behind(ranks_factory: Make) -> None:
     training = eh.start_training(root)
     started = eh.Follower(root).wait(lambda event: isinstance(event, ev.RanksStarted), training)
     assert isinstance(started, ev.RanksStarted)
-    hand = psutil.Process(started.ranks[1].pid)
     assert training.kill_hard()
-    assert psutil.wait_procs([hand], timeout=20)[1] == []
+    all_gone([started.ranks[1].pid])
 
 
 def test_a_killed_training_leaves_no_loading_worker_behind(ranks_factory: Make) -> None:
     root = ranks_factory(1, **SHORT, **{"training.arguments": {"dataloader_num_workers": 1}})
     # a process of its own: those of the tests are daemons, which may have no children
     command = [sys.executable, "-m", "opeddev_tui", "train", "-w", str(root), "--policy", "rule"]
-    with OwnProcess(command, stdout=subprocess.DEVNULL) as training:
-        assert eh.wait_until(lambda: workers_of(training), training)
-        workers = workers_of(training)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as training:
+        until(lambda: workers_of(training.pid), 60, "rows are read by a process of their own")
+        workers = workers_of(training.pid)
+        assert workers
         training.kill()
-        assert psutil.wait_procs(workers, timeout=20)[1] == []
+        all_gone(workers)
 
 
 @pytest.mark.parametrize(("place", "ranks"), [("a step", 1), ("a step", 2), ("hold-out rows", 2), ("saving", 2)])
@@ -187,14 +177,14 @@ def test_sigterm_to_every_process_saves_also_with_workers_that_load(
 ) -> None:
     root, control = ranks_factory(ranks, **SHORT, **{"training.arguments": {"dataloader_num_workers": 1}}), Control()
     found: list[int] = []
-    workers: list[psutil.Process] = []
+    workers: list[int] = []
 
     def terminate() -> None:
         for rank in hands.running:
-            hand = psutil.Process(hands.processes[rank].pid)
-            workers.extend(hand.children(recursive=True))
-            found.extend(worker.pid for worker in workers)
-            found.append(hand.pid)
+            hand = hands.processes[rank].pid
+            assert hand is not None
+            workers.extend(workers_of(hand))
+            found.extend([*workers, hand])
         own = {process.pid for process in multiprocessing.active_children()} - set(found)
         found.extend(pid for pid in own if pid is not None)
         for pid in found:
@@ -205,7 +195,7 @@ def test_sigterm_to_every_process_saves_also_with_workers_that_load(
     eh.train(root, sink=when(wanted, terminate), control=control)
     # with two ranks: the hand, and a worker of each while rows are read
     assert len(found) >= (2 * ranks - 1 if place == "a step" else 1)
-    assert psutil.wait_procs(workers, timeout=20)[1] == []
+    all_gone(workers)
     (stopped,) = of(root, ev.Interrupted)
     assert stopped.checkpoint
     eh.train(root)

@@ -4,11 +4,11 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import engine_helpers as eh
 import pytest
 import torch
+from engine_helpers import of
 from hands import Hands
 
 from opeddev_tui.cli import main
@@ -18,7 +18,6 @@ from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Control, Pause, Resume, SampleNow, SaveNow
 from opeddev_tui.training.processes import resolved
 
-E = TypeVar("E")
 Make = Callable[..., Path]
 SHARDED = {"training.shard": True}
 ADAPTERS = {
@@ -30,10 +29,6 @@ ADAPTERS = {
     "training.gradient_accumulation_steps": 2,
     "grading.evaluate": False,
 }
-
-
-def of(root: Path, kind: type[E]) -> list[E]:
-    return [event for event in eh.journal_of(root) if isinstance(event, kind)]
 
 
 def last_checkpoint(root: Path) -> Path:
@@ -146,6 +141,24 @@ def test_one_process_goes_on_from_its_checkpoint_and_exports_it(trained_sharded:
     assert all(torch.equal(loaded[name], weight.to(torch.bfloat16)) for name, weight in saved.items())
 
 
+def test_an_optimizer_that_keeps_nothing_resumes_to_the_same_weights_too(ranks_factory: Make, hands: Hands) -> None:
+    sgd = {"training.arguments": {"optim": "sgd"}, "training.num_train_epochs": 1, "grading.evaluate": False}
+    undisturbed, killed = (ranks_factory(**{**SHARDED, **sgd}) for _ in range(2))
+    eh.train(undisturbed)
+    control = Control()
+    control.request(SaveNow())
+
+    def kill(event: ev.AnyEvent) -> None:
+        if isinstance(event, ev.Progress) and event.global_step == 3:
+            hands.signal(1, signal.SIGKILL)
+
+    with pytest.raises(TrainingProblem, match="SIGKILL"):
+        eh.train(killed, sink=eh.Seen(kill), control=control)
+    eh.train(killed)
+    assert of(killed, ev.Resumed)[-1].global_step == 1
+    assert eh.final_weights(killed) == eh.final_weights(undisturbed)
+
+
 def one_weight_is_infinite() -> None:
     from opeddev_tui.models import sharding
     from opeddev_tui.training import hand_trainer
@@ -196,6 +209,7 @@ def test_a_lack_of_memory_while_it_is_gathered_halves_the_batch_of_all(ranks_fac
         (["training.num_processes=1"], "training.shard shards a model over several processes, but one trains"),
         (["training.num_processes=0"], "but one trains"),
         (["training.num_processes=2", "model.device_map=balanced"], "model.device_map = balanced"),
+        (["training.num_processes=2", "training.arguments.optim='adafactor'"], "the optimizer adafactor is not among"),
     ],
 )
 def test_what_cannot_be_sharded_is_refused_with_the_cure(overrides: list[str], words: str, tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import engine_helpers as eh
 import pytest
+from engine_helpers import of
 from hands import Hands
-from test_lost_ranks import at_step, of, when
+from test_lost_ranks import at_step, when
 
 from opeddev_tui.checkpoints import folders
 from opeddev_tui.ranks import group

@@ -4,11 +4,11 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import engine_helpers as eh
 import pytest
 import torch
+from engine_helpers import of
 from hands import Hands
 
 from opeddev_tui.errors import TrainingProblem
@@ -16,12 +16,7 @@ from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Control, Decide, Pause, Resume, SampleNow, SaveNow, Stop
 from opeddev_tui.runs.journal import read
 
-E = TypeVar("E")
 Make = Callable[..., Path]
-
-
-def of(root: Path, kind: type[E]) -> list[E]:
-    return [event for event in eh.journal_of(root) if isinstance(event, kind)]
 
 
 def test_the_journal_says_the_same(trained_by_one: Path, trained_by_two: Path) -> None:

@@ -363,7 +363,9 @@ async def test_its_description_names_every_path_and_loads_nothing_from_elsewhere
         document = (await client.get("/openapi.json")).json()
         page = (await client.get("/docs")).text
     assert document["openapi"].startswith("3.")
-    assert set(document["paths"]) == {"/grade", "/v1/chat/completions", "/v1/models", "/health", "/metrics"}
+    assert set(document["paths"]) == {
+        *("/grade", "/v1/chat/completions", "/v1/models", "/v1/models/{model}", "/health", "/metrics")
+    }
     assert all(path in page for path in document["paths"])
     assert "http://" not in page
     assert "https://" not in page

@@ -99,6 +99,25 @@ def test_a_client_that_does_not_finish_its_body_is_told_and_cut_off(run: Callabl
     assert b"too_slow" in answer
 
 
+def test_a_refused_request_whose_body_never_ends_does_not_keep_its_connection(run: Callable[..., Running]) -> None:
+    client = run(client_seconds=0.3).connect()
+    client.sendall(b"POST /grade HTTP/1.1\r\nhost: elsewhere\r\ncontent-length: 1000000\r\n\r\n")
+    assert client.recv(20).startswith(b"HTTP/1.1 421")
+    client.settimeout(0.05)
+    for _ in range(1000):
+        try:
+            client.sendall(b"x")
+            if not client.recv(65536):
+                break
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            break
+    else:
+        pytest.fail("it is still read")
+    client.close()
+
+
 def test_a_body_that_is_declared_too_large_is_refused_before_it_is_sent(run: Callable[..., Running]) -> None:
     running = run(max_body_bytes=1000)
     with running.connect() as client:

@@ -248,7 +248,7 @@ def test_a_diff_is_the_new_side_of_each_file(tmp_path: Path) -> None:
     assert "only the changed parts" in items[0].doubts[0]
     assert items[1].doubts == ()
     assert (items[0].name, items[1].name) == ("new name.css", "grün.js")
-    assert skipped == "deleted files (1), binary files (1)"
+    assert skipped == "deleted files (1), binary files (1), files that are no source code (1)"
     (whole,), _ = read(tmp_path / "a.patch", per="whole", data=Data(max_line_bytes=10_000))
     assert whole.fields["submission"] == SHOWN
 

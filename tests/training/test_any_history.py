@@ -20,7 +20,7 @@ from recorded_training import EPOCHS, Killed, MadeUpLearning, without_learning
 
 from opeddev_tui.checkpoints.catalog import list_entries
 from opeddev_tui.commands.status import status
-from opeddev_tui.data.batch_paths import natural
+from opeddev_tui.data.batch_names import natural
 from opeddev_tui.errors import TrainingProblem
 from opeddev_tui.reports.content import collect
 from opeddev_tui.runs.history import list_runs

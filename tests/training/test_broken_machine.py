@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import engine_helpers as eh
@@ -112,25 +112,6 @@ def test_a_disk_without_owners_is_trained_on(workspace_factory: Make, monkeypatc
     finally:
         os.umask(before)
     assert eh.states(root)[0].status == "finished"
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
-    """Return a maker of file systems in memory; skips where this process may not mount."""
-    mounted: list[Path] = []
-
-    def make(*options: str) -> Path:
-        place = tmp_path / f"disk{len(mounted)}"
-        place.mkdir()
-        words = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", str(place)]
-        if os.getuid() != 0 or subprocess.run(words, capture_output=True, check=False).returncode != 0:
-            pytest.skip("mounting a file system takes root")
-        mounted.append(place)
-        return place
-
-    yield make
-    for place in mounted:
-        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def test_a_store_that_takes_no_more_files(

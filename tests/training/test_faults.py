@@ -4,9 +4,8 @@ import contextlib
 import logging
 import os
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from engine_helpers import (
     Seen,
     checkpoint_folder,
     final_weights,
+    interrupt,
     journal_of,
     last_run,
     place_of,
@@ -105,15 +105,9 @@ def test_out_of_memory_in_a_later_epoch_goes_on_from_the_last_checkpoint(
 
 def test_a_resumed_run_keeps_the_smaller_batch(workspace_factory: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     root = workspace_factory()
-    control = Control()
-
-    def react(event: ev.AnyEvent) -> None:
-        if isinstance(event, ev.Progress) and event.global_step == 2:
-            control.request(Stop())
-
     with monkeypatch.context() as patch:
         too_big(patch, most=2)
-        train(root, sink=Seen(react), control=control)
+        interrupt(root, 2)
     seen = Seen()
     train(root, sink=seen)
     assert seen.of(ev.DataPrepared)[-1].batch_size == 2
@@ -226,25 +220,6 @@ def test_a_hold_out_loss_that_is_no_number_stops_before_the_save(
 # --- disks
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
-    """Return a maker of small file systems in memory; skips where this process may not mount."""
-    mounted: list[Path] = []
-
-    def make(size: str, *options: str) -> Path:
-        place = tmp_path / f"disk{len(mounted)}"
-        place.mkdir()
-        words = ["mount", "-t", "tmpfs", "-o", ",".join([f"size={size}", *options]), "tmpfs", str(place)]
-        if os.getuid() != 0 or subprocess.run(words, capture_output=True, check=False).returncode != 0:
-            pytest.skip("mounting a file system takes root")
-        mounted.append(place)
-        return place
-
-    yield make
-    for place in mounted:
-        subprocess.run(["umount", "-l", str(place)], check=True)
-
-
 def fill(disk: Path, leave: float) -> Path:
     """Fill ``disk`` up to ``leave`` bytes; return the file to delete for room."""
     ballast, free = disk / "ballast", os.statvfs(disk)
@@ -259,7 +234,7 @@ def test_a_disk_that_fills_up_leaves_the_checkpoint_before_whole(
 ) -> None:
     """``spare``: how many checkpoints the disk still takes when another process has filled it."""
     size = next(iter(states(trained_workspace)[0].checkpoints.values())).size
-    disk = small_disk("64m")
+    disk = small_disk("size=64m")
     root = workspace_factory(**{"paths.model_store": str(disk / "store")})
 
     def react(event: ev.AnyEvent) -> None:
@@ -287,7 +262,7 @@ def test_a_disk_that_fills_up_leaves_the_checkpoint_before_whole(
 def test_a_step_that_has_no_room_is_refused_before_anything_is_made(
     workspace_factory: Make, small_disk: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    disk = small_disk("64m")
+    disk = small_disk("size=64m")
     root = workspace_factory(**{"paths.model_store": str(disk / "store")})
     fill(disk, 100_000)
     before = tree(root)
@@ -304,7 +279,7 @@ def test_a_full_workspace_disk_is_told_and_the_run_can_be_resumed(
     workspace_factory: Make, small_disk: Callable[..., Path], tmp_path: Path
 ) -> None:
     """The journal cannot be written any more."""
-    disk = small_disk("256k")
+    disk = small_disk("size=256k")
     root = workspace_factory(**{"paths.runs": str(disk / "runs"), "paths.model_store": str(tmp_path / "store")})
 
     def react(event: ev.AnyEvent) -> None:
@@ -350,7 +325,7 @@ class _Limited(Command):
 def test_a_read_only_store_is_told_before_anything_is_made(
     workspace_factory: Make, small_disk: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    disk = small_disk("64m", "ro")
+    disk = small_disk("size=64m", "ro")
     root = workspace_factory(**{"paths.model_store": str(disk / "store")})
     before = tree(root)
     assert cli.main(["train", "-w", str(root)]) == 4

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from engine_helpers import (
-    Seen,
     base_file,
     checkpoint_folder,
     holdout_file,
+    interrupt,
     journal_of,
     last_run,
     make_rows,
@@ -30,7 +30,6 @@ from opeddev_tui.grading.reader import FeatureReader
 from opeddev_tui.models import loading
 from opeddev_tui.models.fingerprint import fingerprint
 from opeddev_tui.runs import events as ev
-from opeddev_tui.runs.control import Control, Stop
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.training import base_head, step_heads
 
@@ -263,15 +262,13 @@ def test_the_best_checkpoint_gets_a_head_of_its_own_where_it_is_not_the_last(
         assert store.origin_of(folder, store.STEP).base == folders.manifest_of(folder).digest
 
 
+def epoch_one_ends(event: ev.AnyEvent) -> bool:
+    return isinstance(event, ev.EpochFinished) and event.epoch == 1
+
+
 def test_a_resumed_run_keeps_the_metric_that_it_began_with(workspace_factory: Make) -> None:
     root = workspace_factory(holdout=8, **GRADED)
-    control = Control()
-
-    def react(event: ev.AnyEvent) -> None:
-        if isinstance(event, ev.EpochFinished) and event.epoch == 1:
-            control.request(Stop(reason="test"))
-
-    train(root, sink=Seen(react), control=control)
+    interrupt(root, epoch_one_ends)
     train(root, overrides=["early_stop.metric=grade"])
     state = states(root)[0]
     assert (state.status, state.begun.metric) == ("finished", "loss")
@@ -283,14 +280,11 @@ def test_a_person_can_stop_a_run_while_rows_are_read(workspace_factory: Make) ->
     """Before the first epoch on the base model, and at the step's end on its own; a resume goes on from there."""
     root = workspace_factory(holdout=8, **GRADED)
     for model in ("base model", "step's model"):
-        control = Control()
 
-        def react(event: ev.AnyEvent, model: str = model, control: Control = control) -> None:
-            if isinstance(event, ev.PhaseChanged) and event.phase == "reading" and model in event.detail:
-                control.request(Stop(reason="test"))
+        def reads(event: ev.AnyEvent, model: str = model) -> bool:
+            return isinstance(event, ev.PhaseChanged) and event.phase == "reading" and model in event.detail
 
-        train(root, sink=Seen(react), control=control)
-        assert states(root)[0].status == "interrupted"
+        interrupt(root, reads)
     assert (list(states(root)[0].epochs), list(states(root)[0].heads)) == ([0, 1, 2], [("base", 0)])
     train(root)
     state = states(root)[0]
@@ -459,14 +453,7 @@ def test_grades_that_do_not_stand_first_are_read_by_heads_alone(workspace_factor
 def test_a_run_begun_without_heads_gets_them_when_it_is_resumed(workspace_factory: Make, tiny_model: Path) -> None:
     """As a run of version 0.1 that was interrupted: its checkpoints have no head, and the base model is loaded."""
     root = workspace_factory(holdout=8, **{**GRADED, "grading.evaluate": False})
-    control = Control()
-
-    def react(event: ev.AnyEvent) -> None:
-        if isinstance(event, ev.EpochFinished) and event.epoch == 1:
-            control.request(Stop(reason="test"))
-
-    train(root, sink=Seen(react), control=control)
-    assert states(root)[0].status == "interrupted"
+    interrupt(root, epoch_one_ends)
     train(root, overrides=["grading.evaluate=true"])
     state = states(root)[0]
     assert state.status == "finished"

@@ -6,15 +6,14 @@ from typing import Any
 
 import pytest
 from engine_helpers import (
-    Seen,
     base_file,
     checkpoint_folder,
     final_weights,
     holdout_file,
+    interrupt,
     journal_of,
     last_run,
     make_rows,
-    states,
     train,
     workspace_of,
     write_rows,
@@ -29,7 +28,6 @@ from opeddev_tui.models import token_check
 from opeddev_tui.models.token_rows import EncodedRows
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import manifest
-from opeddev_tui.runs.control import Control, Stop
 from opeddev_tui.training.grade_places import place_grades
 
 Make = Callable[..., Path]
@@ -148,14 +146,7 @@ def test_accumulated_batches_train_what_one_batch_trains(workspace_factory: Make
 def interrupted(make: Make, **settings: object) -> Path:
     """Return a workspace whose run stopped in the middle of its second epoch."""
     root = mix(make(**settings))
-    control = Control()
-
-    def react(event: ev.AnyEvent) -> None:
-        if isinstance(event, ev.Progress) and event.global_step == 6:
-            control.request(Stop(reason="test"))
-
-    train(root, sink=Seen(react), control=control)
-    assert states(root)[0].status == "interrupted"
+    interrupt(root, 6)
     return root
 
 

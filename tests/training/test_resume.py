@@ -15,6 +15,7 @@ from engine_helpers import (
     checkpoint_folder,
     final_weights,
     holdout_file,
+    interrupt,
     journal_of,
     last_run,
     make_rows,
@@ -39,14 +40,7 @@ Make = Callable[..., Path]
 def interrupted_run(make: Make, **settings: object) -> Path:
     """Return a workspace whose run stopped in the middle of its second epoch."""
     root = make(**settings)
-    control = Control()
-
-    def react(event: ev.AnyEvent) -> None:
-        if isinstance(event, ev.Progress) and event.global_step == 6:
-            control.request(Stop(reason="test"))
-
-    train(root, sink=Seen(react), control=control)
-    assert states(root)[0].status == "interrupted"
+    interrupt(root, 6)
     return root
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import pkgutil
 from pathlib import Path
 
 import pytest
 from scenes import make, opened, settle, until
 from textual.color import Color
+from textual.css.stylesheet import Stylesheet
+from textual.dom import DOMNode
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES, Theme
 
+from opeddev_tui import ui
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.keys import PLACES
 from opeddev_tui.ui.screens.base import BaseScreen
@@ -87,6 +94,49 @@ async def test_a_running_app_changes_to_every_theme_that_the_palette_offers(tmp_
             command.callback()
             await pilot.pause()
             assert command.title == f"Theme: {app.theme}"
+
+
+def _styles() -> dict[str, str]:
+    """Return the styles of all screens, dialogs and parts of the app, each with its place."""
+    found: dict[str, str] = {}
+    for module in pkgutil.walk_packages(ui.__path__, f"{ui.__name__}."):
+        for name, kind in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+            if issubclass(kind, DOMNode) and kind.__module__ == module.name:
+                own = vars(kind)
+                found[f"{module.name}.{name}"] = f"{own.get('DEFAULT_CSS', '')}\n{own.get('CSS', '')}"
+                if path := own.get("CSS_PATH"):
+                    file = Path(inspect.getfile(kind)).parent / path
+                    found[str(file)] = file.read_text(encoding="utf-8")
+    return found
+
+
+async def test_no_screen_dialog_or_part_uses_a_colour_that_a_theme_lacks(tmp_path: Path) -> None:
+    styles = _styles()
+    kinds = [kind for kind in _below(Screen) if kind.__module__.startswith("opeddev_tui.ui.")]
+    assert {f"{kind.__module__}.{kind.__name__}" for kind in kinds} <= set(styles)
+    assert "opeddev_tui.ui.screens.grader.correct.CorrectScreen" in styles
+    app = make(tmp_path, "ready")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        kept: set[tuple[bool, frozenset[str]]] = set()
+        for name, theme in app.available_themes.items():
+            app.theme = name
+            await pilot.pause()
+            variables = app.get_css_variables()
+            # styles are read alike under themes of the same variables
+            if (alike := (theme.ansi, frozenset(variables))) in kept:
+                continue
+            kept.add(alike)
+            sheet = Stylesheet(variables=variables)
+            for place, text in styles.items():
+                sheet.add_source(text, (place, ""))
+            # raises where a variable is missing
+            sheet.parse()
+            assert sheet.rules
+
+
+def _below(kind: type) -> set[type]:
+    return {kind, *(one for below in kind.__subclasses__() for one in _below(below))}
 
 
 @pytest.mark.parametrize("name", [name for name, theme in THEMES.items() if not theme.ansi])

@@ -110,11 +110,11 @@ def test_a_model_of_the_hub_is_no_missing_folder(tmp_path: Path) -> None:
 
 
 def test_the_outlook_counts_as_the_training_does(tmp_path: Path, tiny_model: Path) -> None:
-    from opeddev_tui.models.memory import model_sizes
+    from opeddev_tui.models.memory import empty_model, sizes_of
 
     settings = loading.resolve([loading.Layer("test", {"model": {"name": str(tiny_model)}})]).settings
     found = outlook(tmp_path, settings, 100)
-    assert found.parameters == model_sizes(str(tiny_model), settings.model).parameters
+    assert found.parameters == sizes_of(empty_model(str(tiny_model), settings.model)).parameters
     assert found.memory is not None
     assert found.memory.verdict == "fits"
 

@@ -15,14 +15,14 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from opeddev_tui.config.settings import Serve
-from opeddev_tui.errors import Problem
 from opeddev_tui.serving.grader import Grader
 from opeddev_tui.serving.http import bodies, description
 from opeddev_tui.serving.http.bodies import ChatAnswer, ChatChoice, ChatRequest, Reply, Usage
 from opeddev_tui.serving.http.figures import Figures
 from opeddev_tui.serving.http.gate import Gate
 from opeddev_tui.serving.http.jobs import AnyJob, GradeJob, Refused, Text, TextJob
-from opeddev_tui.serving.http.worker import Abandoned, Worker
+from opeddev_tui.serving.http.outcomes import result_of, text_of
+from opeddev_tui.serving.http.worker import Worker
 
 
 def application(worker: Worker, serve: Serve, figures: Figures, *, token: str | None, loopback: bool) -> Gate:
@@ -30,8 +30,8 @@ def application(worker: Worker, serve: Serve, figures: Figures, *, token: str | 
     routes = Routes(worker, serve, figures).all()
     handlers: dict[Any, Any] = {Refused: _refused, HTTPException: _http_error, ConnectionError: _gone, Exception: _bug}
     app = Starlette(routes=routes, exception_handlers=handlers)
-    paths = [route.path for route in routes]
-    return Gate(app, serve, figures, paths, token=token, loopback=loopback, stopping=lambda: worker.closing)
+    methods = {route.path: route.methods or () for route in routes}
+    return Gate(app, serve, figures, methods, token=token, loopback=loopback, stopping=lambda: worker.closing)
 
 
 def _json(content: Any, status: int = 200) -> Response:
@@ -75,6 +75,7 @@ class Routes:
             Route("/health", self.health),
             Route("/metrics", self.metrics),
             Route("/v1/models", self.models),
+            Route("/v1/models/{name:path}", self.model),
             Route("/v1/chat/completions", self.chat, methods=["POST"]),
             Route("/openapi.json", self.openapi),
             Route("/docs", self.docs),
@@ -139,20 +140,32 @@ class Routes:
             if not result.done():
                 if gone.done():
                     raise ConnectionError
-                raise Refused(504, "too_long", f"No answer within {self._serve.answer_seconds:g} s.", retry_after=10)
-            return _result(result)
+                raise self._too_long()
+            return result_of(result)
         finally:
             gone.cancel()
             result.cancel()
             if isinstance(job, TextJob):
                 job.left.set()
 
+    def _too_long(self) -> Refused:
+        return Refused(504, "too_long", f"No answer within {self._serve.answer_seconds:g} s.", retry_after=10)
+
     # --- texts
 
     async def models(self, _request: Request) -> Response:
         """List the one model."""
-        grader = self._ready()
-        return _json(bodies.ModelList([bodies.ModelEntry(_name(grader), self._begun)]))
+        return _json(bodies.ModelList([self._entry()]))
+
+    async def model(self, request: Request) -> Response:
+        """Give the one model by its name."""
+        entry = self._entry()
+        if request.path_params["name"] != entry.id:
+            raise _other_model(entry.id)
+        return _json(entry)
+
+    def _entry(self) -> bodies.ModelEntry:
+        return bodies.ModelEntry(_name(self._ready()), self._begun)
 
     def _ready(self) -> Grader:
         if self._worker.grader is None:
@@ -166,7 +179,7 @@ class Routes:
         grader = self._ready()
         name = _name(grader)
         if asked.model not in (None, "", name):
-            raise Refused(404, "model_not_found", f"The only model here is {name}.", place="$.model")
+            raise _other_model(name, "$.model")
         job = bodies.text_job(asked, grader.settings.generation)
         identity = f"chatcmpl-{uuid.uuid4().hex}"
         if asked.stream:
@@ -186,7 +199,7 @@ class Routes:
         job.done.add_done_callback(lambda _: _tell(loop, told, None))
         # refused before the answer begins, with the status that says so
         self._worker.put(job)
-        usage = asked.stream_options is not None and asked.stream_options.include_usage
+        usage = asked.stream_options is not None and bool(asked.stream_options.include_usage)
         begun = int(time.time())
 
         def piece(*choices: ChatChoice, of: Text | None = None) -> bytes:
@@ -200,14 +213,13 @@ class Routes:
                 yield piece(ChatChoice(0, None, delta=Reply("assistant", "")))
                 async for part in self._growth(job, told):
                     yield piece(ChatChoice(0, None, delta=Reply(content=part)))
-                text = await _of_stream(job)
-                if isinstance(text, Refused):
-                    yield b"data: " + bodies.error_of(text) + b"\n\n"
-                    return
+                text = text_of(job)
                 yield piece(ChatChoice(0, _reason(text), delta=Reply()))
                 if usage:
                     yield piece(of=text)
                 yield b"data: [DONE]\n\n"
+            except Refused as refused:
+                yield b"data: " + bodies.error_of(refused) + b"\n\n"
             finally:
                 job.left.set()
                 job.done.cancel()
@@ -215,13 +227,20 @@ class Routes:
         return StreamingResponse(pieces(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
     async def _growth(self, job: TextJob, told: "asyncio.Queue[str | None]") -> AsyncIterator[str]:
-        """Yield what is new of a text until it is whole."""
-        shown = ""
-        async with asyncio.timeout(self._serve.answer_seconds):
-            while (text := await told.get()) is not None:
-                if text.startswith(shown) and text != shown:
-                    yield text[len(shown) :]
-                    shown = text
+        """Yield what is new of a text until it is whole; raises ``Refused`` where that takes too long."""
+        shown: str = ""
+        text: str | None = ""
+        end = asyncio.get_running_loop().time() + self._serve.answer_seconds
+        while text is not None:
+            if text.startswith(shown) and text != shown:
+                yield text[len(shown) :]
+                shown = text
+            # not around a yield: whoever reads the stream is another one's time
+            try:
+                async with asyncio.timeout_at(end):
+                    text = await told.get()
+            except TimeoutError:
+                raise self._too_long() from None
         if not job.done.cancelled() and job.done.exception() is None:
             text = job.done.result().text
             if text.startswith(shown) and text != shown:
@@ -234,35 +253,13 @@ def _tell(loop: asyncio.AbstractEventLoop, told: "asyncio.Queue[str | None]", te
         loop.call_soon_threadsafe(told.put_nowait, text)
 
 
-async def _of_stream(job: TextJob) -> Text | Refused:
-    try:
-        return job.done.result() if not job.done.cancelled() else Refused(503, "stopping", "The service was stopped.")
-    except Exception as error:  # noqa: BLE001 - the stream has begun: it ends with what went wrong
-        return _refusal(error)
-
-
 async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
-def _result(done: "asyncio.Future[Any]") -> Any:
-    if done.cancelled():
-        raise Refused(503, "stopping", "The service was stopped before this was answered.", retry_after=10)
-    error = done.exception()
-    if error is None:
-        return done.result()
-    raise _refusal(error)
-
-
-def _refusal(error: BaseException) -> Refused:
-    if isinstance(error, Refused):
-        return error
-    if isinstance(error, Abandoned):
-        return Refused(503, "stopping", "The service was stopped before this was answered.", retry_after=10)
-    if isinstance(error, Problem):
-        return Refused(500, error.kind, str(error))
-    return Refused(500, "bug", "The model failed at this; the reason is in the service's log.")
+def _other_model(name: str, place: str = "") -> Refused:
+    return Refused(404, "model_not_found", f"The only model here is {name}.", place=place)
 
 
 def _name(grader: Grader) -> str:

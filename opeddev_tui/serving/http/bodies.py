@@ -3,6 +3,7 @@
 Errors have the form that clients of OpenAI's interface know: ``{"error": {message, type, code, param}}``.
 """
 
+import codecs
 import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
@@ -20,9 +21,36 @@ _PLACE = re.compile(r" - at `(\$[^`]*)`$")
 # fields of OpenAI's interface that ask for what is not done here, with the values that ask for nothing
 _NOT_DONE: Mapping[str, tuple[object, ...]] = {
     "n": (None, 1),
+    "best_of": (None, 1),
     "tools": (None, []),
+    "tool_choice": (None, "none", "auto"),
     "functions": (None, []),
+    "function_call": (None, "none", "auto"),
+    "modalities": (None, [], ["text"]),
+    "prediction": (None,),
+    "web_search_options": (None,),
     "logprobs": (None, False),
+    "top_logprobs": (None, 0),
+    # of other servers with this interface
+    "prompt_logprobs": (None, 0),
+    "top_k": (None, 0, -1),
+    "min_p": (None, 0),
+    "typical_p": (None, 1),
+    "repetition_penalty": (None, 1),
+    "length_penalty": (None, 1),
+    "use_beam_search": (None, False),
+    "min_tokens": (None, 0),
+    "ignore_eos": (None, False),
+    "stop_token_ids": (None, []),
+    "bad_words": (None, []),
+    "echo": (None, False),
+    "suffix": (None, ""),
+    "continue_final_message": (None, False),
+    "add_generation_prompt": (None, True),
+    "chat_template": (None,),
+    "chat_template_kwargs": (None, {}),
+    "structured_outputs": (None,),
+    **dict.fromkeys(("guided_json", "guided_regex", "guided_choice", "guided_grammar", "grammar"), (None,)),
     "logit_bias": (None, {}),
     "frequency_penalty": (None, 0),
     "presence_penalty": (None, 0),
@@ -64,7 +92,7 @@ def decoded(body: bytes, kind: Any = Any) -> Any:
     if not body.strip():
         raise Refused(400, "empty_body", "The body is empty: send a JSON object.")
     try:
-        return msgspec.json.decode(body, type=kind)
+        return msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8), type=kind)
     except RecursionError:
         raise Refused(400, "invalid_json", "The body is nested too deeply.") from None
     except msgspec.ValidationError as error:
@@ -133,7 +161,7 @@ class ChatMessage(Struct):
 class StreamOptions(Struct):
     """Options of a stream."""
 
-    include_usage: bool = False
+    include_usage: bool | None = False
 
 
 class ChatRequest(Struct):
@@ -144,10 +172,10 @@ class ChatRequest(Struct):
     max_tokens: Annotated[int, Meta(ge=1)] | None = None
     max_completion_tokens: Annotated[int, Meta(ge=1)] | None = None
     temperature: Annotated[float, Meta(ge=0, le=10)] | None = None
-    top_p: Annotated[float, Meta(gt=0, le=1)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
     stop: Annotated[str, Meta(min_length=1)] | list[Annotated[str, Meta(min_length=1)]] | None = None
-    seed: int | None = None
-    stream: bool = False
+    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    stream: bool | None = False
     stream_options: StreamOptions | None = None
 
 
@@ -169,7 +197,8 @@ def text_job(asked: ChatRequest, generation: Generation) -> TextJob:
     if asked.temperature is not None:
         sampling = replace(sampling, do_sample=asked.temperature > 0, temperature=asked.temperature or 1.0)
     if asked.top_p is not None:
-        sampling = replace(sampling, top_p=asked.top_p)
+        # of nothing but the likeliest token, that is left
+        sampling = replace(sampling, top_p=asked.top_p) if asked.top_p else replace(sampling, do_sample=False)
     stops: Sequence[str] = [asked.stop] if isinstance(asked.stop, str) else asked.stop or ()
     return TextJob([item.turn for item in asked.messages], sampling, most, stops=stops, seed=asked.seed)
 

@@ -20,7 +20,7 @@ _ROW = {
         "task": {"type": "string", "description": "Else grade.task, or the commonest of the training rows."},
         "rubric": {"type": "string", "description": "Else grade.rubric, or the commonest of the training rows."},
         "kind": {"type": "string", "description": "Such as html, css, javascript."},
-        "id": {"type": "string", "description": "Comes back in the answer."},
+        "id": {"type": ["string", "integer"], "description": "Comes back in the answer, as a text."},
     },
 }
 _NUMBER_OR_NULL = {"type": ["number", "null"]}
@@ -29,7 +29,7 @@ _TEXT = {"type": "string"}
 _TEXT_OR_NULL = {"type": ["string", "null"]}
 _TABLE = {"type": "object"}
 # the fields of grade --json; docs/json.md describes them
-_GRADED = {
+_GRADED: dict[str, Any] = {
     "type": "object",
     "properties": {
         "id": _TEXT_OR_NULL,
@@ -53,6 +53,7 @@ _GRADED = {
         "content": _TEXT,
     },
 }
+_GRADED["required"] = list(_GRADED["properties"])
 _ROW_OR_ROWS = {
     "oneOf": [
         {"$ref": "#/components/schemas/Row"},
@@ -68,17 +69,43 @@ _GRADED_OR_MANY = {
         {"$ref": "#/components/schemas/Graded"},
         {
             "type": "object",
+            "required": ["graded"],
             "properties": {"graded": {"type": "array", "items": {"$ref": "#/components/schemas/Graded"}}},
         },
     ]
 }
-_REFUSALS = {
-    "400": "The body cannot be used; param names the place",
+_ALWAYS = {
     "401": "The token is missing or wrong",
-    "413": "The body is too large",
-    "415": "The body is not declared as JSON",
-    "429": "The queue is full; see Retry-After",
+    "403": "The request comes from a page of another origin",
+    "405": "This path takes another method",
+    "421": "The Host header does not name this machine, or one of serve.hosts",
     "503": "The model is being loaded, or the service stopped; see Retry-After",
+}
+_OF_BODIES = {
+    "400": "The body or the query cannot be used; param names the place",
+    "408": "The body did not arrive in time",
+    "413": "The body is too large, or holds too many submissions",
+    "415": "The body is not declared as plain JSON",
+    "429": "The queue is full; see Retry-After",
+    "500": "The model failed at this request",
+    "504": "There was no answer in time; see Retry-After",
+}
+_OTHER_MODEL = {"404": "There is no model of this name"}
+_REFUSALS = dict(sorted({**_ALWAYS, **_OF_BODIES, "404": "There is no such path, or no model of this name"}.items()))
+_HEALTH = {
+    "type": "object",
+    "required": ["status"],
+    "description": "The other fields are there once it is ready, for those with the token.",
+    "properties": {
+        "status": {"enum": ["loading", "ready", "stopping"]},
+        "checkpoint": _TEXT,
+        "model": _TEXT,
+        "way": _TEXT,
+        "grades": {"type": "array", "items": _TEXT},
+        "texts": {"type": "boolean"},
+        "waiting": {"type": "integer"},
+        "notes": {"type": "array", "items": _TEXT},
+    },
 }
 
 
@@ -95,7 +122,7 @@ def openapi() -> dict[str, Any]:
         },
         "paths": _paths(),
         "components": {
-            "schemas": {"Row": _ROW, "Graded": _GRADED, **schemas},
+            "schemas": {"Row": _ROW, "Graded": _GRADED, "Health": _HEALTH, **schemas},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{}, {"token": []}],
@@ -104,35 +131,46 @@ def openapi() -> dict[str, Any]:
 
 def _paths() -> dict[str, Any]:
     feedback = {"name": "feedback", "in": "query", "schema": {"type": "boolean", "default": False}}
-    chat = _operation("Go on with a conversation, as OpenAI's interface does; stream: true sends pieces", "ChatAnswer")
-    chat["requestBody"] = _json_body({"$ref": "#/components/schemas/ChatRequest"})
-    grade = _operation("Grade one submission or many, in their order", _GRADED_OR_MANY)
-    grade |= {"requestBody": _json_body(_ROW_OR_ROWS), "parameters": [feedback]}
+    name = {"name": "model", "in": "path", "required": True, "schema": _TEXT}
+    chat = _operation(
+        "Go on with a conversation, as OpenAI's interface does; stream: true sends pieces",
+        _content(_named("ChatAnswer")) | {"text/event-stream": {"schema": _TEXT}},
+        _OF_BODIES | _OTHER_MODEL,
+    )
+    chat["requestBody"] = {"required": True, "content": _content(_named("ChatRequest"))}
+    grade = _operation("Grade one submission or many, in their order", _content(_GRADED_OR_MANY), _OF_BODIES)
+    grade |= {"requestBody": {"required": True, "content": _content(_ROW_OR_ROWS)}, "parameters": [feedback]}
+    models = _operation("The model's name for chat completions", _content(_named("ModelList")))
+    model = _operation("The same for one name", _content(_named("ModelEntry")), _OTHER_MODEL) | {"parameters": [name]}
+    health = _operation("loading (503), ready (200) or stopping (503), with the checkpoint", _content(_named("Health")))
+    del health["responses"]["401"]
+    health["responses"]["503"] = {"description": "Not ready", "content": _content(_named("Health"))}
     return {
         "/grade": {"post": grade},
         "/v1/chat/completions": {"post": chat},
-        "/v1/models": {"get": _operation("The model's name for chat completions", "ModelList")},
-        "/health": {"get": _operation("loading (503), ready (200) or stopping (503), with the checkpoint", {})},
-        "/metrics": {"get": _operation("Figures for Prometheus", None)},
+        "/v1/models": {"get": models},
+        "/v1/models/{model}": {"get": model},
+        "/health": {"get": health},
+        "/metrics": {"get": _operation("Figures for Prometheus", {"text/plain": {"schema": _TEXT}})},
     }
 
 
-def _json_body(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"required": True, "content": {"application/json": {"schema": schema}}}
+def _named(schema: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{schema}"}
 
 
-def _operation(summary: str, answer: str | dict[str, Any] | None) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{answer}"} if isinstance(answer, str) else answer
-    content = {"text/plain": {}} if schema is None else {"application/json": {"schema": schema}}
-    error = {"type": "object", "properties": {"error": {"$ref": "#/components/schemas/ErrorBody"}}}
+def _content(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _operation(summary: str, content: dict[str, Any], refusals: dict[str, str] | None = None) -> dict[str, Any]:
+    error = {"type": "object", "required": ["error"], "properties": {"error": _named("ErrorBody")}}
+    refused = sorted({**_ALWAYS, **(refusals or {})}.items())
     return {
         "summary": summary,
         "responses": {
             "200": {"description": "Done", "content": content},
-            **{
-                code: {"description": words, "content": {"application/json": {"schema": error}}}
-                for code, words in _REFUSALS.items()
-            },
+            **{code: {"description": words, "content": _content(error)} for code, words in refused},
         },
     }
 

@@ -8,7 +8,7 @@ import hmac
 import ipaddress
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,20 +32,23 @@ OPEN_PATHS = frozenset({"/health"})
 
 
 class Gate:
-    """``app`` behind the checks. ``token`` is None for none; ``loopback``: only this machine can connect."""
+    """``app`` behind the checks; ``methods`` are those of each of its paths.
+
+    ``token`` is None for none; ``loopback``: only this machine can connect.
+    """
 
     def __init__(
         self,
         app: _App,
         serve: Serve,
         figures: Figures,
-        paths: Sequence[str],
+        methods: Mapping[str, Collection[str]],
         *,
         token: str | None,
         loopback: bool,
         stopping: Callable[[], bool],
     ) -> None:
-        self._app, self._serve, self._figures, self._paths = app, serve, figures, frozenset(paths)
+        self._app, self._serve, self._figures, self._methods = app, serve, figures, methods
         self._token, self._loopback, self._stopping = token, loopback, stopping
         self._held = 0
 
@@ -53,7 +56,7 @@ class Gate:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        path = scope["path"] if scope["path"] in self._paths else "other"
+        path = scope["path"] if scope["path"] in self._methods else "other"
         answer = _Answer(send, self._serve.client_seconds)
         begun = time.monotonic()
         held = 0
@@ -93,9 +96,8 @@ class Gate:
             raise Refused(401, "no_token", "Send the service's token: Authorization: Bearer TOKEN.")
         if self._stopping() and path not in OPEN_PATHS:
             raise Refused(503, "stopping", "The service is being stopped.", retry_after=10)
-        kind = headers.get(b"content-type", "").partition(";")[0].strip().lower()
-        if _method(scope) == "POST" and kind != "application/json":
-            raise Refused(415, "not_json", "Send JSON, with the header Content-Type: application/json.")
+        if _method(scope) == "POST" and "POST" in self._methods.get(path, ()):
+            _check_kind(headers)
 
     def _is_known(self, host: str) -> bool:
         try:
@@ -158,6 +160,14 @@ class Gate:
     def _too_large(self) -> Refused:
         most = self._serve.max_body_bytes
         return Refused(413, "body_too_large", f"The body is larger than {most} bytes (serve.max_body_bytes).")
+
+
+def _check_kind(headers: Mapping[bytes, str]) -> None:
+    """Raise ``Refused`` for a body that is not declared as plain JSON."""
+    if headers.get(b"content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Refused(415, "not_json", "Send JSON, with the header Content-Type: application/json.")
+    if headers.get(b"content-encoding", "").strip().lower() not in ("", "identity"):
+        raise Refused(415, "encoded", "Send the body as it is, without Content-Encoding.")
 
 
 def _method(scope: _Message) -> str:

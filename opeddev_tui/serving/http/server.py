@@ -44,12 +44,18 @@ def patient(seconds: float) -> type[H11Protocol]:
             super().data_received(data)
             self._watch()
 
+        @property
+        def _is_answered(self) -> bool:
+            return self.cycle is None or self.cycle.response_complete
+
         def connection_lost(self, exc: Exception | None) -> None:
             self._unwatch()
             super().connection_lost(exc)
 
         def _watch(self) -> None:
-            if self.conn.their_state is not h11.IDLE:
+            # the body of a request that was refused by its head is read no more, nor for ever
+            is_refused = self.conn.their_state is h11.SEND_BODY and self._is_answered
+            if self.conn.their_state is not h11.IDLE and not is_refused:
                 self._unwatch()
             elif self._limit is None:
                 self._limit = self.loop.call_later(seconds, self._give_up)
@@ -62,7 +68,7 @@ def patient(seconds: float) -> type[H11Protocol]:
         def _give_up(self) -> None:
             self._limit = None
             # between two requests the keep-alive limit counts, and an answer may be on its way
-            if self.conn.their_state is h11.IDLE and (self.cycle is None or self.cycle.response_complete):
+            if self.conn.their_state in (h11.IDLE, h11.SEND_BODY) and self._is_answered:
                 self.transport.close()
 
     return Patient

@@ -18,6 +18,7 @@ from rich.style import Style
 from rich.text import Text
 
 from opeddev_tui.ui.plots.downsample import column, inside, limits, log_ticks, reduce_points, tick_labels, ticks
+from opeddev_tui.ui.plots.look import LEAST_HEIGHT, LEAST_WIDTH, in_middle
 
 if TYPE_CHECKING:
     from opeddev_tui.ui.plots.downsample import Column, Numbers
@@ -99,13 +100,13 @@ def render(
     Without ``x_range`` and ``y_range`` all points are shown; ``ascii_only`` draws without braille.
     """
     colours = colours or Colours()
-    if width < 12 or height < 4:
-        return _sentence("Too small for a plot.", width, height, colours)
+    if width < LEAST_WIDTH or height < LEAST_HEIGHT:
+        return in_middle("Too small for a plot.", width, height, colours.axes)
     drawn, dropped = _prepare(series, width, log_y, x_range)
     if not drawn:
         if dropped:
             empty = f"Nothing above 0 to draw on a log scale ({dropped} values at or below 0)."
-        return _sentence(empty, width, height, colours)
+        return in_middle(empty, width, height, colours.axes)
     if dropped:
         x_label = f"{x_label} ({dropped} at or below 0: not on a log scale)".strip()
     xlimits = x_range or limits([values for item in drawn for values in (item.line[0], item.points[0])], 0.0)
@@ -247,13 +248,3 @@ def _style(code: str, before: Style) -> Style:
     if numbers[:1] == [2]:
         return before + Style(dim=True)
     return Style.null() if numbers in ([], [0]) else before
-
-
-def _sentence(sentence: str, width: int, height: int, colours: Colours) -> Text:
-    """Return ``sentence`` in the middle of an otherwise empty picture."""
-    import textwrap
-
-    lines = textwrap.wrap(sentence, max(width - 2, 1))[: max(height, 1)]
-    top = max((height - len(lines)) // 2, 0)
-    body = "\n" * top + "\n".join(line.center(width).rstrip() for line in lines)
-    return Text(body + "\n" * max(height - top - len(lines), 0), style=colours.axes, no_wrap=True, end="")

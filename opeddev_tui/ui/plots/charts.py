@@ -16,7 +16,8 @@ from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.plots.canvas import Series
 from opeddev_tui.ui.plots.downsample import column, newest_smoothed, smooth
 from opeddev_tui.ui.plots.legends import pale
-from opeddev_tui.ui.plots.series import Look, Palette, extent, step_of
+from opeddev_tui.ui.plots.look import Look, Palette
+from opeddev_tui.ui.plots.series import extent, step_of
 
 _GIB = 2.0**30
 

@@ -1,4 +1,7 @@
-"""The curves pane: the two plots of ``series`` drawn to the pane's size, and the keys that change the view."""
+"""The curves pane: the charts of ``picture`` drawn to the pane's size, and the keys that change the view.
+
+What draws is imported with the first curve: the first frame of the app has none and must not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,12 @@ from textual.widget import Widget
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.terminal.ascii_fallback import ascii_only
 from opeddev_tui.ui.keys import CURVES, bindings, pane_title
-from opeddev_tui.ui.plots import series as data
-from opeddev_tui.ui.plots.charts import PAGES, title
 from opeddev_tui.ui.plots.downsample import within
-from opeddev_tui.ui.plots.picture import Pictures
-from opeddev_tui.ui.plots.series import Look, palette_of
+from opeddev_tui.ui.plots.look import LEAST_HEIGHT, LEAST_WIDTH, NO_LOSS, Look, in_middle, palette_of, signature
 
 if TYPE_CHECKING:
     from opeddev_tui.ui.plots.downsample import Column
+    from opeddev_tui.ui.plots.picture import Pictures
 
 # at most about three pictures a second: a plot is most of the bytes on a slow line
 DRAW_SECONDS = 0.35
@@ -53,7 +54,7 @@ class CurvesView(Widget, can_focus=True):
         self._state = RunState()
         self._previous: tuple[RunState, ...] = ()
         self._seen: tuple[object, ...] = ()
-        self._pictures = Pictures(ascii_only=self.ascii_only)
+        self._drawing: Pictures | None = None
         self._picture: tuple[tuple[int, int], Text] | None = None
         # the state has changed since the picture was drawn, while the pane was out of sight
         self._stale = False
@@ -69,11 +70,12 @@ class CurvesView(Widget, can_focus=True):
         if state is not self._state:
             self._picture = None  # that was another run
         self._state, self._previous = state, tuple(previous)
-        seen = (data.signature(state), *(data.signature(run) for run in previous))
+        seen = (signature(state), *(signature(run) for run in previous))
         if seen == self._seen:
             return
         self._seen = seen
-        self._pictures.show(state, self._previous, seen)
+        if self._drawing is not None:
+            self._drawing.show(state, self._previous, seen)
         if not self.is_mounted:
             return
         wait = self._drawn_at + DRAW_SECONDS - time.monotonic()
@@ -81,6 +83,19 @@ class CurvesView(Widget, can_focus=True):
             self._draw_now()
         elif self._due is None:
             self._due = self.set_timer(wait, self._draw_now)
+
+    @property
+    def _pictures(self) -> Pictures:
+        if self._drawing is None:
+            from opeddev_tui.ui.plots.picture import Pictures
+
+            self._drawing = Pictures(ascii_only=self.ascii_only)
+            self._drawing.show(self._state, self._previous, self._seen)
+        return self._drawing
+
+    @property
+    def _has_nothing(self) -> bool:
+        return not (self._state.curves.loss or self._state.holdout or self._previous)
 
     def plain_text(self) -> str:
         """Return the picture as text, for the clipboard."""
@@ -120,22 +135,27 @@ class CurvesView(Widget, can_focus=True):
         if width < 2 or height < 2:
             return Text("")
         self.pictures += 1
-        picture = self._pictures.draw(self.look, palette_of(self.app.theme_variables), (width, height))
+        palette = palette_of(self.app.theme_variables)
+        if self._drawing is None and self._has_nothing and width >= LEAST_WIDTH and height > LEAST_HEIGHT:
+            picture = Text("\n").append_text(in_middle(NO_LOSS, width, height - 1, palette.axis))
+        else:
+            picture = self._pictures.draw(self.look, palette, (width, height))
         picture.no_wrap = True
         return picture
 
     def _change(self, look: Look) -> None:
         if look != self.look:
+            from opeddev_tui.ui.plots.charts import title
+
             self.look = look
+            # from now on it draws, also where there is nothing: it says what was changed
+            self._drawing = self._pictures
             self.border_title = Content(pane_title(self._number, title(look)))
             self._draw_now()
 
     def _whole(self) -> tuple[float, float]:
         """Return the range of the x axis without zoom."""
-        if not self.look.sizes:
-            return data.extent(self._state, self.look.by_step)
-        points = self._pictures.size_points()
-        return (float(points[0].rows), float(points[-1].rows)) if len(points) > 1 else (0.0, 1.0)
+        return self._pictures.whole(self.look)
 
     def action_log_scale(self) -> None:
         """Switch the log scale."""
@@ -158,6 +178,8 @@ class CurvesView(Widget, can_focus=True):
 
     def action_chart(self, step: int) -> None:
         """Go to the next or the previous chart; the cursor and the window stay, where the x axis is the same."""
+        from opeddev_tui.ui.plots.charts import PAGES
+
         chart = PAGES[(PAGES.index(self.look.chart) + step) % len(PAGES)]
         other_axis = "sizes" in (chart, self.look.chart)
         kept = replace(self.look, window=None, cursor=None) if other_axis else self.look
@@ -227,4 +249,4 @@ class CurvesView(Widget, can_focus=True):
         return within(x - wide / 2, wide, *self._whole())
 
     def _places(self) -> Column:
-        return data.places(self._state, self._pictures.size_points(), self.look)
+        return self._pictures.places(self.look)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.plots.canvas import Series
 from opeddev_tui.ui.plots.downsample import column
-from opeddev_tui.ui.plots.series import Look, holdout_losses, holdout_points, train_columns
+from opeddev_tui.ui.plots.look import Look
+from opeddev_tui.ui.plots.series import holdout_losses, holdout_points, train_columns
 
 
 def heights(state: RunState, look: Look, x_range: tuple[float, float]) -> tuple[float, float] | None:

@@ -18,8 +18,8 @@ from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.plots import series as data
 from opeddev_tui.ui.plots.canvas import Colours, Series, render
 from opeddev_tui.ui.plots.downsample import column, reduce_points, smooth
+from opeddev_tui.ui.plots.look import Palette
 from opeddev_tui.ui.plots.picture import beside
-from opeddev_tui.ui.plots.series import Palette
 from opeddev_tui.ui.theme_colours import LINE, parsed_colour, readable
 
 if TYPE_CHECKING:

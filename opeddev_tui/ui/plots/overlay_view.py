@@ -10,8 +10,8 @@ from textual.widget import Widget
 
 from opeddev_tui.terminal.ascii_fallback import ascii_only
 from opeddev_tui.ui.plots.downsample import within
+from opeddev_tui.ui.plots.look import palette_of
 from opeddev_tui.ui.plots.overlay import MEASURES, Line, Overlay, OverlayLook
-from opeddev_tui.ui.plots.series import palette_of
 
 _CLOSEST_ZOOM = 1 / 512
 # cells that the numbers of the y axis take

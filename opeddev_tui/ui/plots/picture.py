@@ -6,6 +6,7 @@ Pure: it knows no widget, only sizes and colours.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 from rich.text import Text
@@ -16,13 +17,13 @@ from opeddev_tui.ui.plots import series as data
 from opeddev_tui.ui.plots.canvas import Colours, Series, render
 from opeddev_tui.ui.plots.heights import cuts_off, heights
 from opeddev_tui.ui.plots.legends import legend_text
-from opeddev_tui.ui.plots.series import Look, Palette
+from opeddev_tui.ui.plots.look import NO_LOSS, Look, Palette
+
+if TYPE_CHECKING:
+    from opeddev_tui.ui.plots.downsample import Column
 
 # a chart of a tiling has at least this size
 LEAST = (38, 8)
-
-
-_NO_LOSS = "The curves begin with the first logged loss."
 
 
 class Pictures:
@@ -90,11 +91,7 @@ class Pictures:
     def _plot(self, look: Look, palette: Palette, drawn: Sequence[Series], width: int, height: int) -> Text:
         whole: tuple[float, float] | None = data.extent(self._state, look.by_step)
         label = "optimizer step" if look.by_step else "epoch"
-        empty = (
-            charts.CHARTS[look.chart].empty
-            if look.chart in charts.CHARTS
-            else "The curves begin with the first logged loss."
-        )
+        empty = charts.CHARTS[look.chart].empty if look.chart in charts.CHARTS else NO_LOSS
         if look.sizes:
             points = self.size_points()
             whole = (float(points[0].rows), float(points[-1].rows)) if len(points) > 1 else None
@@ -119,6 +116,17 @@ class Pictures:
         if look.chart != "loss":
             return None
         return heights(self._state, look, look.window or data.extent(self._state, look.by_step))
+
+    def whole(self, look: Look) -> tuple[float, float]:
+        """Return the range of the x axis without zoom."""
+        if not look.sizes:
+            return data.extent(self._state, look.by_step)
+        points = self.size_points()
+        return (float(points[0].rows), float(points[-1].rows)) if len(points) > 1 else (0.0, 1.0)
+
+    def places(self, look: Look) -> Column:
+        """Return the x values at which the cursor may stand, in order."""
+        return data.places(self._state, self.size_points(), look)
 
     def _losses(self, look: Look, palette: Palette) -> list[Series]:
         """Return the series of the losses, the same ones where only the window or the cursor has moved."""

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from opeddev_tui.analysis import learning_curve
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Adjust, AnyCommand, Decide, Pause, Resume, SampleNow, SaveNow, StepRequest, Stop
@@ -190,7 +189,7 @@ class AppState:
                          chosen_rate=self.current.next_step.learning_rate if self.current.next_step else None),
             comes_next=whats_next(self.state, self.loaded.settings),
             problems=scan.problems,
-            warnings=(*scan.warnings, *filter(None, [learning_curve.other_holdouts([*self._earlier(), self.state])])),
+            warnings=(*scan.warnings, *filter(None, [self._other_holdouts()])),
             holdout=scan.holdout,
             scanned=self.scan is not None,
             stall_seconds=self.loaded.settings.ui.stall_seconds,
@@ -214,7 +213,19 @@ class AppState:
 
     def _previous(self) -> tuple[RunState, ...]:
         """Return the newest finished run of every earlier step that was scored on the same hold-out."""
-        return tuple(learning_curve.comparable([*self._earlier(), self.state])[:-1])
+        if not (earlier := self._earlier()):
+            return ()
+        from opeddev_tui.analysis.learning_curve import comparable
+
+        return tuple(comparable([*earlier, self.state])[:-1])
+
+    def _other_holdouts(self) -> str | None:
+        """Return the note about earlier steps that were scored on another hold-out, None where there is none."""
+        if not (earlier := self._earlier()):
+            return None
+        from opeddev_tui.analysis.learning_curve import other_holdouts
+
+        return other_holdouts([*earlier, self.state])
 
     def _earlier(self) -> list[RunState]:
         started = self.state.started

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from opeddev_tui.checkpoints import catalog, pruning
+from opeddev_tui.checkpoints import catalog, pins, pruning
 from opeddev_tui.checkpoints.catalog import CheckpointList, Entry, read_checkpoint_list
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.rows import Message
@@ -78,7 +78,7 @@ class CheckpointTasks(TaskBase):
         self, entry: Entry, done: Callable[[], None], *, pinned: bool | None = None, note: str | None = None
     ) -> None:
         """Pin or unpin ``entry``, or write a note on it; None leaves that as it is."""
-        write = partial(catalog.annotate, self.workspace, entry, pinned=pinned, note=note)
+        write = partial(pins.annotate, self.workspace, entry.name, pinned=pinned, note=note)
         self._in_thread("annotate", write, lambda _: done())
 
     def plan(self, entries: Sequence[Entry] | None, done: Callable[[pruning.Removal], None]) -> None:

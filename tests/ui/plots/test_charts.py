@@ -13,7 +13,8 @@ from opeddev_tui.runs.state import RunState, reduce
 from opeddev_tui.ui.plots.charts import CHARTS, PAGES, legend, reading
 from opeddev_tui.ui.plots.curves import CurvesView
 from opeddev_tui.ui.plots.heights import cuts_off, heights
-from opeddev_tui.ui.plots.series import Look, Palette, loss_series
+from opeddev_tui.ui.plots.look import Look, Palette
+from opeddev_tui.ui.plots.series import loss_series
 
 AT = 1_700_000_000.0
 

@@ -17,7 +17,8 @@ from opeddev_tui.runs.state import RunState, reduce
 from opeddev_tui.ui.keys import CURVES
 from opeddev_tui.ui.plots import curves as module
 from opeddev_tui.ui.plots.curves import CurvesView
-from opeddev_tui.ui.plots.series import Look, Palette, loss_series, palette_of, size_points
+from opeddev_tui.ui.plots.look import Look, Palette, palette_of
+from opeddev_tui.ui.plots.series import loss_series, size_points
 
 STEPS = 20
 

@@ -13,8 +13,8 @@ from test_app import text_of
 from opeddev_tui.config import loading
 from opeddev_tui.runs.state import RunState, reduce
 from opeddev_tui.ui.app import OpeddevApp
+from opeddev_tui.ui.plots.look import Palette
 from opeddev_tui.ui.plots.overlay import MARKS, MEASURES, Line, Overlay, OverlayLook, colours_of
-from opeddev_tui.ui.plots.series import Palette
 from opeddev_tui.ui.screens.compare.screen import CompareScreen
 from opeddev_tui.ui.theme_colours import contrast, parsed_colour
 from opeddev_tui.ui.widgets.grid import Grid

@@ -45,6 +45,7 @@ class TryScreen(ModalScreen[None]):
     TryScreen #ask { height: 7; border: none; padding: 0; background: $panel; }
     TryScreen .field { height: 1; border: none; padding: 0; margin: 0 0 0 0; background: $panel; display: none; }
     TryScreen.-template .field { display: block; }
+    TryScreen.-template #ask { height: 5; }
     TryScreen .line { height: auto; max-height: 2; color: $muted; }
     TryScreen #answers { height: 1fr; }
     TryScreen .answer { width: 1fr; height: 1fr; border: round $border-idle; padding: 0 1;
@@ -65,7 +66,7 @@ class TryScreen(ModalScreen[None]):
         with Vertical(classes="dialog") as box:
             box.border_title = "Try a prompt"
             for name in _FIELDS:
-                yield Input(placeholder=f"{name} (of the template)", id=name, classes="field")
+                yield Input(placeholder=f"{name} (of the template)", id=name, classes="field", compact=True)
             yield TextArea(soft_wrap=True, show_line_numbers=False, id="ask")
             yield Static(markup=False, id="form", classes="line")
             yield Static(self._key_line(), markup=False, classes="line")

@@ -18,7 +18,7 @@ from textual.widgets import Static
 from opeddev_tui.terminal.ascii_fallback import ascii_only
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import GRADING, PANE, bindings, pane_title
-from opeddev_tui.ui.plots.series import palette_of
+from opeddev_tui.ui.plots.look import palette_of
 from opeddev_tui.ui.screens.base import BaseScreen
 from opeddev_tui.ui.screens.grading import disputed as listing
 from opeddev_tui.ui.screens.grading.corrections import Corrections

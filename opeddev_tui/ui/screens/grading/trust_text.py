@@ -11,7 +11,7 @@ from textual.content import Content
 
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.plots.canvas import Colours, Series, render
-from opeddev_tui.ui.plots.series import Palette
+from opeddev_tui.ui.plots.look import Palette
 from opeddev_tui.ui.screens.grading.race_table import two
 from opeddev_tui.ui.widgets.tables import Column, table
 

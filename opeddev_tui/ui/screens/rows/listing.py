@@ -74,11 +74,6 @@ def columns(lowest: int) -> tuple[Column, ...]:
     )
 
 
-def _loss(rows: RowSet, at: int) -> str:
-    loss = record(rows, at).loss
-    return number(loss) if loss is not None else ""
-
-
 def _read(rows: RowSet, at: int, lowest: int) -> str:
     known = record(rows, at)
     if known.head:

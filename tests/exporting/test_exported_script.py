@@ -1,0 +1,108 @@
+"""The exported ``grade.py`` with what people give it: files of any editor, rows with gaps, and what is no row."""
+
+import io
+import json
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from exporting_helpers import Trained, run_script
+from msgspec.structs import replace
+
+from opeddev_tui.exporting.folder import Form, export
+from opeddev_tui.serving.choice import choose
+from opeddev_tui.serving.grader import Grader
+from opeddev_tui.serving.submissions import Submissions
+
+TASK, RUBRIC = "Make a menu.", "It works."
+
+
+@pytest.fixture(scope="module")
+def script(full: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("script") / "out"
+    export(full.workspace, full.entry, full.settings, target, Form(dtype="fp32", way="step head"))
+    return target / "grade.py"
+
+
+def answers(script: Path, *words: str | Path, rows: str = "") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in run_script(script, [*map(str, words)], rows)]
+
+
+def test_files_of_any_editor_get_the_apps_grades(full: Trained, script: Path, tmp_path: Path) -> None:
+    text = "<p>\r\n\tcard menu é good clean good clean\r\n</p>\r\n"
+    for name, content in {
+        "plain.html": text.encode(),
+        "marked.html": b"\xef\xbb\xbf" + text.encode(),
+        "latin.css": text.encode("cp1252"),
+        "wide.HTM": text.encode("utf-16"),
+        "page.php": text.encode(),
+        "noending": text.encode(),
+    }.items():
+        (tmp_path / name).write_bytes(content)
+    places = sorted(map(str, tmp_path.iterdir()))
+    choice = replace(choose(full.workspace, full.settings), way="step head", head_folder=full.entry.folder)
+    grader = Grader.open(full.workspace, full.settings, given={"task": TASK, "rubric": RUBRIC}, choice=choice)
+    mine = grader.grade([grader.ask_item(item) for item in Submissions(places, full.settings.data).items()])
+    theirs = answers(script, *places, "--task", TASK, "--rubric", RUBRIC)
+    assert [item["file"] for item in theirs] == [item.file for item in mine] == places
+    for one, other in zip(mine, theirs, strict=True):
+        assert (one.grade, list(one.set)) == (other["grade"], other["set"]), one.file
+        assert other["probabilities"] == pytest.approx(one.probabilities, abs=1e-5)
+    assert len({item.expected for item in mine}) > 1, "the kinds make no difference"
+
+
+def test_what_cannot_be_graded_says_why_and_stops_no_other(script: Path, tmp_path: Path) -> None:
+    good = {"submission": "<b>card</b>", "kind": "html", "task": TASK, "rubric": RUBRIC}
+    lines = [
+        json.dumps({"id": 0, **good}),
+        json.dumps({"id": 1, **good, "task": None, "rubric": None, "kind": None}),
+        json.dumps(good),
+        "not json",
+        "[1]",
+        '"text"',
+        "null",
+        json.dumps({"id": 7, "submission": 7}),
+        json.dumps({"id": 8, "submission": "\ud800 half"}),
+        json.dumps({"id": 9, "messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}]}),
+        json.dumps({"id": 10, "messages": "x", "submission": "x"}),
+        json.dumps({"id": 11}),
+        json.dumps({"id": 12, **good}),
+    ]
+    (tmp_path / "rows.jsonl").write_text("\ufeff" + "\n".join(lines) + "\n", encoding="utf-8")
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\0")
+    options = ["--task", TASK, "--rubric", RUBRIC, "--kind", "html"]
+    found = answers(script, tmp_path / "rows.jsonl", tmp_path / "picture.png", *options)
+    assert len(found) == len(lines) + 1
+    named = {item.get("id", item.get("file", "").rpartition(":")[2]): item for item in found}
+    assert named[0]["grade"] is not None
+    same = [{key: value for key, value in named[name].items() if key not in ("id", "file")} for name in (0, 1, "3", 12)]
+    assert same == [same[0]] * 4
+    for place in ("4", "5", "6", "7", 7, 8, 9, 10):
+        assert named[place]["grade"] is None
+        assert named[place]["error"], place
+    assert named[11] == {"id": 11, "grade": None}
+    assert "binary" in found[-1]["error"]
+
+
+def test_a_wrong_name_is_said_at_once_and_a_bad_row_in_the_exit_code(
+    script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ended(*words: str) -> object:
+        monkeypatch.setattr(sys, "argv", [str(script), *words])
+        with pytest.raises(SystemExit) as stopped:
+            runpy.run_path(str(script), run_name="__main__")
+        return stopped.value.code
+
+    assert ended(str(tmp_path / "nothing.html")) == 2
+    assert "there is no file" in capsys.readouterr().err
+    # streams of another machine, in its encoding
+    rows = io.BytesIO('{"id": "\\ud800é", "submission": "é", "task": "", "rubric": ""}\n{\n'.encode())
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(rows, "ascii"))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, "ascii"))
+    assert ended("-") == 1
+    first, second = map(json.loads, out.getvalue().decode().splitlines())
+    assert first["id"] == "\ud800é"
+    assert second["error"].startswith("JSONDecodeError")
