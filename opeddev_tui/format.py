@@ -125,18 +125,26 @@ def area(values: Sequence[float], most: float, width: int, height: int) -> list[
     A character stands for one value, or for the mean of several; NaN is a gap. Only the edge of the area is solid:
     a load of 100 % for hours should not shout.
     """
-    columns = [_column(value, most, height) for value in means(values, width)]
+    shown = means(values, width)
+    edged = [math.nan, *shown, math.nan]
+    around = zip(edged, shown, edged[2:], strict=False)
+    columns = [_column(value, (before, after), most, height) for before, value, after in around]
     blank = [" " * height] * (width - len(columns))
     return ["".join(column[line] for column in (*blank, *columns)) for line in range(height)]
 
 
-def _column(value: float, most: float, height: int) -> str:
-    """Return one column of an area, from the top down."""
+def _column(value: float, beside: tuple[float, float], most: float, height: int) -> str:
+    """Return one column of an area, from the top down; it is solid down to the values beside it, as a line would be."""
     if math.isnan(value) or most <= 0:
         return " " * height
-    eighths = max(1, min(8 * height, round(value / most * 8 * height)))
-    full, edge = divmod(eighths - 1, 8)
-    return (_BLOCKS[edge + 1] + "░" * full).rjust(height)
+    full, edge = _level(value, most, height)
+    pale = min([full, *(_level(other, most, height)[0] + 1 for other in beside if not math.isnan(other))])
+    return (_BLOCKS[edge + 1] + "█" * (full - pale) + "░" * pale).rjust(height)
+
+
+def _level(value: float, most: float, height: int) -> tuple[int, int]:
+    """Return how many whole lines lie below a value, and the eighths of the line that it ends in, less one."""
+    return divmod(max(1, min(8 * height, round(value / most * 8 * height))) - 1, 8)
 
 
 def means(values: Sequence[float], count: int) -> list[float]:

@@ -3,6 +3,8 @@
 import argparse
 import functools
 import importlib.util
+import os
+import sys
 
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
@@ -62,6 +64,11 @@ def run(options: argparse.Namespace) -> int:
         opener = functools.partial(Grader.open, workspace, loaded.settings, choice=choice, texts=serve.texts)
         service = Service(opener, serve, listener, token, ready)
         with received(lambda _name: service.stop()) as signals:
-            service.run()
+            ended = service.run()
     console.print(f"Stopped by {signals.name}: {plural(service.figures.total('graded'), 'submission')} graded.")
-    return signals.exit_code or 0
+    code = signals.exit_code or 0
+    if not ended:
+        # its thread is inside a batch that does not end: Python would abort where it ends beside such a thread
+        sys.stdout.flush()
+        os._exit(code)
+    return code

@@ -64,6 +64,8 @@ def load_tokenizer(source: str, model: st.Model) -> Any:
             )
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "left"
+    # prompts are cut before a model reads them: the library's warning of "indexing errors" would be wrong
+    tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
     return tokenizer
 
 

@@ -69,6 +69,8 @@ class Watch:
         self._closing = threading.Event()
         self._noticed = threading.Event()
         self._turn = threading.Lock()
+        # since when ranks are known to have ended for another one's sake
+        self._alone: dict[int, float] = {}
         # when each rank's beat last changed, and to what
         self._seen = dict.fromkeys(range(1, world), (time.monotonic(), ""))
         self._thread = threading.Thread(target=self._watch, name="ranks", daemon=True)
@@ -100,7 +102,7 @@ class Watch:
         end = time.monotonic() + patience
         while not self._noticed.wait(_LOOK_SECONDS) and time.monotonic() < end:
             for rank, (since, _) in sorted(self._seen.items(), key=lambda item: item[1][0]):
-                if time.monotonic() - since > _GONE_SECONDS:
+                if time.monotonic() - since > _GONE_SECONDS and rank not in self._alone:
                     self._lose(rank, "has gone", TrainingProblem(f"{self.name_of(rank)} has gone.", cure=RESUMES))
         return self._ended
 
@@ -115,7 +117,7 @@ class Watch:
             return
         if self._line.posted(f"fault/{rank}"):
             self.faulted(rank, self._line.read(f"fault/{rank}", Fault, keep=True))
-        else:
+        elif not self._line.posted(f"alone/{rank}"):
             self._lose(rank, words, TrainingProblem(f"{self.name_of(rank)} {words}.", cure=RESUMES))
 
     def faulted(self, rank: int, fault: Fault) -> None:
@@ -161,6 +163,15 @@ class Watch:
                     seen[rank] = (time.monotonic(), beat)
                 if beat:  # before its first one it is starting, and its process is watched
                     self._look(rank, time.monotonic() - seen[rank][0], silent)
+                self._look_for_alone(rank)
+
+    def _look_for_alone(self, rank: int) -> None:
+        """Note that ``rank`` has lost the others; it is the reason only where none is found within seconds."""
+        if self._line.posted(f"alone/{rank}"):
+            since = self._alone.setdefault(rank, time.monotonic())
+            if time.monotonic() - since > _GONE_SECONDS:
+                words = "has lost the other ranks"
+                self._lose(rank, words, TrainingProblem(f"{self.name_of(rank)} {words}.", cure=RESUMES))
 
     def _look(self, rank: int, quiet: float, silent: set[int]) -> None:
         """Say that ``rank`` is silent, or speaks again; after the limit it is lost."""

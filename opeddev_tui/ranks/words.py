@@ -116,6 +116,10 @@ class Fault(Struct, frozen=True):
     cure: str = ""
 
 
+class Alone(Struct, frozen=True):
+    """A rank ends because an exchange has failed: another one has gone, and it does not know which."""
+
+
 class Answer(Struct, frozen=True):
     """What a hand answers to a word: what it found, or its fault."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,7 +25,7 @@ from opeddev_tui.ranks import group, orders
 from opeddev_tui.ranks.life import Life
 from opeddev_tui.ranks.line import Line
 from opeddev_tui.ranks.watch import NO_MEMORY
-from opeddev_tui.ranks.words import Answer, AnyWord, End, Fault, Found, Join, Load, Ready, Save, Train
+from opeddev_tui.ranks.words import Alone, Answer, AnyWord, End, Fault, Found, Join, Load, Ready, Save, Train
 from opeddev_tui.training import hand_tasks, hand_trainer, hardware, inputs, trainer
 from opeddev_tui.training.graded_step import graded_step
 from opeddev_tui.training.model_in_use import ModelInUse, ModelRunner
@@ -149,7 +150,7 @@ class Hand:
 def serve(line: Line, place: group.Place, run_folder: Path, secret: str) -> None:
     """Be ``place`` in the attempt whose orders are in ``run_folder``; a failure is told to rank 0, then raised.
 
-    One of an exchange is raised only: another rank has gone, and rank 0 knows which.
+    Of one of an exchange only that it happened: another rank has gone, and rank 0 finds out which.
     """
     rank = place.rank
     line.post(f"hello/{rank}", orders.hello(rank, os.getpid()))
@@ -171,8 +172,11 @@ def serve(line: Line, place: group.Place, run_folder: Path, secret: str) -> None
         life.tell_load(lambda: Load(hardware.used_by(place.device)))
         hand.work()
     except Exception as error:
-        if not group.is_of_exchange(error):
-            line.post(f"fault/{rank}", fault_of(error))
+        with suppress(RuntimeError):  # the line has gone with rank 0
+            if group.is_of_exchange(error):
+                line.post(f"alone/{rank}", Alone())
+            else:
+                line.post(f"fault/{rank}", fault_of(error))
         raise
     finally:
         if life is not None:

@@ -31,6 +31,7 @@ _OF_RANKS: Mapping[str, str] = {
     "ddp_timeout": "set training.rank_timeout_minutes",
     "deepspeed": "set training.shard",
     "parallelism_config": "every process has a whole model or, with training.shard, a shard",
+    "save_only_model": "a run is resumed from the state of the optimizer and of every process",
 }
 
 

@@ -105,6 +105,12 @@ class EverywhereKeys(TerminalApp):
 
     # --- themes
 
+    def refresh_css(self, animate: bool = True) -> None:
+        """Style every screen anew, a dialog on top too: Textual leaves that one as it was."""
+        super().refresh_css(animate=animate)
+        if len(self.screen_stack) > 1:
+            self.stylesheet.update(self.screen, animate=animate)
+
     def choose_theme(self, name: str) -> None:
         """Use a theme from now on, also where it is shown as a preview already."""
         self._preview = None

@@ -48,6 +48,7 @@ def written(key: str) -> str:
 _NAMES = {
     "enter": "Enter", "escape": "Esc", "space": "Space", "tab": "Tab", "left": "←", "right": "→", "up": "↑",
     "down": "↓", "plus": "+", "minus": "-", "slash": "/", "backslash": "\\", "at": "@", "underscore": "_",
+    "pageup": "PgUp", "pagedown": "PgDn",
 }  # fmt: skip
 
 

@@ -17,5 +17,5 @@ def children(monkeypatch: pytest.MonkeyPatch) -> Iterator[Children]:
     monkeypatch.setattr(leader, "run_children", found)
     # what takes longer than all else here and is tested elsewhere: drawing, and collecting garbage after a training
     monkeypatch.setattr(plots, "plots_after_step", lambda *_: None)
-    monkeypatch.setattr("opeddev_tui.training.steps.gc", SimpleNamespace(collect=lambda: 0))
+    monkeypatch.setattr("opeddev_tui.models.smaller_batches.gc", SimpleNamespace(collect=lambda: 0))
     return found

@@ -19,6 +19,7 @@ from opeddev_tui.training.trainer_arguments import check_arguments
         "ddp_find_unused_parameters=true",
         "deepspeed='zero3.json'",
         "accelerator_config={split_batches=true}",
+        "save_only_model=true",
     ],
 )
 def test_an_argument_of_the_trainer_that_ranks_need_as_it_is(argument: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The watch of rank 0 wakes a training that waits when the store of its launcher has gone."""
+"""The watch of rank 0 wakes a training that waits when its launcher's store has gone, and finds out which rank has."""
 
 import os
 import signal
@@ -7,10 +7,13 @@ import sys
 import threading
 
 import engine_helpers as eh
+import pytest
 
 from opeddev_tui.errors import TrainingProblem
+from opeddev_tui.ranks import watch as watches
 from opeddev_tui.ranks.line import Line, open_store
 from opeddev_tui.ranks.watch import RankEnded, Watch
+from opeddev_tui.ranks.words import Alone
 
 # serves a store as torchrun does, and says where
 SERVER = """
@@ -41,3 +44,30 @@ def test_a_launcher_that_was_killed_ends_the_attempt_also_while_it_waits_for_a_p
     watch.close()
     assert isinstance(told[0].cause, TrainingProblem)
     assert str(told[0].cause).startswith("the launcher of the ranks has gone")
+
+
+@pytest.mark.parametrize(
+    ("killed", "said"), [(True, "rank 2 of 3 was killed by SIGKILL"), (False, "rank 1 of 3 has lost the other ranks")]
+)
+def test_a_rank_that_has_lost_another_is_the_reason_only_where_there_is_none(
+    *, killed: bool, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watches, "_GONE_SECONDS", 1.0)
+    line = Line(open_store("127.0.0.1", 0, leads=True), 0, "run")
+    told: list[RankEnded] = []
+    heard = threading.Event()
+
+    def lost(ended: RankEnded) -> None:
+        told.append(ended)
+        heard.set()
+
+    watch = Watch(line, 3, eh.Seen(), lost, limit=600)
+    watch.begin()
+    # it leaves when an exchange has failed, and its end may be seen first
+    line.post("alone/1", Alone())
+    watch.exited(1, "ended with exit code 74")
+    if killed:
+        watch.exited(2, "was killed by SIGKILL")
+    assert heard.wait(60)
+    watch.close()
+    assert str(told[0].cause).startswith(said)

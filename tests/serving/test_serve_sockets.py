@@ -18,7 +18,7 @@ from served import TOKEN, MadeUpGrader
 from opeddev_tui.cli import main
 from opeddev_tui.config.settings import Serve
 from opeddev_tui.errors import SettingsProblem
-from opeddev_tui.serving.http import address
+from opeddev_tui.serving.http import address, server
 from opeddev_tui.serving.http.server import Service
 
 ROW = {"submission": "<b>x</b>"}
@@ -174,17 +174,24 @@ def test_what_is_under_way_is_answered_when_it_is_stopped_and_nobody_gets_in(run
     assert running.ended()
 
 
-def test_a_round_that_never_ends_does_not_keep_it_from_stopping(run: Callable[..., Running]) -> None:
+def test_a_round_that_never_ends_does_not_keep_it_from_stopping(
+    run: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is in that round and who waits behind it are both told that there is no answer."""
+    monkeypatch.setattr(server, "_LAST_SECONDS", 0.1)
     grader = MadeUpGrader()
     running = run(grader, stop_seconds=1.0)
     grader.gate.clear()
-    with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(httpx2.post, f"{running.url}/grade", json=ROW, timeout=60)
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(httpx2.post, f"{running.url}/grade", json=ROW, timeout=60)]
         assert grader.entered.acquire(timeout=60)
+        asked.append(pool.submit(httpx2.post, f"{running.url}/grade", json=ROW, timeout=60))
+        while running.service.worker.waiting != 1:
+            running.service.worker.ended(0.005)
         running.service.stop()
         assert running.ended(30)
-        with pytest.raises(httpx2.HTTPError):
-            asked.result(30).raise_for_status()
+        answers = [item.result(30) for item in asked]
+        assert [(answer.status_code, answer.json()["error"]["code"]) for answer in answers] == [(503, "stopping")] * 2
 
 
 # --- the process

@@ -16,8 +16,7 @@ from opeddev_tui.commands.console import ConsoleView
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.state import RunState
-from opeddev_tui.training import step_race
-from opeddev_tui.training.run import Run
+from opeddev_tui.training import run_records, step_race
 
 Make = Callable[..., Path]
 GRADED: dict[str, object] = {"grading.evaluate": True, "training.num_train_epochs": 2}
@@ -150,7 +149,7 @@ def test_a_run_that_dies_around_its_race_holds_it_once(
         raise Died
 
     with monkeypatch.context() as patched:
-        patched.setattr(*((step_race, "cheap_ways") if place == "before" else (Run, "_record_finish")), die)
+        patched.setattr(*((step_race, "cheap_ways") if place == "before" else (run_records, "finished")), die)
         root = workspace_factory(rows=20, **GRADED)
         with pytest.raises(Died):
             train(root)

@@ -1,8 +1,9 @@
 """What the service asks its one thread with the model: submissions to grade, texts to write; and why it may refuse."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from typing import Any
 
 from opeddev_tui.config.settings import Generation
@@ -80,3 +81,15 @@ class TextJob:
 
 
 AnyJob = GradeJob | TextJob
+
+
+def finish(job: AnyJob, result: Any) -> None:
+    """Give ``job`` its result, unless its client was told meanwhile that the service stops."""
+    with contextlib.suppress(InvalidStateError):
+        job.done.set_result(result)
+
+
+def fail(job: AnyJob, error: BaseException) -> None:
+    """Tell the client of ``job`` why it gets no result, unless it has one, or was told before."""
+    with contextlib.suppress(InvalidStateError):
+        job.done.set_exception(error)

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import math
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,8 +25,10 @@ from opeddev_tui.serving.http.worker import Worker
 # connections at a time; each may hold a descriptor and a small buffer
 _MOST_CONNECTIONS = 512
 _KEEP_ALIVE_SECONDS = 10.0
-# how long the thread with the model gets to end after the last answer
-_LAST_SECONDS = 1.0
+# how long the thread with the model gets to end its last batch
+_LAST_SECONDS = 20.0
+# how much longer than for answers is waited for connections: what is not answered in time is told so over them
+_TOLD_SECONDS = 2.0
 
 
 def patient(seconds: float) -> type[H11Protocol]:
@@ -116,7 +119,7 @@ class Service:
             proxy_headers=False,
             limit_concurrency=_MOST_CONNECTIONS,
             timeout_keep_alive=math.ceil(min(_KEEP_ALIVE_SECONDS, serve.client_seconds)),
-            timeout_graceful_shutdown=max(1, round(serve.stop_seconds)),
+            timeout_graceful_shutdown=math.ceil(serve.stop_seconds + _TOLD_SECONDS),
         )
         self._server = _Server(config)
 
@@ -126,13 +129,19 @@ class Service:
     def stop(self) -> None:
         """Refuse what is new, answer what is under way for at most ``serve.stop_seconds``, then end ``run``."""
         self.worker.close()
+        late = threading.Timer(self._serve.stop_seconds, self.worker.abandon)
+        late.daemon = True
+        late.start()
         self._end()
 
-    def run(self) -> None:
-        """Serve until ``stop``. Raises what kept the model from being loaded."""
+    def run(self) -> bool:
+        """Serve until ``stop``; return whether the thread with the model has ended too.
+
+        Raises what kept the model from being loaded.
+        """
         self.worker.start()
         self._server.run(sockets=[self._listener])
         self.worker.abandon()
         if self.worker.problem is not None:
             raise self.worker.problem
-        self.worker.ended(_LAST_SECONDS)
+        return self.worker.ended(_LAST_SECONDS)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.serving.grader import Grader
-from opeddev_tui.serving.http.jobs import Refused, Text, TextJob
+from opeddev_tui.serving.http.jobs import Refused, Text, TextJob, fail, finish
 
 if TYPE_CHECKING:
     from opeddev_tui.models.chat import ChatEncoder
@@ -55,9 +55,7 @@ def write_texts(grader: Grader, jobs: Sequence[TextJob], between: Callable[[], N
     for (job, prompt, cut), ids in zip(asked, found, strict=True):
         text = encoder.decode(ids[: job.most])
         ended = len(ids) < job.most or _stopped(text, job.stops)
-        job.done.set_result(
-            Text(before(text, job.stops), len(prompt), min(len(ids), job.most), ended=ended, truncated=cut)
-        )
+        finish(job, Text(before(text, job.stops), len(prompt), min(len(ids), job.most), ended=ended, truncated=cut))
     return sum(map(len, found))
 
 
@@ -68,7 +66,7 @@ def _asked(encoder: ChatEncoder, jobs: Sequence[TextJob]) -> list[tuple[TextJob,
         try:
             whole = encoder.encode_prompt(job.messages)
         except DataProblem as problem:
-            job.done.set_exception(Refused(400, "messages_refused", str(problem.message), place="$.messages"))
+            fail(job, Refused(400, "messages_refused", str(problem.message), place="$.messages"))
             continue
         ids = encoder.encode_question(job.messages, job.most)
         asked.append((job, ids, len(ids) < len(whole)))

@@ -15,7 +15,7 @@ from opeddev_tui.errors import Problem
 from opeddev_tui.serving.answers import as_json
 from opeddev_tui.serving.grader import Grader
 from opeddev_tui.serving.http.figures import Figures
-from opeddev_tui.serving.http.jobs import AnyJob, GradeJob, Refused, TextJob
+from opeddev_tui.serving.http.jobs import AnyJob, GradeJob, Refused, TextJob, fail, finish
 from opeddev_tui.serving.http.texts import write_texts
 
 _LOG = logging.getLogger(__name__)
@@ -36,6 +36,8 @@ class Worker:
         self.grader: Grader | None = None
         self.problem: BaseException | None = None
         self._jobs: deque[AnyJob] = deque()
+        # those that are going through the model
+        self._running: list[AnyJob] = []
         self._changed = threading.Condition()
         self._closing = False
         self._abandoned = threading.Event()
@@ -81,9 +83,14 @@ class Worker:
             self._changed.notify_all()
 
     def abandon(self) -> None:
-        """End soon, without answering what is under way."""
+        """End soon: whoever waits is told now that there is no answer, the model's thread at the end of its batch."""
         self.close()
         self._abandoned.set()
+        with self._changed:
+            left, self._jobs = [*self._jobs, *self._running], deque()
+            self._changed.notify_all()
+        for job in left:
+            fail(job, Abandoned())
 
     def ended(self, seconds: float) -> bool:
         """Wait for the end of its thread for at most ``seconds``; return whether it has ended."""
@@ -103,12 +110,10 @@ class Worker:
             self.grader = grader
         while (jobs := self._next()) and not self._abandoned.is_set():
             self._do(grader, jobs)
-        for job in jobs:
-            job.done.set_exception(Abandoned())
         with self._changed:
-            left, self._jobs = self._jobs, deque()
+            left, self._jobs = [*jobs, *self._jobs], deque()
         for job in left:
-            job.done.cancel()
+            fail(job, Abandoned())
 
     def _next(self) -> list[AnyJob]:
         """Return jobs that go through the model together, the oldest first; empty when all is done."""
@@ -122,7 +127,7 @@ class Worker:
             self._changed.wait_for(
                 lambda: self._closing or sum(job.size for job in self._jobs) >= most, max(0.0, end - time.monotonic())
             )
-            return self._taken(self._jobs[0], most)
+            return self._taken(self._jobs[0], most) if self._jobs else []
 
     def _most_together(self, first: AnyJob) -> int:
         assert self.grader is not None
@@ -148,6 +153,8 @@ class Worker:
         return self._taken(self._jobs[0], most) if self._jobs else [_nothing()]
 
     def _do(self, grader: Grader, jobs: list[AnyJob]) -> None:
+        with self._changed:
+            self._running += jobs
         try:
             grades = [job for job in jobs if isinstance(job, GradeJob) and job.rows]
             texts = [job for job in jobs if isinstance(job, TextJob)]
@@ -162,8 +169,10 @@ class Worker:
             if not isinstance(error, Problem | Refused | Abandoned):
                 _LOG.exception("a batch of the service failed")
             for job in jobs:
-                if not job.done.done():
-                    job.done.set_exception(error)
+                fail(job, error)
+        finally:
+            with self._changed:
+                self._running = [job for job in self._running if job not in jobs]
 
     def _grade(self, grader: Grader, jobs: list[GradeJob]) -> None:
         begun = time.monotonic()
@@ -176,7 +185,7 @@ class Worker:
         answers = [as_json(item, of.content) for item, of in zip(graded, asked, strict=True)]
         start = 0
         for job in jobs:
-            job.done.set_result(answers[start : start + job.size])
+            finish(job, answers[start : start + job.size])
             start += job.size
 
     def _between(self, grader: Grader) -> None:

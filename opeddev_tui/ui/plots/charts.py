@@ -15,6 +15,7 @@ from opeddev_tui.runs.events import GradesMeasured
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.plots.canvas import Series
 from opeddev_tui.ui.plots.downsample import column, newest_smoothed, smooth
+from opeddev_tui.ui.plots.legends import pale
 from opeddev_tui.ui.plots.look import Look, Palette
 from opeddev_tui.ui.plots.series import extent, step_of
 
@@ -93,7 +94,7 @@ def _percent(value: float) -> str:
 
 
 CHARTS: Mapping[str, Chart] = {
-    "grades": Chart("Grades, %", "Grades are read from generations after every epoch.", _grades, _percent),
+    "grades": Chart("Grades", "Grades are read from generations after every epoch.", _grades, _percent),
     "rate": Chart("Learning rate", "It is drawn from the first logged point on.",
                   _logged("learning_rate", "LR", smoothed=False), rate),
     "gradient": Chart("Gradient norm", "It is drawn from the first logged point on.",
@@ -118,15 +119,21 @@ def title(look: Look) -> str:
     return CHARTS[look.chart].title if look.chart in CHARTS else "Loss by data size" if look.sizes else "Loss curves"
 
 
-def legend(chart: Chart, series: Sequence[Series], smoothing: float) -> list[Text]:
+def legend(chart: Chart, series: Sequence[Series], smoothing: float, palette: Palette) -> list[Text]:
     """Return name and newest value of each series, the most important first."""
     entries = [Text(chart.title, "bold")]
     for item in reversed(series):
         value = newest_smoothed(item.ys, 0.0 if item.label != "smoothed" else smoothing)
         if value is not None and not item.label.startswith("kappa "):
-            entries.append(Text(f"{item.marker if len(item.marker) == 1 else '─'} {item.label} {chart.write(value)}",
-                                item.colour))  # fmt: skip
+            mark, words = item.marker if len(item.marker) == 1 else "─", f" {item.label} {_written(chart, item, value)}"
+            dim = item.colour in (palette.raw, palette.previous)
+            entries.append(pale(mark, item.colour, words, palette.axis) if dim else Text(mark + words, item.colour))
     return entries
+
+
+def _written(chart: Chart, item: Series, value: float) -> str:
+    """Return a value as it is written; kappa is no share, although it is drawn with the shares."""
+    return number(value / 100, 2) if item.label.startswith("kappa") else chart.write(value)
 
 
 def reading(chart: Chart, series: Sequence[Series], x: float) -> str:
@@ -138,5 +145,5 @@ def reading(chart: Chart, series: Sequence[Series], x: float) -> str:
         xs, ys = column(item.xs), column(item.ys)
         before = np.flatnonzero((xs <= x + 1e-9) & ~np.isnan(ys))
         if len(before):
-            parts.append(f"{item.label} {chart.write(float(ys[before[-1]]))}")
+            parts.append(f"{item.label} {_written(chart, item, float(ys[before[-1]]))}")
     return " · ".join(parts)

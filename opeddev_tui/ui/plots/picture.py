@@ -16,6 +16,7 @@ from opeddev_tui.ui.plots import charts
 from opeddev_tui.ui.plots import series as data
 from opeddev_tui.ui.plots.canvas import Colours, Series, render
 from opeddev_tui.ui.plots.heights import cuts_off, heights
+from opeddev_tui.ui.plots.legends import legend_text
 from opeddev_tui.ui.plots.look import NO_LOSS, Look, Palette
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Pictures:
         if look.chart in charts.CHARTS:
             chart = charts.CHARTS[look.chart]
             drawn = chart.series(self._state, look, palette)
-            legend = data.legend_text(charts.legend(chart, drawn, look.smoothing), width)
+            legend = legend_text(charts.legend(chart, drawn, look.smoothing, palette), width)
             return legend, charts.reading(chart, drawn, look.cursor) if look.cursor is not None else None, drawn
         points = self.size_points() if look.sizes else []
         drawn = data.size_series(points, palette) if look.sizes else self._losses(look, palette)
@@ -141,7 +142,7 @@ class Pictures:
             entries = data.loss_legend(self._state, self._previous, look, palette)
         cut = bool(entries) and not look.sizes and cuts_off(self._losses(look, palette), self._fitted(look))
         for flags in _flags(look, bool(entries), cut):
-            legend = data.legend_text(entries, width - len(flags) - 2 if flags else width)
+            legend = legend_text(entries, width - len(flags) - 2 if flags else width)
             if legend.plain.count("  ") >= len(entries) - 1:
                 break
         if flags:

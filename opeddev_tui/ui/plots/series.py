@@ -17,6 +17,7 @@ from opeddev_tui.format import number
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.plots.canvas import Series
 from opeddev_tui.ui.plots.downsample import column, newest_smoothed, smooth
+from opeddev_tui.ui.plots.legends import pale
 from opeddev_tui.ui.plots.look import Look, Palette
 
 if TYPE_CHECKING:
@@ -145,21 +146,10 @@ def loss_legend(state: RunState, previous: Sequence[RunState], look: Look, palet
     if previous:
         steps = sorted({step_number(earlier) for earlier in previous})
         numbers = f"{steps[0]}–{steps[-1]}" if len(steps) > 1 else str(steps[0])
-        entries.append(Text(f"{steps[-1] % 10}─ hold-out, step {numbers}", palette.previous))
+        entries.append(pale(f"{steps[-1] % 10}─", palette.previous, f" hold-out, step {numbers}", palette.axis))
     if smoothed:
-        entries.append(Text(f"·· raw {number(losses[-1])}", palette.raw))
+        entries.append(pale("··", palette.raw, f" raw {number(losses[-1])}", palette.axis))
     return entries
-
-
-def legend_text(entries: Sequence[Text], width: int) -> Text:
-    """Return as many of the first entries as fit into ``width`` cells."""
-    legend = Text(no_wrap=True, end="")
-    for entry in entries:
-        gap = "  " if legend else ""
-        if legend.cell_len + len(gap) + entry.cell_len > width:
-            break
-        legend.append(gap).append_text(entry)
-    return legend
 
 
 def size_legend(points: Sequence[SizePoint], palette: Palette) -> list[Text]:

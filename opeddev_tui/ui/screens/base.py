@@ -18,11 +18,11 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from opeddev_tui.terminal.textual_private import SteadyScreen
-from opeddev_tui.ui.keys import GLOBAL, SCREEN_KEYS, Sections
+from opeddev_tui.ui.keys import GLOBAL, SCREEN_KEYS, Key, Sections
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.bars import KeyLine, Places, StatusLine
-from opeddev_tui.ui.widgets.filter_box import FilterBox
+from opeddev_tui.ui.widgets.filter_box import TYPING, FilterBox
 from opeddev_tui.ui.widgets.grid import Grid
 
 
@@ -62,15 +62,26 @@ class BaseScreen(SteadyScreen):
         yield from self.compose_body()
         if self.explanations:
             yield Static(markup=False, id="explained")
-        yield KeyLine((*SCREEN_KEYS[self.mode][0][1], *GLOBAL))
+        yield KeyLine(self.footer_keys())
 
     def compose_body(self) -> Iterable[Widget]:
         """Make what stands between the bars."""
         raise NotImplementedError
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:  # noqa: ARG002 - Textual's signature
-        """Explain what has the focus now."""
+        """Explain what has the focus now, and show its keys."""
         self.call_after_refresh(self.explain)
+        self.write_keys()
+
+    def write_keys(self) -> None:
+        """Show the keys that work now."""
+        keys = TYPING if isinstance(self.focused, FilterBox) else self.footer_keys()
+        for line in self.query(KeyLine):
+            line.set_keys(keys)
+
+    def footer_keys(self) -> tuple[Key, ...]:
+        """Return the rows of the key tables whose keys work now."""
+        return (*SCREEN_KEYS[self.mode][0][1], *GLOBAL)
 
     def explain(self) -> None:
         """Say what is seen in the part that has the focus."""

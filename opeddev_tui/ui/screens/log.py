@@ -14,6 +14,7 @@ from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import RichLog, Static
 
+from opeddev_tui.format import plural
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import LOG, bindings
 from opeddev_tui.ui.screens.base import FilteredScreen
@@ -44,6 +45,8 @@ class LogScreen(FilteredScreen):
         self._errors_first = False
         self._raw = False
         self._width = 0
+        # whether the last line was in view, before the size changed
+        self._following = self._at_end = True
 
     def compose_body(self) -> Iterable[Widget]:
         """Make the heading, the filter and the lines."""
@@ -61,13 +64,15 @@ class LogScreen(FilteredScreen):
         self._read()
 
     def on_resize(self, event: Resize) -> None:
-        """Wrap the lines anew: the widget keeps them as they were wrapped."""
+        """Wrap the lines anew, and stay at the end: the widget keeps them as they were wrapped, and its first line."""
+        self._at_end = self._following
         if self._width not in (0, event.size.width):
             self.call_after_refresh(self.fill)
         self._width = event.size.width
 
     def _read(self) -> None:
         if self.is_current:
+            self._following = self.query_one(RichLog).is_vertical_scroll_end
             self.shell.disk.read_log(self._take)
 
     def _take(self, lines: list[str]) -> None:
@@ -85,11 +90,14 @@ class LogScreen(FilteredScreen):
         """Write all lines again, or only ``new`` ones at the end."""
         log = self.query_one(RichLog)
         # whoever has scrolled up keeps reading there
-        log.auto_scroll = log.is_vertical_scroll_end and not self._errors_first
+        log.auto_scroll = (self._at_end or log.is_vertical_scroll_end) and not self._errors_first
+        self._at_end = False
         if new is None:
             log.clear()
         for line in self._chosen(self._lines if new is None else new)[-MOST_LINES:]:
             log.write(self._styled(line))
+        if log.auto_scroll:
+            self.call_after_refresh(log.scroll_end, animate=False)
         self._draw_heading()
 
     def _chosen(self, lines: list[str]) -> list[str]:
@@ -98,7 +106,10 @@ class LogScreen(FilteredScreen):
 
     def _draw_heading(self) -> None:
         errors = sum(1 for line in self._lines if read(line).level == "error")
-        parts = [f"{len(self._lines):,} lines", f"{errors:,} with errors"]
+        count = plural(len(self._lines), "line")
+        if self.filter_text:
+            count = f"{len(self._chosen(self._lines)):,} of {count}"
+        parts = [count, f"{errors:,} with errors"]
         parts += [f"filter: {clean_line(self.filter_text)}"] if self.filter_text else []
         parts += ["errors first"] if self._errors_first else []
         parts += ["raw"] if self._raw else []
@@ -140,14 +151,17 @@ class LogScreen(FilteredScreen):
     def action_move(self, step: int) -> None:
         """Scroll by lines."""
         self.query_one(RichLog).scroll_relative(y=step, animate=False)
+        self._following = False
 
     def action_top(self) -> None:
         """Go to the first line."""
         self.query_one(RichLog).scroll_home(animate=False)
+        self._following = False
 
     def action_bottom(self) -> None:
         """Go to the last line."""
         self.query_one(RichLog).scroll_end(animate=False)
+        self._following = True
 
     def text_to_copy(self) -> str:
         """Return the newest lines on show, 200 at most."""

@@ -21,7 +21,10 @@ from opeddev_tui.ui.widgets.dialogs import CANCEL, AskScreen
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Cell, Grid
 from opeddev_tui.ui.widgets.query_box import QueryError, heading
+from opeddev_tui.ui.widgets.tables import cut
 
+# cells that the name of a batch takes at most
+_BATCH = 24
 _NONE = "No runs yet. {monitor.start} on the monitor starts one."
 _WITHOUT: Mapping[str, str] = {
     "no workspace": "No workspace here, so no runs: {monitor.new-workspace} on the monitor makes one.",
@@ -37,7 +40,7 @@ class RunsScreen(RunListScreen):
     BINDINGS: ClassVar[list[BindingType]] = bindings(RUNS)
     AUTO_FOCUS = "#runs"
     explanations: ClassVar[Mapping[str, str]] = {
-        "runs": "Δ epoch 0: change of the hold-out loss since before the step.",
+        "runs": "Δ 0: change of the hold-out loss since before the step; best: its epoch.",
     }
 
     def __init__(self) -> None:
@@ -50,8 +53,8 @@ class RunsScreen(RunListScreen):
         yield Static(markup=False, id="which", classes="hint")
         yield FilterBox(EXAMPLE, "#runs")
         yield QueryError()
-        titles = ("started", "step", "batch", "state", "epochs", "hold-out", "Δ epoch 0", "best", "run")
-        yield Grid(titles, id="runs", enter="open_run")
+        titles = ("started", "step", "batch", "state", "epochs", "hold-out", "Δ 0", "best", "run")
+        yield Grid(titles, id="runs", enter="open_run", right=("step", "epochs", "hold-out", "Δ 0", "best"))
 
     def show_body(self, view: View) -> None:
         """Show the list."""
@@ -74,7 +77,7 @@ class RunsScreen(RunListScreen):
         if not everyone:
             self.query_one("#which", Static).update(Content(self.shell.session.keymap.text(self._without)))
             return
-        parts = [self.shell.session.keymap.text("{runs.open} shows a run in the monitor, as it was")]
+        parts = [self.shell.session.keymap.text("{runs.open} shows a run as it was")]
         parts += [f"{len(self.marked)} marked"] if self.marked else []
         parts += [f"{len(rows)} of {len(everyone)} runs"] if len(rows) < len(everyone) else []
         damaged = [f"\n! Run {clean_line(row.run)} is damaged: {row.state.damage}." for row in rows if row.state.damage]
@@ -166,7 +169,7 @@ def _cells(row: RunRow, mark: str, chosen: bool) -> tuple[Cell, ...]:
         status += f", seed {started.seed}" + (", the step's" if state.counts else "")
     status += ", damaged" if state.damage else ""
     return (
-        begun, str(started.step), started.batch, status,
+        begun, str(started.step), cut(clean_line(started.batch), _BATCH), status,
         str(max(state.epochs, default=0)), number(newest.loss if newest else None, 4) + mark, change,
-        f"epoch {best}" if best is not None else "–", row.run,
+        str(best) if best is not None else "–", row.run,
     )  # fmt: skip

@@ -35,6 +35,8 @@ from opeddev_tui.ui.widgets.tables import cut
 # keys of rows that are no setting, and of a changed setting's second row
 _GROUP, _AGAIN = "group ", " changed"
 _CHANGED = "Changed"
+# cells of the columns left of the value, with the blanks around all, and of the scrollbar
+_LEFT = 54
 # in the order in which they are needed
 _SECTIONS: tuple[tuple[str, str], ...] = (
     ("model", "Model"), ("training", "Training"), ("lora", "Adapters (LoRA)"), ("early_stop", "When a step stops"),
@@ -69,6 +71,15 @@ class SettingsScreen(FilteredScreen):
         yield Grid(("setting", "from", "value"), id="settings", enter="edit")
         yield Static(markup=False, id="detail", classes="detail")
 
+    def on_resize(self) -> None:
+        """Fit the values to the new width."""
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        if self.can_be_drawn:
+            self.query_one(Grid).fit_columns()
+            self.fill()
+
     def show_body(self, view: View) -> None:  # noqa: ARG002 - the settings are not part of the view
         """Show the settings as they are now."""
         self.fill()
@@ -99,7 +110,7 @@ class SettingsScreen(FilteredScreen):
         origin = self.shell.loaded.origin(name).rsplit("/", 1)[-1]
         mark, style = ("  ", "") if origin == "default" else ("● ", "bold")
         value = loading.toml_value(msgspec.to_builtins(getattr(getattr(self.shell.loaded.settings, section), key)))
-        return f"  {name}", mark + origin, (cut(value, 44), style)
+        return f"  {name}", mark + origin, (cut(value, max(20, self.size.width - _LEFT)), style)
 
     def on_data_table_row_highlighted(self) -> None:
         """Explain the selected setting."""

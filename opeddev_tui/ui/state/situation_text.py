@@ -75,7 +75,7 @@ def _no_workspace(view: View) -> Situation:
 def _problem(view: View) -> Situation:
     count = len(view.problems)
     lines = tuple(clean_line(problem) for problem in view.problems[:3])
-    more = (f"… and {count - 3} more",) if count > 3 else ()
+    more = (f"… and {count - 3} more; opeddev-tui check names them all.",) if count > 3 else ()
     return Situation("problem", f"{plural(count, 'problem')} in the data: training cannot start", lines + more)
 
 

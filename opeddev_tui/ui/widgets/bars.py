@@ -166,9 +166,19 @@ class KeyLine(ClickBar):
         keymap = keymap_in(self)
         parts = [key_part(key) for key in keymap.keys(self._keys) if key.footer]
         first, last = (keymap.first(f"everywhere.{PLACES[at][1]}") for at in (0, -1))
-        self.lay(
-            [*parts, (Content.styled(f"{first}-{last}", "bold $accent") + Content.styled(" screens", "$muted"), "")]
-        )
+        parts.append((Content.styled(f"{first}-{last}", "bold $accent") + Content.styled(" screens", "$muted"), ""))
+        self.lay(_with_help(parts, self.size.width or 1000))
+
+
+def _with_help(parts: Sequence[tuple[Content, str]], room: int, gap: int = 2) -> list[tuple[Content, str]]:
+    """Return the parts that fit into ``room`` cells, the help among them whatever else is left out."""
+    kept = list(parts)
+    while sum(content.cell_length + gap for content, _ in kept) - gap > room:
+        others = [at for at, (_, action) in enumerate(kept) if action != "app.help"]
+        if not others:
+            break
+        kept.pop(others[-1])
+    return kept
 
 
 def key_part(key: Key) -> tuple[Content, str]:
@@ -189,12 +199,14 @@ class PaneTabs(ClickBar):
         super().__init__(id="tabs")
         self._drawn: tuple[object, ...] = ()
 
-    def show_tabs(self, tabs: Sequence[tuple[str, str]], current: str) -> None:
-        """Draw ``tabs`` (id, title)."""
+    def show_tabs(self, tabs: Sequence[tuple[str, str]], current: str, *, numbered: bool = False) -> None:
+        """Draw ``tabs`` (id, title), with the number that leads to each where the panes have numbers."""
+        if numbered:
+            tabs = [(name, f"{at} {title}") for at, (name, title) in enumerate(tabs, 1)]
         drawn = (tuple(tabs), current, self.size.width)
         if drawn != self._drawn:
             self._drawn = drawn
-            self.lay((tab(title, name == current), f"show_pane('{name}')") for name, title in tabs)
+            self.lay(((tab(title, name == current), f"show_pane('{name}')") for name, title in tabs), gap=1)
 
 
 def tab(title: str, here: bool) -> Content:

@@ -7,6 +7,14 @@ from __future__ import annotations
 
 from textual.widgets import Input
 
+from opeddev_tui.ui.key_rows import Key
+
+# what the keys do while a filter is typed: no other key of the screen is heard
+TYPING = (
+    Key("enter", "", "Keep", "Keep the filter and go back to the list.", footer=True),
+    Key("escape", "", "Drop", "Drop the filter.", footer=True),
+)
+
 
 class FilterBox(Input):
     """An input above a list. ``what`` names what can be typed; ``target`` selects the list that gets the focus back."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Collection, Sequence
+from typing import ClassVar, Literal
 
 from rich.text import Text
 from textual.binding import BindingType
@@ -11,6 +11,7 @@ from textual.widgets import DataTable
 
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import TABLE, bindings
+from opeddev_tui.ui.widgets.thin_bar import ThinBar
 
 # a cell is text, or text and a style
 Cell = str | tuple[str, str]
@@ -21,16 +22,20 @@ class Grid(DataTable[Text]):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(TABLE)
 
-    def __init__(self, columns: Sequence[str], *, id: str, enter: str) -> None:
+    def __init__(self, columns: Sequence[str], *, id: str, enter: str, right: Collection[str] = ()) -> None:
         super().__init__(id=id, cursor_type="row", zebra_stripes=False, cell_padding=1)
         self._titles = tuple(columns)
+        # columns of numbers, written at the right
+        self._right = frozenset(right)
         self._enter = enter
         self._filled: tuple[tuple[str, tuple[Cell, ...]], ...] = ()
 
     def on_mount(self) -> None:
         """Make the columns."""
+        # Textual reads it from the bar, and declares it for all of them
+        self.horizontal_scrollbar.renderer = ThinBar  # type: ignore[misc]
         for title in self._titles:
-            self.add_column(Text(title))
+            self.add_column(Text(title, justify=self._side(title)))
 
     def fill(self, rows: Sequence[tuple[str, tuple[Cell, ...]]]) -> None:
         """Show ``rows`` of (key, cells); the selected key stays selected. Draws nothing if nothing changed."""
@@ -41,10 +46,22 @@ class Grid(DataTable[Text]):
         self._filled = new
         self.clear()
         for key, cells in new:
-            self.add_row(*(_text(cell) for cell in cells), key=key)
+            texts = (_text(cell, self._side(title)) for cell, title in zip(cells, self._titles, strict=True))
+            self.add_row(*texts, key=key)
         at = next((number for number, (key, _) in enumerate(new) if key == selected), 0)
         if new:
             self.move_cursor(row=at)
+
+    def fit_columns(self) -> None:
+        """Make the columns as wide as their cells are now: Textual lets them grow only."""
+        rows, self._filled = self._filled, ()
+        self.clear(columns=True)
+        for title in self._titles:
+            self.add_column(Text(title, justify=self._side(title)))
+        self.fill(rows)
+
+    def _side(self, title: str) -> Literal["left", "right"]:
+        return "right" if title in self._right else "left"
 
     async def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """Do what Enter does on this screen."""
@@ -73,6 +90,6 @@ def _line(cells: Sequence[Cell]) -> str:
     return "\t".join(clean_line(cell if isinstance(cell, str) else cell[0]) for cell in cells)
 
 
-def _text(cell: Cell) -> Text:
+def _text(cell: Cell, side: Literal["left", "right"]) -> Text:
     text, style = (cell, "") if isinstance(cell, str) else cell
-    return Text(clean_line(text), style=style, no_wrap=True)
+    return Text(clean_line(text), style=style, no_wrap=True, justify=side)

@@ -30,6 +30,9 @@ class Pane(VerticalScroll):
 
     def __init__(self, *, id: str, number: int) -> None:
         super().__init__(id=id, classes="pane")
+        self._number, self._named = number, self.title
+        # ``brief``, or what ``name_it`` puts in its place
+        self.explained = self.brief
         self.border_title = Content(pane_title(number, self.title))
         self._view: View | None = None
         self._shown: Content | None = None
@@ -49,6 +52,7 @@ class Pane(VerticalScroll):
         self._view = view
         if not self.is_mounted or self.size.width == 0:
             return
+        self.name_it(view)
         content = self.render_view(view, max(20, self.size.width - 1))
         if self._shown is None or content != self._shown or content.markup != self._shown.markup:
             self._shown = content
@@ -64,6 +68,9 @@ class Pane(VerticalScroll):
             self.show(self._view)
         # Textual forgets a layout that is asked for while it is laying out
         self.call_after_refresh(self._body.refresh, layout=True)
+
+    def name_it(self, view: View) -> None:
+        """Give the frame another title and line of explanation, where ``view`` needs others."""
 
     def plain_text(self) -> str:
         """Return the text on show, for the clipboard."""

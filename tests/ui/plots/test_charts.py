@@ -64,7 +64,10 @@ def test_an_empty_run_has_empty_charts() -> None:
 def test_legend_and_reading_name_the_values(state: RunState) -> None:
     chart = CHARTS["grades"]
     series = chart.series(state, Look(), Palette())
-    assert "● exact 54 %" in [entry.plain for entry in legend(chart, series, 0.6)]
+    named = [entry.plain for entry in legend(chart, series, 0.6, Palette())]
+    assert "● exact 54 %" in named
+    # kappa is drawn with the shares, and is none
+    assert "◆ kappa 0.46" in named
     assert "exact 38 %" in reading(chart, series, 1.4)
 
 

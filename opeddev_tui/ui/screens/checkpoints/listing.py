@@ -15,7 +15,7 @@ from opeddev_tui.format import duration, number, share, signed, size
 from opeddev_tui.runs.manifest import difference
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.widgets.grid import Cell
-from opeddev_tui.ui.widgets.tables import fit
+from opeddev_tui.ui.widgets.tables import cut, fit
 
 # problems found by reading every byte, by folder; an empty list is an undamaged checkpoint
 Verified = Mapping[str, list[str]]
@@ -99,7 +99,14 @@ def state(entry: Entry, verified: Verified) -> str:
     return "✗ damaged" if problems else "✓ just now"
 
 
+# cells that the marks take at most: the details name them all
+_MARKS = 36
 _SIGNS = {"best": "★ best", "pinned": "⚑ pinned", "chosen": "✓ chosen"}
+
+
+def _marks(entry: Entry) -> str:
+    signs = (_SIGNS.get(mark, mark.replace("start of step", "→ step")) for mark in entry.marks)
+    return cut(", ".join(signs), _MARKS) or "–"
 
 
 def _cells(entry: Entry, name: str, verified: Verified, marked: Sequence[str], now: float) -> tuple[Cell, ...]:
@@ -109,7 +116,7 @@ def _cells(entry: Entry, name: str, verified: Verified, marked: Sequence[str], n
         number(entry.val_loss, 4),
         gain(entry),
         state(entry, verified),
-        ", ".join(_SIGNS.get(mark, mark.replace("start of step", "→ step")) for mark in entry.marks) or "–",
+        _marks(entry),
         size(entry.size),
         duration(max(0.0, now - entry.created)),
         share(entry.human),

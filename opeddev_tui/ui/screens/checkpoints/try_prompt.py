@@ -48,7 +48,8 @@ class TryScreen(ModalScreen[None]):
     TryScreen.-template #ask { height: 5; }
     TryScreen .line { height: auto; max-height: 2; color: $muted; }
     TryScreen #answers { height: 1fr; }
-    TryScreen .answer { width: 1fr; height: 1fr; border: round $border-idle; padding: 0 1; scrollbar-size-vertical: 1; }
+    TryScreen .answer { width: 1fr; height: 1fr; border: round $border-idle; padding: 0 1;
+      border-title-color: $muted; scrollbar-size-vertical: 1; }
     TryScreen .answer > Static { height: auto; }
     """
 

@@ -71,7 +71,12 @@ class CompareScreen(RunListScreen):
 
     def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
         """Fit the list to the new width."""
-        self.call_after_refresh(self._draw)
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        self._draw()
+        if self.can_be_drawn:
+            self.query_one(Grid).fit_columns()
 
     @property
     def _view(self) -> OverlayView:

@@ -111,7 +111,7 @@ def measures_text(before: GradesMeasured | None, now: GradesMeasured, middle: in
         Column("before", lambda row: row.before),
         Column("now", lambda row: row.now, style="bold"),
         Column("change", lambda row: row.change, rank=2),
-        Column("beside it", lambda row: row.baseline, rank=1, right=False, style="$muted"),
+        Column("to beat", lambda row: row.baseline, rank=1, right=False, style="$muted"),
     )
     notes: list[str] = []
     if now.kappa_interval is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from msgspec import Struct
@@ -40,6 +40,9 @@ class ProbesScreen(FilteredScreen):
     mode: ClassVar[str] = "probes"
     BINDINGS: ClassVar[list[BindingType]] = bindings(PROBES)
     AUTO_FOCUS = "#probes"
+    explanations: ClassVar[Mapping[str, str]] = {
+        "probes": "grades: before and now, and the right one; flips: how often the grade changed.",
+    }
 
     def __init__(self, left: PointKey | None, right: PointKey | None, *, searching: bool = False) -> None:
         super().__init__()
@@ -62,7 +65,12 @@ class ProbesScreen(FilteredScreen):
 
     def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
         """Fit the texts to the new width."""
-        self.call_after_refresh(self.fill)
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        self.fill()
+        if self.can_be_drawn:
+            self.query_one(Grid).fit_columns()
 
     def show_body(self, view: View) -> None:
         """Show the two chosen points of the run on show."""

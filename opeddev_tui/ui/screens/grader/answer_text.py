@@ -67,7 +67,7 @@ def _bars(answer: Answered, width: int, block: str) -> Iterator[Content]:
     for label, chance in graded.probabilities.items():
         inside = "·" if label in graded.set else " "
         bar = (block * round(chance * room)).ljust(room)
-        style = "bold $primary" if label == graded.grade else "$foreground"
+        style = "bold $primary" if label == graded.grade else "$muted"
         line = Content(f"{names[label]:>{longest}}{inside} ") + Content.styled(bar, style) + Content(f" {chance:6.1%}")
         yield line
 

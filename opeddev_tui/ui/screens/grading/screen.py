@@ -128,7 +128,7 @@ class GradingScreen(BaseScreen):
 
     def show_body(self, view: View) -> None:
         """Show the chosen step."""
-        self.query_one(PaneTabs).show_tabs(PARTS, self._part)
+        self.query_one(PaneTabs).show_tabs(PARTS, self._part, numbered=True)
         self.show_rows()
         runs, place = self._runs(view)
         if not runs:

@@ -87,7 +87,8 @@ class DecisionBar(Vertical):
         if len(wrapped) <= self._most:
             return text
         *first, last = wrapped[: self._most]
-        return Content("\n").join([*first, Content(f"{cut(last.plain.rstrip(), width - 2)} …")])
+        # … also where the last line itself is cut, but once
+        return Content("\n").join([*first, Content(f"{cut(last.plain.rstrip(), width - 2).rstrip('…')} …")])
 
     def _fitted(self, offers: tuple[Action, ...]) -> list[tuple[Content, str]]:
         """Return the actions with as many of their effects as there is room for, the first ones first."""

@@ -34,7 +34,9 @@ class EpochsPane(Pane):
         rows = [state.epochs[epoch] for epoch in sorted(state.epochs)]
         parts: list[Content | str] = [table(rows, _columns(state), width)]
         if state.grades:
-            parts += ["", Content.styled(_baselines(state.grades[max(state.grades)]), "$muted")]
+            text = Content.styled(_baselines(state.grades[max(state.grades)]), "$muted")
+            needed = len(rows) + 2 + text.get_height({}, width)
+            parts += [text] if needed > self.size.height > 0 else ["", text]
         return lines(parts)
 
 

@@ -22,6 +22,15 @@ EXAMPLE_ROW = '{"task": "Centre a card", "submission": "<div>…</div>", "grade"
 _LABEL = 11
 
 
+def title_before_the_first_run(view: View) -> tuple[str, str]:
+    """Return the title of the pane and the line that explains it."""
+    if not view.scanned or not view.has_workspace:
+        return "Live metrics", ""
+    if view.situation.kind == "empty":
+        return "Where your data goes", "One object per line, or a table."
+    return "What will be trained", "Settings ({everywhere.settings}) changes it."
+
+
 def before_the_first_run(view: View, width: int) -> Content:
     """Return what will be shown here, and which keys lead there."""
     if not view.scanned or not view.has_workspace:

@@ -52,9 +52,10 @@ class MachinePane(Pane):
         readings = _readings(state)
         height = max(self.size.height, 1)
         columns = 2 if width >= _TWO else 1
-        rows = -(-len(readings) // columns)
+        rows = _rows(readings, columns)
         titles = sum(1 for item in readings if item.title)
-        tall = min(_TALLEST, (height - 1 - titles) // rows - 1)
+        # a processor alone may fill the pane
+        tall = min(_TALLEST if rows > 1 else height, (height - 1 - titles) // rows - 1)
         head = Content.styled(cut(_span(state), width), "$muted")
         if tall < 2:
             return lines([head, *(line for item in readings for line in _short(item, width))])
@@ -112,10 +113,20 @@ def _short(item: _Reading, width: int) -> list[Content]:
     """Return a reading in one line: its history, how it is now, and where there is room least and most."""
     title = [Content.styled(cut(item.title, width), "bold")] if item.title else []
     words = [item.now, _between(item)] if width >= 60 else [item.now]
-    room = max(6, min(60, width - 8 - 23 * len(words)))
+    room = max(6, min(60, width - 8 - 25 * len(words)))
     line = Content.styled(fit(item.label, 8), "$muted")
     line += Content.styled(sparkline(means(item.values, room), item.most, room), item.style)
-    return [*title, line + Content(f" {fit(words[0], 22)}") + Content.styled(words[1] if words[1:] else "", "$muted")]
+    return [*title, line + Content(f" {fit(words[0], 24)}") + Content.styled(words[1] if words[1:] else "", "$muted")]
+
+
+def _rows(readings: Sequence[_Reading], columns: int) -> int:
+    """Return how many rows of graphs there are: a reading with a title begins one."""
+    rows = in_row = 0
+    for item in readings:
+        if item.title or in_row == columns:
+            rows, in_row = rows + 1, 0
+        in_row += 1
+    return max(rows, 1)
 
 
 def _graphs(readings: Sequence[_Reading], columns: int, width: int, tall: int) -> list[Content]:

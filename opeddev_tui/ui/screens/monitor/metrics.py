@@ -14,13 +14,16 @@ from opeddev_tui.runs.curves import MachineHistory, gpus_of
 from opeddev_tui.runs.events import GpuReading, HardwareSampled
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
+from opeddev_tui.ui.key_rows import pane_title
 from opeddev_tui.ui.plots.downsample import newest_smoothed
-from opeddev_tui.ui.screens.monitor.first_run import before_the_first_run
+from opeddev_tui.ui.screens.monitor.first_run import before_the_first_run, title_before_the_first_run
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.pane import Pane, lines
 from opeddev_tui.ui.widgets.tables import fit
 
 LABEL = 11
+# GPUs with a line each in a small pane
+_FEW = 3
 
 Part = tuple[str, str]
 
@@ -31,6 +34,16 @@ class MetricsPane(Pane):
     title: ClassVar[str] = "Live metrics"
     brief: ClassVar[str] = "Losses per token; {everywhere.help} explains the words."
     about: ClassVar[str] = "Losses are per token of the completion; raw is the last optimizer step, beside it smoothed."
+
+    def name_it(self, view: View) -> None:
+        """Before the first run there are no numbers: say what is there instead."""
+        title, brief = self.title, self.brief
+        if view.state.started is None:
+            title, brief = title_before_the_first_run(view)
+        if (title, brief) != (self._named, self.explained):
+            self._named, self.explained = title, brief
+            self.border_title = Content(pane_title(self._number, title))
+            self.border_subtitle = Content(view.keymap.text(brief) if self.has_focus else "")
 
     def render_view(self, view: View, width: int) -> Content:
         """Return one line per number; without room for all, without blank lines and with the machine in short."""
@@ -45,7 +58,7 @@ class MetricsPane(Pane):
         if len(rows) + len(machine) > self.size.height > 0:
             rows = [row for row in rows if row.plain]
         if len(rows) + len(machine) > self.size.height > 0 and state.hardware is not None:
-            machine = _machine_in_short(state.hardware)
+            machine = _machine_in_short(state.hardware, width)
         return lines([row.truncate(width, ellipsis=True) for row in (*rows, *machine)])
 
 
@@ -136,16 +149,39 @@ def _holdout(state: RunState) -> list[Content]:
     return rows
 
 
-def _machine_in_short(sample: HardwareSampled) -> list[Content]:
-    """Return the load of the machine in one line per GPU and one for the rest, for a small pane."""
+def _machine_in_short(sample: HardwareSampled, width: int) -> list[Content]:
+    """Return the load of the machine in one line per GPU, or one for many, and one for the rest, for a small pane."""
+    gpus = gpus_of(sample)
     rows: list[Content] = []
-    for gpu in gpus_of(sample):
-        busy = f" · {gpu.percent:.0f} %" if gpu.percent is not None else ""
-        heat = f" · {gpu.celsius:.0f} °C" if gpu.celsius is not None else ""
+    for gpu in gpus if len(gpus) <= _FEW else ():
         used = _used(gpu.memory_used, gpu.memory_total) if gpu.memory_total else ""
-        rows.append(_row(_numbered("GPU", sample, gpu), ((used + busy + heat).removeprefix(" · "), "")))
+        busy = f"{gpu.percent:.0f} %" if gpu.percent is not None else ""
+        heat = f"{gpu.celsius:.0f} °C" if gpu.celsius is not None else ""
+        rows.append(_row(_numbered("GPU", sample, gpu), (_fitting((used, busy, heat), width - LABEL), "")))
+    if len(gpus) > _FEW:
+        busy = _span([gpu.percent for gpu in gpus], 1.0, "%")
+        used = _span([gpu.memory_used for gpu in gpus], 2.0**30, "GiB")
+        heat = _span([gpu.celsius for gpu in gpus], 1.0, "°C")
+        rows.append(_row(f"{len(gpus)} GPUs", (_fitting((busy, used, heat), width - LABEL), "")))
     memory = _used(sample.ram_used, sample.ram_total)
     return [*rows, _row("RAM, CPU", (f"{memory} · {sample.cpu_percent:.0f} %", ""))]
+
+
+def _fitting(parts: Sequence[str], width: int) -> str:
+    """Return as many of ``parts`` as fit."""
+    known = [part for part in parts if part]
+    while len(known) > 1 and sum(len(part) + 3 for part in known) - 3 > width:
+        known.pop()
+    return " · ".join(known)
+
+
+def _span(values: Sequence[float | None], unit: float, name: str) -> str:
+    """Return the least and the most of ``values``, "" where none is known."""
+    known = [value / unit for value in values if value is not None]
+    if not known:
+        return ""
+    low, high = f"{min(known):.0f}", f"{max(known):.0f}"
+    return f"{low} {name}" if low == high else f"{low} to {high} {name}"
 
 
 def _machine(sample: HardwareSampled, history: MachineHistory, width: int) -> list[Content]:

@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.events import DescendantFocus, Resize
 from textual.widget import Widget
 
-from opeddev_tui.ui.keys import CURVES, GLOBAL, MONITOR, bindings
+from opeddev_tui.ui.keys import CURVES, GLOBAL, MONITOR, Key, bindings
 from opeddev_tui.ui.plots.curves import SMOOTHINGS, CurvesView
 from opeddev_tui.ui.screens.base import BaseScreen
 from opeddev_tui.ui.screens.monitor.decision import DecisionBar
@@ -25,7 +25,7 @@ from opeddev_tui.ui.screens.monitor.latest import LatestPane
 from opeddev_tui.ui.screens.monitor.machine import MachinePane
 from opeddev_tui.ui.screens.monitor.metrics import MetricsPane
 from opeddev_tui.ui.state.view import View
-from opeddev_tui.ui.widgets.bars import KeyLine, PaneTabs
+from opeddev_tui.ui.widgets.bars import PaneTabs
 from opeddev_tui.ui.widgets.pane import Pane
 
 # columns and lines: in fewer the panes become tabs, from these on all panes have room
@@ -92,11 +92,12 @@ class MonitorScreen(BaseScreen):
 
     def show_body(self, view: View) -> None:
         """Draw the panes and the bar."""
+        self.write_keys()
         for pane in self.query(Pane):
             pane.show(view)
         self._show_curves(view)
         self.query_one(DecisionBar).show(view)
-        self.query_one(PaneTabs).show_tabs(TABS, self._current)
+        self.query_one(PaneTabs).show_tabs(TABS, self._current, numbered=True)
         self.refresh_bindings()
 
     def _show_curves(self, view: View) -> None:
@@ -123,20 +124,27 @@ class MonitorScreen(BaseScreen):
         if event.widget.id in dict(TABS) and event.widget.id != self._current:
             self._choose(str(event.widget.id))
         self.explain()
-        own = (*CURVES, *MONITOR) if isinstance(event.widget, CurvesView) else MONITOR
-        self.query_one(KeyLine).set_keys((*own, *GLOBAL))
+
+    def footer_keys(self) -> tuple[Key, ...]:
+        """Return the keys of the focused pane; of a grown one the way back first."""
+        own = (*CURVES, *MONITOR) if isinstance(self.focused, CurvesView) else MONITOR
+        if self.has_class("-grown"):
+            back = next(key for key in MONITOR if key.action == "shrink")
+            own = (replace(back, footer=True), *(key for key in own if key.action != "grow"))
+        return (*own, *GLOBAL)
 
     def explain(self) -> None:
         """Say in the frame of the focused pane what is seen there."""
         for pane in self.query(".pane"):
-            brief = self.shell.session.keymap.text(getattr(pane, "brief", ""))
+            brief = pane.explained if isinstance(pane, Pane) else getattr(pane, "brief", "")
+            brief = self.shell.session.keymap.text(brief)
             pane.border_subtitle = Content(brief if pane is self.focused else "")
 
     def _choose(self, name: str) -> None:
         self._current = name
         for pane, _ in TABS:
             self.query_one(f"#{pane}").set_class(pane == name, "-current")
-        self.query_one(PaneTabs).show_tabs(TABS, name)
+        self.query_one(PaneTabs).show_tabs(TABS, name, numbered=True)
 
     def action_show_pane(self, name: str) -> None:
         """Go to a pane."""
