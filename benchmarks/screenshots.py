@@ -2,7 +2,8 @@
 
 python benchmarks/screenshots.py
 
-Two steps of the demo are trained, which takes about a minute. The last picture, ``run.svg``, shows the others in turn.
+Two steps of the demo are trained, which takes about a minute. The last picture, ``run.svg``, shows the others in turn;
+``run.cast`` has the whole run as it went, with a marker where each picture was taken, for ``asciinema play``.
 """
 
 import asyncio
@@ -10,13 +11,16 @@ import os
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from textual.pilot import Pilot  # noqa: E402 - found through the line above
+from asciicast import Cast, Piece  # noqa: E402 - beside this file
+from rich.segment import Segment  # noqa: E402 - found through the line above
+from textual.pilot import Pilot  # noqa: E402
 
 from opeddev_tui.config.loading import load  # noqa: E402
 from opeddev_tui.demo.workspace import make_demo  # noqa: E402
@@ -26,6 +30,8 @@ IMAGES = ROOT / "docs" / "images"
 SIZE = (120, 40)
 # most seconds that the app is waited for, and those that the recording shows a picture for
 PATIENCE, SHOWN = 180.0, 3
+# seconds between two frames of the recording
+RECORDED_EVERY = 6.0
 CODE = ".card { width: 300px; color: red !important; }"
 SETTINGS = ["ui.guard_ms=0", "ui.undo_seconds=0.5", 'grade.task="Style a card that fits every screen."']
 
@@ -36,6 +42,9 @@ class Camera:
     def __init__(self, app: OpeddevApp, pilot: Pilot[str]) -> None:
         self.app, self._pilot = app, pilot
         self.pictures: dict[str, str] = {}
+        self.cast = Cast(*SIZE, "The demo of opeddev-tui, by keys")
+        self._began = time.monotonic()
+        self._recorded = 0.0
 
     async def press(self, *keys: str, words: str = "") -> None:
         """Press ``keys`` and wait until ``words`` are on the screen."""
@@ -47,8 +56,10 @@ class Camera:
         async with asyncio.timeout(PATIENCE):
             while not condition():
                 await self._pilot.pause(0.05)
+                self._record()
         for _ in range(8):
             await self._pilot.pause(0.1)
+            self._record()
 
     async def ask(self, epoch: int) -> None:
         """Wait for the question after ``epoch``."""
@@ -57,6 +68,18 @@ class Camera:
     def take(self, name: str) -> None:
         """Keep a picture of the screen."""
         self.pictures[name] = _portable(self.app.export_screenshot(title="opeddev-tui", simplify=True))
+        self._record(name)
+
+    def _record(self, name: str = "") -> None:
+        """Add what is shown now to the recording, every few seconds; where a picture was taken, with its name."""
+        at = time.monotonic() - self._began
+        # before a run has begun the status line shows the temporary folder
+        if self.app.session.state.started is not None and (name or at - self._recorded >= RECORDED_EVERY):
+            self._recorded = at
+            strips = self.app.screen._compositor.render_strips()
+            self.cast.frame([[_piece(segment) for segment in strip.simplify()] for strip in strips], at)
+            if name:
+                self.cast.marker(name, at)
 
     def _text(self) -> str:
         lines = self.app.screen._compositor.render_strips()
@@ -100,6 +123,13 @@ async def _grade(camera: Camera) -> None:
     camera.take("grader")
 
 
+def _piece(segment: Segment) -> Piece:
+    """Return a text with the escape sequence of its style, without links."""
+    if segment.style is None:
+        return segment.text, ""
+    return segment.text, segment.style.update_link(None).render("x").partition("x")[0]
+
+
 def _portable(svg: str) -> str:
     # the export asks a public host for a font; any fixed-width font will do
     svg = re.sub(r"@font-face\s*\{[^}]*\}", "", svg)
@@ -129,7 +159,7 @@ def recording(pictures: list[str]) -> str:
 
 
 async def main() -> None:
-    """Write docs/images/*.svg."""
+    """Write docs/images/*.svg and run.cast."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["HOME"] = folder
         root = Path(folder) / "opeddev-demo"
@@ -142,6 +172,7 @@ async def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     for name in ("monitor", "generations", "grading", "rows", "grader"):
         (IMAGES / f"{name}.svg").write_text(camera.pictures[name])
+    (IMAGES / "run.cast").write_text(camera.cast.text(), encoding="utf-8")
     (IMAGES / "run.svg").write_text(recording(list(camera.pictures.values())))
 
 

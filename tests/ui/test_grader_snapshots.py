@@ -52,6 +52,8 @@ async def test_the_grader_looks_as_it_did(tmp_path: Path, monkeypatch: pytest.Mo
         for key in PARTS[part]:
             await pilot.press(key)
             await until(pilot, lambda: not screen.desk.busy)
+            # the grading begins a moment after its key
+            await until(pilot, lambda: "4 submissions" in "".join(line.text for line in screen_text.strips_of(screen)))
         if part == "corrected":
             await until(pilot, lambda: "grade 4" in app.session.view().told)
         for size in SIZES:
