@@ -56,7 +56,7 @@ def first_frame(folder: Path, rounds: int = 9) -> list[Row]:
     """Compare the first useful frame with that of a bare app."""
     (folder / "config.toml").touch()
     commands = {"bare": [sys.executable, "-c", BARE], "app": app_command(str(folder))}
-    words = {"bare": b"READY 3", "app": b"Live metrics"}
+    words = {"bare": b"READY 3", "app": b"Loss curves"}
     wall: dict[str, list[float]] = {"bare": [], "app": []}
     for number in range(rounds + 1):
         for name, command in commands.items():

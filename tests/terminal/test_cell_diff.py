@@ -103,7 +103,7 @@ def test_the_app_can_be_used_in_ascii_without_colour(tmp_path: Path) -> None:
     process = terminal.spawn([PYTHON, "-m", "opeddev_tui", str(tmp_path)], LANG="C", LC_ALL="C", NO_COLOR="1")
     try:
         until(lambda: terminal.shows("No data yet"), 30)
-        assert terminal.shows("+= [1] Live metrics") or terminal.shows("+- [1] Live metrics")
+        assert terminal.shows("+= [1] Where your data goes") or terminal.shows("+- [1] Where your data goes")
         terminal.press("5")
         until(lambda: terminal.shows("num_train_epochs") or terminal.shows("model.name"), 20)
         until(lambda: max(terminal.reversed_cells()) > 20, 20, "the selected row can be seen without colour")

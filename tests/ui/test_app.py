@@ -146,21 +146,21 @@ async def test_every_state_says_what_it_is(tmp_path: Path, name: str, size: tupl
 
 async def test_small_terminals_have_tabs_and_resizing_keeps_the_pane(tmp_path: Path) -> None:
     async with scene(tmp_path, "training", SMALL) as (app, pilot):
-        assert "[Metrics]" in text_of(app)
+        assert "[1 Metrics]" in text_of(app)
         await pilot.press("tab")
         await pilot.pause()
-        assert "[Curves]" in text_of(app)
+        assert "[2 Curves]" in text_of(app)
         await pilot.resize_terminal(*LARGE)
         await pilot.pause()
         shown = text_of(app)
         assert "Live metrics" in shown
         assert "Batches" in shown
-        assert "[Curves]" not in shown
+        assert "[2 Curves]" not in shown
         await pilot.resize_terminal(40, 10)
         await pilot.pause()
         await pilot.resize_terminal(*SMALL)
         await pilot.pause()
-        assert "[Curves]" in text_of(app)
+        assert "[2 Curves]" in text_of(app)
 
 
 async def test_enter_grows_a_pane_and_escape_shrinks_it(tmp_path: Path) -> None:

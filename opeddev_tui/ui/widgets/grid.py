@@ -53,12 +53,13 @@ class Grid(DataTable[Text]):
             self.move_cursor(row=at)
 
     def fit_columns(self) -> None:
-        """Make the columns as wide as their cells are now: Textual lets them grow only."""
-        rows, self._filled = self._filled, ()
+        """Make the columns as wide as their cells are now, the same row selected: Textual lets them grow only."""
+        at, rows, self._filled = self.cursor_row, self._filled, ()
         self.clear(columns=True)
         for title in self._titles:
             self.add_column(Text(title, justify=self._side(title)))
         self.fill(rows)
+        self.move_cursor(row=at)
 
     def _side(self, title: str) -> Literal["left", "right"]:
         return "right" if title in self._right else "left"
