@@ -123,10 +123,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str]) -> int:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    if arguments[0] in ("open", "attach"):
-        # the app enables them after its first frame
-        gc.disable()
-    else:
+    if arguments[0] not in ("open", "attach"):
+        # the app enables collections itself, after its first frame
         gc.enable()
     options = build_parser(arguments[0]).parse_args(arguments)
     try:

@@ -98,12 +98,18 @@ class Problems(Problem):
         self.kind = problems[0].kind if problems else "problem"
 
 
-def did_you_mean(word: str, known: Iterable[str], otherwise: str = "", *, cutoff: float = 0.6) -> str:
-    """Return the question whether the nearest of ``known`` was meant, as a cure; ``otherwise`` where none is near."""
+def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """Return the one of ``known`` that is most like ``word``; None where none is alike by ``cutoff``, from 0 to 1."""
+    # the app opens without it
     import difflib
 
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
-    return f"Did you mean {near[0]}?" if near else otherwise
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)), None)
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str = "", *, cutoff: float = 0.6) -> str:
+    """Return the question whether the nearest of ``known`` was meant, as a cure; ``otherwise`` where none is near."""
+    near = nearest(word, known, cutoff=cutoff)
+    return otherwise if near is None else f"Did you mean {near}?"
 
 
 # what allocators say that are not Python's or torch's own; CUDA and its libraries need some memory beside torch's

@@ -7,13 +7,12 @@ round, quotes keep blanks and signs together.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from msgspec import Struct
 
-from opeddev_tui.errors import Problem
+from opeddev_tui.errors import Problem, nearest
 
 Value = float | str | bool
 # names of values that people write in another way
@@ -170,9 +169,9 @@ def _name(written: str, known: Mapping[str, Value] | None) -> str:
         if known is None or name in known:
             return ALIASES.get(lower, lower) if known is None else name
     names: Collection[str] = {*(known or {}), *ALIASES}
-    near = difflib.get_close_matches(lower, sorted(names), 1, 0.5)
-    nearest = f" The nearest is {near[0]}." if near else ""
-    raise Problem(f"nothing here is called {written}.{nearest}", cure='Write it in "quotes" to search for it as text.')
+    near = nearest(lower, sorted(names), cutoff=0.5)
+    hint = "" if near is None else f" The nearest is {near}."
+    raise Problem(f"nothing here is called {written}.{hint}", cure='Write it in "quotes" to search for it as text.')
 
 
 def _check(written: str, sign: str, word: str, number: float | None, example: Value | None) -> None:

@@ -20,7 +20,7 @@ from msgspec.structs import fields
 from opeddev_tui.config.own_keys import EXAMPLE, SECTION, OwnKeys, read_own_keys
 from opeddev_tui.config.setting_rules import semantic_problem
 from opeddev_tui.config.settings import Settings
-from opeddev_tui.errors import Problem, Problems, SettingsProblem
+from opeddev_tui.errors import Problem, Problems, SettingsProblem, nearest
 from opeddev_tui.files import changing, read_text, reason_of, write_atomic
 
 ENVIRONMENT_PREFIX = "OPEDDEV_"
@@ -160,13 +160,11 @@ def _problem_of(origin: str, section: str, key: str, value: Any, expected: Any) 
 
 
 def _unknown(origin: str, shown: str, name: str, valid: list[str]) -> Problem:
-    import difflib
-
-    near = difflib.get_close_matches(name, valid, n=1, cutoff=0.4)
-    if not near and "." in name:
+    near = nearest(name, valid, cutoff=0.4)
+    if near is None and "." in name:
         by_key = {item.rpartition(".")[2]: item for item in valid}
-        near = [by_key[match] for match in difflib.get_close_matches(name.rpartition(".")[2], by_key, n=1)]
-    cure = f"Did you mean {near[0]}?" if near else f"Valid are: {', '.join(valid)}."
+        near = by_key.get(nearest(name.rpartition(".")[2], by_key) or "")
+    cure = f"Valid are: {', '.join(valid)}." if near is None else f"Did you mean {near}?"
     return SettingsProblem(f"unknown setting {shown}.", where=origin, cure=cure)
 
 

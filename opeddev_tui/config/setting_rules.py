@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 
 from opeddev_tui.config.reserved_arguments import OWNED_ARGUMENTS
 from opeddev_tui.config.settings import ROW_FIELDS, Training
-from opeddev_tui.errors import Problem, SettingsProblem
+from opeddev_tui.errors import Problem, SettingsProblem, did_you_mean
 
 # (what is wrong, the cure); None where nothing is
 _Fault = tuple[str, str] | None
@@ -55,10 +55,7 @@ def _grades(value: list[str]) -> _Fault:
 def _columns(value: Mapping[str, str]) -> _Fault:
     for name, column in value.items():
         if name not in ROW_FIELDS:
-            import difflib
-
-            near = difflib.get_close_matches(name, ROW_FIELDS, n=1)
-            cure = f"Did you mean {near[0]}?" if near else f"Fields are: {', '.join(ROW_FIELDS)}."
+            cure = did_you_mean(name, ROW_FIELDS, f"Fields are: {', '.join(ROW_FIELDS)}.")
             return f"data.columns.{name} is not a field of a row.", cure
         if not column.strip():
             return f"data.columns.{name} names no column.", f'Write the name of a column: {name} = "…".'

@@ -3,13 +3,13 @@
 A proposal is a line for config.toml that a person may agree to; it is never applied.
 """
 
-import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from opeddev_tui.data.raw_rows import RawRow
+from opeddev_tui.errors import did_you_mean, nearest
 
 # names of columns per field, the likeliest first
 _SYNONYMS: Mapping[str, tuple[str, ...]] = {
@@ -109,8 +109,8 @@ def _likeliest(field: str, names: Sequence[str]) -> str | None:
         for name in plains:
             if len(synonym) > 3 and synonym in name.split("_"):
                 return plains[name]
-    close = difflib.get_close_matches(field, plains, n=1, cutoff=_CLOSE)
-    return plains[close[0]] if close else None
+    close = nearest(field, plains, cutoff=_CLOSE)
+    return None if close is None else plains[close]
 
 
 def as_setting(columns: Mapping[str, str]) -> str:
@@ -125,7 +125,6 @@ def unknown_columns(rows: Sequence[RawRow], columns: Mapping[str, str]) -> list[
     sentences = []
     for field, column in columns.items():
         if column not in present and field not in present:
-            close = difflib.get_close_matches(column, sorted(present), n=1)
-            hint = f" Did you mean {close[0]}?" if close else ""
+            hint = f" {did_you_mean(column, sorted(present))}".rstrip()
             sentences.append(f"no row has the column {column}, which data.columns names for {field}.{hint}")
     return sentences

@@ -1,7 +1,6 @@
 """List the data files of a folder, and name the files that are not read, with the cure."""
 
 import contextlib
-import difflib
 import errno
 import os
 import stat
@@ -9,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from opeddev_tui.data.raw_rows import bad
+from opeddev_tui.errors import nearest
 from opeddev_tui.text import clean_line
 
 SUFFIXES: Mapping[str, str] = {
@@ -81,8 +81,8 @@ def _nearby(path: Path) -> str:
         names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
     except OSError:
         return f"{folder} cannot be listed."
-    if close := difflib.get_close_matches(missing.name, names, n=1, cutoff=0.5):
-        return f"Did you mean {folder / clean_line(close[0])}?"
+    if close := nearest(missing.name, names, cutoff=0.5):
+        return f"Did you mean {folder / clean_line(close)}?"
     shown = clean_line(", ".join(names[:5])) + (", …" if len(names) > 5 else "")
     return f"{folder} holds {shown}." if names else f"{folder} is empty."
 

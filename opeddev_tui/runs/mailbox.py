@@ -7,7 +7,6 @@ may write into the folder commands the training, so a file of another user is re
 
 import contextlib
 import os
-import secrets
 import stat
 import time
 from pathlib import Path
@@ -122,7 +121,7 @@ def put(run_folder: Path, content: bytes) -> Path:
     # after all that waits there: a clock that was set back must not change the order
     waiting = [int(name[:20]) for name in os.listdir(folder) if name[:20].isdecimal()]
     number = max([time.time_ns(), *(one + 1 for one in waiting)])
-    path = folder / f"{number:020d}-{os.getpid()}-{secrets.token_hex(3)}{_SENT}"
+    path = folder / f"{number:020d}-{os.getpid()}-{os.urandom(3).hex()}{_SENT}"
     hidden = folder / f".{path.stem}.new"
     write_atomic(hidden, content, mode=0o600)
     with storage_errors(path):

@@ -5,7 +5,6 @@ Pure. A name, a key or a conflict that cannot stand is a ``SettingsProblem`` wit
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from msgspec.structs import replace
 from textual.keys import KEY_NAME_REPLACEMENTS, REPLACED_KEYS, Keys, key_to_character
 
 from opeddev_tui.config.own_keys import OwnKeys
-from opeddev_tui.errors import Problem, Problems, SettingsProblem
+from opeddev_tui.errors import Problem, Problems, SettingsProblem, did_you_mean, nearest
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import GLOBAL, SCREEN_KEYS, TABLES, Key, written
 
@@ -101,15 +100,15 @@ def _name_of(text: str, where: str, problems: list[Problem]) -> str:
     alike = [full for full in _BY_NAME if full.partition(".")[2] == name]
     if len(alike) == 1:
         return alike[0]
-    near = difflib.get_close_matches(name, _BY_NAME, n=1, cutoff=0.5)
-    if not near:
+    near = nearest(name, _BY_NAME, cutoff=0.5)
+    if near is None:
         by_action = {full.partition(".")[2]: full for full in _BY_NAME}
-        near = [by_action[one] for one in difflib.get_close_matches(name.rpartition(".")[2], by_action, n=1)]
+        near = by_action.get(nearest(name.rpartition(".")[2], by_action) or "")
     shown = clean_line(text)
     if alike:
         problem = SettingsProblem(f"{shown} names several actions: {', '.join(alike)}.", where=where, cure="Say which.")
     else:
-        cure = f"Did you mean {near[0]}?" if near else "docs/keys.md has all names."
+        cure = "docs/keys.md has all names." if near is None else f"Did you mean {near}?"
         problem = SettingsProblem(f"there is no action {shown}.", where=where, cure=cure)
     problems.append(problem)
     return ""
@@ -168,9 +167,9 @@ def _is_character(name: str) -> bool:
 
 def _nearest_key(text: str) -> str:
     known = [*_NAMED, "question_mark", "slash", "comma", "colon", "full_stop", "plus", "minus"]
-    near = difflib.get_close_matches(text.lower().rpartition("+")[2], known, n=1)
+    near = did_you_mean(text.lower().rpartition("+")[2], known)
     examples = 'A key is a character such as "y" or "?", or a name such as "enter", "f5", "ctrl+e" or "alt+1".'
-    return f"Did you mean {near[0]}? {examples}" if near else examples
+    return f"{near} {examples}".lstrip()
 
 
 # --- two actions on one key

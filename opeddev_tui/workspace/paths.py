@@ -5,6 +5,7 @@ No other module joins path parts of a workspace.
 
 import calendar
 import contextlib
+import os
 import shlex
 import time
 from collections.abc import Sequence
@@ -248,9 +249,6 @@ def new_run_id(step: int, batch: str, before: Sequence[str] = ()) -> str:
 
     It sorts after those of ``before``, also where the clock was set back since.
     """
-    # loads OpenSSL, which the app opens without
-    import secrets
-
     safe = "".join(char if char.isalnum() or char in "-_" else "-" for char in batch)[:40]
     stamp = time.strftime(_STAMP, time.gmtime())
     newest = max((run[:STAMP_LENGTH] for run in before), default="")
@@ -258,4 +256,4 @@ def new_run_id(step: int, batch: str, before: Sequence[str] = ()) -> str:
         # a stamp that is no time, or the last one there is, is left alone
         with contextlib.suppress(ValueError, OverflowError):
             stamp = time.strftime(_STAMP, time.gmtime(calendar.timegm(time.strptime(newest, _STAMP)) + 1))
-    return f"{stamp}-step{step}-{safe}-{secrets.token_hex(2)}"
+    return f"{stamp}-step{step}-{safe}-{os.urandom(2).hex()}"

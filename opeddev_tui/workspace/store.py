@@ -192,9 +192,7 @@ def _claimed(root: Path, store: Path, home: Home) -> tuple[Record, Owner]:
     folder, before = home.folder, record_of(root)
     owner = read_or_none(folder / OWNER, Owner)
     kept = before.id if before is not None and folder.name == before.folder else ""
-    import secrets
-
-    identity = kept or (owner.id if owner else "") or secrets.token_hex(8)
+    identity = kept or (owner.id if owner else "") or os.urandom(8).hex()
     # where else checkpoints may be: folders in other stores, those of the original of a copy
     past = [before.path, *before.earlier] if before is not None else []
     earlier = tuple(dict.fromkeys(path for path in past if path not in ("", str(folder))))

@@ -1,5 +1,6 @@
 """Take over the folder of checkpoints of a workspace that was moved to another disk, when a person says that it was."""
 
+import os
 from pathlib import Path
 
 from opeddev_tui.errors import StorageProblem
@@ -36,9 +37,7 @@ def take(root: Path, store: Path) -> Path:
             )
         with changing(folder / OWNER):
             earlier = tuple(dict.fromkeys(path for path in (str(own), *(record.earlier if record else ()))))
-            import secrets
-
-            identity = owner.id or secrets.token_hex(8)
+            identity = owner.id or os.urandom(8).hex()
             write_claim(
                 root,
                 Record(folder.name, str(folder), identity, tuple(path for path in earlier if path != str(folder))),

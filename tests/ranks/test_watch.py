@@ -1,10 +1,10 @@
 """The watch of rank 0 wakes a training that waits when its launcher's store has gone, and finds out which rank has."""
 
 import os
+import queue
 import signal
 import subprocess
 import sys
-import threading
 
 import engine_helpers as eh
 import pytest
@@ -29,21 +29,15 @@ def test_a_launcher_that_was_killed_ends_the_attempt_also_while_it_waits_for_a_p
     server = subprocess.Popen([sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     line = Line(open_store("127.0.0.1", int(server.stdout.readline()), leads=False), 0, "run")
-    told: list[RankEnded] = []
-    heard = threading.Event()
-
-    def lost(ended: RankEnded) -> None:
-        told.append(ended)
-        heard.set()
-
-    watch = Watch(line, 2, eh.Seen(), lost, limit=600)
+    told: queue.Queue[RankEnded] = queue.Queue()
+    watch = Watch(line, 2, eh.Seen(), told.put, limit=600)
     watch.begin()
     os.kill(server.pid, signal.SIGKILL)
     server.wait()
-    assert heard.wait(60)
+    cause = told.get(timeout=60).cause
     watch.close()
-    assert isinstance(told[0].cause, TrainingProblem)
-    assert str(told[0].cause).startswith("the launcher of the ranks has gone")
+    assert isinstance(cause, TrainingProblem)
+    assert str(cause).startswith("the launcher of the ranks has gone")
 
 
 @pytest.mark.parametrize(
@@ -54,20 +48,14 @@ def test_a_rank_that_has_lost_another_is_the_reason_only_where_there_is_none(
 ) -> None:
     monkeypatch.setattr(watches, "_GONE_SECONDS", 1.0)
     line = Line(open_store("127.0.0.1", 0, leads=True), 0, "run")
-    told: list[RankEnded] = []
-    heard = threading.Event()
-
-    def lost(ended: RankEnded) -> None:
-        told.append(ended)
-        heard.set()
-
-    watch = Watch(line, 3, eh.Seen(), lost, limit=600)
+    told: queue.Queue[RankEnded] = queue.Queue()
+    watch = Watch(line, 3, eh.Seen(), told.put, limit=600)
     watch.begin()
     # it leaves when an exchange has failed, and its end may be seen first
     line.post("alone/1", Alone())
     watch.exited(1, "ended with exit code 74")
     if killed:
         watch.exited(2, "was killed by SIGKILL")
-    assert heard.wait(60)
+    cause = told.get(timeout=60).cause
     watch.close()
-    assert str(told[0].cause).startswith(said)
+    assert str(cause).startswith(said)

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 import pytest
 import screen_text
+from kept_pictures import check_picture
 from scenes import until
 from store import browser, make_store
 
@@ -29,13 +29,6 @@ def _lines(app: OpeddevApp) -> list[str]:
     return [_SIZE.sub("# B", line).rstrip() for line in shown[:detail]]
 
 
-def _check(name: str, lines: list[str]) -> None:
-    path = FOLDER / f"{name}.txt"
-    if os.environ.get("UPDATE_SNAPSHOTS") == "1":
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    assert lines == path.read_text(encoding="utf-8").splitlines(), name
-
-
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_the_browser_looks_as_it_did(tmp_path: Path, size: tuple[int, int]) -> None:
     app = make_store(tmp_path)
@@ -47,7 +40,7 @@ async def test_the_browser_looks_as_it_did(tmp_path: Path, size: tuple[int, int]
         app.clear_notifications()
         await until(pilot, lambda: not app.screen.query("Toast"))
         await pilot.pause()
-        _check(f"{size[0]}x{size[1]}", _lines(app))
+        check_picture(FOLDER / f"{size[0]}x{size[1]}.txt", _lines(app))
 
 
 def test_every_picture_belongs_to_a_size() -> None:

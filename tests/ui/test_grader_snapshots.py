@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 import screen_text
 from graded import make, raced_step
 from grader_child import FakeChildren
+from kept_pictures import check_picture
 from scenes import opened, until
 from textual.widgets import Input
 
@@ -28,14 +28,6 @@ PARTS: dict[str, tuple[str, ...]] = {
     "corrected": ("ctrl+g", "c", "4", "ctrl+s"),
 }
 AT = 1_700_000_000.0
-
-
-def _check(name: str, lines: list[str]) -> None:
-    path = FOLDER / f"{name}.txt"
-    if os.environ.get("UPDATE_SNAPSHOTS") == "1":
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    assert lines == path.read_text(encoding="utf-8").splitlines(), name
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -70,7 +62,7 @@ async def test_the_grader_looks_as_it_did(tmp_path: Path, monkeypatch: pytest.Mo
                 return len(seen) > 6 and all(found == seen[-1] for found in seen[-6:])
 
             await until(pilot, at_rest)
-            _check(f"{part}-{size[0]}x{size[1]}", lines())
+            check_picture(FOLDER / f"{part}-{size[0]}x{size[1]}.txt", lines())
 
 
 def test_every_picture_belongs_to_a_part_and_a_size() -> None:

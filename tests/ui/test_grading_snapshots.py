@@ -5,26 +5,18 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 import screen_text
 from graded import disputes, grading, make, raced_step
+from kept_pictures import check_picture
 from scenes import until
 
 FOLDER = Path(__file__).with_name("snapshots") / "grading"
 SIZES = ((80, 24), (120, 40), (200, 60))
 PARTS = {"race": (), "trust": ("tab",), "disputed": ("shift+tab",), "row": ("shift+tab", "enter")}
 AT = 1_700_000_000.0
-
-
-def _check(name: str, lines: list[str]) -> None:
-    path = FOLDER / f"{name}.txt"
-    if os.environ.get("UPDATE_SNAPSHOTS") == "1":
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    assert lines == path.read_text(encoding="utf-8").splitlines(), name
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -45,7 +37,7 @@ async def test_the_grading_screen_looks_as_it_did(tmp_path: Path, part: str, siz
             return len(seen) > 4 and all(found == seen[-1] for found in seen[-4:])
 
         await until(pilot, at_rest)
-        _check(f"{part}-{size[0]}x{size[1]}", lines())
+        check_picture(FOLDER / f"{part}-{size[0]}x{size[1]}.txt", lines())
 
 
 def test_every_picture_belongs_to_a_part_and_a_size() -> None:

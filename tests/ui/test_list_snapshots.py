@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import machines
 import many
 import pytest
 import screen_text
+from kept_pictures import check_picture
 from scenes import make, opened, settle, until
 from textual.pilot import Pilot
 
@@ -77,11 +77,7 @@ async def test_a_list_looks_as_it_did(tmp_path: Path, name: str) -> None:
             return len(seen) > 4 and all(found == seen[-1] for found in seen[-4:])
 
         await until(Pilot(app), at_rest)
-        path = FOLDER / f"{name}.txt"
-        if os.environ.get("UPDATE_SNAPSHOTS") == "1":
-            path.parent.mkdir(exist_ok=True)
-            path.write_text("\n".join(lines()) + "\n", encoding="utf-8")
-        assert lines() == path.read_text(encoding="utf-8").splitlines(), name
+        check_picture(FOLDER / f"{name}.txt", lines())
 
 
 def test_every_picture_belongs_to_a_screen() -> None:

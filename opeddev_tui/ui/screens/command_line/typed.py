@@ -5,13 +5,12 @@ Pure: ``Known`` has the names that the app knows at the moment.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
 from opeddev_tui.config import loading
-from opeddev_tui.errors import SettingsProblem
+from opeddev_tui.errors import SettingsProblem, did_you_mean, nearest
 from opeddev_tui.text import clean_line
 
 
@@ -147,13 +146,12 @@ def setting_named(name: str, *, lora: bool) -> str:
     if several:
         raise SettingsProblem(f"{name} is the name of several settings.", cure=f"Write {' or '.join(several)}.")
     parts = {**{key.partition(".")[2]: key for key in keys}, **{key: key for key in keys}}
-    near = difflib.get_close_matches(name, parts, n=1, cutoff=0.4)
-    cure = f"Did you mean {parts[near[0]]}?" if near else "Tab shows all."
+    near = nearest(name, parts, cutoff=0.4)
+    cure = "Tab shows all." if near is None else f"Did you mean {parts[near]}?"
     raise SettingsProblem(f"there is no setting {clean_line(name) or 'without a name'}.", cure=cure)
 
 
 def unknown_command(name: str, known: Known) -> str:
     """Return a sentence about a word that is no command."""
-    near = difflib.get_close_matches(name, [*_BY_NAME, *known.actions], n=1)
-    cure = f"Did you mean {near[0]}?" if near else "Tab shows all."
+    cure = did_you_mean(name, [*_BY_NAME, *known.actions], "Tab shows all.")
     return f"There is no command {clean_line(name)}. {cure}"
