@@ -193,8 +193,14 @@ def test_vim(desk: Desk) -> None:
     until(lambda: terminal.shows("from vim"))
     terminal.press("\x03")
     until(lambda: terminal.shows(":qa") or not terminal.shows("INSERT"), 10, "Ctrl+C is a key of vim")
+    before = len(terminal.received)
     terminal.press("\x1b\x1a")
+    # what is typed while vim gives the terminal away and takes it back would be lost
+    until(lambda: b"from vim" in terminal.received[before:], 10, "vim goes on after Ctrl+Z")
+    since = len(terminal.received)
     terminal.resize(120, 35)
+    # it would draw over what it says before
+    until(lambda: b"\x1b[34;1H~" in terminal.received[since:], 10, "vim fills the new size")
     terminal.press(":set columns?\r")
     until(lambda: terminal.shows("columns=120"), 10)
     terminal.press("\r:wq\r")
