@@ -433,7 +433,7 @@ def main() -> int:
     import gpu_ranks
     import gpu_runs
 
-    parts = LIGHT | gpu_runs.PARTS | {"ranks": gpu_ranks.ranks}
+    parts = LIGHT | gpu_runs.PARTS | gpu_ranks.PARTS
     bench, failed = Bench(parse(list(parts))), 0
     for name in bench.options.parts:
         began = time.perf_counter()

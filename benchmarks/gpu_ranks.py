@@ -7,18 +7,20 @@ does not work at all, gloo takes its place, which the figures then say.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 from gpu_runs import GIB, events_of, losses_of, make_workspace, save_model, seconds_by_phase, weights_digest
 
 if TYPE_CHECKING:
@@ -50,20 +52,30 @@ class Pair:
     """Starts two launchers with one rank each, as if they were two machines."""
 
     def __init__(self, bench: Bench, folder: Path) -> None:
-        self._bench, self._folder, self._port = bench, folder, 29_600
+        self._bench, self._folder = bench, folder
         self.more: dict[str, str] = {}
 
     def launch(self, root: Path, *words: str) -> Nodes:
         """Start both on ``words`` for python; their output goes to files in ``root``."""
-        self._port += 1
-        return [self._node(root, number, words) for number in range(2)]
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = int(server.getsockname()[1])
+        return [self._node(root, number, port, words) for number in range(2)]
 
-    def _node(self, root: Path, number: int, words: tuple[str, ...]) -> subprocess.Popen[str]:
+    def _node(self, root: Path, number: int, port: int, words: tuple[str, ...]) -> subprocess.Popen[str]:
         launcher = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--node-rank", str(number)]
-        launcher += ["--master-addr", "127.0.0.1", "--master-port", str(self._port), "--nproc-per-node", "1"]
+        launcher += ["--master-addr", "127.0.0.1", "--master-port", str(port), "--nproc-per-node", "1"]
         hidden = {} if self._bench.cuda else {"CUDA_VISIBLE_DEVICES": ""}
+        hidden["PYTHONFAULTHANDLER"] = "1"
         apart = {"NCCL_HOSTID": f"node{number}", "NCCL_SOCKET_IFNAME": "lo", "NCCL_IB_DISABLE": "1"}
-        environment = {**os.environ, "COLUMNS": "200", "NCCL_DEBUG": "WARN", **apart, **hidden, **self.more}
+        environment = {
+            **os.environ,
+            "COLUMNS": "200",
+            "NCCL_DEBUG": "WARN",
+            "PYTHONFAULTHANDLER": "1",
+            **apart,
+            **hidden,
+            **self.more,
+        }
         with (root / f"output{number}").open("a") as output:
             return subprocess.Popen(
                 [*launcher, *words], stdout=output, stderr=output, text=True, env=environment, start_new_session=True
@@ -74,13 +86,20 @@ class Pair:
         return self.launch(root, "-m", "opeddev_tui", "train", "-w", str(root))
 
     def end(self, nodes: Nodes, seconds: float) -> list[int]:
-        """Wait for the ends and return the exit codes; what is left after ``seconds`` is killed."""
+        """Wait ``seconds`` for the ends, have what is left say where it is, kill it; return the exit codes."""
         ends = time.monotonic() + seconds
         for node in nodes:
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 node.wait(max(0.0, ends - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                os.killpg(node.pid, signal.SIGKILL)
+        left = [node for node in nodes if node.poll() is None]
+        ranks = [rank for node in left for rank in psutil.Process(node.pid).children(recursive=True)]
+        for rank in ranks:
+            # Python's fault handler answers with the stack of each thread
+            rank.send_signal(signal.SIGABRT)
+        psutil.wait_procs(ranks, 3)
+        for process in [*ranks, *left]:
+            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+                process.kill()
         return [node.wait() for node in nodes]
 
     def choose_exchange(self) -> str:
@@ -100,19 +119,43 @@ class Pair:
 
 def output_of(root: Path) -> str:
     """Return the last output of both nodes."""
-    return " // ".join(path.read_text()[-2500:] for path in sorted(root.glob("output*")))
+    return " // ".join(path.read_text()[-6000:] for path in sorted(root.glob("output*")))
 
 
 def ranks(bench: Bench) -> None:
-    """Train by one process, by two with whole copies, by two with shards; then kill and resume smaller ones."""
+    """Train by one process, and by two with whole copies."""
+    _train(bench, "one process", "two, whole copies")
+
+
+def shards(bench: Bench) -> None:
+    """Train by two processes with shards alone."""
+    _train(bench, "two, shards")
+
+
+def _train(bench: Bench, *names: str) -> None:
+    with _pair(bench) as (pair, folder):
+        model = save_model(bench, folder / "model", 28)
+        for name in names:
+            _whole(bench, pair, folder / name.replace(" ", "-"), model, name)
+
+
+def killed_ranks(bench: Bench) -> None:
+    """Kill and resume trainings with whole copies: a rank, and the first one."""
+    _killed(bench)
+    _killed(bench, victim=0)
+
+
+def killed_shards(bench: Bench) -> None:
+    """Kill and resume a training with shards."""
+    _killed(bench, shard=True)
+
+
+@contextlib.contextmanager
+def _pair(bench: Bench) -> Iterator[tuple[Pair, Path]]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         pair = Pair(bench, Path(folder))
         bench.tell("ranks", "exchange", backend=pair.choose_exchange())
-        model = save_model(bench, Path(folder) / "model", 28)
-        for name in ("one process", "two, whole copies", "two, shards"):
-            _whole(bench, pair, Path(folder) / name.replace(" ", "-"), model, name)
-        small = save_model(bench, Path(folder) / "small", 4)
-        _killed(bench, pair, Path(folder), small)
+        yield pair, Path(folder)
 
 
 def _whole(bench: Bench, pair: Pair, root: Path, model: Path, name: str) -> None:
@@ -149,7 +192,7 @@ def _whole(bench: Bench, pair: Pair, root: Path, model: Path, name: str) -> None
     )
 
 
-@contextmanager
+@contextlib.contextmanager
 def most_memory(bench: Bench) -> Iterator[Callable[[list[Any]], dict[str, float]]]:
     """Watch the memory of the whole GPU inside the block; the answer gives the most GiB of each phase of a training."""
     import pynvml
@@ -184,36 +227,46 @@ def most_memory(bench: Bench) -> Iterator[Callable[[list[Any]], dict[str, float]
             watcher.join()
 
 
-def _killed(bench: Bench, pair: Pair, folder: Path, model: Path) -> None:
-    """Kill rank 1 in the second epoch and start again, beside an undisturbed run; with whole copies and with shards."""
+def _killed(bench: Bench, *, shard: bool = False, victim: int = 1) -> None:
+    """Kill a rank of a smaller model's training in the second epoch and start again, beside an undisturbed run."""
+    with _pair(bench) as (pair, folder):
+        model = save_model(bench, folder / "small", 4)
+        case = f"rank {victim} killed, {'shards' if shard else 'whole copies'}"
+        bench.tell("ranks", case, **_kill_and_resume(bench, pair, folder, model, shard=shard, victim=victim))
+
+
+def _kill_and_resume(
+    bench: Bench, pair: Pair, folder: Path, model: Path, *, shard: bool, victim: int
+) -> dict[str, Any]:
     if bench.cuda:
         pair.more = {**pair.more, "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
-    for shard in (False, True):
-        roots = [folder / f"{name}-{shard}" for name in ("undisturbed", "killed")]
-        for root in roots:
-            training = {**_DETERMINISTIC, "per_device_train_batch_size": 2, "shard": shard}
-            make_workspace(bench, root, model, training=training, generation={"num_probes": 2, "max_new_tokens": 16})
-        undisturbed, killed = (pair.train(root) for root in roots)
-        at, seconds, codes, words = _kill_rank(pair, roots[1], killed)
-        resumed = pair.end(pair.train(roots[1]), 100 if bench.cuda else 900)
-        codes_of_first = pair.end(undisturbed, 60 if bench.cuda else 900)
-        digests = [weights_digest(root) for root in roots]
-        bench.tell(
-            *("ranks", f"rank 1 killed, {'shards' if shard else 'whole copies'}"),
-            killed_at_epoch=at,
-            ended_after=seconds,
-            codes=codes,
-            words=words,
-            codes_of_resumed=resumed,
-            codes_of_undisturbed=codes_of_first,
-            resumed_alike=digests[0] == digests[1],
-            weights=digests,
-            end=output_of(roots[0]) if any(codes_of_first) else "",
-        )
+    roots = [folder / name for name in ("undisturbed", "killed")]
+    for root in roots:
+        training = {**_DETERMINISTIC, "per_device_train_batch_size": 2, "shard": shard}
+        make_workspace(bench, root, model, training=training, generation={"num_probes": 2, "max_new_tokens": 16})
+    undisturbed, killed = (pair.train(root) for root in roots)
+    at, seconds, codes, words = _kill_rank(pair, roots[1], killed, victim)
+    end = output_of(roots[1])
+    resumed = pair.end(pair.train(roots[1]), 100 if bench.cuda else 900)
+    codes_of_first = pair.end(undisturbed, 60 if bench.cuda else 900)
+    digests = [weights_digest(root) for root in roots]
+    return {
+        "killed_at_epoch": at,
+        "ended_after": seconds,
+        "codes": codes,
+        "words": words,
+        "codes_of_resumed": resumed,
+        "codes_of_undisturbed": codes_of_first,
+        "resumed_alike": digests[0] == digests[1],
+        "weights": digests,
+        "end_of_killed": end,
+        "end_of_resumed": output_of(roots[1]) if any(resumed) else "",
+        "end_of_undisturbed": output_of(roots[0]) if any(codes_of_first) else "",
+    }
 
 
-def _kill_rank(pair: Pair, root: Path, nodes: Nodes) -> tuple[float, float, list[int], str]:
-    """Kill rank 1 once epoch 2 has begun; return the epoch, the seconds until all ended, the codes, rank 0's words."""
+def _kill_rank(pair: Pair, root: Path, nodes: Nodes, victim: int) -> tuple[float, list[float], list[int], str]:
+    """Kill a rank once epoch 2 has begun; return the epoch, the seconds until each ended, codes, rank 0's words."""
     from opeddev_tui.runs.events import Progress, RanksStarted, RunFailed
     from opeddev_tui.runs.journal import JournalReader
 
@@ -223,13 +276,31 @@ def _kill_rank(pair: Pair, root: Path, nodes: Nodes) -> tuple[float, float, list
         reader = reader or (JournalReader(runs[0]) if runs else None)
         for event in reader.read_new() if reader else ():
             if isinstance(event, RanksStarted):
-                other = event.ranks[1].pid
+                other = event.ranks[victim].pid
             if isinstance(event, Progress) and event.epoch > 1.2 and other:
                 os.kill(other, signal.SIGKILL)
                 began = time.perf_counter()
-                codes = pair.end(nodes, 60)
-                seconds = time.perf_counter() - began
+                seconds = _seconds_until_ends(nodes, began)
+                codes = pair.end(nodes, 0)
                 words = [later.message for later in JournalReader(runs[0]).read_new() if isinstance(later, RunFailed)]
                 return event.epoch, seconds, codes, " ".join(words)
         time.sleep(0.01)
-    return -1.0, -1.0, pair.end(nodes, 0), output_of(root)[-600:]
+    return -1.0, [], pair.end(nodes, 0), output_of(root)[-600:]
+
+
+def _seconds_until_ends(nodes: Nodes, began: float) -> list[float]:
+    """Wait for at most a minute; return how many seconds after ``began`` each node was seen for the last time."""
+    seconds = [0.0 for _ in nodes]
+    while (passed := time.perf_counter() - began) < 60 and any(node.poll() is None for node in nodes):
+        # the last moment at which each was still there
+        seconds = [known if node.poll() is not None else passed for node, known in zip(nodes, seconds, strict=True)]
+        time.sleep(0.05)
+    return [round(known, 1) for known in seconds]
+
+
+PARTS: dict[str, Callable[[Any], None]] = {
+    "ranks": ranks,
+    "shards": shards,
+    "killed ranks": killed_ranks,
+    "killed shards": killed_shards,
+}

@@ -145,7 +145,7 @@ class Crew:
         # without the launcher's store nobody hears it, and hands end by themselves
         with contextlib.suppress(TimeoutError, RuntimeError):
             self._call(Call("", "", "", self.code))
-            for rank in range(1, self.world):
+            for rank in sorted(set(range(1, self.world)) - self._gone):
                 self._line.wait(f"left/{rank}", Taken, _within(_LEAVE_SECONDS))
         self._closed.set()
         self._lifelines.close()

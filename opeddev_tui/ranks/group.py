@@ -20,6 +20,15 @@ from opeddev_tui.ranks.launcher import VARIABLES
 
 # what the libraries put into the environment for a sharded model
 _OF_SHARDS = ("ACCELERATE_USE_FSDP", "FSDP_CPU_RAM_EFFICIENT_LOADING")
+# Once an exchange of NCCL fails or lasts too long, torch by itself ends the whole process, and with it the app; here it
+# breaks the exchange off (2), whatever a launcher has set. The time that it gives itself to write what it knows (four
+# times the milliseconds), and its watch over its own watch, would hold this process for a minute or more at its end.
+_OF_NCCL = {
+    "TORCH_NCCL_ASYNC_ERROR_HANDLING": "2",
+    "TORCH_NCCL_ENABLE_MONITORING": "0",
+    "TORCH_NCCL_DUMP_ON_TIMEOUT": "0",
+    "TORCH_NCCL_WAIT_TIMEOUT_DUMP_MILSEC": "0",
+}
 # seconds for all ranks to find each other: they have all said that they are ready
 _JOIN_SECONDS = 60.0
 
@@ -111,7 +120,7 @@ def joined(place: Place, store: Any, name: str, *, seconds: float) -> Iterator[N
 
     name_of_backend = backend()
     threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}  # else accelerate sets a number of its own
-    with environment({**place.environment, **threads}):
+    with environment({**place.environment, **threads, **_OF_NCCL}):
         if name_of_backend == "nccl":
             torch.cuda.set_device(place.device)
         try:
@@ -150,5 +159,12 @@ def abort() -> None:
     """Break off an exchange of NCCL that another thread is in; gloo notices by itself that a rank has gone."""
     import torch.distributed as dist
 
-    if dist.is_initialized() and dist.get_backend() == "nccl":
+    if breaks_off():
         dist.distributed_c10d._abort_process_group()
+
+
+def breaks_off() -> bool:
+    """Return whether the exchanges of this process can be broken off, which leaves numbers that mean nothing."""
+    import torch.distributed as dist
+
+    return dist.is_initialized() and dist.get_backend() == "nccl"

@@ -28,6 +28,8 @@ from opeddev_tui.runs.events import GpuReading, Sink
 Ended = Callable[[int, str], None]
 # seconds for the end of a hand's process to be noticed, once an exchange with it has failed
 _NOTICE_SECONDS = 10.0
+# the same, once numbers are not finite: an exchange that was broken off leaves some that mean nothing
+_BROKEN_OFF_SECONDS = 3.0
 # the least seconds that a hand has to begin, however short the silence allowed: it may import from a slow disk
 _BEGIN_SECONDS = 600.0
 # seconds after which an answer is late: all ranks have like shares
@@ -114,13 +116,13 @@ class Team:
         """Return what ``error`` is to a person: an exchange that failed is another rank's doing."""
         if isinstance(error, RankEnded):
             return error.cause
-        if not isinstance(error, RuntimeError) or ran_out_of_memory(error):
+        patience = _patience(error)
+        if error is None or patience is None:
             return None
-        of_exchange = group.is_of_exchange(error)
-        found = self._watch.reason(_NOTICE_SECONDS if of_exchange else 0.0)
+        found = self._watch.reason(patience)
         if found is not None:
             return found.cause
-        if of_exchange:
+        if group.is_of_exchange(error):
             return TrainingProblem(f"the ranks have lost each other: {_first_line(error)}", cure=RESUMES)
         return None
 
@@ -235,6 +237,17 @@ class _Late:
             name = self._watch.name_of(self._rank)
             self._bus.emit(ev.Warned(message=f"{name} has not answered for a minute; the training waits for it."))
         self._watch.late(self._rank, passed)
+
+
+def _patience(error: BaseException | None) -> float | None:
+    """Return for how many seconds to look whether a lost rank has caused ``error``; None: it cannot have."""
+    if isinstance(error, RuntimeError) and not ran_out_of_memory(error):
+        return _NOTICE_SECONDS if group.is_of_exchange(error) else 0.0
+    if isinstance(error, ValueError):
+        return 0.0  # torch's answer where there is no process group any more
+    if isinstance(error, TrainingProblem) and group.breaks_off():
+        return _BROKEN_OFF_SECONDS
+    return None
 
 
 def _first_line(error: Problem | BaseException) -> str:
