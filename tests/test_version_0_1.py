@@ -69,8 +69,8 @@ def train(root: Path, *choices: ev.Choice) -> eh.Seen:
     return seen
 
 
-def same_machine() -> bool:
-    """True where the arithmetic is that of the recording: elsewhere the last bits may differ."""
+def recorded_here() -> dict[str, Any]:
+    """Return what version 0.1 gave on a processor like this one; empty where it was not run: the last bits may differ."""
     import platform
 
     import torch
@@ -82,7 +82,19 @@ def same_machine() -> bool:
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "machine": platform.machine(),
     }
-    return now == EXPECTED["environment"]
+    if now != EXPECTED["environment"]:
+        return {}
+    found: dict[str, Any] = EXPECTED["processors"].get(processor(), {})
+    return found
+
+
+def processor() -> str:
+    """Return maker, family and model of the processor: libraries choose their arithmetic by them. Empty if unknown."""
+    described = Path("/proc/cpuinfo")
+    lines = described.read_text().splitlines() if described.exists() else []
+    values = dict(line.split(":", 1) for line in reversed(lines) if ":" in line)
+    known = {name.strip(): value.strip() for name, value in values.items()}
+    return " ".join(known.get(name, "") for name in ("vendor_id", "cpu family", "model")).strip()
 
 
 def test_status_tells_the_same(old: Path) -> None:
@@ -137,11 +149,11 @@ def test_the_interrupted_run_goes_on_to_the_same_weights(old: Path) -> None:
     assert state.finished is not None
     assert eh.place_of(old, state.finished.last_checkpoint) == eh.checkpoint_folder(old) / then["last_checkpoint"]
     assert state.finished.best_epoch == then["best_epoch"]
-    if same_machine():
-        assert eh.final_weights(old) == then["final_weights"]
-        assert losses == then["hold_out_losses"]
-        assert list(state.curves.loss) == then["train_losses"]
-        assert [row.split(",")[:4] for row in rows] == then["csv"]
+    assert [row.split(",")[:4] for row in rows] == then["csv"]
+    if known := recorded_here():
+        assert eh.final_weights(old) == known["final_weights"]
+        assert losses == known["hold_out_losses"]
+        assert list(state.curves.loss) == known["train_losses"]
 
 
 def test_stopping_at_the_open_question_trains_nothing_more(old: Path) -> None:
@@ -161,8 +173,8 @@ def test_a_finished_step_is_repeated_to_the_same_weights(old: Path) -> None:
     plan = plan_repeat(workspace, loading.load(old, environment={}), workspace.run_ids()[0])
     outcome = repeat(workspace, plan, sink=eh.Seen(), control=Control())
     assert outcome is not None
-    if same_machine():
-        assert outcome.same, outcome
+    if known := recorded_here():
+        assert eh.final_weights(old) == known["repeated"]
     repeated = eh.states(old)[-1]
     assert [(item.epoch, item.choice) for item in repeated.decisions] == [(1, "continue"), (2, "stop")]
 

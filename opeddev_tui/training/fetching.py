@@ -23,7 +23,8 @@ def told(sink: Sink, source: str, revision: str) -> Iterator[None]:
         yield
         return
     over = threading.Event()
-    teller = threading.Thread(target=_tell, args=(sink, source, revision, over), name="fetching", daemon=True)
+    arguments = (sink, source, revision, fetched_bytes(source), over)
+    teller = threading.Thread(target=_tell, args=arguments, name="fetching", daemon=True)
     teller.start()
     try:
         yield
@@ -32,14 +33,16 @@ def told(sink: Sink, source: str, revision: str) -> Iterator[None]:
         teller.join()
 
 
-def _tell(sink: Sink, source: str, revision: str, over: threading.Event) -> None:
-    first = last = fetched_bytes(source)
-    began, total = time.monotonic(), 0
+def _tell(sink: Sink, source: str, revision: str, first: int, over: threading.Event) -> None:
+    last = first
+    began = time.monotonic()
+    total: int | None = None
     while not over.wait(EVERY):
         now = fetched_bytes(source)
         if now == last:
             continue
-        total = total or _whole_size(source, revision)
+        if total is None:  # asked once: a hub that does not answer lets one wait for seconds
+            total = _whole_size(source, revision)
         last = now
         sink.emit(PhaseChanged(phase="fetching", detail=progress_words(source, now, total, now - first, began)))
 
