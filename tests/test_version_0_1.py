@@ -70,7 +70,7 @@ def train(root: Path, *choices: ev.Choice) -> eh.Seen:
 
 
 def recorded_here() -> dict[str, Any]:
-    """Return what version 0.1 gave on a processor like this one; empty where it was not run: the last bits may differ."""
+    """Return what version 0.1 gave on such a processor; empty where it was not run: the last bits may differ."""
     import platform
 
     import torch
