@@ -12,6 +12,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from opeddev_tui.analysis.one_thread import one_thread
 from opeddev_tui.intervals import percentile_interval, resampled_sums
 
 
@@ -84,6 +85,7 @@ def _kappa_interval(pairs: Sequence[tuple[int, int]], confidence: float) -> tupl
     return percentile_interval(1 - observed[defined] / expected[defined], confidence) if defined.any() else None
 
 
+@one_thread()
 def classifier_exact(
     texts: Sequence[str], grades: Sequence[int], holdout_texts: Sequence[str], holdout_grades: Sequence[int]
 ) -> float | None:

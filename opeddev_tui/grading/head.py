@@ -11,6 +11,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from opeddev_tui.analysis.one_thread import one_thread
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.grading.conformal import COVERAGE, grade_sets, set_limit
 from opeddev_tui.grading.ordinal import Grades, Ordinal, fit_ordinal, fold_numbers, out_of_fold_probabilities
@@ -118,6 +119,7 @@ def cannot_fit(labels: Labels) -> str:
     return "all rows have the same grade." if len(np.unique(grades)) < 2 else ""
 
 
+@one_thread()
 def fit_head(
     features: NDArray[np.floating],
     labels: Labels,
@@ -145,6 +147,7 @@ def require_fit(labels: Labels) -> None:
         raise DataProblem(reason, cure="Add graded rows of different grades.")
 
 
+@one_thread()
 def fit_linear(
     features: NDArray[np.floating], targets: Floats, labels: Labels, differences: NDArray[np.floating] | None = None
 ) -> tuple[LinearScores, Floats]:

@@ -10,6 +10,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from opeddev_tui.analysis.one_thread import one_thread
 from opeddev_tui.grading.head import Floats, Labels, fit_gram, fit_probabilities, require_fit
 from opeddev_tui.grading.ordinal import Grades
 from opeddev_tui.grading.ridge import kind_factor
@@ -39,6 +40,7 @@ class RivalGrades(Struct, frozen=True):
     out_of_fold: Grades
 
 
+@one_thread()
 def n_grams(
     texts: Sequence[str], labels: Labels, scale: Scale, new_texts: Sequence[str], new_kinds: Sequence[str] = ()
 ) -> RivalGrades:

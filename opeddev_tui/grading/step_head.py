@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from opeddev_tui.analysis.one_thread import one_thread
 from opeddev_tui.grading.areas import Areas
 from opeddev_tui.grading.conformal import COVERAGE
 from opeddev_tui.grading.criteria import (
@@ -50,6 +51,7 @@ class Reading(Struct, frozen=True):
     named: list[list[str]]
 
 
+@one_thread()
 def fit_step(
     features: NDArray[np.floating],
     rows: GradedRows,
@@ -82,6 +84,7 @@ def fit_step(
     )
 
 
+@one_thread()
 def read(fitted: StepHead, features: NDArray[np.floating], kinds: Sequence[str], prompts: Sequence[str]) -> Reading:
     """Return grades, sets and named areas of new rows; ``prompts`` without the submission (``prompt_frame``)."""
     grades = fitted.head.grades(features, kinds)
