@@ -10,7 +10,8 @@ from opeddev_tui.config import settings as st
 from opeddev_tui.grading.graded_rows import areas_of_rows
 from opeddev_tui.grading.head import fit_head, fit_linear
 from opeddev_tui.grading.robustness import COMMENTS
-from opeddev_tui.grading.steady import steadying, steadying_examples
+from opeddev_tui.grading.steady import steadying
+from opeddev_tui.grading.steady_rows import steadying_examples
 from opeddev_tui.grading.step_head import fit_step, read
 
 WIDTH = 120
