@@ -140,8 +140,9 @@ def _head_line(event: ev.HeadFitted) -> str:
         return ""
     took = f"{event.read} rows read in {duration(event.read_seconds)}" if event.read else "all rows known"
     if event.steadied:
-        took += f"; held steady with {event.steadied} changed rows"
-        took += f", {event.steady_read} read in {duration(event.steady_seconds)}" if event.steady_read else ""
+        took += f"; held steady against comments with {event.steadied} rows"
+        if event.steady_read:
+            took += f", {event.steady_read} of them read again in {duration(event.steady_seconds)}"
     return f"  grade head on the {event.head} model: kappa {kappa.value + 0.0:.2f} out of fold ({took})"
 
 

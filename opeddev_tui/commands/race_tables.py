@@ -11,7 +11,7 @@ from opeddev_tui.commands.printing import CleanConsole, plain_table
 from opeddev_tui.format import duration, number, plural, share, with_interval
 from opeddev_tui.grading.intervals import Estimate
 from opeddev_tui.grading.race_report import AreaFigures, DisputedRow, Plea, Report, SetFigures
-from opeddev_tui.grading.steady_rows import NONE_FITS
+from opeddev_tui.grading.steady_rows import NO_COMMENT
 from opeddev_tui.text import clean_line
 
 if TYPE_CHECKING:
@@ -84,11 +84,11 @@ def _steadied(read: "ModelRead") -> str:
     if found is None:
         return ""
     if not found.copies:
-        return f"Its head is not held steady (grading.steady): {NONE_FITS}"
-    told = f"Its head is held steady with {plural(found.copies, 'training row')} that got a comment"
+        return f"Its head is not held steady (grading.steady): {NO_COMMENT}"
+    told = f"Its head is held steady against comments with {plural(found.copies, 'training row')} that got one"
     if not found.read:
         return f"{told}, all from the cache."
-    return f"{told}, {found.read} read in {duration(found.seconds)}."
+    return f"{told}, {found.read} of them read in {duration(found.seconds)}."
 
 
 def _remembered(read: "ModelRead") -> str:

@@ -119,7 +119,7 @@ class FeatureReader:
     ) -> Extraction | None:
         """Return how ``features`` [n, d] of the training rows move when a comment is added, to hold a head steady.
 
-        Features [m, d] of none where no row with a comment fits; None unless ``grading.steady`` is set.
+        None unless ``grading.steady`` is set; m is 0 where no row can take a comment.
         """
         if not self._settings.grading.steady:
             return None

@@ -21,7 +21,7 @@ from opeddev_tui.grading.spans import Encoder, GradeRow, grade_rows
 Singles = NDArray[np.float32]
 # more copies change little
 MOST_COPIES = 100
-NONE_FITS = "no training row can take a comment and still fit data.max_length."
+NO_COMMENT = "no training row has a user's message that could take a comment."
 _LONGEST_RUBRIC = 600
 
 
@@ -43,7 +43,7 @@ class Copies(Struct, frozen=True):
 def steadying_copies(rows: GradedRows, scale: Scale, grading: Grading, encoder: Encoder, max_length: int) -> Copies:
     """Return copies of the training ``rows`` to steady a head with; none unless ``grading.steady`` is set.
 
-    Left out is a copy that does not fit ``max_length``: it has lost code, which may be a reason for another grade.
+    A copy that is longer than ``max_length`` tokens is cut as it would be when it is graded.
     """
     if not grading.steady:
         return Copies()
@@ -51,13 +51,12 @@ def steadying_copies(rows: GradedRows, scale: Scale, grading: Grading, encoder: 
     changed = steadying_examples(
         [rows.examples[place] for place in used], scale.labels[-1], [rows.prompts[place] for place in used]
     )
-    # without a user's message there is nothing to change
+    # a prompt without a user's message does not change
     changed = [(place, copy) for place, copy in changed if copy.prompt != rows.examples[used[place]].prompt]
+    if not changed:
+        return Copies(missing=NO_COMMENT)
     tokens = grade_rows(encoder, [copy for _, copy in changed], max_length=max_length)
-    whole = [(used[place], row) for (place, _), row in zip(changed, tokens, strict=True) if not row.cut]
-    if not whole:
-        return Copies(missing=NONE_FITS)
-    return Copies(tuple(place for place, _ in whole), tuple(row for _, row in whole))
+    return Copies(tuple(used[place] for place, _ in changed), tuple(tokens))
 
 
 def steadying_examples(

@@ -61,7 +61,7 @@ class StepHeadMaker(Struct, frozen=True):
         held = self._held_states(passed)
         read_seconds = time.perf_counter() - began
         moves = self._moves(train)
-        steady_seconds = time.perf_counter() - began - read_seconds
+        steady_seconds = time.perf_counter() - began - read_seconds if len(moves) else 0.0
         heads = fit_step(train, rows.train, rows.scale, rows.areas, differences=moves)
         reading = read(heads, held, rows.held.kinds, rows.held.prompts)
         fit_seconds = time.perf_counter() - began - read_seconds - steady_seconds

@@ -115,7 +115,7 @@ def _head(fields: Fields) -> str:
     # lines of older versions do not say it
     if fields.get("steadied", "0") == "0":
         return told
-    return f"{told} · held steady with {fields['steadied']} changed rows"
+    return f"{told} · held steady against comments with {fields['steadied']} rows"
 
 
 def _race(fields: Fields) -> str:

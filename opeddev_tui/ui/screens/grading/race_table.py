@@ -76,7 +76,7 @@ def _steadied(run: GradedRun) -> list[Content]:
     copies = max((head.steadied for head in run.state.heads.values()), default=0)
     if not copies:
         return []
-    words = f"The heads are held steady with {plural(copies, 'training row')} that got a comment (grading.steady)."
+    words = f"The heads are held steady against comments with {plural(copies, 'training row')} (grading.steady)."
     return [Content.styled(words, "$muted")]
 
 
