@@ -15,7 +15,7 @@ from engine_helpers import (
     interrupt,
     journal_of,
     last_run,
-    make_rows,
+    make_readable_rows,
     make_workspace,
     of,
     place_of,
@@ -45,14 +45,11 @@ SIZES: dict[str, Any] = {"rows": 24, "holdout": 10}
 
 
 def readable(root: Path, batches: int = 0) -> Path:
-    """Write rows whose grade a head can read: the word that is written four times."""
-    names = [(base_file(root), "base", 24), (holdout_file(root), "holdout", 10)]
-    for path, name, count in (*names, *((batch_file(root, n + 1), f"batch{n}", 12) for n in range(batches))):
-        rows = make_rows(count, name)
-        for number, row in enumerate(rows):
-            word = ("button", "menu", "form", "table", "list")[int(str(row["grade"])) - 1]
-            row["submission"] = f"<b>{name} {number} {' '.join([word] * 4)}</b>"
-        write_rows(path, rows)
+    """Give ``root`` rows whose grade a head can read."""
+    write_rows(base_file(root), make_readable_rows(24, "base"))
+    write_rows(holdout_file(root), make_readable_rows(10, "holdout"))
+    for number in range(1, batches + 1):
+        write_rows(batch_file(root, number), make_readable_rows(12, f"batch{number}"))
     return root
 
 
