@@ -25,7 +25,7 @@ from sklearn.metrics import roc_auc_score
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.batches import Batch, load_batch
 from opeddev_tui.data.rows import Example
-from opeddev_tui.grading import calibration, race, rivals, robustness, steady, step_head
+from opeddev_tui.grading import calibration, race, rivals, robustness, steady_rows, step_head
 from opeddev_tui.grading.criteria import f1
 from opeddev_tui.grading.disputes import disputes
 from opeddev_tui.grading.feature_cache import FeatureCache, short_hash
@@ -123,7 +123,7 @@ def read_moves(rows: Rows, reader: Reader) -> None:
     """Read one changed copy of every training row, to steady heads against; a fit uses those of at most 100 rows."""
     frames = [rows.rows.prompts[place] for place in rows.train]
     examples = [rows.rows.examples[place] for place in rows.train]
-    changed = steady.steadying_examples(examples, SCALE.labels[-1], frames, count=len(examples))
+    changed = steady_rows.steadying_examples(examples, SCALE.labels[-1], frames, count=len(examples))
     found = reader.features([example for _, example in changed])
     rows.moves = {place: new - rows.features[place] for (place, _), new in zip(changed, found, strict=True)}
 
@@ -148,7 +148,7 @@ def run_draw(rows: Rows, count: int, seed: int) -> dict[str, dict[str, float]]:
     found["sets"] = {"covered": float(right.mean()), "size": float(reading.sets.sum(1).mean())}
     found["areas"] = _area_figures(fitted, reading, held, areas)
     found["disputes"] = _disputed(rows.features[places], train, seed)
-    if (moves := rows.differences(places[: steady.STEADYING_ROWS])) is not None:
+    if (moves := rows.differences(places[: steady_rows.MOST_COPIES])) is not None:
         steadied = step_head.fit_step(rows.features[places], train, SCALE, None, differences=moves)
         grades = step_head.read(steadied, rows.features[rows.holdout], held.kinds, held.prompts).grades
         found["steadied head"] = _figures(Predictions.of(grades), reference)
@@ -315,7 +315,7 @@ def print_robustness(rows: Rows, reader: Reader) -> None:
     """Print what each change of the hold-out submissions does to the grades of head and n-grams."""
     train, held = rows.part(rows.train), rows.part(rows.holdout)
     fitted = step_head.fit_step(rows.features[rows.train], train, SCALE, None)
-    moves = rows.differences(rows.train[: steady.STEADYING_ROWS])
+    moves = rows.differences(rows.train[: steady_rows.MOST_COPIES])
     steadied = step_head.fit_step(rows.features[rows.train], train, SCALE, None, differences=moves)
     methods: dict[str, Callable[[Sequence[Example]], Any]] = {
         "steadied": lambda some: steadied.head.grades(reader.features(some), [item.kind for item in some]).median,

@@ -139,6 +139,10 @@ def _head_line(event: ev.HeadFitted) -> str:
     if event.problem or kappa is None or kappa.value is None:
         return ""
     took = f"{event.read} rows read in {duration(event.read_seconds)}" if event.read else "all rows known"
+    if event.steadied:
+        took += f"; held steady against comments with {event.steadied} rows"
+        if event.steady_read:
+            took += f", {event.steady_read} of them read again in {duration(event.steady_seconds)}"
     return f"  grade head on the {event.head} model: kappa {kappa.value + 0.0:.2f} out of fold ({took})"
 
 

@@ -28,14 +28,26 @@ if TYPE_CHECKING:
 BASE = "base"
 
 
+class Steadied(Struct, frozen=True):
+    """How a head is held steady: with ``copies`` changed training rows, ``read`` of them in ``seconds``."""
+
+    copies: int
+    read: int
+    seconds: float
+
+
 class ModelRead(Struct, frozen=True):
-    """How a model's features were obtained: of ``rows``, ``read`` were read in ``seconds``, the rest were cached."""
+    """How a model's features were obtained: of ``rows``, ``read`` were read in ``seconds``, the rest were cached.
+
+    ``steady`` is None where ``grading.steady`` is not set.
+    """
 
     model: str
     rows: int
     read: int
     seconds: float
     remembered: int
+    steady: Steadied | None = None
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -113,6 +125,9 @@ def _enter(
     reader.check(train, held)
     with progress(f"features of {clean_line(name, max_chars=40)}") as on_batch:
         found = reader.features([*train, *held], on_batch)
+    count = len(train)
+    with progress("training rows with a comment added") as on_batch:
+        moves = reader.moves(rows.train, rows.scale, found.features[:count], on_batch)
     with progress("changed submissions") as on_batch:
         changed = reader.features(texts, on_batch).features if texts else found.features[:0]
     with progress("grade tokens of the hold-out") as on_batch:
@@ -121,15 +136,17 @@ def _enter(
     if entry is not None:
         with progress("grades that the checkpoint writes") as on_batch:
             written = reader.written_grades(held, on_batch)
-    count = len(train)
     words, short = ("the base model", "base") if entry is None else ("the checkpoint", "step")
     seen = _trained_on(data, entry)
     entrant = Entrant(
         *(short, words, found.features[:count], found.features[count:], tokens, written),
         tuned=entry is not None,
         remembered=seen,
+        moves=moves.features if moves is not None else None,
     )
-    return _Entered(entrant, ModelRead(name, count + len(held), found.read, found.seconds, seen), changed)
+    steady = Steadied(len(moves.features), moves.read, moves.seconds) if moves is not None else None
+    read = ModelRead(name, count + len(held), found.read, found.seconds, seen, steady)
+    return _Entered(entrant, read, changed)
 
 
 def _trained_on(data: StepData, entry: catalog.Entry | None) -> int:

@@ -11,6 +11,7 @@ from opeddev_tui.commands.printing import CleanConsole, plain_table
 from opeddev_tui.format import duration, number, plural, share, with_interval
 from opeddev_tui.grading.intervals import Estimate
 from opeddev_tui.grading.race_report import AreaFigures, DisputedRow, Plea, Report, SetFigures
+from opeddev_tui.grading.steady_rows import NO_COMMENT
 from opeddev_tui.text import clean_line
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def show(console: CleanConsole, report: Report, reads: "Sequence[ModelRead]", ba
     )
     for read in reads:
         console.say(_cost(read))
+        console.say(_steadied(read))
     console.print()
     console.say(report.race.verdict, style="bold")
     console.say(report.race.tuning)
@@ -75,6 +77,18 @@ def _cost(read: "ModelRead") -> str:
     if not read.read:
         return f"{told}."
     return f"{told}, {read.read} read in {duration(read.seconds)} ({number(read.seconds / read.read, 2)} s per row)."
+
+
+def _steadied(read: "ModelRead") -> str:
+    found = read.steady
+    if found is None:
+        return ""
+    if not found.copies:
+        return f"Its head is not held steady (grading.steady): {NO_COMMENT}"
+    told = f"Its head is held steady against comments with {plural(found.copies, 'training row')} that got one"
+    if not found.read:
+        return f"{told}, all from the cache."
+    return f"{told}, {found.read} of them read in {duration(found.seconds)}."
 
 
 def _remembered(read: "ModelRead") -> str:

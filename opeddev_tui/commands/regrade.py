@@ -4,6 +4,8 @@ Writes the file of corrections alone, never a data file. A model is loaded for -
 """
 
 import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from opeddev_tui.commands.options import add_json, add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole, write_json
@@ -11,6 +13,11 @@ from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.regrading import Doctor
 from opeddev_tui.errors import SettingsProblem
 from opeddev_tui.workspace.paths import Workspace
+
+if TYPE_CHECKING:
+    from opeddev_tui.data.corrected_rows import SetRow
+    from opeddev_tui.grading.doctor import Singles
+    from opeddev_tui.grading.reader import FeatureReader
 
 _COUNT = 20
 
@@ -87,12 +94,32 @@ def _list(options: argparse.Namespace, workspace: Workspace, settings: Settings,
     model = reading.open_model(workspace, settings, None)
     with reading.progress("features", as_lines=options.progress) as on_batch:
         features = model.features([row.example for row in rows], on_batch).features
-    disputed = rank(rows, features, settings.grading)[: max(0, options.count)]
+    moves = _moves(model, rows, features, settings, as_lines=options.progress)
+    disputed = rank(rows, features, settings.grading, moves)[: max(0, options.count)]
     if options.json:
         write_json(tables.disputed_json(disputed, found, doctor.overlay()))
     else:
         tables.show_disputed(CleanConsole(), disputed, len(rows))
     return 0
+
+
+def _moves(
+    model: "FeatureReader",
+    train: "Sequence[SetRow]",
+    features: "Singles",
+    settings: Settings,
+    *,
+    as_lines: bool = False,
+) -> "Singles | None":
+    """Return what holds the head steady, as ``FeatureReader.moves`` does; None for a plain head."""
+    from opeddev_tui.commands import feature_reading as reading
+    from opeddev_tui.grading.graded_rows import graded_rows
+    from opeddev_tui.grading.scale import Scale
+
+    scale = Scale.of(settings.grading)
+    with reading.progress("features", as_lines=as_lines) as on_batch:
+        found = model.moves(graded_rows([row.example for row in train], scale), scale, features, on_batch)
+    return found.features if found is not None else None
 
 
 def _effect(options: argparse.Namespace, workspace: Workspace, settings: Settings, doctor: Doctor) -> int:
@@ -107,7 +134,8 @@ def _effect(options: argparse.Namespace, workspace: Workspace, settings: Setting
     model = reading.open_model(workspace, settings, None)
     with reading.progress("features") as on_batch:
         features = model.features([row.example for row in (*train, *held)], on_batch).features
-    told = effect(train, features[: len(train)], held, features[len(train) :], settings.grading)
+    moves = _moves(model, train, features[: len(train)], settings)
+    told = effect(train, features[: len(train)], held, features[len(train) :], settings.grading, moves)
     if options.json:
         write_json(tables.effect_json(told))
     else:

@@ -67,6 +67,12 @@ class Grading(Section, frozen=True):
         "When a grade head is fitted on the step's own model, for which its training rows are read once more: at the "
         'step\'s end, after every epoch (always so with early_stop.metric = "grade"), or never.',
     ] = "end"
+    steady: Annotated[
+        bool,
+        "Hold grade heads steady against comments that are no reason for a grade: one that states or asks for the best "
+        "grade, empty ones, a copied rubric. For each head up to 100 training rows are read once more, with such a "
+        "comment added; the head then relies less on what the comments moved. The hold-out takes no part in it.",
+    ] = False
     max_new_tokens: Annotated[int, Meta(ge=1, le=512), "Most tokens generated to read a grade from a text."] = 8
 
     def __post_init__(self) -> None:

@@ -36,7 +36,8 @@ class Entrant(Struct, frozen=True):
     """A model that enters: features [n, d] of ``train`` and ``held``; ``tokens`` and ``written`` are of ``held``.
 
     ``name`` and ``words`` name the model ("base", "the base model"); ``tuned``: a checkpoint; ``remembered``: how many
-    of the rows it has trained on. ``written`` are grades that it writes, None where no texts were generated.
+    of the rows it has trained on. ``written`` are grades that it writes, None where no texts were generated. ``moves``
+    [m, d]: how features of training rows move when a comment is added, to hold its head steady; none for a plain head.
     """
 
     name: str
@@ -47,6 +48,11 @@ class Entrant(Struct, frozen=True):
     written: WrittenGrades | None = None
     tuned: bool = False
     remembered: int = 0
+    moves: Singles | None = None
+
+    def heads(self, rows: RaceRows) -> step_head.StepHead:
+        """Return the heads fitted on this model's features of the training ``rows``."""
+        return step_head.fit_step(self.train, rows.train, rows.scale, rows.areas, differences=self.moves)
 
 
 def contest_rows(data: StepData, settings: Settings) -> RaceRows:
@@ -73,7 +79,8 @@ def hold_race(rows: RaceRows, entrants: Sequence[Entrant], *, mode: str = AUTO, 
     reference = rows.reference
     fitted = [_fit(rows, entrant, reference) for entrant in entrants]
     written = [way for entrant in entrants for way in (_text_way(entrant, rows.scale), _token_way(entrant)) if way]
-    forecast = forecast_of(rows, entrants[0].train, entrants[0].held) if ahead else None
+    base = entrants[0]
+    forecast = forecast_of(rows, base.train, base.held, base.moves) if ahead else None
     return report_of(rows, [*cheap_ways(rows), *written], fitted, mode=mode, forecast=forecast)
 
 
@@ -93,18 +100,22 @@ def cheap_ways(rows: RaceRows) -> list[Way]:
     return ways
 
 
-def forecast_of(rows: RaceRows, train: Singles, held: Singles) -> GradeForecast | None:
-    """Forecast the gain of ``NEXT_ROWS`` rows for the head on these features; None where there are too few rows."""
+def forecast_of(rows: RaceRows, train: Singles, held: Singles, moves: Singles | None) -> GradeForecast | None:
+    """Forecast the gain of ``NEXT_ROWS`` rows for the head on these features; None where there are too few rows.
+
+    ``moves`` as in ``Entrant``.
+    """
     used = np.flatnonzero(rows.train.labels.used)
     if len(used) > MOST_FORECAST:
         return None
     labels = rows.train.labels.chosen(rows.train.labels.used)
-    return grade_forecast(train[used], labels, rows.scale, (held, rows.held.kinds, rows.held.labels.grades), NEXT_ROWS)
+    holdout = (held, rows.held.kinds, rows.held.labels.grades)
+    return grade_forecast(train[used], labels, rows.scale, holdout, NEXT_ROWS, differences=moves)
 
 
 def _fit(rows: RaceRows, entrant: Entrant, reference: Reference) -> HeadEntry:
     began = time.perf_counter()
-    heads = step_head.fit_step(entrant.train, rows.train, rows.scale, rows.areas)
+    heads = entrant.heads(rows)
     reading = step_head.read(heads, entrant.held, rows.held.kinds, rows.held.prompts)
     seconds = time.perf_counter() - began
     name, words = f"{entrant.name} head", f"the head on {entrant.words}"

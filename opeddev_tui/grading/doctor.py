@@ -69,13 +69,14 @@ def graded_training_rows(rows: Sequence[SetRow]) -> list[SetRow]:
     return graded
 
 
-def rank(rows: Sequence[SetRow], features: Singles, grading: Grading) -> list[Disputed]:
+def rank(rows: Sequence[SetRow], features: Singles, grading: Grading, moves: Singles | None = None) -> list[Disputed]:
     """Return the disputed of ``rows`` with ``features`` [n, d], most disputed first, without settled ones.
 
-    Raises ``DataProblem`` where no head can be fitted.
+    ``moves`` [m, d] hold the head steady (``FeatureReader.moves``), as in the race. Raises ``DataProblem`` where no
+    head can be fitted.
     """
     scale = Scale.of(grading)
-    heads = _fitted([row.example for row in rows], features, scale, grading)
+    heads = _fitted([row.example for row in rows], features, scale, grading, moves)
     settled = [at for at, row in enumerate(rows) if row.correction is not None]
     grades = scale.positions([row.example.grade for row in rows if row.example.grade is not None])
     return [
@@ -87,14 +88,23 @@ def rank(rows: Sequence[SetRow], features: Singles, grading: Grading) -> list[Di
 
 
 def effect(
-    train: Sequence[SetRow], features: Singles, held: Sequence[SetRow], held_features: Singles, grading: Grading
+    train: Sequence[SetRow],
+    features: Singles,
+    held: Sequence[SetRow],
+    held_features: Singles,
+    grading: Grading,
+    moves: Singles | None = None,
 ) -> Effect:
-    """Return what the corrections change; features [n, d] and [m, d] of graded rows. Raises ``DataProblem``."""
+    """Return what the corrections change; features [n, d] and [m, d] of graded rows. Raises ``DataProblem``.
+
+    ``moves`` as in ``rank``: they depend on the rows' texts, which no correction changes.
+    """
     scale = Scale.of(grading)
     if not held:
         raise DataProblem("no row of the hold-out has a grade.", cure="Give the hold-out's rows grades.")
     fitted = [
-        _fitted([row.own if own else row.example for row in train], features, scale, grading) for own in (True, False)
+        _fitted([row.own if own else row.example for row in train], features, scale, grading, moves)
+        for own in (True, False)
     ]
     held_rows = graded_rows([row.own for row in held], scale)
     read = [step_head.read(heads, held_features, held_rows.kinds, held_rows.prompts).grades for heads in fitted]
@@ -108,11 +118,13 @@ def effect(
     )
 
 
-def _fitted(examples: Sequence[Example], features: Singles, scale: Scale, grading: Grading) -> step_head.StepHead:
+def _fitted(
+    examples: Sequence[Example], features: Singles, scale: Scale, grading: Grading, moves: Singles | None
+) -> step_head.StepHead:
     rows = graded_rows(examples, scale)
     if reason := cannot_fit(rows.labels):
         raise DataProblem(reason, cure="Add graded rows of different grades.")
-    return step_head.fit_step(features, rows, scale, areas_of_rows(rows, scale, grading))
+    return step_head.fit_step(features, rows, scale, areas_of_rows(rows, scale, grading), differences=moves)
 
 
 def _reference(rows: Sequence[SetRow], scale: Scale, *, own: bool = False) -> Reference:

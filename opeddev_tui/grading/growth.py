@@ -49,11 +49,12 @@ def grade_forecast(
     holdout: tuple[NDArray[np.floating], Sequence[str], Positions],
     added: int,
     *,
+    differences: NDArray[np.floating] | None = None,
     seed: int = 0,
 ) -> GradeForecast | None:
     """Return what ``added`` rows should bring; None for fewer than 40 rows or where parts cannot be fitted.
 
-    ``holdout``: features, kinds and right grades of rows that no head sees.
+    ``holdout``: features, kinds and right grades of rows that no head sees. ``differences`` as in ``head.fit_head``.
     """
     count = len(labels.grades)
     if count < _FEWEST or added < 1:
@@ -63,7 +64,8 @@ def grade_forecast(
     grades: list[list[Positions]] = []
     for size in sizes:
         found = [
-            _graded(features, labels, scale, holdout, size, generator) for _ in range(_DRAWS if size < count else 1)
+            _graded(features, labels, scale, holdout, size, generator, differences)
+            for _ in range(_DRAWS if size < count else 1)
         ]
         if any(item is None for item in found):
             return None
@@ -87,13 +89,14 @@ def _graded(
     holdout: tuple[NDArray[np.floating], Sequence[str], Positions],
     size: int,
     generator: np.random.Generator,
+    differences: NDArray[np.floating] | None,
 ) -> Positions | None:
     chosen = np.zeros(len(labels.grades), bool)
     chosen[generator.permutation(len(labels.grades))[:size]] = True
     part = labels.chosen(chosen)
     if cannot_fit(part):
         return None
-    return fit_head(features[chosen], part, scale).head.grades(holdout[0], holdout[1]).median
+    return fit_head(features[chosen], part, scale, differences=differences).head.grades(holdout[0], holdout[1]).median
 
 
 def _slopes(

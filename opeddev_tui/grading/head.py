@@ -26,6 +26,8 @@ FEWEST_ROWS = 10
 FEWEST_KNOWN = 3
 # a kind with fewer rows has no part of its own: it would be these rows' features
 FEWEST_OF_KIND = 5
+# a feature of no greater spread is the same in all rows
+_CONSTANT = 2e-6
 
 
 class Labels(Struct, frozen=True):
@@ -158,7 +160,8 @@ def fit_linear(
     mean, spread = _standards(features[labels.used])
     standard = (np.asarray(features, np.float64) - mean) / spread
     steady = (
-        steadying(np.asarray(differences / spread, dtype=np.float64))
+        # what is the same in all rows scores nothing, and its spread is no measure of a move
+        steadying(np.where(spread > _CONSTANT, differences / spread, 0.0).astype(np.float64))
         if differences is not None and len(differences)
         else None
     )
@@ -227,7 +230,7 @@ def limit_of(probabilities: Floats, labels: Labels, coverage: float) -> float:
 
 def _standards(features: NDArray[np.floating]) -> tuple[Singles, Singles]:
     mean = features.mean(0, dtype=np.float64).astype(np.float32)
-    spread = (features.std(0, dtype=np.float64) + 1e-6).astype(np.float32)
+    spread = (features.std(0, dtype=np.float64) + _CONSTANT / 2).astype(np.float32)
     return mean, spread
 
 

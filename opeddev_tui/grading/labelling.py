@@ -111,6 +111,7 @@ def _with_grades(
 ) -> list[dict[str, Any]]:
     """Return the rows as they are to be written, with the grade that a head fitted on ``graded`` rows would give."""
     scale = Scale.of(settings.grading)
+    # plain whatever grading.steady says: a person sees each row, and up to 100 more would be read for a proposal
     heads = step_head.fit_step(known, graded, scale, areas_of_rows(graded, scale, settings.grading))
     examples = [item.example for item in rows]
     read = step_head.read(heads, features, [item.kind for item in examples], [prompt_frame(item) for item in examples])

@@ -10,7 +10,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from opeddev_tui.data.rows import Example
-from opeddev_tui.grading import rivals, step_head
+from opeddev_tui.grading import rivals
 from opeddev_tui.grading.contest import Entrant
 from opeddev_tui.grading.race_report import Plea, RaceRows
 from opeddev_tui.grading.robustness import CHANGES, Change, changed_examples, influence
@@ -45,7 +45,7 @@ def plea_figures(
     """
     before, after = {"n-grams": _n_grams(rows, ())}, {"n-grams": _n_grams(rows, _texts(changed))}
     for entrant, moved in zip(entrants, features, strict=True):
-        heads = step_head.fit_step(entrant.train, rows.train, rows.scale, rows.areas)
+        heads = entrant.heads(rows)
         kinds = [example.kind for item in changed for example in item.examples]
         before[f"{entrant.name} head"] = heads.head.grades(entrant.held, rows.held.kinds).median
         after[f"{entrant.name} head"] = heads.head.grades(moved, kinds).median

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from opeddev_tui.config.settings import Settings
@@ -17,9 +18,11 @@ from opeddev_tui.data.rows import Example, parse_grade
 from opeddev_tui.grading.feature_cache import FeatureCache, short_hash
 from opeddev_tui.grading.features import base_features, layers_of, read_rows
 from opeddev_tui.grading.grade_tokens import grade_stem, grade_tokens
+from opeddev_tui.grading.graded_rows import GradedRows
 from opeddev_tui.grading.ordinal import Grades
 from opeddev_tui.grading.scale import Scale
-from opeddev_tui.grading.spans import grade_rows
+from opeddev_tui.grading.spans import GradeRow, grade_rows
+from opeddev_tui.grading.steady_rows import steadying_copies
 from opeddev_tui.models.reading_batches import OnBatch
 
 Found = TypeVar("Found")
@@ -83,9 +86,13 @@ class FeatureReader:
 
     def features(self, examples: Sequence[Example], on_batch: OnBatch | None = None) -> Extraction:
         """Return the features of ``examples``; ``on_batch(done, total)`` counts those that are not in the cache."""
+        return self._extract(
+            grade_rows(self._fitted.encoder, examples, max_length=self._fitted.encoder.max_length), on_batch
+        )
+
+    def _extract(self, rows: Sequence[GradeRow], on_batch: OnBatch | None) -> Extraction:
         from opeddev_tui.models.precision import autocast
 
-        rows = grade_rows(self._fitted.encoder, examples, max_length=self._fitted.encoder.max_length)
         read = 0
 
         def counted(done: int, total: int) -> None:
@@ -106,6 +113,22 @@ class FeatureReader:
                 )
             )
         return Extraction(found, read, time.perf_counter() - began)
+
+    def moves(
+        self, train: GradedRows, scale: Scale, features: NDArray[np.float32], on_batch: OnBatch | None = None
+    ) -> Extraction | None:
+        """Return how ``features`` [n, d] of the training rows move when a comment is added, to hold a head steady.
+
+        None unless ``grading.steady`` is set; m is 0 where no row can take a comment.
+        """
+        if not self._settings.grading.steady:
+            return None
+        encoder = self._fitted.encoder
+        copies = steadying_copies(train, scale, self._settings.grading, encoder, encoder.max_length)
+        if not copies.rows:
+            return Extraction(features[:0], 0, 0.0)
+        found = self._extract(copies.rows, on_batch)
+        return replace(found, features=copies.moves(features, found.features))
 
     def token_grades(
         self,

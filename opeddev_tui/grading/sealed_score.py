@@ -93,10 +93,14 @@ def read_model(
         return ModelOnTest(name, loss, None)
     train, held = rows.train.examples, rows.held.examples
     found = reader.features([*train, *held], on_batch).features
+    moves = reader.moves(rows.train, rows.scale, found[: len(train)], on_batch)
     tokens = reader.token_grades(held, [example.completion for example in train], rows.scale, on_batch)
     short, told = words
-    tuned = short != "base"
-    entrant = Entrant(short, told, found[: len(train)], found[len(train) :], tokens, tuned=tuned)
+    entrant = Entrant(
+        *(short, told, found[: len(train)], found[len(train) :], tokens),
+        tuned=short != "base",
+        moves=moves.features if moves is not None else None,
+    )
     return ModelOnTest(name, loss, entrant)
 
 

@@ -19,6 +19,7 @@ _OTHER_MEASURE = (
     *("model.name", "model.revision", "data.max_length", "data.max_line_bytes", "data.max_depth", "data.columns"),
     *("data.near_duplicate", "grading.completion_template", "grading.minimum", "grading.maximum", "grading.grades"),
     *("grading.pattern", "grading.area_pattern", "grading.mode", "grading.step_head", "grading.evaluate"),
+    "grading.steady",
     *("early_stop.metric", "early_stop.policy", "early_stop.decision_timeout_minutes", "early_stop.confidence"),
     *("training.torch_num_threads", "training.save_total_limit", "training.logging_steps", "training.start_from"),
     "training.arguments",

@@ -1,11 +1,14 @@
 """What rank 0 says to its hands, and what they answer: the whole of what crosses between the ranks beside gradients."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
 from opeddev_tui.runs.events import GpuReading
+
+# the graded rows of training, those of the hold-out, the changed copies of training rows
+GradedSet = Literal["train", "held", "copies"]
 
 
 class Word(Struct, frozen=True, tag=True):
@@ -62,11 +65,11 @@ class ReadGrades(Word, frozen=True):
 
 
 class ReadStates(Word, frozen=True):
-    """Answer the states of your share of the ``rows`` (their numbers) among the graded ones: ``train`` or hold-out."""
+    """Answer the states of your share of the ``rows``, by their numbers among those that ``of`` names."""
 
     batch: int
     rows: list[int]
-    train: bool
+    of: GradedSet
 
 
 class WriteTexts(Word, frozen=True):

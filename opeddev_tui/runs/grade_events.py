@@ -46,6 +46,9 @@ class HeadFitted(DurableEvent, frozen=True):
     Features of ``rows`` training rows were needed, ``read`` rows were read in ``read_seconds``, the others were known;
     the fit took ``fit_seconds``. ``model`` names the weights. ``out_of_fold`` are figures of the rows by fits without
     them, ``claim`` says whether the hold-out bears them out. Without a head ``problem`` says why.
+
+    ``steadied`` is the number of changed copies of training rows that held the head steady (``grading.steady``; 0: a
+    plain head); ``steady_read`` of them were read in ``steady_seconds``, the others were known.
     """
 
     head: str
@@ -58,6 +61,14 @@ class HeadFitted(DurableEvent, frozen=True):
     out_of_fold: dict[str, Figure] = field(default_factory=dict)
     claim: str = ""
     problem: str = ""
+    steadied: int = 0
+    steady_read: int = 0
+    steady_seconds: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """What the head took: reading, reading the changed copies, fitting."""
+        return self.read_seconds + self.steady_seconds + self.fit_seconds
 
 
 class GradesRead(DurableEvent, frozen=True):

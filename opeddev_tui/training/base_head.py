@@ -7,7 +7,7 @@ failure is recorded and costs the training nothing but this head.
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from opeddev_tui.grading.ordinal import Grades
 from opeddev_tui.grading.reader import prompt_hash
 from opeddev_tui.grading.records import recorded
 from opeddev_tui.grading.scores import Predictions, figures
+from opeddev_tui.grading.spans import GradeRow
 from opeddev_tui.grading.step_head import Reading, fit_step, read
 from opeddev_tui.models import loading
 from opeddev_tui.models.causal_lm import CausalLM, Tokenizer
@@ -53,12 +54,21 @@ class BaseHead(Struct, frozen=True):
     reading: Reading
 
 
+class BaseFeatures(Struct, frozen=True):
+    """Features on the base model of training rows [n, d] and hold-out rows, and how those of m changed copies move."""
+
+    train: NDArray[np.float32]
+    held: NDArray[np.float32]
+    moves: NDArray[np.float32]
+
+
 class _Kept(Struct, frozen=True):
-    """A reading as the run's folder keeps it."""
+    """A reading as the run's folder keeps it; ``steadied``: with how many changed copies its head was held steady."""
 
     probabilities: list[list[float]]
     sets: list[list[bool]]
     named: list[list[str]]
+    steadied: int = 0
 
 
 class _Known(Struct, frozen=True):
@@ -68,11 +78,20 @@ class _Known(Struct, frozen=True):
     layers: tuple[int, ...]
 
 
-class _Features(Struct, frozen=True):
-    features: NDArray[np.float32]
-    read: int
-    seconds: float
+class _Cost(Struct, frozen=True):
+    """How many rows were read, and what that took."""
+
+    read: int = 0
+    seconds: float = 0.0
+
+
+class _Found(Struct, frozen=True):
+    """Features, and what reading took: of ``rows``, and of the changed ``copies``."""
+
+    features: BaseFeatures
     origin: store.Origin
+    rows: _Cost = _Cost()
+    copies: _Cost = _Cost()
 
 
 class BaseHeadMaker(Struct, frozen=True):
@@ -119,37 +138,46 @@ class BaseHeadMaker(Struct, frozen=True):
         self.bus.emit(ev.HeadFitted(head="base", epoch=0, model=self.settings.model.name, problem=reason))
         self.bus.emit(ev.Warned(message=f"no grade head is fitted: {reason}"))
 
-    def _event(
-        self, head: BaseHead, read: int = 0, read_seconds: float = 0.0, fit_seconds: float = 0.0
-    ) -> ev.HeadFitted:
+    def _event(self, head: BaseHead, found: _Found | None = None, fit_seconds: float = 0.0) -> ev.HeadFitted:
         seen = figures(Predictions.of(head.reading.grades), self.graded.reference)
+        rows, copies = (found.rows, found.copies) if found is not None else (_Cost(), _Cost())
         return ev.HeadFitted(
             head="base",
             epoch=0,
             rows=head.stored.head.rows,
-            read=read,
-            read_seconds=read_seconds,
+            read=rows.read,
+            read_seconds=rows.seconds,
             fit_seconds=fit_seconds,
             model=self.settings.model.name,
             out_of_fold=recorded(head.stored.out_of_fold),
             claim=check_claim(head.stored.out_of_fold, seen, remembered=False).words,
+            steadied=self._steadied,
+            steady_read=copies.read,
+            steady_seconds=copies.seconds,
         )
 
     # --- kept with the run
+
+    @property
+    def _steadied(self) -> int:
+        return len(self.graded.copies.rows)
 
     @property
     def _prompt(self) -> str:
         return prompt_hash(self.tokenizer, self.settings, self.precision.name)
 
     def _kept(self, folder: Path) -> BaseHead | None:
-        """Return what an earlier attempt kept in ``folder``; None where it is not there, damaged or of other rows."""
+        """Return what an earlier attempt kept in ``folder``.
+
+        None where it is not there, damaged, of other rows, or held steady otherwise than the settings say.
+        """
         try:
             found = msgspec.json.decode((folder / _READING).read_bytes(), type=_Kept)
             origin = store.origin_of(folder)
             stored = store.load_head(folder, base=origin.base, prompt=self._prompt)
         except (OSError, ValueError, Problem):
             return None
-        if len(found.probabilities) != len(self.graded.places):
+        if len(found.probabilities) != len(self.graded.places) or found.steadied != self._steadied:
             return None
         sets = np.array(found.sets, dtype=bool)
         return BaseHead(stored, Reading(Grades(np.array(found.probabilities)), sets, found.named))
@@ -159,7 +187,7 @@ class BaseHeadMaker(Struct, frozen=True):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         store.save_head(folder, head.stored)
         reading = head.reading
-        kept = _Kept(reading.grades.probabilities.tolist(), reading.sets.tolist(), reading.named)
+        kept = _Kept(reading.grades.probabilities.tolist(), reading.sets.tolist(), reading.named, self._steadied)
         write_atomic(folder / _READING, msgspec.json.encode(kept), mode=0o600)
 
     # --- fitted
@@ -167,47 +195,67 @@ class BaseHeadMaker(Struct, frozen=True):
     def _fitted(self, folder: Path, model: CausalLM | None) -> tuple[BaseHead, ev.HeadFitted]:
         found = self._features(model)
         began = time.perf_counter()
-        rows, count = self.graded.rows, len(self.graded.train)
-        fitted = fit_step(found.features[:count], rows.train, rows.scale, rows.areas)
-        reading = read(fitted, found.features[count:], rows.held.kinds, rows.held.prompts)
+        rows, known = self.graded.rows, found.features
+        fitted = fit_step(known.train, rows.train, rows.scale, rows.areas, differences=known.moves)
+        reading = read(fitted, known.held, rows.held.kinds, rows.held.prompts)
         head = BaseHead(store.StoredHead(found.origin, fitted.head, fitted.criteria, fitted.measured), reading)
         self._keep(folder, head)
-        return head, self._event(head, found.read, found.seconds, time.perf_counter() - began)
+        return head, self._event(head, found, time.perf_counter() - began)
 
-    def _features(self, model: CausalLM | None) -> _Features:
-        """Return features of training and hold-out rows on the base model, loaded only if one of them is unknown."""
-        rows = [*self.graded.train, *self.graded.held]
+    def _features(self, model: CausalLM | None) -> _Found:
+        """Return the features on the base model, which is loaded only if one of them is unknown."""
         name = self._name()
         known = self._known(name)
-        if model is None and known is not None and self._cache(known).holds([row.key for row in rows]):
-            nothing: Any = None
-            found = base_features(nothing, rows, pad_id=0, batch_size=1, cache=self._cache(known))
-            return _Features(found, 0, 0.0, self._origin(known))
+        if model is None and known is not None and (cached := self._cached(known)) is not None:
+            return _Found(cached, self._origin(known))
         began = time.perf_counter()
         in_memory = model is not None
         if model is None:
             self.bus.emit(ev.PhaseChanged(phase="loading model", detail=f"{self.settings.model.name}, to read grades"))
             model = loading.load_model(self._source, self.settings.model)
         known = self._remember(name, _Known(fingerprint(model), tuple(layers_of(model))))
-        found, read_now = self._read(model, known)
+        rows, read_now = self._read(model, known, self._rows, "rows on the base model")
+        cost, copies, changed = _Cost(read_now, time.perf_counter() - began), _Cost(), rows[:0]
+        if self._steadied:
+            unit = "rows with a comment added, on the base model"
+            changed, changed_now = self._read(model, known, self.graded.copies.rows, unit)
+            # where only copies were unknown, the model was loaded for them
+            cost = cost if read_now else _Cost()
+            copies = _Cost(changed_now, time.perf_counter() - began - cost.seconds)
         if not in_memory:
             del model
             give_back_memory()
-        return _Features(found, read_now, time.perf_counter() - began, self._origin(known))
+        return _Found(self._parted(rows, changed), self._origin(known), cost, copies)
 
-    def known_features(self) -> NDArray[np.float32] | None:
-        """Return the features of training and hold-out rows on the base model, None unless all are cached."""
-        rows, known = [*self.graded.train, *self.graded.held], self._known(self._name())
-        if known is None or not self._cache(known).holds([row.key for row in rows]):
+    def known_features(self) -> BaseFeatures | None:
+        """Return the features on the base model, None unless all are cached."""
+        known = self._known(self._name())
+        return self._cached(known) if known is not None else None
+
+    def _cached(self, known: _Known) -> BaseFeatures | None:
+        cache, every = self._cache(known), [*self._rows, *self.graded.copies.rows]
+        if not cache.holds([row.key for row in every]):
             return None
         nothing: Any = None
-        return base_features(nothing, rows, pad_id=0, batch_size=1, cache=self._cache(known))
+        found = base_features(nothing, every, pad_id=0, batch_size=1, cache=cache)
+        return self._parted(found[: len(self._rows)], found[len(self._rows) :])
 
-    def _read(self, model: CausalLM, known: _Known) -> tuple[NDArray[np.float32], int]:
+    @property
+    def _rows(self) -> list[GradeRow]:
+        return [*self.graded.train, *self.graded.held]
+
+    def _parted(self, rows: NDArray[np.float32], changed: NDArray[np.float32]) -> BaseFeatures:
+        """Return features of training and hold-out ``rows`` and of the ``changed`` copies as they are used."""
+        train, held = rows[: len(self.graded.train)], rows[len(self.graded.train) :]
+        return BaseFeatures(train, held, self.graded.copies.moves(train, changed))
+
+    def _read(
+        self, model: CausalLM, known: _Known, rows: Sequence[GradeRow], unit: str
+    ) -> tuple[NDArray[np.float32], int]:
+        """Return the features of ``rows``, which are called ``unit``, and how many of them were not known."""
         runner = ModelRunner(self.settings, self.bus, ModelInUse(model, self.tokenizer, self.encoder, self.precision))
-        rows = [*self.graded.train, *self.graded.held]
-        runner.phase("reading", f"{len(rows)} rows on the base model, for the grade head")
-        pulse, read_now = runner.pulse("reading", "rows on the base model"), 0
+        runner.phase("reading", f"{len(rows)} {unit}, for the grade head")
+        pulse, read_now = runner.pulse("reading", unit), 0
 
         def on_batch(done: int, total: int) -> None:
             nonlocal read_now

@@ -17,7 +17,9 @@ from opeddev_tui.grading.race_report import RaceRows
 from opeddev_tui.grading.scale import Scale
 from opeddev_tui.grading.scores import Reference
 from opeddev_tui.grading.spans import GradeRow, grade_rows, with_span
+from opeddev_tui.grading.steady_rows import Copies, steadying_copies
 from opeddev_tui.models.chat import ChatEncoder
+from opeddev_tui.ranks.words import GradedSet
 from opeddev_tui.training.scorer import Holdout
 
 
@@ -25,7 +27,8 @@ class GradedStep(Struct, frozen=True):
     """The graded ``rows``; ``places``: where ``rows.held`` are in the hold-out; ``train`` and ``held`` as tokens.
 
     ``passed`` are all hold-out rows with their completions, as the loss takes them. ``tokens`` is None where grades
-    cannot be read before the text; ``no_tokens`` and ``no_head`` say why there are none.
+    cannot be read before the text; ``no_tokens`` and ``no_head`` say why there are none. ``copies`` are what heads are
+    held steady with.
     """
 
     rows: RaceRows
@@ -36,6 +39,11 @@ class GradedStep(Struct, frozen=True):
     tokens: GradeTokens | None
     no_tokens: str = ""
     no_head: str = ""
+    copies: Copies = Copies()
+
+    def rows_of(self, name: GradedSet) -> Sequence[GradeRow]:
+        """Return the rows of which heads need features, by the ``name`` that all ranks know."""
+        return {"train": self.train, "held": self.held, "copies": self.copies.rows}[name]
 
     @property
     def reference(self) -> Reference:
@@ -65,6 +73,7 @@ def graded_step(
     places = tuple(place for place, example in enumerate(holdout.examples) if example.grade is not None)
     tokens, no_tokens = _grade_tokens(settings, encoder, rows)
     length = encoder.max_length
+    no_head = "no training row has a grade." if not train.examples else cannot_fit(train.labels)
     return GradedStep(
         rows,
         places,
@@ -77,7 +86,8 @@ def graded_step(
         ],
         tokens,
         no_tokens,
-        "no training row has a grade." if not train.examples else cannot_fit(train.labels),
+        no_head,
+        Copies() if no_head else steadying_copies(train, scale, settings.grading, encoder, length),
     )
 
 

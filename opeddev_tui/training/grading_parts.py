@@ -109,6 +109,10 @@ class GradingParts:
             self._bus.emit(
                 ev.Warned(message=f"the model's own grades are not read per epoch: {self._graded.no_tokens}")
             )
+        if self._graded.copies.missing and not self._bus.state.heads:
+            self._bus.emit(
+                ev.Warned(message=f"grade heads are not held steady (grading.steady): {self._graded.copies.missing}")
+            )
 
     def step_grades(self, runner: ModelRunner, classifier_exact: Callable[[], float | None]) -> StepGrades | None:
         """Return what reads grades with the model of ``runner``; None where nothing is graded."""

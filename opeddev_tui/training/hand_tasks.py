@@ -40,7 +40,7 @@ class Tasks:
                 passed = [graded.passed[place] for place in self._mine(graded.passed, word.batch)]
                 return shares.found_readings(reading.read_grades(self._runner, passed, graded.tokens))
             case ReadStates():
-                every = self._grades.train if word.train else self._grades.held
+                every = self._grades.rows_of(word.of)
                 chosen = [every[number] for number in word.rows]
                 mine = [chosen[place] for place in self._mine(chosen, word.batch)]
                 return shares.found_readings(reading.read_states(self._runner, mine))

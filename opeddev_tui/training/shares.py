@@ -16,7 +16,7 @@ from opeddev_tui.models import generation, memory, sharding
 from opeddev_tui.models.reading_batches import OnBatch
 from opeddev_tui.models.token_rows import TokenRow
 from opeddev_tui.ranks.dealing import by_length, in_turn
-from opeddev_tui.ranks.words import Array, Found, ReadGrades, ReadLosses, ReadStates, Task, WriteTexts
+from opeddev_tui.ranks.words import Array, Found, GradedSet, ReadGrades, ReadLosses, ReadStates, Task, WriteTexts
 from opeddev_tui.training import reading
 from opeddev_tui.training.model_in_use import ModelRunner
 from opeddev_tui.training.reading import OnTokens
@@ -64,16 +64,16 @@ def grades(runner: ModelRunner, rows: Sequence[GradeRow], tokens: GradeTokens | 
 
 
 def states(
-    runner: ModelRunner, every: Sequence[GradeRow], numbers: Sequence[int], on_batch: OnBatch, *, train: bool
+    runner: ModelRunner, every: Sequence[GradeRow], numbers: Sequence[int], on_batch: OnBatch, *, of: GradedSet
 ) -> NDArray[np.float32]:
-    """Return the states of the rows ``numbers`` of ``every``, the graded rows of training or hold-out."""
+    """Return the states of the rows ``numbers`` of ``every``, the graded rows that ``of`` names to the hands."""
     rows = _of(every, numbers)
     if runner.team is None:
         return reading.read_states(runner, rows, on_batch).states
     dealt = by_length([row.length for row in rows], runner.batch, runner.team.world)
     parts = _all(
         runner,
-        ReadStates(runner.batch, list(numbers), train),
+        ReadStates(runner.batch, list(numbers), of),
         lambda: found_readings(reading.read_states(runner, _of(rows, dealt[0]), on_batch)),
     )
     return np.stack(_placed(dealt, [_arrays(part.states) for part in parts]))

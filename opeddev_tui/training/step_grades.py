@@ -135,7 +135,7 @@ class StepGrades:
         return [way]
 
     def _of_step(self, fitted: FittedStep) -> WayGrades:
-        return self._of_reading(STEP_HEAD, fitted.reading, fitted.read_seconds + fitted.fit_seconds)
+        return self._of_reading(STEP_HEAD, fitted.reading, fitted.seconds)
 
     def _of_reading(self, way: str, reading: Reading, seconds: float = 0.0) -> WayGrades:
         scale, reference = self.graded.rows.scale, self.graded.reference

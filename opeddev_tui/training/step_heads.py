@@ -19,6 +19,7 @@ from opeddev_tui.grading.reader import prompt_hash
 from opeddev_tui.grading.records import recorded
 from opeddev_tui.grading.scores import Predictions, figures
 from opeddev_tui.grading.step_head import Reading, StepHead, fit_step, read
+from opeddev_tui.ranks.words import GradedSet
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus
 from opeddev_tui.training import shares
@@ -34,7 +35,13 @@ class FittedStep(Struct, frozen=True):
     reading: Reading
     layers: tuple[int, ...]
     read_seconds: float
+    steady_seconds: float
     fit_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        """What the head took: reading, reading the changed copies, fitting."""
+        return self.read_seconds + self.steady_seconds + self.fit_seconds
 
 
 class StepHeadMaker(Struct, frozen=True):
@@ -50,17 +57,27 @@ class StepHeadMaker(Struct, frozen=True):
         """Return the head on the model in memory; ``passed`` is what the loss's pass read of all hold-out rows."""
         began = time.perf_counter()
         rows = self.graded.rows
-        train = self._states(range(len(self.graded.train)), "training rows on the step's model", train=True)
+        train = self._states(range(len(self.graded.train)), "training rows on the step's model", of="train")
         held = self._held_states(passed)
         read_seconds = time.perf_counter() - began
-        heads = fit_step(train, rows.train, rows.scale, rows.areas)
+        moves = self._moves(train)
+        steady_seconds = time.perf_counter() - began - read_seconds if len(moves) else 0.0
+        heads = fit_step(train, rows.train, rows.scale, rows.areas, differences=moves)
         reading = read(heads, held, rows.held.kinds, rows.held.prompts)
-        fit_seconds = time.perf_counter() - began - read_seconds
+        fit_seconds = time.perf_counter() - began - read_seconds - steady_seconds
         layers = tuple(layers_of(self.runner.loaded.model))
-        return FittedStep(epoch, heads, reading, layers, read_seconds, fit_seconds)
+        return FittedStep(epoch, heads, reading, layers, read_seconds, steady_seconds, fit_seconds)
 
-    def _states(self, numbers: Sequence[int], unit: str, *, train: bool) -> NDArray[np.float32]:
-        """Return the states of the graded rows ``numbers``, of training or hold-out."""
+    def _moves(self, train: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return how the states of ``train`` move in this model when a comment is added; none for a plain head."""
+        copies = self.graded.copies
+        if not copies.rows:
+            return train[:0]
+        unit = "training rows with a comment added, on the step's model"
+        return copies.moves(train, self._states(range(len(copies.rows)), unit, of="copies"))
+
+    def _states(self, numbers: Sequence[int], unit: str, *, of: GradedSet) -> NDArray[np.float32]:
+        """Return the states of the graded rows ``numbers`` among those that ``of`` names."""
         self.runner.phase("reading", f"{len(numbers)} {unit}, for its grade head")
         pulse = self.runner.pulse("reading", unit)
 
@@ -68,8 +85,7 @@ class StepHeadMaker(Struct, frozen=True):
             self.raise_if_stopped()
             pulse(done, total)
 
-        every = self.graded.train if train else self.graded.held
-        return shares.states(self.runner, every, numbers, on_batch, train=train)
+        return shares.states(self.runner, self.graded.rows_of(of), numbers, on_batch, of=of)
 
     def _held_states(self, passed: Readings) -> NDArray[np.float32]:
         """Return the features of the graded hold-out rows.
@@ -79,7 +95,7 @@ class StepHeadMaker(Struct, frozen=True):
         states = passed.states[list(self.graded.places)].copy()
         cut = [number for number, place in enumerate(self.graded.places) if self.graded.passed[place].cut]
         if cut:
-            states[cut] = self._states(cut, "long hold-out rows", train=False)
+            states[cut] = self._states(cut, "long hold-out rows", of="held")
         return states
 
     def event(self, fitted: FittedStep) -> ev.HeadFitted:
@@ -97,6 +113,9 @@ class StepHeadMaker(Struct, frozen=True):
             model=f"step {started.step} after epoch {fitted.epoch}",
             out_of_fold=recorded(fitted.heads.measured),
             claim=check_claim(fitted.heads.measured, seen, remembered=remembered).words,
+            steadied=len(self.graded.copies.rows),
+            steady_read=len(self.graded.copies.rows),
+            steady_seconds=fitted.steady_seconds,
         )
 
     def save(self, folder: Path, fitted: FittedStep, digest: str) -> list[Path]:

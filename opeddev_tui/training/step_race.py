@@ -12,7 +12,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from opeddev_tui.checkpoints.base_model import shown
 from opeddev_tui.config import settings as st
@@ -38,7 +37,7 @@ from opeddev_tui.runs.grade_records import (
     RacedWay,
     WayGrades,
 )
-from opeddev_tui.training.base_head import BaseHead, BaseHeadMaker
+from opeddev_tui.training.base_head import BaseFeatures, BaseHead, BaseHeadMaker
 from opeddev_tui.training.deciders import StopRequested
 from opeddev_tui.training.graded_step import GradedStep
 from opeddev_tui.training.scorer import Scorer
@@ -61,8 +60,7 @@ class _BaseFit(Struct, frozen=True):
     """The base head fitted again on cached features, with those features: its claims about the training rows."""
 
     heads: StepHead
-    train: NDArray[np.float32]
-    held: NDArray[np.float32]
+    features: BaseFeatures
 
 
 class StepRace(Struct, frozen=True):
@@ -103,7 +101,8 @@ class StepRace(Struct, frozen=True):
         rows, base = self.graded.rows, self._base_fit()
         ways = [*cheap_ways(rows), written, *self._token_ways(epoch)]
         heads = [*self._base_entry(base), *self._step_entry(epoch)]
-        forecast = forecast_of(rows, base.train, base.held) if base is not None else None
+        known = base.features if base is not None else None
+        forecast = forecast_of(rows, known.train, known.held, known.moves) if known is not None else None
         report = report_of(rows, ways, heads, mode=self.settings.grading.mode, forecast=forecast)
         started = self.bus.state.begun
         kept = RaceFile(started.run, started.step, epoch, checkpoint, report)
@@ -131,16 +130,15 @@ class StepRace(Struct, frozen=True):
         features = self.maker.known_features() if self.maker is not None and self.base is not None else None
         if features is None or cannot_fit(self.graded.rows.train.labels):
             return None
-        rows, count = self.graded.rows, len(self.graded.train)
-        return _BaseFit(
-            fit_step(features[:count], rows.train, rows.scale, rows.areas), features[:count], features[count:]
-        )
+        rows = self.graded.rows
+        heads = fit_step(features.train, rows.train, rows.scale, rows.areas, differences=features.moves)
+        return _BaseFit(heads, features)
 
     def _base_entry(self, fit: _BaseFit | None) -> list[HeadEntry]:
         if self.base is None:
             return []
         told = self.bus.state.heads.get(("base", 0))
-        seconds = told.read_seconds + told.fit_seconds if told is not None else 0.0
+        seconds = told.seconds if told is not None else 0.0
         predictions = Predictions.of(self.base.reading.grades)
         return [
             HeadEntry(

@@ -6,7 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from engine_helpers import base_file, batch_file, copy_workspace, holdout_file, make_rows, workspace_of, write_rows
+from engine_helpers import (
+    base_file,
+    batch_file,
+    copy_workspace,
+    holdout_file,
+    make_readable_rows,
+    make_rows,
+    workspace_of,
+    write_rows,
+)
 
 from opeddev_tui import cli
 
@@ -281,3 +290,36 @@ def test_a_checkpoints_head_is_asked_too(
     pleas = told(root, capsys, "--from", "latest", "--pleas")["pleas"]
     assert isinstance(pleas, list)
     assert {row["way"] for row in pleas} == {"n-grams", "base head", "step head"}
+
+
+def test_a_head_that_is_held_steady_is_measured_as_such(
+    workspace_factory: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = workspace_factory(rows=40, holdout=12, **{"data.max_length": 256})
+    write_rows(base_file(root), make_readable_rows(40, "base"))
+    write_rows(holdout_file(root), make_readable_rows(12, "holdout"))
+    plain = told(root, capsys, "--pleas")
+    assert plain["models"][0]["steady"] is None  # type: ignore[index]
+    steady = told(root, capsys, "--pleas", "--set", "grading.steady=true")
+    cost = steady["models"][0]["steady"]  # type: ignore[index]
+    assert (cost["copies"], cost["read"], cost["seconds"] > 0) == (40, 40, True)
+    moved = [
+        sum(row["changed"]["value"] for row in report["pleas"] if row["way"] == "base head")  # type: ignore[attr-defined]
+        for report in (plain, steady)
+    ]
+    assert moved[1] < moved[0]
+    assert [row for row in plain["pleas"] if row["way"] == "n-grams"] == [  # type: ignore[attr-defined]
+        row
+        for row in steady["pleas"]
+        if row["way"] == "n-grams"  # type: ignore[attr-defined]
+    ]
+    # the label doctor asks the same head
+    assert cli.main(["regrade", "-w", str(root), "--list", "--json", "--set", "grading.steady=true"]) == 0
+    listed = json.loads(capsys.readouterr().out)["disputed"]
+    assert [(row["id"], row["surprise"]) for row in listed[:10]] == [
+        (row["id"], pytest.approx(row["surprise"]))
+        for row in steady["disputed"]  # type: ignore[attr-defined]
+    ]
+    assert race(root, "--set", "grading.steady=true") == 0
+    words = " ".join(capsys.readouterr().out.split())
+    assert "Its head is held steady against comments with 40 training rows that got one, all from the cache." in words

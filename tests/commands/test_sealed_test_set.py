@@ -6,7 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from engine_helpers import base_file, copy_workspace, holdout_file, last_run, make_rows, train, write_rows
+from engine_helpers import (
+    base_file,
+    copy_workspace,
+    holdout_file,
+    last_run,
+    make_readable_rows,
+    make_rows,
+    train,
+    write_rows,
+)
 
 from opeddev_tui import cli
 from opeddev_tui.config.loading import load
@@ -113,6 +122,17 @@ def test_a_checkpoint_is_scored_beside_the_base_model(root: Path, capsys: pytest
     for path in (root / "logs").rglob("*"):
         assert not path.is_file() or WORD.encode() not in path.read_bytes(), path
     assert last_run(root).is_dir()
+
+
+def test_a_head_that_is_held_steady_is_scored_as_such(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_rows(base_file(root), make_readable_rows(20, "base"))
+    found = []
+    for words in ((), ("--set", "grading.steady=true")):
+        assert score(root, "--json", *words) == 0
+        rows = json.loads(capsys.readouterr().out)["race"]["rows"]
+        found.append({row["name"]: row["figures"] for row in rows})
+    assert found[0]["base head"] != found[1]["base head"]
+    assert found[0]["base tokens"] == found[1]["base tokens"]
 
 
 def test_check_counts_the_rows_and_names_nothing_of_them(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,6 +28,9 @@ def test_the_journal_says_the_same(trained_by_one: Path, trained_by_two: Path) -
     assert texts[0] == texts[1]
     grades = [[(way.way, way.grades) for e in of(root, ev.GradesRead) for way in e.ways] for root in (one, two)]
     assert grades[0] == grades[1]
+    heads = [[(e.head, e.epoch, e.rows, e.steadied) for e in of(root, ev.HeadFitted)] for root in (one, two)]
+    assert heads[0] == heads[1]
+    assert ("step", 22) in [(head, steadied) for head, _, _, steadied in heads[0]]
 
 
 def test_of_the_same_weights_the_hold_out_s_losses_and_grades_are_equal_to_the_bit(

@@ -111,7 +111,11 @@ def _head(fields: Fields) -> str:
     name = f"the head on the {_HEADS.get(_get(fields, 'head'), _get(fields, 'head'))}"
     if fields.get("problem"):
         return f"no grades by {name} · {fields['problem']}"
-    return f"{name} fitted · {_get(fields, 'rows')} graded rows · {_numbered(fields, 'fit_seconds', 1)} s"
+    told = f"{name} fitted · {_get(fields, 'rows')} graded rows · {_numbered(fields, 'fit_seconds', 1)} s"
+    # lines of older versions do not say it
+    if fields.get("steadied", "0") == "0":
+        return told
+    return f"{told} · held steady against comments with {fields['steadied']} rows"
 
 
 def _race(fields: Fields) -> str:

@@ -48,6 +48,18 @@ async def test_the_race_shows_its_figures_and_says_what_wins(tmp_path: Path, siz
             assert "calib." in shown
 
 
+@pytest.mark.parametrize("steadied", [0, 100])
+async def test_heads_that_are_held_steady_are_said_to_be(tmp_path: Path, steadied: int) -> None:
+    first, *later = raced_step(1, AT)
+    head = ev.HeadFitted(head="base", epoch=0, rows=200, steadied=steadied, at=AT)
+    app = make(tmp_path, [[first, head, *later]])
+    async with grading(app, LARGE):
+        shown = words_of(app)
+        assert "all compared on the same 50 hold-out rows" in shown
+        told = "The heads are held steady against comments with 100 training rows (grading.steady)."
+        assert (told in shown) == bool(steadied)
+
+
 async def test_a_wider_screen_leaves_out_fewer_columns(tmp_path: Path) -> None:
     counts = []
     for number, size in enumerate((SMALL, MIDDLE, LARGE)):

@@ -33,6 +33,7 @@ def logged(tmp_path: Path) -> Path:
                       ev.RankLost(rank=1, host="node1", reason="was killed by SIGKILL"),
                       ev.HeadFitted(head="base", epoch=0, rows=100, fit_seconds=0.0776, claim="kappa=0.18"),
                       ev.HeadFitted(head="step", epoch=1, problem="too few graded rows."),
+                      ev.HeadFitted(head="step", epoch=2, rows=80, fit_seconds=0.2, steadied=80, steady_read=80),
                       ev.GradesRead(epoch=1, labels=("1", "2"), ids=(), reference=(), ways=(), seconds=0.0032),
                       ev.FeedbackWritten(epoch=1, head="base head", seconds=0.77),
                       ev.NextStepChosen(epoch=1, learning_rate=1e-4), ev.PolicyChanged(epoch=1, policy="rule"),
@@ -72,6 +73,8 @@ def test_every_event_is_said_in_words(logged: Path) -> None:
     assert "httpx: something is deprecated" in texts
     assert "the head on the base model fitted · 100 graded rows · 0.1 s" in texts
     assert "no grades by the head on the step's model · too few graded rows." in texts
+    steady = "the head on the step's model fitted · 80 graded rows · 0.2 s · held steady against comments with 80 rows"
+    assert steady in texts
     assert "the rule decides from now on" in texts
     assert "asked for: SaveNow · not done: nothing new" in texts
     assert not [text for text in texts if "=" in text.replace(" = ", "")]

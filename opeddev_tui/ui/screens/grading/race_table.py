@@ -43,6 +43,7 @@ def race_text(run: GradedRun, width: int) -> Content:
                 Content(clean(race.tuning)),
                 *_needs(race),
                 *_claims(race.ways),
+                *_steadied(run),
                 Content.styled(_measured_on(race), "$muted"),
             ]
         )
@@ -68,6 +69,15 @@ def _needs(race: RaceHeld) -> list[Content]:
 
 def _claims(ways: Sequence[RacedWay]) -> list[Content]:
     return [Content.styled(clean(f"{way.way}: {way.claim}"), "$muted") for way in ways if way.claim]
+
+
+def _steadied(run: GradedRun) -> list[Content]:
+    """Return what holds the heads of ``run`` steady; nothing for plain heads."""
+    copies = max((head.steadied for head in run.state.heads.values()), default=0)
+    if not copies:
+        return []
+    words = f"The heads are held steady against comments with {plural(copies, 'training row')} (grading.steady)."
+    return [Content.styled(words, "$muted")]
 
 
 def _why_none(run: GradedRun, race: RaceHeld | None) -> list[Content]:
