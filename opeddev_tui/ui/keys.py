@@ -15,6 +15,7 @@ from opeddev_tui.ui.list_keys import PROBES as PROBES
 from opeddev_tui.ui.list_keys import ROW as ROW
 from opeddev_tui.ui.list_keys import ROWS as ROWS
 from opeddev_tui.ui.list_keys import RUNS as RUNS
+from opeddev_tui.ui.list_keys import details
 
 PLACES: tuple[tuple[str, str, str], ...] = (
     ("1", "monitor", "Monitor"),
@@ -241,6 +242,7 @@ CHECKPOINTS = table(
     Key("n", "act('note')", "Note", "Write a note on it."),
     Key("t", "act('try_it')", "Try", "Answer a prompt with it; with two marked, side by side.", footer=True),
     Key("s", "act('score')", "Score", "Score it on the hold-out again."),
+    *details(),
     Key("x", "act('export')", "Export", "Write it as an ordinary model folder with a model card."),
     Key("d,delete", "act('remove')", "Delete", "Delete the selected (or marked) ones; asks first.", footer=True),
     Key("D", "act('prune')", "Prune", "Delete every checkpoint that nothing needs; asks first."),
@@ -266,6 +268,7 @@ SETTINGS = table(
     Key("enter", "edit", "Change", "Change the selected setting; it is saved in a file of the app's own.", footer=True),
     Key("x,delete", "reset", "Reset", "Remove the value that the app saved for the selected setting.", footer=True),
     Key("slash", "filter", "Filter", "Show only settings whose name or help contains a text.", footer=True),
+    *details(),
     Key("escape", "clear_filter", "Clear", "Drop the filter."),
 )
 
@@ -283,14 +286,14 @@ Sections = tuple[tuple[str, tuple[Key, ...]], ...]
 SCREEN_KEYS: dict[str, Sections] = {
     "monitor": (("Monitor", MONITOR), ("In a pane", PANE), ("In the curves", CURVES)),
     "generations": (("Generations", GENERATIONS),),
-    "probes": (("Probe prompts", PROBES), ("In the table", TABLE)),
+    "probes": (("Probe prompts", PROBES), ("In the table", TABLE), ("In a text", PANE)),
     "blind": (("Blind round", BLIND),),
     "grades": (("Grades", GRADES), ("In the table", TABLE)),
     "checkpoints": (("Checkpoints", CHECKPOINTS), ("In the table", TABLE)),
     "log": (("Log", LOG),),
     "settings": (("Settings", SETTINGS), ("In the table", TABLE)),
-    "rows": (("Rows", ROWS), ("In the table", TABLE)),
-    "runs": (("Runs", RUNS), ("In the table", TABLE)),
+    "rows": (("Rows", ROWS), ("In the list", LONG_LIST), ("In a text", PANE)),
+    "runs": (("Runs", RUNS), ("In the table", TABLE), ("In a text", PANE)),
     "compare": (("Compare runs", COMPARE), ("In the table", TABLE)),
     "grading": (("Grading", GRADING), ("In a text", PANE), ("In the table", TABLE)),
     "grader": (("Grader", GRADER), ("In a text", PANE), ("In the table", TABLE)),

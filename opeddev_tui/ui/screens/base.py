@@ -149,6 +149,10 @@ class FilteredScreen(BaseScreen):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while a person types."""
         self.filter_text = event.value
+        self.filter_changed()
+
+    def filter_changed(self) -> None:
+        """Fill the list again with what contains the filter now."""
         self.fill()
 
     def action_filter(self) -> None:

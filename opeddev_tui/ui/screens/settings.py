@@ -24,7 +24,8 @@ from opeddev_tui.config import loading
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import SETTINGS, bindings
-from opeddev_tui.ui.screens.base import FilteredScreen, settings_can_be_saved
+from opeddev_tui.ui.screens.base import settings_can_be_saved
+from opeddev_tui.ui.screens.detailed import WithDetails
 from opeddev_tui.ui.shell import Disk
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.dialogs import AskText
@@ -55,12 +56,13 @@ def groups(loaded: LoadedSettings, filter_text: str) -> list[tuple[str, list[str
     return [(title, chosen) for title, chosen in found if chosen]
 
 
-class SettingsScreen(FilteredScreen):
+class SettingsScreen(WithDetails):
     """All settings in one table, the selected one explained below."""
 
     mode: ClassVar[str] = "settings"
     BINDINGS: ClassVar[list[BindingType]] = bindings(SETTINGS)
     AUTO_FOCUS = "#settings"
+    details_id: ClassVar[str] = "detail"
     explanations: ClassVar[Mapping[str, str]] = {
         "settings": "● differs from the default. The app never writes your config.toml.",
     }

@@ -34,8 +34,23 @@ class Grid(DataTable[Text]):
         """Make the columns."""
         # Textual reads it from the bar, and declares it for all of them
         self.horizontal_scrollbar.renderer = ThinBar  # type: ignore[misc]
+        self._make_columns()
+
+    def _make_columns(self) -> None:
         for title in self._titles:
             self.add_column(Text(title, justify=self._side(title)))
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """The titles of the columns, which the cells of every row belong to."""
+        return self._titles
+
+    def retitle(self, titles: Sequence[str]) -> None:
+        """Have other columns from now on; the rows have to be filled in again."""
+        if tuple(titles) != self._titles:
+            self._titles, self._filled = tuple(titles), ()
+            self.clear(columns=True)
+            self._make_columns()
 
     def fill(self, rows: Sequence[tuple[str, tuple[Cell, ...]]]) -> None:
         """Show ``rows`` of (key, cells); the selected key stays selected. Draws nothing if nothing changed."""
@@ -56,8 +71,7 @@ class Grid(DataTable[Text]):
         """Make the columns as wide as their cells are now, the same row selected: Textual lets them grow only."""
         at, rows, self._filled = self.cursor_row, self._filled, ()
         self.clear(columns=True)
-        for title in self._titles:
-            self.add_column(Text(title, justify=self._side(title)))
+        self._make_columns()
         self.fill(rows)
         self.move_cursor(row=at)
 

@@ -17,7 +17,8 @@ from opeddev_tui.config import loading
 from opeddev_tui.data.rows import Example, Message
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.screens.rows import listing
-from opeddev_tui.ui.screens.rows.row import RowScreen, encoded, recorded
+from opeddev_tui.ui.screens.rows.recorded import recorded
+from opeddev_tui.ui.screens.rows.row import RowScreen, encoded
 from opeddev_tui.ui.screens.rows.screen import RowsScreen
 from opeddev_tui.ui.tasks.rows import RowSet
 from opeddev_tui.ui.widgets.long_list import LongList

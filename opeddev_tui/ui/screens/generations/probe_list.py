@@ -14,9 +14,11 @@ from opeddev_tui.ui.widgets.grid import Cell
 from opeddev_tui.ui.widgets.tables import cut
 
 TITLES = ("row", "change", "grades", "flips", "now", "before", "reference", "prompt")
-# cells of the columns for change and flips with the blanks around all columns, and the least that a text gets
-_FIXED, _LEAST = 14 + 2 * len(TITLES), 10
+# cells of the columns for change and flips, and the least that a text gets
+_FIXED, _LEAST = 14, 10
 _NAME = 12
+# cells of the screen from which on the prompt, which says the least about a change, has a column of its own
+_WITH_PROMPT = 90
 
 
 class Probe(Struct, frozen=True):
@@ -101,11 +103,18 @@ def chosen(every: Sequence[Probe], order: str, text: str) -> list[Probe]:
     return sorted(found, key=ORDERS[order])
 
 
-def lines(listed: Sequence[Probe], width: int) -> list[tuple[str, tuple[Cell, ...]]]:
-    """Return (key, cells) per prompt; the texts share what is left of ``width``."""
-    fixed = _FIXED + max((len(cut(item.name, _NAME)) + max(6, len(_grades(item))) for item in listed), default=0)
-    room = max(_LEAST, (width - fixed) // 4)
-    return [(str(probe.number), _cells(probe, room)) for probe in listed]
+def titles(width: int) -> tuple[str, ...]:
+    """Return the columns that a screen of ``width`` cells has room for."""
+    return TITLES if width >= _WITH_PROMPT else TITLES[:-1]
+
+
+def lines(listed: Sequence[Probe], width: int, columns: int = len(TITLES)) -> list[tuple[str, tuple[Cell, ...]]]:
+    """Return (key, the first ``columns`` cells) per prompt; the texts share what is left of ``width``."""
+    name = max((len(cut(item.name, _NAME)) for item in listed), default=0)
+    grades = max((len(_grades(item)) for item in listed), default=0)
+    fixed = _FIXED + 2 * columns + name + max(6, grades)
+    room = max(_LEAST, (width - fixed) // max(1, columns - 4))
+    return [(str(probe.number), _cells(probe, room)[:columns]) for probe in listed]
 
 
 def _cells(probe: Probe, room: int) -> tuple[Cell, ...]:

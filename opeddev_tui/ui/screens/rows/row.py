@@ -15,11 +15,13 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from opeddev_tui.analysis.row_records import EncodedText
-from opeddev_tui.format import number, plural
+from opeddev_tui.format import plural
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import bindings
 from opeddev_tui.ui.list_keys import ROW
-from opeddev_tui.ui.screens.rows.listing import label, record
+from opeddev_tui.ui.screens.rows.details import about
+from opeddev_tui.ui.screens.rows.listing import label
+from opeddev_tui.ui.screens.rows.recorded import recorded
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.tasks.rows import RowSet, RowTasks
 from opeddev_tui.ui.widgets.bars import ClickBar, key_part
@@ -120,15 +122,9 @@ class RowScreen(ModalScreen[int]):
     def _about(self, at: int) -> Content:
         example = self._rows.examples[at]
         grade = label(self._rows, example.grade, self._lowest)
-        parts = [f"{self._rows.name} · row {at + 1}", example.id, example.kind, f"grade {grade}" if grade else ""]
-        parts += [
-            f"group {example.group}" if example.group else "",
-            f"rated by {example.rater}" if example.rater else "",
-        ]
-        parts += ["corrected or confirmed by a person" if example.settled else ""]
-        parts += [f"weight {example.weight:g}" if example.weight != 1 else ""]
+        parts = [f"{clean_line(self._rows.name)} · row {at + 1}", f"grade {grade}" if grade else "", *about(example)]
         place = f"{self._place + 1:,} of {len(self._chosen):,}"
-        words = " · ".join(clean_line(part, max_chars=60) for part in parts if part)
+        words = " · ".join(filter(None, parts))
         return Content.styled(words, "bold") + Content.styled(f"   {place}", "$muted")
 
     # --- keys
@@ -196,30 +192,3 @@ def _barred(pieces: Sequence[tuple[str, str]]) -> Content:
         text += Content.styled(f"‹{words.plain}›", "bold $accent") if kind == "grade" else words
     bar = Content.styled("┃ ", "$success")
     return Content("\n").join(bar + line for line in text.split("\n", allow_blank=True))
-
-
-def recorded(rows: RowSet, at: int, lowest: int) -> Content:
-    """Return losses and grades of the row by epoch, and what a race disputes."""
-    known, example = record(rows, at), rows.examples[at]
-    lines = []
-    for epoch in sorted({*known.losses, *known.grades}):
-        loss = f"loss {number(known.losses[epoch], 4)}" if epoch in known.losses else ""
-        read = known.grades.get(epoch)
-        grade = ""
-        if epoch in known.grades:
-            grade = f"grade {label(rows, read, lowest)}" if read is not None else "no grade read"
-            grade += " = given" if read is not None and read == example.grade else ""
-        lines.append(Content(" · ".join(filter(None, [f"epoch {epoch}", loss, grade]))))
-    if known.surprise:
-        told = f"The newest race's head, fitted without it, gives {known.head} (surprise {known.surprise:.2f})."
-        lines.append(Content(clean_line(told)))
-    if len(example.grades) > 1:
-        given = ", ".join(label(rows, grade, lowest) for grade in example.grades)
-        lines.append(Content(f"Grades of several people: {given}"))
-    if example.criteria:
-        areas = ", ".join(f"{clean_line(name)} {value}" for name, value in example.criteria.items())
-        lines.append(Content(f"Criteria: {areas}"))
-    if not lines:
-        lines.append(Content.styled("Nothing: losses and grades are recorded of hold-out rows, disputes of graded "
-                                    "training rows by a race.", "$muted"))  # fmt: skip
-    return Content("\n").join(lines)
