@@ -22,7 +22,7 @@ from opeddev_tui.ui.screens.base import BaseScreen, do_action
 from opeddev_tui.ui.screens.command_line.screen import CommandLine
 from opeddev_tui.ui.screens.command_line.typed import Known, explained, setting_named, unknown_command
 from opeddev_tui.ui.screens.monitor.more import rate_of
-from opeddev_tui.ui.screens.settings import parsed, saved_words
+from opeddev_tui.ui.screens.setting_dialogs import parsed, saved_words
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.tasks.ratings import Recorder
 
@@ -125,13 +125,16 @@ def _unset(context: Context, rest: str) -> None:
 
 def _save(context: Context, name: str, value: Any) -> None:
     _needs_a_workspace(context)
-    saved = saved_words(name) if value is not None else f"{name} is no longer set by the app."
+
+    def saved() -> None:
+        gone = f"{name} is no longer set by the app."
+        context.line.done(gone if value is None else saved_words(context.shell.loaded, name)[0])
 
     def failed(reason: str) -> None:
         """Say what is wrong with the value; that it would be written to the app's own file is no matter here."""
         context.line.refuse(reason.rpartition(f"{loading.SAVED_NAME}: ")[2])
 
-    context.shell.disk.save_settings({name: value}, failed=failed, saved=lambda: context.line.done(saved))
+    context.shell.disk.save_settings({name: value}, failed=failed, saved=saved)
 
 
 def _needs_a_workspace(context: Context) -> None:
