@@ -29,6 +29,9 @@ PLACES: tuple[tuple[str, str, str], ...] = (
     ("9", "grader", "Grader"),
 )
 
+# what Option and a digit from 1 on type on a Mac whose terminal does not send them as Alt
+_OPTION_DIGITS = ("inverted_exclamation_mark", "trade_mark_sign", "pound_sign", "cent_sign", "infinity", "section_sign")
+
 GLOBAL = table(
     "everywhere",
     *(Key(key, f"app.go('{mode}')", title, f"Go to {title}.") for key, mode, title in PLACES),
@@ -44,8 +47,14 @@ GLOBAL = table(
     Key("ctrl+l", "app.redraw", "Redraw", "Draw the whole screen again, if something else wrote to it.", shown="^l"),
     Key("y", "app.copy", "Copy", "Copy the selected text, or the focused pane or row, to your clipboard (OSC 52)."),
     *(
-        Key(f"alt+{at}", f"app.pane_number({at})", f"Pane {at}", f"Go straight to the pane [{at}].")
-        for at in range(1, 7)
+        Key(
+            f"alt+{at},{option}",
+            f"app.pane_number({at})",
+            f"Pane {at}",
+            f"Go straight to the pane [{at}].",
+            shown=f"Alt+{at}",
+        )
+        for at, option in enumerate(_OPTION_DIGITS, 1)
     ),
     Key("q", "app.leave", "Quit", "Quit; asks first while a training runs.", footer=True),
 )

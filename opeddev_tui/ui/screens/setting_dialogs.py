@@ -34,7 +34,8 @@ class EditScreen(AskText):
 
     def __init__(self, shell: Shell, name: str, value: str) -> None:
         doc, allowed = loading.describe(*name.split(".", 1))
-        super().__init__(name, f"{doc}\nTakes {allowed}.", value)
+        number = isinstance(parsed(value), int | float)
+        super().__init__(name, f"{doc}\nTakes {allowed}.", value, replaced=number)
         self._shell, self._setting = shell, name
 
     def accept(self, value: str) -> None:
