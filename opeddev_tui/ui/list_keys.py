@@ -21,6 +21,7 @@ RUNS = table(
         "slash", "filter", "Filter", "Show only runs such as: lr<1e-4 lora !failed, qwk>0.5 step:2 seed=3.", footer=True
     ),
     *details(),
+    Key("o", "order", "Order", "Order: newest, lowest hold-out loss, largest fall, best kappa, step, state.", True),
     Key("escape", "clear_filter", "Clear", "Drop the filter, then the marks."),
     Key("s", "other_seeds", "Other seeds", "Train the step of this run again with other seeds; asks first.", True),
     Key("a", "take", "Take", "Make this seed's run the run of its step; asks first.", footer=True),

@@ -16,6 +16,7 @@ from opeddev_tui.ui.keys import RUNS, bindings
 from opeddev_tui.ui.screens.detailed import DetailedScreen
 from opeddev_tui.ui.screens.run_details import FRAMES, parts_of
 from opeddev_tui.ui.screens.run_list import EXAMPLE, RunListScreen
+from opeddev_tui.ui.screens.run_orders import ORDERS, ordered
 from opeddev_tui.ui.state.situation import MARKS
 from opeddev_tui.ui.state.view import RunRow, View
 from opeddev_tui.ui.tasks.seeds import SeedTasks
@@ -53,6 +54,7 @@ class RunsScreen(DetailedScreen, RunListScreen):
         super().__init__()
         self.marked: set[str] = set()
         self._without = _NONE
+        self.order = next(iter(ORDERS))
 
     def compose_body(self) -> Iterable[Widget]:
         """Make the table."""
@@ -73,7 +75,7 @@ class RunsScreen(DetailedScreen, RunListScreen):
         if not self.can_be_drawn:
             return
         everyone = self.shell.session.all_runs()
-        rows = [row for row, _ in self.chosen_rows()]
+        rows = ordered([row for row, _ in self.chosen_rows()], self.order)
         newest = next((row.state.scored_on for row in everyone if row.state.holdout), None)
         others = [row.run for row in rows if row.state.holdout and row.state.scored_on != newest]
         cells = [(row.run, _cells(row, "†" if row.run in others else "", row.run in self.marked)) for row in rows]
@@ -93,12 +95,20 @@ class RunsScreen(DetailedScreen, RunListScreen):
             self.query_one("#which", Static).update(Content(self.shell.session.keymap.text(self._without)))
             return
         parts = [self.shell.session.keymap.text("{runs.open} shows a run as it was")]
+        parts += [self.order] if self.order != next(iter(ORDERS)) else []
         parts += [f"{len(self.marked)} marked"] if self.marked else []
         parts += [f"{len(rows)} of {len(everyone)} runs"] if len(rows) < len(everyone) else []
         damaged = [f"\n! Run {clean_line(row.run)} is damaged: {row.state.damage}." for row in rows if row.state.damage]
         mark = "\n† scored on another hold-out than the newest run: not comparable with it." if others else ""
         which = heading(parts, self.filter_text) + Content(mark + "".join(damaged))
         self.query_one("#which", Static).update(which)
+
+    def action_order(self) -> None:
+        """Order the runs in another way, from the first one on."""
+        names = list(ORDERS)
+        self.order = names[(names.index(self.order) + 1) % len(names)]
+        self.fill()
+        self.query_one(Grid).move_cursor(row=0)
 
     def action_mark(self) -> None:
         """Mark the selected run, or take the mark away."""
