@@ -59,7 +59,7 @@ class DetailedScreen(WithDetails):
 
     least_height: ClassVar[int] = _HIGH
     # selects the list that has the cursor
-    listed: ClassVar[str] = ""
+    list_selector: ClassVar[str] = ""
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class DetailedScreen(WithDetails):
         if parts:
             self.query_one(Details).show(parts, place)
         elif isinstance(self.focused, DetailPane):
-            self.query_one(self.listed).focus()
+            self.query_one(self.list_selector).focus()
 
     # --- keys
 
@@ -117,7 +117,7 @@ class DetailedScreen(WithDetails):
         """Give the focus back to the list; return False where the list has it."""
         if not isinstance(self.focused, DetailPane):
             return False
-        self.query_one(self.listed).focus()
+        self.query_one(self.list_selector).focus()
         return True
 
     def go_to_pane(self, name: str) -> None:

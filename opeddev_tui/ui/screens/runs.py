@@ -43,7 +43,7 @@ class RunsScreen(DetailedScreen, RunListScreen):
     mode: ClassVar[str] = "runs"
     BINDINGS: ClassVar[list[BindingType]] = bindings(RUNS)
     AUTO_FOCUS = "#runs"
-    listed: ClassVar[str] = "#runs"
+    list_selector: ClassVar[str] = "#runs"
     panes: ClassVar[tuple[str, ...]] = FRAMES
     explanations: ClassVar[Mapping[str, str]] = {
         "runs": "Δ 0: change of the hold-out loss since before the step; best: its epoch.",

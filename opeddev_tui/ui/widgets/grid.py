@@ -96,13 +96,27 @@ class Grid(DataTable[Text]):
         return _line(self._filled[self.cursor_row][1])
 
     @property
+    def keys(self) -> list[str]:
+        """The keys of all rows, in their order."""
+        return [key for key, _ in self._filled]
+
+    @property
+    def all_cells(self) -> list[tuple[str, ...]]:
+        """All rows as cleaned text, a cell per column."""
+        return [tuple(clean_line(_plain(cell)).strip() for cell in cells) for _, cells in self._filled]
+
+    @property
     def all_text(self) -> str:
         """All rows for the clipboard, a line each."""
         return "\n".join(_line(cells) for _, cells in self._filled)
 
 
 def _line(cells: Sequence[Cell]) -> str:
-    return "\t".join(clean_line(cell if isinstance(cell, str) else cell[0]) for cell in cells)
+    return "\t".join(clean_line(_plain(cell)) for cell in cells)
+
+
+def _plain(cell: Cell) -> str:
+    return cell if isinstance(cell, str) else cell[0]
 
 
 def _text(cell: Cell, side: Literal["left", "right"]) -> Text:

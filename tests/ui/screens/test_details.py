@@ -128,11 +128,11 @@ async def test_the_details_follow_the_cursor_and_give_the_focus_back(
         await pilot.press("alt+2")
         await until(pilot, lambda: app.focused is screen.query(DetailPane)[1])
         await pilot.press("escape")
-        await until(pilot, lambda: app.focused is screen.query_one(screen.listed) and app.screen is screen)
+        await until(pilot, lambda: app.focused is screen.query_one(screen.list_selector) and app.screen is screen)
         await pilot.press("i", "alt+1")
         await until(pilot, lambda: details.display and app.focused is screen.query(DetailPane)[0])
         await pilot.press("i")
-        await until(pilot, lambda: app.focused is screen.query_one(screen.listed))
+        await until(pilot, lambda: app.focused is screen.query_one(screen.list_selector))
         assert not read
 
 

@@ -10,6 +10,8 @@ from msgspec import Struct
 from opeddev_tui.runs.events import Sample
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.screens.generations.snapshots import Point
+from opeddev_tui.ui.tasks.lists import Listed
+from opeddev_tui.ui.tasks.lists import Value as Written
 from opeddev_tui.ui.widgets.grid import Cell
 from opeddev_tui.ui.widgets.tables import cut
 
@@ -141,3 +143,22 @@ def _written(side: Sample | None) -> str:
 
 def _text(side: Sample | None, room: int) -> str:
     return cut(clean_line(side.text), room) if side is not None else "–"
+
+
+_WRITTEN = (
+    *("id", "kind", "change", "grade before", "grade now", "right grade", "flips"),
+    *("prompt", "before", "now", "reference"),
+)
+
+
+def written(listed: Sequence[Probe]) -> Listed:
+    """Return prompts as they are written to a file."""
+
+    def values(probe: Probe) -> tuple[Written, ...]:
+        asked, before, now = probe.asked, probe.before, probe.now
+        grades = (before.grade if before is not None else None, now.grade if now is not None else None)
+        texts = (before.text if before is not None else None, now.text if now is not None else None)
+        right = asked.reference_grade
+        return asked.id, asked.kind, probe.change, *grades, right, probe.flips, asked.prompt, *texts, asked.reference
+
+    return Listed(_WRITTEN, [values(probe) for probe in listed])

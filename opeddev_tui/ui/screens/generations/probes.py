@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from msgspec import Struct
@@ -16,10 +17,11 @@ from opeddev_tui.format import plural
 from opeddev_tui.ui.keys import PROBES, bindings
 from opeddev_tui.ui.screens.detailed import DetailedScreen
 from opeddev_tui.ui.screens.generations.probe_details import FRAMES, parts_of
-from opeddev_tui.ui.screens.generations.probe_list import ORDERS, TITLES, Probe, chosen, lines, probes, titles
+from opeddev_tui.ui.screens.generations.probe_list import ORDERS, TITLES, Probe, chosen, lines, probes, titles, written
 from opeddev_tui.ui.screens.generations.snapshots import Key as PointKey
 from opeddev_tui.ui.screens.generations.snapshots import Point, before_step, index_of, points
 from opeddev_tui.ui.state.view import View
+from opeddev_tui.ui.tasks.lists import Listed
 from opeddev_tui.ui.widgets.details import Details, Part
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Grid
@@ -42,7 +44,7 @@ class ProbesScreen(DetailedScreen):
     mode: ClassVar[str] = "probes"
     BINDINGS: ClassVar[list[BindingType]] = bindings(PROBES)
     AUTO_FOCUS = "#probes"
-    listed: ClassVar[str] = "#probes"
+    list_selector: ClassVar[str] = "#probes"
     panes: ClassVar[tuple[str, ...]] = FRAMES
     explanations: ClassVar[Mapping[str, str]] = {
         "probes": "grades: before and now, and the right one; flips: how often the grade changed.",
@@ -124,6 +126,10 @@ class ProbesScreen(DetailedScreen):
     def _chosen(self) -> tuple[int, int]:
         last = len(self._points) - 1
         return index_of(self._points, self._left, before_step(self._points)), index_of(self._points, self._right, last)
+
+    def listed(self) -> Callable[[], Listed]:
+        """Return what hands over the prompts that are listed, in their order, with all of their texts."""
+        return partial(written, chosen(self._probes, self._order, self.filter_text))
 
     # --- keys
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 from rich.cells import cell_len
@@ -12,6 +12,8 @@ from opeddev_tui.analysis.run_filter import Facts, Filter, Value
 from opeddev_tui.data.rows import Example
 from opeddev_tui.format import number
 from opeddev_tui.text import clean_line
+from opeddev_tui.ui.tasks.lists import Listed
+from opeddev_tui.ui.tasks.lists import Value as Written
 from opeddev_tui.ui.tasks.rows import RowSet
 from opeddev_tui.ui.widgets.tables import fit
 
@@ -162,3 +164,23 @@ def known_names(rows: RowSet) -> dict[str, Value]:
     """Return a value of every name that a search may use; grades are texts on a scale of letters."""
     first = _number(rows.labels[0]) if rows.labels else 0
     return {**KNOWN, "grade": first, "read": first}
+
+
+_WRITTEN = (
+    *("set", "row", "id", "where", "kind", "group", "rater", "grade", "read", "off", "loss", "weight", "corrected"),
+    *("asked", "answer"),
+)
+
+
+def listed(rows: RowSet, chosen: Sequence[int], lowest: int) -> Listed:
+    """Return the rows ``chosen`` as they are written to a file."""
+
+    def values(at: int) -> tuple[Written, ...]:
+        example, known = rows.examples[at], record(rows, at)
+        return (
+            rows.name, at + 1, example.id, example.where, example.kind, example.group, example.rater,
+            label(rows, example.grade, lowest), _read(rows, at, lowest), known.disagreement(example), known.loss,
+            example.weight, example.settled, asked(example), example.completion,
+        )  # fmt: skip
+
+    return Listed(_WRITTEN, [values(at) for at in chosen])

@@ -5,7 +5,7 @@ The sealed test set is not among the sets: its rows are never shown one by one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -24,6 +24,7 @@ from opeddev_tui.ui.screens.detailed import DetailedScreen
 from opeddev_tui.ui.screens.rows import listing
 from opeddev_tui.ui.screens.rows.details import FRAMES, parts_of
 from opeddev_tui.ui.state.view import View
+from opeddev_tui.ui.tasks.lists import Listed
 from opeddev_tui.ui.tasks.rows import RowSet, RowTasks
 from opeddev_tui.ui.widgets.bars import ClickBar, tab
 from opeddev_tui.ui.widgets.details import Details, Part
@@ -41,7 +42,7 @@ class RowsScreen(DetailedScreen):
     mode: ClassVar[str] = "rows"
     BINDINGS: ClassVar[list[BindingType]] = bindings(ROWS)
     AUTO_FOCUS = "#rows-list"
-    listed: ClassVar[str] = "#rows-list"
+    list_selector: ClassVar[str] = "#rows-list"
     panes: ClassVar[tuple[str, ...]] = FRAMES
     explanations: ClassVar[Mapping[str, str]] = {
         "rows-list": "read: a model's grade; off: distance from yours, or surprise; signs: length.",
@@ -243,6 +244,10 @@ class RowsScreen(DetailedScreen):
         """Drop the search."""
         if not self.leave_details():
             self.query_one(FilterBox).drop()
+
+    def listed(self) -> Callable[[], Listed] | None:
+        """Return what hands over the rows that are listed, in their order, with all of their texts."""
+        return partial(listing.listed, self.rows, tuple(self.chosen), self.lowest) if self.rows is not None else None
 
     def text_to_copy(self) -> str:
         """Return the focused text, else the selected line."""
