@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 import io
 import json
 from collections.abc import Callable, Sequence
@@ -13,7 +12,6 @@ from pathlib import Path
 from msgspec import Struct
 
 from opeddev_tui.config.settings import Paths
-from opeddev_tui.data.batch_paths import resolve
 from opeddev_tui.errors import SettingsProblem, StorageProblem
 from opeddev_tui.files import write_atomic
 from opeddev_tui.ui.tasks.base import TaskBase
@@ -55,6 +53,9 @@ class ListTasks(TaskBase):
 
 def place(root: Path, paths: Paths, name: str) -> Path:
     """Return where a list is written; raises ``SettingsProblem`` for a name that cannot be, ``StorageProblem`` too."""
+    # not before the first frame: it brings all that reads files
+    from opeddev_tui.data.batch_paths import resolve
+
     path = resolve(root, name)
     if path.suffix.lower() not in ENDINGS:
         raise SettingsProblem(f"{name}: a list is written as {', '.join(ENDINGS)}.", cure="Write such an ending.")
@@ -72,6 +73,8 @@ def content(listed: Listed, ending: str) -> str:
     if ending == ".jsonl":
         lines = (json.dumps(dict(zip(listed.titles, row, strict=True)), ensure_ascii=False) for row in listed.rows)
         return "".join(f"{line}\n" for line in lines)
+    import csv
+
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t" if ending == ".tsv" else ",", lineterminator="\n")
     writer.writerow(listed.titles)
