@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from opeddev_tui.analysis.row_records import RowRecord
@@ -20,6 +21,8 @@ from opeddev_tui.ui.widgets.tables import fit
 _NOTHING = RowRecord()
 # of a long text only the beginning is shown in a line; cleaning all of it would take long
 _SHOWN = 400
+# cells of the column of ids where the screen has so many
+_LONG_ID, _WIDE = 16, 110
 # what a search may name, with one value of its kind each
 KNOWN: Mapping[str, Value] = {
     "loss": 0.0, "grade": 0, "read": 0, "off": 0.0, "length": 0, "weight": 1.0, "row": 1, "kind": "", "group": "",
@@ -104,7 +107,10 @@ def line(rows: RowSet, at: int, width: int, lowest: int) -> str:
 
 
 def _fitting(width: int, lowest: int) -> list[Column]:
-    return [column for column in columns(lowest) if width >= column.least]
+    fitting = [column for column in columns(lowest) if width >= column.least]
+    return [
+        replace(column, width=_LONG_ID) if column.title == "id" and width >= _WIDE else column for column in fitting
+    ]
 
 
 # name: what comes first; numbers that are not known come last
