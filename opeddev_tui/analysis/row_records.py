@@ -89,11 +89,15 @@ def _grades(state: RunState, examples: Sequence[Example]) -> list[dict[int, int 
 
 
 class Part(Struct, frozen=True):
-    """A piece of an encoded row: "prompt", "cut" (without text: that many tokens are left out), "loss", "grade"."""
+    """A piece of an encoded row: "prompt", "cut" (without text: that many tokens are left out), "loss", "grade".
+
+    ``marks`` are the places (start, stop) in ``text`` of special tokens, not of text that only looks like one.
+    """
 
     kind: str
     text: str
     tokens: int
+    marks: tuple[tuple[int, int], ...] = ()
 
 
 class EncodedText(Struct, frozen=True):

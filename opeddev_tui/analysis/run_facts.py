@@ -10,8 +10,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from opeddev_tui.analysis.run_filter import Facts, Value
+from opeddev_tui.config.loading import toml_value
 from opeddev_tui.config.settings import RUN_SECTIONS
+from opeddev_tui.config.settings import Settings as Defaults
 from opeddev_tui.format import rate
 from opeddev_tui.runs.state import RunState
 
@@ -86,6 +90,17 @@ def _flat(settings: Settings) -> dict[str, Value]:
     keys = Counter(name.partition(".")[2] for name in full)
     short = {key: value for name, value in full.items() if keys[key := name.partition(".")[2]] == 1}
     return full | short
+
+
+def changed(settings: Settings) -> list[tuple[str, str]]:
+    """Return (name, value) of the settings of a run, as in its manifest, that are not today's defaults."""
+    defaults = msgspec.to_builtins(Defaults())
+    return [
+        (f"{section}.{key}", toml_value(value))
+        for section in RUN_SECTIONS
+        for key, value in settings.get(section, {}).items()
+        if value is not None and value != defaults[section].get(key)
+    ]
 
 
 def _written(value: Any) -> Value | None:

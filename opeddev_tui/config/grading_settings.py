@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, field
 from msgspec.structs import force_setattr
 
-from opeddev_tui.config.section import Batch, Section
+from opeddev_tui.config.section import Batch, Each, Section
 
 # an area opens a sentence or a line of a list, with a capital, and is followed by a colon
 DEFAULT_AREA_PATTERN = r"(?:(?:^|\n)[\s\d.)>#*_•–-]*|(?<=[.!?;])[\s*_]+)([A-Z][\w &/,'()-]{1,60}?)[*_]{0,2}:(?!//)"
@@ -43,8 +43,14 @@ class Grading(Section, frozen=True):
     ] = field(default_factory=list)
     loss: Annotated[
         Literal["cross-entropy", "squared", "ordinal"],
-        "The loss of the grade. cross-entropy treats it like every other token; squared adds the squared distance of "
-        "the expected grade from the right one, ordinal the distance of the whole distribution over the grades.",
+        Each(
+            {
+                "cross-entropy": "treats it like every other token",
+                "squared": "adds the squared distance of the expected grade from the right one",
+                "ordinal": "adds the distance of the whole distribution over the grades",
+            }
+        ),
+        "The loss of the grade.",
     ] = "cross-entropy"
     loss_weight: Annotated[
         float,
@@ -59,13 +65,26 @@ class Grading(Section, frozen=True):
     ] = True
     mode: Annotated[
         Literal["auto", "head", "text", "tokens"],
-        "What gives the grades that are reported: a head on hidden states, the grade that the model writes, the "
-        "probabilities of the grades' tokens, or auto: what the race at the step's end chose.",
+        Each(
+            {
+                "auto": "what the race at the step's end chose",
+                "head": "a head on hidden states",
+                "text": "the grade that the model writes",
+                "tokens": "the probabilities of the grades' tokens",
+            }
+        ),
+        "What gives the grades that are reported.",
     ] = "auto"
     step_head: Annotated[
         Literal["end", "epoch", "never"],
-        "When a grade head is fitted on the step's own model, for which its training rows are read once more: at the "
-        'step\'s end, after every epoch (always so with early_stop.metric = "grade"), or never.',
+        Each(
+            {
+                "end": "at the step's end",
+                "epoch": 'after every epoch, as always with early_stop.metric = "grade"',
+                "never": "at no time",
+            }
+        ),
+        "When a grade head is fitted on the step's own model, for which its training rows are read once more.",
     ] = "end"
     steady: Annotated[
         bool,

@@ -10,13 +10,18 @@ import os
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 import msgspec
 import tomli_w
 from msgspec import Struct
 from msgspec.structs import fields
 
+from opeddev_tui.config.described import choices as choices
+from opeddev_tui.config.described import describe as describe
+from opeddev_tui.config.described import known_keys as known_keys
+from opeddev_tui.config.described import sections as sections
+from opeddev_tui.config.described import toml_value as toml_value
 from opeddev_tui.config.own_keys import EXAMPLE, SECTION, OwnKeys, read_own_keys
 from opeddev_tui.config.setting_rules import semantic_problem
 from opeddev_tui.config.settings import Settings
@@ -50,45 +55,6 @@ class LoadedSettings(Struct, frozen=True):
     def origin(self, key: str) -> str:
         """Return where the value of ``section.key`` comes from."""
         return self.origins.get(key, "default")
-
-
-def sections() -> dict[str, type[Struct]]:
-    """Return the struct type of every section, by name."""
-    return {item.name: item.type for item in fields(Settings)}
-
-
-def known_keys() -> list[str]:
-    """Return every ``section.key``."""
-    return [f"{name}.{item.name}" for name, kind in sections().items() for item in fields(kind)]
-
-
-def describe(section: str, key: str) -> tuple[str, str]:
-    """Return (help sentence, allowed values in words) of a setting."""
-    base, *extras, help_text = get_args(get_type_hints(sections()[section], include_extras=True)[key])
-    if get_origin(base) is Literal:
-        return help_text, f"one of {', '.join(get_args(base))}"
-    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-    name = _list_in_words(base) if get_origin(base) is list else names.get(base, "a table")
-    parts = [
-        f"{words} {limit:.10g}"
-        for meta in extras
-        for words, limit in (("at least", meta.ge), ("above", meta.gt), ("at most", meta.le), ("below", meta.lt))
-        if limit is not None
-    ]
-    return help_text, f"{name} {' and '.join(parts)}".strip()
-
-
-def _list_in_words(kind: Any) -> str:
-    (item,) = get_args(kind)
-    return f"a list of {', '.join(get_args(item))}" if get_origin(item) is Literal else "a list of texts"
-
-
-def choices(section: str, key: str) -> list[str]:
-    """Return the values of a setting that takes one of a few, as TOML; empty for other settings."""
-    base, *_ = get_args(get_type_hints(sections()[section], include_extras=True)[key])
-    if get_origin(base) is Literal:
-        return [toml_value(value) for value in get_args(base)]
-    return ["true", "false"] if base is bool else []
 
 
 def load(
@@ -252,14 +218,6 @@ def differences(before: Settings, after: Settings) -> dict[str, tuple[Any, Any]]
         for key, value in table.items()
         if old[section][key] != value
     }
-
-
-def toml_value(value: Any) -> str:
-    """Return ``value`` as it is written in TOML."""
-    if isinstance(value, dict):
-        inner = ", ".join(f"{key} = {toml_value(item)}" for key, item in value.items())
-        return f"{{{inner}}}"
-    return tomli_w.dumps({"v": value}).removeprefix("v = ").strip()
 
 
 def render_default(*, commented_out: bool = False) -> str:

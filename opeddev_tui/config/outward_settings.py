@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from opeddev_tui.config.section import Section
+from opeddev_tui.config.section import Each, Section
 
 
 class Serve(Section, frozen=True):
@@ -54,8 +54,14 @@ class Export(Section, frozen=True):
 
     dtype: Annotated[
         Literal["bf16", "fp16", "fp32"],
-        "The numbers that an export's weights are stored as. bf16 and fp16 take half the space of fp32, which alone is "
-        "exactly what was trained. Adapters are always fp32.",
+        Each(
+            {
+                "bf16": "half the space; 8 bits of precision, the range of fp32",
+                "fp16": "half the space; 11 bits of precision, numbers up to 65504",
+                "fp32": "exactly what was trained",
+            }
+        ),
+        "The numbers that an export's weights are stored as. Adapters are always fp32.",
     ] = "bf16"
     license: Annotated[
         str,
@@ -68,6 +74,14 @@ class Tracking(Section, frozen=True):
 
     trackers: Annotated[
         list[Literal["tensorboard", "wandb", "trackio", "mlflow"]],
+        Each(
+            {
+                "tensorboard": "event files in tracking.folder",
+                "wandb": "Weights & Biases",
+                "trackio": "Trackio, on this machine or a Space of the hub",
+                "mlflow": "MLflow, at its tracking URI",
+            }
+        ),
         'Trackers that follow every run; tracking = ["wandb"] above the first table is the same. Where they send it, '
         "their own environment variables say (WANDB_MODE=offline, MLFLOW_TRACKING_URI, TRACKIO_SPACE_ID).",
     ] = field(default_factory=list)

@@ -14,7 +14,7 @@ from opeddev_tui.config.outward_settings import Export as Export
 from opeddev_tui.config.outward_settings import Notify as Notify
 from opeddev_tui.config.outward_settings import Serve as Serve
 from opeddev_tui.config.outward_settings import Tracking as Tracking
-from opeddev_tui.config.section import Batch, Rate, Section
+from opeddev_tui.config.section import Batch, Each, Rate, Section
 
 # the fields of a row that a column can be read as (data.columns)
 ROW_FIELDS = (
@@ -70,8 +70,15 @@ class Model(Section, frozen=True):
     revision: Annotated[str, "Branch, tag or commit of the model on the hub."] = "main"
     precision: Annotated[
         Literal["fp16", "bf16", "fp32"],
-        "Arithmetic of forward and backward passes; the weights stay float32. fp16 uses bf16 autocast on GPUs of "
-        "compute capability 8 and above, fp16 autocast with a loss scaler on older GPUs, and float32 on a CPU.",
+        Each(
+            {
+                "fp16": "bf16 autocast on GPUs of compute capability 8 and above, fp16 autocast with a loss scaler on "
+                "older GPUs, float32 on a CPU",
+                "bf16": "the same, as the GPU decides which of the two it is",
+                "fp32": "float32 everywhere, slower and with more memory for activations",
+            }
+        ),
+        "Arithmetic of forward and backward passes; the weights stay float32.",
     ] = "fp16"
     device_map: Annotated[str, "How the weights are placed on the GPUs of this process."] = "auto"
     trust_remote_code: Annotated[bool, "Run Python code that comes with a model. Leave this off."] = False
@@ -119,8 +126,16 @@ class Training(Section, frozen=True):
     num_train_epochs: Annotated[int, Meta(ge=1, le=100), "Planned epochs; after them the early-stop rule applies."] = 3
     lr_scheduler_type: Annotated[
         Literal["constant_with_warmup", "constant", "linear", "cosine"],
-        "Schedule of the learning rate. linear and cosine reach zero at the most epochs allowed, so a run that stops "
-        "earlier ends above zero; constant_with_warmup does not depend on the number of epochs.",
+        Each(
+            {
+                "constant_with_warmup": "rises during the warm-up, then stays, whatever the number of epochs",
+                "constant": "the same from the first optimizer step on",
+                "linear": "after the warm-up falls in a line to zero at the most epochs allowed, so a run that stops "
+                "earlier ends above zero",
+                "cosine": "as linear, along half a cosine",
+            }
+        ),
+        "Schedule of the learning rate.",
     ] = "constant_with_warmup"
     warmup_steps: Annotated[float, Meta(ge=0), "Warm-up in optimizer steps; below 1, as a share of all of them."] = 0.02
     weight_decay: Annotated[float, Meta(ge=0, le=10), "Weight decay of AdamW."] = 0.0
@@ -136,7 +151,9 @@ class Training(Section, frozen=True):
     ] = 3
     seed: Annotated[int, Meta(ge=0, le=2**32 - 1), "Seed of the order of rows, of dropout and of new adapters."] = 42
     start_from: Annotated[
-        Literal["latest", "best"], "The checkpoint of the previous step that the next one starts from."
+        Literal["latest", "best"],
+        Each({"latest": "that of its last epoch", "best": "that of its best epoch, by early_stop.metric"}),
+        "The checkpoint of the previous step that the next one starts from.",
     ] = "latest"
     torch_num_threads: Annotated[
         int, Meta(ge=0, le=1024), "CPU threads of the training; 0 uses all cores but one, which is left to the screen."
@@ -176,8 +193,13 @@ class EarlyStop(Section, frozen=True):
 
     metric: Annotated[
         Literal["loss", "grade"],
-        "What the rule, the best checkpoint and the forecast go by: the hold-out loss, or the distance of the step's "
-        "own model from the right grades of the hold-out. A run keeps the metric that it began with.",
+        Each(
+            {
+                "loss": "the hold-out loss",
+                "grade": "the distance of the step's own model from the right grades of the hold-out",
+            }
+        ),
+        "What the rule, the best checkpoint and the forecast go by. A run keeps the metric that it began with.",
     ] = "loss"
     max_extra_epochs: Annotated[
         int, Meta(ge=0, le=100), "Most epochs that are added while the metric or your blind ratings improve."
@@ -189,11 +211,19 @@ class EarlyStop(Section, frozen=True):
     ] = 0.0
     mode: Annotated[
         Literal["plain", "significant"],
-        "plain compares the means; significant also requires that the interval of the difference excludes zero.",
+        Each(
+            {
+                "plain": "a smaller mean is enough",
+                "significant": "the interval of the difference must exclude zero as well",
+            }
+        ),
+        "When the metric counts as better than before.",
     ] = "plain"
     confidence: Annotated[float, Meta(gt=0.5, lt=1), "Confidence of the intervals."] = 0.95
     policy: Annotated[
-        Literal["ask", "rule"], "Who decides after an epoch: you (ask) or the early-stop rule (rule)."
+        Literal["ask", "rule"],
+        Each({"ask": "you, and the training waits for your answer", "rule": "the early-stop rule, at once"}),
+        "Who decides after an epoch.",
     ] = "ask"
     decision_timeout_minutes: Annotated[
         float, Meta(ge=0), "Minutes without an answer after which the rule decides; 0 waits without a limit."

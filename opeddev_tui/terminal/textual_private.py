@@ -11,8 +11,9 @@ import signal
 import termios
 import threading
 from codecs import getincrementaldecoder
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from string import digits
 from types import FrameType
 from typing import Any
 
@@ -25,6 +26,7 @@ from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
+from textual.events import Key
 from textual.screen import Screen
 from textual.strip import Strip
 
@@ -135,6 +137,15 @@ class SteadyScreen(Screen[None]):
             super()._compositor_refresh()
 
 
+class KeyParser(XTermParser):
+    """Textual's parser, with Alt and a digit as most terminals send them: Textual takes them for other characters."""
+
+    def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[Key]:
+        if len(sequence) == 2 and sequence[0] == "\x1b" and sequence[1] in digits:
+            return [Key(f"alt+{sequence[1]}", None)]
+        return super()._sequence_to_key_events(sequence, alt)
+
+
 class HangupDriver(LinuxDriver):
     """Textual's driver for Linux, with the terminal read and written by ``Tty``; its two threads have nothing to do."""
 
@@ -157,7 +168,7 @@ class HangupDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         """Take the terminal."""
         self._tty = Tty(self.fileno, self._input, self.send_message)
-        self._parser = XTermParser(self._debug)
+        self._parser = KeyParser(self._debug)
         self._decode = getincrementaldecoder("utf-8")("replace").decode
         self._watch_hang_ups()
         self.write(_TITLE_KEPT)

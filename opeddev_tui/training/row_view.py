@@ -8,8 +8,9 @@ and ends with its input, or when nothing was asked for some minutes.
 import os
 import select
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -19,11 +20,14 @@ from opeddev_tui.config import settings as st
 from opeddev_tui.data.rows import Example
 from opeddev_tui.errors import Problem
 from opeddev_tui.models import loading, token_check
+from opeddev_tui.models.markers import special_tokens
 from opeddev_tui.models.token_rows import EncodedRows, GradePlace
 from opeddev_tui.training.grade_places import place_grades
 
 # seconds without a question after which the process ends
 _IDLE = 300.0
+# special tokens of a row whose places are told
+_MOST_MARKS = 200
 
 
 class RowReader:
@@ -32,6 +36,7 @@ class RowReader:
     def __init__(self, root: Path, settings: st.Settings) -> None:
         self._settings = settings
         self._fitted = token_check.fit(loading.source_of(root, settings.model.name), settings)
+        self._special = frozenset(special_tokens(self._fitted.tokenizer).values())
 
     def read(self, asked: AskedRow) -> EncodedText:
         """Return the row as the model sees it."""
@@ -60,12 +65,26 @@ class RowReader:
         return placed.rows[0].grade, weigh if placed.rows[0].grade is not None else ""
 
     def _told(self, parts: Sequence[tuple[str, list[int]]], weight: float, note: str) -> EncodedText:
-        told = tuple(
-            Part(kind, "" if kind == "cut" else str(self._fitted.tokenizer.decode(ids)), len(ids))
-            for kind, ids in parts
-            if ids
-        )
+        told = tuple(self._part(kind, ids) for kind, ids in parts if ids)
         return EncodedText(told, self._fitted.encoder.max_length, weight, note)
+
+    def _part(self, kind: str, ids: list[int]) -> Part:
+        if kind == "cut":
+            return Part(kind, "", len(ids))
+        text, marks = decoded(self._fitted.tokenizer, self._special, ids)
+        return Part(kind, text, len(ids), marks)
+
+
+def decoded(tokenizer: Any, special: Collection[int], ids: Sequence[int]) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """Return the text of tokens, and where in it the ``special`` ones are: (start, stop) of each."""
+    text = str(tokenizer.decode(ids))
+    places = [at for at, token in enumerate(ids) if token in special][:_MOST_MARKS]
+    marks = tuple((len(tokenizer.decode(ids[:at])), len(tokenizer.decode(ids[: at + 1]))) for at in places)
+    # where a tokenizer writes a piece otherwise than inside the whole, its place cannot be told
+    known = all(
+        text[start:stop] == tokenizer.decode([ids[at]]) for at, (start, stop) in zip(places, marks, strict=True)
+    )
+    return text, marks if known else ()
 
 
 def _prompt_parts(whole: list[int], kept: list[int]) -> list[tuple[str, list[int]]]:

@@ -15,6 +15,7 @@ from opeddev_tui.ui.list_keys import PROBES as PROBES
 from opeddev_tui.ui.list_keys import ROW as ROW
 from opeddev_tui.ui.list_keys import ROWS as ROWS
 from opeddev_tui.ui.list_keys import RUNS as RUNS
+from opeddev_tui.ui.list_keys import details
 
 PLACES: tuple[tuple[str, str, str], ...] = (
     ("1", "monitor", "Monitor"),
@@ -27,6 +28,9 @@ PLACES: tuple[tuple[str, str, str], ...] = (
     ("8", "rows", "Rows"),
     ("9", "grader", "Grader"),
 )
+
+# what Option and a digit from 1 on type on a Mac whose terminal does not send them as Alt
+_OPTION_DIGITS = ("inverted_exclamation_mark", "trade_mark_sign", "pound_sign", "cent_sign", "infinity", "section_sign")
 
 GLOBAL = table(
     "everywhere",
@@ -43,8 +47,14 @@ GLOBAL = table(
     Key("ctrl+l", "app.redraw", "Redraw", "Draw the whole screen again, if something else wrote to it.", shown="^l"),
     Key("y", "app.copy", "Copy", "Copy the selected text, or the focused pane or row, to your clipboard (OSC 52)."),
     *(
-        Key(f"alt+{at}", f"app.pane_number({at})", f"Pane {at}", f"Go straight to the pane [{at}].")
-        for at in range(1, 7)
+        Key(
+            f"alt+{at},{option}",
+            f"app.pane_number({at})",
+            f"Pane {at}",
+            f"Go straight to the pane [{at}].",
+            shown=f"Alt+{at}",
+        )
+        for at, option in enumerate(_OPTION_DIGITS, 1)
     ),
     Key("q", "app.leave", "Quit", "Quit; asks first while a training runs.", footer=True),
 )
@@ -243,6 +253,7 @@ CHECKPOINTS = table(
     Key("s", "act('score')", "Score", "Score it on the hold-out again."),
     Key("x", "act('export')", "Export", "Write it as an ordinary model folder with a model card."),
     Key("d,delete", "act('remove')", "Delete", "Delete the selected (or marked) ones; asks first.", footer=True),
+    *details(),
     Key("D", "act('prune')", "Prune", "Delete every checkpoint that nothing needs; asks first."),
     Key("o", "order", "Order", "Order them as a tree, by loss, by age or by size."),
     Key("slash", "filter", "Filter", "Show only checkpoints that contain a text: best, lora, step 2, a note."),
@@ -266,6 +277,7 @@ SETTINGS = table(
     Key("enter", "edit", "Change", "Change the selected setting; it is saved in a file of the app's own.", footer=True),
     Key("x,delete", "reset", "Reset", "Remove the value that the app saved for the selected setting.", footer=True),
     Key("slash", "filter", "Filter", "Show only settings whose name or help contains a text.", footer=True),
+    *details(),
     Key("escape", "clear_filter", "Clear", "Drop the filter."),
 )
 
@@ -283,14 +295,14 @@ Sections = tuple[tuple[str, tuple[Key, ...]], ...]
 SCREEN_KEYS: dict[str, Sections] = {
     "monitor": (("Monitor", MONITOR), ("In a pane", PANE), ("In the curves", CURVES)),
     "generations": (("Generations", GENERATIONS),),
-    "probes": (("Probe prompts", PROBES), ("In the table", TABLE)),
+    "probes": (("Probe prompts", PROBES), ("In the table", TABLE), ("In a text", PANE)),
     "blind": (("Blind round", BLIND),),
     "grades": (("Grades", GRADES), ("In the table", TABLE)),
     "checkpoints": (("Checkpoints", CHECKPOINTS), ("In the table", TABLE)),
     "log": (("Log", LOG),),
     "settings": (("Settings", SETTINGS), ("In the table", TABLE)),
-    "rows": (("Rows", ROWS), ("In the table", TABLE)),
-    "runs": (("Runs", RUNS), ("In the table", TABLE)),
+    "rows": (("Rows", ROWS), ("In the list", LONG_LIST), ("In a text", PANE)),
+    "runs": (("Runs", RUNS), ("In the table", TABLE), ("In a text", PANE)),
     "compare": (("Compare runs", COMPARE), ("In the table", TABLE)),
     "grading": (("Grading", GRADING), ("In a text", PANE), ("In the table", TABLE)),
     "grader": (("Grader", GRADER), ("In a text", PANE), ("In the table", TABLE)),

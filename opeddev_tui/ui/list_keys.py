@@ -2,6 +2,16 @@
 
 from opeddev_tui.ui.key_rows import Key, table
 
+
+def details() -> tuple[Key, ...]:
+    """Return the keys of every list that shows its selected row in full; the first one is for the footer."""
+    return (
+        Key("i", "details", "Details", "Show the selected row in full below the list, or hide it: on all lists.", True),
+        Key("J", "scroll_details(1)", "Details down", "Scroll the details down."),
+        Key("K", "scroll_details(-1)", "Details up", "Scroll the details up."),
+    )
+
+
 RUNS = table(
     "runs",
     Key("enter", "open_run", "Open", "Show the selected run in the monitor.", footer=True),
@@ -10,6 +20,8 @@ RUNS = table(
     Key(
         "slash", "filter", "Filter", "Show only runs such as: lr<1e-4 lora !failed, qwk>0.5 step:2 seed=3.", footer=True
     ),
+    *details(),
+    Key("o", "order", "Order", "Order: newest, lowest hold-out loss, largest fall, best kappa, step, state.", True),
     Key("escape", "clear_filter", "Clear", "Drop the filter, then the marks."),
     Key("s", "other_seeds", "Other seeds", "Train the step of this run again with other seeds; asks first.", True),
     Key("a", "take", "Take", "Make this seed's run the run of its step; asks first.", footer=True),
@@ -44,11 +56,12 @@ PROBES = table(
         "slash", "filter", "Search", "Show only prompts with a text in the prompt, the answers or the reference.", True
     ),
     Key("s", "order", "Sort", "Sort: as generated, changed grades first, most flips, farthest from right, id.", True),
+    *details(),
+    Key("escape,t", "back", "Back", "Drop the search, else back to the generations.", footer=True, shown="Esc"),
     Key("right_square_bracket", "epoch(1)", "Later", "Show a later point as now.", footer=True),
     Key("left_square_bracket", "epoch(-1)", "Earlier", "Show an earlier point as now.", footer=True),
     Key("right_curly_bracket,full_stop", "left_epoch(1)", "Before later", "A later point as before.", shown="} ."),
     Key("left_curly_bracket,comma", "left_epoch(-1)", "Before", "An earlier point as before.", True, "{ ,"),
-    Key("escape,t", "back", "Back", "Drop the search, else back to the generations.", footer=True, shown="Esc"),
 )
 
 ROWS = table(
@@ -57,6 +70,7 @@ ROWS = table(
     Key("slash", "filter", "Search", "Rows such as: loss>2 grade=3 kind:css, group:team, or words in them.", True),
     Key("s", "order(1)", "Sort", "Sort: as in the files, highest loss, grade, disagreement, longest, group.", True),
     Key("S", "order(-1)", "Sort back", "Sort in the way before."),
+    *details(),
     Key("right_square_bracket", "set(1)", "Next set", "Show the rows of the next batch; the hold-out is last.", True),
     Key("left_square_bracket", "set(-1)", "Previous set", "Show the rows of the batch before.", footer=True),
     Key("r", "reload", "Reload", "Read the files again.", footer=True),

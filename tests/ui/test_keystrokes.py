@@ -71,8 +71,8 @@ async def do(pilot: Pilot[str], task: Task) -> None:
             continue
         field = pilot.app.focused
         assert isinstance(field, Input | TextArea)
-        if isinstance(field, Input):
-            field.value = ""
+        # what stands there already is replaced by what is typed, or there is nothing
+        assert not field.text if isinstance(field, TextArea) else field.selected_text == field.value
         await pilot.press(*(" " if char == " " else char for char in stroke.removeprefix("type ")))
 
 

@@ -5,7 +5,7 @@ A screen draws the view it is given; it reads no disk and starts no training by 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, ClassVar, cast
 
@@ -21,6 +21,7 @@ from opeddev_tui.terminal.textual_private import SteadyScreen
 from opeddev_tui.ui.keys import GLOBAL, SCREEN_KEYS, Key, Sections
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.state.view import View
+from opeddev_tui.ui.tasks.lists import Listed
 from opeddev_tui.ui.widgets.bars import KeyLine, Places, StatusLine
 from opeddev_tui.ui.widgets.filter_box import TYPING, FilterBox
 from opeddev_tui.ui.widgets.grid import Grid
@@ -123,6 +124,17 @@ class BaseScreen(SteadyScreen):
 
         ask_note(self.shell, self.shell.session.run, self.shell.session.state)
 
+    def listed(self) -> Callable[[], Listed] | None:
+        """Return what hands over the list on show, to be written to a file; None where there is no list.
+
+        It is called in a thread.
+        """
+        grid = next(iter(self.query(Grid)), None)
+        if grid is None:
+            return None
+        found = Listed(grid.titles, grid.all_cells)
+        return lambda: found
+
     def text_to_copy(self) -> str:
         """Return what `y` copies where nothing is selected: the selected row, where there is a table."""
         return next((grid.selected_text for grid in self.query(Grid)), "")
@@ -149,6 +161,10 @@ class FilteredScreen(BaseScreen):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while a person types."""
         self.filter_text = event.value
+        self.filter_changed()
+
+    def filter_changed(self) -> None:
+        """Fill the list again with what contains the filter now."""
         self.fill()
 
     def action_filter(self) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from opeddev_tui.analysis.run_facts import KNOWN
 from opeddev_tui.analysis.run_filter import Facts, Filter, names_of, parse_in_part
 from opeddev_tui.ui.screens.base import FilteredScreen
 from opeddev_tui.ui.state.view import RunRow
+from opeddev_tui.ui.tasks.lists import Listed
 from opeddev_tui.ui.tasks.manifests import RunSettings
+from opeddev_tui.ui.widgets.grid import Grid
 from opeddev_tui.ui.widgets.query_box import QueryError
 
 EXAMPLE = "lr<1e-4 lora !failed, qwk>0.5 step:2 seed=3, a name"
@@ -29,6 +31,14 @@ class RunListScreen(FilteredScreen):
         known = [(row, self.settings.facts(row)) for row in rows]
         self._understand([facts for _, facts in known])
         return [(row, facts) for row, facts in known if self._filter.passes(facts)]
+
+    def listed(self) -> Callable[[], Listed]:
+        """Return what hands over the runs that the filter lets pass, with their measures and all their settings."""
+        facts = {row.run: found for row, found in self.chosen_rows()}
+        every = [facts[key] for key in self.query_one(Grid).keys if key in facts]
+        names = (*KNOWN, *sorted({name for found in every for name in found.values if "." in name}))
+        rows = [tuple(found.values.get(name) for name in names) for found in every]
+        return lambda: Listed(names, rows)
 
     def _understand(self, every: Sequence[Facts]) -> None:
         self._filter, problem = parse_in_part(self.filter_text, {**KNOWN, **names_of(every)})

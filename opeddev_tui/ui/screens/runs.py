@@ -13,10 +13,14 @@ from textual.widgets import Static
 from opeddev_tui.format import moment, number, signed
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import RUNS, bindings
+from opeddev_tui.ui.screens.detailed import DetailedScreen
+from opeddev_tui.ui.screens.run_details import FRAMES, parts_of
 from opeddev_tui.ui.screens.run_list import EXAMPLE, RunListScreen
+from opeddev_tui.ui.screens.run_orders import ORDERS, ordered
 from opeddev_tui.ui.state.situation import MARKS
 from opeddev_tui.ui.state.view import RunRow, View
 from opeddev_tui.ui.tasks.seeds import SeedTasks
+from opeddev_tui.ui.widgets.details import Details, Part
 from opeddev_tui.ui.widgets.dialogs import CANCEL, AskScreen
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Cell, Grid
@@ -33,20 +37,24 @@ _WITHOUT: Mapping[str, str] = {
 }
 
 
-class RunsScreen(RunListScreen):
+class RunsScreen(DetailedScreen, RunListScreen):
     """Every run of the workspace, newest first; marked ones, or all that are listed, can be compared."""
 
     mode: ClassVar[str] = "runs"
     BINDINGS: ClassVar[list[BindingType]] = bindings(RUNS)
     AUTO_FOCUS = "#runs"
+    list_selector: ClassVar[str] = "#runs"
+    panes: ClassVar[tuple[str, ...]] = FRAMES
     explanations: ClassVar[Mapping[str, str]] = {
         "runs": "Δ 0: change of the hold-out loss since before the step; best: its epoch.",
+        "details": "The selected run; other settings than the defaults stand at the bottom right.",
     }
 
     def __init__(self) -> None:
         super().__init__()
         self.marked: set[str] = set()
         self._without = _NONE
+        self.order = next(iter(ORDERS))
 
     def compose_body(self) -> Iterable[Widget]:
         """Make the table."""
@@ -55,6 +63,7 @@ class RunsScreen(RunListScreen):
         yield QueryError()
         titles = ("started", "step", "batch", "state", "epochs", "hold-out", "Δ 0", "best", "run")
         yield Grid(titles, id="runs", enter="open_run", right=("step", "epochs", "hold-out", "Δ 0", "best"))
+        yield Details(FRAMES)
 
     def show_body(self, view: View) -> None:
         """Show the list."""
@@ -66,24 +75,40 @@ class RunsScreen(RunListScreen):
         if not self.can_be_drawn:
             return
         everyone = self.shell.session.all_runs()
-        rows = [row for row, _ in self.chosen_rows()]
+        rows = ordered([row for row, _ in self.chosen_rows()], self.order)
         newest = next((row.state.scored_on for row in everyone if row.state.holdout), None)
         others = [row.run for row in rows if row.state.holdout and row.state.scored_on != newest]
         cells = [(row.run, _cells(row, "†" if row.run in others else "", row.run in self.marked)) for row in rows]
         self.query_one(Grid).fill(cells)
         self._heading(everyone, rows, bool(others))
+        self.draw_details()
+
+    def detail_parts(self) -> tuple[object, Sequence[Part]]:
+        """Return what is known of the selected run."""
+        row = self._selected()
+        if row is None:
+            return None, ()
+        return row.run, parts_of(row, self.settings.of(row.run), max(20, self.size.width // 2 - 5))
 
     def _heading(self, everyone: Sequence[RunRow], rows: Sequence[RunRow], others: bool) -> None:
         if not everyone:
             self.query_one("#which", Static).update(Content(self.shell.session.keymap.text(self._without)))
             return
         parts = [self.shell.session.keymap.text("{runs.open} shows a run as it was")]
+        parts += [self.order] if self.order != next(iter(ORDERS)) else []
         parts += [f"{len(self.marked)} marked"] if self.marked else []
         parts += [f"{len(rows)} of {len(everyone)} runs"] if len(rows) < len(everyone) else []
         damaged = [f"\n! Run {clean_line(row.run)} is damaged: {row.state.damage}." for row in rows if row.state.damage]
         mark = "\n† scored on another hold-out than the newest run: not comparable with it." if others else ""
         which = heading(parts, self.filter_text) + Content(mark + "".join(damaged))
         self.query_one("#which", Static).update(which)
+
+    def action_order(self) -> None:
+        """Order the runs in another way, from the first one on."""
+        names = list(ORDERS)
+        self.order = names[(names.index(self.order) + 1) % len(names)]
+        self.fill()
+        self.query_one(Grid).move_cursor(row=0)
 
     def action_mark(self) -> None:
         """Mark the selected run, or take the mark away."""
@@ -102,6 +127,8 @@ class RunsScreen(RunListScreen):
 
     def action_clear_filter(self) -> None:
         """Drop the filter, then the marks."""
+        if self.leave_details():
+            return
         if not self.query_one(FilterBox).drop():
             self.marked.clear()
         self.fill()

@@ -5,29 +5,26 @@ Values are checked and saved by ``tasks.workspace``: a refused one is explained 
 
 from __future__ import annotations
 
-import tomllib
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
 import msgspec
-from rich.text import Text
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.binding import BindingType
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widget import Widget
-from textual.widgets import OptionList, Static
+from textual.widgets import Static
 
 from opeddev_tui.config import loading
+from opeddev_tui.config.described import Choice, explained
 from opeddev_tui.config.loading import LoadedSettings
+from opeddev_tui.config.settings import Settings
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import SETTINGS, bindings
-from opeddev_tui.ui.screens.base import FilteredScreen, settings_can_be_saved
-from opeddev_tui.ui.shell import Disk
+from opeddev_tui.ui.screens.base import settings_can_be_saved
+from opeddev_tui.ui.screens.detailed import WithDetails
+from opeddev_tui.ui.screens.setting_dialogs import ChoiceScreen, EditScreen, ManyScreen
 from opeddev_tui.ui.state.view import View
-from opeddev_tui.ui.widgets.dialogs import AskText
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Cell, Grid
 from opeddev_tui.ui.widgets.tables import cut
@@ -41,6 +38,7 @@ _LEFT = 54
 _SECTIONS: tuple[tuple[str, str], ...] = (
     ("model", "Model"), ("training", "Training"), ("lora", "Adapters (LoRA)"), ("early_stop", "When a step stops"),
     ("generation", "Probe prompts"), ("grading", "Grades"), ("data", "Reading data"), ("paths", "Folders"),
+    ("grade", "Grading submissions"), ("serve", "Service"), ("export", "Exports"), ("tracking", "Trackers"),
     ("notify", "Notices"), ("ui", "Screen"),
 )  # fmt: skip
 
@@ -55,12 +53,13 @@ def groups(loaded: LoadedSettings, filter_text: str) -> list[tuple[str, list[str
     return [(title, chosen) for title, chosen in found if chosen]
 
 
-class SettingsScreen(FilteredScreen):
+class SettingsScreen(WithDetails):
     """All settings in one table, the selected one explained below."""
 
     mode: ClassVar[str] = "settings"
     BINDINGS: ClassVar[list[BindingType]] = bindings(SETTINGS)
     AUTO_FOCUS = "#settings"
+    details_id: ClassVar[str] = "detail"
     explanations: ClassVar[Mapping[str, str]] = {
         "settings": "● differs from the default. The app never writes your config.toml.",
     }
@@ -141,11 +140,15 @@ class SettingsScreen(FilteredScreen):
         name = self.selected
         if not name or not settings_can_be_saved(self.shell):
             return
-        options = loading.choices(*name.split(".", 1))
+        section, _, key = name.partition(".")
+        help_text, choices, several = explained(section, key)
         if name == "ui.theme":
-            options = [loading.toml_value(theme) for theme in sorted(self.app.available_themes)]
-        arguments = (self.shell.disk, name, self.value_text(name), self.shell.tell)
-        edit = ChoiceScreen(*arguments, options) if options else EditScreen(*arguments)
+            choices = [Choice(loading.toml_value(theme)) for theme in sorted(self.app.available_themes)]
+        default = loading.toml_value(msgspec.to_builtins(Settings())[section][key])
+        edit: EditScreen | ChoiceScreen = EditScreen(self.shell, name, self.value_text(name))
+        if choices:
+            kind = ManyScreen if several else ChoiceScreen
+            edit = kind(self.shell, name, self.value_text(name), help_text, choices, default)
         self.app.push_screen(edit, lambda _: self.fill())
 
     def action_reset(self) -> None:
@@ -160,67 +163,6 @@ class SettingsScreen(FilteredScreen):
         return f"{name} = {self.value_text(name)}" if name else ""
 
 
-class EditScreen(AskText):
-    """One setting and an input. Its result is the text that was saved, None where nothing was."""
-
-    def __init__(self, disk: Disk, name: str, value: str, told: Callable[[str], None]) -> None:
-        doc, allowed = _describe(name)
-        super().__init__(name, f"{doc}\nTakes {allowed}.", value)
-        self._disk, self._setting, self._told = disk, name, told
-
-    def accept(self, value: str) -> None:
-        """Save ``value``, if it is allowed."""
-
-        def saved() -> None:
-            self.dismiss(value)
-            self._told(saved_words(self._setting))
-
-        self._disk.save_settings({self._setting: parsed(value)}, failed=self.refuse, saved=saved)
-
-
-class ChoiceScreen(ModalScreen[str]):
-    """One setting that takes one of a few values: a list to choose from. Its result is like that of ``EditScreen``."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "dismiss(None)", "Cancel")]
-    CSS = "ChoiceScreen OptionList { height: auto; max-height: 14; border: none; background: $surface; }"
-
-    def __init__(self, disk: Disk, name: str, value: str, told: Callable[[str], None], options: Sequence[str]) -> None:
-        super().__init__()
-        self._disk, self._setting, self._told = disk, name, told
-        self._value, self._options = value, tuple(options)
-
-    def compose(self) -> ComposeResult:
-        """Make the list, at the present value."""
-        with Vertical(classes="dialog") as box:
-            box.border_title = Content(self._setting)
-            box.border_subtitle = "Enter chooses, Esc cancels"
-            yield Static(Content(_describe(self._setting)[0] + "\n"), markup=False)
-            chosen = OptionList(*(Text(option) for option in self._options), id="choices")
-            chosen.highlighted = self._options.index(self._value) if self._value in self._options else 0
-            yield chosen
-            yield Static(markup=False, id="wrong")
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Save what was chosen."""
-        event.stop()
-        value = self._options[event.option_index]
-
-        def saved() -> None:
-            self.dismiss(value)
-            self._told(saved_words(self._setting))
-
-        def failed(reason: str) -> None:
-            self.query_one("#wrong", Static).update(Content.styled(f"✗ {clean_line(reason)}", "$text-error-own"))
-
-        self._disk.save_settings({self._setting: parsed(value)}, failed=failed, saved=saved)
-
-
-def saved_words(name: str) -> str:
-    """Return a sentence on a setting that was saved: what it is called, and when it is used."""
-    used = "It is used at once." if name.startswith(("ui.", "notify.")) else "It takes effect with the next run."
-    return f"Saved {name}. {used}"
-
-
 def _describe(name: str) -> tuple[str, str]:
     """Return the help of a setting and the values it takes."""
     section, _, key = name.partition(".")
@@ -233,11 +175,3 @@ def escaped(text: str) -> str:
     return "".join(f"\\u{ord(char):04X}" if unicodedata.category(char) in hidden and ord(char) < 0x10000
                    else f"\\U{ord(char):08X}" if unicodedata.category(char) in hidden else char
                    for char in text)  # fmt: skip
-
-
-def parsed(text: str) -> Any:
-    """Return what was typed as a TOML value; what is not TOML is the text itself."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text

@@ -63,6 +63,8 @@ class AppState:
         self.requested: dict[str, str] = {}
         # lines that were typed as commands, the newest last
         self.typed: list[str] = []
+        # whether lists show the selected row in full; None: where there is room
+        self.details: bool | None = None
         self.started_at = 0.0
         # the epoch whose question was answered last on this screen
         self.answered: int | None = None

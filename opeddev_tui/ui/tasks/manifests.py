@@ -41,3 +41,7 @@ class RunSettings(TaskBase):
     def facts(self, row: RunRow) -> Facts:
         """Return everything known of a run."""
         return facts_of(row.run, row.state, row.status, self._settings.get(row.run, {}))
+
+    def of(self, run: str) -> Settings:
+        """Return the settings in the manifest of ``run``, empty until it was read."""
+        return self._settings.get(run, {})

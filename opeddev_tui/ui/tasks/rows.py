@@ -128,11 +128,11 @@ class RowTasks(TaskBase):
 
     # --- one row
 
-    def as_written(self, name: str, where: str, done: Callable[[str], None]) -> None:
-        """Hand the row at the place ``where`` to ``done`` as the person wrote it, one field below the other."""
+    def as_written(self, name: str, where: str, done: Callable[[list[tuple[str, str]]], None]) -> None:
+        """Hand the row at the place ``where`` to ``done`` as the person wrote it: its fields as (name, text)."""
         self._in_thread("written", partial(self._as_written, name, where), done, exclusive=True)
 
-    def _as_written(self, name: str, where: str) -> str:
+    def _as_written(self, name: str, where: str) -> list[tuple[str, str]]:
         from opeddev_tui.data import formats
 
         if self._written[0] != name:
@@ -141,8 +141,8 @@ class RowTasks(TaskBase):
             self._written = name, {row.where: row.fields for row in rows}
         fields = self._written[1].get(where)
         if fields is None:
-            return "The row is no longer at its place in the file."
-        return "\n\n".join(f"{key}:\n{_value(value)}" for key, value in fields.items())
+            return []
+        return [(str(key), _value(value)) for key, value in fields.items()]
 
     def _place(self, name: str) -> tuple[Any, str | None]:
         from opeddev_tui.data.corrected_rows import HOLDOUT

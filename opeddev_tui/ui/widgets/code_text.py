@@ -48,6 +48,14 @@ def coloured(text: str, kind: str = "") -> Content:
     return content
 
 
+@functools.lru_cache(maxsize=64)
+def code(text: str, kind: str) -> Content:
+    """Return a text that is code from its beginning to its end, in colours."""
+    plain = shown(text)
+    language = _language(plain, kind.lower())
+    return highlight(plain, language=language) if language and len(plain) <= _MOST_COLOURED else Content(plain)
+
+
 def _code(text: str, kind: str) -> Iterator[tuple[int, int, str]]:
     """Yield (start, end, language) of every part of ``text`` that is code."""
     fences = list(_FENCE.finditer(text))

@@ -44,13 +44,13 @@ class AskScreen(ModalScreen[str]):
 
 
 class AskText(ModalScreen[str]):
-    """A line of text; Esc gives None. A subclass may refuse what was typed."""
+    """A line of text; Esc gives None. A subclass may refuse what was typed; ``replaced``: typing replaces the text."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
 
-    def __init__(self, title: str, text: str, value: str = "") -> None:
+    def __init__(self, title: str, text: str, value: str = "", *, replaced: bool = False) -> None:
         super().__init__()
-        self._title, self._text, self._value = title, text, value
+        self._title, self._text, self._value, self._replaced = title, text, value, replaced
 
     def compose(self) -> ComposeResult:
         """Make the input."""
@@ -58,7 +58,7 @@ class AskText(ModalScreen[str]):
             box.border_title = Content(self._title)
             box.border_subtitle = "Enter confirms, Esc cancels"
             yield Static(Content(self._text), markup=False)
-            yield Input(value=self._value, id="text", select_on_focus=False)
+            yield Input(value=self._value, id="text", select_on_focus=self._replaced)
             yield Static(markup=False, id="wrong")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

@@ -34,8 +34,23 @@ class Grid(DataTable[Text]):
         """Make the columns."""
         # Textual reads it from the bar, and declares it for all of them
         self.horizontal_scrollbar.renderer = ThinBar  # type: ignore[misc]
+        self._make_columns()
+
+    def _make_columns(self) -> None:
         for title in self._titles:
             self.add_column(Text(title, justify=self._side(title)))
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """The titles of the columns, which the cells of every row belong to."""
+        return self._titles
+
+    def retitle(self, titles: Sequence[str]) -> None:
+        """Have other columns from now on; the rows have to be filled in again."""
+        if tuple(titles) != self._titles:
+            self._titles, self._filled = tuple(titles), ()
+            self.clear(columns=True)
+            self._make_columns()
 
     def fill(self, rows: Sequence[tuple[str, tuple[Cell, ...]]]) -> None:
         """Show ``rows`` of (key, cells); the selected key stays selected. Draws nothing if nothing changed."""
@@ -56,8 +71,7 @@ class Grid(DataTable[Text]):
         """Make the columns as wide as their cells are now, the same row selected: Textual lets them grow only."""
         at, rows, self._filled = self.cursor_row, self._filled, ()
         self.clear(columns=True)
-        for title in self._titles:
-            self.add_column(Text(title, justify=self._side(title)))
+        self._make_columns()
         self.fill(rows)
         self.move_cursor(row=at)
 
@@ -82,13 +96,27 @@ class Grid(DataTable[Text]):
         return _line(self._filled[self.cursor_row][1])
 
     @property
+    def keys(self) -> list[str]:
+        """The keys of all rows, in their order."""
+        return [key for key, _ in self._filled]
+
+    @property
+    def all_cells(self) -> list[tuple[str, ...]]:
+        """All rows as cleaned text, a cell per column."""
+        return [tuple(clean_line(_plain(cell)).strip() for cell in cells) for _, cells in self._filled]
+
+    @property
     def all_text(self) -> str:
         """All rows for the clipboard, a line each."""
         return "\n".join(_line(cells) for _, cells in self._filled)
 
 
 def _line(cells: Sequence[Cell]) -> str:
-    return "\t".join(clean_line(cell if isinstance(cell, str) else cell[0]) for cell in cells)
+    return "\t".join(clean_line(_plain(cell)) for cell in cells)
+
+
+def _plain(cell: Cell) -> str:
+    return cell if isinstance(cell, str) else cell[0]
 
 
 def _text(cell: Cell, side: Literal["left", "right"]) -> Text:

@@ -10,6 +10,7 @@ from rich.segment import Segment
 from textual.binding import BindingType
 from textual.events import Click, Resize
 from textual.geometry import Size
+from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -32,6 +33,9 @@ class LongList(ScrollView, can_focus=True):
     LongList:focus > .long-list--cursor { background: $primary; color: $background; text-style: bold; }
     .-no-colour LongList > .long-list--cursor { text-style: reverse; }
     """
+
+    class Moved(Message):
+        """The cursor is on another line."""
 
     def __init__(self, *, id: str, enter: str) -> None:
         super().__init__(id=id)
@@ -68,7 +72,9 @@ class LongList(ScrollView, can_focus=True):
 
     def move_to(self, number: int) -> None:
         """Move the cursor to a line, and that line into sight."""
-        self.cursor = max(0, min(number, self._count - 1))
+        before, self.cursor = self.cursor, max(0, min(number, self._count - 1))
+        if self.cursor != before:
+            self.post_message(self.Moved())
         top, height = self.scroll_offset.y, max(self.size.height, 1)
         if not top <= self.cursor < top + height:
             self.scroll_to(y=self.cursor if self.cursor < top else self.cursor - height + 1, animate=False, force=True)

@@ -17,7 +17,9 @@ from opeddev_tui.config import loading
 from opeddev_tui.data.rows import Example, Message
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.screens.rows import listing
-from opeddev_tui.ui.screens.rows.row import RowScreen, encoded, recorded
+from opeddev_tui.ui.screens.rows.encoded import encoded, summary
+from opeddev_tui.ui.screens.rows.recorded import recorded
+from opeddev_tui.ui.screens.rows.row import RowScreen, written
 from opeddev_tui.ui.screens.rows.screen import RowsScreen
 from opeddev_tui.ui.tasks.rows import RowSet
 from opeddev_tui.ui.widgets.long_list import LongList
@@ -70,17 +72,51 @@ def test_a_line_fits_its_width_and_hides_nothing_dangerous(width: int) -> None:
 
 
 def test_what_carries_loss_and_what_is_cut_shows_without_colour() -> None:
-    parts = (Part("prompt", "beginning", 7), Part("cut", "", 30), Part("prompt", "end", 5), Part("loss", "Grade: ", 2),
-             Part("grade", "4", 1), Part("loss", "\nGood [/INST]\x1b[c", 3))  # fmt: skip
-    text = encoded(EncodedText(parts, 64)).plain
-    assert "Prompt: 12 tokens, 30 tokens in its middle cut (at most 64 with the answer)" in text
-    assert "[… 30 tokens cut here: the model does not see them …]" in text
-    assert "Answer: 6 tokens, all carry loss" in text
+    parts = (Part("prompt", "beginning", 7), Part("cut", "", 30), Part("prompt", "end\n\n", 5),
+             Part("loss", "Grade: ", 2), Part("grade", "4", 1), Part("loss", "\nGood [/INST]\x1b[c", 3))  # fmt: skip
+    told = EncodedText(parts, 64, note="It is odd.")
+    text = encoded(told, 60).plain
+    assert "Prompt: 12 tokens, no loss, 30 tokens in its middle cut (at most 64 with the answer)" in text
+    assert "[… 30 tokens cut here: the model does not see them …]\nend⏎⏎\n\nAnswer: 6 tokens, all carry loss" in text
     assert "┃ Grade: ‹4›\n┃ Good [/INST]" in text
     assert "\x1b" not in text
-    unused = encoded(EncodedText((Part("prompt", "p", 1), Part("unused", "u", 1)), 64, 0.0, "its weight is 0"))
-    assert "carries no loss" in unused.plain
-    assert "cannot" in encoded(EncodedText(problem="it cannot be read")).plain
+    assert summary(told) == "12 asked + 6 answered, bold grey: special tokens · It is odd."
+    unused = encoded(EncodedText((Part("prompt", "p", 1), Part("unused", "u", 1)), 64, 0.0, "its weight is 0"), 60)
+    assert "carries no loss\nu" in unused.plain
+    assert "cannot" in encoded(EncodedText(problem="it cannot be read"), 60).plain
+
+
+@pytest.mark.parametrize("width", [20, 40, 78])
+def test_a_bar_stands_before_every_line_of_what_carries_loss(width: int) -> None:
+    told = EncodedText((Part("prompt", "p", 1), Part("loss", "Feedback: " + "a long sentence " * 20, 70)), 64)
+    lines = encoded(told, width).plain.splitlines()
+    answer = lines[next(at for at, line in enumerate(lines) if line.startswith("Answer")) + 1 :]
+    assert len(answer) > 3
+    assert all(line.startswith("┃ ") and len(line) <= width for line in answer)
+
+
+def test_special_tokens_stand_out_and_text_like_them_does_not() -> None:
+    text = "<|im_start|>user\nSubmission:\n.a { color: red; } <|im_end|>\x1b[c"
+    content = encoded(EncodedText((Part("prompt", text, 9, ((0, 12),)), Part("loss", "ok", 1)), 64), 60, "css")
+    styled = [content.plain[span.start : span.end] for span in content.spans if span.style == "bold $muted"]
+    assert styled == ["<|im_start|>"]
+    assert "\x1b" not in content.plain
+    # the code is in colours
+    assert any("color" in content.plain[span.start : span.end] for span in content.spans)
+
+
+def test_only_code_of_a_row_is_coloured_as_code_and_short_fields_stand_beside_their_names() -> None:
+    css = ".a { color: red; }\n.b { margin: 0; }"
+    example = Example((Message("user", css),), "", 3, "css", "f:1", "a", css)
+    fields = [("id", "a"), ("submission", css), ("rubric", "Layout: no { overrides }: 1px"), ("feedback", "x\x1b[c")]
+    content = written(fields, example)
+    assert content.plain.startswith("id  a\nsubmission\n.a {")
+    assert "\x1b" not in content.plain
+    end = content.plain.index("rubric")
+    styles = {str(span.style) for span in content.spans if span.start >= end}
+    assert styles == {"bold $primary"}
+    assert any(".a" in content.plain[span.start : span.end] for span in content.spans)
+    assert "no longer at its place" in written([], example).plain
 
 
 def test_what_was_recorded_is_told_by_epoch() -> None:
@@ -134,14 +170,14 @@ async def test_what_comes_after_a_row_was_left_has_nowhere_to_go(
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await _browser(app, pilot)
         seen: list[Callable[[EncodedText], None]] = []
-        written: list[Callable[[str], None]] = []
+        read: list[Callable[[list[tuple[str, str]]], None]] = []
         monkeypatch.setattr(screen.tasks, "as_seen", lambda _row, _trained, done: seen.append(done))
-        monkeypatch.setattr(screen.tasks, "as_written", lambda _set, _where, done: written.append(done))
+        monkeypatch.setattr(screen.tasks, "as_written", lambda _set, _where, done: read.append(done))
         await pilot.press("enter", "escape")
-        await until(pilot, lambda: seen and written and app.screen is screen)
+        await until(pilot, lambda: seen and read and app.screen is screen)
         await pilot.pause()
         seen[0](EncodedText((Part("loss", "late", 1),)))
-        written[0]("late")
+        read[0]([("late", "late")])
         assert "late" not in text_of(app)
 
 

@@ -20,9 +20,9 @@ from opeddev_tui.checkpoints.catalog import CheckpointList, Entry
 from opeddev_tui.format import plural, size
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import CHECKPOINTS, bindings
-from opeddev_tui.ui.screens.base import FilteredScreen
 from opeddev_tui.ui.screens.checkpoints import listing
 from opeddev_tui.ui.screens.checkpoints.actions import CheckpointActions
+from opeddev_tui.ui.screens.detailed import WithDetails
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.tasks.checkpoints import CheckpointTasks
 from opeddev_tui.ui.widgets.filter_box import FilterBox
@@ -33,12 +33,13 @@ from opeddev_tui.ui.widgets.tables import Column, table
 _BESIDE = 230
 
 
-class CheckpointsScreen(FilteredScreen):
+class CheckpointsScreen(WithDetails):
     """Every checkpoint of the workspace as a tree of steps, runs and epochs; details below or beside it."""
 
     mode: ClassVar[str] = "checkpoints"
     BINDINGS: ClassVar[list[BindingType]] = bindings(CHECKPOINTS)
     AUTO_FOCUS = "#checkpoints"
+    details_id: ClassVar[str] = "about"
     explanations: ClassVar[Mapping[str, str]] = {
         "checkpoints": "Verified: every byte was read. ★ the best epoch; pinned: never deleted.",
         "about": "The selected checkpoint, or how two marked ones differ.",
@@ -47,7 +48,8 @@ class CheckpointsScreen(FilteredScreen):
     CheckpointsScreen #shelf { height: 1fr; layout: vertical; }
     CheckpointsScreen #shelf > DataTable { height: 1fr; width: 1fr; min-height: 4; }
     CheckpointsScreen #about { height: auto; max-height: 55%; border-top: solid $border-idle; padding: 0 1;
-      background: $surface; scrollbar-size-vertical: 1; }
+      background: $surface; scrollbar-size-vertical: 1; display: none; }
+    CheckpointsScreen.-details #about { display: block; }
     CheckpointsScreen #detail { height: auto; min-height: 3; }
     CheckpointsScreen.-beside #shelf { layout: horizontal; }
     CheckpointsScreen.-beside #about { width: 32%; height: 1fr; max-height: 100%; border-top: none;

@@ -22,8 +22,9 @@ from opeddev_tui.ui.screens.base import BaseScreen, do_action
 from opeddev_tui.ui.screens.command_line.screen import CommandLine
 from opeddev_tui.ui.screens.command_line.typed import Known, explained, setting_named, unknown_command
 from opeddev_tui.ui.screens.monitor.more import rate_of
-from opeddev_tui.ui.screens.settings import parsed, saved_words
+from opeddev_tui.ui.screens.setting_dialogs import parsed, saved_words
 from opeddev_tui.ui.shell import Shell
+from opeddev_tui.ui.tasks.lists import ListTasks
 from opeddev_tui.ui.tasks.ratings import Recorder
 
 # what there is of a key in another screen's table than the one on show
@@ -125,13 +126,16 @@ def _unset(context: Context, rest: str) -> None:
 
 def _save(context: Context, name: str, value: Any) -> None:
     _needs_a_workspace(context)
-    saved = saved_words(name) if value is not None else f"{name} is no longer set by the app."
+
+    def saved() -> None:
+        gone = f"{name} is no longer set by the app."
+        context.line.done(gone if value is None else saved_words(context.shell.loaded, name)[0])
 
     def failed(reason: str) -> None:
         """Say what is wrong with the value; that it would be written to the app's own file is no matter here."""
         context.line.refuse(reason.rpartition(f"{loading.SAVED_NAME}: ")[2])
 
-    context.shell.disk.save_settings({name: value}, failed=failed, saved=lambda: context.line.done(saved))
+    context.shell.disk.save_settings({name: value}, failed=failed, saved=saved)
 
 
 def _needs_a_workspace(context: Context) -> None:
@@ -248,6 +252,17 @@ def _go(context: Context, rest: str) -> None:
     context.app.call_later(context.shell.action_go, found[0])
 
 
+def _write(context: Context, rest: str) -> None:
+    _needs_a_workspace(context)
+    listed = context.screen.listed()
+    if listed is None:
+        context.line.refuse("There is no list on this screen.")
+    elif not rest:
+        context.line.refuse("Write the file after the word: write lists/rows.csv.")
+    else:
+        ListTasks(context.shell).write(rest, listed, context.line.done, context.line.refuse)
+
+
 def _pane(context: Context, rest: str) -> None:
     names = context.screen.panes
     at = int(rest) - 1 if rest.isdecimal() else -1
@@ -290,6 +305,7 @@ _HANDLERS: Mapping[str, Callable[[Context, str], None]] = {
     "rule": lambda context, _: _adjust(context, policy="rule"),
     "best": _best,
     "run": _run,
+    "write": _write,
     "go": _go,
     "pane": _pane,
     "key": _key,

@@ -75,6 +75,7 @@ WORDS: tuple[Word, ...] = (
     Word("rule", "", "At the question: let the rule decide from now on."),
     Word("best", "", "At the question: end the step; its result is the best epoch."),
     Word("run", "ID", "Show a run in the monitor, as it was.", lambda known, _: known.runs),
+    Word("write", "FILE", "Write the list on show to a file, as it is filtered and ordered: .csv, .tsv, .jsonl."),
     Word("go", "SCREEN", "Go to a screen.", lambda known, _: known.screens),
     Word("pane", "NUMBER", "Go straight to a pane.", lambda known, _: known.panes),
     Word("key", "ACTION KEY …", "Give an action another key; it is saved.", lambda known, _: list(known.actions)),

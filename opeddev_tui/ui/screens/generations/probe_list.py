@@ -10,13 +10,17 @@ from msgspec import Struct
 from opeddev_tui.runs.events import Sample
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.screens.generations.snapshots import Point
+from opeddev_tui.ui.tasks.lists import Listed
+from opeddev_tui.ui.tasks.lists import Value as Written
 from opeddev_tui.ui.widgets.grid import Cell
 from opeddev_tui.ui.widgets.tables import cut
 
 TITLES = ("row", "change", "grades", "flips", "now", "before", "reference", "prompt")
-# cells of the columns for change and flips with the blanks around all columns, and the least that a text gets
-_FIXED, _LEAST = 14 + 2 * len(TITLES), 10
+# cells of the columns for change and flips, and the least that a text gets
+_FIXED, _LEAST = 14, 10
 _NAME = 12
+# cells of the screen from which on the prompt, which says the least about a change, has a column of its own
+_WITH_PROMPT = 90
 
 
 class Probe(Struct, frozen=True):
@@ -101,11 +105,18 @@ def chosen(every: Sequence[Probe], order: str, text: str) -> list[Probe]:
     return sorted(found, key=ORDERS[order])
 
 
-def lines(listed: Sequence[Probe], width: int) -> list[tuple[str, tuple[Cell, ...]]]:
-    """Return (key, cells) per prompt; the texts share what is left of ``width``."""
-    fixed = _FIXED + max((len(cut(item.name, _NAME)) + max(6, len(_grades(item))) for item in listed), default=0)
-    room = max(_LEAST, (width - fixed) // 4)
-    return [(str(probe.number), _cells(probe, room)) for probe in listed]
+def titles(width: int) -> tuple[str, ...]:
+    """Return the columns that a screen of ``width`` cells has room for."""
+    return TITLES if width >= _WITH_PROMPT else TITLES[:-1]
+
+
+def lines(listed: Sequence[Probe], width: int, columns: int = len(TITLES)) -> list[tuple[str, tuple[Cell, ...]]]:
+    """Return (key, the first ``columns`` cells) per prompt; the texts share what is left of ``width``."""
+    name = max((len(cut(item.name, _NAME)) for item in listed), default=0)
+    grades = max((len(_grades(item)) for item in listed), default=0)
+    fixed = _FIXED + 2 * columns + name + max(6, grades)
+    room = max(_LEAST, (width - fixed) // max(1, columns - 4))
+    return [(str(probe.number), _cells(probe, room)[:columns]) for probe in listed]
 
 
 def _cells(probe: Probe, room: int) -> tuple[Cell, ...]:
@@ -132,3 +143,22 @@ def _written(side: Sample | None) -> str:
 
 def _text(side: Sample | None, room: int) -> str:
     return cut(clean_line(side.text), room) if side is not None else "–"
+
+
+_WRITTEN = (
+    *("id", "kind", "change", "grade before", "grade now", "right grade", "flips"),
+    *("prompt", "before", "now", "reference"),
+)
+
+
+def written(listed: Sequence[Probe]) -> Listed:
+    """Return prompts as they are written to a file."""
+
+    def values(probe: Probe) -> tuple[Written, ...]:
+        asked, before, now = probe.asked, probe.before, probe.now
+        grades = (before.grade if before is not None else None, now.grade if now is not None else None)
+        texts = (before.text if before is not None else None, now.text if now is not None else None)
+        right = asked.reference_grade
+        return asked.id, asked.kind, probe.change, *grades, right, probe.flips, asked.prompt, *texts, asked.reference
+
+    return Listed(_WRITTEN, [values(probe) for probe in listed])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from msgspec import Struct
@@ -14,11 +15,14 @@ from textual.widgets import Static
 
 from opeddev_tui.format import plural
 from opeddev_tui.ui.keys import PROBES, bindings
-from opeddev_tui.ui.screens.base import FilteredScreen
-from opeddev_tui.ui.screens.generations.probe_list import ORDERS, TITLES, Probe, chosen, lines, probes
+from opeddev_tui.ui.screens.detailed import DetailedScreen
+from opeddev_tui.ui.screens.generations.probe_details import FRAMES, parts_of
+from opeddev_tui.ui.screens.generations.probe_list import ORDERS, TITLES, Probe, chosen, lines, probes, titles, written
 from opeddev_tui.ui.screens.generations.snapshots import Key as PointKey
 from opeddev_tui.ui.screens.generations.snapshots import Point, before_step, index_of, points
 from opeddev_tui.ui.state.view import View
+from opeddev_tui.ui.tasks.lists import Listed
+from opeddev_tui.ui.widgets.details import Details, Part
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Grid
 from opeddev_tui.ui.widgets.query_box import heading
@@ -34,14 +38,17 @@ class Shown(Struct, frozen=True):
     right: PointKey | None
 
 
-class ProbesScreen(FilteredScreen):
+class ProbesScreen(DetailedScreen):
     """A line per probe prompt. It follows the training, or shows any two points of it. Its result is ``Shown``."""
 
     mode: ClassVar[str] = "probes"
     BINDINGS: ClassVar[list[BindingType]] = bindings(PROBES)
     AUTO_FOCUS = "#probes"
+    list_selector: ClassVar[str] = "#probes"
+    panes: ClassVar[tuple[str, ...]] = FRAMES
     explanations: ClassVar[Mapping[str, str]] = {
         "probes": "grades: before and now, and the right one; flips: how often the grade changed.",
+        "details": "The selected prompt in full; −‹only before› +‹only now›. {probes.details} hides it.",
     }
 
     def __init__(self, left: PointKey | None, right: PointKey | None, *, searching: bool = False) -> None:
@@ -57,6 +64,7 @@ class ProbesScreen(FilteredScreen):
         yield Static(markup=False, id="which", classes="hint")
         yield FilterBox("words in the prompt, the answers or the reference; broken, fixed", "#probes")
         yield Grid(TITLES, id="probes", enter="open_row")
+        yield Details(FRAMES)
 
     def on_mount(self) -> None:
         """Open the search where that is what was asked for."""
@@ -68,8 +76,9 @@ class ProbesScreen(FilteredScreen):
         self.call_after_refresh(self._fit)
 
     def _fit(self) -> None:
-        self.fill()
         if self.can_be_drawn:
+            self.query_one(Grid).retitle(titles(self.size.width))
+            self.fill()
             self.query_one(Grid).fit_columns()
 
     def show_body(self, view: View) -> None:
@@ -87,17 +96,29 @@ class ProbesScreen(FilteredScreen):
         if not self._points:
             self.query_one("#which", Static).update(Content(_NONE))
             self.query_one(Grid).fill([])
+            self.draw_details()
             return
         left, right = self._chosen()
         self._probes = probes(self._points, left, right)
         listed = chosen(self._probes, self._order, self.filter_text)
-        self.query_one(Grid).fill(lines(listed, self.size.width))
+        grid = self.query_one(Grid)
+        grid.fill(lines(listed, self.size.width, len(grid.titles)))
         count = plural(len(self._probes), "prompt")
         count = count if len(listed) == len(self._probes) else f"{len(listed)} of {count}"
         between = f"{self._points[left].label} → {self._points[right].label}"
         counts = [f"{name} {number}" for name in ("fixed", "broken") if (number := self._count(name))]
-        parts = [between, count, *counts, f"sorted {self._order}"]
+        parts = [between, count, *counts, self._order]
         self.query_one("#which", Static).update(heading(parts, self.filter_text))
+        self.draw_details()
+
+    def detail_parts(self) -> tuple[object, Sequence[Part]]:
+        """Return the texts of the selected prompt at the two points."""
+        selected = self.query_one(Grid).selected
+        probe = next((item for item in self._probes if str(item.number) == selected), None)
+        if probe is None or not self._points:
+            return None, ()
+        left, right = (self._points[at] for at in self._chosen())
+        return (probe.asked.prompt, left.key, right.key), parts_of(probe, left.label, right.label)
 
     def _count(self, change: str) -> int:
         return sum(probe.change == change for probe in self._probes)
@@ -105,6 +126,10 @@ class ProbesScreen(FilteredScreen):
     def _chosen(self) -> tuple[int, int]:
         last = len(self._points) - 1
         return index_of(self._points, self._left, before_step(self._points)), index_of(self._points, self._right, last)
+
+    def listed(self) -> Callable[[], Listed]:
+        """Return what hands over the prompts that are listed, in their order, with all of their texts."""
+        return partial(written, chosen(self._probes, self._order, self.filter_text))
 
     # --- keys
 
@@ -137,5 +162,5 @@ class ProbesScreen(FilteredScreen):
 
     def action_back(self) -> None:
         """Drop the search, else go back to the generations."""
-        if not self.query_one(FilterBox).drop():
+        if not self.leave_details() and not self.query_one(FilterBox).drop():
             self.dismiss(None)

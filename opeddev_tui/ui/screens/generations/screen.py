@@ -16,6 +16,7 @@ from opeddev_tui.runs.events import Sample
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import GENERATIONS, bindings
 from opeddev_tui.ui.screens.base import BaseScreen, settings_can_be_saved
+from opeddev_tui.ui.screens.generations.probe_details import alone, judged, reference
 from opeddev_tui.ui.screens.generations.snapshots import Key as PointKey
 from opeddev_tui.ui.screens.generations.snapshots import Point, before_step, index_of, points, same_weights
 from opeddev_tui.ui.screens.generations.strip import strip
@@ -120,14 +121,7 @@ class GenerationsScreen(BaseScreen):
         self.query_one("#which", Static).update(Content.styled(" · ", "$muted").join(parts))
 
     def _reference(self, asked: Sample) -> None:
-        grade = ""
-        if asked.own:
-            text = Content.styled("None: this is a prompt of your own.", "$muted")
-        elif not asked.reference:
-            text = Content.styled("None in the row.", "$muted")
-        else:
-            text = coloured(asked.reference, asked.kind)
-            grade = f"grade {asked.reference_grade}" if asked.reference_grade is not None else ""
+        text, grade = reference(asked)
         self.query_one("#reference", TextPane).set_text("Reference", text, below=grade, place=asked.prompt)
 
     def _sides(self, left: Point, right: Point, asked: Sample) -> None:
@@ -135,7 +129,7 @@ class GenerationsScreen(BaseScreen):
         if answers[0] is not None and answers[1] is not None:
             texts = compared(answers[0].text, answers[1].text, asked.kind, marks=self._marks)
         else:
-            texts = tuple(_alone(answer, asked.kind) for answer in answers)
+            texts = tuple(alone(answer, asked.kind) for answer in answers)
         for name, point, answer, text in zip(("left", "right"), (left, right), answers, texts, strict=True):
             title, place = f"{name[0].upper()}▸ {point.label}", (point.key, asked.prompt)
             self.query_one(f"#{name}", TextPane).set_text(title, text, below=judged(answer), place=place)
@@ -275,21 +269,3 @@ class GenerationsScreen(BaseScreen):
     def text_to_copy(self) -> str:
         """Return the focused text."""
         return self.focused.text if isinstance(self.focused, TextPane) else ""
-
-
-def _alone(answer: Sample | None, kind: str) -> Content:
-    if answer is None:
-        return Content.styled("This prompt was not among the probe prompts then.", "$muted")
-    return coloured(answer.text, kind)
-
-
-def judged(sample: Sample | None) -> str:
-    """Return the grade read from the text and how far it is from the reference, in words and not by colour."""
-    if sample is None:
-        return ""
-    if sample.grade is None:
-        return "no grade found" if sample.reference_grade is not None else ""
-    if sample.reference_grade is None:
-        return f"grade {sample.grade}"
-    off = sample.grade - sample.reference_grade
-    return f"grade {sample.grade} {'= reference' if off == 0 else f'({off:+d} from reference)'}"

@@ -31,13 +31,17 @@ class EpochsPane(Pane):
         state = view.state
         if not state.epochs:
             return Content.styled("One line appears here after every epoch; epoch 0 is the state before it.", "$muted")
-        rows = [state.epochs[epoch] for epoch in sorted(state.epochs)]
-        parts: list[Content | str] = [table(rows, _columns(state), width)]
+        parts: list[Content | str] = [epoch_table(state, width)]
         if state.grades:
             text = Content.styled(_baselines(state.grades[max(state.grades)]), "$muted")
-            needed = len(rows) + 2 + text.get_height({}, width)
+            needed = len(state.epochs) + 2 + text.get_height({}, width)
             parts += [text] if needed > self.size.height > 0 else ["", text]
         return lines(parts)
+
+
+def epoch_table(state: RunState, width: int) -> Content:
+    """Return a line per epoch under a heading, in ``width`` cells."""
+    return table([state.epochs[epoch] for epoch in sorted(state.epochs)], _columns(state), width)
 
 
 def _baselines(measured: GradesMeasured) -> str:

@@ -90,7 +90,7 @@ class RateScreen(AskText):
 
     def __init__(self, now: str) -> None:
         about = "It is used in the next step only; the running step and your settings stay as they are."
-        super().__init__("Learning rate of the next step", about, now)
+        super().__init__("Learning rate of the next step", about, now, replaced=True)
 
     def accept(self, value: str) -> None:
         """Close with what was typed if it is a learning rate."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from opeddev_tui.analysis.row_records import RowRecord
@@ -12,12 +13,16 @@ from opeddev_tui.analysis.run_filter import Facts, Filter, Value
 from opeddev_tui.data.rows import Example
 from opeddev_tui.format import number
 from opeddev_tui.text import clean_line
+from opeddev_tui.ui.tasks.lists import Listed
+from opeddev_tui.ui.tasks.lists import Value as Written
 from opeddev_tui.ui.tasks.rows import RowSet
 from opeddev_tui.ui.widgets.tables import fit
 
 _NOTHING = RowRecord()
 # of a long text only the beginning is shown in a line; cleaning all of it would take long
 _SHOWN = 400
+# cells of the column of ids where the screen has so many
+_LONG_ID, _WIDE = 16, 110
 # what a search may name, with one value of its kind each
 KNOWN: Mapping[str, Value] = {
     "loss": 0.0, "grade": 0, "read": 0, "off": 0.0, "length": 0, "weight": 1.0, "row": 1, "kind": "", "group": "",
@@ -102,7 +107,10 @@ def line(rows: RowSet, at: int, width: int, lowest: int) -> str:
 
 
 def _fitting(width: int, lowest: int) -> list[Column]:
-    return [column for column in columns(lowest) if width >= column.least]
+    fitting = [column for column in columns(lowest) if width >= column.least]
+    return [
+        replace(column, width=_LONG_ID) if column.title == "id" and width >= _WIDE else column for column in fitting
+    ]
 
 
 # name: what comes first; numbers that are not known come last
@@ -162,3 +170,23 @@ def known_names(rows: RowSet) -> dict[str, Value]:
     """Return a value of every name that a search may use; grades are texts on a scale of letters."""
     first = _number(rows.labels[0]) if rows.labels else 0
     return {**KNOWN, "grade": first, "read": first}
+
+
+_WRITTEN = (
+    *("set", "row", "id", "where", "kind", "group", "rater", "grade", "read", "off", "loss", "weight", "corrected"),
+    *("asked", "answer"),
+)
+
+
+def listed(rows: RowSet, chosen: Sequence[int], lowest: int) -> Listed:
+    """Return the rows ``chosen`` as they are written to a file."""
+
+    def values(at: int) -> tuple[Written, ...]:
+        example, known = rows.examples[at], record(rows, at)
+        return (
+            rows.name, at + 1, example.id, example.where, example.kind, example.group, example.rater,
+            label(rows, example.grade, lowest), _read(rows, at, lowest), known.disagreement(example), known.loss,
+            example.weight, example.settled, asked(example), example.completion,
+        )  # fmt: skip
+
+    return Listed(_WRITTEN, [values(at) for at in chosen])

@@ -15,21 +15,27 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from opeddev_tui.analysis.row_records import EncodedText
-from opeddev_tui.format import number, plural
+from opeddev_tui.data.rows import Example
+from opeddev_tui.format import plural
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import bindings
 from opeddev_tui.ui.list_keys import ROW
-from opeddev_tui.ui.screens.rows.listing import label, record
+from opeddev_tui.ui.screens.rows.details import about
+from opeddev_tui.ui.screens.rows.encoded import encoded, summary
+from opeddev_tui.ui.screens.rows.listing import label
+from opeddev_tui.ui.screens.rows.recorded import recorded
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.tasks.rows import RowSet, RowTasks
 from opeddev_tui.ui.widgets.bars import ClickBar, key_part
-from opeddev_tui.ui.widgets.code_text import coloured, shown
+from opeddev_tui.ui.widgets.code_text import code, coloured
 from opeddev_tui.ui.widgets.text_pane import TextPane
 
 _SIDES = ("seen", "written", "recorded")
 _WAIT = "One moment: the row is encoded by a process of its own, which takes some seconds to begin …"
-# columns from which on the row as it was written stands beside it
-_BESIDE = 110
+# letters of a field that stands beside its name
+_SHORT = 50
+# columns from which on the row as it was written stands beside it, and what was recorded too
+_BESIDE, _ALL = 110, 170
 
 
 class RowScreen(ModalScreen[int]):
@@ -42,6 +48,7 @@ class RowScreen(ModalScreen[int]):
     RowScreen #about { height: auto; max-height: 3; padding: 0 1; }
     RowScreen #sides { height: 1fr; }
     RowScreen .pane { display: none; width: 1fr; height: 1fr; }
+    RowScreen #seen, RowScreen #written { width: 2fr; }
     RowScreen .-shown { display: block; }
     RowScreen #row-keys { height: 1; background: $surface; padding: 0 1; }
     """
@@ -52,6 +59,7 @@ class RowScreen(ModalScreen[int]):
         self._side = 0
         # when the row on show was asked for, monotonic seconds; None: it is there
         self._asked: float | None = None
+        self._told: EncodedText | None = None
 
     def compose(self) -> Iterable[Widget]:
         """Make the heading, the three sides and the keys."""
@@ -71,12 +79,13 @@ class RowScreen(ModalScreen[int]):
     def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
         """Show two sides where there is room."""
         self._show_sides()
+        self.call_after_refresh(self._draw_seen)
         self.call_after_refresh(lambda: self.query_one(ClickBar).lay(key_part(key) for key in ROW if key.footer))
 
     def _show_sides(self) -> None:
-        beside = self.size.width >= _BESIDE and self._side < 2
+        width = self.size.width
         for at, name in enumerate(_SIDES):
-            visible = at < 2 if beside else at == self._side
+            visible = width >= _ALL or (at < 2 and self._side < 2 and width >= _BESIDE) or at == self._side
             self.query_one(f"#{name}").set_class(visible, "-shown")
         self.query_one(f"#{_SIDES[self._side]}").focus()
 
@@ -85,7 +94,7 @@ class RowScreen(ModalScreen[int]):
         at = self._chosen[self._place]
         example = self._rows.examples[at]
         self.query_one("#about", Static).update(self._about(at))
-        self._asked = time.monotonic()
+        self._asked, self._told = time.monotonic(), None
         self._tell_wait()
         self._pane("written").set_text("As it was written", Content.styled("Reading the file …", "$muted"), place=at)
         self._pane("recorded").set_text("What was recorded", recorded(self._rows, at, self._lowest), place=at)
@@ -93,17 +102,32 @@ class RowScreen(ModalScreen[int]):
 
         def seen(told: EncodedText) -> None:
             if self._is_on_show(at):
-                self._asked = None
-                title = f"As the model sees it · {plural(told.tokens('prompt', 'loss', 'grade'), 'token')}"
-                self._pane("seen").set_text(title, encoded(told), below=told.note, place=at)
+                self._asked, self._told = None, told
+                self._draw_seen()
 
-        def written(text: str) -> None:
+        def fields(found: list[tuple[str, str]]) -> None:
             if self._is_on_show(at):
-                self._pane("written").set_text("As it was written", coloured(text, example.kind),
-                                               below=example.where, place=at)  # fmt: skip
+                self._pane("written").set_text("As it was written", written(found, example),
+                                               below=self._place_of(example.where), place=at)  # fmt: skip
 
         self._tasks.as_seen(example, not self._rows.holdout, seen)
-        self._tasks.as_written(self._rows.name, example.where, written)
+        self._tasks.as_written(self._rows.name, example.where, fields)
+
+    def _draw_seen(self) -> None:
+        """Show the row as the model sees it, if it is here already."""
+        told = self._told
+        if told is None or not self.query("#seen"):
+            return
+        at, pane = self._chosen[self._place], self._pane("seen")
+        title = f"As the model sees it · {plural(told.tokens('prompt', 'loss', 'grade'), 'token')}"
+        # without the blanks of the frame and the scrollbar
+        text = encoded(told, (pane.size.width or self.size.width) - 1, self._rows.examples[at].kind)
+        pane.set_text(title, text, below=summary(told), place=at)
+
+    def _place_of(self, where: str) -> str:
+        """Return a place in a file as a path in the workspace, where it is there."""
+        root = cast("Shell", self.app).session.root
+        return where.removeprefix(f"{root}/") if root is not None else where
 
     def _tell_wait(self) -> None:
         if self._asked is not None:
@@ -120,22 +144,16 @@ class RowScreen(ModalScreen[int]):
     def _about(self, at: int) -> Content:
         example = self._rows.examples[at]
         grade = label(self._rows, example.grade, self._lowest)
-        parts = [f"{self._rows.name} · row {at + 1}", example.id, example.kind, f"grade {grade}" if grade else ""]
-        parts += [
-            f"group {example.group}" if example.group else "",
-            f"rated by {example.rater}" if example.rater else "",
-        ]
-        parts += ["corrected or confirmed by a person" if example.settled else ""]
-        parts += [f"weight {example.weight:g}" if example.weight != 1 else ""]
+        parts = [f"{clean_line(self._rows.name)} · row {at + 1}", f"grade {grade}" if grade else "", *about(example)]
         place = f"{self._place + 1:,} of {len(self._chosen):,}"
-        words = " · ".join(clean_line(part, max_chars=60) for part in parts if part)
+        words = " · ".join(filter(None, parts))
         return Content.styled(words, "bold") + Content.styled(f"   {place}", "$muted")
 
     # --- keys
 
     def action_side(self) -> None:
         """Show the row in another way."""
-        step = 2 if self.size.width >= _BESIDE and self._side == 0 else 1
+        step = 2 if _BESIDE <= self.size.width < _ALL and self._side == 0 else 1
         self._side = (self._side + step) % len(_SIDES)
         self._show_sides()
 
@@ -162,64 +180,15 @@ class RowScreen(ModalScreen[int]):
         self.dismiss(self._place)
 
 
-def encoded(told: EncodedText) -> Content:
-    """Return a row as the model sees it. A bar stands before what carries loss, so that it shows without colour."""
-    if told.problem:
-        return Content.styled(f"✗ {shown(told.problem)}", "$text-error-own")
-    cut, trained = told.tokens("cut"), told.tokens("loss", "grade")
-    head = f"Prompt: {plural(told.tokens('prompt'), 'token')}"
-    head += f", {plural(cut, 'token')} in its middle cut (at most {told.max_length:,} with the answer)" if cut else ""
-    parts = [Content.styled(head, "bold $primary")]
-    prompt = Content("")
-    for part in told.parts:
-        if part.kind == "prompt":
-            prompt += Content(shown(part.text))
-        elif part.kind == "cut":
-            marker = f"\n[… {plural(part.tokens, 'token')} cut here: the model does not see them …]\n"
-            prompt += Content.styled(marker, "bold $warning")
-    parts.append(prompt)
-    if trained:
-        weight = f", weight {told.weight:g}" if told.weight != 1 else ""
-        parts.append(Content.styled(f"\nAnswer: {plural(trained, 'token')}, all carry loss{weight}", "bold $success"))
-        parts.append(_barred([(part.text, part.kind) for part in told.parts if part.kind in ("loss", "grade")]))
-    else:
-        parts.append(Content.styled("\nAnswer: carries no loss", "bold $warning"))
-        parts.append(Content(shown("".join(part.text for part in told.parts if part.kind == "unused"))))
-    return Content("\n").join(parts)
-
-
-def _barred(pieces: Sequence[tuple[str, str]]) -> Content:
-    """Return pieces of an answer as lines with a bar before each; the grade's own tokens are in ‹›."""
-    text = Content("")
-    for piece, kind in pieces:
-        words = Content(shown(piece))
-        text += Content.styled(f"‹{words.plain}›", "bold $accent") if kind == "grade" else words
-    bar = Content.styled("┃ ", "$success")
-    return Content("\n").join(bar + line for line in text.split("\n", allow_blank=True))
-
-
-def recorded(rows: RowSet, at: int, lowest: int) -> Content:
-    """Return losses and grades of the row by epoch, and what a race disputes."""
-    known, example = record(rows, at), rows.examples[at]
-    lines = []
-    for epoch in sorted({*known.losses, *known.grades}):
-        loss = f"loss {number(known.losses[epoch], 4)}" if epoch in known.losses else ""
-        read = known.grades.get(epoch)
-        grade = ""
-        if epoch in known.grades:
-            grade = f"grade {label(rows, read, lowest)}" if read is not None else "no grade read"
-            grade += " = given" if read is not None and read == example.grade else ""
-        lines.append(Content(" · ".join(filter(None, [f"epoch {epoch}", loss, grade]))))
-    if known.surprise:
-        told = f"The newest race's head, fitted without it, gives {known.head} (surprise {known.surprise:.2f})."
-        lines.append(Content(clean_line(told)))
-    if len(example.grades) > 1:
-        given = ", ".join(label(rows, grade, lowest) for grade in example.grades)
-        lines.append(Content(f"Grades of several people: {given}"))
-    if example.criteria:
-        areas = ", ".join(f"{clean_line(name)} {value}" for name, value in example.criteria.items())
-        lines.append(Content(f"Criteria: {areas}"))
-    if not lines:
-        lines.append(Content.styled("Nothing: losses and grades are recorded of hold-out rows, disputes of graded "
-                                    "training rows by a race.", "$muted"))  # fmt: skip
-    return Content("\n").join(lines)
+def written(fields: Sequence[tuple[str, str]], example: Example) -> Content:
+    """Return the fields of a row below each other, its code in colours."""
+    if not fields:
+        return Content.styled("The row is no longer at its place in the file.", "$muted")
+    parts = []
+    for name, text in fields:
+        is_code = bool(text.strip()) and text.strip() == example.submission.strip()
+        value = code(text, example.kind) if is_code else coloured(text, example.kind)
+        beside = "\n" not in text and len(text) <= _SHORT and not is_code
+        parts.append(Content.styled(clean_line(name), "bold $primary") + Content("  " if beside else "\n") + value)
+        parts += [] if beside else [Content("")]
+    return Content("\n").join(parts).rstrip()

@@ -5,7 +5,7 @@ The sealed test set is not among the sets: its rows are never shown one by one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -14,17 +14,20 @@ from textual.content import Content
 from textual.events import Resize
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from opeddev_tui.analysis.run_filter import Filter, parse_in_part
 from opeddev_tui.format import plural
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import ROWS, bindings
-from opeddev_tui.ui.screens.base import FilteredScreen
+from opeddev_tui.ui.screens.detailed import DetailedScreen
 from opeddev_tui.ui.screens.rows import listing
+from opeddev_tui.ui.screens.rows.details import FRAMES, parts_of
 from opeddev_tui.ui.state.view import View
+from opeddev_tui.ui.tasks.lists import Listed
 from opeddev_tui.ui.tasks.rows import RowSet, RowTasks
 from opeddev_tui.ui.widgets.bars import ClickBar, tab
+from opeddev_tui.ui.widgets.details import Details, Part
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.long_list import LongList
 from opeddev_tui.ui.widgets.query_box import QueryError, heading
@@ -33,14 +36,17 @@ from opeddev_tui.ui.widgets.query_box import QueryError, heading
 _PAUSE = 0.15
 
 
-class RowsScreen(FilteredScreen):
+class RowsScreen(DetailedScreen):
     """One set at a time; losses and grades are those of the run on show."""
 
     mode: ClassVar[str] = "rows"
     BINDINGS: ClassVar[list[BindingType]] = bindings(ROWS)
     AUTO_FOCUS = "#rows-list"
+    list_selector: ClassVar[str] = "#rows-list"
+    panes: ClassVar[tuple[str, ...]] = FRAMES
     explanations: ClassVar[Mapping[str, str]] = {
         "rows-list": "read: a model's grade; off: distance from yours, or surprise; signs: length.",
+        "details": "The selected row as the files have it; {rows.read} shows it as the model sees it.",
     }
     DEFAULT_CSS = """
     RowsScreen #sets { height: 1; padding: 0 1; }
@@ -68,6 +74,7 @@ class RowsScreen(FilteredScreen):
         yield QueryError()
         yield Static(markup=False, id="titles")
         yield LongList(id="rows-list", enter="open_row")
+        yield Details(FRAMES)
 
     async def on_unmount(self) -> None:
         """End the process that encodes rows."""
@@ -124,9 +131,8 @@ class RowsScreen(FilteredScreen):
 
     # --- searching and sorting
 
-    def on_input_changed(self, event: Input.Changed) -> None:
+    def filter_changed(self) -> None:
         """Search when a person has stopped typing for a moment."""
-        self.filter_text = event.value
         if self._due is not None:
             self._due.stop()
         self._due = self.set_timer(_PAUSE, self.fill)
@@ -166,6 +172,15 @@ class RowsScreen(FilteredScreen):
         self.query_one("#titles", Static).update(Content(listing.heading(width - 2, lowest)))
         self._draw_sets()
         self._draw_heading()
+        self.draw_details()
+
+    def detail_parts(self) -> tuple[object, Sequence[Part]]:
+        """Return the texts of the selected row, and what is recorded of it."""
+        rows, cursor = self.rows, self.query_one(LongList).cursor
+        if rows is None or not 0 <= cursor < len(self.chosen):
+            return None, ()
+        at = self.chosen[cursor]
+        return (rows.name, at), parts_of(rows, at, self.lowest)
 
     def _draw_sets(self) -> None:
         parts = [(tab(clean_line(name), name == self._set), f"choose_set({at})") for at, name in enumerate(self._sets)]
@@ -227,8 +242,13 @@ class RowsScreen(FilteredScreen):
 
     def action_clear_filter(self) -> None:
         """Drop the search."""
-        self.query_one(FilterBox).drop()
+        if not self.leave_details():
+            self.query_one(FilterBox).drop()
+
+    def listed(self) -> Callable[[], Listed] | None:
+        """Return what hands over the rows that are listed, in their order, with all of their texts."""
+        return partial(listing.listed, self.rows, tuple(self.chosen), self.lowest) if self.rows is not None else None
 
     def text_to_copy(self) -> str:
-        """Return the selected line."""
-        return self.query_one(LongList).selected_text
+        """Return the focused text, else the selected line."""
+        return super().text_to_copy() or self.query_one(LongList).selected_text
