@@ -40,10 +40,12 @@ class TryScreen(ModalScreen[None]):
 
     AUTO_FOCUS = "#ask"
     BINDINGS: ClassVar[list[BindingType]] = bindings(TRY)
-    DEFAULT_CSS = """
+    CSS = """
     TryScreen .dialog { width: 94%; max-width: 200; height: 96%; max-height: 96%; }
     TryScreen #ask { height: 7; border: none; padding: 0; background: $panel; }
-    TryScreen .field { height: 1; border: none; padding: 0; margin: 0 0 0 0; background: $panel; display: none; }
+    TryScreen .field { height: 1; display: none; }
+    TryScreen .label { width: 8; color: $muted; }
+    TryScreen .field Input { width: 1fr; height: 1; border: none; padding: 0 1; background: $panel; }
     TryScreen.-template .field { display: block; }
     TryScreen.-template #ask { height: 5; }
     TryScreen .line { height: auto; max-height: 2; color: $muted; }
@@ -66,7 +68,9 @@ class TryScreen(ModalScreen[None]):
         with Vertical(classes="dialog") as box:
             box.border_title = "Try a prompt"
             for name in _FIELDS:
-                yield Input(placeholder=f"{name} (of the template)", id=name, classes="field", compact=True)
+                with Horizontal(classes="field"):
+                    yield Static(name, markup=False, classes="label")
+                    yield Input(placeholder=f"{{{name}}} in the template", id=name, compact=True)
             yield TextArea(soft_wrap=True, show_line_numbers=False, id="ask")
             yield Static(markup=False, id="form", classes="line")
             yield Static(self._key_line(), markup=False, classes="line")
