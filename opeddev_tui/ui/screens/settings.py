@@ -22,7 +22,7 @@ from textual.widgets import OptionList, Static
 
 from opeddev_tui.config import loading
 from opeddev_tui.config.loading import LoadedSettings
-from opeddev_tui.text import clean_line
+from opeddev_tui.text import clean_line, clean_lines
 from opeddev_tui.ui.keys import SETTINGS, bindings
 from opeddev_tui.ui.screens.base import FilteredScreen, settings_can_be_saved
 from opeddev_tui.ui.shell import Disk
@@ -210,7 +210,8 @@ class ChoiceScreen(ModalScreen[str]):
             self._told(saved_words(self._setting))
 
         def failed(reason: str) -> None:
-            self.query_one("#wrong", Static).update(Content.styled(f"✗ {clean_line(reason)}", "$text-error-own"))
+            told = "✗ " + "\n".join(clean_lines(reason))
+            self.query_one("#wrong", Static).update(Content.styled(told, "$text-error-own"))
 
         self._disk.save_settings({self._setting: parsed(value)}, failed=failed, saved=saved)
 

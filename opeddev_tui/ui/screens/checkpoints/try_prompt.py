@@ -21,7 +21,7 @@ from opeddev_tui.data import trial_prompts
 from opeddev_tui.data.rows import Example
 from opeddev_tui.data.trial_prompts import Messages
 from opeddev_tui.errors import Problem
-from opeddev_tui.text import clean, clean_line
+from opeddev_tui.text import clean, clean_line, clean_lines
 from opeddev_tui.ui.keys import TRY, bindings
 from opeddev_tui.ui.screens.checkpoints.listing import short
 from opeddev_tui.ui.screens.checkpoints.trial import Trial
@@ -126,7 +126,7 @@ class TryScreen(ModalScreen[None]):
     def _say(self, text: str, *, wrong: bool = False) -> None:
         """Say what is wrong, else in which form the text is asked."""
         if wrong:
-            content = Content.styled(f"✗ {clean_line(text, max_chars=400)}", "$text-error-own")
+            content = Content.styled("✗ " + "\n".join(clean_lines(text, max_chars=400)), "$text-error-own")
         elif self._row is not None:
             grade = f", its grade is {self._row.grade}" if self._row.grade is not None else ""
             name = self._row.id or self._row.where.rpartition("/")[2]
