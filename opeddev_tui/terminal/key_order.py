@@ -30,7 +30,8 @@ class KeysInOrder(App[str]):
 
     A mark follows each key through the queues: from the focused widget up to the app, as the key itself does. Once the
     mark is back, the key has been seen by all; it goes round again for what these have sent, and for as long as each
-    round finds another screen or widget in the focus. Nothing is waited for but the queues.
+    round finds another screen or widget in the focus. A letter of a text ends in that text, and so does its mark.
+    Nothing is waited for but the queues.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -54,9 +55,21 @@ class KeysInOrder(App[str]):
         self._mark_at = None
         if self._keys:
             self._mark_at = self
+            key = self._keys.popleft()
+            text = self._text_that_takes(key)
             self._focus_before = None
-            await super().on_event(self._keys.popleft())
-            self._go_round()
+            await super().on_event(key)
+            if text is not None and text.call_later(self.call_later, self._take_next):
+                self._mark_at = text
+            else:
+                self._go_round()
+
+    def _text_that_takes(self, key: Key | Paste) -> Node | None:
+        """Return the text that ``key`` is a letter of, None where it may do anything else."""
+        focused = self.focused if isinstance(key, Key) and self._in_focus() is not None else None
+        if focused is None or not focused.check_consume_key(key.key, key.character):  # type: ignore[union-attr]
+            return None
+        return focused
 
     def _go_round(self) -> None:
         """Send the mark from what has the focus up to the app."""

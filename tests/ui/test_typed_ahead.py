@@ -95,7 +95,8 @@ async def test_a_slow_text_is_waited_for_however_long_it_takes(tmp_path: Path, m
         assert app.screen is dialog
         go.set()
         await until(pilot, lambda: app.current_mode == "generations")
-        assert [found.note for found in app.session.state.notes] == ["late"]
+        # the disk is written in a thread
+        await until(pilot, lambda: [found.note for found in app.session.state.notes] == ["late"])
 
 
 async def test_a_pasted_text_keeps_its_place_among_keys(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from opeddev_tui.data.batches import load_holdout
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.ui.app import OpeddevApp
+from opeddev_tui.ui.keys import PLACES
 from opeddev_tui.ui.screens.checkpoints.screen import CheckpointsScreen
 from opeddev_tui.ui.screens.checkpoints.try_prompt import TryScreen
 from opeddev_tui.ui.screens.command_line.screen import CommandLine
@@ -136,6 +137,7 @@ ASKED: dict[str, Stop] = {
 }
 
 
+_MODES = {key: mode for key, mode, _ in PLACES}
 STOPS = {**AT_REST, **ASKED}
 
 
@@ -203,7 +205,11 @@ def _ready(screen: Screen[Any]) -> bool:
 async def go(app: OpeddevApp, pilot: Pilot[str], stop: Stop, *, but_last: bool = False) -> None:
     """Close every dialog and filter, then open ``stop``; ``but_last``: up to its last key."""
     while len(app.screen_stack) > 1:
-        app.pop_screen()
+        if isinstance(app.screen, CommandPalette):
+            # its search must be told
+            await pilot.press("escape")
+        else:
+            app.pop_screen()
         await pilot.pause()
     for box in app.screen.query(FilterBox):
         box.drop()
@@ -214,6 +220,8 @@ async def go(app: OpeddevApp, pilot: Pilot[str], stop: Stop, *, but_last: bool =
         if stop.keys[at - 1] == "alt+3" and isinstance(app.screen, GradingScreen):
             app.screen.corrections.take_disputed(disputes(app.screen))
         await pilot.press(key)
+        if at == 0:
+            await until(pilot, lambda: app.current_mode == _MODES[stop.keys[0]] and len(app.screen_stack) == 1)
     await until(pilot, lambda: but_last or type(app.screen) is stop.shown, 15)
     await until(pilot, lambda: _ready(app.screen), 15)
     await pilot.pause()
