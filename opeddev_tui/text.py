@@ -62,6 +62,14 @@ def clean_line(text: str, *, max_chars: int = 500) -> str:
     return clean(text, max_chars=max_chars).replace("\n", "⏎").replace("\t", " ")
 
 
+def clean_lines(text: str, *, most: int = 3, max_chars: int = 300) -> list[str]:
+    """Return the lines of ``text`` that say something, each cleaned; a last one counts those beyond ``most``."""
+    # far more than is shown, to count lines
+    found = [line for line in clean(text, max_chars=100_000).split("\n") if line.strip()]
+    shown = [clean_line(line, max_chars=max_chars) for line in found[:most]]
+    return [*shown, f"… and {len(found) - most:,} more"] if len(found) > most else shown
+
+
 def escaped(text: str) -> str:
     """Return JSON ``text`` with every character that ``clean`` would not show as it is written as an escape.
 

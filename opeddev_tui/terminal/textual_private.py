@@ -5,14 +5,12 @@ A new Textual release is tried against this file first. It must know nothing of 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import termios
 import threading
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from string import digits
 from types import FrameType
 from typing import Any
@@ -31,14 +29,12 @@ from textual.screen import Screen
 from textual.strip import Strip
 
 from opeddev_tui.terminal.hangup import TerminalLost, Tty
+from opeddev_tui.terminal.key_order import KeysInOrder
 
 # an escape key is told from the start of a sequence by waiting: look again after these many seconds
 _ESCAPE_LOOKS = (0.12, 0.3)
 # the window's title on its stack and back; the end of a frame that was cut short, and of its colours
 _TITLE_KEPT, _TITLE_BACK, _FRAME_ENDED = "\x1b[22;2t", "\x1b[23;2t", "\x1b[?2026l\x1b[0m"
-
-# seconds that a key which comes before the focused widget waits for what was typed before it
-_TYPED_FIRST = 0.5
 
 # returns the sequences to send for a strip at (x, y)
 Changed = Callable[[int, int, Strip, ColorSystem], Iterator[str]]
@@ -72,31 +68,11 @@ def _chops(update: ChopsUpdate) -> Iterator[tuple[int, int, Strip]]:
                 yield x, y, strip
 
 
-class PrivateApp(App[str]):
+class PrivateApp(KeysInOrder):
     """Hooks that Textual's app has no public names for."""
 
     # reduces a picture to what is not yet shown, given the size (columns, lines); None sends everything
     only_changes: Callable[[CompositorUpdate, tuple[int, int]], CompositorUpdate] | None = None
-
-    async def _check_bindings(self, key: str, priority: bool = False) -> bool:
-        """Do what a key is bound to; a key that comes before the focused widget waits for the keys before it.
-
-        Textual hands letters on to the widget but does such a key at once: in one burst it would overtake them.
-        """
-        if priority and self.focused is not None and self._comes_first(key):
-            taken = asyncio.Event()
-            if self.focused.call_later(taken.set):
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_TYPED_FIRST):
-                        await taken.wait()
-        return await super()._check_bindings(key, priority)
-
-    def _comes_first(self, key: str) -> bool:
-        return any(
-            binding.priority
-            for _, bound in self.screen._binding_chain
-            for binding in bound.key_to_bindings.get(key, ())
-        )
 
     @property
     def failure(self) -> Exception | None:

@@ -26,7 +26,7 @@ from opeddev_tui.launch import Runner
 from opeddev_tui.runs.control import Adjust, StepRequest
 from opeddev_tui.runs.events import AnyEvent, Choice, HardwareSampled, Progress
 from opeddev_tui.terminal.own_session import Owner
-from opeddev_tui.text import clean_line
+from opeddev_tui.text import clean_line, clean_lines
 from opeddev_tui.ui.announcer import Announcer
 from opeddev_tui.ui.everywhere import EverywhereKeys
 from opeddev_tui.ui.keymap import Keymap, keymap_of
@@ -165,14 +165,14 @@ class OpeddevApp(EverywhereKeys):
         """Say something for some seconds; the text may come from anywhere.
 
         What went well is said in the status line. A warning or an error is a notice below it, where there is no key,
-        and so is what is said over a dialog.
+        and so is what is said over a dialog. Several problems have a line each.
         """
-        text = self.session.keymap.text(text)
+        lines = clean_lines(self.session.keymap.text(text))
         if severity == "information" and not isinstance(self.screen, ModalScreen):
-            self.session.tell(clean_line(text, max_chars=300))
+            self.session.tell(clean_line(" · ".join(lines), max_chars=300))
             self.show_now()
         else:
-            self.notify(clean_line(text, max_chars=300), severity=cast("Any", severity), markup=False, timeout=8)
+            self.notify("\n".join(lines), severity=cast("Any", severity), markup=False, timeout=8)
 
     def announce(self, events: Iterable[AnyEvent]) -> None:
         """Notify a person of those of ``events`` that are worth it."""

@@ -6,8 +6,10 @@ import importlib
 import inspect
 import pkgutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+import tour
 from scenes import make, opened, settle, until
 from textual.color import Color
 from textual.css.stylesheet import Stylesheet
@@ -15,12 +17,12 @@ from textual.dom import DOMNode
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES, Theme
+from textual.widgets import Input, TextArea
 
 from opeddev_tui import ui
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.keys import PLACES
 from opeddev_tui.ui.screens.base import BaseScreen
-from opeddev_tui.ui.screens.help import HelpScreen
 from opeddev_tui.ui.theme_colours import LINE, OWN_VARIABLES, TEXT, completed, contrast
 from opeddev_tui.ui.themes import load_themes, shipped_folder
 
@@ -40,19 +42,11 @@ OWN_THEMES = {
 
 
 async def _walk(app: OpeddevApp, pilot: Pilot[str]) -> None:
-    """Show every screen, and the dialogs over one."""
+    """Show every screen, and a problem over the last; the dialogs are shown in ``LOOKS``."""
     for _, mode, _ in PLACES:
         await app.run_action(f"app.go('{mode}')")
         await until(pilot, lambda mode=mode: app.current_mode == mode and isinstance(app.screen, BaseScreen))
         await pilot.pause()
-    await pilot.press("5", "enter")
-    await until(pilot, lambda: len(app.screen_stack) > 1)
-    await pilot.press("escape", "2", "m")
-    await pilot.press("escape", "1", "question_mark")
-    await until(pilot, lambda: isinstance(app.screen, HelpScreen))
-    await pilot.press("escape", "ctrl+p")
-    await until(pilot, lambda: len(app.screen_stack) > 1)
-    await pilot.press("escape")
     app.tell("a problem", severity="error")
     await pilot.pause()
 
@@ -96,6 +90,34 @@ async def test_a_running_app_changes_to_every_theme_that_the_palette_offers(tmp_
             assert command.title == f"Theme: {app.theme}"
 
 
+# a dark one, a light one, one of the terminal's own colours, one of high contrast
+LOOKS = ("opeddev-dark", "opeddev-light", "ansi-dark", "opeddev-high-contrast")
+
+
+async def test_every_screen_and_every_dialog_of_the_app_is_shown_in_four_themes(tmp_path: Path) -> None:
+    app, shown = tour.make(tmp_path, LOOKS[0]), set[type[Screen[Any]]]()
+    async with tour.fake_graders(), app.run_test(size=(80, 24)) as pilot:
+        async for name in tour.tour(app, pilot):
+            screen = app.screen
+            # those that are no dialogs are shown in every theme by the tests above
+            for theme in LOOKS[1:] + LOOKS[:1] if type(screen) not in shown and len(app.screen_stack) > 1 else ():
+                app.theme = theme
+                await pilot.pause()
+                assert app.screen is screen
+            shown.add(type(screen))
+            texts = [text for text in screen.query("Input, TextArea") if text.display and text.region]
+            assert all(text.content_size.width and text.content_size.height for text in texts), name
+            assert name == "recovery" or isinstance(app.focused, Input | TextArea) == tour.STOPS[name].text, name
+    missed = {kind for kind in _screens() if not any(issubclass(found, kind) for found in shown)}
+    assert not missed, "the tour passes these by"
+
+
+def _screens() -> set[type[Screen[Any]]]:
+    """Return the classes of all screens and dialogs of the package."""
+    _styles()  # imports all modules
+    return {kind for kind in _below(Screen) if kind.__module__.startswith("opeddev_tui.ui.")}
+
+
 def _styles() -> dict[str, str]:
     """Return the styles of all screens, dialogs and parts of the app, each with its place."""
     found: dict[str, str] = {}
@@ -112,8 +134,7 @@ def _styles() -> dict[str, str]:
 
 async def test_no_screen_dialog_or_part_uses_a_colour_that_a_theme_lacks(tmp_path: Path) -> None:
     styles = _styles()
-    kinds = [kind for kind in _below(Screen) if kind.__module__.startswith("opeddev_tui.ui.")]
-    assert {f"{kind.__module__}.{kind.__name__}" for kind in kinds} <= set(styles)
+    assert {f"{kind.__module__}.{kind.__name__}" for kind in _screens()} <= set(styles)
     assert "opeddev_tui.ui.screens.grader.correct.CorrectScreen" in styles
     app = make(tmp_path, "ready")
     async with app.run_test(size=(80, 24)) as pilot:

@@ -237,3 +237,19 @@ async def test_a_stop_on_its_way_is_shown_and_one_that_is_dropped_is_told(tmp_pa
         assert session.view().requested == ("stopping",)
         session.apply([Interrupted(reason="stopped by the person", checkpoint="c", global_step=3)])
         assert not session.view().requested
+
+
+async def test_several_problems_have_a_line_each(tmp_path: Path) -> None:
+    app = make(tmp_path, "ready")
+    async with app.run_test(size=MIDDLE, notifications=True) as pilot:
+        await opened(pilot)
+        await settle(app, "ready")
+        app.tell("\n".join(f"file {number}: it is cut off." for number in range(1, 6)), severity="error")
+        await until(pilot, lambda: "file 3" in text_of(app))
+        lines = [" ".join(line.split()) for line in text_of(app).splitlines()]
+        assert all(sum("file" in line and f"file {number}:" in line for line in lines) == 1 for number in (1, 2, 3))
+        assert not any("file 1:" in line and "file 2:" in line for line in lines)
+        assert any("… and 2 more" in line for line in lines)
+        app.tell("The first is done.\nThe second too.")
+        await until(pilot, lambda: "The first is done. · The second too." in text_of(app))
+        assert "⏎" not in text_of(app)

@@ -114,7 +114,7 @@ def render(
     plt = _fresh_figure(width, height, colours)
     if labelled := height >= 8 and bool(x_label):
         plt.xlabel(x_label)
-    frame = _axes(plt, xlimits, ylimits, (width, height - labelled), log_y)
+    frame = _axes(plt, xlimits, ylimits, (width, height - labelled), log_y=log_y, fine=not ascii_only)
     if cursor_x is not None and xlimits[0] <= cursor_x <= xlimits[1]:
         plt.vertical_line(cursor_x, color=_rgb(colours.cursor))
     for item in drawn:
@@ -161,9 +161,18 @@ def _heights(drawn: Sequence[_Drawn], y_range: tuple[float, float] | None, log_y
 
 
 def _axes(
-    plt: Any, xlimits: tuple[float, float], ylimits: tuple[float, float], size: tuple[int, int], log_y: bool
+    plt: Any,
+    xlimits: tuple[float, float],
+    ylimits: tuple[float, float],
+    size: tuple[int, int],
+    *,
+    log_y: bool,
+    fine: bool,
 ) -> _Frame:
-    """Set the ranges and round ticks of the figure; return what plotext leaves for the curves."""
+    """Set the ranges and round ticks of the figure; return what plotext leaves for the curves.
+
+    ``fine``: the curves are of braille dots; then each number stands in the line that holds the dots of its value.
+    """
     width, height = size
     plt.xlim(*xlimits)
     plt.ylim(*ylimits)
@@ -175,9 +184,10 @@ def _axes(
     labels = [f"{value:.4g}" for value in values] if log_y else tick_labels(values)
     # a constant width keeps the curves from jumping sideways when a label grows
     labels = [f"{label:>{5 if width >= 40 else 0}}" for label in labels]
-    plt.yticks(places, labels)
     # less the labels, the two axes and the numbers below
-    return _Frame(xlimits, ylimits, width - 1 - max(map(len, labels), default=0), height - 2)
+    frame = _Frame(xlimits, ylimits, width - 1 - max(map(len, labels), default=0), height - 2)
+    plt.yticks([frame.cell_of_fine_dot(xlimits[0], place)[1] for place in places] if fine else places, labels)
+    return frame
 
 
 def _fresh_figure(width: int, height: int, colours: Colours) -> Any:

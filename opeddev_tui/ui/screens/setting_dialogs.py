@@ -21,7 +21,7 @@ from textual.widgets import OptionList, Static
 from opeddev_tui.config import loading
 from opeddev_tui.config.described import Choice
 from opeddev_tui.config.loading import LoadedSettings
-from opeddev_tui.text import clean_line
+from opeddev_tui.text import clean_line, clean_lines
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.widgets.dialogs import AskText
 
@@ -101,7 +101,8 @@ class ChoiceScreen(ModalScreen[str]):
             tell_saved(self._shell, self._setting)
 
         def failed(reason: str) -> None:
-            self.query_one("#wrong", Static).update(Content.styled(f"✗ {clean_line(reason)}", "$text-error-own"))
+            told = "✗ " + "\n".join(clean_lines(reason))
+            self.query_one("#wrong", Static).update(Content.styled(told, "$text-error-own"))
 
         self._shell.disk.save_settings({self._setting: parsed(value)}, failed=failed, saved=saved)
 

@@ -42,7 +42,7 @@ def scan_data(root: Path, settings: Settings, before: Scan | None = None) -> Sca
     stamp = tuple(_stamp([*places, *sealed, corrections_file(root)]))
     if before is not None and before.stamp == stamp:
         return before
-    if _is_empty(places[0]):
+    if _is_empty(places[0]) and _is_empty(places[1]):
         return Scan(stamp=stamp)
     report = batches.check_data(root, settings)
     rows: list[BatchRow] = []
@@ -58,11 +58,11 @@ def scan_data(root: Path, settings: Settings, before: Scan | None = None) -> Sca
     return Scan(tuple(rows), problems, warnings, holdout, stamp)
 
 
-def _is_empty(base: Path) -> bool:
-    """Return whether the base set is missing or empty: that is no problem, it is not there yet."""
-    if base.is_dir():
-        return all(entry.name.startswith(".") for entry in base.iterdir())
-    return not base.exists()
+def _is_empty(folder: Path) -> bool:
+    """Return whether there is nothing yet; a base set that is missing while there are batches is a problem."""
+    if folder.is_dir():
+        return all(entry.name.startswith(".") for entry in folder.iterdir())
+    return not folder.exists()
 
 
 def _stamp(places: list[Path]) -> Iterator[tuple[str, int, int]]:

@@ -246,13 +246,21 @@ def _finished(view: View) -> Situation:
     offers = _start_offer(view, "Next step")
     lines += _plan(view) if offers else ()
     if not offers:
-        lines += ("All batches are trained. A new batch folder adds a step; it appears here by itself.",)
+        lines += (_nothing_next(view),)
     started = view.state.started
     step = f"Step {started.step}" if started else "The step"
     if started is not None and started.group and not view.state.counts:
         step = f"Seed {started.seed} of step {started.step}"
         lines += ("It is not the step's run. Runs (6) has the other seeds, and takes another one.",)
     return Situation("finished", f"{step} is trained", lines, offers)
+
+
+def _nothing_next(view: View) -> str:
+    """Return why no step can be trained."""
+    if view.scanned and not view.batches:
+        base = clean_line(view.folders[0])
+        return f"There are no rows any more: {base} is missing or empty. The next step needs them; put them back."
+    return "All batches are trained. A new batch folder adds a step; it appears here by itself."
 
 
 _SITUATIONS: dict[Kind, Callable[[View], Situation]] = {

@@ -187,9 +187,10 @@ def key_part(key: Key) -> tuple[Content, str]:
     return shown, key.action
 
 
-def key_cap(key: str, label: str, style: str = "") -> Content:
+def key_cap(key: str, label: str = "", style: str = "") -> Content:
     """Return a key that answers a question, and what it does."""
-    return Content.styled(f" {key} ", "bold reverse $accent on $background") + Content.styled(f" {label}", style)
+    cap = Content.styled(f" {key} ", "bold reverse $accent on $background")
+    return cap + Content.styled(f" {label}", style) if label else cap
 
 
 class PaneTabs(ClickBar):

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
@@ -38,9 +38,12 @@ class AskScreen(ModalScreen[str]):
         """Make the question."""
         with Vertical(classes="dialog", id="ask") as box:
             box.border_title = Content(self._title)
-            parts = [Content(self._text), Content("")] if self._text else []
-            parts += [key_cap(key, clean_line(label)) for key, _, label in self._answers]
-            yield Static(Content("\n").join(parts), markup=False)
+            if self._text:
+                yield Static(Content(f"{self._text}\n"), markup=False)
+            for key, _, label in self._answers:
+                with Horizontal(classes="reply"):
+                    yield Static(key_cap(key), markup=False, classes="cap")
+                    yield Static(Content(clean_line(label)), markup=False, classes="words")
 
 
 class AskText(ModalScreen[str]):

@@ -20,7 +20,7 @@ class FilterBox(Input):
     """An input above a list. ``what`` names what can be typed; ``target`` selects the list that gets the focus back."""
 
     def __init__(self, what: str, target: str, value: str = "") -> None:
-        super().__init__(value, placeholder=f"filter: {what}; Enter keeps it, Esc drops it", id="filter")
+        super().__init__(value, placeholder=f"filter: {what}", id="filter")
         self._target = target
 
     def open(self) -> None:

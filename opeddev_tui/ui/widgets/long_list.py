@@ -31,7 +31,6 @@ class LongList(ScrollView, can_focus=True):
     LongList > .long-list--line { background: $background; color: $foreground; }
     LongList > .long-list--cursor { background: $panel; color: $foreground; text-style: bold; }
     LongList:focus > .long-list--cursor { background: $primary; color: $background; text-style: bold; }
-    .-no-colour LongList > .long-list--cursor { text-style: reverse; }
     """
 
     class Moved(Message):

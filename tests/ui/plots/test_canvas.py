@@ -177,3 +177,15 @@ def test_ticks_are_few_round_and_told_apart(low: float, high: float) -> None:
     assert all(low - 1e-12 <= value <= high + 1e-12 for value in values)
     labels = tick_labels(values)
     assert len(set(labels)) == len(labels)
+
+
+@pytest.mark.parametrize("height", range(8, 60, 3))
+def test_every_number_of_the_y_axis_stands_in_the_line_of_its_value(height: int) -> None:
+    def level(value: float) -> list[str]:
+        return picture([curve([0, 100], [value] * 2)], 60, height, y_range=(0.0, 100.0), x_label="%")
+
+    numbers = [float(line.split("┤")[0]) for line in level(50.0) if "┤" in line]
+    assert len(numbers) >= 2
+    for number in numbers:
+        (drawn,) = [line for line in level(number) if any(char in BRAILLE for char in line)]
+        assert drawn.split("┤")[0].strip() == f"{number:g}"

@@ -21,7 +21,7 @@ from opeddev_tui.data import trial_prompts
 from opeddev_tui.data.rows import Example
 from opeddev_tui.data.trial_prompts import Messages
 from opeddev_tui.errors import Problem
-from opeddev_tui.text import clean, clean_line
+from opeddev_tui.text import clean, clean_line, clean_lines
 from opeddev_tui.ui.keys import TRY, bindings
 from opeddev_tui.ui.screens.checkpoints.listing import short
 from opeddev_tui.ui.screens.checkpoints.trial import Trial
@@ -40,10 +40,12 @@ class TryScreen(ModalScreen[None]):
 
     AUTO_FOCUS = "#ask"
     BINDINGS: ClassVar[list[BindingType]] = bindings(TRY)
-    DEFAULT_CSS = """
+    CSS = """
     TryScreen .dialog { width: 94%; max-width: 200; height: 96%; max-height: 96%; }
     TryScreen #ask { height: 7; border: none; padding: 0; background: $panel; }
-    TryScreen .field { height: 1; border: none; padding: 0; margin: 0 0 0 0; background: $panel; display: none; }
+    TryScreen .field { height: 1; display: none; }
+    TryScreen .label { width: 8; color: $muted; }
+    TryScreen .field Input { width: 1fr; height: 1; border: none; padding: 0 1; background: $panel; }
     TryScreen.-template .field { display: block; }
     TryScreen.-template #ask { height: 5; }
     TryScreen .line { height: auto; max-height: 2; color: $muted; }
@@ -66,7 +68,9 @@ class TryScreen(ModalScreen[None]):
         with Vertical(classes="dialog") as box:
             box.border_title = "Try a prompt"
             for name in _FIELDS:
-                yield Input(placeholder=f"{name} (of the template)", id=name, classes="field", compact=True)
+                with Horizontal(classes="field"):
+                    yield Static(name, markup=False, classes="label")
+                    yield Input(placeholder=f"{{{name}}} in the template", id=name, compact=True)
             yield TextArea(soft_wrap=True, show_line_numbers=False, id="ask")
             yield Static(markup=False, id="form", classes="line")
             yield Static(self._key_line(), markup=False, classes="line")
@@ -122,7 +126,7 @@ class TryScreen(ModalScreen[None]):
     def _say(self, text: str, *, wrong: bool = False) -> None:
         """Say what is wrong, else in which form the text is asked."""
         if wrong:
-            content = Content.styled(f"✗ {clean_line(text, max_chars=400)}", "$text-error-own")
+            content = Content.styled("✗ " + "\n".join(clean_lines(text, max_chars=400)), "$text-error-own")
         elif self._row is not None:
             grade = f", its grade is {self._row.grade}" if self._row.grade is not None else ""
             name = self._row.id or self._row.where.rpartition("/")[2]

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from opeddev_tui.text import clean_line
+from opeddev_tui.text import clean_line, clean_lines
 from opeddev_tui.ui.screens.command_line.typed import Known, common_start, completions, explained
 from opeddev_tui.ui.shell import Shell
 
@@ -95,7 +95,7 @@ class CommandLine(ModalScreen[None]):
     def refuse(self, reason: str) -> None:
         """Stay open and say why."""
         if self.is_attached:
-            self._tell(Content.styled(f"✗ {clean_line(reason, max_chars=600)}", "$text-error-own"))
+            self._tell(Content.styled("✗ " + "\n".join(clean_lines(reason, max_chars=600)), "$text-error-own"))
 
     def done(self, told: str = "") -> None:
         """Close, and say what was done."""

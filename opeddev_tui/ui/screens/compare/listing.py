@@ -34,10 +34,10 @@ class Compared(Struct, frozen=True):
 
 def lines(compared: Sequence[Compared], measure: Measure, width: int) -> list[tuple[str, tuple[Cell, ...]]]:
     """Return (key, cells) per run; ``width`` says how much room the words have."""
-    # in a narrow terminal the state and the name of the run stand right of what is in view
-    room = max(16, width - (46 if width >= 100 else 31))
-    longest = max((len(item.told) for item in compared), default=0)
-    room = min(room, max(longest, 12))
+    longest = max(12, *(len(item.told) for item in compared)) if compared else 12
+    # in a narrow terminal the state and the name of the run stand right of what is in view, unless both fit
+    room = width - 46 if width >= 100 or longest + 46 <= width else width - 31
+    room = max(16, min(room, longest) if room == width - 46 else room)
     return [(item.row.run, _cells(item, measure, room)) for item in compared]
 
 

@@ -69,5 +69,5 @@ def ask_checkpoint(shell: Shell, desk: Desk, entries: Sequence[Entry], place: in
 
 def _cells(entry: Entry) -> tuple[Cell, ...]:
     loss = "–" if entry.val_loss is None else f"{entry.val_loss:.4f}"
-    told = " ".join([*entry.marks, "head" if entry.grades_with else "no head"])
+    told = ", ".join([*entry.marks, "head" if entry.grades_with else "no head"])
     return clean_line(short(entry)), told, loss, clean_line(entry.note, max_chars=40)

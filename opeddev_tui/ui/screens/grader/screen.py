@@ -204,10 +204,7 @@ class GraderScreen(BaseScreen):
         self._draw()
 
     def action_grade(self) -> None:
-        """Grade what is named or written, once the field has taken the keys that were pressed before this one."""
-        (self.focused or self).call_later(self._grade)
-
-    def _grade(self) -> None:
+        """Grade what is named or written."""
         form, session = self._form, self.shell.session
         if not session.has_workspace:
             self.shell.tell(_NO_WORKSPACE, severity="warning")

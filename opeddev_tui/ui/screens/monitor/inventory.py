@@ -60,7 +60,9 @@ class InventoryPane(Pane):
     def render_view(self, view: View, width: int) -> Content:
         """Return the table of batches, and below it what is wrong with the data."""
         if not view.batches:
-            text = "Reading the data." if not view.scanned else "No batches yet."
+            base = clean_line(view.folders[0])
+            none = "No batches yet." if view.state.started is None else f"No rows: {base} is missing or empty."
+            text = none if view.scanned else "Reading the data."
             return Content.styled(text if view.has_workspace else "No workspace, no data.", "$muted")
         parts: list[Content | str] = [table(view.batches, _columns(*view.grades), width)]
         if view.holdout:

@@ -16,13 +16,14 @@ from opeddev_tui.text import clean_line
 from opeddev_tui.ui.tasks.lists import Listed
 from opeddev_tui.ui.tasks.lists import Value as Written
 from opeddev_tui.ui.tasks.rows import RowSet
-from opeddev_tui.ui.widgets.tables import fit
+from opeddev_tui.ui.widgets.tables import GAP, fit
 
 _NOTHING = RowRecord()
 # of a long text only the beginning is shown in a line; cleaning all of it would take long
 _SHOWN = 400
 # cells of the column of ids where the screen has so many
 _LONG_ID, _WIDE = 16, 110
+_BETWEEN = " " * GAP
 # what a search may name, with one value of its kind each
 KNOWN: Mapping[str, Value] = {
     "loss": 0.0, "grade": 0, "read": 0, "off": 0.0, "length": 0, "weight": 1.0, "row": 1, "kind": "", "group": "",
@@ -94,16 +95,16 @@ def length(example: Example) -> int:
 def heading(width: int, lowest: int) -> str:
     """Return the titles over the lines."""
     shown = [fit(column.title, column.width, right=column.right) for column in _fitting(width, lowest)]
-    return " " + " ".join([*shown, "what was asked"])
+    return " " + _BETWEEN.join([*shown, "what was asked"])
 
 
 def line(rows: RowSet, at: int, width: int, lowest: int) -> str:
     """Return a row as one line."""
     found = _fitting(width, lowest)
     cells = [fit(clean_line(column.cell(rows, at), max_chars=60), column.width, right=column.right) for column in found]
-    room = max(8, width - 2 - sum(column.width + 1 for column in found))
+    room = max(8, width - 2 - sum(column.width + GAP for column in found))
     text = clean_line(asked(rows.examples[at])[:_SHOWN])
-    return " ".join([*cells, text if cell_len(text) <= room else fit(text, room)])
+    return _BETWEEN.join([*cells, text if cell_len(text) <= room else fit(text, room)])
 
 
 def _fitting(width: int, lowest: int) -> list[Column]:

@@ -1,0 +1,139 @@
+"""Keys of one burst act in the order in which they were pressed: in every text of the app, and on a real terminal.
+
+A slow line, a busy machine and a program that types hand over several keys at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tour
+from pty_tools import PYTHON, Terminal, end
+from pty_tools import until as wait_until
+from scenes import make, opened, run_id, settle, trained, until, write
+from textual.events import Key, Paste
+from textual.pilot import Pilot
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Input, TextArea
+
+from opeddev_tui.config import loading
+from opeddev_tui.ui.app import OpeddevApp
+from opeddev_tui.workspace.paths import Workspace
+
+# each is a command somewhere below a text
+LETTERS = "lqjs1:?"
+TEXTS = {name: stop for name, stop in tour.STOPS.items() if stop.text}
+
+
+def text_in(field: object) -> str:
+    assert isinstance(field, Input | TextArea)
+    return field.value if isinstance(field, Input) else field.text
+
+
+def press_at_once(app: OpeddevApp, *keys: str) -> None:
+    """Hand over keys as a terminal does that has read all of them at once."""
+    for key in keys:
+        if len(key) == 1:
+            names = {":": "colon", "?": "question_mark"}
+            app.post_message(Key(names.get(key, key), key))
+        else:
+            app.simulate_key(key)
+
+
+async def test_what_is_typed_behind_the_key_that_opens_a_text_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[tuple[Screen[Any], list[str]]] = []
+    dismiss = Screen.dismiss
+
+    def dismissed(screen: Screen[Any], result: Any = None) -> Any:
+        left.append((screen, [text_in(field) for field in screen.query("Input, TextArea")]))
+        return dismiss(screen, result)
+
+    monkeypatch.setattr(Screen, "dismiss", dismissed)
+    app = tour.make(tmp_path)
+    async with tour.fake_graders(), app.run_test(size=(80, 24)) as pilot:
+        async for name in tour.tour(app, pilot, TEXTS, but_last=True):
+            press_at_once(app, TEXTS[name].keys[-1], *LETTERS)
+            await until(pilot, lambda: isinstance(app.focused, Input | TextArea) and LETTERS in text_in(app.focused))
+            screen = app.screen
+            assert type(screen) is TEXTS[name].shown, name
+            if isinstance(screen, ModalScreen) and name != "palette":
+                press_at_once(app, "x", "y", "escape")
+                await until(pilot, lambda screen=screen: app.screen is not screen)
+                assert any(LETTERS + "xy" in text for gone, texts in left for text in texts if gone is screen), name
+
+
+async def note(app: OpeddevApp, pilot: Pilot[str]) -> TextArea:
+    await opened(pilot)
+    await settle(app, "finished")
+    await pilot.press("o")
+    await until(pilot, lambda: isinstance(app.focused, TextArea))
+    assert isinstance(app.focused, TextArea)
+    return app.focused
+
+
+async def test_a_slow_text_is_waited_for_however_long_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, go = make(tmp_path, "finished"), asyncio.Event()
+    take = TextArea._on_key
+
+    async def slow(area: TextArea, event: Key) -> None:
+        await go.wait()
+        await take(area, event)
+
+    async with app.run_test() as pilot:
+        await note(app, pilot)
+        dialog = app.screen
+        monkeypatch.setattr(TextArea, "_on_key", slow)
+        press_at_once(app, "l", "a", "t", "e", "ctrl+s", "2")
+        # all but the first letter, which the text has not dealt with
+        while len(app._keys) < 5:
+            await asyncio.sleep(0)
+        assert app.screen is dialog
+        go.set()
+        await until(pilot, lambda: app.current_mode == "generations")
+        # the disk is written in a thread
+        await until(pilot, lambda: [found.note for found in app.session.state.notes] == ["late"])
+
+
+async def test_a_pasted_text_keeps_its_place_among_keys(tmp_path: Path) -> None:
+    app = make(tmp_path, "finished")
+    async with app.run_test() as pilot:
+        area = await note(app, pilot)
+        press_at_once(app, "a", "b")
+        app.post_message(Paste("[pasted]"))
+        press_at_once(app, "c")
+        await until(pilot, lambda: area.text.endswith("c"))
+        assert area.text == "ab[pasted]c"
+
+
+async def test_keys_go_on_where_what_had_the_focus_is_removed(tmp_path: Path) -> None:
+    app = make(tmp_path, "finished")
+    async with app.run_test() as pilot:
+        area = await note(app, pilot)
+        press_at_once(app, "a")
+        await area.remove()
+        await pilot.pause()
+        await pilot.press("escape", "5")
+        await until(pilot, lambda: app.current_mode == "settings")
+
+
+def test_bytes_of_one_write_are_all_taken_in_order(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").touch()
+    workspace = Workspace(tmp_path, loading.load(tmp_path).settings.paths)
+    write(workspace, run_id(0), trained(0, 1_700_000_000.0))
+    journal = workspace.run_folder(run_id(0)) / "events.jsonl"
+    terminal = Terminal(100, 30)
+    process = terminal.spawn([PYTHON, "-m", "opeddev_tui", str(tmp_path)])
+    try:
+        wait_until(lambda: terminal.shows("is trained"), 20, "the workspace is read")
+        terminal.press("oshorter answers, quicker\x13:note a second one\r5")
+        wait_until(lambda: terminal.shows("model.name"), 20, "the settings")
+        wait_until(lambda: '"note":"a second one"' in journal.read_text(), 10, "the second note")
+        assert '"note":"shorter answers, quicker"' in journal.read_text()
+    finally:
+        end(process)
+        terminal.close()
