@@ -87,5 +87,5 @@ def toml_value(value: Any) -> str:
 
 
 def _toml_key(key: str) -> str:
-    """Return a key as it is written in TOML: in quotes where it has other signs than letters, digits, - and _."""
+    """Return a key as it is written in TOML: in quotes where it has other characters than letters, digits, - and _."""
     return tomli_w.dumps({key: 0}).partition(" = ")[0]

@@ -23,7 +23,7 @@ _GARBLED = re.compile("Ã[¤¶¼Ÿ©¨±³¡ª«§]|â€[œ™“”˜¦]|Â[ �
 _CHANGED: tuple[tuple[Callable[[str], bool], str], ...] = (
     (
         lambda text: "\\n" in text and "\n" not in text.strip() and text.count("\\n") > 1,
-        'have "\\n" as two signs and no line breaks: they may have been escaped twice',
+        'have "\\n" as two characters and no line breaks: they may have been escaped twice',
     ),
     (
         lambda text: re.search(r"&lt;/?[a-zA-Z]", text) is not None and "<" not in text,
@@ -100,7 +100,7 @@ def _text_notes(name: str, examples: Sequence[Example]) -> list[str]:
         found = _GARBLED.search(f"{garbled[0].submission}\n{garbled[0].completion}")
         shown = found.group() if found else ""
         notes.append(
-            f"{name}: {len(garbled)} rows have signs such as {shown!r}, as UTF-8 has that was read as Windows-1252, "
+            f"{name}: {len(garbled)} rows have characters such as {shown!r}, as of UTF-8 read as Windows-1252, "
             f"the first is {garbled[0].where}. Export the texts again as UTF-8."
         )
     return notes

@@ -1,4 +1,4 @@
-"""Say what a tokenizer does not keep of the texts that it is given: letters, line breaks, signs that it does not know.
+"""Say what a tokenizer does not keep of the texts that it is given: letters, line breaks, unknown characters.
 
 Byte-level tokenizers keep everything. Nothing is refused here: a person decides whether the loss matters.
 """

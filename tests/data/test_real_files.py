@@ -93,9 +93,9 @@ CASES = [
     Case("texts as bytes", {"base/train.parquet": _parquet([{**row, "submission": str(row["submission"]).encode()} for row in ROWS])}),
     Case("bytes that are no text", {"base/train.parquet": _parquet([{**row, "submission": b"\xff\xd8\xff"} for row in ROWS])}, 0, problems=("submission is b'", "not a text")),
     # texts that were changed on their way
-    Case("line breaks escaped twice", {"base/train.jsonl": jsonl([{**row, "submission": f"{row['submission']}\\n<p>\\n"} for row in ROWS])}, notes=("4 of 4 submissions have \"\\n\" as two signs",)),
+    Case("line breaks escaped twice", {"base/train.jsonl": jsonl([{**row, "submission": f"{row['submission']}\\n<p>\\n"} for row in ROWS])}, notes=("4 of 4 submissions have \"\\n\" as two characters",)),
     Case("brackets escaped", {"base/train.jsonl": jsonl([{**row, "submission": str(row["submission"]).replace("<", "&lt;")} for row in ROWS])}, notes=("4 of 4 submissions have &lt;",)),
-    Case("UTF-8 read as Windows-1252", {"base/train.jsonl": jsonl([*ROWS[:3], {**ROWS[3], "feedback": "Schön".encode().decode("cp1252")}])}, notes=("1 rows have signs such as 'Ã¶'", "train.jsonl:4")),
+    Case("UTF-8 read as Windows-1252", {"base/train.jsonl": jsonl([*ROWS[:3], {**ROWS[3], "feedback": "Schön".encode().decode("cp1252")}])}, notes=("1 rows have characters such as 'Ã¶'", "train.jsonl:4")),
     # splits
     Case("splits as endings", {f"base/grader_{name}.jsonl": jsonl(rows) for name, rows in (("train", ROWS), ("val", MORE), ("test", graded_rows(2, 40)))}, notes=("validation split is not trained on (grader_val.jsonl)", "test split is not trained on (grader_test.jsonl)")),
     Case("splits in capitals and camels", {"base/Train.jsonl": LINES, "base/webTestSet.jsonl": jsonl(MORE), "base/EVAL-2.jsonl": jsonl(graded_rows(2, 40))}, notes=("webTestSet", "EVAL-2")),

@@ -34,7 +34,7 @@ class Wish(Struct, frozen=True):
 
 
 def grade_keys(labels: Sequence[str]) -> dict[str, str]:
-    """Return the key for each grade, where all grades have one of their own: single signs that mean nothing else."""
+    """Return the key for each grade, where each grade has one: a single character that means nothing else."""
     keys = {label.strip().lower(): label for label in labels}
     usable = all(len(key) == 1 and key.isalnum() and key not in _TAKEN for key in keys)
     return keys if usable and len(keys) == len(labels) else {}

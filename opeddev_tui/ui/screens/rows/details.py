@@ -28,7 +28,7 @@ def parts_of(rows: RowSet, at: int, lowest: int) -> tuple[Part, ...]:
     grade = label(rows, example.grade, lowest)
     return (
         Part(" · ".join(["Asked", *about(example)]), _conversation(example),
-             below=f"row {at + 1} · {plural(length(example), 'sign')}"),
+             below=f"row {at + 1} · {plural(length(example), 'character')}"),
         Part("Answer", coloured(example.completion, example.kind), below=f"grade {grade}" if grade else ""),
         Part("What was recorded", recorded(rows, at, lowest)),
     )  # fmt: skip

@@ -76,7 +76,7 @@ def columns(lowest: int) -> tuple[Column, ...]:
         Column(
             "loss", 6, lambda rows, at: number(record(rows, at).loss) if record(rows, at).losses else "", right=True
         ),
-        Column("signs", 7, lambda rows, at: f"{length(rows.examples[at]):,}", right=True, least=100),
+        Column("chars", 7, lambda rows, at: f"{length(rows.examples[at]):,}", right=True, least=100),
     )
 
 

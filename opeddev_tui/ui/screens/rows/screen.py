@@ -45,7 +45,7 @@ class RowsScreen(DetailedScreen):
     list_selector: ClassVar[str] = "#rows-list"
     panes: ClassVar[tuple[str, ...]] = FRAMES
     explanations: ClassVar[Mapping[str, str]] = {
-        "rows-list": "read: a model's grade; off: distance from yours, or surprise; signs: length.",
+        "rows-list": "read: a model's grade; off: distance from yours, or surprise; chars: length of the row.",
         "details": "The selected row as the files have it; {rows.read} shows it as the model sees it.",
     }
     DEFAULT_CSS = """
