@@ -58,7 +58,8 @@ from opeddev_tui.ui.screens.recovery import RecoveryScreen
 from opeddev_tui.ui.screens.rows.row import RowScreen
 from opeddev_tui.ui.screens.rows.screen import RowsScreen
 from opeddev_tui.ui.screens.runs import RunsScreen
-from opeddev_tui.ui.screens.settings import ChoiceScreen, EditScreen, SettingsScreen
+from opeddev_tui.ui.screens.setting_dialogs import ChoiceScreen, EditScreen, ManyScreen
+from opeddev_tui.ui.screens.settings import SettingsScreen
 from opeddev_tui.ui.state.data_scan import Scan
 from opeddev_tui.ui.tasks.grader import GraderTasks
 from opeddev_tui.ui.widgets.dialogs import AskScreen, AskText
@@ -104,6 +105,7 @@ AT_REST: dict[str, Stop] = {
     "settings-filter": Stop(("5", "slash"), SettingsScreen, text=True),
     "setting": Stop(("5", "slash", *"resume_learning", "enter", "enter"), EditScreen, text=True),
     "choice": Stop(("5", "slash", *"policy", "enter", "enter"), ChoiceScreen),
+    "choices": Stop(("5", "slash", *"trackers", "enter", "enter"), ManyScreen),
     "runs": Stop(("6",), RunsScreen),
     "runs-filter": Stop(("6", "slash"), RunsScreen, text=True),
     "other-seeds": Stop(("6", "j", "s"), AskScreen),
