@@ -8,7 +8,6 @@ talk over one pair of sockets. Only the standard library is imported here: the s
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import signal
@@ -86,6 +85,8 @@ class Owner:
 
         done = asyncio.Event()
         self._on_edited = done.set
+        import json  # the app opens without it
+
         self._send(f"edit {json.dumps([*command])}")
         try:
             await done.wait()
@@ -212,6 +213,8 @@ class _Parent:
             if kind == "leave":
                 self._code = int(rest)
             elif kind == "edit":
+                import json
+
                 self._edit(json.loads(rest))
             elif kind == "stop":
                 self._end_editor()
