@@ -58,7 +58,13 @@ async def test_what_is_typed_behind_the_key_that_opens_a_text_is_in_it(
     async with tour.fake_graders(), app.run_test(size=(80, 24)) as pilot:
         async for name in tour.tour(app, pilot, TEXTS, but_last=True):
             press_at_once(app, TEXTS[name].keys[-1], *LETTERS)
-            await until(pilot, lambda: isinstance(app.focused, Input | TextArea) and LETTERS in text_in(app.focused))
+            try:
+                await until(
+                    pilot, lambda: isinstance(app.focused, Input | TextArea) and LETTERS in text_in(app.focused)
+                )
+            except AssertionError:
+                shown = f"{app.screen!r}, focus {app.focused!r}, keys that wait: {app._keys}, mark at {app._mark_at!r}"
+                raise AssertionError(f"{name}: {shown}") from None
             screen = app.screen
             assert type(screen) is TEXTS[name].shown, name
             if isinstance(screen, ModalScreen) and name != "palette":
