@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+# the many processes that tests start would compile every module anew
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # read when the libraries are imported, so before any test module
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
