@@ -1,7 +1,7 @@
 """Do the linear algebra of a fit on one thread.
 
-A fit solves thousands of systems of a few numbers. More threads wait for each other ten times longer than they compute,
-and on the cores that the training and the screen need.
+A fit solves thousands of systems of a few numbers. Beside other work more threads wait for each other up to ten times
+longer than they compute, on the cores that the training and the screen need.
 """
 
 from collections.abc import Iterator
