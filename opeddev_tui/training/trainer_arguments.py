@@ -76,6 +76,11 @@ def training_arguments(
         )
     except (TypeError, ValueError) as error:
         raise SettingsProblem(f"the Trainer refuses these settings: {error}", where="[training]") from error
+    return _as_used_here(arguments, precision)
+
+
+def _as_used_here(arguments: TrainingArguments, precision: Precision) -> TrainingArguments:
+    """Return ``arguments`` with what no argument says."""
     if arguments.fsdp and precision.dtype is not None:
         arguments.fsdp_plugin_args["mixed_precision_policy"] = _policy(precision.dtype)
     # device_map spreads the model over the GPUs; the Trainer would use DataParallel for more than one

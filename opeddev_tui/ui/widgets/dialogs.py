@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
@@ -90,16 +91,21 @@ class ReadScreen(ModalScreen[None]):
     def __init__(self, title: str) -> None:
         super().__init__()
         self._title = clean_line(title)
+        self._made_for: Size | None = None
 
     def compose(self) -> ComposeResult:
         """Make the text."""
+        self._made_for = self.app.size
         with VerticalScroll(classes="dialog") as box:
             box.border_title = Content(self._title)
             box.border_subtitle = "Esc closes"
             yield Static(self.text(), markup=False, id="read")
 
     def on_resize(self) -> None:
-        """Break the lines for the terminal as it is now."""
+        """Break the lines for the terminal as it is now; the first size is that for which they were made."""
+        if self.app.size == self._made_for:
+            return
+        self._made_for = self.app.size
         for text in self.query("#read").results(Static):
             text.update(self.text())
 
