@@ -187,10 +187,14 @@ class OpeddevApp(EverywhereKeys):
     # --- what keys ask for
 
     def offered(self, action: str, do: Callable[[], None]) -> None:
-        """Do what the bar offers, if it offers it and has been visible long enough."""
-        if self.session.shown.situation.offers_action(action) and self.session.guard.accepts(time.monotonic()):
-            do()
-            self.show_now()
+        """Do what the bar offers, if it offers it and has been visible long enough; say why nothing can be started."""
+        situation = self.session.shown.situation
+        if situation.offers_action(action):
+            if self.session.guard.accepts(time.monotonic()):
+                do()
+                self.show_now()
+        elif action == "start" and situation.kind == "ready":
+            self.tell(f"{situation.headline}: {situation.lines[0]}", severity="warning")
 
     def decide(self, choice: str) -> None:
         """Hold an answer to the question, or a stop of the training."""

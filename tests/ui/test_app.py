@@ -29,7 +29,7 @@ from opeddev_tui.ui.state import situation_text
 from opeddev_tui.ui.state.app_state import AppState
 from opeddev_tui.ui.state.data_scan import Scan
 from opeddev_tui.ui.state.situation import Situation
-from opeddev_tui.ui.state.view import View
+from opeddev_tui.ui.state.view import BatchRow, View
 
 SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 60)
 
@@ -457,3 +457,15 @@ def test_the_screen_imports_no_training_stack() -> None:
 
 def test_every_state_that_trains_is_a_scene() -> None:
     assert set(SCENES) >= ALIVE
+
+
+async def test_where_the_data_is_wrong_it_is_not_ready_and_the_key_says_why(tmp_path: Path) -> None:
+    async with scene(tmp_path, "ready") as (app, pilot):
+        app.session.scan = Scan((BatchRow("base", 0, problem="rows.jsonl:9: the row is cut off."),))
+        app.show_now()
+        await until(pilot, lambda: "Cannot train yet" in text_of(app))
+        assert "rows.jsonl:9: the row is cut off." in text_of(app)
+        assert "Ready" not in text_of(app)
+        await pilot.press("t")
+        await until(pilot, lambda: any("Cannot train yet" in notice.message for notice in app._notifications))
+        assert not app.live.running

@@ -92,6 +92,10 @@ def _empty(view: View) -> Situation:
 
 
 def _ready(view: View) -> Situation:
+    wrong = next((batch.problem for batch in view.batches if batch.problem), "")
+    if view.next_batch is None and wrong:
+        cure = "Correct the file: it is read again by itself. opeddev-tui check lists every problem."
+        return Situation("ready", "Cannot train yet", (f"✗ {clean_line(wrong)}", cure))
     batch = view.next_batch or view.batches[0]
     rows = f" · {batch.cumulative:,} rows in all" if batch.cumulative else ""
     line = f"The first step trains on {clean_line(batch.name)}{rows}, scored on the same hold-out after every epoch."
