@@ -70,8 +70,9 @@ class EverywhereKeys(TerminalApp):
             self.tell(f"Copied {len(text):,} characters.")
 
     def action_leave(self) -> None:
-        """Quit; ask first while this process trains."""
+        """Quit; ask first while this process trains. A choice that could still be undone is carried out."""
         if not self.live.running:
+            self.session.send_due(leaving=True)
             self.exit("quit")
             return
         if not self.session.starting and self.live.ends_with(self.session.current):
@@ -97,6 +98,7 @@ class EverywhereKeys(TerminalApp):
 
     def _leave(self, answer: str | None) -> None:
         if answer == "detach":
+            self.session.send_due(leaving=True)
             self.exit("detach")
         elif answer == "stop":
             self._leaving = True

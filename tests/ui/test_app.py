@@ -192,6 +192,18 @@ async def test_a_decision_is_counted_down_and_can_be_undone(tmp_path: Path) -> N
         assert engine.commands == []
 
 
+async def test_whoever_leaves_before_the_count_is_over_has_decided(tmp_path: Path) -> None:
+    engine = ScriptedEngine()
+    async with live(tmp_path, engine, undo=60) as (app, pilot):
+        await until(pilot, lambda: app.session.current.status == "awaiting")
+        await pilot.press("c", "q")
+        await until(pilot, lambda: isinstance(app.screen, QuitScreen))
+        assert engine.commands == []
+        await pilot.press("k")
+        await until(pilot, lambda: engine.commands)
+        assert engine.commands == [Decide(epoch=1, choice="continue")]
+
+
 @pytest.mark.parametrize(("key", "choice"), [("c", "continue"), ("s", "stop")])
 async def test_one_key_decides(tmp_path: Path, key: str, choice: str) -> None:
     engine = ScriptedEngine()

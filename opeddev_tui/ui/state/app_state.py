@@ -270,9 +270,10 @@ class AppState:
         """Drop the choice on its way; return False where there is none."""
         return self.guard.undo(time.monotonic())
 
-    def send_due(self) -> AnyCommand | None:
-        """Hand over and return the choice that is due, None where none is."""
-        command = self.guard.take_due(time.monotonic())
+    def send_due(self, *, leaving: bool = False) -> AnyCommand | None:
+        """Hand over and return the choice that is due, None where none is; whoever is ``leaving`` undoes it no more."""
+        chosen = self.guard.chosen
+        command = self.guard.take_due(chosen.due if leaving and chosen is not None else time.monotonic())
         if command is not None:
             self.answered = command.epoch if isinstance(command, Decide | Adjust) else self.answered
             if isinstance(command, Stop):
