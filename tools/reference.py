@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import fields
 
 from opeddev_tui.cli import EXIT_CODES, build_parser
-from opeddev_tui.config import loading
+from opeddev_tui.config import described, loading
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.ui.keymap import Keymap
 from opeddev_tui.ui.keys import SCREEN_KEYS, TABLES
@@ -72,12 +72,12 @@ def settings_page() -> str:
         "`OPEDDEV_SECTION__KEY`. Later ones win: defaults < `config.toml` < saved by the app < environment < `--set`.",
     ]
     defaults = msgspec.to_builtins(Settings())
-    for section, kind in loading.sections().items():
+    for section, kind in described.sections().items():
         parts.append(f"## {section}\n\n{(kind.__doc__ or '').strip()}")
         rows = ["| setting | default | values | what it does |", "| --- | --- | --- | --- |"]
         for item in fields(kind):
-            text, values = loading.describe(section, item.name)
-            default = loading.toml_value(defaults[section][item.name])
+            text, values = described.describe(section, item.name)
+            default = described.toml_value(defaults[section][item.name])
             rows.append(f"| `{item.name}` | `{_cell(default)}` | {_cell(values)} | {_cell(text)} |")
         parts.append("\n".join(rows))
     return "\n\n".join(parts) + "\n"

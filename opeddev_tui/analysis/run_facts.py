@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from opeddev_tui.analysis.run_filter import Facts, Value
-from opeddev_tui.config.loading import toml_value
+from opeddev_tui.config.described import toml_value
 from opeddev_tui.config.settings import RUN_SECTIONS
 from opeddev_tui.config.settings import Settings as Defaults
 from opeddev_tui.format import rate

@@ -142,9 +142,9 @@ def _enter(
         *(short, words, found.features[:count], found.features[count:], tokens, written),
         tuned=entry is not None,
         remembered=seen,
-        moves=moves.features if moves is not None else None,
+        moves=moves.features,
     )
-    steady = Steadied(len(moves.features), moves.read, moves.seconds) if moves is not None else None
+    steady = Steadied(len(moves.features), moves.read, moves.seconds) if settings.grading.steady else None
     read = ModelRead(name, count + len(held), found.read, found.seconds, seen, steady)
     return _Entered(entrant, read, changed)
 

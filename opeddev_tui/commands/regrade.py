@@ -110,16 +110,15 @@ def _moves(
     settings: Settings,
     *,
     as_lines: bool = False,
-) -> "Singles | None":
-    """Return what holds the head steady, as ``FeatureReader.moves`` does; None for a plain head."""
+) -> "Singles":
+    """Return what holds the head steady, as ``FeatureReader.moves`` does."""
     from opeddev_tui.commands import feature_reading as reading
     from opeddev_tui.grading.graded_rows import graded_rows
     from opeddev_tui.grading.scale import Scale
 
     scale = Scale.of(settings.grading)
     with reading.progress("features", as_lines=as_lines) as on_batch:
-        found = model.moves(graded_rows([row.example for row in train], scale), scale, features, on_batch)
-    return found.features if found is not None else None
+        return model.moves(graded_rows([row.example for row in train], scale), scale, features, on_batch).features
 
 
 def _effect(options: argparse.Namespace, workspace: Workspace, settings: Settings, doctor: Doctor) -> int:

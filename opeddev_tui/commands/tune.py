@@ -9,7 +9,7 @@ from rich.text import Text
 from opeddev_tui.analysis.tune_table import SettingFigures, TuneTable
 from opeddev_tui.commands.options import add_json, add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole, plain_table, print_json
-from opeddev_tui.config import loading
+from opeddev_tui.config import described, loading
 from opeddev_tui.format import number
 from opeddev_tui.runs.tunings import Tuning
 from opeddev_tui.text import clean_line
@@ -108,7 +108,7 @@ def _result(tuning: Tuning, table: TuneTable, workspace: Workspace) -> list[str]
     by_section: dict[str, list[str]] = {}
     for name, value in _values(workspace, tuning, table).items():
         section, _, key = name.partition(".")
-        by_section.setdefault(section, []).append(f"{key} = {loading.toml_value(value)}")
+        by_section.setdefault(section, []).append(f"{key} = {described.toml_value(value)}")
     for section, entries in by_section.items():
         lines += [f"[{section}]", *entries]
     return lines

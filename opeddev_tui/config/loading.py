@@ -17,11 +17,7 @@ import tomli_w
 from msgspec import Struct
 from msgspec.structs import fields
 
-from opeddev_tui.config.described import choices as choices
-from opeddev_tui.config.described import describe as describe
-from opeddev_tui.config.described import known_keys as known_keys
-from opeddev_tui.config.described import sections as sections
-from opeddev_tui.config.described import toml_value as toml_value
+from opeddev_tui.config.described import describe, known_keys, sections
 from opeddev_tui.config.own_keys import EXAMPLE, SECTION, OwnKeys, read_own_keys
 from opeddev_tui.config.setting_rules import semantic_problem
 from opeddev_tui.config.settings import Settings

@@ -11,7 +11,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from opeddev_tui.analysis.one_thread import one_thread
 from opeddev_tui.grading.areas import Areas, asked_areas, columns_of
 from opeddev_tui.grading.head import (
     FittedHead,
@@ -66,7 +65,6 @@ class FittedCriteria(Struct, frozen=True):
     sums: Floats
 
 
-@one_thread()
 def fit_criteria(
     features: NDArray[np.floating],
     labels: Labels,
@@ -105,7 +103,6 @@ def _without_rows(areas: Areas) -> Areas:
     return replace(areas, failed=np.zeros((0, len(areas.names))), read=np.zeros(0, bool))
 
 
-@one_thread()
 def grade_from_sum(
     criteria: FittedCriteria, labels: Labels, scale: Scale, coverage: float
 ) -> tuple[Ordinal, float, Grades]:

@@ -11,7 +11,6 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from opeddev_tui.analysis.forecast import CONFIDENCE
-from opeddev_tui.analysis.one_thread import one_thread
 from opeddev_tui.grading.head import Floats, Labels, cannot_fit, fit_head
 from opeddev_tui.grading.intervals import Estimate
 from opeddev_tui.grading.scale import Positions, Scale
@@ -41,7 +40,6 @@ class GradeForecast(Struct, frozen=True):
         return f"{text}; it may also bring nothing." if self.gain.low <= 0 else f"{text}."
 
 
-@one_thread()
 def grade_forecast(
     features: NDArray[np.floating],
     labels: Labels,

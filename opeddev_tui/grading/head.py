@@ -149,7 +149,6 @@ def require_fit(labels: Labels) -> None:
         raise DataProblem(reason, cure="Add graded rows of different grades.")
 
 
-@one_thread()
 def fit_linear(
     features: NDArray[np.floating], targets: Floats, labels: Labels, differences: NDArray[np.floating] | None = None
 ) -> tuple[LinearScores, Floats]:

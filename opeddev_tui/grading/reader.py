@@ -116,13 +116,11 @@ class FeatureReader:
 
     def moves(
         self, train: GradedRows, scale: Scale, features: NDArray[np.float32], on_batch: OnBatch | None = None
-    ) -> Extraction | None:
+    ) -> Extraction:
         """Return how ``features`` [n, d] of the training rows move when a comment is added, to hold a head steady.
 
-        None unless ``grading.steady`` is set; m is 0 where no row can take a comment.
+        [m, d]: m is 0 unless ``grading.steady`` is set, and where no row can take a comment.
         """
-        if not self._settings.grading.steady:
-            return None
         encoder = self._fitted.encoder
         copies = steadying_copies(train, scale, self._settings.grading, encoder, encoder.max_length)
         if not copies.rows:

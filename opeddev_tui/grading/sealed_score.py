@@ -99,7 +99,7 @@ def read_model(
     entrant = Entrant(
         *(short, told, found[: len(train)], found[len(train) :], tokens),
         tuned=short != "base",
-        moves=moves.features if moves is not None else None,
+        moves=moves.features,
     )
     return ModelOnTest(name, loss, entrant)
 

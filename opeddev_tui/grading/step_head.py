@@ -84,7 +84,6 @@ def fit_step(
     )
 
 
-@one_thread()
 def read(fitted: StepHead, features: NDArray[np.floating], kinds: Sequence[str], prompts: Sequence[str]) -> Reading:
     """Return grades, sets and named areas of new rows; ``prompts`` without the submission (``prompt_frame``)."""
     grades = fitted.head.grades(features, kinds)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from opeddev_tui.config.loading import LoadedSettings, known_keys, load
+from opeddev_tui.config.described import known_keys
+from opeddev_tui.config.loading import LoadedSettings, load
 from opeddev_tui.config.settings import RUN_SECTIONS, Settings
 from opeddev_tui.errors import Problem, Problems, SettingsProblem, did_you_mean
 

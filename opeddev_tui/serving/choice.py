@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from opeddev_tui.checkpoints import catalog, folders
 from opeddev_tui.checkpoints.heads import BASE, STEP, heads_in
-from opeddev_tui.config.loading import Layer, known_keys, resolve
+from opeddev_tui.config.described import known_keys
+from opeddev_tui.config.loading import Layer, resolve
 from opeddev_tui.config.settings import Model, Settings
 from opeddev_tui.errors import ModelProblem, Problem, StorageProblem
 from opeddev_tui.models.place import source_of

@@ -82,11 +82,10 @@ class Owner:
     async def edit(self, command: Sequence[str]) -> None:
         """Have ``command`` run in the foreground of the terminal, and wait for its end; a cancelled wait ends it."""
         import asyncio
+        import json  # the app opens without it
 
         done = asyncio.Event()
         self._on_edited = done.set
-        import json  # the app opens without it
-
         self._send(f"edit {json.dumps([*command])}")
         try:
             await done.wait()

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from opeddev_tui.analysis.workspace_steps import read_steps
 from opeddev_tui.checkpoints import folders
-from opeddev_tui.config.loading import Layer, LoadedSettings, known_keys, resolve
+from opeddev_tui.config.described import known_keys
+from opeddev_tui.config.loading import Layer, LoadedSettings, resolve
 from opeddev_tui.config.settings import OTHER_SECTIONS
 from opeddev_tui.errors import TrainingProblem, did_you_mean
 from opeddev_tui.models import loading

@@ -72,8 +72,10 @@ class EverywhereKeys(TerminalApp):
     def action_leave(self) -> None:
         """Quit; ask first while this process trains. A choice that could still be undone is carried out."""
         if not self.live.running:
-            self.session.send_due(leaving=True)
-            self.exit("quit")
+            if self.session.send_due(leaving=True) is None:
+                self.exit("quit")
+            else:
+                self.run_worker(self._exit_once_sent())
             return
         if not self.session.starting and self.live.ends_with(self.session.current):
             self._leaving = True
@@ -82,6 +84,11 @@ class EverywhereKeys(TerminalApp):
         from opeddev_tui.ui.screens.quit import QuitScreen
 
         self.push_screen(QuitScreen(), self._leave)
+
+    async def _exit_once_sent(self) -> None:
+        """Quit once the training's mailbox has what was chosen: it is written in a thread, which an exit would end."""
+        await self.workers.wait_for_complete([worker for worker in self.workers if worker.group == "send"])
+        self.exit("quit")
 
     async def action_quit(self) -> None:
         """Quit by Textual's own key, with the same question."""

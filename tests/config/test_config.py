@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from opeddev_tui.config import loading
+from opeddev_tui.config import described, loading
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problems
 
@@ -108,7 +108,7 @@ def test_saving_never_touches_the_persons_file_and_refuses_bad_values(tmp_path: 
 
 
 def test_every_setting_has_a_sentence_and_its_allowed_values() -> None:
-    for name in loading.known_keys():
-        doc, allowed = loading.describe(*name.split("."))
+    for name in described.known_keys():
+        doc, allowed = described.describe(*name.split("."))
         assert doc.endswith((".", ")")), name
         assert allowed, name

@@ -16,7 +16,7 @@ from scenes import ALIVE, BATCHES, HOSTILE, SCENES, make, opened, run_id, settle
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from opeddev_tui.config import loading
+from opeddev_tui.config import described, loading
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.runs.control import Decide, Pause, Resume, SampleNow, SaveNow, Stop
 from opeddev_tui.ui.app import OpeddevApp
@@ -370,7 +370,7 @@ def test_changed_settings_come_first_then_groups_in_order_of_use() -> None:
     assert list(found)[:3] == ["Changed", "Model", "Training"]
     assert found["Changed"] == ["training.seed", "ui.theme"]
     assert sorted(name for title, names in found.items() if title != "Changed" for name in names) == sorted(
-        loading.known_keys()
+        described.known_keys()
     )
     assert dict(groups(loaded, "warmup_steps")) == {"Training": ["training.warmup_steps"]}
 

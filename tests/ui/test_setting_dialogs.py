@@ -11,20 +11,20 @@ from scenes import make, opened, settle, until
 from test_app import text_of
 from textual.widgets import Input, OptionList
 
-from opeddev_tui.config import loading
+from opeddev_tui.config import described, loading
 from opeddev_tui.config.described import explained
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.screens.setting_dialogs import ChoiceScreen, EditScreen, ManyScreen, parsed, saved_words
 from opeddev_tui.ui.screens.settings import SettingsScreen, groups
 from opeddev_tui.ui.widgets.grid import Grid
 
-NAMES = loading.known_keys()
+NAMES = described.known_keys()
 
 
 def kind_of(name: str) -> type[object]:
     """Return the dialog that the type of a setting asks for, told from the type alone."""
     section, key = name.split(".")
-    hint = get_args(get_type_hints(loading.sections()[section], include_extras=True)[key])[0]
+    hint = get_args(get_type_hints(described.sections()[section], include_extras=True)[key])[0]
     fixed = (hint is bool, "Literal" in str(hint) and get_origin(hint) is not list, "Literal" in str(hint))
     return ChoiceScreen if fixed[0] or fixed[1] or name == "ui.theme" else ManyScreen if fixed[2] else EditScreen
 
@@ -67,7 +67,7 @@ def test_values_that_do_not_speak_for_themselves_are_explained(name: str) -> Non
     assert help_text.endswith(".")
     speaks = name == "ui.theme" or {choice.value for choice in choices} == {"true", "false"}
     assert speaks or all(choice.words for choice in choices), name
-    whole, _ = loading.describe(section, key)
+    whole, _ = described.describe(section, key)
     assert whole.startswith(help_text)
     assert all(choice.words in whole for choice in choices)
 
@@ -75,7 +75,7 @@ def test_values_that_do_not_speak_for_themselves_are_explained(name: str) -> Non
 def test_every_setting_is_in_a_group_with_a_title() -> None:
     titles = [title for title, _ in groups(loading.resolve([]), "")]
     assert all(title[0].isupper() for title in titles)
-    assert not set(titles) & set(loading.sections())
+    assert not set(titles) & set(described.sections())
 
 
 async def edited(app: OpeddevApp, pilot: object, name: str) -> None:
@@ -142,7 +142,7 @@ def test_what_hides_a_saved_setting_is_said() -> None:
     ],
 )  # fmt: skip
 def test_any_value_is_shown_in_one_line_that_can_be_typed_again(value: object) -> None:
-    written = loading.toml_value(value)
+    written = described.toml_value(value)
     assert "\n" not in written
     assert parsed(written) == value
 

@@ -18,7 +18,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 
-from opeddev_tui.config import loading
+from opeddev_tui.config import described
 from opeddev_tui.config.described import Choice
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.text import clean_line, clean_lines
@@ -33,7 +33,7 @@ class EditScreen(AskText):
     """One setting and an input."""
 
     def __init__(self, shell: Shell, name: str, value: str) -> None:
-        doc, allowed = loading.describe(*name.split(".", 1))
+        doc, allowed = described.describe(*name.split(".", 1))
         number = isinstance(parsed(value), int | float)
         super().__init__(name, f"{doc}\nTakes {allowed}.", value, replaced=number)
         self._shell, self._setting = shell, name
@@ -118,7 +118,7 @@ class ManyScreen(ChoiceScreen):
     ) -> None:
         super().__init__(shell, name, value, help_text, choices, default)
         marked = parsed(value)
-        self._marked = {loading.toml_value(item) for item in marked} if isinstance(marked, list) else set[str]()
+        self._marked = {described.toml_value(item) for item in marked} if isinstance(marked, list) else set[str]()
 
     def _line(self, choice: Choice) -> Text:
         return self._option(choice, "[x] " if choice.value in self._marked else "[ ] ")

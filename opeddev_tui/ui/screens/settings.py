@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from opeddev_tui.config import loading
+from opeddev_tui.config import described
 from opeddev_tui.config.described import Choice, explained
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.config.settings import Settings
@@ -45,10 +45,10 @@ _SECTIONS: tuple[tuple[str, str], ...] = (
 
 def groups(loaded: LoadedSettings, filter_text: str) -> list[tuple[str, list[str]]]:
     """Return the settings that contain ``filter_text``: the changed ones, then all by section in order of use."""
-    names = [name for name in loading.known_keys() if filter_text.lower() in f"{name} {_describe(name)[0]}".lower()]
+    names = [name for name in described.known_keys() if filter_text.lower() in f"{name} {_describe(name)[0]}".lower()]
     found = [(_CHANGED, [name for name in names if loaded.origin(name) != "default"])]
     order = dict(_SECTIONS)
-    for section in (*order, *(name for name in loading.sections() if name not in order)):
+    for section in (*order, *(name for name in described.sections() if name not in order)):
         found.append((order.get(section, section), [name for name in names if name.startswith(f"{section}.")]))
     return [(title, chosen) for title, chosen in found if chosen]
 
@@ -108,7 +108,7 @@ class SettingsScreen(WithDetails):
         # a file is named by the last part of its path
         origin = self.shell.loaded.origin(name).rsplit("/", 1)[-1]
         mark, style = ("  ", "") if origin == "default" else ("● ", "bold")
-        value = loading.toml_value(msgspec.to_builtins(getattr(getattr(self.shell.loaded.settings, section), key)))
+        value = described.toml_value(msgspec.to_builtins(getattr(getattr(self.shell.loaded.settings, section), key)))
         return f"  {name}", mark + origin, (cut(value, max(20, self.size.width - _LEFT)), style)
 
     def on_data_table_row_highlighted(self) -> None:
@@ -133,23 +133,26 @@ class SettingsScreen(WithDetails):
     def value_text(self, name: str) -> str:
         """Return a setting's value as TOML, invisible characters escaped."""
         section, _, key = name.partition(".")
-        return escaped(loading.toml_value(msgspec.to_builtins(self.shell.loaded.settings)[section][key]))
+        return escaped(described.toml_value(msgspec.to_builtins(self.shell.loaded.settings)[section][key]))
 
     def action_edit(self) -> None:
         """Change the selected setting."""
         name = self.selected
         if not name or not settings_can_be_saved(self.shell):
             return
+        self.app.push_screen(self._dialog(name), lambda _: self.fill())
+
+    def _dialog(self, name: str) -> EditScreen | ChoiceScreen:
+        """Return the dialog that changes a setting: a list where it takes a few values, else a line."""
         section, _, key = name.partition(".")
         help_text, choices, several = explained(section, key)
         if name == "ui.theme":
-            choices = [Choice(loading.toml_value(theme)) for theme in sorted(self.app.available_themes)]
-        default = loading.toml_value(msgspec.to_builtins(Settings())[section][key])
-        edit: EditScreen | ChoiceScreen = EditScreen(self.shell, name, self.value_text(name))
-        if choices:
-            kind = ManyScreen if several else ChoiceScreen
-            edit = kind(self.shell, name, self.value_text(name), help_text, choices, default)
-        self.app.push_screen(edit, lambda _: self.fill())
+            choices = [Choice(described.toml_value(theme)) for theme in sorted(self.app.available_themes)]
+        if not choices:
+            return EditScreen(self.shell, name, self.value_text(name))
+        default = described.toml_value(msgspec.to_builtins(Settings())[section][key])
+        kind = ManyScreen if several else ChoiceScreen
+        return kind(self.shell, name, self.value_text(name), help_text, choices, default)
 
     def action_reset(self) -> None:
         """Remove the value that the app saved."""
@@ -166,7 +169,7 @@ class SettingsScreen(WithDetails):
 def _describe(name: str) -> tuple[str, str]:
     """Return the help of a setting and the values it takes."""
     section, _, key = name.partition(".")
-    return loading.describe(section, key)
+    return described.describe(section, key)
 
 
 def escaped(text: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from opeddev_tui.config import loading
+from opeddev_tui.config import described, loading
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.files import open_file
 from opeddev_tui.runs import history
@@ -153,4 +153,4 @@ class WorkspaceReader:
 
         tables = msgspec.to_builtins(self.loaded.settings)
         named = [name.partition(".") for name, origin in self.loaded.origins.items() if origin == "--set"]
-        return [f"{section}.{key}={loading.toml_value(tables[section][key])}" for section, _, key in named]
+        return [f"{section}.{key}={described.toml_value(tables[section][key])}" for section, _, key in named]

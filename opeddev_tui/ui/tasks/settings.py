@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from opeddev_tui.config import loading
+from opeddev_tui.config import described, loading
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.errors import Problem
 from opeddev_tui.ui.shell import Shell
@@ -81,5 +81,5 @@ def _words(changes: Changes, *, trains: bool) -> str:
 
 
 def _short(value: Any) -> str:
-    text = loading.toml_value(value)
+    text = described.toml_value(value)
     return text if len(text) <= 24 else text[:23] + "…"

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 from textual.app import App
 
-from opeddev_tui.config import loading
+from opeddev_tui.config import described, loading
 from opeddev_tui.config.own_keys import OwnKeys
 from opeddev_tui.errors import Problem, SettingsProblem
 from opeddev_tui.runs.control import Adjust, StepRequest
@@ -70,7 +70,7 @@ def known_now(shell: Shell, app: App[Any], screen: BaseScreen) -> Known:
         panes=tuple(str(at) for at, _ in enumerate(screen.panes, 1)),
         actions={name: key.help for name, (_, key) in _actions(screen).items()},
         lora=settings.lora.enabled,
-        values={f"{section}.{key}": loading.toml_value(value)
+        values={f"{section}.{key}": described.toml_value(value)
                 for section, table in tables.items() for key, value in table.items()},
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
-from opeddev_tui.config import loading
+from opeddev_tui.config import described
 from opeddev_tui.errors import SettingsProblem, did_you_mean, nearest
 from opeddev_tui.text import clean_line
 
@@ -41,11 +41,11 @@ class Word(Struct, frozen=True):
 def _settings(known: Known, rest: str) -> Sequence[str]:
     name, equals, _ = rest.partition("=")
     if not equals:
-        return [f"{full}=" for full in _like(loading.known_keys(), name)]
+        return [f"{full}=" for full in _like(described.known_keys(), name)]
     full = full_name(name, lora=known.lora)
     if full is None:
         return ()
-    choices = loading.choices(*full.split(".", 1))
+    choices = described.choices(*full.split(".", 1))
     options = choices or list(known.themes if full == "ui.theme" else ())
     return [f"{name}={option}" for option in options or [known.values.get(full, "")]]
 
@@ -65,7 +65,7 @@ def _like(names: Sequence[str], typed: str) -> list[str]:
 
 WORDS: tuple[Word, ...] = (
     Word("set", "NAME=VALUE", "Change a setting; it is saved as on the Settings screen.", _settings),
-    Word("unset", "NAME", "Remove the value that the app saved.", lambda _, rest: _like(loading.known_keys(), rest)),
+    Word("unset", "NAME", "Remove the value that the app saved.", lambda _, rest: _like(described.known_keys(), rest)),
     Word("step", "NUMBER, next or all", "Train this step, the next one, or all.", lambda known, _: known.steps),
     Word("theme", "NAME", "Use a theme from now on.", lambda known, _: known.themes),
     Word("note", "TEXT", "Write an observation on the run on show."),
@@ -118,7 +118,7 @@ def explained(text: str, known: Known) -> str:
     if name in ("set", "unset") and rest:
         full = full_name(rest.partition("=")[0].strip(), lora=known.lora)
         if full is not None:
-            doc, allowed = loading.describe(*full.split(".", 1))
+            doc, allowed = described.describe(*full.split(".", 1))
             return f"{full}, now {known.values.get(full, '')}: {doc} Takes {allowed}."
     return f"{word.name} {word.form}: {word.help}" if word.form else word.help
 
@@ -128,7 +128,7 @@ def full_name(name: str, *, lora: bool) -> str | None:
 
     The learning rate is that of what is trained: of the adapters where ``lora`` is on.
     """
-    keys = loading.known_keys()
+    keys = described.known_keys()
     if name in keys:
         return name
     found = [key for key in keys if key.partition(".")[2] == name]
@@ -142,7 +142,7 @@ def setting_named(name: str, *, lora: bool) -> str:
     full = full_name(name, lora=lora)
     if full is not None:
         return full
-    keys = loading.known_keys()
+    keys = described.known_keys()
     several = [key for key in keys if key.partition(".")[2] == name]
     if several:
         raise SettingsProblem(f"{name} is the name of several settings.", cure=f"Write {' or '.join(several)}.")
