@@ -7,7 +7,7 @@ Uses a model of Qwen3-0.6B's shape with random weights, made here, and the token
 DATA is a folder with graded rows: ``train_01.jsonl`` … and ``validation.jsonl``. Each part prints a line per case and
 adds to FOLDER/gpu.json, so that a part that fails, or the end of the time, loses nothing that was measured. ``--shape
 tiny`` with ``--device cpu`` tries the script on a processor. The parts that run the program are in ``gpu_runs.py`` and
-``gpu_ranks.py``.
+``gpu_ranks.py``, the one about attention in ``gpu_kernels.py``.
 """
 
 import argparse
@@ -430,10 +430,11 @@ def parse(names: list[str]) -> argparse.Namespace:
 
 def main() -> int:
     """Run the parts; exit 1 if one failed."""
+    import gpu_kernels
     import gpu_ranks
     import gpu_runs
 
-    parts = LIGHT | gpu_runs.PARTS | gpu_ranks.PARTS
+    parts = LIGHT | gpu_kernels.PARTS | gpu_runs.PARTS | gpu_ranks.PARTS
     bench, failed = Bench(parse(list(parts))), 0
     for name in bench.options.parts:
         began = time.perf_counter()

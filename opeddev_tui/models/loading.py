@@ -16,7 +16,7 @@ from opeddev_tui.checkpoints.folders import Manifest, read_manifest
 from opeddev_tui.config import settings as st
 from opeddev_tui.errors import ModelProblem
 from opeddev_tui.models.adapters import check_targets, targets_of
-from opeddev_tui.models.attention import attend_in_padding
+from opeddev_tui.models.attention import attend_in_padding, leave_out_cudnn
 from opeddev_tui.models.causal_lm import CausalLM
 from opeddev_tui.models.generation_config import make_consistent
 from opeddev_tui.models.model_config import LOADING_ERRORS, TEXT_WEIGHTS, load_config, loading_problem, revision_of
@@ -75,6 +75,7 @@ def _load_plain(source: str, model: st.Model) -> CausalLM:
     if missing:
         raise loading_problem(source, "model", ValueError(lacking(missing)))
     make_consistent(loaded)
+    leave_out_cudnn()
     if torch.cuda.is_available():
         attend_in_padding(loaded)
     return loaded

@@ -10,7 +10,8 @@ from test_architectures import TYPES, rows
 from tiny_models import tiny
 from transformers.masking_utils import sdpa_mask
 
-from opeddev_tui.models import attention
+from opeddev_tui.config import settings
+from opeddev_tui.models import attention, loading
 from opeddev_tui.models.architectures import batch_form
 from opeddev_tui.models.generation import generate
 from opeddev_tui.models.token_rows import LeftPadCollator
@@ -99,3 +100,10 @@ def test_texts_stay_what_they_are(kind: str) -> None:
     before = generate(model, encoder, prompts, **arguments)
     attention.attend_in_padding(model)
     assert generate(model, encoder, prompts, **arguments) == before
+
+
+def test_a_loaded_model_is_never_read_by_cudnn(tiny_model: Path) -> None:
+    # it prepares a plan for each length that is new, which takes many times longer than reading the rows
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    loading.load_model(str(tiny_model), settings.Model())
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
