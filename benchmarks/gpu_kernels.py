@@ -58,7 +58,8 @@ def _cases(bench: Bench, model: Any) -> dict[str, Callable[[], int]]:
     import gpu
 
     longest = 60 if bench.tiny else 512
-    many = [bench.batch([longest - 7 * step - less for less in (0, 3, 5, 11)]) for step in range(2 if bench.tiny else 10)]
+    lengths = range(longest, longest - (14 if bench.tiny else 70), -7)
+    many = [bench.batch([length - less for less in (0, 3, 5, 11)]) for length in lengths]
     one = [bench.batch([longest] * 4)] * len(many)
     optimizer = gpu.adam(bench, model)
 
