@@ -24,17 +24,15 @@ class HelpScreen(ReadScreen):
         super().__init__("Keys, and words below them")
         self._sections = sections
 
-    def text(self) -> Content:
-        """Return a heading per section and its keys below it."""
-        lines: list[Content] = []
-        for title, keys in self._sections:
-            lines += [Content("")] if lines else []
-            lines.append(Content.styled(title, "bold $primary"))
-            lines += [line for key in keys for line in self._row(key)]
-        lines += [Content(""), Content.styled("Words", "bold $primary")]
-        for word, meaning in WORDS:
-            lines += self._entry(word, meaning, _WORD)
-        return Content("\n").join(lines)
+    def parts(self) -> list[Content]:
+        """Return a heading per section with its keys below it, then the words."""
+        parts = [self._part(title, [self._row(key) for key in keys]) for title, keys in self._sections]
+        parts.append(self._part("Words", [self._entry(word, meaning, _WORD) for word, meaning in WORDS], last=True))
+        return parts
+
+    def _part(self, title: str, entries: list[list[Content]], *, last: bool = False) -> Content:
+        lines = [Content.styled(title, "bold $primary"), *(line for entry in entries for line in entry)]
+        return Content("\n").join(lines if last else [*lines, Content("")])
 
     def _row(self, key: Key) -> list[Content]:
         """Return a key and its help, later lines under the first word."""

@@ -80,7 +80,10 @@ class AskText(ModalScreen[str]):
 
 
 class ReadScreen(ModalScreen[None]):
-    """A text to read and scroll. A subclass returns it from ``text``, which is called once the app's size is known."""
+    """A text to read and scroll. A subclass returns its ``parts``, which are asked for once the app's size is known.
+
+    Each part is a widget, so that of a long text only what is in view is drawn.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter,question_mark,f1", "dismiss", "Close"),
@@ -99,18 +102,18 @@ class ReadScreen(ModalScreen[None]):
         with VerticalScroll(classes="dialog") as box:
             box.border_title = Content(self._title)
             box.border_subtitle = "Esc closes"
-            yield Static(self.text(), markup=False, id="read")
+            yield from (Static(part, markup=False, classes="part") for part in self.parts())
 
     def on_resize(self) -> None:
         """Break the lines for the terminal as it is now; the first size is that for which they were made."""
         if self.app.size == self._made_for:
             return
         self._made_for = self.app.size
-        for text in self.query("#read").results(Static):
-            text.update(self.text())
+        for shown, part in zip(self.query(".part").results(Static), self.parts(), strict=True):
+            shown.update(part)
 
-    def text(self) -> Content:
-        """Return the text, cleaned."""
+    def parts(self) -> list[Content]:
+        """Return the text, cleaned, in parts that stand one below the other; always as many."""
         raise NotImplementedError
 
     def action_scroll(self, step: int) -> None:

@@ -168,14 +168,14 @@ class RowScreen(ReadScreen):
         super().__init__(f"{flip.id} · {flip.group}")
         self._flip, self._row = flip, row
 
-    def text(self) -> Content:
+    def parts(self) -> list[Content]:
         """Return the row."""
         flip, row = self._flip, self._row
         asked = next((message.content for message in reversed(row.prompt) if message.role == "user"), "")
         grades = f"Reference {flip.reference} · before {_grade(flip.before)} · now {_grade(flip.now)}"
-        parts = [Content.styled(grades, "bold"), Content(""), coloured(asked, row.kind), Content("")]
-        parts += [Content.styled("Reference", "bold $primary"), coloured(row.completion, row.kind)]
-        return Content("\n").join(parts)
+        asked_lines = [Content.styled(grades, "bold"), Content(""), coloured(asked, row.kind), Content("")]
+        reference = [Content.styled("Reference", "bold $primary"), coloured(row.completion, row.kind)]
+        return [Content("\n").join(lines) for lines in (asked_lines, reference)]
 
 
 def _grade(grade: int | None) -> str:
