@@ -84,6 +84,7 @@ def model_card(
         unverified=unverified(str(entry.folder)),
         race=state.race,
         heads=heads.heads_in(entry.folder),
+        steadied=max((head.steadied for head in state.heads.values()), default=0),
         head_base=shown(entry.grades_with),
         files=present,
         cost=_cost(record),

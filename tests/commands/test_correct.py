@@ -228,3 +228,24 @@ def test_corrections_are_listed_and_undone(
     assert "undone" in capsys.readouterr().out
     assert main(["status", *place]) == 0
     assert "batch_corrections_01" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("area", "words"),
+    [
+        ("Layout", ""),
+        ("Layuot", "'Layuot' is a new area: no row has it yet. Did you mean Layout?"),
+        ("layout", "'layout' is a new area: no row has it yet. Did you mean Layout?"),
+        ("Xyz", "'Xyz' is a new area: no row has it yet. The areas are:"),
+    ],
+)
+def test_an_area_that_no_row_has_is_kept_with_a_note(
+    grader_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], area: str, words: str
+) -> None:
+    root = copy_workspace(grader_root, tmp_path / "copy")
+    page = tmp_path / "page.html"
+    page.write_text("<b>a page with a menu of one's own</b>")
+    assert main(["correct", str(page), "--grade", "2", "--criterion", f"{area}=fail", "-w", str(root)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert (words in told) if words else ("new area" not in told)
+    assert collected(workspace_of(root), settings_of(root))[1][0]["criteria"] == {area: "fail"}

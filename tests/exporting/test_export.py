@@ -296,3 +296,19 @@ def test_the_card_has_figures_with_intervals_the_holdout_and_the_licence(full: T
         "| `grader.json` |",
     ):
         assert words in card, words
+
+
+@pytest.mark.parametrize("copies", [0, 24])
+def test_the_card_says_that_heads_are_held_steady(
+    full: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copies: int
+) -> None:
+    from opeddev_tui.exporting import folder as folders
+
+    record = folders.read_run(full.workspace, full.entry.run)
+    heads = {key: replace(head, steadied=copies) for key, head in record.state.heads.items()}
+    assert heads
+    record.state.heads.update(heads)
+    monkeypatch.setattr(folders, "read_run", lambda *_: record)
+    card = (export_of(full, tmp_path / "out").folder / "README.md").read_text()
+    assert ("held steady against comments" in card) == bool(copies)
+    assert ("with 24 changed training rows (`grading.steady`)" in card) == bool(copies)
