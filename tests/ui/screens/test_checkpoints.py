@@ -136,7 +136,7 @@ async def test_delete_shows_first_and_keeps_what_is_needed(tmp_path: Path) -> No
         assert "kept: step 0 epoch 1 (pinned)" in shown
         assert "not finished or not of this app" in shown
         assert [path for path in folders(app) if path != decoy] == before
-        await pilot.press("c")
+        await pilot.press("escape")
         assert [path for path in folders(app) if path != decoy] == before
         await pilot.press("D")
         await until(pilot, lambda: isinstance(app.screen, AskScreen))
