@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import opeddev_tui.ui
 from opeddev_tui.ui.keys import TABLES, Key
 from opeddev_tui.ui.screens import quit as quitting
 from opeddev_tui.ui.screens import recovery
+from opeddev_tui.ui.screens.glossary import WORDS
 from opeddev_tui.ui.widgets.dialogs import CANCEL
 
 ROWS = [key for table in TABLES.values() for key in table]
@@ -57,3 +59,17 @@ def test_the_answer_that_does_nothing_is_esc_in_every_dialog() -> None:
 def test_every_key_is_written_with_characters_that_can_be_seen(key: Key) -> None:
     assert key.display.isprintable()
     assert all(part for part in key.display.split(" "))
+
+
+def test_a_key_that_is_held_with_ctrl_is_written_one_way() -> None:
+    assert {key.name for key in ROWS if re.search(r"(?i)ctrl\+", key.display + key.help)} == set()
+    sources = {path: path.read_text() for path in Path(opeddev_tui.ui.__path__[0]).rglob("*.py")}
+    described = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    spelt = []
+    for path, source in sources.items():
+        nodes = list(ast.walk(ast.parse(source)))
+        about = {ast.get_docstring(node, clean=False) for node in nodes if isinstance(node, described)}
+        texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+        spelt += [(path.name, text) for text in texts if re.search(r"Ctrl\+[A-Z]", text) and text not in about]
+    assert spelt == []
+    assert any(word == "^p" for word, _ in WORDS)
