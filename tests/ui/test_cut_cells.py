@@ -16,9 +16,10 @@ from opeddev_tui.ui.widgets.grid import Grid
 def check(grid: Grid) -> int:
     """Compare every line on show with the cells that it shows; return how many texts the edge cuts."""
     cut = 0
-    edge = grid.scroll_offset.x + grid.size.width
+    width_seen = grid.scrollable_content_region.width
+    edge = grid.scroll_offset.x + width_seen
     for at, (_, cells) in enumerate(grid._filled[: grid.size.height - 1]):
-        shown = grid.render_line(at + 1).text.rstrip()
+        shown = grid.render_line(at + 1).text[:width_seen].rstrip()
         begin = 0
         for column, title, cell in zip(grid.ordered_columns, grid.titles, cells, strict=True):
             text = (cell if isinstance(cell, str) else cell[0]).rstrip()
@@ -50,7 +51,7 @@ async def test_checkpoints(tmp_path: Path, width: int) -> None:
         await pilot.pause()
         grid = screen.query_one(Grid)
         cut = check(grid)
-        assert cut or width > 60
+        assert cut or width != 80
         await pilot.press("l", "l", "l")
         await pilot.pause()
         check(grid)

@@ -46,7 +46,8 @@ class Grid(DataTable[Text]):
     def render_line(self, y: int) -> Strip:
         """Draw a line; a text that the right edge cuts ends in "…", as one that a column cuts does."""
         strip = super().render_line(y)
-        width = strip.cell_length
+        # the bar at the right covers what is drawn below it
+        width = min(strip.cell_length, self.scrollable_content_region.width)
         if width < 2 or not self._is_cut(y, self.scroll_offset.x + width):
             return strip
         last = strip.crop(width - 1, width)
