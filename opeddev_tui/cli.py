@@ -8,15 +8,26 @@ import argparse
 import gc
 import importlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
 from opeddev_tui import __version__
-from opeddev_tui.errors import ModelProblem, Problem, StorageProblem, ran_out_of_memory
+from opeddev_tui.errors import (
+    ModelProblem,
+    Problem,
+    SettingsProblem,
+    StorageProblem,
+    did_you_mean,
+    nearest,
+    ran_out_of_memory,
+)
 from opeddev_tui.files import storage_problem
 from opeddev_tui.ranks import launcher
 from opeddev_tui.terminal.command_output import filtered, open_standard_descriptors, write_problem
+from opeddev_tui.text import clean_line
 
 # name: (module, one line of help), in the order of the help
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -76,9 +87,43 @@ ENVIRONMENT = {
 }
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser that says which option or action was meant where one is misspelt; its sub-parsers are of this class."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print ``message`` with the nearest name, and leave with code 2."""
+        found = re.search(r"unrecognized arguments: (?:.* )?(--[\w-]+)|invalid choice: '([^']*)'", message)
+        if found is not None:
+            known = _options(self) if found[1] else re.findall(r"[\w-]+", message[found.end() :])
+            cure = did_you_mean(found[1] or found[2], known)
+            message = f"{message}. {cure}" if cure else message
+        super().error(message)
+
+
+def _options(parser: argparse.ArgumentParser) -> list[str]:
+    """Return the long options of ``parser`` and of the commands that it knows."""
+    found = [name for name in parser._option_string_actions if name.startswith("--")]
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for sub in action.choices.values():
+                found += _options(sub)
+    return found
+
+
+def meant(word: str) -> str:
+    """Return what a first word that is neither a command nor a folder may mean, as a sentence; "" for nothing known."""
+    from opeddev_tui.commands.checkpoints import ACTIONS
+
+    full = {name: f"checkpoints {name}" for name in ACTIONS} | {name: name for name in COMMANDS}
+    near = nearest(word.lower(), full)
+    if near is None:
+        return ""
+    return f"{clean_line(word)} is no command and no folder. Did you mean opeddev-tui {full[near]}?"
+
+
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     """Return the parser; it knows ``command`` alone, or every command if it is None."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="opeddev-tui",
         description="Fine-tune a small language model to grade web-development code, step by step.",
         epilog=EXIT_CODES,
@@ -112,12 +157,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; a ``Problem`` is printed to stderr."""
     open_standard_descriptors()
     with filtered() as output:
-        code = _run(_with_command(sys.argv[1:] if arguments is None else arguments))
+        given = sys.argv[1:] if arguments is None else arguments
+        code = _refused(given) or _run(_with_command(given))
         unwritten = write_problem(output)
         if unwritten is None:
             return code
         print(unwritten, file=sys.stderr)
         return code or unwritten.exit_code
+
+
+def _refused(arguments: Sequence[str]) -> int:
+    """Print what a mistyped command may mean and return its exit code; 0 where the first word may be a folder."""
+    word = arguments[0] if arguments else "-"
+    if word.startswith("-") or word in COMMANDS or word in _HIDDEN or "/" in word or os.path.lexists(word):
+        return 0
+    sentence = meant(word)
+    if not sentence:
+        return 0
+    print(sentence, file=sys.stderr)
+    return SettingsProblem.exit_code
 
 
 def _run(arguments: Sequence[str]) -> int:

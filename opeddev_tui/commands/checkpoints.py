@@ -43,7 +43,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Declare the actions and their options."""
     parser.epilog = f"A CHECKPOINT is {NAMES}."
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    for name, (run_action, summary, arguments) in _ACTIONS.items():
+    for name, (run_action, summary, arguments) in ACTIONS.items():
         description = f"{summary[0].upper()}{summary[1:]}."
         sub = actions.add_parser(name, help=summary, description=description, epilog=parser.epilog)
         for argument in arguments:
@@ -266,7 +266,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 # name: (what it does, a line of help, its arguments)
-_ACTIONS: dict[str, tuple[Callable[[Context], int], str, tuple[str, ...]]] = {
+ACTIONS: dict[str, tuple[Callable[[Context], int], str, tuple[str, ...]]] = {
     "list": (_list, "every checkpoint with its losses, size and marks", ("--json",)),
     "show": (_show, "one checkpoint with its manifest and its run's settings", ("checkpoint", "--json")),
     "verify": (

@@ -48,7 +48,7 @@ def written(key: str) -> str:
 _NAMES = {
     "enter": "Enter", "escape": "Esc", "space": "Space", "tab": "Tab", "left": "←", "right": "→", "up": "↑",
     "down": "↓", "plus": "+", "minus": "-", "slash": "/", "backslash": "\\", "at": "@", "underscore": "_",
-    "pageup": "PgUp", "pagedown": "PgDn",
+    "pageup": "PgUp", "pagedown": "PgDn", "delete": "Del", "backspace": "Backspace", "home": "Home", "end": "End",
 }  # fmt: skip
 
 

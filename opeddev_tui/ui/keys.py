@@ -213,8 +213,8 @@ REGRADE = table(
 
 NOTE = table(
     "note",
-    Key("ctrl+s", "keep", "Keep", "Keep the text.", shown="Ctrl+S", priority=True),
-    Key("ctrl+e", "editor", "$EDITOR", "Write in your own editor.", shown="Ctrl+E", priority=True),
+    Key("ctrl+s", "keep", "Keep", "Keep the text.", priority=True),
+    Key("ctrl+e", "editor", "$EDITOR", "Write in your own editor.", priority=True),
     Key("escape", "drop", "Not now", "Close without keeping anything.", shown="Esc", priority=True),
 )
 

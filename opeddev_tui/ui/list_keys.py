@@ -15,7 +15,7 @@ def details() -> tuple[Key, ...]:
 RUNS = table(
     "runs",
     Key("enter", "open_run", "Open", "Show the selected run in the monitor.", footer=True),
-    Key("c", "compare", "Compare", "Put the marked runs, or all that are listed, into one chart.", footer=True),
+    Key("C", "compare", "Compare", "Put the marked runs, or all that are listed, into one chart.", footer=True),
     Key("space", "mark", "Mark", "Mark the selected run for the comparison, or take the mark away.", footer=True),
     Key(
         "slash", "filter", "Filter", "Show only runs such as: lr<1e-4 lora !failed, qwk>0.5 step:2 seed=3.", footer=True
@@ -55,7 +55,7 @@ PROBES = table(
     Key(
         "slash", "filter", "Search", "Show only prompts with a text in the prompt, the answers or the reference.", True
     ),
-    Key("s", "order", "Sort", "Sort: as generated, changed grades first, most flips, farthest from right, id.", True),
+    Key("o", "order", "Sort", "Sort: as generated, changed grades first, most flips, farthest from right, id.", True),
     *details(),
     Key("escape,t", "back", "Back", "Drop the search, else back to the generations.", footer=True, shown="Esc"),
     Key("right_square_bracket", "epoch(1)", "Later", "Show a later point as now.", footer=True),
@@ -68,8 +68,8 @@ ROWS = table(
     "rows",
     Key("enter", "open_row", "Read", "Read the selected row as the model sees it, and as it was written.", footer=True),
     Key("slash", "filter", "Search", "Rows such as: loss>2 grade=3 kind:css, group:team, or words in them.", True),
-    Key("s", "order(1)", "Sort", "Sort: as in the files, highest loss, grade, disagreement, longest, group.", True),
-    Key("S", "order(-1)", "Sort back", "Sort in the way before."),
+    Key("o", "order(1)", "Sort", "Sort: as in the files, highest loss, grade, disagreement, longest, group.", True),
+    Key("O", "order(-1)", "Sort back", "Sort in the way before."),
     *details(),
     Key("right_square_bracket", "set(1)", "Next set", "Show the rows of the next batch; the hold-out is last.", True),
     Key("left_square_bracket", "set(-1)", "Previous set", "Show the rows of the batch before.", footer=True),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct
 from textual.app import App
@@ -15,9 +15,13 @@ from textual.command import Hit, Hits, Provider
 from textual.content import Content
 from textual.screen import Screen
 
-from opeddev_tui.ui.keys import GLOBAL, MONITOR, Key
+from opeddev_tui.config import described
+from opeddev_tui.ui.keys import GLOBAL, MONITOR, PLACES, SCREEN_KEYS, Key
 from opeddev_tui.ui.screens.base import BaseScreen, do_action
 from opeddev_tui.ui.shell import Shell
+
+if TYPE_CHECKING:
+    from opeddev_tui.ui.screens.settings import SettingsScreen
 
 THEME = "Theme: "
 # actions that move a cursor, a view or the focus
@@ -77,6 +81,32 @@ def _on_monitor(app: App[Any], action: str) -> None:
     app.call_after_refresh(lambda: do_action(app, app.screen, action))
 
 
+def elsewhere(app: App[Any], screen: Screen[Any]) -> Iterator[Entry]:
+    """Return what a search also finds: the commands of the other screens, and every setting. A key there does it."""
+    if not isinstance(screen, BaseScreen):
+        return
+    shell = cast("Shell", app)
+    keymap = shell.session.keymap
+    here = {key.name for _, keys in screen.help_sections() for key in keys}
+    for _, mode, place in PLACES:
+        for key in keymap.keys(SCREEN_KEYS[mode][0][1]):
+            if key.name not in here and key.action.partition("(")[0] not in _MOVES:
+                yield Entry(0, f"{place}: {key.label}  ({key.display})", key.help, partial(_say_key, shell, mode, key))
+    for name in described.known_keys():
+        words = name.partition(".")[2].replace("_", " ")
+        yield Entry(0, f"Settings: {words}  ({name})", "Go to this setting.", partial(_to_setting, app, name))
+
+
+def _say_key(shell: Shell, mode: str, key: Key) -> None:
+    shell.action_go(mode)
+    shell.tell(f"{key.display}: {key.help}")
+
+
+def _to_setting(app: App[Any], name: str) -> None:
+    cast("Shell", app).action_go("settings")
+    app.call_after_refresh(lambda: cast("SettingsScreen", app.screen).go_to(name))
+
+
 class KeyCommands(Provider):
     """Gives the palette its entries, in their order."""
 
@@ -92,7 +122,7 @@ class KeyCommands(Provider):
     async def search(self, query: str) -> Hits:
         """Yield the entries that match, those that are possible now before equals."""
         matcher = self.matcher(query)
-        for entry in self._entries():
+        for entry in (*self._entries(), *elsewhere(self.app, self.screen)):
             score = matcher.match(entry.title)
             if score > 0:
                 shown = matcher.highlight(entry.title)

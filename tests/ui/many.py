@@ -87,7 +87,7 @@ async def comparing(app: OpeddevApp, size: tuple[int, int]) -> AsyncIterator[tup
         await opened(pilot)
         await pilot.press("6")
         await until(pilot, lambda: app.current_mode == "runs" and app.screen.query("#runs"))
-        await pilot.press("c")
+        await pilot.press("C")
         await until(pilot, lambda: isinstance(app.screen, CompareScreen))
         screen = app.screen
         assert isinstance(screen, CompareScreen)

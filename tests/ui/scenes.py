@@ -263,7 +263,7 @@ async def opened(pilot: Pilot[str]) -> None:
         app.workers.cancel_group(app, group)
     if isinstance(app.screen, RecoveryScreen):
         # a scene of a living run has no process behind it: to the app it died
-        await pilot.press("l")
+        await pilot.press("escape")
 
 
 async def settle(app: OpeddevApp, name: str) -> None:

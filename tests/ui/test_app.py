@@ -271,7 +271,7 @@ async def test_a_key_that_means_nothing_does_nothing(tmp_path: Path) -> None:
         assert app.session.guard.chosen is None
 
 
-@pytest.mark.parametrize("answer", ["k", "s", "c"])
+@pytest.mark.parametrize("answer", ["k", "s", "escape"])
 async def test_quitting_asks_while_a_training_runs(tmp_path: Path, answer: str) -> None:
     engine = ScriptedEngine()
     async with live(tmp_path, engine) as (app, pilot):
@@ -279,7 +279,7 @@ async def test_quitting_asks_while_a_training_runs(tmp_path: Path, answer: str) 
         await pilot.press("q")
         await until(pilot, lambda: isinstance(app.screen, QuitScreen))
         await pilot.press(answer)
-        if answer == "c":
+        if answer == "escape":
             assert app.live.running
             return
         if answer == "s":

@@ -59,7 +59,7 @@ TASKS = {
 }
 
 
-WRITTEN = {"colon": ":", "enter": "Enter", "space": "Space"}
+WRITTEN = {"colon": ":", "enter": "Enter", "space": "Space", "ctrl+r": "^r", "ctrl+s": "^s"}
 
 
 async def do(pilot: Pilot[str], task: Task) -> None:

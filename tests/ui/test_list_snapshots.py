@@ -38,7 +38,7 @@ async def probes(folder: Path) -> AsyncIterator[OpeddevApp]:
     async with app.run_test(size=SIZE) as pilot:
         await opened(pilot)
         await settle(app, "awaiting")
-        await pilot.press("2", "t", "s")
+        await pilot.press("2", "t", "o")
         yield app
 
 

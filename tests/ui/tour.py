@@ -241,7 +241,7 @@ async def tour(
         app.workers.cancel_group(app, group)
     if not names or "recovery" in names:
         yield "recovery"
-    await pilot.press("l")
+    await pilot.press("escape")
     for name, stop in AT_REST.items():
         if not names or name in names:
             await go(app, pilot, stop, but_last=but_last)

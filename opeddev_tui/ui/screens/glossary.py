@@ -1,6 +1,7 @@
 """The words of the screens, each in a sentence, for who presses `?`."""
 
 WORDS: tuple[tuple[str, str], ...] = (
+    ("^p", "Hold Ctrl and press p; so with every key that is written with ^."),
     ("step", "One round of training: the base set and all batches so far, from the previous step's checkpoint."),
     ("batch", "The rows that a step adds: batch_100_01, batch_100_02 …"),
     ("epoch", "One pass over the rows of a step. Epoch 0 is the state before it."),

@@ -7,7 +7,7 @@ from opeddev_tui.ui.widgets.dialogs import Answer, AskScreen
 QUIT_ANSWERS: tuple[Answer, ...] = (
     ("k", "detach", "Keep training without the screen; opeddev-tui shows it again"),
     ("s", "stop", "Stop and save: the run can be resumed"),
-    ("c", "", "Cancel: stay here"),
+    ("escape", "", "Cancel: stay here"),
 )
 
 

@@ -10,7 +10,7 @@ from opeddev_tui.ui.widgets.dialogs import Answer, AskScreen
 
 RESUME: Answer = ("r", "resume", "Resume this run")
 NEW: Answer = ("b", "new", "Begin the step again as a new run; the files of this run are kept")
-LOOK: Answer = ("l", "", "Do nothing now; {monitor.start} on the monitor resumes it later")
+LOOK: Answer = ("escape", "", "Do nothing now; {monitor.start} on the monitor resumes it later")
 
 
 class RecoveryScreen(AskScreen):

@@ -64,6 +64,9 @@ class SettingsScreen(WithDetails):
         "settings": "● differs from the default. The app never writes your config.toml.",
     }
 
+    # the setting to go to with the next drawing
+    _wanted = ""
+
     def compose_body(self) -> Iterable[Widget]:
         """Make the filter, the table and the explanation."""
         yield FilterBox("part of a name or of the help", "#settings")
@@ -93,6 +96,9 @@ class SettingsScreen(WithDetails):
         grid = self.query_one(Grid)
         before = grid.selected
         grid.fill(rows)
+        if self._wanted in grid.keys:
+            grid.move_cursor(row=grid.keys.index(self._wanted))
+            self._wanted = ""
         if grid.selected != before and grid.selected.startswith(_GROUP):
             grid.move_cursor(row=grid.cursor_row + 1)
         self._explain()
@@ -102,6 +108,14 @@ class SettingsScreen(WithDetails):
         """The setting under the cursor, "" where there is none."""
         chosen = self.query_one(Grid).selected.removesuffix(_AGAIN)
         return "" if chosen.startswith(_GROUP) else chosen
+
+    def go_to(self, name: str) -> None:
+        """Put the cursor on the setting ``name``, without a filter."""
+        self._wanted = name
+        # the first time it is drawn later, and goes there then
+        if self.query("#settings"):
+            self.action_clear_filter()
+            self.fill()
 
     def _cells(self, name: str) -> tuple[Cell, ...]:
         section, _, key = name.partition(".")

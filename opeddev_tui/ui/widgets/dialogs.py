@@ -16,24 +16,36 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from opeddev_tui.text import clean, clean_line
+from opeddev_tui.ui.key_rows import written
 from opeddev_tui.ui.widgets.bars import key_cap
 
 # key, result, label
 Answer = tuple[str, str, str]
 
-CANCEL: Answer = ("c", "", "Cancel")
+# not a letter: on the monitor and elsewhere each letter does something
+CANCEL: Answer = ("escape", "", "Cancel")
 
 
 class AskScreen(ModalScreen[str]):
-    """A question with one key per answer; Esc gives "", like Cancel."""
+    """A question with one key per answer; Esc, q and n give ""."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,n", "dismiss('')", "Cancel")]
 
     def __init__(self, title: str, text: str, answers: tuple[Answer, ...]) -> None:
         super().__init__()
-        self._title, self._text, self._answers = clean_line(title), clean(text), answers
+        self._title = clean_line(title)
+        self._put(text, answers)
+
+    def _put(self, text: str, answers: tuple[Answer, ...]) -> None:
+        self._text, self._answers = clean(text), answers
         for key, result, label in answers:
-            self._bindings.bind(key, f"dismiss('{result}')", label)
+            if key != "escape":
+                self._bindings.bind(key, f"dismiss('{result}')", label)
+
+    def now_ask(self, text: str, answers: tuple[Answer, ...]) -> None:
+        """Show what a question that opened at once had to find out first; its keys do nothing before."""
+        self._put(text, answers)
+        self.refresh(recompose=True)
 
     def compose(self) -> ComposeResult:
         """Make the question."""
@@ -41,9 +53,12 @@ class AskScreen(ModalScreen[str]):
             box.border_title = Content(self._title)
             if self._text:
                 yield Static(Content(f"{self._text}\n"), markup=False)
+            widest = max(len(written(key)) for key, _, _ in self._answers) + 2
             for key, _, label in self._answers:
                 with Horizontal(classes="reply"):
-                    yield Static(key_cap(key), markup=False, classes="cap")
+                    cap = Static(key_cap(written(key)), markup=False, classes="cap")
+                    cap.styles.width = widest
+                    yield cap
                     yield Static(Content(clean_line(label)), markup=False, classes="words")
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import ClassVar, Literal
 
+from rich.cells import cell_len
+from rich.segment import Segment
 from rich.text import Text
 from textual.binding import BindingType
+from textual.strip import Strip
 from textual.widgets import DataTable
 
 from opeddev_tui.text import clean_line
@@ -39,6 +42,33 @@ class Grid(DataTable[Text]):
     def _make_columns(self) -> None:
         for title in self._titles:
             self.add_column(Text(title, justify=self._side(title)))
+
+    def render_line(self, y: int) -> Strip:
+        """Draw a line; a text that the right edge cuts ends in "…", as one that a column cuts does."""
+        strip = super().render_line(y)
+        # the bar at the right covers what is drawn below it
+        width = min(strip.cell_length, self.scrollable_content_region.width)
+        if width < 2 or not self._is_cut(y, self.scroll_offset.x + width):
+            return strip
+        last = strip.crop(width - 1, width)
+        style = next((segment.style for segment in last), None)
+        return Strip([*strip.crop(0, width - 1), Segment("…", style)], width)
+
+    def _is_cut(self, y: int, edge: int) -> bool:
+        """Return whether a text of the line ``y`` begins before the column of cells ``edge`` and ends behind it."""
+        at = y - self.header_height
+        row = at + self.scroll_offset.y
+        if at >= 0 and row >= len(self._filled):
+            return False
+        cells: Sequence[Cell] = self._filled[row][1] if at >= 0 else self._titles
+        begin = 0
+        for column, title, cell in zip(self.ordered_columns, self._titles, cells, strict=False):
+            width, text = column.get_render_width(self), cell_len(clean_line(_plain(cell)).rstrip())
+            start = begin + (width - self.cell_padding - text if title in self._right else self.cell_padding)
+            if start < edge < start + text:
+                return True
+            begin += width
+        return False
 
     @property
     def titles(self) -> tuple[str, ...]:

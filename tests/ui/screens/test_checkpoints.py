@@ -129,14 +129,13 @@ async def test_delete_shows_first_and_keeps_what_is_needed(tmp_path: Path) -> No
         await pilot.press("p")
         await until(pilot, lambda: screen.current is not None and "pinned" in screen.current.marks)
         await pilot.press("D")
-        await until(pilot, lambda: isinstance(app.screen, AskScreen))
-        await pilot.pause()
+        await until(pilot, lambda: "deleted: step 0 epoch 2" in text_of(app))
         shown = text_of(app)
         assert "deleted: step 0 epoch 2" in shown
         assert "kept: step 0 epoch 1 (pinned)" in shown
         assert "not finished or not of this app" in shown
         assert [path for path in folders(app) if path != decoy] == before
-        await pilot.press("c")
+        await pilot.press("escape")
         assert [path for path in folders(app) if path != decoy] == before
         await pilot.press("D")
         await until(pilot, lambda: isinstance(app.screen, AskScreen))
@@ -270,3 +269,22 @@ async def test_a_run_among_them_says_where_its_checkpoints_are(tmp_path: Path) -
         await pilot.press("space")
         assert screen.marked == []
         assert "This line is a run" in app.session.view().told
+
+
+async def test_the_question_before_a_deletion_opens_at_once_and_takes_the_keys_typed_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned: list[object] = []
+    monkeypatch.setattr(shelf_work.CheckpointTasks, "plan", lambda _self, entries, _done: planned.append(entries))
+    async with opened(tmp_path) as (app, pilot, screen):
+        before = folders(app)
+        for key in ("D", "d"):
+            await pilot.press(key, "y", "p", "v")
+            assert isinstance(app.screen, AskScreen)
+            assert "Counting" in text_of(app)
+            await pilot.press("escape")
+            assert app.screen is screen
+        assert len(planned) == 2
+        assert screen.current is not None
+        assert "pinned" not in screen.current.marks
+        assert folders(app) == before

@@ -96,7 +96,7 @@ async def test_the_cursor_shows_the_value_of_every_run_there(tmp_path: Path) -> 
         await pilot.press("a", "n", "x", "m", "l", "plus", "0", "minus", "escape")
         await until(pilot, lambda: not isinstance(app.screen, CompareScreen))
         # left before its manifests are read
-        await pilot.press("c", "escape", "c", "escape")
+        await pilot.press("C", "escape", "C", "escape")
         await until(pilot, lambda: not any(worker.is_running for worker in app.workers if worker.group == "manifests"))
         assert app.current_mode == "runs"
 
@@ -107,7 +107,7 @@ async def test_marked_runs_are_compared_and_enter_opens_one(tmp_path: Path) -> N
         await opened(pilot)
         await pilot.press("6")
         await until(pilot, lambda: app.screen.query("#runs") and app.screen.query_one("#runs", Grid).row_count == 4)
-        await pilot.press("space", "j", "space", "c")
+        await pilot.press("space", "j", "space", "C")
         await until(pilot, lambda: "2 of 4 runs drawn" in text_of(app))
         await pilot.press("j", "enter")
         await until(pilot, lambda: app.session.run == name_of(2) and app.current_mode == "monitor")

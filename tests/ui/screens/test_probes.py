@@ -94,5 +94,5 @@ async def test_it_follows_a_training(tmp_path: Path) -> None:
         app.session.apply([samples(2, AT)])
         app.show_now()
         await until(pilot, lambda: "→ step 1 epoch 2" in text_of(app))
-        await pilot.press("escape", "s", "escape")
+        await pilot.press("escape", "o", "escape")
         await until(pilot, lambda: isinstance(app.screen, GenerationsScreen))

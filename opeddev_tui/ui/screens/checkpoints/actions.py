@@ -206,22 +206,32 @@ class CheckpointActions:
     def remove(self) -> None:
         """Show what would be deleted of the marked ones, else of the one under the cursor; then ask."""
         if self._may_write() and self._browser.chosen():
-            self._tasks.plan(self._browser.chosen(), self._ask_removal)
+            self._ask_removal(self._browser.chosen())
 
     def prune(self) -> None:
         """Show which checkpoints nothing needs, then ask whether to delete them."""
         if self._may_write():
-            self._tasks.plan(None, self._ask_removal)
+            self._ask_removal(None)
 
-    def _ask_removal(self, removal: Removal) -> None:
+    def _ask_removal(self, entries: Sequence[Entry] | None) -> None:
+        """Open the question at once, so that keys typed ahead go to it; fill it once the disk is counted."""
+        question = AskScreen("What would be deleted", "Counting what is on the disk …", (CANCEL,))
+        planned: list[Removal] = []
+
+        def counted(removal: Removal) -> None:
+            if not question.is_attached:
+                return
+            planned.append(removal)
+            delete: Answer = ("y", "yes", f"Delete {removal.count} and free {size(removal.freed)}")
+            answers = (delete, CANCEL) if removal.count else (CANCEL,)
+            question.now_ask(removal_text(removal, max(4, self._browser.size.height - 14)), answers)
+
         def answered(answer: str | None) -> None:
             if answer == "yes":
-                self._tasks.remove(removal, self._removed)
+                self._tasks.remove(planned[0], self._removed)
 
-        delete: Answer = ("y", "yes", f"Delete {removal.count} and free {size(removal.freed)}")
-        answers = (delete, CANCEL) if removal.count else (CANCEL,)
-        room = max(4, self._browser.size.height - 14)
-        self._shell.push_screen(AskScreen("What would be deleted", removal_text(removal, room), answers), answered)
+        self._shell.push_screen(question, answered)
+        self._tasks.plan(entries, counted)
 
     def _removed(self, freed: int) -> None:
         self._tell(f"Deleted; {size(freed)} freed.")

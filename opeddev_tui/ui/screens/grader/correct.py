@@ -50,7 +50,7 @@ class CorrectScreen(ModalScreen[None]):
         """Make the fields."""
         with Vertical(classes="dialog") as box:
             box.border_title = "Correct: data of the next step"
-            box.border_subtitle = "Ctrl+S keeps, Tab goes on, Esc closes; what is typed stays"
+            box.border_subtitle = "^s keeps, Tab goes on, Esc closes; what is typed stays"
             yield Static(Content(clean_line(self._about, max_chars=200)), markup=False, classes="asked")
             yield Static(Content(f"Grade: {clean_line(self._scale, max_chars=200)}"), markup=False, classes="asked")
             yield Input(value=self._draft.grade, id="grade", compact=True)

@@ -96,7 +96,7 @@ class Form(Vertical):
                     yield PathInput(placeholder=about, suggester=Paths(), id=name, compact=True)
                 else:
                     yield Input(placeholder=about, id=name, compact=True)
-        yield TextArea(id="code", soft_wrap=True, compact=True, placeholder="write or paste code; Ctrl+G grades it")
+        yield TextArea(id="code", soft_wrap=True, compact=True, placeholder="write or paste code; ^g grades it")
 
     @property
     def path(self) -> str:
