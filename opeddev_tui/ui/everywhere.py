@@ -83,7 +83,8 @@ class EverywhereKeys(TerminalApp):
             return
         from opeddev_tui.ui.screens.quit import QuitScreen
 
-        self.push_screen(QuitScreen(), self._leave)
+        decided = self.session.guard.chosen is not None
+        self.push_screen(QuitScreen(self.session.current.status, decided=decided), self._leave)
 
     async def _exit_once_sent(self) -> None:
         """Quit once the training's mailbox has what was chosen: it is written in a thread, which an exit would end."""

@@ -198,6 +198,8 @@ async def test_whoever_leaves_before_the_count_is_over_has_decided(tmp_path: Pat
         await until(pilot, lambda: app.session.current.status == "awaiting")
         await pilot.press("c", "q")
         await until(pilot, lambda: isinstance(app.screen, QuitScreen))
+        # what was chosen takes effect by leaving: it waits no more
+        assert str(app.screen.query_one("#ask").border_title) == "A training is running"
         assert engine.commands == []
         await pilot.press("k")
         await until(pilot, lambda: engine.commands)
@@ -278,6 +280,7 @@ async def test_quitting_asks_while_a_training_runs(tmp_path: Path, answer: str) 
         await until(pilot, lambda: app.session.current.status == "awaiting")
         await pilot.press("q")
         await until(pilot, lambda: isinstance(app.screen, QuitScreen))
+        assert str(app.screen.query_one("#ask").border_title) == "The training waits for your decision"
         await pilot.press(answer)
         if answer == "escape":
             assert app.live.running

@@ -49,7 +49,7 @@ def test_whatever_closes_without_doing_anything_is_no_letter_but_q_and_the_key_t
 
 
 def test_the_answer_that_does_nothing_is_esc_in_every_dialog() -> None:
-    named = [CANCEL, *quitting.QUIT_ANSWERS, recovery.RESUME, recovery.NEW, recovery.LOOK]
+    named = [CANCEL, quitting.STOP, quitting.STAY, recovery.RESUME, recovery.NEW, recovery.LOOK]
     assert [key for key, result, _ in named if not result] == ["escape"] * 3
     texts = "\n".join(path.read_text() for path in Path(opeddev_tui.ui.__path__[0]).rglob("*.py"))
     assert re.findall(r'\(\s*"(\w)", ""', texts) == []
