@@ -85,7 +85,7 @@ def test_a_bug_is_told_with_its_message(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "starts"), [("r", [StepRequest(which="1")]), ("b", [StepRequest(which="1", new=True)]), ("l", [])]
+    ("key", "starts"), [("r", [StepRequest(which="1")]), ("b", [StepRequest(which="1", new=True)]), ("escape", [])]
 )
 async def test_the_app_asks_before_it_does_anything(tmp_path: Path, key: str, starts: list[StepRequest]) -> None:
     died(tmp_path, training(time.time() - 300))

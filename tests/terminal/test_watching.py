@@ -113,7 +113,7 @@ def test_leaving_gives_the_shell_its_prompt_while_the_training_goes_on(place: Pl
     terminal.press("t")
     pid = place.training()
     terminal.press("q")
-    until(lambda: terminal.shows("Keep training"), 10)
+    until(lambda: terminal.shows("opeddev-tui shows it again"), 10)
     terminal.press("k")
     until(lambda: terminal.shows("PROMPT 0"), 10)
     assert terminal.shows(f"{GOES_ON} in process {pid}")
