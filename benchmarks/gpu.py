@@ -7,7 +7,7 @@ Uses a model of Qwen3-0.6B's shape with random weights, made here, and the token
 DATA is a folder with graded rows: ``train_01.jsonl`` … and ``validation.jsonl``. Each part prints a line per case and
 adds to FOLDER/gpu.json, so that a part that fails, or the end of the time, loses nothing that was measured. ``--shape
 tiny`` with ``--device cpu`` tries the script on a processor. The parts that run the program are in ``gpu_runs.py`` and
-``gpu_ranks.py``, the one about attention in ``gpu_kernels.py``.
+``gpu_ranks.py``, those about attention and texts in ``gpu_kernels.py`` and ``gpu_texts.py``.
 """
 
 import argparse
@@ -206,9 +206,11 @@ def _padding_case(bench: Bench, model: Any, name: str, lengths: list[int]) -> di
 
 def _texts_alike(bench: Bench, model: Any, name: str, rows: list[Any]) -> str:
     """Return how many of the texts generated together are those generated one by one, and whether all was finite."""
+    from gpu_texts import Encoder
+
     from opeddev_tui.models import generation
 
-    encoder: Any = _Encoder()
+    encoder: Any = Encoder()
     found = []
     for size in (len(rows), 1):
         with cast(name, bench.device):
@@ -220,15 +222,6 @@ def _texts_alike(bench: Bench, model: Any, name: str, rows: list[Any]) -> str:
     # NaN logits give token 0 for ever
     zero = sum(all(token == 0 for token in text) for text in found[0])
     return f"{sum(a == b for a, b in zip(*found, strict=True))} of {len(rows)}, {zero} of zeros alone"
-
-
-class _Encoder:
-    """What ``generate`` asks of an encoder: no token ends a text, and the context has no end."""
-
-    end_ids = (1,)
-
-    def room_after(self, _length: int, wanted: int) -> int:
-        return wanted
 
 
 def precision(bench: Bench) -> None:
@@ -357,32 +350,6 @@ def speed(bench: Bench) -> None:
         bench.tell("speed", str(number), says=line)
 
 
-def generate(bench: Bench) -> None:
-    """Time the generation of texts, as after every epoch."""
-    from opeddev_tui.models import generation
-
-    model, encoder = bench.model().eval(), _Encoder()
-    new, length = (8, 64) if bench.tiny else (64, 512)
-    _generate(bench, generation, model, encoder, 1, length, 4, "fp32")
-    for name in precisions(bench):
-        for size in (1, 8, 32):
-            bench.free()
-            seconds, count = _generate(bench, generation, model, encoder, size, length, new, name)
-            case = f"{name}, {size} prompts of {length} tokens together"
-            bench.tell("generate", case, tokens_per_second=count / seconds, seconds=seconds, peak_gib=bench.peak())
-
-
-def _generate(
-    bench: Bench, generation: Any, model: Any, encoder: Any, size: int, length: int, new: int, name: str
-) -> tuple[float, int]:
-    prompts = [row.prompt for row in bench.rows([length - number % 7 for number in range(size)], 1)]
-    began = time.perf_counter()
-    with cast(name, bench.device):
-        texts = generation.generate(model, encoder, prompts, pad_id=0, max_new_tokens=new, batch_size=size)
-    bench.wait()
-    return time.perf_counter() - began, sum(map(len, texts))
-
-
 def features(bench: Bench) -> None:
     """Compare features in 16 bit with those in float32, and time them."""
     from opeddev_tui.grading.features import read_rows
@@ -409,7 +376,6 @@ LIGHT: dict[str, Callable[[Bench], None]] = {
     "precision": precision,
     "memory": memory,
     "head": head,
-    "generate": generate,
     "features": features,
     "speed": speed,
 }
@@ -433,8 +399,9 @@ def main() -> int:
     import gpu_kernels
     import gpu_ranks
     import gpu_runs
+    import gpu_texts
 
-    parts = LIGHT | gpu_kernels.PARTS | gpu_runs.PARTS | gpu_ranks.PARTS
+    parts = LIGHT | gpu_texts.PARTS | gpu_kernels.PARTS | gpu_runs.PARTS | gpu_ranks.PARTS
     bench, failed = Bench(parse(list(parts))), 0
     for name in bench.options.parts:
         began = time.perf_counter()

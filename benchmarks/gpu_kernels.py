@@ -56,6 +56,7 @@ def _milliseconds(bench: Bench, run: Callable[[], int]) -> float:
 
 def _cases(bench: Bench, model: Any) -> dict[str, Callable[[], int]]:
     import gpu
+    import gpu_texts
 
     longest = 60 if bench.tiny else 512
     lengths = range(longest, longest - (14 if bench.tiny else 70), -7)
@@ -64,10 +65,8 @@ def _cases(bench: Bench, model: Any) -> dict[str, Callable[[], int]]:
     optimizer = gpu.adam(bench, model)
 
     def grow() -> int:
-        from opeddev_tui.models import generation
-
         new = 4 if bench.tiny else 24
-        gpu._generate(bench, generation, model.eval(), gpu._Encoder(), 8, longest, new, "bf16")
+        gpu_texts.grow(bench, model.eval(), 8, longest, new, "bf16")
         return new
 
     def score(batches: list[Any]) -> int:

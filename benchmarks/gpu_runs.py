@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from gpu_texts import Encoder
 
 if TYPE_CHECKING:
     from gpu import Bench
@@ -273,7 +274,7 @@ def _oom_in_scoring(bench: Bench) -> None:
     lengths = [length - number % 5 for number in range(count)]
     rows: Any = bench.rows(lengths, length // 3)
     tokenizer: Any = type("Tokenizer", (), {"pad_token_id": 0})()
-    encoder: Any = _Encoder()
+    encoder: Any = Encoder()
     loaded = ModelInUse(model, tokenizer, encoder, resolve_precision("bf16"))
     found: dict[str, Any] = {}
     if bench.cuda:
@@ -302,7 +303,7 @@ def _generate_within_memory(scorer: Any, model: Any, prompts: list[list[int]]) -
     """Generate as the scorer does and return how many texts there are."""
     from opeddev_tui.models import generation
 
-    encoder: Any = _Encoder()
+    encoder: Any = Encoder()
     return len(
         scorer.runner.within_memory(
             lambda batch: generation.generate(*(model, encoder, prompts), pad_id=0, max_new_tokens=4, batch_size=batch)
@@ -326,15 +327,6 @@ class Told:
     def warnings(self) -> list[str]:
         """Return the messages of the warnings."""
         return [event.message for event in self.events if hasattr(event, "message")]
-
-
-class _Encoder:
-    """What scoring and generation ask of an encoder here."""
-
-    end_ids = (1,)
-
-    def room_after(self, _length: int, wanted: int) -> int:
-        return wanted
 
 
 def race(bench: Bench) -> None:

@@ -110,15 +110,17 @@ def _options(parser: argparse.ArgumentParser) -> list[str]:
     return found
 
 
-def meant(word: str) -> str:
-    """Return what a first word that is neither a command nor a folder may mean, as a sentence; "" for nothing known."""
+def _refuse_misspelt(word: str) -> None:
+    """Raise ``SettingsProblem`` where ``word`` is no folder and is like a command or an action of one."""
+    if not word or word.startswith("-") or "/" in word or os.path.lexists(word):
+        return
     from opeddev_tui.commands.checkpoints import ACTIONS
 
     full = {name: f"checkpoints {name}" for name in ACTIONS} | {name: name for name in COMMANDS}
     near = nearest(word.lower(), full)
-    if near is None:
-        return ""
-    return f"{clean_line(word)} is no command and no folder. Did you mean opeddev-tui {full[near]}?"
+    if near is not None:
+        cure = f"Did you mean opeddev-tui {full[near]}?"
+        raise SettingsProblem(f"{clean_line(word)} is no command and no folder.", cure=cure)
 
 
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
@@ -146,10 +148,11 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
 
 
 def _with_command(arguments: Sequence[str]) -> list[str]:
-    """Put ``open`` before arguments that begin neither with a command nor with --help or --version."""
+    """Put ``open`` before arguments that begin with a folder or with its options; a misspelt command is refused."""
     first = arguments[0] if arguments else ""
     if first in COMMANDS or first in _HIDDEN or first in ("-h", "--help", "--version"):
         return list(arguments)
+    _refuse_misspelt(first)
     return ["open", *arguments]
 
 
@@ -158,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     open_standard_descriptors()
     with filtered() as output:
         given = sys.argv[1:] if arguments is None else arguments
-        code = _refused(given) or _run(_with_command(given))
+        code = _run(given)
         unwritten = write_problem(output)
         if unwritten is None:
             return code
@@ -166,26 +169,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code or unwritten.exit_code
 
 
-def _refused(arguments: Sequence[str]) -> int:
-    """Print what a mistyped command may mean and return its exit code; 0 where the first word may be a folder."""
-    word = arguments[0] if arguments else "-"
-    if word.startswith("-") or word in COMMANDS or word in _HIDDEN or "/" in word or os.path.lexists(word):
-        return 0
-    sentence = meant(word)
-    if not sentence:
-        return 0
-    print(sentence, file=sys.stderr)
-    return SettingsProblem.exit_code
-
-
-def _run(arguments: Sequence[str]) -> int:
+def _run(given: Sequence[str]) -> int:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    if arguments[0] not in ("open", "attach"):
-        # the app enables collections itself, after its first frame
-        gc.enable()
-    options = build_parser(arguments[0]).parse_args(arguments)
     try:
+        arguments = _with_command(given)
+        if arguments[0] not in ("open", "attach"):
+            # the app enables collections itself, after its first frame
+            gc.enable()
+        options = build_parser(arguments[0]).parse_args(arguments)
         options.launched = launcher.take(os.environ) if arguments[0] in _TRAINING else None
         launcher.remove(os.environ)
         if arguments[0] in _ALONE:

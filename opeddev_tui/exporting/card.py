@@ -18,6 +18,7 @@ from opeddev_tui.grading.scale import Scale
 from opeddev_tui.models.export import ADAPTER_FILES
 from opeddev_tui.reports.report import render
 from opeddev_tui.runs.events import checkpoint_name
+from opeddev_tui.runs.grade_events import steadied_rows
 from opeddev_tui.runs.grade_records import Figure, WayGrades
 from opeddev_tui.runs.history import RunRecord
 
@@ -84,7 +85,7 @@ def model_card(
         unverified=unverified(str(entry.folder)),
         race=state.race,
         heads=heads.heads_in(entry.folder),
-        steadied=max((head.steadied for head in state.heads.values()), default=0),
+        steadied=steadied_rows(state.heads.values()),
         head_base=shown(entry.grades_with),
         files=present,
         cost=_cost(record),

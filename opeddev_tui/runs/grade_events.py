@@ -1,5 +1,6 @@
 """The events of grades: heads fitted, grades read and measured, the race, feedback written."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import field
@@ -69,6 +70,11 @@ class HeadFitted(DurableEvent, frozen=True):
     def seconds(self) -> float:
         """What the head took: reading, reading the changed copies, fitting."""
         return self.read_seconds + self.steady_seconds + self.fit_seconds
+
+
+def steadied_rows(heads: Iterable[HeadFitted]) -> int:
+    """Return how many changed copies of training rows hold ``heads`` steady; 0 for plain heads."""
+    return max((head.steadied for head in heads), default=0)
 
 
 class GradesRead(DurableEvent, frozen=True):

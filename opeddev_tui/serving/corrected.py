@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from opeddev_tui.analysis.trained_steps import begun_batches
 from opeddev_tui.config.settings import Settings
@@ -37,7 +37,7 @@ def keep_answer(workspace: Workspace, settings: Settings, fields: Mapping[str, A
     # before the row is kept: an area that it names itself would be known
     notes = _unknown_areas(workspace, settings, answer.criteria)
     kept = correct_answer(workspace.root, settings, row, lambda: _begun(workspace))
-    return msgspec.structs.replace(kept, notes=(*kept.notes, *notes))
+    return replace(kept, notes=(*kept.notes, *notes))
 
 
 def undo_last(workspace: Workspace, settings: Settings, row: str = "") -> Kept:

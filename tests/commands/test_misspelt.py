@@ -41,5 +41,5 @@ def test_a_misspelt_option_names_the_nearest(
 
 def test_a_folder_of_that_name_is_opened_and_not_taken_for_a_mistake(tmp_path: Path) -> None:
     (tmp_path / "export").mkdir()
-    assert cli._refused(["export"]) == 0
-    assert cli._refused(["./exprt"]) == 0
+    assert cli._with_command(["export"]) == ["open", "export"]
+    assert cli._with_command(["./exprt"]) == ["open", "./exprt"]

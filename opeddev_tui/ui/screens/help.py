@@ -27,12 +27,11 @@ class HelpScreen(ReadScreen):
     def parts(self) -> list[Content]:
         """Return a heading per section with its keys below it, then the words."""
         parts = [self._part(title, [self._row(key) for key in keys]) for title, keys in self._sections]
-        parts.append(self._part("Words", [self._entry(word, meaning, _WORD) for word, meaning in WORDS], last=True))
-        return parts
+        return [*parts, self._part("Words", [self._entry(word, meaning, _WORD) for word, meaning in WORDS])]
 
-    def _part(self, title: str, entries: list[list[Content]], *, last: bool = False) -> Content:
+    def _part(self, title: str, entries: list[list[Content]]) -> Content:
         lines = [Content.styled(title, "bold $primary"), *(line for entry in entries for line in entry)]
-        return Content("\n").join(lines if last else [*lines, Content("")])
+        return Content("\n").join(lines)
 
     def _row(self, key: Key) -> list[Content]:
         """Return a key and its help, later lines under the first word."""

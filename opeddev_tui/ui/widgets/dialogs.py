@@ -128,7 +128,7 @@ class ReadScreen(ModalScreen[None]):
             shown.update(part)
 
     def parts(self) -> list[Content]:
-        """Return the text, cleaned, in parts that stand one below the other; always as many."""
+        """Return the text, cleaned, in parts that stand below each other with a line between them; always as many."""
         raise NotImplementedError
 
     def action_scroll(self, step: int) -> None:

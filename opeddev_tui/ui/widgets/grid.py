@@ -63,10 +63,11 @@ class Grid(DataTable[Text]):
         cells: Sequence[Cell] = self._filled[row][1] if at >= 0 else self._titles
         begin = 0
         for column, title, cell in zip(self.ordered_columns, self._titles, cells, strict=False):
-            width, text = column.get_render_width(self), cell_len(clean_line(_plain(cell)).rstrip())
-            start = begin + (width - self.cell_padding - text if title in self._right else self.cell_padding)
-            if start < edge < start + text:
-                return True
+            width = column.get_render_width(self)
+            if edge < begin + width:
+                text = cell_len(clean_line(_plain(cell)).rstrip())
+                start = begin + (width - self.cell_padding - text if title in self._right else self.cell_padding)
+                return start < edge < start + text
             begin += width
         return False
 

@@ -173,9 +173,8 @@ class RowScreen(ReadScreen):
         flip, row = self._flip, self._row
         asked = next((message.content for message in reversed(row.prompt) if message.role == "user"), "")
         grades = f"Reference {flip.reference} · before {_grade(flip.before)} · now {_grade(flip.now)}"
-        asked_lines = [Content.styled(grades, "bold"), Content(""), coloured(asked, row.kind), Content("")]
         reference = [Content.styled("Reference", "bold $primary"), coloured(row.completion, row.kind)]
-        return [Content("\n").join(lines) for lines in (asked_lines, reference)]
+        return [Content.styled(grades, "bold"), coloured(asked, row.kind), Content("\n").join(reference)]
 
 
 def _grade(grade: int | None) -> str:

@@ -8,6 +8,7 @@ from textual.content import Content
 
 from opeddev_tui.format import duration, number, plural, share, signed
 from opeddev_tui.runs.events import RaceHeld
+from opeddev_tui.runs.grade_events import steadied_rows
 from opeddev_tui.runs.grade_records import Figure, RacedWay
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.ui.screens.grading.steps import GradedRun, read_so_far
@@ -73,7 +74,7 @@ def _claims(ways: Sequence[RacedWay]) -> list[Content]:
 
 def _steadied(run: GradedRun) -> list[Content]:
     """Return what holds the heads of ``run`` steady; nothing for plain heads."""
-    copies = max((head.steadied for head in run.state.heads.values()), default=0)
+    copies = steadied_rows(run.state.heads.values())
     if not copies:
         return []
     words = f"The heads are held steady against comments with {plural(copies, 'training row')} (grading.steady)."
