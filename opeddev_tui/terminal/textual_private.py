@@ -11,22 +11,27 @@ import termios
 import threading
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from string import digits
 from types import FrameType
 from typing import Any
 
 from rich.color import ColorSystem
 from rich.console import Console
+from rich.segment import Segment
+from rich.style import Style
 from textual._compositor import ChopsUpdate as ChopsUpdate
 from textual._compositor import CompositorUpdate as CompositorUpdate
 from textual._compositor import LayoutUpdate as LayoutUpdate
 from textual._xterm_parser import XTermParser
-from textual.app import App
+from textual.app import App, RenderResult
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Key
-from textual.screen import Screen
+from textual.renderables.background_screen import BackgroundScreen
+from textual.screen import ModalScreen, Screen, ScreenResultType
 from textual.strip import Strip
+from textual.visual import Visual
 
 from opeddev_tui.terminal.hangup import TerminalLost, Tty
 from opeddev_tui.terminal.key_order import KeysInOrder
@@ -111,6 +116,45 @@ class SteadyScreen(Screen[None]):
         """Draw, but not while the app is about to change more: Textual throws that picture away."""
         if not self.app._batch_count:
             super()._compositor_refresh()
+
+
+@lru_cache(maxsize=1024)
+def _inert_style(style: Style) -> Style:
+    """Return the style without what a click does: always the same object, which Textual's caches find at once."""
+    return style.clear_meta_and_links()
+
+
+def _inert(strip: Strip) -> Strip:
+    pieces = [Segment(text, style and _inert_style(style), control) for text, style, control in strip]
+    return Strip(pieces, strip.cell_length)
+
+
+class Below(Visual):
+    """The screen below a dialog, as it is: Textual's own way tints each of its cells, even with a colour not seen."""
+
+    def __init__(self, screen: Screen[Any]) -> None:
+        self._screen = screen
+
+    def render_strips(self, *_measures: Any) -> list[Strip]:
+        """Return the lines of the screen, whatever the room."""
+        return [_inert(strip) for strip in self._screen._compositor.render_strips()]
+
+    def get_optimal_width(self, *_measures: Any) -> int:
+        """Return the columns of the screen."""
+        return self._screen.size.width
+
+    def get_height(self, *_measures: Any) -> int:
+        """Return the lines of the screen."""
+        return self._screen.size.height
+
+
+class Dialog(ModalScreen[ScreenResultType]):
+    """A screen over another, which is seen around it."""
+
+    def render(self) -> RenderResult:  # type: ignore[override]  # a widget's render may give a visual, a screen's is typed narrower
+        """Return what is seen around the dialog."""
+        around = super().render()
+        return Below(around.screen) if isinstance(around, BackgroundScreen) and not around.color.a else around
 
 
 class KeyParser(XTermParser):

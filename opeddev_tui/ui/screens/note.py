@@ -9,13 +9,13 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 
 from opeddev_tui.errors import Problem
 from opeddev_tui.runs.events import Annotated
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.terminal.editor import being_edited, editor_command, written
+from opeddev_tui.terminal.textual_private import Dialog
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import NOTE, bindings
 from opeddev_tui.ui.shell import Shell
@@ -25,7 +25,7 @@ from opeddev_tui.ui.widgets.bars import key_part
 _NOT_HERE = "No editor can be opened from here. Write here, or in another terminal: opeddev-tui note"
 
 
-class NoteScreen(ModalScreen[str]):
+class NoteScreen(Dialog[str]):
     """A text area over the screen. Its result is the text, "" where nothing was kept."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(NOTE)

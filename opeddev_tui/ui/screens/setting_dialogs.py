@@ -15,12 +15,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 
 from opeddev_tui.config import described
 from opeddev_tui.config.described import Choice
 from opeddev_tui.config.loading import LoadedSettings
+from opeddev_tui.terminal.textual_private import Dialog
 from opeddev_tui.text import clean_line, clean_lines
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.widgets.dialogs import AskText
@@ -48,7 +48,7 @@ class EditScreen(AskText):
         self._shell.disk.save_settings({self._setting: parsed(value)}, failed=self.refuse, saved=saved)
 
 
-class ChoiceScreen(ModalScreen[str]):
+class ChoiceScreen(Dialog[str]):
     """One setting that takes one of a few values: a list to choose from, with what each value means."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "dismiss(None)", "Cancel")]

@@ -12,9 +12,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.geometry import Size
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from opeddev_tui.terminal.textual_private import Dialog
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.ui.key_rows import written
 from opeddev_tui.ui.widgets.bars import key_cap
@@ -26,7 +26,7 @@ Answer = tuple[str, str, str]
 CANCEL: Answer = ("escape", "", "Cancel")
 
 
-class AskScreen(ModalScreen[str]):
+class AskScreen(Dialog[str]):
     """A question with one key per answer; Esc, q and n give ""."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,n", "dismiss('')", "Cancel")]
@@ -62,7 +62,7 @@ class AskScreen(ModalScreen[str]):
                     yield Static(Content(clean_line(label)), markup=False, classes="words")
 
 
-class AskText(ModalScreen[str]):
+class AskText(Dialog[str]):
     """A line of text; Esc gives None. A subclass may refuse what was typed; ``replaced``: typing replaces the text."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
@@ -94,7 +94,7 @@ class AskText(ModalScreen[str]):
         self.query_one("#wrong", Static).update(Content.styled(f"✗ {clean(reason)}", "$text-error-own"))
 
 
-class ReadScreen(ModalScreen[None]):
+class ReadScreen(Dialog[None]):
     """A text to read and scroll. A subclass returns its ``parts``, which are asked for once the app's size is known.
 
     Each part is a widget, so that of a long text only what is in view is drawn.

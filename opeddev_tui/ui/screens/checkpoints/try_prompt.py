@@ -12,7 +12,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static, TextArea
 
 from opeddev_tui.checkpoints.catalog import Entry
@@ -21,6 +20,7 @@ from opeddev_tui.data import trial_prompts
 from opeddev_tui.data.rows import Example
 from opeddev_tui.data.trial_prompts import Messages
 from opeddev_tui.errors import Problem
+from opeddev_tui.terminal.textual_private import Dialog
 from opeddev_tui.text import clean, clean_line, clean_lines
 from opeddev_tui.ui.keys import TRY, bindings
 from opeddev_tui.ui.screens.checkpoints.listing import short
@@ -35,7 +35,7 @@ T = TypeVar("T")
 _FIELDS = ("task", "rubric", "kind")
 
 
-class TryScreen(ModalScreen[None]):
+class TryScreen(Dialog[None]):
     """A prompt of several lines, the template's other fields where it is used, and the answers side by side."""
 
     AUTO_FOCUS = "#ask"

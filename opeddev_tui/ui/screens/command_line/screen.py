@@ -9,9 +9,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from opeddev_tui.terminal.textual_private import Dialog
 from opeddev_tui.text import clean_line, clean_lines
 from opeddev_tui.ui.screens.command_line.typed import Known, common_start, completions, explained
 from opeddev_tui.ui.shell import Shell
@@ -21,7 +21,7 @@ CarryOut = Callable[["CommandLine", str], None]
 _KEPT_LINES = 100
 
 
-class CommandLine(ModalScreen[None]):
+class CommandLine(Dialog[None]):
     """One line. Enter carries it out; it stays open with a sentence where that is not possible."""
 
     AUTO_FOCUS = "#line"

@@ -10,7 +10,6 @@ from typing import ClassVar, cast
 from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -18,6 +17,7 @@ from opeddev_tui.runs import ratings
 from opeddev_tui.runs.events import Preference, Rated, RatingUndone
 from opeddev_tui.runs.ratings import Answer, Pair
 from opeddev_tui.runs.state import RunState
+from opeddev_tui.terminal.textual_private import Dialog
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import BLIND, bindings
 from opeddev_tui.ui.screens.generations.reveal import revealed
@@ -28,7 +28,7 @@ from opeddev_tui.ui.widgets.code_text import coloured, compared
 from opeddev_tui.ui.widgets.text_pane import TextPane, scroll_together
 
 
-class BlindScreen(ModalScreen[None]):
+class BlindScreen(Dialog[None]):
     """One round on one epoch. Each rating is recorded at once."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(BLIND)

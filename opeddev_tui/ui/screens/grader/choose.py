@@ -8,9 +8,9 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 
 from opeddev_tui.checkpoints.catalog import Entry
+from opeddev_tui.terminal.textual_private import Dialog
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.screens.checkpoints.listing import short
 from opeddev_tui.ui.screens.grader.desk import Desk
@@ -25,7 +25,7 @@ _NAMED = (
 )
 
 
-class ChooseCheckpoint(ModalScreen[str]):
+class ChooseCheckpoint(Dialog[str]):
     """A list of checkpoints; its result is one as --from takes it, or ``NONE`` for no second one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "dismiss(None)", "Cancel")]

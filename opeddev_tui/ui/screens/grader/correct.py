@@ -10,10 +10,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static, TextArea
 
 from opeddev_tui.serving.asked import Answer
+from opeddev_tui.terminal.textual_private import Dialog
 from opeddev_tui.text import clean, clean_line
 
 
@@ -25,7 +25,7 @@ class Draft(Struct, frozen=True):
     criteria: str = ""
 
 
-class CorrectScreen(ModalScreen[None]):
+class CorrectScreen(Dialog[None]):
     """Asks for a grade, a text and areas. ``keep`` is called with them; the dialog closes when they are kept."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

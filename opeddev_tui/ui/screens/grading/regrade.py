@@ -10,9 +10,9 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from opeddev_tui.terminal.textual_private import Dialog
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import REGRADE, bindings
 from opeddev_tui.ui.shell import Shell
@@ -60,7 +60,7 @@ class AskGrade(AskText):
             self.dismiss(found)
 
 
-class RegradeScreen(ModalScreen[Wish]):
+class RegradeScreen(Dialog[Wish]):
     """One row over the list: what was asked, the submission, the feedback, and its grades."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(REGRADE)

@@ -10,13 +10,13 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Resize
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
 
 from opeddev_tui.analysis.row_records import EncodedText
 from opeddev_tui.data.rows import Example
 from opeddev_tui.format import plural
+from opeddev_tui.terminal.textual_private import Dialog
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import bindings
 from opeddev_tui.ui.list_keys import ROW
@@ -38,7 +38,7 @@ _SHORT = 50
 _BESIDE, _ALL = 110, 170
 
 
-class RowScreen(ModalScreen[int]):
+class RowScreen(Dialog[int]):
     """A row of a list; its result is the place in the list of the row that was read last."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(ROW)
