@@ -2,7 +2,7 @@
 
 import argparse
 
-from opeddev_tui.commands.options import add_workspace, find_workspace, is_workspace
+from opeddev_tui.commands.options import add_workspace, find_workspace, is_workspace, named_workspace
 from opeddev_tui.config.loading import load
 from opeddev_tui.terminal.own_session import split
 
@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
     owner = split()
     from opeddev_tui.ui.process import DEMO, run_app
 
-    workspace = root if is_workspace(root) or options.workspace else None
+    workspace = root if is_workspace(root) or named_workspace(options) else None
     result = run_app(workspace, loaded, owner, run=options.run, read_only=options.view)
     if result != DEMO:
         return int(result)

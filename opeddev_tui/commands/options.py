@@ -12,10 +12,12 @@ from opeddev_tui.workspace.paths import Workspace
 
 
 def add_workspace(parser: argparse.ArgumentParser, *, positional: bool = False) -> None:
-    """Add the workspace (default: the folder you are in) and ``--set``."""
-    names = ["workspace"] if positional else ["-w", "--workspace"]
-    extra: dict[str, Any] = {"nargs": "?"} if positional else {}
-    parser.add_argument(*names, type=Path, metavar="WORKSPACE", help="default: this folder", **extra)
+    """Add the workspace (default: the folder you are in) and ``--set``; ``positional``: also as a bare word."""
+    named: dict[str, Any] = {"dest": "workspace", "help": "default: this folder"}
+    if positional:
+        parser.add_argument("place", nargs="?", type=Path, metavar="WORKSPACE", help="default: this folder")
+        named["help"] = "the same, as for other commands"
+    parser.add_argument("-w", "--workspace", type=Path, metavar="WORKSPACE", **named)
     parser.add_argument(
         "--set",
         dest="overrides",
@@ -31,10 +33,21 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="for scripts; the fields are in docs/json.md")
 
 
+def named_workspace(options: argparse.Namespace) -> Path | None:
+    """Return the workspace that was named; raises ``SettingsProblem`` where two were."""
+    place: Path | None = getattr(options, "place", None)
+    named: Path | None = options.workspace
+    if place and named and place != named:
+        raise SettingsProblem(f"two workspaces are named: {place} and {named}.", cure="Name one.")
+    return place or named
+
+
 def find_workspace(options: argparse.Namespace) -> Path:
     """Return the folder of the workspace; raises ``SettingsProblem`` if there is no such folder."""
-    root: Path = (options.workspace or Path.cwd()).expanduser()
+    root: Path = (named_workspace(options) or Path.cwd()).expanduser()
     if not root.is_dir():
+        if root.exists():
+            raise SettingsProblem("it is a file.", where=str(root), cure="A workspace is a folder: name that.")
         raise SettingsProblem(
             "there is no such folder.", where=str(root), cure=f"Make a workspace: opeddev-tui init {root}"
         )

@@ -281,6 +281,21 @@ def test_no_such_workspace(command: str, tmp_path: Path, capsys: pytest.CaptureF
     told = capsys.readouterr().err
     assert "nowhere: there is no such folder. Make a workspace: opeddev-tui init" in told
     assert list(tmp_path.glob("nowhere")) == []
+    (tmp_path / "file").write_text("kept")
+    assert cli.main([command, "-w", str(tmp_path / "file")]) == 2
+    assert "file: it is a file. A workspace is a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["open", "attach"])
+def test_the_app_takes_its_workspace_as_a_word_or_as_other_commands_do(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone, other = str(tmp_path / "gone"), str(tmp_path / "other")
+    for words in ([gone], ["-w", gone], [gone, "-w", gone], ["--workspace", gone]):
+        assert cli.main([command, *words]) == 2
+        assert f"{gone}: there is no such folder" in capsys.readouterr().err
+    assert cli.main([command, gone, "-w", other]) == 2
+    assert f"two workspaces are named: {gone} and {other}. Name one." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
