@@ -1,0 +1,65 @@
+"""On a walk through every screen and dialog: what is around a dialog, and a terminal that shrinks to nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.style import Style
+from textual.geometry import Region
+from textual.pilot import Pilot
+from textual.screen import Screen
+from tour import STOPS, fake_graders, make, tour
+
+from opeddev_tui.terminal.textual_private import Dialog
+from opeddev_tui.ui.app import OpeddevApp
+
+Cells = list[list[tuple[str, Style | None]]]
+SIZE = (110, 36)
+
+
+def cells(screen: Screen[Any]) -> Cells:
+    """Return what a screen draws, a list of (letter, style) per line."""
+    lines = screen._compositor.render_strips()
+    return [[(letter, piece.style) for piece in strip for letter in piece.text] for strip in lines]
+
+
+def looks(lines: Cells, box: Region) -> list[tuple[int, int, str, str]]:
+    """Return position, letter and colours of all cells outside ``box``."""
+    return [
+        (x, y, letter, str(style and style.without_color + Style(color=style.color, bgcolor=style.bgcolor)))
+        for y, line in enumerate(lines)
+        for x, (letter, style) in enumerate(line)
+        if not box.contains(x, y)
+    ]
+
+
+def seen_around(dialog: Screen[Any], below: Screen[Any], name: str) -> bool:
+    """Assert that around a dialog the screen below is as it is, without what a click does; False if it covers all."""
+    if isinstance(below, Dialog) or not dialog.query(".dialog"):
+        return False
+    box, around = dialog.query_one(".dialog").region, cells(dialog)
+    assert looks(around, box) == looks(cells(below), box), name
+    assert not any(style and style.meta for _, style in around[0]), name
+    return bool(looks(around, box))
+
+
+async def shrunk(app: OpeddevApp, pilot: Pilot[str], name: str) -> None:
+    """Assert that a screen outlives a terminal of a few cells."""
+    shown = app.screen
+    for size in ((1, 1), (5, 4), SIZE):
+        await pilot.resize_terminal(*size)
+        await pilot.pause()
+    assert app.screen is shown, name
+
+
+async def test_every_screen_and_dialog(tmp_path: Path) -> None:
+    app, walked, around = make(tmp_path), set(), set()
+    async with fake_graders(), app.run_test(size=SIZE) as pilot:
+        async for name in tour(app, pilot):
+            walked.add(name)
+            if isinstance(app.screen, Dialog) and seen_around(app.screen, app.screen_stack[-2], name):
+                around.add(type(app.screen))
+            await shrunk(app, pilot, name)
+    assert walked == {"recovery", *STOPS}
+    assert len(around) > 5
