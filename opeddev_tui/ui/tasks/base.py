@@ -20,6 +20,10 @@ def ignore(_result: object) -> None:
     """Do nothing with a result."""
 
 
+def nothing() -> None:
+    """Do nothing."""
+
+
 class TaskBase:
     """Runs functions that read or write a disk in worker threads."""
 
@@ -27,23 +31,31 @@ class TaskBase:
         self._shell = shell
 
     def _in_thread(
-        self, group: str, work: Callable[[], T], done: Callable[[T], None] = ignore, *, exclusive: bool = False
+        self,
+        group: str,
+        work: Callable[[], T],
+        done: Callable[[T], None] = ignore,
+        ended: Callable[[], None] = nothing,
+        *,
+        exclusive: bool = False,
     ) -> None:
-        """Call ``work`` in a thread and hand its result to ``done``; ``exclusive``: instead of others in ``group``."""
+        """Call ``work`` in a thread and hand its result to ``done``; ``ended`` and ``exclusive`` as in ``_go``."""
 
         async def run() -> None:
             done(await asyncio.to_thread(work))
 
-        self._go(run, group, exclusive=exclusive)
+        self._go(run, group, ended, exclusive=exclusive)
 
-    def _go(self, work: Work, group: str, *, exclusive: bool) -> None:
-        """Run ``work`` on the event loop; where ``exclusive``, it replaces what still runs in ``group``.
+    def _go(self, work: Work, group: str, ended: Callable[[], None] = nothing, *, exclusive: bool) -> None:
+        """Run ``work`` on the event loop, then call ``ended``, whether it had a problem or not.
 
-        It is called when it begins: an app that is left before then has no coroutine that nobody awaited.
+        Where ``exclusive``, it replaces what still runs in ``group``. What was replaced, or broken off as the app is
+        left, does not call ``ended``: the newer one does, or nothing is there any more that could show it. ``work`` is
+        called when it begins: an app that is left before then has no coroutine that nobody awaited.
         """
-        self._shell.run_worker(partial(self._guarded, work), group=group, exclusive=exclusive)
+        self._shell.run_worker(partial(self._guarded, work, ended), group=group, exclusive=exclusive)
 
-    async def _guarded(self, work: Work) -> None:
+    async def _guarded(self, work: Work, ended: Callable[[], None]) -> None:
         """Show a problem with the disk instead of ending the app."""
         try:
             await work()
@@ -51,3 +63,4 @@ class TaskBase:
             self._shell.tell(str(problem), severity="error")
         except OSError as error:
             self._shell.tell(f"{error.filename or 'A file'}: {error.strerror or error}", severity="error")
+        ended()

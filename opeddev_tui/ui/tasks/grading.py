@@ -120,15 +120,8 @@ class GradingTasks(TaskBase):
         self._in_thread("trust", work, done)
 
     def rows(self, done: Callable[[Rows], None], ended: Callable[[], None]) -> None:
-        """Read the rows with their corrections; ``ended`` is always called."""
-
-        async def work() -> None:
-            try:
-                done(await asyncio.to_thread(self._rows))
-            finally:
-                ended()
-
-        self._go(work, "rows", exclusive=False)
+        """Read the rows with their corrections; ``ended`` is called where they cannot be read too."""
+        self._in_thread("rows", self._rows, done, ended)
 
     def _rows(self) -> Rows:
         from opeddev_tui.data.regrading import Doctor
@@ -225,23 +218,18 @@ class GradingTasks(TaskBase):
     def disputed(
         self, progress: Callable[[str], None], done: Callable[[tuple[Dispute, ...]], None], ended: Callable[[], None]
     ) -> None:
-        """Find the disputed rows in another process; ``progress`` gets what it does, ``ended`` is always called."""
-        self._go(partial(self._disputed, progress, done, ended), "disputed", exclusive=False)
+        """Find the disputed rows in another process; ``progress`` gets what it does, ``ended`` is called at its end."""
+        self._go(partial(self._disputed, progress, done), "disputed", ended, exclusive=False)
 
-    async def _disputed(
-        self, progress: Callable[[str], None], done: Callable[[tuple[Dispute, ...]], None], ended: Callable[[], None]
-    ) -> None:
+    async def _disputed(self, progress: Callable[[str], None], done: Callable[[tuple[Dispute, ...]], None]) -> None:
         told: list[str] = []
+        child = await asyncio.create_subprocess_exec(*self._command(), stdin=DEVNULL, stdout=PIPE, stderr=PIPE)
         try:
-            child = await asyncio.create_subprocess_exec(*self._command(), stdin=DEVNULL, stdout=PIPE, stderr=PIPE)
-            try:
-                output, _ = await asyncio.gather(_all_of(child.stdout), _follow(child.stderr, told, progress))
-                await child.wait()
-            finally:
-                if child.returncode is None:
-                    child.terminate()
+            output, _ = await asyncio.gather(_all_of(child.stdout), _follow(child.stderr, told, progress))
+            await child.wait()
         finally:
-            ended()
+            if child.returncode is None:
+                child.terminate()
         if child.returncode:
             raise Problem(f"the disputed rows are not found: {told[-1] if told else 'the process ended'}")
         done(listed(output))

@@ -70,15 +70,8 @@ class RowTasks(TaskBase):
         return [batch for batch in find_batches(root, paths, fetch=False) if batch.path.resolve() != sealed]
 
     def read(self, name: str, state: RunState, done: Callable[[RowSet], None], ended: Callable[[], None]) -> None:
-        """Read the set ``name``; ``ended`` is always called."""
-
-        async def work() -> None:
-            try:
-                done(await asyncio.to_thread(self._read, name, state))
-            finally:
-                ended()
-
-        self._go(work, "rows", exclusive=True)
+        """Read the set ``name`` instead of one that is still read; ``ended`` is called where there is none too."""
+        self._in_thread("rows", partial(self._read, name, state), done, ended, exclusive=True)
 
     def _read(self, name: str, state: RunState) -> RowSet:
         from opeddev_tui.data.corrected_rows import HOLDOUT

@@ -104,7 +104,7 @@ class CheckpointsScreen(WithDetails):
 
     def fill(self) -> None:
         """Show the checkpoints that were read last."""
-        if self.shelf is None or not self.is_mounted:
+        if self.shelf is None or not self.can_be_drawn:
             return
         rows = listing.lines(
             self.shelf, self.verified, self.marked, order=self._order, filter_text=self.filter_text, now=time.time()
@@ -151,7 +151,7 @@ class CheckpointsScreen(WithDetails):
         self._show_detail()
 
     def _show_detail(self) -> None:
-        if self.shelf is None or not self.is_mounted:
+        if self.shelf is None or not self.can_be_drawn:
             return
         marked, entry = self._marked_entries(), self.current
         keys = self.shell.session.keymap

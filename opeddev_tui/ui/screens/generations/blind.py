@@ -145,7 +145,7 @@ class BlindScreen(Dialog[None]):
             self._given.pop(prompt, None)
         else:
             self._given[prompt] = choice
-        if self.is_mounted:
+        if self.is_running:
             self._draw()
 
     def action_undo(self) -> None:

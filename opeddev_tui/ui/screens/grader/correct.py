@@ -96,7 +96,7 @@ class CorrectScreen(Dialog[None]):
 
     def refuse(self, reason: str) -> None:
         """Stay open and say why, in place."""
-        if self.is_mounted:
+        if self.is_running:
             words = Content.styled(f"✗ {clean(reason)}", "$text-error-own") if reason else Content("")
             self.query_one("#wrong", Static).update(words)
 

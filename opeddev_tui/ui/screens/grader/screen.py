@@ -78,7 +78,7 @@ class GraderScreen(BaseScreen):
         self._show_part()
 
     def _restore(self, typed: Typed) -> None:
-        if self.is_mounted:
+        if self.can_be_drawn:
             self._form.restore(typed)
             self._kept = typed
 
@@ -116,7 +116,7 @@ class GraderScreen(BaseScreen):
             self._draw()
 
     def _draw(self) -> None:
-        if not self.is_mounted:
+        if not self.can_be_drawn:
             return
         self._undrawn = False
         first = self.desk.sides[0]

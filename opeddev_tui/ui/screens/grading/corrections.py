@@ -27,7 +27,7 @@ class Shows(Protocol):
     @property
     def shell(self) -> Shell: ...
     @property
-    def is_mounted(self) -> bool: ...
+    def can_be_drawn(self) -> bool: ...
     def show_rows(self) -> None: ...
     def go_to_first_row(self) -> None: ...
 
@@ -104,11 +104,11 @@ class Corrections:
         self.disputed = disputed
         self.read()
         self._show()
-        if self._screen.is_mounted:
+        if self._screen.can_be_drawn:
             self._screen.go_to_first_row()
 
     def _show(self) -> None:
-        if self._screen.is_mounted:
+        if self._screen.can_be_drawn:
             self._screen.show_rows()
 
     # --- correcting
