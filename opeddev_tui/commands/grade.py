@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from opeddev_tui.serving.grader import Grader
 
 FAILED = 8
-# submissions whose texts are in memory together, and how long these may be
-_TOGETHER, _MOST_TEXT = 64, 16 << 20
 _PER = ("file", "folder", "whole")
 
 
@@ -161,27 +159,18 @@ def _grade(work: _Work, printer: Printer, told: CleanConsole) -> int:
 
 def _windows(work: _Work, pace: Pace) -> "Iterator[list[Asked]]":
     """Yield submissions that are still to be graded, some at a time; those that are done are only counted."""
-    window: list[Asked] = []
-    length = 0
-    for item in work.found.items():
-        asked = work.grader.ask_item(item)
-        if work.results is not None:
-            if any(other.content == asked.content for other in window):
-                # the same one again: its answer is known when these are graded
-                yield window
-                window, length = [], 0
-            done = work.results.done(asked, work.grader.choice, feedback=work.feedback)
-            if done is not None:
-                work.tally.again(done)
-                pace.skip()
-                continue
-        window.append(asked)
-        length += len(asked.example.submission) if asked.example is not None else 0
-        if len(window) >= _TOGETHER or length > _MOST_TEXT:
-            yield window
-            window, length = [], 0
-    if window:
-        yield window
+    from opeddev_tui.serving.windows import windows
+
+    def done(asked: "Asked") -> bool:
+        if work.results is None:
+            return False
+        kept = work.results.done(asked, work.grader.choice, feedback=work.feedback)
+        if kept is not None:
+            work.tally.again(kept)
+            pace.skip()
+        return kept is not None
+
+    return windows(map(work.grader.ask_item, work.found.items()), done if work.results is not None else None)
 
 
 def _grade_window(
