@@ -15,7 +15,7 @@ from msgspec import Struct
 from opeddev_tui.commands.grade_output import Form, Printer, Tally
 from opeddev_tui.commands.grade_pace import Pace
 from opeddev_tui.commands.option_text import option_text
-from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.options import WHAT_GRADES, add_from, add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data import grade_scale
@@ -49,13 +49,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="source files, folders of them, rows as JSONL, JSON or CSV, a diff, a zip; - reads the standard input",
     )
     add_workspace(parser)
-    parser.add_argument(
-        "--from",
-        dest="source",
-        default="",
-        metavar="best|latest|base|CHECKPOINT",
-        help="what grades (default: the best checkpoint of the newest run; before any training base)",
-    )
+    add_from(parser, WHAT_GRADES)
     parser.add_argument(
         "--per",
         choices=_PER,
