@@ -19,7 +19,8 @@ from opeddev_tui.errors import Problem
 from opeddev_tui.runs import events as ev
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.screens.grading.regrade import RegradeScreen, grade_keys
-from opeddev_tui.ui.tasks.grading import Dispute, GradingTasks, listed
+from opeddev_tui.ui.tasks.disputes import Dispute
+from opeddev_tui.ui.tasks.grading import GradingTasks, listed
 
 SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 60)
 AT = 1_700_000_000.0
