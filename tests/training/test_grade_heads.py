@@ -9,6 +9,7 @@ import pytest
 from engine_helpers import (
     base_file,
     checkpoint_folder,
+    epoch_one_ends,
     holdout_file,
     interrupt,
     last_run,
@@ -244,10 +245,6 @@ def test_the_best_checkpoint_gets_a_head_of_its_own_where_it_is_not_the_last(
         folder = place_of(root, state.epochs[epoch].checkpoint)
         assert folders.problems_of(folder, for_resume=True) == []
         assert store.origin_of(folder, store.STEP).base == folders.manifest_of(folder).digest
-
-
-def epoch_one_ends(event: ev.AnyEvent) -> bool:
-    return isinstance(event, ev.EpochFinished) and event.epoch == 1
 
 
 def test_a_resumed_run_keeps_the_metric_that_it_began_with(workspace_factory: Make) -> None:

@@ -10,6 +10,7 @@ import pytest
 from engine_helpers import (
     base_file,
     batch_file,
+    epoch_one_ends,
     holdout_file,
     interrupt,
     journal_of,
@@ -70,10 +71,6 @@ def plain(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def kept(root: Path) -> dict[str, str]:
     return {path.name: sha256(path) for path in sorted((last_run(root) / "grading").iterdir())}
-
-
-def epoch_one_ends(event: ev.AnyEvent) -> bool:
-    return isinstance(event, ev.EpochFinished) and event.epoch == 1
 
 
 # --- what is fitted
