@@ -57,7 +57,9 @@ def storage_problem(error: OSError, path: Path | str, verb: str = "written") -> 
     reason, cure = reason_of(error), _CURES.get(error.errno or 0, "")
     if error.errno == errno.ENOSPC and _takes_no_more_files(Path(error.filename or path)):
         reason, cure = f"{reason}: it takes no more files (no inodes are left)", "Delete files there, however small."
-    return StorageProblem(f"cannot be {verb}: {reason}.", where=str(error.filename or path), cure=cure)
+    # of a file that is put in the place of another, the second name is the one a person knows
+    where = error.filename2 or error.filename or path
+    return StorageProblem(f"cannot be {verb}: {reason}.", where=str(where), cure=cure)
 
 
 def _takes_no_more_files(path: Path) -> bool:

@@ -241,6 +241,11 @@ def interrupt(root: Path, at: int | Callable[[ev.AnyEvent], bool], which: str = 
     assert states(root)[-1].status == "interrupted"
 
 
+def epoch_one_ends(event: ev.AnyEvent) -> bool:
+    """Return whether ``event`` is the end of the first epoch: a place to interrupt at."""
+    return isinstance(event, ev.EpochFinished) and event.epoch == 1
+
+
 def take_back_end(root: Path) -> None:
     """Take the event that it is finished out of the newest run's journal: as if it had been killed before."""
     journal = last_run(root) / "events.jsonl"

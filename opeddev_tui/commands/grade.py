@@ -15,7 +15,7 @@ from msgspec import Struct
 from opeddev_tui.commands.grade_output import Form, Printer, Tally
 from opeddev_tui.commands.grade_pace import Pace
 from opeddev_tui.commands.option_text import option_text
-from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.options import WHAT_GRADES, add_from, add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data import grade_scale
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from opeddev_tui.serving.grader import Grader
 
 FAILED = 8
-# submissions whose texts are in memory together, and how long these may be
-_TOGETHER, _MOST_TEXT = 64, 16 << 20
 _PER = ("file", "folder", "whole")
 
 
@@ -51,13 +49,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="source files, folders of them, rows as JSONL, JSON or CSV, a diff, a zip; - reads the standard input",
     )
     add_workspace(parser)
-    parser.add_argument(
-        "--from",
-        dest="source",
-        default="",
-        metavar="best|latest|base|CHECKPOINT",
-        help="what grades (default: the best checkpoint of the newest run; before any training base)",
-    )
+    add_from(parser, WHAT_GRADES)
     parser.add_argument(
         "--per",
         choices=_PER,
@@ -161,27 +153,18 @@ def _grade(work: _Work, printer: Printer, told: CleanConsole) -> int:
 
 def _windows(work: _Work, pace: Pace) -> "Iterator[list[Asked]]":
     """Yield submissions that are still to be graded, some at a time; those that are done are only counted."""
-    window: list[Asked] = []
-    length = 0
-    for item in work.found.items():
-        asked = work.grader.ask_item(item)
-        if work.results is not None:
-            if any(other.content == asked.content for other in window):
-                # the same one again: its answer is known when these are graded
-                yield window
-                window, length = [], 0
-            done = work.results.done(asked, work.grader.choice, feedback=work.feedback)
-            if done is not None:
-                work.tally.again(done)
-                pace.skip()
-                continue
-        window.append(asked)
-        length += len(asked.example.submission) if asked.example is not None else 0
-        if len(window) >= _TOGETHER or length > _MOST_TEXT:
-            yield window
-            window, length = [], 0
-    if window:
-        yield window
+    from opeddev_tui.serving.windows import windows
+
+    def done(asked: "Asked") -> bool:
+        if work.results is None:
+            return False
+        kept = work.results.done(asked, work.grader.choice, feedback=work.feedback)
+        if kept is not None:
+            work.tally.again(kept)
+            pace.skip()
+        return kept is not None
+
+    return windows(map(work.grader.ask_item, work.found.items()), done if work.results is not None else None)
 
 
 def _grade_window(

@@ -1,4 +1,4 @@
-"""The options that commands share: the workspace and ``--set``."""
+"""The options that commands share: the workspace, ``--set``, ``--json``, ``--from``."""
 
 import argparse
 from collections.abc import Sequence
@@ -9,6 +9,9 @@ from opeddev_tui.config.loading import CONFIG_NAME, LoadedSettings, load
 from opeddev_tui.errors import SettingsProblem
 from opeddev_tui.text import is_text
 from opeddev_tui.workspace.paths import Workspace
+
+# of the commands that grade with a checkpoint
+WHAT_GRADES = "what grades (default: the best checkpoint of the newest run; before any training the base model)"
 
 
 def add_workspace(parser: argparse.ArgumentParser, *, positional: bool = False) -> None:
@@ -40,6 +43,15 @@ def named_workspace(options: argparse.Namespace) -> Path | None:
     if place and named and place != named:
         raise SettingsProblem(f"two workspaces are named: {place} and {named}.", cure="Name one.")
     return place or named
+
+
+def add_from(parser: argparse.ArgumentParser, words: str, *, default: str = "", base: bool = True) -> None:
+    """Add ``--from``, read as ``options.source``: a checkpoint or, where ``base`` is set, the base model.
+
+    ``words`` say what it is for and what is taken without it.
+    """
+    names = "base|latest|best|CHECKPOINT" if base else "latest|best|CHECKPOINT"
+    parser.add_argument("--from", dest="source", default=default, metavar=names, help=words)
 
 
 def find_workspace(options: argparse.Namespace) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.text import Text
 
 from opeddev_tui.checkpoints import catalog
-from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.options import add_from, add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.format import size
 from opeddev_tui.text import clean_line
@@ -20,9 +20,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_workspace(parser)
     parser.add_argument("repository", metavar="OWNER/NAME", help="the repository; it is made if it is missing")
-    parser.add_argument(
-        "--from", dest="source", default="best", metavar="CHECKPOINT", help="which checkpoint (default: best)"
-    )
+    add_from(parser, "which checkpoint (default: best)", default="best", base=False)
     seen = parser.add_mutually_exclusive_group()
     seen.add_argument("--private", action="store_true", help="only its owner sees it (default)")
     seen.add_argument("--public", action="store_true", help="everybody sees it")

@@ -13,10 +13,11 @@ from msgspec.structs import replace
 
 from opeddev_tui.checkpoints import catalog, folders
 from opeddev_tui.commands.feature_reading import model_name, open_model, progress, trained_so_far, trusted_checkpoint
-from opeddev_tui.commands.options import add_json, add_workspace, open_workspace
+from opeddev_tui.commands.options import add_from, add_json, add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole, print_json
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.batches import StepData
+from opeddev_tui.serving.choice import BASE_MODEL
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import Workspace
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from opeddev_tui.data.rows import Example
     from opeddev_tui.grading.contest import Entrant, Singles
     from opeddev_tui.grading.race_report import RaceRows
-
-BASE = "base"
 
 
 class Steadied(Struct, frozen=True):
@@ -53,13 +52,8 @@ class ModelRead(Struct, frozen=True):
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_workspace(parser)
-    parser.add_argument(
-        "--from",
-        dest="source",
-        default=BASE,
-        metavar="base|latest|best|CHECKPOINT",
-        help="the model whose states are read: the base model (default), or a checkpoint beside it",
-    )
+    words = "the model whose states are read: the base model (default), or a checkpoint beside it"
+    add_from(parser, words, default=BASE_MODEL)
     parser.add_argument(
         "--pleas",
         action="store_true",
@@ -77,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
 
     workspace, loaded = open_workspace(options)
     settings = loaded.settings
-    entry = None if options.source == BASE else trusted_checkpoint(workspace, options.source)
+    entry = None if options.source == BASE_MODEL else trusted_checkpoint(workspace, options.source)
     data = trained_so_far(workspace, settings, entry)
     rows = contest_rows(data, settings)
     changed = changed_holdout(rows) if options.pleas else []

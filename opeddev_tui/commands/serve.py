@@ -6,7 +6,7 @@ import importlib.util
 import os
 import sys
 
-from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.options import WHAT_GRADES, add_from, add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.errors import SettingsProblem
 from opeddev_tui.format import plural
@@ -17,13 +17,7 @@ from opeddev_tui.terminal.signals import received
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_workspace(parser)
-    parser.add_argument(
-        "--from",
-        dest="source",
-        default="",
-        metavar="base|latest|best|CHECKPOINT",
-        help="what grades (default: what the newest step's race chose)",
-    )
+    add_from(parser, WHAT_GRADES)
     parser.add_argument("--host", help="the address to listen on (setting serve.host)")
     parser.add_argument("--port", help="the port to listen on; 0 takes a free one (setting serve.port)")
 

@@ -10,20 +10,19 @@ from msgspec import Struct
 from rich.text import Text
 
 from opeddev_tui.checkpoints import catalog
-from opeddev_tui.commands.options import add_json, add_workspace, open_workspace
+from opeddev_tui.commands.options import add_from, add_json, add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole, plain_table, write_json
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.batches import StepData
 from opeddev_tui.data.sealed import load_sealed
 from opeddev_tui.format import moment, plural
 from opeddev_tui.runs.looks import Looks, read_looks, record_look
+from opeddev_tui.serving.choice import BASE_MODEL
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import Workspace
 
 if TYPE_CHECKING:
     from opeddev_tui.grading.sealed_score import Scored
-
-BASE = "base"
 
 
 class _Asked(Struct, frozen=True):
@@ -37,13 +36,7 @@ class _Asked(Struct, frozen=True):
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_workspace(parser)
-    parser.add_argument(
-        "--from",
-        dest="source",
-        default="",
-        metavar="base|latest|best|CHECKPOINT",
-        help="the model that is scored beside the base model (default: latest, before any training base)",
-    )
+    add_from(parser, "the model that is scored beside the base model (default: latest, before any training only that)")
     parser.add_argument("--looks", action="store_true", help="only list the looks so far; this is not one")
     add_json(parser)
 
@@ -77,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
 def _entry(workspace: Workspace, source: str) -> catalog.Entry | None:
     from opeddev_tui.commands.feature_reading import trusted_checkpoint
 
-    if source == BASE or (not source and not catalog.list_entries(workspace)):
+    if source == BASE_MODEL or (not source and not catalog.list_entries(workspace)):
         return None
     return trusted_checkpoint(workspace, source or "latest")
 

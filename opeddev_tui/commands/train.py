@@ -7,7 +7,7 @@ from opeddev_tui import launch
 from opeddev_tui.commands import launched
 from opeddev_tui.commands.console import ConsoleView
 from opeddev_tui.commands.foreground import how_to_answer, trained_in_terminal
-from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.options import add_from, add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.commands.seeds import add_seeds, seeds_here, wants_seeds
 from opeddev_tui.config.loading import LoadedSettings
@@ -30,9 +30,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--new", action="store_true", help="begin a new run instead of resuming or refusing")
     parser.add_argument("--detach", action="store_true", help="train without a screen, and go on after this login")
-    parser.add_argument(
-        "--from", dest="start_from", default="", metavar="latest|best|CHECKPOINT", help="what the step starts from"
-    )
+    add_from(parser, "what the step starts from (default: training.start_from)", base=False)
     add_seeds(parser, "train the step with several seeds, a run each: at once where there are GPUs, else in turn")
     # one run of several, started by the process that leads them
     parser.add_argument("--member", default="", help=argparse.SUPPRESS)
@@ -54,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
         if options.detach:
             launcher.refuse(one_of, "train --detach")
             return _detach(workspace, options)
-        request = StepRequest(which=options.step, new=options.new, start_from=options.start_from)
+        request = StepRequest(which=options.step, new=options.new, start_from=options.source)
         if wants_seeds(workspace, loaded, options, request):
             launcher.refuse(one_of, "train --seeds")
             return seeds_here(workspace, loaded, options, request)
@@ -68,7 +66,7 @@ def _detach(workspace: Workspace, options: argparse.Namespace) -> int:
     words = ["train", "-w", str(root), "--step", options.step]
     words += ["--policy", options.policy] if options.policy else []
     words += ["--new"] if options.new else []
-    words += ["--from", options.start_from] if options.start_from else []
+    words += ["--from", options.source] if options.source else []
     words += [f"--seeds={options.seeds}"] if options.seeds else []
     words += [f"--choose={options.choose}"] if options.choose else []
     words += [f"--at-once={options.at_once}"] if options.at_once else []

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from opeddev_tui.config.settings import Grading
-from opeddev_tui.data.decoding import BOM
+from opeddev_tui.data.byte_order import BOM
 from opeddev_tui.data.rows import Example
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.files import append_line, decoded, read_file, reason_of

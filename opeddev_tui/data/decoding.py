@@ -6,18 +6,12 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
+from opeddev_tui.data.byte_order import BOM, wide_encoding
 from opeddev_tui.data.raw_rows import bad
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.text import clean_line
 
-BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
-_WIDE = (
-    (b"\xff\xfe\x00\x00", "utf-32"),
-    (b"\x00\x00\xfe\xff", "utf-32"),
-    (b"\xff\xfe", "utf-16"),
-    (b"\xfe\xff", "utf-16"),
-)
 # files without text rows: their first bytes, what they are, and the cure
 _NO_ROWS: tuple[tuple[bytes, str, str], ...] = (
     (b"version https://git-lfs", "is only a pointer to the data, left by Git LFS", "Fetch the data: git lfs pull."),
@@ -79,8 +73,8 @@ def _refuse_by_start(path: Path, start: bytes) -> None:
 
 
 def _as_utf8(path: Path, start: bytes, file: BinaryIO) -> BinaryIO:
-    wide = next((name for mark, name in _WIDE if start.startswith(mark)), None)
-    if wide is None:
+    wide = wide_encoding(start)
+    if not wide:
         return file
     with file:
         content = file.read()

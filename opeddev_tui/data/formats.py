@@ -9,8 +9,9 @@ from pathlib import Path
 from opeddev_tui.config import settings
 from opeddev_tui.data import folder_files, split_names
 from opeddev_tui.data.arrow_files import read_parquet, read_saved, saved_splits
+from opeddev_tui.data.byte_order import BOM
 from opeddev_tui.data.csv_rows import read_csv
-from opeddev_tui.data.decoding import BOM, open_data
+from opeddev_tui.data.decoding import open_data
 from opeddev_tui.data.folder_files import data_files, is_folder, read_clearly
 from opeddev_tui.data.parsing import is_one_per_line, read_json, read_jsonl
 from opeddev_tui.data.raw_rows import FileRows, bad

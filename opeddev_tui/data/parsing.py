@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from opeddev_tui.config import settings
-from opeddev_tui.data.decoding import BOM, decode, open_data
+from opeddev_tui.data.byte_order import BOM
+from opeddev_tui.data.decoding import decode, open_data
 from opeddev_tui.data.json_wrappers import unwrapped
 from opeddev_tui.data.raw_rows import FileRows, RawRow, bad
 from opeddev_tui.errors import DataProblem

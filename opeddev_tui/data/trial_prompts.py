@@ -10,6 +10,7 @@ from pathlib import Path
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data import grade_scale
 from opeddev_tui.data.batches import load_holdout
+from opeddev_tui.data.byte_order import marked_text
 from opeddev_tui.data.grading_rows import from_grading
 from opeddev_tui.data.raw_rows import RawRow
 from opeddev_tui.data.rows import Example, Message, RowContext
@@ -67,7 +68,7 @@ def text_of_file(place: Path, most_bytes: int) -> str:
     if len(content) > most_bytes:
         raise DataProblem(f"is longer than {most_bytes:,} bytes.", where=str(place), cure="See data.max_line_bytes.")
     try:
-        text = content.decode("utf-8-sig")
+        text = marked_text(content)
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data import columns, folder_files, formats, grade_scale
+from opeddev_tui.data.byte_order import marked_text, wide_encoding
 from opeddev_tui.data.grading_rows import from_grading
 from opeddev_tui.data.optional_fields import with_optional_fields
 from opeddev_tui.data.raw_rows import RawRow, bad
@@ -161,10 +162,10 @@ def _text(path: Path, most_bytes: int) -> tuple[str, str]:
         return "", "files that cannot be read"
     if len(content) > most_bytes:
         return "", "files that are too long (data.max_line_bytes)"
-    if b"\0" in content:
+    if b"\0" in content and not wide_encoding(content):
         return "", "files that are no text"
     try:
-        text = content.decode("utf-8-sig")
+        text = marked_text(content)
     except UnicodeDecodeError:
         return "", "files that are not UTF-8"
     return (text, "") if text.strip() else ("", "empty files")

@@ -68,6 +68,11 @@ class Ended(Struct, frozen=True):
         return f"its process ended (exit code {self.code})"
 
 
+def code_of(failed: Sequence[Ended]) -> int:
+    """Return the exit code of a call: that of the first child in ``failed``, 1 if it was killed, 0 if none failed."""
+    return next((item.code if item.code > 0 else 1 for item in failed), 0)
+
+
 class Child:
     """A child process that trains one run."""
 

@@ -9,7 +9,7 @@ from opeddev_tui.analysis.seed_figures import StepSpread
 from opeddev_tui.analysis.workspace_steps import WorkspaceSteps, read_steps
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.errors import SettingsProblem, TrainingProblem, did_you_mean
-from opeddev_tui.groups.children import Ended
+from opeddev_tui.groups.children import Ended, code_of
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.runs.groups import Group, group_of, list_groups, open_group
@@ -56,7 +56,7 @@ class Trained(Struct):
     @property
     def exit_code(self) -> int:
         """0 if every seed finished, else that of the first which did not; 1 for a process that was killed."""
-        return next((item.code if item.code > 0 else 1 for item in self.failed), 0)
+        return code_of(self.failed)
 
 
 def parse_seeds(text: str, first: int) -> tuple[int, ...]:

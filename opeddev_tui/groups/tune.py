@@ -22,7 +22,7 @@ from opeddev_tui.data.batches import LoadedBatch, load_rows
 from opeddev_tui.data.folds import folds_of
 from opeddev_tui.errors import SettingsProblem, TrainingProblem
 from opeddev_tui.format import duration
-from opeddev_tui.groups.children import Ended, Work, run_children
+from opeddev_tui.groups.children import Ended, Work, code_of, run_children
 from opeddev_tui.groups.gpus import shares_of, visible_gpus
 from opeddev_tui.groups.requests import View
 from opeddev_tui.groups.tune_settings import read_grid, settings_digest
@@ -72,7 +72,7 @@ class Tuned(Struct, frozen=True):
     @property
     def exit_code(self) -> int:
         """0 if every training of the call finished, else that of the first which did not."""
-        return next((item.code if item.code > 0 else 1 for item in self.failed), 0)
+        return code_of(self.failed)
 
 
 class _Nothing:

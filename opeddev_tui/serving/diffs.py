@@ -3,11 +3,12 @@
 Everything else in it (the message of a commit, mail headers) is left alone. Pure: takes lines, reads no file.
 """
 
-import codecs
 import re
 from collections.abc import Iterator
 
 from msgspec import Struct
+
+from opeddev_tui.data.byte_order import BOM, wide_encoding
 
 _GIT = re.compile(r"diff --(?:git|cc|combined) ")
 _HUNK = re.compile(r"(@@+) ((?:-\d+(?:,\d+)? )+)\+\d+(?:,(\d+))? @@+")
@@ -77,10 +78,10 @@ def diff_text(content: bytes) -> str:
     Each file in it may have another encoding: bytes that are no UTF-8 are kept as Python's surrogates. What PowerShell
     writes is UTF-16.
     """
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        text = content.decode("utf-16", "replace")
+    if wide := wide_encoding(content):
+        text = content.decode(wide, "replace")
     else:
-        text = content.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+        text = content.removeprefix(BOM).decode("utf-8", "surrogateescape")
     if "\x1b[" not in text or looks_like_diff(text):
         return text
     plain = _COLOUR.sub("", text)

@@ -8,11 +8,12 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from opeddev_tui.data.byte_order import marked_text, wide_encoding
+
 # what a text file may hold besides printable characters: tab, line ends, form feed
 _PLAIN_CONTROLS = frozenset(b"\t\n\r\f")
 # more control bytes than this share: no text
 _MOST_CONTROLS = 0.02
-_WIDE = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 NO_TEXT = "it is no text, but binary data."
 
 
@@ -48,7 +49,7 @@ class Skipped(Struct):
 
 def is_binary(content: bytes) -> bool:
     """Return whether ``content`` is no text in any encoding that is read here."""
-    if any(content.startswith(mark) for mark, _ in _WIDE):
+    if wide_encoding(content):
         return False
     controls = sum(content.count(byte) for byte in range(32) if byte not in _PLAIN_CONTROLS)
     return b"\0" in content or controls > _MOST_CONTROLS * len(content)
@@ -58,11 +59,10 @@ def text_of(content: bytes) -> tuple[str, str, tuple[str, ...]]:
     """Return the text of a file, or why it has none, and what to doubt: (text, problem, doubts)."""
     if is_binary(content):
         return "", NO_TEXT, ()
-    wide = next((name for mark, name in _WIDE if content.startswith(mark)), "")
     try:
-        return content.decode(wide or "utf-8-sig"), "", ()
+        return marked_text(content), "", ()
     except UnicodeDecodeError as error:
-        if wide:
+        if wide := wide_encoding(content):
             return "", f"it is damaged {wide.upper()} text.", ()
         where = error.start
     try:

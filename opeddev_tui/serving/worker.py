@@ -22,12 +22,11 @@ from opeddev_tui.serving.choice import Choice, choose
 from opeddev_tui.serving.grader import Grader
 from opeddev_tui.serving.items import Item
 from opeddev_tui.serving.submissions import Submissions
+from opeddev_tui.serving.windows import windows
 from opeddev_tui.serving.worker_messages import Answered, Asks, Begun, Done, Failed, Loading, Ready, Request, Said, Stop
 from opeddev_tui.text import is_text
 from opeddev_tui.workspace.paths import Workspace
 
-# submissions whose texts are in memory together, and how long these may be
-_TOGETHER, _MOST_TEXT = 32, 8 << 20
 _NICENESS = 10
 # weights may be kept in bf16 and are float32 on a processor; what a forward pass and the libraries need beside them
 _PER_WEIGHT, _BESIDE_WEIGHTS = 2.2, 1 << 30
@@ -165,7 +164,7 @@ def _answer(grader: Grader, settings: Settings, request: Request, inbox: Inbox, 
     before = told = 0
     stopped = False
     try:
-        for window in _windows(grader, items):
+        for window in windows(map(grader.ask_item, items)):
             for batch in grader.batches(window, feedback=request.feedback, raise_if_stopped=inbox.raise_if_stopped):
                 for graded in sorted(batch, key=lambda one: one.index):
                     asked = window[graded.index]
@@ -184,17 +183,3 @@ def _answered(request: int, number: int, graded: Graded, asked: Asked) -> Answer
     readable = all(is_text(value) for value in asked.fields.values() if isinstance(value, str))
     fields = asked.fields if readable else {}
     return Answered(id=request, number=number, graded=graded, fields=fields, problem=asked.problem)
-
-
-def _windows(grader: Grader, items: Iterator[Item]) -> Iterator[list[Asked]]:
-    """Yield submissions some at a time: thousands need no more memory than a few."""
-    window: list[Asked] = []
-    length = 0
-    for item in items:
-        window.append(grader.ask_item(item))
-        length += len(str(item.fields.get("submission") or ""))
-        if len(window) >= _TOGETHER or length > _MOST_TEXT:
-            yield window
-            window, length = [], 0
-    if window:
-        yield window

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from opeddev_tui.runs.log import FORMAT
 from opeddev_tui.trackers.follow import Follower, reason_in_words
-from opeddev_tui.trackers.writers import MAKERS, QUIET, STRIPPED
+from opeddev_tui.trackers.writers import MAKERS, QUIET, STRIPPED, UNLESS_SET
 
 _NICE = 10
 
@@ -30,6 +30,8 @@ def main() -> int:
     tell = _own_output()
     os.nice(_NICE)
     os.environ.update(QUIET)
+    for name, value in UNLESS_SET.items():
+        os.environ.setdefault(name, value)
     for name in STRIPPED:
         os.environ.pop(name, None)
     logging.basicConfig(level=logging.WARNING, format=FORMAT)

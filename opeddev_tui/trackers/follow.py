@@ -1,6 +1,6 @@
 """Follow the journal of a run and give a tracker what is new, until the training lets go.
 
-A tracker that raises is tried again, later each time, from where it was: the journal waits for it.
+A tracker that raises is begun again, later each time, and goes on from where it was: the journal waits for it.
 """
 
 import copy
@@ -30,7 +30,10 @@ class Tracker(Protocol):
     """A tracker's own way to take a run. Everything may raise anything and take any time."""
 
     def start(self, run: str, known_id: str, facts: Mapping[str, str | int | float | bool]) -> str:
-        """Begin the run, or go on with the one that the tracker knows as ``known_id``; return the tracker's id."""
+        """Begin the run, or go on with the one that the tracker knows as ``known_id``; return the tracker's id.
+
+        Called again after every failure: what was open then may be of no use any more.
+        """
 
     def write(self, figures: Sequence[Scalar], facts: Sequence[Fact]) -> None:
         """Take figures, in the order of their optimizer steps, and facts."""
@@ -73,6 +76,7 @@ class Follower:
                 failures = 0
             except (Exception, SystemExit) as error:  # noqa: BLE001 - a tracker may raise anything; it is tried again
                 failures += 1
+                self._started = False
                 self._tell(reason_in_words(error))
                 if last and failures >= _LAST_TRIES:
                     return False

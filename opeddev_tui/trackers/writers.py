@@ -7,6 +7,8 @@ asked (the machine, the code, the command line, the console, their own telemetry
 import importlib
 import itertools
 import os
+import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,8 @@ QUIET = {
     "GRADIO_ANALYTICS_ENABLED": "False",
     "DO_NOT_TRACK": "1",
 }
+# what a person has not set; a server that cannot be reached is told soon, and asked again by ``follow``
+UNLESS_SET = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 # name the run of another program that started this one; a run's own id is given to the libraries
 STRIPPED = ("WANDB_RUN_ID", "WANDB_RESUME", "WANDB_SWEEP_ID", "WANDB_SERVICE", "MLFLOW_RUN_ID")
 
@@ -91,10 +95,15 @@ class Wandb:
     def __init__(self, folder: Path, project: str) -> None:
         self._folder, self._project = folder, project
         self._run: Any = None
+        self._tried = False
 
     def start(self, run: str, known_id: str, facts: _Facts) -> str:
         """Begin or resume the run; the training's own id is the run's id."""
         wandb = importlib.import_module("wandb")
+        if self._tried:
+            # what failed lives on in the library's own process, which has no place for a second run of this name
+            wandb.teardown()
+        self._tried = True
         self._folder.mkdir(parents=True, exist_ok=True)
         quiet = wandb.Settings(
             console="off",
@@ -134,12 +143,33 @@ class Wandb:
         self._run.finish(exit_code=0 if status == "finished" else 1)
 
 
+# of the library's warnings, those of figures that it has not kept
+_NOT_KEPT = re.compile(r"fail|could not|cannot|unable|dropp", re.IGNORECASE)
+
+
 class Trackio:
-    """A run of Trackio, on this machine or, with TRACKIO_SPACE_ID, in a Space."""
+    """A run of Trackio, on this machine or, with TRACKIO_SPACE_ID, in a Space.
+
+    The library writes in a thread of its own, and raises nothing: what it could not keep it tells by a warning.
+    """
 
     def __init__(self, folder: Path, project: str) -> None:  # noqa: ARG002 - Trackio has a place of its own
         self._project = project
         self._trackio: Any = None
+        self._not_kept: list[str] = []
+        self._show = warnings.showwarning
+        warnings.filterwarnings("always", module=r"trackio\b")
+        warnings.showwarning = self._warned
+
+    def _warned(self, message: Warning | str, category: type[Warning], *more: Any, **named: Any) -> None:
+        self._show(message, category, *more, **named)
+        if issubclass(category, UserWarning) and _NOT_KEPT.search(str(message)):
+            self._not_kept.append(str(message))
+
+    def _raise_not_kept(self) -> None:
+        if self._not_kept:
+            told, self._not_kept = self._not_kept[0], []
+            raise RuntimeError(told)
 
     def start(self, run: str, known_id: str, facts: _Facts) -> str:  # noqa: ARG002 - a run is known by its name
         """Begin or resume the run of that name."""
@@ -157,6 +187,7 @@ class Trackio:
 
     def write(self, figures: Sequence[Scalar], facts: Sequence[Fact]) -> None:
         """Log the figures of each step together, and facts as texts of their step."""
+        self._raise_not_kept()
         for step, values in _by_step(figures):
             self._trackio.log(values, step=step)
         for fact in facts:
@@ -165,6 +196,7 @@ class Trackio:
     def end(self, status: str) -> None:  # noqa: ARG002 - Trackio knows no status
         """Send what is queued."""
         self._trackio.finish()
+        self._raise_not_kept()
 
 
 class Mlflow:
@@ -183,13 +215,17 @@ class Mlflow:
             self._id = known_id
             self._client.update_run(known_id, status="RUNNING")
             return known_id
-        experiment = self._client.get_experiment_by_name(self._project)
-        number = experiment.experiment_id if experiment else self._client.create_experiment(self._project)
-        self._id = str(self._client.create_run(number, run_name=run).info.run_id)
+        # what came to nothing before may have made the run
+        self._id = self._id or self._made(run)
         params = [entities.Param(name, str(value)) for name, value in facts.items()]
         for some in _portions(params, _MLFLOW_PARAMS):
             self._client.log_batch(self._id, params=some)
         return self._id
+
+    def _made(self, run: str) -> str:
+        experiment = self._client.get_experiment_by_name(self._project)
+        number = experiment.experiment_id if experiment else self._client.create_experiment(self._project)
+        return str(self._client.create_run(number, run_name=run).info.run_id)
 
     def _place(self) -> str:
         named = os.environ.get("MLFLOW_TRACKING_URI")

@@ -4,7 +4,6 @@ Features of rows that were read before come from the cache; the base model is lo
 failure is recorded and costs the training nothing but this head.
 """
 
-import json
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from opeddev_tui.config import settings as st
 from opeddev_tui.errors import Problem
-from opeddev_tui.files import storage_errors, write_atomic
+from opeddev_tui.files import read_record, storage_errors, write_atomic
 from opeddev_tui.grading import store
 from opeddev_tui.grading.feature_cache import FeatureCache, short_hash
 from opeddev_tui.grading.features import base_features, layers_of
@@ -39,6 +38,7 @@ from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus
 from opeddev_tui.training.deciders import StopRequested
 from opeddev_tui.training.graded_step import GradedStep
+from opeddev_tui.training.known_bases import KnownBase, KnownBases
 from opeddev_tui.training.model_in_use import ModelInUse, ModelRunner
 from opeddev_tui.workspace.paths import Workspace
 
@@ -69,13 +69,6 @@ class _Kept(Struct, frozen=True):
     sets: list[list[bool]]
     named: list[list[str]]
     steadied: int = 0
-
-
-class _Known(Struct, frozen=True):
-    """What is known of a base model without its weights: their fingerprint and the layers that are read."""
-
-    fingerprint: str
-    layers: tuple[int, ...]
 
 
 class _Cost(Struct, frozen=True):
@@ -172,7 +165,7 @@ class BaseHeadMaker(Struct, frozen=True):
         None where it is not there, damaged, of other rows, or held steady otherwise than the settings say.
         """
         try:
-            found = msgspec.json.decode((folder / _READING).read_bytes(), type=_Kept)
+            found = read_record(folder / _READING, _Kept)
             origin = store.origin_of(folder)
             stored = store.load_head(folder, base=origin.base, prompt=self._prompt)
         except (OSError, ValueError, Problem):
@@ -205,7 +198,7 @@ class BaseHeadMaker(Struct, frozen=True):
     def _features(self, model: CausalLM | None) -> _Found:
         """Return the features on the base model, which is loaded only if one of them is unknown."""
         name = self._name()
-        known = self._known(name)
+        known = self._bases.get(name)
         if model is None and known is not None and (cached := self._cached(known)) is not None:
             return _Found(cached, self._origin(known))
         began = time.perf_counter()
@@ -213,7 +206,8 @@ class BaseHeadMaker(Struct, frozen=True):
         if model is None:
             self.bus.emit(ev.PhaseChanged(phase="loading model", detail=f"{self.settings.model.name}, to read grades"))
             model = loading.load_model(self._source, self.settings.model)
-        known = self._remember(name, _Known(fingerprint(model), tuple(layers_of(model))))
+        known = KnownBase(fingerprint(model), tuple(layers_of(model)))
+        self._bases.put(name, known)
         rows, read_now = self._read(model, known, self._rows, "rows on the base model")
         cost, copies, changed = _Cost(read_now, time.perf_counter() - began), _Cost(), rows[:0]
         if self._steadied:
@@ -229,10 +223,10 @@ class BaseHeadMaker(Struct, frozen=True):
 
     def known_features(self) -> BaseFeatures | None:
         """Return the features on the base model, None unless all are cached."""
-        known = self._known(self._name())
+        known = self._bases.get(self._name())
         return self._cached(known) if known is not None else None
 
-    def _cached(self, known: _Known) -> BaseFeatures | None:
+    def _cached(self, known: KnownBase) -> BaseFeatures | None:
         cache, every = self._cache(known), [*self._rows, *self.graded.copies.rows]
         if not cache.holds([row.key for row in every]):
             return None
@@ -250,7 +244,7 @@ class BaseHeadMaker(Struct, frozen=True):
         return BaseFeatures(train, held, self.graded.copies.moves(train, changed))
 
     def _read(
-        self, model: CausalLM, known: _Known, rows: Sequence[GradeRow], unit: str
+        self, model: CausalLM, known: KnownBase, rows: Sequence[GradeRow], unit: str
     ) -> tuple[NDArray[np.float32], int]:
         """Return the features of ``rows``, which are called ``unit``, and how many of them were not known."""
         runner = ModelRunner(self.settings, self.bus, ModelInUse(model, self.tokenizer, self.encoder, self.precision))
@@ -274,10 +268,10 @@ class BaseHeadMaker(Struct, frozen=True):
         )
         return found, read_now
 
-    def _cache(self, known: _Known) -> FeatureCache:
+    def _cache(self, known: KnownBase) -> FeatureCache:
         return FeatureCache(self.workspace.grading, base=known.fingerprint, prompt=self._prompt, layers=known.layers)
 
-    def _origin(self, known: _Known) -> store.Origin:
+    def _origin(self, known: KnownBase) -> store.Origin:
         return store.Origin(base=known.fingerprint, prompt=self._prompt, layers=known.layers, model=store.BASE)
 
     # --- which weights the base model has, without loading them
@@ -287,27 +281,10 @@ class BaseHeadMaker(Struct, frozen=True):
         return loading.source_of(self.workspace.root, self.settings.model.name)
 
     @property
-    def _record(self) -> Path:
-        return self.workspace.grading / "bases.json"
+    def _bases(self) -> KnownBases:
+        return KnownBases(self.workspace.grading)
 
     def _name(self) -> str:
         """Return what stands for the base model's weights in the record: its commit, or a hash of its files."""
         commit = loading.commit_of(self._source, self.settings.model)
         return short_hash(self.settings.model.name, commit, *sorted(file_hashes(self._source).items()))
-
-    def _known(self, name: str) -> _Known | None:
-        try:
-            return msgspec.json.decode(self._record.read_bytes(), type=dict[str, _Known]).get(name)
-        except (OSError, ValueError):
-            return None
-
-    def _remember(self, name: str, known: _Known) -> _Known:
-        try:
-            every = json.loads(self._record.read_bytes())
-        except (OSError, ValueError):
-            every = {}
-        with storage_errors(self._record):
-            self._record.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        every[name] = msgspec.to_builtins(known)
-        write_atomic(self._record, json.dumps(every, indent=1).encode(), mode=0o600)
-        return known

@@ -47,9 +47,9 @@ def shipped_folder() -> Path:
 
 def theme_folders(workspace: Path | None) -> list[Path]:
     """Return where themes are looked for; later ones win."""
-    from platformdirs import user_config_path
+    from opeddev_tui.config.private_files import own_folder
 
-    folders = [shipped_folder(), user_config_path("opeddev-tui") / "themes"]
+    folders = [shipped_folder(), own_folder() / "themes"]
     return [*folders, workspace / "themes"] if workspace is not None else folders
 
 

@@ -7,13 +7,20 @@ names a module, one of its calls, and what that call does instead.
 from pathlib import Path
 
 COMMON = """
-import json, os, sys, threading, time
+import json, os, sys, threading, time, warnings
+
+failed = []
 
 def called(module, name, **values):
     who, what, how = (os.environ.get("FAKE_TRACKER_MOOD", "") + "  ").split(" ")[:3]
     if (who, what) == (module, name):
         if how == "raise":
             raise RuntimeError("no route to " + os.environ["FAKE_API_KEY"])
+        if how == "raise-once" and not failed:
+            failed.append(name)
+            raise RuntimeError("no route")
+        if how == "warn":
+            warnings.warn("the library failed to write: disk full. Your code goes on.")
         if how == "hang":
             threading.Event().wait()
         if how == "exit":
@@ -51,6 +58,9 @@ class Run:
         fake_calls.called("wandb", "log", values=values)
     def finish(self, exit_code):
         fake_calls.called("wandb", "finish", code=exit_code)
+
+def teardown():
+    fake_calls.called("wandb", "teardown")
 
 def init(**values):
     fake_calls.called("wandb", "init", values={key: str(value) for key, value in values.items()})

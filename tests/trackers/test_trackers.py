@@ -1,6 +1,7 @@
 """Trackers follow a run's journal in processes of their own: what they get, and what they can do to a training."""
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from fake_trackers import write_modules
 from opeddev_tui.cli import main
 from opeddev_tui.config.loading import load
 from opeddev_tui.launch import attended
-from opeddev_tui.reports.scalars import scalars
+from opeddev_tui.reports.scalars import Scalar, scalars
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.journal import Journal
 from opeddev_tui.trackers.sink import with_trackers
+from opeddev_tui.trackers.writers import TensorBoard
 from opeddev_tui.workspace.paths import Workspace
 
 SECRET = "canary7f3asecret"
@@ -212,6 +214,73 @@ def test_a_tracker_that_fails_is_one_warning_and_the_others_get_everything(
     assert SECRET not in warning + workspace.log.read_text()
     assert len(logged(calls, "trackio")) == len(by_step(_first(workspace, "run-0")))
     assert len(calls.of("trackio", "finish")) == 1
+
+
+@pytest.mark.parametrize(
+    "mood",
+    [
+        "wandb init raise-once",
+        "wandb log raise-once",
+        "trackio init raise-once",
+        "trackio log raise-once",
+        "mlflow create_run raise-once",
+        "mlflow log_batch raise-once",
+    ],
+)
+def test_a_tracker_that_failed_once_is_begun_again_and_gets_everything(
+    tmp_path: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch, mood: str
+) -> None:
+    """As one run, whatever it had begun before it failed."""
+    monkeypatch.setenv("FAKE_TRACKER_MOOD", mood)
+    workspace, name = sample(tmp_path), mood.split()[0]
+    assert len(follow(workspace, name)) == 1
+    found = {(name, step): value for name, step, value in logged(calls, name)}
+    assert found == by_step(_first(workspace, "run-0"))
+    if name == "mlflow":
+        assert len(calls.of("mlflow", "create_run")) == 1
+    if name == "wandb":
+        # a second run of the same name has no place beside one that failed
+        assert len(calls.of("wandb", "teardown")) == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_tensorboard_goes_on_in_a_new_file_where_the_first_one_could_not_be_written(tmp_path: Path) -> None:
+    """Its library's thread ends with the first error, and the file with half a record."""
+    accumulator: Any = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+
+    def loss(step: int, value: float) -> Scalar:
+        return Scalar(run="run-0", step=0, name="train/loss", value=value, global_step=step, epoch=None, at=0.0)
+
+    tracker, folder = TensorBoard(tmp_path, "project"), tmp_path / "tensorboard/run-0"
+    tracker.start("run-0", "", {"seed": 7})
+    tracker.write([loss(1, 2.0)], [])
+    shutil.rmtree(folder)
+    folder.touch()
+
+    def write_on() -> None:
+        # the library's thread may tell of an error one call later
+        for _ in range(1000):
+            tracker.write([loss(2, 1.5)], [])
+
+    with pytest.raises(OSError, match="run-0"):
+        write_on()
+    folder.unlink()
+    tracker.start("run-0", "tensorboard/run-0", {"seed": 7})
+    tracker.write([loss(2, 1.5)], [])
+    tracker.end("finished")
+    reader = accumulator.EventAccumulator(str(folder))
+    reader.Reload()
+    assert [(item.step, item.value) for item in reader.Scalars("train/loss")] == [(2, 1.5)]
+
+
+def test_what_trackio_could_not_keep_is_told_though_it_raises_nothing(
+    tmp_path: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It writes in a thread of its own and only warns."""
+    monkeypatch.setenv("FAKE_TRACKER_MOOD", "trackio log warn")
+    (warning,) = follow(sample(tmp_path), "trackio")
+    assert warning.startswith("Trackio did not take all of this run (RuntimeError: the library failed to write: disk")
+    assert len(calls.of("trackio", "finish")) >= 1
 
 
 def test_what_a_library_prints_goes_to_the_log(tmp_path: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,22 +9,23 @@ import pytest
 from engine_helpers import (
     base_file,
     checkpoint_folder,
+    epoch_one_ends,
     holdout_file,
     interrupt,
-    journal_of,
     last_run,
     make_rows,
     make_workspace,
     place_of,
+    settings_of,
     states,
     train,
     workspace_of,
     write_rows,
 )
 from msgspec.structs import replace
+from trained_graders import read_again
 
 from opeddev_tui.checkpoints import catalog, folders
-from opeddev_tui.config import loading as config
 from opeddev_tui.grading import store
 from opeddev_tui.grading.reader import FeatureReader
 from opeddev_tui.models import loading
@@ -45,14 +46,6 @@ def graded(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_workspace(root, tiny_model, rows=24, batches=(12,), holdout=10, settings=settings)
     train(root, "all")
     return root
-
-
-def settings_of(root: Path) -> Any:
-    return config.load(root, environment={}).settings
-
-
-def of(root: Path, kind: type[Any]) -> list[Any]:
-    return [event for event in journal_of(root) if isinstance(event, kind)]
 
 
 def ways_of(state: RunState) -> dict[int, list[str]]:
@@ -158,19 +151,11 @@ def test_a_damaged_head_makes_a_checkpoint_damaged(workspace_factory: Make) -> N
 
 def test_a_head_from_disk_grades_the_hold_out_as_the_run_recorded(graded: Path) -> None:
     """Rows that were cut are read alike with and without their completions, and by a model loaded anew."""
-    settings, folder, state = settings_of(graded), last_checkpoint(graded), states(graded)[-1]
     examples = [example for example in _holdout(graded) if example.grade is not None]
+    state = states(graded)[-1]
     assert state.data is not None
     assert state.data.shortened > 10
-    for model, source in ((store.BASE, settings.model.name), (store.STEP, str(folder))):
-        reader = FeatureReader(source, settings, graded / ".specs/elsewhere")
-        origin = store.origin_of(folder, model)
-        head = store.load_head(folder, base=origin.base, prompt=origin.prompt, model=model).head
-        found = head.grades(reader.features(examples).features, [example.kind for example in examples])
-        recorded = state.readings[2].by(f"{model} head")
-        assert recorded is not None
-        np.testing.assert_allclose(found.probabilities, recorded.probabilities, atol=2e-4)
-        assert recorded.grades == tuple(head.scale.labels[place] for place in found.median)
+    assert all(recorded.grades == grades for recorded, grades in read_again(graded, 2, examples))
 
 
 def _holdout(root: Path) -> Any:
@@ -260,10 +245,6 @@ def test_the_best_checkpoint_gets_a_head_of_its_own_where_it_is_not_the_last(
         folder = place_of(root, state.epochs[epoch].checkpoint)
         assert folders.problems_of(folder, for_resume=True) == []
         assert store.origin_of(folder, store.STEP).base == folders.manifest_of(folder).digest
-
-
-def epoch_one_ends(event: ev.AnyEvent) -> bool:
-    return isinstance(event, ev.EpochFinished) and event.epoch == 1
 
 
 def test_a_resumed_run_keeps_the_metric_that_it_began_with(workspace_factory: Make) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from engine_helpers import (
     base_file,
     batch_file,
+    epoch_one_ends,
     holdout_file,
     interrupt,
     journal_of,
@@ -18,7 +18,6 @@ from engine_helpers import (
     make_readable_rows,
     make_workspace,
     of,
-    place_of,
     settings_of,
     sha256,
     states,
@@ -26,14 +25,13 @@ from engine_helpers import (
     write_rows,
 )
 from msgspec.structs import replace
+from trained_graders import read_again
 
 from opeddev_tui import cli
 from opeddev_tui.commands.console import ConsoleView
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.data.batches import load_holdout
 from opeddev_tui.errors import TrainingProblem
-from opeddev_tui.grading import store
-from opeddev_tui.grading.reader import FeatureReader
 from opeddev_tui.grading.steady_rows import NO_COMMENT, Copies
 from opeddev_tui.runs import events as ev
 from opeddev_tui.training import graded_step
@@ -73,10 +71,6 @@ def plain(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def kept(root: Path) -> dict[str, str]:
     return {path.name: sha256(path) for path in sorted((last_run(root) / "grading").iterdir())}
-
-
-def epoch_one_ends(event: ev.AnyEvent) -> bool:
-    return isinstance(event, ev.EpochFinished) and event.epoch == 1
 
 
 # --- what is fitted
@@ -124,18 +118,8 @@ def test_the_console_says_it(steadied: Path, capsys: pytest.CaptureFixture[str])
 
 def test_a_head_from_disk_grades_as_the_run_recorded(steadied: Path) -> None:
     """The shrinking is folded into the weights: who reads the head need not know of it."""
-    settings, state = settings_of(steadied), states(steadied)[-1]
-    assert state.finished is not None
-    folder = place_of(steadied, state.finished.last_checkpoint)
-    examples = load_holdout(steadied, settings).examples
-    for model, source in ((store.BASE, settings.model.name), (store.STEP, str(folder))):
-        reader = FeatureReader(source, settings, steadied / ".specs/elsewhere")
-        origin = store.origin_of(folder, model)
-        head = store.load_head(folder, base=origin.base, prompt=origin.prompt, model=model).head
-        found = head.grades(reader.features(examples).features, [example.kind for example in examples])
-        recorded = state.readings[2].by(f"{model} head")
-        assert recorded is not None
-        np.testing.assert_allclose(found.probabilities, recorded.probabilities, atol=2e-4)
+    examples = load_holdout(steadied, settings_of(steadied)).examples
+    assert all(recorded.grades == grades for recorded, grades in read_again(steadied, 2, examples))
 
 
 def test_race_measures_the_head_as_the_step_made_it(steadied: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,7 +28,7 @@ from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.grade_records import RacedWay
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.screens.grading.screen import GradingScreen
-from opeddev_tui.ui.tasks.grading import Dispute
+from opeddev_tui.ui.tasks.disputes import Dispute
 from opeddev_tui.workspace.paths import Workspace
 
 FIVE = ("1", "2", "3", "4", "5")

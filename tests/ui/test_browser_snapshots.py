@@ -24,7 +24,7 @@ _SIZE = re.compile(r"\d+(?:\.\d+)? (?:B|KiB|MiB|GiB|TiB)\b")
 
 def _lines(app: OpeddevApp) -> list[str]:
     """Return the picture down to the detail pane, which shows paths and ages."""
-    shown = [strip.text.rstrip() for strip in screen_text.strips_of(app.screen)]
+    shown = screen_text.lines_of(app.screen)
     detail = next((number for number, line in enumerate(shown) if line.startswith("──")), len(shown))
     return [_SIZE.sub("# B", line).rstrip() for line in shown[:detail]]
 

@@ -11,7 +11,7 @@ import pytest
 import screen_text
 from graded import make, raced_step
 from grader_child import FakeChildren
-from kept_pictures import check_picture
+from kept_pictures import check_at_rest
 from scenes import opened, until
 from textual.widgets import Input
 
@@ -48,21 +48,15 @@ async def test_the_grader_looks_as_it_did(tmp_path: Path, monkeypatch: pytest.Mo
             await until(pilot, lambda: "4 submissions" in "".join(line.text for line in screen_text.strips_of(screen)))
         if part == "corrected":
             await until(pilot, lambda: "grade 4" in app.session.view().told)
+
+        def lines() -> list[str]:
+            # without the status line, which has times
+            shown = screen_text.lines_of(app.screen)
+            return [shown[0], *shown[2:]]
+
         for size in SIZES:
             await pilot.resize_terminal(*size)
-            seen: list[list[str]] = []
-
-            def lines() -> list[str]:
-                # without the status line, which has times
-                shown = [strip.text.rstrip() for strip in screen_text.strips_of(app.screen)]
-                return [shown[0], *shown[2:]]
-
-            def at_rest(seen: list[list[str]] = seen) -> bool:
-                seen.append(lines())
-                return len(seen) > 6 and all(found == seen[-1] for found in seen[-6:])
-
-            await until(pilot, at_rest)
-            check_picture(FOLDER / f"{part}-{size[0]}x{size[1]}.txt", lines())
+            await check_at_rest(pilot, FOLDER / f"{part}-{size[0]}x{size[1]}.txt", lines)
 
 
 def test_every_picture_belongs_to_a_part_and_a_size() -> None:

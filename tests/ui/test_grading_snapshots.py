@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 import screen_text
 from graded import disputes, grading, make, raced_step
-from kept_pictures import check_picture
-from scenes import until
+from kept_pictures import check_at_rest
 
 FOLDER = Path(__file__).with_name("snapshots") / "grading"
 SIZES = ((80, 24), (120, 40), (200, 60))
@@ -27,17 +26,8 @@ async def test_the_grading_screen_looks_as_it_did(tmp_path: Path, part: str, siz
     async with grading(app, size) as (screen, pilot):
         screen.corrections.take_disputed(disputes(screen))
         await pilot.press(*PARTS[part])
-        seen: list[list[str]] = []
-
-        def lines() -> list[str]:
-            return [strip.text.rstrip() for strip in screen_text.strips_of(app.screen)]
-
-        def at_rest() -> bool:
-            seen.append(lines())
-            return len(seen) > 4 and all(found == seen[-1] for found in seen[-4:])
-
-        await until(pilot, at_rest)
-        check_picture(FOLDER / f"{part}-{size[0]}x{size[1]}.txt", lines())
+        kept = FOLDER / f"{part}-{size[0]}x{size[1]}.txt"
+        await check_at_rest(pilot, kept, lambda: screen_text.lines_of(app.screen))
 
 
 def test_every_picture_belongs_to_a_part_and_a_size() -> None:

@@ -13,8 +13,8 @@ import machines
 import many
 import pytest
 import screen_text
-from kept_pictures import check_picture
-from scenes import make, opened, settle, until
+from kept_pictures import check_at_rest
+from scenes import make, opened, settle
 from textual.pilot import Pilot
 
 from opeddev_tui.runs.state import RunState
@@ -65,19 +65,13 @@ SCREENS: dict[str, Callable[[Path], AbstractAsyncContextManager[OpeddevApp]]] = 
 async def test_a_list_looks_as_it_did(tmp_path: Path, name: str) -> None:
     pytest.importorskip("plotext")
     async with SCREENS[name](tmp_path) as app:
-        seen: list[list[str]] = []
 
         def lines() -> list[str]:
             # without the status line, which has ages
-            shown = [strip.text.rstrip() for strip in screen_text.strips_of(app.screen)]
+            shown = screen_text.lines_of(app.screen)
             return shown[2:20] if shown[0].startswith("1 Monitor") else shown[1:18]
 
-        def at_rest() -> bool:
-            seen.append(lines())
-            return len(seen) > 4 and all(found == seen[-1] for found in seen[-4:])
-
-        await until(Pilot(app), at_rest)
-        check_picture(FOLDER / f"{name}.txt", lines())
+        await check_at_rest(Pilot(app), FOLDER / f"{name}.txt", lines)
 
 
 def test_every_picture_belongs_to_a_screen() -> None:

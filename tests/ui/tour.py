@@ -250,7 +250,8 @@ async def tour(
         return
     app.session.scan = Scan(BATCHES)
     app.start_training(StepRequest(new=True))
-    await until(pilot, lambda: app.session.current.question is not None and app.live.running)
+    # a key counts for what is shown
+    await until(pilot, lambda: app.session.shown.situation.offers_action("more") and app.live.running)
     for name, stop in ASKED.items():
         if not names or name in names:
             await go(app, pilot, stop, but_last=but_last)

@@ -7,12 +7,10 @@ import errno
 import ipaddress
 import os
 import socket
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-import platformdirs
-
+from opeddev_tui.config.private_files import own_folder, private_text
 from opeddev_tui.errors import SettingsProblem
 from opeddev_tui.files import reason_of
 
@@ -25,7 +23,7 @@ _BACKLOG = 128
 
 def token_file() -> Path:
     """Return the private file that may hold the token (``~/.config/opeddev-tui/serve_token``)."""
-    return platformdirs.user_config_path("opeddev-tui") / FILE_NAME
+    return own_folder() / FILE_NAME
 
 
 def read_token(environment: Mapping[str, str] | None = None) -> str | None:
@@ -35,7 +33,7 @@ def read_token(environment: Mapping[str, str] | None = None) -> str | None:
     """
     named = (os.environ if environment is None else environment).get(VARIABLE, "").strip()
     where = VARIABLE if named else str(token_file())
-    token = named or _private_text(token_file()).strip()
+    token = named or private_text(token_file(), "the service's token").strip()
     if not token:
         return None
     if len(token) < _FEWEST_CHARS or not token.isascii() or any(char.isspace() for char in token):
@@ -45,24 +43,6 @@ def read_token(environment: Mapping[str, str] | None = None) -> str | None:
             cure='Make one: python -c "import secrets; print(secrets.token_urlsafe(32))"',
         )
     return token
-
-
-def _private_text(path: Path) -> str:
-    try:
-        # without waiting for a device or pipe; the mode that is checked is that of the opened file
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), encoding="utf-8") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
-                raise SettingsProblem(
-                    "holds the service's token, and others may read or own it.",
-                    where=str(path),
-                    cure=f"Make it yours alone: chmod 600 {path}",
-                )
-            return file.read(10_000)
-    except FileNotFoundError:
-        return ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsProblem(f"cannot be read: {reason_of(error)}.", where=str(path)) from None
 
 
 def listening(host: str, port: int, token: str | None) -> socket.socket:

@@ -3,7 +3,6 @@
 Errors have the form that clients of OpenAI's interface know: ``{"error": {message, type, code, param}}``.
 """
 
-import codecs
 import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
@@ -13,6 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from msgspec.structs import replace
 
 from opeddev_tui.config.settings import Generation
+from opeddev_tui.data.byte_order import BOM
 from opeddev_tui.data.rows import Message
 from opeddev_tui.serving.http.jobs import Refused, TextJob
 from opeddev_tui.text import clean_line
@@ -92,7 +92,7 @@ def decoded(body: bytes, kind: Any = Any) -> Any:
     if not body.strip():
         raise Refused(400, "empty_body", "The body is empty: send a JSON object.")
     try:
-        return msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8), type=kind)
+        return msgspec.json.decode(body.removeprefix(BOM), type=kind)
     except RecursionError:
         raise Refused(400, "invalid_json", "The body is nested too deeply.") from None
     except msgspec.ValidationError as error:

@@ -19,7 +19,7 @@ from opeddev_tui.ui.plots import series as data
 from opeddev_tui.ui.plots.canvas import Colours, Series, render
 from opeddev_tui.ui.plots.downsample import column, reduce_points, smooth
 from opeddev_tui.ui.plots.look import Palette
-from opeddev_tui.ui.plots.picture import beside
+from opeddev_tui.ui.plots.tiles import tiled
 from opeddev_tui.ui.theme_colours import LINE, parsed_colour, readable
 
 if TYPE_CHECKING:
@@ -177,20 +177,8 @@ class Overlay:
         columns = min(columns, -(-len(names) // rows), 3)
         # no row that is partly empty
         names = names[: max(len(names) // columns, 1) * columns]
-        return self._tiles(look, palette, names, (columns, len(names) // columns), size)
-
-    def _tiles(
-        self, look: OverlayLook, palette: Palette, names: Sequence[str], grid: tuple[int, int], size: tuple[int, int]
-    ) -> Text:
-        columns, rows = grid
-        width = (size[0] - 2 * (columns - 1)) // columns
-        lines: list[Text] = []
-        for row in range(rows):
-            height = size[1] // rows + (row < size[1] % rows)
-            chosen = names[row * columns : (row + 1) * columns]
-            pictures = [self._chart(name, look, palette, (width, height)) for name in chosen]
-            lines += beside([picture.split("\n", allow_blank=True)[:height] for picture in pictures], width, height)
-        return Text("\n").join(lines)
+        grid = columns, len(names) // columns
+        return tiled(names, grid, size, lambda name, cells: self._chart(name, look, palette, cells))
 
     def _chart(self, measure: str, look: OverlayLook, palette: Palette, size: tuple[int, int]) -> Text:
         width, height = size

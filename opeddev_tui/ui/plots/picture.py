@@ -18,6 +18,7 @@ from opeddev_tui.ui.plots.canvas import Colours, Series, render
 from opeddev_tui.ui.plots.heights import cuts_off, heights
 from opeddev_tui.ui.plots.legends import legend_text
 from opeddev_tui.ui.plots.look import NO_LOSS, Look, Palette
+from opeddev_tui.ui.plots.tiles import tiled
 
 if TYPE_CHECKING:
     from opeddev_tui.ui.plots.downsample import Column
@@ -51,20 +52,11 @@ class Pictures:
         names = list(charts.TILES)[: columns * rows]
         columns = min(columns, -(-len(names) // rows), 3)
         rows = min(rows, -(-len(names) // columns))
-        return self._tiles(look, palette, names, (columns, rows), size)
 
-    def _tiles(
-        self, look: Look, palette: Palette, names: Sequence[str], grid: tuple[int, int], size: tuple[int, int]
-    ) -> Text:
-        columns, rows = grid
-        width = (size[0] - 2 * (columns - 1)) // columns
-        lines: list[Text] = []
-        for row in range(rows):
-            height = size[1] // rows + (row < size[1] % rows)
-            chosen = names[row * columns : (row + 1) * columns]
-            pictures = [self._chart(replace(look, chart=name, tiled=False), palette, width, height) for name in chosen]
-            lines += beside([picture.split("\n", allow_blank=True)[:height] for picture in pictures], width, height)
-        return Text("\n").join(lines)
+        def draw(name: str, cells: tuple[int, int]) -> Text:
+            return self._chart(replace(look, chart=name, tiled=False), palette, *cells)
+
+        return tiled(names, (columns, rows), size, draw)
 
     def _chart(self, look: Look, palette: Palette, width: int, height: int) -> Text:
         """Return legend, plot and, where the cursor is on, its values."""
@@ -174,18 +166,3 @@ def _flags(look: Look, drawn: bool, cut: bool) -> tuple[str, ...]:
     smoothing = f"smoothing {look.smoothing:g}" if look.smoothing else "not smoothed"
     long = [smoothing, *changed] if drawn and not look.sizes else changed
     return ", ".join(long), ", ".join(changed)
-
-
-def beside(blocks: Sequence[Sequence[Text]], width: int, height: int) -> list[Text]:
-    """Return blocks of lines beside each other, each ``width`` cells wide."""
-    lines = []
-    for number in range(height):
-        line = Text(no_wrap=True, end="")
-        for at, block in enumerate(blocks):
-            part = block[number].copy() if number < len(block) else Text("")
-            part.truncate(width)
-            line.append("  " if at else "").append_text(part)
-            if at < len(blocks) - 1:
-                line.append(" " * (width - part.cell_len))
-        lines.append(line)
-    return lines

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import textwrap
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -40,12 +40,7 @@ class EditScreen(AskText):
 
     def accept(self, value: str) -> None:
         """Save ``value``, if it is allowed."""
-
-        def saved() -> None:
-            self.dismiss(value)
-            tell_saved(self._shell, self._setting)
-
-        self._shell.disk.save_settings({self._setting: parsed(value)}, failed=self.refuse, saved=saved)
+        _save(self, self._shell, self._setting, value, self.refuse)
 
 
 class ChoiceScreen(Dialog[str]):
@@ -96,15 +91,11 @@ class ChoiceScreen(Dialog[str]):
     def save(self, value: str) -> None:
         """Save ``value`` and close, or say why it cannot be saved."""
 
-        def saved() -> None:
-            self.dismiss(value)
-            tell_saved(self._shell, self._setting)
-
         def failed(reason: str) -> None:
             told = "✗ " + "\n".join(clean_lines(reason))
             self.query_one("#wrong", Static).update(Content.styled(told, "$text-error-own"))
 
-        self._shell.disk.save_settings({self._setting: parsed(value)}, failed=failed, saved=saved)
+        _save(self, self._shell, self._setting, value, failed)
 
 
 class ManyScreen(ChoiceScreen):
@@ -136,6 +127,16 @@ class ManyScreen(ChoiceScreen):
         event.stop()
         event.prevent_default()
         self.save(f"[{', '.join(choice.value for choice in self._choices if choice.value in self._marked)}]")
+
+
+def _save(dialog: Dialog[str], shell: Shell, name: str, value: str, failed: Callable[[str], None]) -> None:
+    """Save the setting ``name``, close ``dialog`` and say that; ``failed`` gets the reason why it cannot be saved."""
+
+    def saved() -> None:
+        dialog.dismiss(value)
+        tell_saved(shell, name)
+
+    shell.disk.save_settings({name: parsed(value)}, failed=failed, saved=saved)
 
 
 def tell_saved(shell: Shell, name: str) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import json
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from opeddev_tui.errors import Problem
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.tasks.base import TaskBase
+from opeddev_tui.ui.tasks.disputes import Dispute, recorded
 
 if TYPE_CHECKING:
     from opeddev_tui.data.corrected_rows import SetRow
@@ -32,29 +33,8 @@ _COUNT = 500
 _PROGRESS = "features "
 
 
-class Dispute(Struct, frozen=True):
-    """A disputed row as ``regrade --list --json`` names it; grades as they are written."""
-
-    given: str
-    graded: str
-    surprise: float
-    # empty in the file of a race
-    key: str = ""
-    id: str = ""
-    set: str = ""
-    where: str = ""
-
-
 class _Listed(Struct, frozen=True):
     disputed: tuple[Dispute, ...]
-
-
-class _Report(Struct, frozen=True):
-    disputed: tuple[Dispute, ...] = ()
-
-
-class _RaceFile(Struct, frozen=True):
-    report: _Report = _Report()
 
 
 class Row(Struct, frozen=True):
@@ -130,22 +110,12 @@ class GradingTasks(TaskBase):
         found = Doctor(self._shell.provider.root, settings).rows()
         every = [row for listed in found.rows.values() for row in listed if row.own.grade is not None]
         rows = {row.key: self._row(row) for row in every}
-        return Rows(rows, found.unmatched, self._people(every), tuple(self._recorded(rows.values())))
+        return Rows(rows, found.unmatched, self._people(every), tuple(self._recorded([*rows.values()])))
 
-    def _recorded(self, rows: Iterable[Row]) -> Iterable[Dispute]:
-        """Yield the disputed rows of the newest race whose file can be read; a row is found by place and id."""
-        workspace = self._shell.provider.workspace
-        by_name = {(row.where, row.id): row for row in rows}
-        for run in reversed(workspace.run_ids()):
-            try:
-                disputed = race_disputes(workspace.race_file(run).read_bytes())
-            except (OSError, msgspec.MsgspecError):
-                continue
-            for item in disputed:
-                row = by_name.get((item.where, item.id))
-                if row is not None and not row.settled and row.now == item.given:
-                    yield replace(item, key=row.key, set=row.set)
-            return
+    def _recorded(self, rows: Sequence[Row]) -> Iterator[Dispute]:
+        """Yield the disputed rows of the newest race, with their keys."""
+        for index, item in recorded(self._shell.provider.workspace, rows, lambda row: row.now):
+            yield replace(item, key=rows[index].key, set=rows[index].set)
 
     def _people(self, rows: list[SetRow]) -> str:
         """Return how far people agree, empty where no row has several grades."""
@@ -256,11 +226,6 @@ async def _follow(stream: asyncio.StreamReader | None, told: list[str], progress
             told.append(text)
         if text.startswith(_PROGRESS):
             progress(f"reading hidden states: {text.removeprefix(_PROGRESS).replace('/', ' of ')} rows")
-
-
-def race_disputes(content: bytes) -> tuple[Dispute, ...]:
-    """Return the disputed rows in the file of a race; raises ``msgspec.MsgspecError``."""
-    return msgspec.json.decode(content, type=_RaceFile).report.disputed
 
 
 def listed(output: bytes) -> tuple[Dispute, ...]:

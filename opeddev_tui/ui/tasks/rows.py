@@ -20,7 +20,7 @@ from msgspec import Struct
 from opeddev_tui.analysis.row_records import AskedRow, EncodedText, RowRecord, holdout_records
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.tasks.base import TaskBase
-from opeddev_tui.ui.tasks.grading import race_disputes
+from opeddev_tui.ui.tasks.disputes import recorded
 
 if TYPE_CHECKING:
     from opeddev_tui.data.rows import Example
@@ -104,16 +104,15 @@ class RowTasks(TaskBase):
 
     def _disputed(self, examples: Sequence[Example]) -> dict[int, RowRecord]:
         """Return what the newest race that can be read disputes of these rows."""
-        workspace = self._shell.provider.workspace
-        for run in reversed(workspace.run_ids()):
-            try:
-                disputed = race_disputes(workspace.race_file(run).read_bytes())
-            except (OSError, msgspec.MsgspecError):
-                continue
-            by_name = {(item.where, item.id): item for item in disputed}
-            found = ((at, by_name.get((row.where, row.id))) for at, row in enumerate(examples) if not row.settled)
-            return {at: RowRecord(surprise=item.surprise, head=item.graded) for at, item in found if item is not None}
-        return {}
+        from opeddev_tui.data.grade_scale import written
+
+        grading = self._shell.loaded.settings.grading
+
+        def grade_of(row: Example) -> str:
+            return "" if row.grade is None else written(row.grade, grading)
+
+        found = recorded(self._shell.provider.workspace, examples, grade_of)
+        return {index: RowRecord(surprise=item.surprise, head=item.graded) for index, item in found}
 
     def arrange(self, work: Callable[[], list[int]], done: Callable[[list[int]], None]) -> None:
         """Search and sort in a thread; a newer call replaces an older one."""

@@ -221,8 +221,7 @@ async def test_try_two_side_by_side_and_score(tmp_path: Path, monkeypatch: pytes
         await pilot.press("s")
         await until(pilot, lambda: "1.2500" in app.session.view().told)
         await pilot.press("space", "j", "space", "t")
-        await pilot.pause()
-        assert isinstance(app.focused, TextArea)
+        await until(pilot, lambda: isinstance(app.focused, TextArea))
         await pilot.press(*"hello", "enter", *"there", "ctrl+s")
         await until(pilot, lambda: text_of(app).count("[done]") == 2)
         shown = text_of(app)
@@ -232,7 +231,7 @@ async def test_try_two_side_by_side_and_score(tmp_path: Path, monkeypatch: pytes
         assert "\x1b" not in shown
         assert "␛[c[/INST]" in shown
         await pilot.press("escape")
-        assert app.screen is screen
+        await until(pilot, lambda: app.screen is screen)
 
 
 async def test_export_asks_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

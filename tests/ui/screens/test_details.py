@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,17 @@ async def go(app: OpeddevApp, pilot: Pilot[str], kind: type[WithDetails]) -> Any
     return screen
 
 
+@contextlib.asynccontextmanager
+async def listed(
+    app: OpeddevApp, size: tuple[int, int], kind: type[WithDetails] = ProbesScreen
+) -> AsyncIterator[tuple[Any, Pilot[str]]]:
+    """Run ``app``, whose training has finished, and open a list; give its screen, filled, and the pilot."""
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot)
+        await settle(app, "finished")
+        yield await go(app, pilot, kind), pilot
+
+
 def _count(screen: Any) -> int:
     lists = screen.query(LongList)
     return int(lists.first().count if lists else screen.query_one(DataTable).row_count)
@@ -86,10 +98,7 @@ async def test_a_list_shows_its_row_where_there_is_room_and_a_key_is_kept_for_al
     workspace_factory: Make, kind: type[DetailedScreen]
 ) -> None:
     app = every_list(workspace_factory)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot)
-        await settle(app, "finished")
-        screen = await go(app, pilot, kind)
+    async with listed(app, (80, 24), kind) as (screen, pilot):
         assert not screen.query_one(Details).display
         await pilot.resize_terminal(120, 40)
         await until(pilot, lambda: screen.query_one(Details).display and "[1] " in text_of(app))
@@ -114,10 +123,7 @@ async def test_the_details_follow_the_cursor_and_give_the_focus_back(
     monkeypatch.setattr(RowTasks, "as_seen", lambda *_: read.append("encoded"))
     monkeypatch.setattr(RowTasks, "as_written", lambda *_: read.append("read"))
     app = every_list(workspace_factory)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await opened(pilot)
-        await settle(app, "finished")
-        screen = await go(app, pilot, kind)
+    async with listed(app, (120, 40), kind) as (screen, pilot):
         details = screen.query_one(Details)
         await until(pilot, lambda: details.text)
         before = details.text
@@ -137,11 +143,7 @@ async def test_the_details_follow_the_cursor_and_give_the_focus_back(
 
 
 async def test_a_cursor_that_runs_is_not_held_up_by_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = make(tmp_path, "finished")
-    async with app.run_test(size=(120, 40)) as pilot:
-        await opened(pilot)
-        await settle(app, "finished")
-        screen = await go(app, pilot, ProbesScreen)
+    async with listed(make(tmp_path, "finished"), (120, 40)) as (screen, pilot):
         await until(pilot, lambda: screen._resting is None)
         drawn: list[str] = []
         kept = screen.detail_parts
@@ -154,11 +156,7 @@ async def test_a_cursor_that_runs_is_not_held_up_by_texts(tmp_path: Path, monkey
 
 
 async def test_a_long_text_is_scrolled_from_the_list(tmp_path: Path) -> None:
-    app = make(tmp_path, "finished")
-    async with app.run_test(size=(80, 20)) as pilot:
-        await opened(pilot)
-        await settle(app, "finished")
-        screen = await go(app, pilot, ProbesScreen)
+    async with listed(make(tmp_path, "finished"), (80, 20)) as (screen, pilot):
         await pilot.press("i")
         first = screen.query(DetailPane).first()
         await until(pilot, lambda: first.max_scroll_y > 0)
@@ -171,25 +169,17 @@ async def test_a_long_text_is_scrolled_from_the_list(tmp_path: Path) -> None:
 
 
 async def test_all_texts_are_in_one_frame_where_they_cannot_be_read_beside_each_other(tmp_path: Path) -> None:
-    app = make(tmp_path, "finished")
-    async with app.run_test(size=(70, 40)) as pilot:
-        await opened(pilot)
-        await settle(app, "finished")
-        screen = await go(app, pilot, ProbesScreen)
+    async with listed(make(tmp_path, "finished"), (70, 40)) as (screen, pilot):
         details = screen.query_one(Details)
-        await until(pilot, lambda: details.has_class("-together") and "In full" in text_of(app))
+        await until(pilot, lambda: details.has_class("-together") and "In full" in text_of(screen.app))
         one = screen.query(DetailPane).first().text
         assert one.index("Prompt row-0") < one.index("Before: ") < one.index("Now: ") < one.index("Reference")
         await pilot.resize_terminal(120, 40)
-        await until(pilot, lambda: not details.has_class("-together") and "[4] Reference" in text_of(app))
+        await until(pilot, lambda: not details.has_class("-together") and "[4] Reference" in text_of(screen.app))
 
 
 async def test_a_search_that_finds_nothing_shows_nothing(tmp_path: Path) -> None:
-    app = make(tmp_path, "finished")
-    async with app.run_test(size=(120, 40)) as pilot:
-        await opened(pilot)
-        await settle(app, "finished")
-        screen = await go(app, pilot, ProbesScreen)
+    async with listed(make(tmp_path, "finished"), (120, 40)) as (screen, pilot):
         await until(pilot, lambda: screen.query_one(Details).display)
         await pilot.press("slash", *"no such word")
         await until(pilot, lambda: not screen.query_one(Details).display)

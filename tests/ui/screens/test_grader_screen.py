@@ -11,7 +11,7 @@ import pytest
 from graded import make, raced_step
 from grader_child import FakeChild, FakeChildren
 from scenes import opened, until
-from test_app import text_of
+from screen_text import words_of
 from textual.events import Paste
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
@@ -48,10 +48,6 @@ async def grader(app: OpeddevApp, size: tuple[int, int] = MIDDLE) -> AsyncIterat
         yield screen, pilot
 
 
-def words_of(app: OpeddevApp) -> str:
-    return " ".join(text_of(app).replace("│", " ").replace("┃", " ").split())
-
-
 async def grade_code(pilot: Pilot[str], screen: GraderScreen, code: str = "<b>x</b>") -> None:
     screen.query_one("#code", TextArea).text = code
     await pilot.press("ctrl+g")
@@ -74,14 +70,14 @@ async def test_code_is_graded_and_its_answer_explained(
 ) -> None:
     app = make(tmp_path, [raced_step(0, AT)])
     async with grader(app, size) as (screen, pilot):
-        assert "Nothing is graded yet" in words_of(app)
+        assert "Nothing is graded yet" in words_of(app.screen)
         await pilot.press("i", *"<p>", "enter", *"hi")
         assert screen.query_one("#code", TextArea).text == "<p>\nhi"
         await pilot.press("ctrl+g")
         await until(pilot, lambda: not screen.desk.busy)
         screen._draw()
         await pilot.pause()
-        shown = words_of(app)
+        shown = words_of(app.screen)
         for part in ("Grade 1", "expected 1.00", "68.0%", "90 % set 1, 2", "confidence 0.50", "✗ Layout", "✓ Naming"):
             assert part in shown, part
         (request,) = children.opened[0].asked
@@ -105,8 +101,8 @@ async def test_a_folder_is_a_list_that_is_ordered_searched_and_read(tmp_path: Pa
     app = make(tmp_path, [raced_step(0, AT)])
     async with grader(app) as (screen, pilot):
         await grade_path(pilot, screen, "pages")
-        assert "4 graded · 1 for a person · as they came" in words_of(app)
-        assert "left out: binary files (1)" in words_of(app)
+        assert "4 graded · 1 for a person · as they came" in words_of(app.screen)
+        assert "left out: binary files (1)" in words_of(app.screen)
         assert "pages/page0.html" not in screen.query_one(Grid).selected_text
         await pilot.press("o")
         await pilot.pause()
@@ -117,7 +113,7 @@ async def test_a_folder_is_a_list_that_is_ordered_searched_and_read(tmp_path: Pa
         assert [key for key, _ in screen.query_one(Grid)._filled] == ["3"]
         await pilot.press("enter", "enter")
         await pilot.pause()
-        assert "Grade 4" in words_of(app)
+        assert "Grade 4" in words_of(app.screen)
         await pilot.press("slash", "escape")
         assert screen.query_one(Grid).row_count == 4
 
@@ -126,14 +122,14 @@ async def test_an_error_is_said_in_place_and_what_is_typed_stays(tmp_path: Path,
     app = make(tmp_path, [raced_step(0, AT)])
     async with grader(app) as (screen, pilot):
         await grade_path(pilot, screen, "missing")
-        assert "there is no such file or folder" in words_of(app)
+        assert "there is no such file or folder" in words_of(app.screen)
         assert screen.query_one("#path", Input).value == "missing"
         screen.query_one("#path", Input).value = ""
         await grade_code(pilot, screen, "<b>kept</b>")
         await pilot.press("escape", "1", "9")
         await pilot.pause()
         assert screen.query_one("#code", TextArea).text == "<b>kept</b>"
-        assert "Grade 1" in words_of(app)
+        assert "Grade 1" in words_of(app.screen)
         assert not children.opened[0].ended
 
 
@@ -146,12 +142,12 @@ async def test_what_failed_to_load_is_said_and_loaded_again(tmp_path: Path, chil
         children.opened[0].heard(Failed(0, "the checkpoint cannot be trusted: a file is cut."))
         screen._draw()
         await pilot.pause()
-        assert "the checkpoint cannot be trusted" in words_of(app)
+        assert "the checkpoint cannot be trusted" in words_of(app.screen)
         assert children.opened[0].ended
         children.ready_at_once = True
         await grade_code(pilot, screen)
         assert len(children.opened) == 2
-        assert "cannot be trusted" not in words_of(app)
+        assert "cannot be trusted" not in words_of(app.screen)
 
 
 async def test_grading_is_stopped_and_what_came_stays(tmp_path: Path, children: FakeChildren) -> None:
@@ -169,15 +165,15 @@ async def test_grading_is_stopped_and_what_came_stays(tmp_path: Path, children: 
         child.one(request, 1)
         screen._draw()
         await pilot.pause()
-        assert "2 of 1,000 graded" in words_of(app)
-        assert "left" in words_of(app)
+        assert "2 of 1,000 graded" in words_of(app.screen)
+        assert "left" in words_of(app.screen)
         await pilot.press("s")
         assert isinstance(child.asked[-1], Stop)
         child.one(request, 2)
         child.heard(Done(id=request.id, count=3, stopped=True))
         screen._draw()
         await pilot.pause()
-        assert "2 submissions, stopped" in words_of(app)
+        assert "2 submissions, stopped" in words_of(app.screen)
 
 
 async def test_a_second_checkpoint_is_asked_the_same(tmp_path: Path, children: FakeChildren) -> None:
@@ -193,8 +189,8 @@ async def test_a_second_checkpoint_is_asked_the_same(tmp_path: Path, children: F
         await pilot.pause()
         assert children.opened[1].source == "base"
         assert children.opened[1].asked == children.opened[0].asked
-        assert "2 ≠" in words_of(app)
-        assert "beside base" in words_of(app)
+        assert "2 ≠" in words_of(app.screen)
+        assert "beside base" in words_of(app.screen)
         await pilot.press("b")
         await until(pilot, lambda: isinstance(app.screen, ChooseCheckpoint))
         await pilot.press("enter")
@@ -213,8 +209,8 @@ async def test_feedback_is_written_for_the_one_on_show(tmp_path: Path, children:
         assert children.opened[0].ended
         assert children.opened[1].texts
         assert len(screen.desk.sides[0].answers) == 4
-        assert "the card is not centred" in words_of(app)
-        assert "pages/page1.html" in words_of(app)
+        assert "the card is not centred" in words_of(app.screen)
+        assert "pages/page1.html" in words_of(app.screen)
 
 
 @pytest.mark.usefixtures("children")
@@ -227,7 +223,7 @@ async def test_a_correction_becomes_a_row_and_is_undone(tmp_path: Path) -> None:
         dialog = app.screen
         assert isinstance(dialog, CorrectScreen)
         await pilot.press("9", "ctrl+s")
-        await until(pilot, lambda: "not a grade here" in words_of(app))
+        await until(pilot, lambda: "not a grade here" in words_of(app.screen))
         assert app.screen is dialog
         await pilot.press("escape")
         await pilot.press("c")
@@ -243,13 +239,13 @@ async def test_a_correction_becomes_a_row_and_is_undone(tmp_path: Path) -> None:
         assert row["graded_at"].startswith("20")
         screen._draw()
         await pilot.pause()
-        assert "a person gave 2" in words_of(app)
+        assert "a person gave 2" in words_of(app.screen)
         assert "pasted code: grade 2, in batch_corrections_01" in app.session.view().told
         await pilot.press("u")
         await until(pilot, lambda: not batch.exists())
         screen._draw()
         await pilot.pause()
-        assert "a person gave" not in words_of(app)
+        assert "a person gave" not in words_of(app.screen)
 
 
 async def test_keys_of_one_burst_are_taken_in_their_order(tmp_path: Path, children: FakeChildren) -> None:
@@ -276,7 +272,7 @@ async def test_a_row_of_the_holdout_is_refused_in_the_dialog(tmp_path: Path) -> 
         held = json.loads((tmp_path / "datasets/holdout_webdev_coding/rows.jsonl").read_text().splitlines()[0])
         await grade_code(pilot, screen, held["submission"])
         await pilot.press("c", "3", "ctrl+s")
-        await until(pilot, lambda: "hold-out row" in words_of(app))
+        await until(pilot, lambda: "hold-out row" in words_of(app.screen))
         assert isinstance(app.screen, CorrectScreen)
         assert not (tmp_path / "datasets/incremental/batch_corrections_01.jsonl").exists()
 
@@ -387,5 +383,5 @@ async def test_a_list_of_thousands_is_drawn_in_part(tmp_path: Path, children: Fa
     children.prepare = lambda child: setattr(child, "files", 2100)
     async with grader(app) as (screen, pilot):
         await grade_path(pilot, screen, "pages")
-        assert "2,100 graded" in words_of(app)
+        assert "2,100 graded" in words_of(app.screen)
         assert screen.query_one(Grid).row_count == 2000

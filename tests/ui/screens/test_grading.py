@@ -11,6 +11,7 @@ import pytest
 from evidence import notices
 from graded import FIVE, disputes, grading, make, race, raced_step, readings, trained
 from scenes import opening, run_id, until
+from screen_text import words_of
 from test_app import text_of
 from textual.pilot import Pilot
 
@@ -19,15 +20,11 @@ from opeddev_tui.errors import Problem
 from opeddev_tui.runs import events as ev
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.screens.grading.regrade import RegradeScreen, grade_keys
-from opeddev_tui.ui.tasks.grading import Dispute, GradingTasks, listed
+from opeddev_tui.ui.tasks.disputes import Dispute
+from opeddev_tui.ui.tasks.grading import GradingTasks, listed
 
 SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 60)
 AT = 1_700_000_000.0
-
-
-def words_of(app: OpeddevApp) -> str:
-    """Return the screen as one line of words without frames."""
-    return " ".join(text_of(app).replace("│", " ").replace("┃", " ").split())
 
 
 # --- the race
@@ -37,7 +34,7 @@ def words_of(app: OpeddevApp) -> str:
 async def test_the_race_shows_its_figures_and_says_what_wins(tmp_path: Path, size: tuple[int, int]) -> None:
     app = make(tmp_path, [raced_step(1, AT)])
     async with grading(app, size):
-        shown = words_of(app)
+        shown = words_of(app.screen)
         for part in ("kappa", "to cheap", "exact", "±1", "off by", "* ", "The head on the step's model grades: kappa"):
             assert part in shown, part
         assert "all compared on the same 50 hold-out rows" in shown
@@ -54,7 +51,7 @@ async def test_heads_that_are_held_steady_are_said_to_be(tmp_path: Path, steadie
     head = ev.HeadFitted(head="base", epoch=0, rows=200, steadied=steadied, at=AT)
     app = make(tmp_path, [[first, head, *later]])
     async with grading(app, LARGE):
-        shown = words_of(app)
+        shown = words_of(app.screen)
         assert "all compared on the same 50 hold-out rows" in shown
         told = "The heads are held steady against comments with 100 training rows (grading.steady)."
         assert (told in shown) == bool(steadied)
@@ -82,7 +79,7 @@ async def test_left_and_right_show_the_races_of_other_steps(tmp_path: Path) -> N
         assert "Grades of step 0" in text_of(app)
         await pilot.press("right", "right")
         await pilot.pause()
-        shown = words_of(app)
+        shown = words_of(app.screen)
         assert "Grades of step 2" in shown
         assert "no race and no grades" in shown
         assert "opeddev-tui race --from latest" in shown
@@ -93,7 +90,7 @@ async def test_before_the_race_the_grades_so_far_are_shown(tmp_path: Path) -> No
     async with grading(app, MIDDLE):
         app.session.trained_by = "mine"
         app.show_now()
-        shown = words_of(app)
+        shown = words_of(app.screen)
         assert "Grades of 50 hold-out rows after epoch 0" in shown
         assert "base head" in shown
         assert "to cheap" not in shown
@@ -103,22 +100,22 @@ async def test_a_race_that_failed_says_why(tmp_path: Path) -> None:
     held = ev.RaceHeld(at=AT, epoch=3, problem="the hold-out has no [red]grades[/] \x1b[c.")
     app = make(tmp_path, [[*trained(1, AT), held]])
     async with grading(app, SMALL):
-        assert "No race was held: the hold-out has no [red]grades[/]" in words_of(app)
+        assert "No race was held: the hold-out has no [red]grades[/]" in words_of(app.screen)
 
 
 async def test_without_a_step_it_says_so(tmp_path: Path) -> None:
     app = make(tmp_path, [])
     async with grading(app, SMALL):
-        assert "No step has begun yet" in words_of(app)
+        assert "No step has begun yet" in words_of(app.screen)
 
 
 async def test_a_race_held_while_another_process_trains_is_shown(tmp_path: Path) -> None:
     app = make(tmp_path, [raced_step(1, AT, held=False)])
     async with grading(app, MIDDLE):
-        assert "This step ended without a race" in words_of(app)
+        assert "This step ended without a race" in words_of(app.screen)
         app.session.apply([race(3, time.time())])
         app.show_now()
-        assert "The head on the step's model grades" in words_of(app)
+        assert "The head on the step's model grades" in words_of(app.screen)
 
 
 # --- trust
@@ -128,7 +125,7 @@ async def test_a_race_held_while_another_process_trains_is_shown(tmp_path: Path)
 async def test_trust_says_how_much_can_be_graded_without_a_person(tmp_path: Path, size: tuple[int, int]) -> None:
     app = make(tmp_path, [raced_step(1, AT)])
     async with grading(app, size, ("tab",)):
-        shown = words_of(app)
+        shown = words_of(app.screen)
         assert "At 90 % agreement 54 % of the rows can be graded without a person" in shown
         assert "Checked with thresholds chosen on other rows" in shown
         if size != SMALL:
@@ -140,15 +137,15 @@ async def test_trust_says_how_much_can_be_graded_without_a_person(tmp_path: Path
 async def test_keys_move_the_wanted_agreement_within_its_bounds(tmp_path: Path) -> None:
     app = make(tmp_path, [raced_step(1, AT)])
     async with grading(app, MIDDLE, ("tab", "plus")) as (screen, pilot):
-        assert "At 91 % agreement" in words_of(app)
+        assert "At 91 % agreement" in words_of(app.screen)
         await pilot.press(*["minus"] * 15)
-        assert "At 80 % agreement" in words_of(app)
+        assert "At 80 % agreement" in words_of(app.screen)
         await pilot.press(*["plus"] * 25)
-        assert "99 %" in words_of(app)
+        assert "99 %" in words_of(app.screen)
         await pilot.press("minus", "x")
         await until(pilot, lambda: screen.trust_is_there)
         await pilot.pause()
-        assert "agreement within one grade" in words_of(app)
+        assert "agreement within one grade" in words_of(app.screen)
 
 
 async def test_keys_show_other_ways_and_epochs(tmp_path: Path) -> None:
@@ -167,7 +164,7 @@ async def test_keys_show_other_ways_and_epochs(tmp_path: Path) -> None:
 async def test_other_scales_have_trust_and_race_too(tmp_path: Path, labels: tuple[str, ...]) -> None:
     app = make(tmp_path, [raced_step(1, AT, labels=labels)], labels=labels)
     async with grading(app, LARGE):
-        assert f"of {len(labels)} grades" in words_of(app)
+        assert f"of {len(labels)} grades" in words_of(app.screen)
 
 
 # --- disputed rows
@@ -186,14 +183,14 @@ async def test_a_disputed_row_is_read_regraded_and_undone_by_keys(tmp_path: Path
     async with grading(app, MIDDLE) as (screen, pilot):
         screen.corrections.take_disputed(disputes(screen))
         await open_first(app, pilot)
-        shown = words_of(app)
+        shown = words_of(app.screen)
         assert "Grade 1 · the head, fitted without it, gives 5 (surprise 3.20)" in shown
         assert "Page 0 of base" in shown
         assert "Feedback on base 0." in shown
         await pilot.press("4")
         await until(pilot, lambda: "→ 4" in text_of(app))
         assert [(item.was, item.now) for item in read_overlay(tmp_path).corrections] == [("1", "4")]
-        assert "5 disputed rows" in words_of(app)
+        assert "5 disputed rows" in words_of(app.screen)
         await pilot.press("u")
         await until(pilot, lambda: "→ 4" not in text_of(app))
         assert not read_overlay(tmp_path).corrections
@@ -219,7 +216,7 @@ async def test_grades_of_several_signs_are_typed(tmp_path: Path) -> None:
         await open_first(app, pilot)
         await pilot.press("enter", *"21", "enter")
         await pilot.pause()
-        assert "21 is not a grade here" in words_of(app)
+        assert "21 is not a grade here" in words_of(app.screen)
         await pilot.press("backspace", "backspace", *"17", "enter")
         await until(pilot, lambda: "→ 17" in text_of(app))
         assert notices(app).startswith("base-000: the grade is 17 now")
@@ -248,7 +245,7 @@ async def test_read_only_nothing_is_written(tmp_path: Path) -> None:
     async with grading(app, MIDDLE) as (screen, pilot):
         screen.corrections.take_disputed(disputes(screen))
         await open_first(app, pilot)
-        assert "read only" in words_of(app)
+        assert "read only" in words_of(app.screen)
         await pilot.press("4", "enter", "n", "u")
         assert isinstance(app.screen, RegradeScreen)
         await pilot.press("escape")
@@ -291,7 +288,7 @@ async def test_another_process_finds_the_disputed_rows(tmp_path: Path, monkeypat
         await until(pilot, lambda: screen.corrections.disputed is not None)
         await pilot.pause()
         assert "reading hidden states: 10 of 30 rows" in seen
-        assert "6 disputed rows" in words_of(app)
+        assert "6 disputed rows" in words_of(app.screen)
         assert "base-003" in text_of(app)
 
 
@@ -311,11 +308,11 @@ async def test_the_disputed_rows_of_the_newest_race_are_there_at_once(tmp_path: 
     file.write_text(json.dumps({"run": run_id(0), "step": 0, "report": {"rows": 10, "disputed": disputed}}))
     app.provider.workspace.race_file(run_id(1)).write_text("no json")
     async with grading(app, MIDDLE, ("shift+tab",)) as (_, pilot):
-        assert "The race's 1 most disputed row. d finds all of them." in words_of(app)
+        assert "The race's 1 most disputed row. d finds all of them." in words_of(app.screen)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, RegradeScreen))
         await pilot.pause()
-        assert "gives 1 (surprise 4.50)" in words_of(app)
+        assert "gives 1 (surprise 4.50)" in words_of(app.screen)
 
 
 async def test_a_process_that_fails_is_told_in_its_own_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,7 +322,7 @@ async def test_a_process_that_fails_is_told_in_its_own_words(tmp_path: Path, mon
     async with grading(app, MIDDLE) as (_, pilot):
         await pilot.press("d")
         await until(pilot, lambda: "no training row has a grade" in notices(app))
-        assert "d finds the training rows" in words_of(app)
+        assert "d finds the training rows" in words_of(app.screen)
 
 
 async def test_while_a_training_runs_no_second_model_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from opeddev_tui.ui.screens.detailed import DetailedScreen
 from opeddev_tui.ui.screens.generations.probe_details import FRAMES, parts_of
 from opeddev_tui.ui.screens.generations.probe_list import ORDERS, TITLES, Probe, chosen, lines, probes, titles, written
 from opeddev_tui.ui.screens.generations.snapshots import Key as PointKey
-from opeddev_tui.ui.screens.generations.snapshots import Point, before_step, index_of, points
+from opeddev_tui.ui.screens.generations.snapshots import Point, points, sides
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.tasks.lists import Listed
 from opeddev_tui.ui.widgets.details import Details, Part
@@ -124,8 +124,7 @@ class ProbesScreen(DetailedScreen):
         return sum(probe.change == change for probe in self._probes)
 
     def _chosen(self) -> tuple[int, int]:
-        last = len(self._points) - 1
-        return index_of(self._points, self._left, before_step(self._points)), index_of(self._points, self._right, last)
+        return sides(self._points, self._left, self._right)
 
     def listed(self) -> Callable[[], Listed]:
         """Return what hands over the prompts that are listed, in their order, with all of their texts."""

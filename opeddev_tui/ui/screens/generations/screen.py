@@ -18,7 +18,7 @@ from opeddev_tui.ui.keys import GENERATIONS, bindings
 from opeddev_tui.ui.screens.base import BaseScreen, settings_can_be_saved
 from opeddev_tui.ui.screens.generations.probe_details import alone, judged, reference
 from opeddev_tui.ui.screens.generations.snapshots import Key as PointKey
-from opeddev_tui.ui.screens.generations.snapshots import Point, before_step, index_of, points, same_weights
+from opeddev_tui.ui.screens.generations.snapshots import Point, points, same_weights, sides
 from opeddev_tui.ui.screens.generations.strip import strip
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.bars import ClickBar
@@ -88,8 +88,7 @@ class GenerationsScreen(BaseScreen):
 
     def _chosen(self) -> tuple[int, int]:
         """Return the indices of the points on the left and on the right."""
-        last = len(self._points) - 1
-        return index_of(self._points, self._left, before_step(self._points)), index_of(self._points, self._right, last)
+        return sides(self._points, self._left, self._right)
 
     def _draw(self, at_left: int, at_right: int, asked: Sample, count: int) -> None:
         left, right = self._points[at_left], self._points[at_right]

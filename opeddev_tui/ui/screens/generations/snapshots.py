@@ -80,15 +80,20 @@ def _point(state: RunState, made: SamplesGenerated, run: str, step: int, *, base
     )
 
 
-def index_of(points: Sequence[Point], key: Key | None, default: int) -> int:
+def _index_of(points: Sequence[Point], key: Key | None, default: int) -> int:
     """Return the index of the point with ``key``, else ``default``."""
     return next((at for at, point in enumerate(points) if point.key == key), default)
 
 
-def before_step(points: Sequence[Point]) -> int:
+def _before_step(points: Sequence[Point]) -> int:
     """Return the index of the first point of the run on show: the state before its step."""
     run = points[-1].key[0]
     return next(at for at, point in enumerate(points) if point.key[0] == run)
+
+
+def sides(points: Sequence[Point], left: Key | None, right: Key | None) -> tuple[int, int]:
+    """Return the indices of the two points to compare: those chosen, else the state before the step and the newest."""
+    return _index_of(points, left, _before_step(points)), _index_of(points, right, len(points) - 1)
 
 
 def same_weights(left: Point, right: Point) -> str:

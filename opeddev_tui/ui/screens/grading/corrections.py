@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from opeddev_tui.data.grade_scale import written
 from opeddev_tui.ui.screens.grading import disputed as listing
 from opeddev_tui.ui.screens.grading.regrade import RegradeScreen, Wish
-from opeddev_tui.ui.tasks.grading import Changed, Dispute, GradingTasks, Row, Rows
+from opeddev_tui.ui.tasks.disputes import Dispute
+from opeddev_tui.ui.tasks.grading import Changed, GradingTasks, Row, Rows
 
 if TYPE_CHECKING:
     from opeddev_tui.ui.shell import Shell

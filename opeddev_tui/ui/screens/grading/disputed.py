@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from opeddev_tui.format import plural
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.tasks.grading import Dispute, Row, Rows
+from opeddev_tui.ui.tasks.disputes import Dispute
+from opeddev_tui.ui.tasks.grading import Row, Rows
 from opeddev_tui.ui.widgets.grid import Cell
 
 # a column that is wide from the start need not grow when a row is graded again

@@ -16,7 +16,8 @@ from opeddev_tui.terminal.textual_private import Dialog
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import REGRADE, bindings
 from opeddev_tui.ui.shell import Shell
-from opeddev_tui.ui.tasks.grading import Dispute, Row
+from opeddev_tui.ui.tasks.disputes import Dispute
+from opeddev_tui.ui.tasks.grading import Row
 from opeddev_tui.ui.widgets.bars import key_part
 from opeddev_tui.ui.widgets.code_text import coloured, shown
 from opeddev_tui.ui.widgets.dialogs import AskText
