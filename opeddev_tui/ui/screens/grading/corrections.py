@@ -127,7 +127,8 @@ class Corrections:
             if wish is not None:
                 self._do(row, wish)
 
-        shell.push_screen(RegradeScreen(row, dispute, labels, read_only=shell.session.read_only), take)
+        session = shell.session
+        shell.push_screen(RegradeScreen(row, dispute, labels, session.keymap, read_only=session.read_only), take)
 
     def undo(self, key: str) -> None:
         """Undo the correction of the row ``key``."""
