@@ -139,6 +139,7 @@ def _grade(work: _Work, printer: Printer, told: CleanConsole) -> int:
     for note in work.grader.notes:
         print(clean_line(f"note: {note}", max_chars=500), file=sys.stderr)
     printer.begin(work.grader)
+    work.found.on_wait = raise_if_stopped
     with received(stopped.append) as signals:
         try:
             with Pace("graded", work.found.count()) as pace:
@@ -160,28 +161,36 @@ def _grade(work: _Work, printer: Printer, told: CleanConsole) -> int:
 
 
 def _windows(work: _Work, pace: Pace) -> "Iterator[list[Asked]]":
-    """Yield submissions that are still to be graded, some at a time; those that are done are only counted."""
+    """Yield submissions that are still to be graded, as many at a time as are there; of done ones only the count."""
     window: list[Asked] = []
     length = 0
     for item in work.found.items():
         asked = work.grader.ask_item(item)
-        if work.results is not None:
-            if any(other.content == asked.content for other in window):
-                # the same one again: its answer is known when these are graded
-                yield window
-                window, length = [], 0
-            done = work.results.done(asked, work.grader.choice, feedback=work.feedback)
-            if done is not None:
-                work.tally.again(done)
-                pace.skip()
-                continue
-        window.append(asked)
-        length += len(asked.example.submission) if asked.example is not None else 0
-        if len(window) >= _TOGETHER or length > _MOST_TEXT:
+        if work.results is not None and any(other.content == asked.content for other in window):
+            # the same one again: its answer is known when these are graded
+            yield window
+            window, length = [], 0
+        if not _is_done(work, asked, pace):
+            window.append(asked)
+            length += len(asked.example.submission) if asked.example is not None else 0
+        # whoever writes one row after the other into a pipe gets each answer before the next row
+        if window and (len(window) >= _TOGETHER or length > _MOST_TEXT or not work.found.ready()):
             yield window
             window, length = [], 0
     if window:
         yield window
+
+
+def _is_done(work: _Work, asked: "Asked", pace: Pace) -> bool:
+    """Return whether the file of --out has the answer to ``asked`` already, and count it then."""
+    if work.results is None:
+        return False
+    done = work.results.done(asked, work.grader.choice, feedback=work.feedback)
+    if done is None:
+        return False
+    work.tally.again(done)
+    pace.skip()
+    return True
 
 
 def _grade_window(
