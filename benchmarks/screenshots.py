@@ -114,7 +114,7 @@ async def _grade(camera: Camera) -> None:
     await camera.press("7", words="kappa")
     camera.take("grading")
     await camera.press("d", words="Enter reads one")
-    await camera.press("enter", words="grade at once")
+    await camera.press("enter", words="Choose a grade")
     camera.take("disputed")
     await camera.press("escape", "8", words="what was asked")
     camera.take("rows")

@@ -15,6 +15,7 @@ from opeddev_tui.analysis import grade_evidence
 from opeddev_tui.analysis.grade_evidence import GradeDistances
 from opeddev_tui.intervals import percentile_interval, resampled_sums
 from opeddev_tui.runs.events import Choice, GradesRead, HoldoutEvaluated, Verdict
+from opeddev_tui.runs.grade_words import maybe_chance
 
 
 class Limits(Struct, frozen=True):
@@ -125,6 +126,7 @@ def judge(
     of_grade = _grade_reasons(epoch, grades, limits)
     reasons = [*(of_grade + of_loss if limits.metric == "grade" else of_loss + of_grade)]
     reasons += _human_reasons(epoch, scores, human_improved)
+    reasons += _few_reasons(epoch, history) if difference is not None or grades is not None else []
     improved = grade_improved if by_grade else loss_improved
     choice, planned = _choice(epoch, limits, improved=improved or human_improved)
     verdict = Verdict(
@@ -228,6 +230,12 @@ def _reasons(what: str, compared: int, difference: Difference, limits: Limits, *
     if counts and limits.min_delta and 0 < difference.mean <= limits.min_delta:
         reasons.append(f"less than early_stop.min_delta ({limits.min_delta:g})")
     return reasons
+
+
+def _few_reasons(epoch: int, history: Mapping[int, HoldoutEvaluated]) -> list[str]:
+    """Return that the differences may be chance, where the hold-out has a few rows."""
+    few = maybe_chance(len(history[epoch].sums)) if epoch in history else ""
+    return [few] if few else []
 
 
 def _human_reasons(epoch: int, scores: Mapping[int, float], improved: bool) -> list[str]:

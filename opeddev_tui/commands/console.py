@@ -13,6 +13,7 @@ from opeddev_tui.format import duration, size
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import command_words
 from opeddev_tui.runs.grade_records import SHORT_WORDS
+from opeddev_tui.runs.grade_words import base_needed, graded_by, steadied
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
 
@@ -140,7 +141,7 @@ def _head_line(event: ev.HeadFitted) -> str:
         return ""
     took = f"{event.read} rows read in {duration(event.read_seconds)}" if event.read else "all rows known"
     if event.steadied:
-        took += f"; held steady against comments with {event.steadied} rows"
+        took += f"; {steadied(event.steadied)}"
         if event.steady_read:
             took += f", {event.steady_read} of them read again in {duration(event.steady_seconds)}"
     return f"  grade head on the {event.head} model: kappa {kappa.value + 0.0:.2f} out of fold ({took})"
@@ -148,10 +149,8 @@ def _head_line(event: ev.HeadFitted) -> str:
 
 def _race_lines(event: ev.RaceHeld) -> str:
     """Return the race's verdict and the cost of the chosen way; where none was held, a note of the run says why."""
-    said = [f"  race of the ways to a grade: {event.verdict}", f"    {event.tuning}" if event.tuning else ""]
-    if event.needs:
-        said.append(f"    to grade so, {event.needs} is read beside the checkpoint: its size in memory once more")
-    return "\n".join(line for line in said if line)
+    said = (graded_by(event.chosen), event.tuning, base_needed(event.needs))
+    return "\n".join([f"  race of the ways to a grade: {event.verdict}", *(f"    {line}" for line in said if line)])
 
 
 def _results(event: ev.AnyEvent, state: RunState) -> str:

@@ -131,6 +131,7 @@ def _grade(work: _Work, printer: Printer, told: CleanConsole) -> int:
     for note in work.grader.notes:
         print(clean_line(f"note: {note}", max_chars=500), file=sys.stderr)
     printer.begin(work.grader)
+    work.found.on_wait = raise_if_stopped
     with received(stopped.append) as signals:
         try:
             with Pace("graded", work.found.count()) as pace:
@@ -152,19 +153,29 @@ def _grade(work: _Work, printer: Printer, told: CleanConsole) -> int:
 
 
 def _windows(work: _Work, pace: Pace) -> "Iterator[list[Asked]]":
-    """Yield submissions that are still to be graded, some at a time; those that are done are only counted."""
+    """Yield submissions that are still to be graded, as many at a time as are there; those that are done are counted.
+
+    Whoever writes one row after the other into a pipe gets each answer before the next row.
+    """
     from opeddev_tui.serving.windows import windows
 
     def done(asked: "Asked") -> bool:
-        if work.results is None:
-            return False
-        kept = work.results.done(asked, work.grader.choice, feedback=work.feedback)
-        if kept is not None:
-            work.tally.again(kept)
-            pace.skip()
-        return kept is not None
+        return _is_done(work, asked, pace)
 
-    return windows(map(work.grader.ask_item, work.found.items()), done if work.results is not None else None)
+    known = done if work.results is not None else None
+    return windows(map(work.grader.ask_item, work.found.items()), known, work.found.ready)
+
+
+def _is_done(work: _Work, asked: "Asked", pace: Pace) -> bool:
+    """Return whether the file of --out has the answer to ``asked`` already, and count it then."""
+    if work.results is None:
+        return False
+    done = work.results.done(asked, work.grader.choice, feedback=work.feedback)
+    if done is None:
+        return False
+    work.tally.again(done)
+    pace.skip()
+    return True
 
 
 def _grade_window(

@@ -12,6 +12,7 @@ from opeddev_tui.commands.printing import CleanConsole, write_json
 from opeddev_tui.config.settings import Grading
 from opeddev_tui.data import grade_scale
 from opeddev_tui.format import plural
+from opeddev_tui.runs.grade_words import graded_by
 from opeddev_tui.serving.answers import COLUMNS, as_json, csv_line, csv_values, json_line
 from opeddev_tui.serving.asked import Graded
 from opeddev_tui.serving.items import Skipped
@@ -139,7 +140,8 @@ class Printer:
         if self.form == "table":
             print()
         counts = ", ".join(f"{label}: {tally.grades[label]}" for label in tally.scale.labels if tally.grades[label])
-        say(f"{plural(tally.count, 'submission')} by {grader.words} ({grader.choice.checkpoint}). {counts}")
+        say(f"{plural(tally.count, 'submission')} by {grader.choice.checkpoint}. {counts}")
+        say(graded_by(grader.choice.way))
         if tally.known:
             say(f"{tally.known} of them were graded before.")
         if tally.asks:

@@ -12,6 +12,7 @@ from opeddev_tui.format import duration, number, plural, share, with_interval
 from opeddev_tui.grading.intervals import Estimate
 from opeddev_tui.grading.race_report import AreaFigures, DisputedRow, Plea, Report, SetFigures
 from opeddev_tui.grading.steady_rows import NO_COMMENT
+from opeddev_tui.runs.grade_words import graded_by, steadied
 from opeddev_tui.text import clean_line
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def show(console: CleanConsole, report: Report, reads: "Sequence[ModelRead]", ba
         console.say(_steadied(read))
     console.print()
     console.say(report.race.verdict, style="bold")
+    console.say(graded_by(report.race.chosen))
     console.say(report.race.tuning)
     console.say(report.raters.words if report.raters is not None else "")
     for name, words in report.claims.items():
@@ -85,7 +87,7 @@ def _steadied(read: "ModelRead") -> str:
         return ""
     if not found.copies:
         return f"Its head is not held steady (grading.steady): {NO_COMMENT}"
-    told = f"Its head is held steady against comments with {plural(found.copies, 'training row')} that got one"
+    told = f"Its head is {steadied(found.copies)}"
     if not found.read:
         return f"{told}, all from the cache."
     return f"{told}, {found.read} of them read in {duration(found.seconds)}."

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from opeddev_tui.commands.printing import CleanConsole, json_text, plain_table
 from opeddev_tui.format import moment, number, plural, share, with_interval
+from opeddev_tui.runs.grade_words import graded_by
 from opeddev_tui.runs.looks import Looks
 from opeddev_tui.text import clean_line
 
@@ -51,7 +52,9 @@ def show(console: CleanConsole, scored: "Scored", looks: Looks, fingerprint: str
         return
     console.print(_race_table(scored.race))
     console.say("In brackets: 95 % intervals.")
-    console.say(scored.race.verdict.replace("the hold-out", "the test set"), style="bold")
+    verdict = scored.race.verdict.replace("the hold-out", "the test set").replace("hold-out row", "test row")
+    console.say(verdict, style="bold")
+    console.say(graded_by(scored.race.chosen))
     console.say(scored.race.tuning)
 
 

@@ -11,6 +11,7 @@ from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.errors import SettingsProblem
 from opeddev_tui.format import plural
 from opeddev_tui.runs import log
+from opeddev_tui.runs.grade_words import graded_by
 from opeddev_tui.terminal.signals import received
 
 
@@ -50,7 +51,8 @@ def run(options: argparse.Namespace) -> int:
         def ready(grader: Grader) -> None:
             for note in grader.notes:
                 console.print(f"Note: {note}")
-            console.print(f"Ready: {grader.words} of {grader.choice.checkpoint} grades. Ctrl+C stops the service.")
+            console.print(f"Ready: {grader.choice.checkpoint}. {graded_by(grader.choice.way)}")
+            console.print("Ctrl+C stops the service.")
 
         console.print(
             f"Listening on {url_of(listener)} (its page: {url_of(listener)}/docs). The model is being loaded."

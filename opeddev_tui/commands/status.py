@@ -24,6 +24,7 @@ from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problem
 from opeddev_tui.format import moment
 from opeddev_tui.runs.events import NextStepChosen
+from opeddev_tui.runs.grade_words import graded_by
 from opeddev_tui.runs.groups import list_groups
 from opeddev_tui.runs.history import RunRecord, all_runs, begun, damage_notes, finished_steps, status_as_known
 from opeddev_tui.runs.journal import is_written
@@ -115,6 +116,7 @@ def _step(workspace: Workspace, step: Step, record: RunRecord | None) -> dict[st
         "change": step.change or None,
         "graded_by": race.chosen or None if race else None,
         "race": race.verdict if race else None,
+        "race_rows": race.holdout_rows if race else None,
         "holdout": record.state.scored_on[0] if record else None,
     }
 
@@ -200,7 +202,9 @@ def _sentences(report: dict[str, Any]) -> list[str]:
             lines.append(f"It failed: {newest['failure']}")
     raced = [step for step in report["steps"] if step["race"]]
     if raced:
-        lines.append(f"Step {raced[-1]['step']}: {raced[-1]['race']}")
+        lines.append(
+            f"Step {raced[-1]['step']}: {raced[-1]['race']} {graded_by(raced[-1]['graded_by'] or '')}".rstrip()
+        )
     if report["chosen"]:
         told = [f"{name.replace('_', ' ')} {value}" for name, value in report["chosen"].items() if value is not None]
         lines.append(f"Chosen for the next step at the question: {', '.join(told)}.")

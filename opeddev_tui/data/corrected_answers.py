@@ -27,7 +27,7 @@ from opeddev_tui.data.batch_paths import (
 from opeddev_tui.data.corrections import row_hash
 from opeddev_tui.data.rows import Example
 from opeddev_tui.data.sealed import load_sealed
-from opeddev_tui.data.sets import Batch, LoadedBatch, find_batches, holdout_as_written, load_batch
+from opeddev_tui.data.sets import Batch, find_batches, holdout_as_written, load_batch
 from opeddev_tui.errors import DataProblem, Problems
 from opeddev_tui.files import append_line, decoded, read_file, storage_errors, write_atomic
 from opeddev_tui.format import plural
@@ -38,6 +38,8 @@ from opeddev_tui.workspace.paths import graded_history_file
 # seconds to wait for another process that corrects an answer
 # names the batches that trainings have begun with
 Begun = Callable[[], Collection[str]]
+# says what to know of a correction by the rows of all batches as they are before it
+Look = Callable[[Sequence[Example]], Sequence[str]]
 Row = dict[str, Any]
 
 
@@ -86,11 +88,11 @@ class Kept(Struct, frozen=True):
 
 
 class _Open(Struct):
-    """The open batch: its lines that hold a row, each with its row's hash."""
+    """The open batch: its lines that hold a row, the rows, each with its hash."""
 
     path: Path
     lines: list[bytes]
-    hashes: list[str]
+    examples: list[Example]
     notes: list[str]
 
     @property
@@ -98,20 +100,26 @@ class _Open(Struct):
         return batch_name(self.path) if self.path.exists() else self.path.name.removesuffix(".jsonl")
 
     def place_of(self, row: str) -> int | None:
-        return self.hashes.index(row) if row in self.hashes else None
+        return next((at for at, example in enumerate(self.examples) if row_hash(example) == row), None)
 
 
-def correct_answer(workspace: Path, settings: Settings, row: Mapping[str, Any], begun: Begun) -> Kept:
+def correct_answer(
+    workspace: Path, settings: Settings, row: Mapping[str, Any], begun: Begun, look: Look = lambda _: ()
+) -> Kept:
     """Put ``row`` (fields of a grading row with the person's grade) into the open batch, in place of an equal one.
 
-    Raises ``Problem``; then nothing is written.
+    Each batch is read once; ``look`` gets the rows of all and returns notes. Raises ``Problem``; then nothing is
+    written.
     """
     with _locked(workspace):
         batches = find_batches(workspace, settings.paths)
         base = load_batch(batches[0], settings)
         made = example_of(row, base.schema, settings)
         found = _open(workspace, settings, begun)
-        _must_be_new(workspace, settings, made.example, batches, found)
+        others = [load_batch(batch, settings) for batch in batches[1:] if batch.name != found.name]
+        rows = [example for loaded in (base, *others) for example in loaded.examples]
+        _must_be_new(workspace, settings, made.example, rows)
+        seen = look([*rows, *found.examples])
         line = json.dumps(made.fields, ensure_ascii=False).encode()
         key = row_hash(made.example)
         place = found.place_of(key)
@@ -120,7 +128,7 @@ def correct_answer(workspace: Path, settings: Settings, row: Mapping[str, Any], 
         lines[len(lines) if place is None else place : len(lines) if place is None else place + 1] = [line]
         change = Change(row=key, batch=found.name, grade=made.grade, before=before, after=made.fields, at=time.time())
         _write(workspace, found, lines, change)
-        return Kept(change, found.path, len(lines), (*made.notes, *found.notes))
+        return Kept(change, found.path, len(lines), (*made.notes, *found.notes, *seen))
 
 
 def undo_answer(workspace: Path, settings: Settings, begun: Begun, row: str = "") -> Kept:
@@ -202,11 +210,11 @@ def _open(workspace: Path, settings: Settings, begun: Begun) -> _Open:
         cure = "Correct the file, or move it out of the increments."
         problems = loaded.problems or [DataProblem("a row of it is not trained on.", where=str(path), cure=cure)]
         raise Problems(problems)
-    return _Open(path, lines, [row_hash(example) for example in loaded.examples], list(read.notes))
+    return _Open(path, lines, list(loaded.examples), list(read.notes))
 
 
-def _must_be_new(workspace: Path, settings: Settings, example: Example, batches: Sequence[Batch], found: _Open) -> None:
-    """Raise ``DataProblem`` where ``example`` is a copy or near copy of a row of another set."""
+def _must_be_new(workspace: Path, settings: Settings, example: Example, others: Sequence[Example]) -> None:
+    """Raise ``DataProblem`` where ``example`` is one of ``others``, or a near copy of a row of hold-out or test set."""
     near = settings.data.near_duplicate
     leaks = leakage.find([example], holdout_as_written(workspace, settings).examples, near)
     if leaks.exact or leaks.near:
@@ -220,14 +228,9 @@ def _must_be_new(workspace: Path, settings: Settings, example: Example, batches:
         cure = "Grade another one: the test set must be new to everything that is chosen before it."
         raise DataProblem("this submission is a row of the sealed test set, or a near copy of one.", cure=cure)
     key = row_hash(example)
-    others = [load_batch(batch, settings) for batch in batches if batch.name != found.name]
-    if (same := _row_like(others, key)) is not None:
+    if (same := next((row for row in others if row_hash(row) == key), None)) is not None:
         cure = f"Correct the grade of that row: opeddev-tui regrade {key[:10]} GRADE."
         raise DataProblem(f"this is the training row {same.where} already.", cure=cure)
-
-
-def _row_like(batches: Sequence[LoadedBatch], key: str) -> Example | None:
-    return next((row for loaded in batches for row in loaded.examples if row_hash(row) == key), None)
 
 
 def _write(workspace: Path, found: _Open, lines: Sequence[bytes], change: Change) -> None:

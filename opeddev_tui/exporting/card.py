@@ -20,6 +20,7 @@ from opeddev_tui.reports.report import render
 from opeddev_tui.runs.events import checkpoint_name
 from opeddev_tui.runs.grade_events import steadied_rows
 from opeddev_tui.runs.grade_records import Figure, WayGrades
+from opeddev_tui.runs.grade_words import few_rows, graded_by, steadied_heads
 from opeddev_tui.runs.history import RunRecord
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def model_card(
         entry=entry,
         exported=exported,
         way=exported.way,
+        graded_by=graded_by(exported.way.name) if exported.way is not None else "",
         below=exported.below,
         needs=exported.base,
         on_hub=exported.below.hub if exported.below is not None else base.hub,
@@ -80,12 +82,13 @@ def model_card(
         grades=state.grades.get(round(entry.epoch)),
         figures=[_row(way) for way in read.ways] if read is not None else [],
         graded=len(read.ids) if read is not None else 0,
+        few=few_rows(len(read.ids)) if read is not None else "",
         figure_names=[words for _, words in _FIGURES],
         settings=settings,
         unverified=unverified(str(entry.folder)),
         race=state.race,
         heads=heads.heads_in(entry.folder),
-        steadied=steadied_rows(state.heads.values()),
+        steadied=steadied_heads(steadied_rows(state.heads.values())),
         head_base=shown(entry.grades_with),
         files=present,
         cost=_cost(record),

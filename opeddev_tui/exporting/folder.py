@@ -25,6 +25,7 @@ from opeddev_tui.exporting.ways import Way, way_of
 from opeddev_tui.files import storage_errors, sync, sync_folder
 from opeddev_tui.models import loading
 from opeddev_tui.models.export import AdapterBase, write_model
+from opeddev_tui.runs.grade_words import graded_by
 from opeddev_tui.runs.history import read_run
 from opeddev_tui.serving.choice import Choice, choose
 from opeddev_tui.serving.training_rows import stem_of, usual_of
@@ -164,6 +165,6 @@ def told(entry: Entry, exported: Exported) -> Iterator[str]:
     needs = exported.base
     where = "" if needs is None else "; it is fetched from the hub" if needs.hub else "; give its folder with --base"
     more = "" if needs is None else f", which needs another model too: {needs.words}, in memory and on disk{where}"
-    yield f"Its grade.py grades by {exported.way.words}{more}."
+    yield f"Its grade.py grades by {exported.way.words}{more}. {graded_by(exported.way.name)}"
     if exported.way.name == "base head" and exported.has_step_head:
         yield "With --way step-head it grades by this model alone."

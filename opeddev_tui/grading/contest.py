@@ -24,6 +24,7 @@ from opeddev_tui.grading.race_report import HeadEntry, RaceRows, Report, report_
 from opeddev_tui.grading.reader import TokenGrades, WrittenGrades
 from opeddev_tui.grading.scale import Scale
 from opeddev_tui.grading.scores import Predictions, Reference, figures
+from opeddev_tui.runs.grade_words import too_few
 
 Singles = NDArray[np.float32]
 # a forecast fits heads on parts of the rows; with more than these it takes minutes
@@ -106,7 +107,7 @@ def forecast_of(rows: RaceRows, train: Singles, held: Singles, moves: Singles | 
     ``moves`` as in ``Entrant``.
     """
     used = np.flatnonzero(rows.train.labels.used)
-    if len(used) > MOST_FORECAST:
+    if len(used) > MOST_FORECAST or too_few(len(rows.held.examples)):
         return None
     labels = rows.train.labels.chosen(rows.train.labels.used)
     holdout = (held, rows.held.kinds, rows.held.labels.grades)
@@ -120,7 +121,8 @@ def _fit(rows: RaceRows, entrant: Entrant, reference: Reference) -> HeadEntry:
     seconds = time.perf_counter() - began
     name, words = f"{entrant.name} head", f"the head on {entrant.words}"
     way = Way(name, words, Predictions.of(reading.grades), seconds, mode="head", tuned=entrant.tuned)
-    claim = check_claim(heads.measured, figures(way.predictions, reference), remembered=entrant.remembered > 0).words
+    seen, remembered = figures(way.predictions, reference), entrant.remembered > 0
+    claim = check_claim(heads.measured, seen, len(reference.grades), remembered=remembered).words
     return HeadEntry(way, reading.sets, heads.head.coverage, claim, heads.out_of_fold, heads.criteria, heads.from_sum)
 
 

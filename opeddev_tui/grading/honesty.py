@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from opeddev_tui.grading.intervals import Estimate
+from opeddev_tui.runs.grade_words import few_rows, too_few
 
 
 class Claim(Struct, frozen=True):
@@ -21,9 +22,14 @@ class Claim(Struct, frozen=True):
 
 
 def check_claim(
-    out_of_fold: Mapping[str, Estimate], holdout: Mapping[str, Estimate], *, remembered: bool, figure: str = "kappa"
+    out_of_fold: Mapping[str, Estimate],
+    holdout: Mapping[str, Estimate],
+    rows: int,
+    *,
+    remembered: bool,
+    figure: str = "kappa",
 ) -> Claim:
-    """Return whether ``figure`` out of fold is more than the hold-out shows, beyond the doubt of both.
+    """Return whether ``figure`` out of fold is more than the ``rows`` of the hold-out show, beyond the doubt of both.
 
     ``remembered``: the model has trained on the rows of the fit.
     """
@@ -36,6 +42,9 @@ def check_claim(
     reach = math.hypot((one.high - one.low) / 2, (other.high - other.low) / 2)
     gap = Estimate(center, center - reach, center + reach)
     told = f"{figure} {one.value:.2f} out of fold, {other.value:.2f} on the hold-out; {source}"
+    few = f" {few_rows(rows)}".rstrip()
+    if too_few(rows):
+        return Claim(not remembered, None, f"{told[:1].upper()}{told[1:]}.{few}")
     if gap.low > 0:
-        return Claim(False, gap, f"The head claims too much: {told}. Trust the hold-out.")
-    return Claim(True, gap, f"The head's claim holds: {told}.")
+        return Claim(False, gap, f"The head claims too much: {told}. Trust the hold-out.{few}")
+    return Claim(True, gap, f"The head's claim holds: {told}.{few}")

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from opeddev_tui.grading.intervals import Estimate
 from opeddev_tui.grading.scores import Predictions, Reference, answered, figures, paired_difference
+from opeddev_tui.runs.grade_words import few_rows, too_few
 
 # parts with fewer rows tell nothing
 _FEWEST = 5
@@ -80,7 +81,8 @@ def run_race(ways: Sequence[Way], reference: Reference, confidence: float = 0.95
         for way in ordered
     )
     chosen = _choice([way for way in ordered if way.mode and mode in (AUTO, way.mode)], reference, confidence)
-    verdict = _verdict(ordered[0], chosen, cheap, reference, found, confidence)
+    verdict = _verdict(chosen or ordered[0], cheap, reference, found, confidence)
+    verdict = " ".join(filter(None, [verdict, few_rows(len(reference.grades))]))
     if mode != AUTO:
         auto = _choice([way for way in ordered if way.mode], reference, confidence)
         verdict += _set_by_hand(mode, chosen, auto)
@@ -134,13 +136,14 @@ def _difference(way: Way, other: Way | None, reference: Reference, confidence: f
 def _choice(usable: Sequence[Way], reference: Reference, confidence: float) -> Way | None:
     """Return the way that grades: the head on the base model, unless the interval shows that another is better.
 
-    That head is never trained on by a step, costs one pass, and has probabilities; the others must earn their place.
+    That head is never trained on by a step, costs one pass, and has probabilities; the others must earn their place,
+    which they cannot on a few rows.
     """
     heads = [way for way in usable if way.mode == "head"]
     if not heads:
         return usable[0] if usable else None
     chosen = next((way for way in heads if not way.tuned), heads[0])
-    for way in usable:
+    for way in usable if not too_few(len(reference.grades)) else ():
         difference = _difference(way, chosen, reference, confidence)
         if difference is not None and difference.low > 0:
             return way
@@ -157,17 +160,21 @@ def _set_by_hand(mode: str, chosen: Way | None, auto: Way | None) -> str:
 
 
 def _verdict(
-    best: Way,
-    chosen: Way | None,
+    shown: Way,
     cheap: Way | None,
     reference: Reference,
     found: dict[str, dict[str, Estimate]],
     confidence: float,
 ) -> str:
-    shown = chosen or best
     kappa = found[shown.name]["kappa"]
     if math.isnan(kappa.value):
         return f"{_capital(shown.words)} grades, but the hold-out has too few different grades for a kappa."
+    if too_few(len(reference.grades)):
+        # neither what is better nor an interval: both would look surer than they are
+        beside = [cheap] if cheap is not None and cheap is not shown else []
+        values = [(way.words, found[way.name]["kappa"].value) for way in (shown, *beside)]
+        told = [f"{words} {round(value, 2) + 0.0:.2f}" for words, value in values if not math.isnan(value)]
+        return f"{_capital(shown.words)} grades. Kappa: {', '.join(told)}."
     begin = f"{_capital(shown.words)} grades: kappa {_told(kappa)}"
     if cheap is None or cheap is shown:
         return f"{begin}."
@@ -188,7 +195,7 @@ def _tuning(ordered: Sequence[Way], reference: Reference, confidence: float) -> 
     other = next((way for way in ordered if way.mode and not way.tuned), None) or next(
         (way for way in ordered if way.cheap), None
     )
-    if tuned is None or other is None:
+    if tuned is None or other is None or too_few(len(reference.grades)):
         return ""
     difference = _difference(tuned, other, reference, confidence)
     if difference is None:

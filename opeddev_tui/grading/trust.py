@@ -22,10 +22,10 @@ from opeddev_tui.grading.intervals import Estimate
 from opeddev_tui.grading.ordinal import Grades, fold_numbers
 from opeddev_tui.grading.scores import Reference
 from opeddev_tui.runs.grade_records import WayGrades
+from opeddev_tui.runs.grade_words import too_few
 
 # agreements that can be wanted, in percent
 WANTED = tuple(range(80, 100))
-_FEWEST = 5
 
 
 class Alone(Struct, frozen=True):
@@ -45,7 +45,7 @@ class Trust(Struct, frozen=True):
 
     ``alone`` is by wanted agreement in percent. ``covered`` is the share of the 90 % sets that hold the right grade and
     ``set_size`` their mean size, None where the way promises no sets. ``confident`` and ``other`` are the figures of
-    the surer half of the rows and of the other, empty where there are too few.
+    the surer half of the rows and of the other.
     """
 
     rows: int
@@ -61,7 +61,7 @@ class Trust(Struct, frozen=True):
 
 def trust(way: WayGrades, reference: Sequence[str], labels: Sequence[str], tolerance: int = 0) -> Trust | None:
     """Return what can be trusted of ``way``; None where it has no probabilities or too few rows."""
-    if len(way.probabilities) != len(reference) or len(reference) < _FEWEST:
+    if len(way.probabilities) != len(reference) or too_few(len(reference)):
         return None
     places = {label: place for place, label in enumerate(labels)}
     if any(label not in places for label in reference):
@@ -73,7 +73,7 @@ def trust(way: WayGrades, reference: Sequence[str], labels: Sequence[str], toler
     agrees = np.abs(grades.median - right) <= tolerance
     confidence = grades.within(tolerance)
     curve = automatic_curve(grades, right, tolerance=tolerance)
-    parts = halves(grades, Reference(right, len(labels))) if len(reference) >= 2 * _FEWEST else None
+    parts = halves(grades, Reference(right, len(labels)))
     covered = [label in inside for label, inside in zip(reference, way.sets, strict=False)]
     has_sets = len(covered) == len(reference)
     return Trust(
@@ -84,8 +84,8 @@ def trust(way: WayGrades, reference: Sequence[str], labels: Sequence[str], toler
         _alone(curve, confidence, agrees),
         intervals.share(np.array(covered)) if has_sets else None,
         float(np.mean([len(inside) for inside in way.sets])) if has_sets else None,
-        parts.confident if parts else {},
-        parts.other if parts else {},
+        parts.confident,
+        parts.other,
     )
 
 

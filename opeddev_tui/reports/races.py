@@ -13,7 +13,9 @@ from opeddev_tui.files import read_record
 from opeddev_tui.format import interval, number, plural, share, signed, with_interval
 from opeddev_tui.reports.tables import Table
 from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.grade_events import steadied_rows
 from opeddev_tui.runs.grade_records import FeedbackText, Figure
+from opeddev_tui.runs.grade_words import base_needed, graded_by, steadied_heads
 from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.text import clean, clean_line
 
@@ -117,17 +119,21 @@ def findings(chosen: Sequence[RunRecord]) -> RaceFindings:
         f"Step {record.step}, epoch {race.epoch}: fitted on {plural(race.rows, 'graded row')}, compared on "
         f"{plural(race.holdout_rows, 'hold-out row')}. A text without a grade counts as wrong in the shares, and as "
         "the grade farthest from the right one in distances and kappa.",
-        [clean(note) for note in _notes(race, details, written) if note],
+        [clean(note) for note in (*_what_grades(record, race), *_notes(race, details, written)) if note],
         _ways(race),
         _parts(details),
         [_cleaned(text) for text in written.texts] if written is not None else [],
     )
 
 
+def _what_grades(record: RunRecord, race: ev.RaceHeld) -> list[str]:
+    """Return what grades from now on and what it costs, in the words that screen and commands use."""
+    heads = steadied_heads(steadied_rows(record.state.heads.values()))
+    return [graded_by(race.chosen), base_needed(race.needs), heads]
+
+
 def _notes(race: ev.RaceHeld, details: Details, written: ev.FeedbackWritten | None) -> list[str]:
     notes = [race.tuning]
-    if race.needs:
-        notes.append(f"To grade so, {race.needs} is read beside the checkpoint: its size in memory once more.")
     notes += [f"{way.way}: {way.claim}" for way in race.ways if way.claim]
     if (sets := details.sets) is not None:
         low_high = interval((sets.covered.low or 0.0, sets.covered.high or 0.0), 2)

@@ -9,10 +9,8 @@ from msgspec import Struct
 from opeddev_tui.config.settings import Grade
 from opeddev_tui.grading.calibration import automatic_curve, threshold_for
 from opeddev_tui.grading.ordinal import Grades
+from opeddev_tui.runs.grade_words import few_rows, too_few
 from opeddev_tui.runs.state import RunState
-
-# agreement on fewer rows says nothing
-_FEWEST = 5
 
 
 class AskRule(Struct, frozen=True):
@@ -41,16 +39,19 @@ def ask_rule(state: RunState, epoch: int, way: str, grade: Grade, labels: tuple[
     if found is None:
         return AskRule(None, tolerance, "this way to a grade was not compared with people's grades.")
     right, grades, answers = found
+    if too_few(len(right)):
+        return AskRule(None, tolerance, f"how sure is sure enough is not known: {few_rows(len(right))}")
+    threshold: float | None
     if grades is None:
         share = float((np.abs(answers - right) <= tolerance).mean())
+        threshold = 0.0 if share * 100 >= grade.agreement else None
         said = f"on the hold-out {share:.0%} of its grades agreed{near}, less than {grade.agreement}%."
-        return AskRule(0.0 if share * 100 >= grade.agreement else None, tolerance, said)
-    point = threshold_for(automatic_curve(grades, right, tolerance=tolerance), grade.agreement / 100)
-    if point is None:
-        return AskRule(
-            None, tolerance, f"no confidence reached {grade.agreement}% agreement{near} with people on the hold-out."
-        )
-    return AskRule(point.threshold, tolerance, f"from which {grade.agreement}% agreed{near} with people.")
+    elif (point := threshold_for(automatic_curve(grades, right, tolerance=tolerance), grade.agreement / 100)) is None:
+        threshold = None
+        said = f"no confidence reached {grade.agreement}% agreement{near} with people on the hold-out."
+    else:
+        threshold, said = point.threshold, f"from which {grade.agreement}% agreed{near} with people."
+    return AskRule(threshold, tolerance, f"{said} {few_rows(len(right))}".rstrip())
 
 
 def _measured(
@@ -67,7 +68,7 @@ def _measured(
         reference, given = race.reference, raced.grades
     else:
         return None
-    if len(reference) < _FEWEST or len(given) != len(reference) or any(label not in places for label in reference):
+    if not reference or len(given) != len(reference) or any(label not in places for label in reference):
         return None
     right = np.array([places[label] for label in reference], dtype=np.int64)
     # a text without a grade is as wrong as can be

@@ -2,15 +2,14 @@
 
 import getpass
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
-
-from msgspec.structs import replace
 
 from opeddev_tui.analysis.trained_steps import begun_batches
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.corrected_answers import Kept, correct_answer, open_rows, undo_answer
-from opeddev_tui.data.sets import find_batches, load_batch
+from opeddev_tui.data.rows import Example
 from opeddev_tui.errors import did_you_mean
 from opeddev_tui.grading.graded_rows import areas_of_rows, graded_rows
 from opeddev_tui.grading.scale import Scale
@@ -34,10 +33,8 @@ def keep_answer(workspace: Workspace, settings: Settings, fields: Mapping[str, A
         "rater": answer.rater or rater_of(settings),
         "graded_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    # before the row is kept: an area that it names itself would be known
-    notes = _unknown_areas(workspace, settings, answer.criteria)
-    kept = correct_answer(workspace.root, settings, row, lambda: _begun(workspace))
-    return replace(kept, notes=(*kept.notes, *notes))
+    look = partial(_unknown_areas, settings, answer.criteria)
+    return correct_answer(workspace.root, settings, row, lambda: _begun(workspace), look)
 
 
 def undo_last(workspace: Workspace, settings: Settings, row: str = "") -> Kept:
@@ -68,15 +65,13 @@ def rater_of(settings: Settings) -> str:
         return ""
 
 
-def _unknown_areas(workspace: Workspace, settings: Settings, named: Mapping[str, Any]) -> list[str]:
-    """Return a note for each of ``named`` that no row of the batches has as an area; a new area is kept all the same.
+def _unknown_areas(settings: Settings, named: Mapping[str, Any], examples: Sequence[Example]) -> list[str]:
+    """Return a note for each of ``named`` that none of ``examples`` has as an area; a new area is kept all the same.
 
     None where the rows have no areas at all: the first areas of a data set are new by nature.
     """
     if not named:
         return []
-    batches = find_batches(workspace.root, settings.paths)
-    examples = [example for batch in batches for example in load_batch(batch, settings).examples]
     scale = Scale.of(settings.grading)
     read = areas_of_rows(graded_rows(examples, scale), scale, settings.grading).names
     known = dict.fromkeys([*read, *(area for example in examples for area in example.criteria)])

@@ -16,7 +16,6 @@ from opeddev_tui.data.rows import Example
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.format import size
 from opeddev_tui.grading.spans import GradeRow
-from opeddev_tui.runs.grade_records import WORDS
 from opeddev_tui.serving.ask_rule import AskRule, ask_rule
 from opeddev_tui.serving.asked import Asked, Criterion, Filling, Graded, asked, filling, identity_of, number_of
 from opeddev_tui.serving.choice import Choice, choose
@@ -69,11 +68,6 @@ class Grader:
         fill = filling(settings, given, usual_of(workspace, settings))
         rule = ask_rule(choice.state, choice.epoch, choice.way, settings.grade, models.scale.labels)
         return cls(choice, models, fill, rule)
-
-    @property
-    def words(self) -> str:
-        """What grades, in words."""
-        return WORDS.get(self.choice.way, self.choice.way)
 
     @property
     def model_name(self) -> str:
@@ -227,11 +221,7 @@ def _costs(choice: Choice, models: LoadedModels) -> list[str]:
     if entry is None or not choice.reads_base or entry.lora:
         return []
     weights = sum(parameter.numel() * parameter.element_size() for parameter in models.base.parameters())
+    base = f"the base model {shown(choice.settings.model.name)}"
     if models.tuned is None:
-        return [
-            f"the head on the base model grades, so {shown(choice.settings.model.name)} is read ({size(weights)}) "
-            "instead of the checkpoint's own weights."
-        ]
-    return [
-        f"the head on the base model grades and the checkpoint writes, so both are in memory: {size(weights)} more."
-    ]
+        return [f"{base} is read ({size(weights)}) instead of the checkpoint's own weights."]
+    return [f"{base} grades and the checkpoint writes, so both are in memory: {size(weights)} more."]

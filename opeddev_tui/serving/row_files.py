@@ -3,7 +3,8 @@
 A row without a submission, or that cannot be read, is a submission that says why.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,14 +37,21 @@ def row_items(path: Path, settings: st.Data) -> Iterator[Item]:
 
 
 def line_items(file: BinaryIO, path: Path, settings: st.Data) -> Iterator[Item]:
-    """Yield the rows of ``file``, an object per line; one is in memory at a time."""
+    """Yield the rows of ``file``, an object per line; one is in memory at a time.
+
+    None waits for the next line, but a first one that would be something else if it were the only one.
+    """
     rows = jsonl_rows(file, path, settings)
-    first, second = next(rows, None), next(rows, None)
-    if isinstance(first, RawRow) and second is None:
-        yield from (_item(row, settings) for row in _opened(first, path))
-        return
-    begun: Iterable[RawRow | DataProblem] = [row for row in (first, second) if row is not None]
-    yield from (_item(row, settings) for row in begun)
+    first = next(rows, None)
+    alone = _opened(first, path) if isinstance(first, RawRow) else []
+    if len(alone) != 1 or alone[0] is not first:
+        second = next(rows, None)
+        if second is None and alone:
+            yield from (_item(row, settings) for row in alone)
+            return
+        rows = chain([second] if second is not None else [], rows)
+    if first is not None:
+        yield _item(first, settings)
     yield from (_item(row, settings) for row in rows)
 
 

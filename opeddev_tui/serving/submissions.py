@@ -32,6 +32,7 @@ from opeddev_tui.serving.folders import (
 )
 from opeddev_tui.serving.items import NO_TEXT, Item, Skipped, item_of, together
 from opeddev_tui.serving.row_files import line_items, row_items
+from opeddev_tui.serving.streams import Stream
 
 Per = Literal["file", "folder", "whole"]
 STANDARD_INPUT = "-"
@@ -56,6 +57,9 @@ class Submissions:
         self, arguments: Sequence[str], settings: st.Data, per: Per = "file", standard_input: BinaryIO | None = None
     ) -> None:
         self.skipped = Skipped()
+        # called while a stream has nothing to read yet; may raise to end the waiting
+        self.on_wait: Callable[[], None] = lambda: None
+        self._stream: Stream | None = None
         self._settings, self._per, self._input = settings, per, standard_input
         if list(arguments).count(STANDARD_INPUT) > 1:
             raise DataProblem("the standard input can be read once.", where="-", cure="Write - once.")
@@ -104,6 +108,10 @@ class Submissions:
                 return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b"")) or 1
         return zips.count(source.path) if source.kind == "zip" and self._per == "file" else None
 
+    def ready(self) -> bool:
+        """Return whether the next submission can be had without waiting for whoever writes the stream that is read."""
+        return self._stream is None or self._stream.ready(self._settings.max_line_bytes)
+
     def items(self) -> Iterator[Item]:
         """Yield every submission. A source that cannot be read to its end is one more that says why."""
         for source in self.sources:
@@ -135,11 +143,12 @@ class Submissions:
     def _of_stream(self, file: BinaryIO, place: str) -> Iterator[Item]:
         """Yield what a stream holds: rows as they come, or a zip, a diff, a JSON document or one submission."""
         most = self._settings.max_line_bytes
-        first = file.readline(most + 2)
+        stream = self._stream = Stream(file, lambda: self.on_wait())
+        first = stream.readline(most + 2)
         if _is_row(first):
-            yield from line_items(cast(BinaryIO, _Begun(first, file)), Path(place), self._settings)
+            yield from line_items(cast(BinaryIO, _Begun(first, stream)), Path(place), self._settings)
             return
-        content = first + file.read(zips.MOST_BYTES - len(first))
+        content = first + stream.read(zips.MOST_BYTES - len(first))
         kind = ".zip" if zips.is_zip(content) else ".json" if _is_json(content) else ""
         if kind:
             with tempfile.NamedTemporaryFile(prefix="opeddev-", suffix=kind) as kept:
@@ -194,10 +203,10 @@ class Submissions:
 class _Begun:
     """A stream whose first line was read already."""
 
-    def __init__(self, first: bytes, file: BinaryIO) -> None:
+    def __init__(self, first: bytes, file: Stream) -> None:
         self._first, self._file = first, file
 
-    def readline(self, size: int = -1) -> bytes:
+    def readline(self, size: int) -> bytes:
         """Return the next line, of ``size`` bytes at most; the first one is never longer than was read."""
         first, self._first = self._first, b""
         return first or self._file.readline(size)

@@ -8,8 +8,14 @@ from opeddev_tui.serving.asked import Asked
 _MOST, _MOST_CHARS = 64, 16 << 20
 
 
-def windows(submissions: Iterable[Asked], known: Callable[[Asked], bool] | None = None) -> Iterator[list[Asked]]:
-    """Yield ``submissions`` in their order, some at a time.
+def _always() -> bool:
+    return True
+
+
+def windows(
+    submissions: Iterable[Asked], known: Callable[[Asked], bool] | None = None, ready: Callable[[], bool] = _always
+) -> Iterator[list[Asked]]:
+    """Yield ``submissions`` in their order, some at a time, at once where the next one is not ``ready`` yet.
 
     Those that are ``known`` are left out. It is asked about a submission after all equal ones before it were yielded,
     so that one of a window can make the next equal one known.
@@ -27,7 +33,7 @@ def windows(submissions: Iterable[Asked], known: Callable[[Asked], bool] | None 
             contents.add(asked.content)
         window.append(asked)
         chars += len(asked.example.submission) if asked.example is not None else 0
-        if len(window) >= _MOST or chars > _MOST_CHARS:
+        if len(window) >= _MOST or chars > _MOST_CHARS or not ready():
             yield window
             window, contents, chars = [], set(), 0
     if window:

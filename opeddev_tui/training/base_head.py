@@ -143,7 +143,7 @@ class BaseHeadMaker(Struct, frozen=True):
             fit_seconds=fit_seconds,
             model=self.settings.model.name,
             out_of_fold=recorded(head.stored.out_of_fold),
-            claim=check_claim(head.stored.out_of_fold, seen, remembered=False).words,
+            claim=check_claim(head.stored.out_of_fold, seen, len(self.graded.places), remembered=False).words,
             steadied=self._steadied,
             steady_read=copies.read,
             steady_seconds=copies.seconds,

@@ -112,7 +112,7 @@ class StepHeadMaker(Struct, frozen=True):
             fit_seconds=fitted.fit_seconds,
             model=f"step {started.step} after epoch {fitted.epoch}",
             out_of_fold=recorded(fitted.heads.measured),
-            claim=check_claim(fitted.heads.measured, seen, remembered=remembered).words,
+            claim=check_claim(fitted.heads.measured, seen, len(self.graded.places), remembered=remembered).words,
             steadied=len(self.graded.copies.rows),
             steady_read=len(self.graded.copies.rows),
             steady_seconds=fitted.steady_seconds,

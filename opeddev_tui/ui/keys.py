@@ -203,12 +203,12 @@ GRADER = table(
 
 REGRADE = table(
     "regrade",
-    Key("enter,g", "grade", "Grade", "Type another grade; the one it has confirms it.", footer=True),
+    Key("enter,g", "grade", "Grade", "Give the chosen grade, or type one; the one it has confirms it.", footer=True),
     Key("n", "note", "Note", "Write a note that is kept with the next correction.", footer=True),
-    Key("u", "undo", "Undo", "Give the row the grade of your file again.", footer=True),
+    Key("u", "undo", "Undo", "Drop the chosen grade, or give the row the grade of your file again.", footer=True),
     Key("j,down", "scroll(1)", "Down", "Scroll down."),
     Key("k,up", "scroll(-1)", "Up", "Scroll up."),
-    Key("escape,q", "dismiss", "Close", "Back to the list.", footer=True, shown="Esc"),
+    Key("escape,q", "dismiss", "Close", "Drop the chosen grade, or go back to the list.", footer=True, shown="Esc"),
 )
 
 NOTE = table(

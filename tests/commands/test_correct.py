@@ -14,6 +14,8 @@ import pytest
 from engine_helpers import copy_workspace, journal_of, settings_of, states, train, workspace_of
 
 from opeddev_tui.cli import main
+from opeddev_tui.config.settings import Settings
+from opeddev_tui.data import corrected_answers, sealed, sets
 from opeddev_tui.data.batches import load_step
 from opeddev_tui.runs import events as ev
 from opeddev_tui.serving import worker
@@ -249,3 +251,25 @@ def test_an_area_that_no_row_has_is_kept_with_a_note(
     told = " ".join(capsys.readouterr().out.split())
     assert (words in told) if words else ("new area" not in told)
     assert collected(workspace_of(root), settings_of(root))[1][0]["criteria"] == {area: "fail"}
+
+
+def test_each_batch_is_read_once_for_a_correction_however_much_it_names(
+    grader_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = copy_workspace(grader_root, tmp_path / "copy")
+    fields = {"submission": "<b>one</b>", "kind": "html", "task": "Make it.", "rubric": "Layout"}
+    keep_answer(workspace_of(root), settings_of(root), fields, Answer("4"))
+    read: list[str] = []
+    load = sets.load_batch
+
+    def counted(batch: sets.Batch, settings: Settings) -> sets.LoadedBatch:
+        read.append(batch.name)
+        return load(batch, settings)
+
+    for module in (corrected_answers, sets):
+        monkeypatch.setattr(module, "load_batch", counted)
+    given = Answer("3", criteria={"Naming": "fail", "A new one": "pass"})
+    kept = keep_answer(workspace_of(root), settings_of(root), {**fields, "submission": "<b>two</b>"}, given)
+    assert "'A new one' is a new area" in " ".join(kept.notes)
+    batches = [name for name in read if name not in (sets.HOLDOUT, sealed.TEST)]
+    assert sorted(batches) == ["base", "batch_corrections_01"]

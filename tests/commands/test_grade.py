@@ -4,9 +4,11 @@ import csv
 import io
 import json
 import os
+import select
 import signal
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ from engine_helpers import Command, holdout_file, states, wait_until
 from opeddev_tui import cli
 from opeddev_tui.serving.grader import Grader
 from opeddev_tui.serving.loaded import LoadedModels
+from opeddev_tui.serving.results import ResultsFile
+from opeddev_tui.serving.streams import Stream
 
 Told = pytest.CaptureFixture[str]
 RUBRIC = "Layout. Naming. Colours"
@@ -69,7 +73,8 @@ def test_the_table_fits_80_columns_and_says_what_came_out(grader_root: Path, fil
     for name in ("0.html", "4.html"):
         assert name in words
     assert "there is no submission to grade: it is empty." in words
-    assert "5 submissions by the head" in words
+    assert "5 submissions by " in words
+    assert "Graded by a small model (head) on top of the" in words
     assert "Without a grade: 1." in words
     assert f"Assumed for 4: rubric: {RUBRIC} (the commonest of the training rows)" in words
     assert "Agreement" not in words
@@ -224,6 +229,74 @@ def test_ctrl_c_keeps_what_is_done(
     monkeypatch.setattr(Grader, "batches", real)
     assert grade(grader_root, *words, files) == 0
     assert len(out.read_text().splitlines()) == 5
+
+
+def test_a_pipe_gets_each_answer_before_it_writes_the_next_row(
+    grader_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (rows, write_row), (answers, write_answer) = os.pipe(), os.pipe()
+    seen: list[str] = []
+
+    def ask() -> None:
+        with open(write_row, "w") as asking, open(answers) as answered:
+            for number in range(3):
+                asking.write(json.dumps({"id": str(number), "submission": f"<b>{number}</b>"}) + "\n")
+                asking.flush()
+                # without an answer it gives up, and the command finds the end of its input
+                if not select.select([answers], [], [], 60)[0]:
+                    return
+                seen.append(json.loads(answered.readline())["id"])
+
+    asker = threading.Thread(target=ask)
+    with open(rows) as standard_input, open(write_answer, "w") as standard_output:
+        monkeypatch.setattr(sys, "stdin", standard_input)
+        monkeypatch.setattr(sys, "stdout", standard_output)
+        asker.start()
+        assert grade(grader_root, "--json", "-") == 0
+        asker.join()
+    assert seen == ["0", "1", "2"]
+
+
+def test_what_is_in_the_pipe_already_is_graded_together(grader_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with open(writing, "w") as asking:
+        asking.writelines(json.dumps({"id": str(at), "submission": f"<b>{at}</b>"}) + "\n" for at in range(100))
+    together: list[int] = []
+    real = Grader.batches
+
+    def counted(self: Grader, submissions: Sequence[object], **options: object) -> Iterator[list]:
+        together.append(len(submissions))
+        return real(self, submissions, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Grader, "batches", counted)
+    with open(reading) as standard_input:
+        monkeypatch.setattr(sys, "stdin", standard_input)
+        assert grade(grader_root, "--json", "-") == 0
+    assert together == [64, 36]
+
+
+def test_ctrl_c_ends_the_waiting_for_a_row(grader_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b'{"id": "0", "submission": "<b>0</b>"}\n')
+    out = tmp_path / "out.jsonl"
+
+    def stop_once_it_waits(self: Stream) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        take(self)
+
+    take = Stream._take
+    with open(reading) as standard_input:
+        monkeypatch.setattr(sys, "stdin", standard_input)
+        answered = ResultsFile.add
+
+        def add(self: ResultsFile, result: object) -> None:
+            answered(self, result)  # type: ignore[arg-type]
+            monkeypatch.setattr(Stream, "_take", stop_once_it_waits)
+
+        monkeypatch.setattr(ResultsFile, "add", add)
+        assert grade(grader_root, "--out", out, "-") == 130
+    os.close(writing)
+    assert len(out.read_text().splitlines()) == 1
 
 
 # --- processes

@@ -18,6 +18,7 @@ from engine_helpers import (
 )
 
 from opeddev_tui import cli
+from opeddev_tui.runs.grade_words import steadied
 
 CHEAP = {"commonest", "middle", "n-grams"}
 
@@ -322,4 +323,4 @@ def test_a_head_that_is_held_steady_is_measured_as_such(
     ]
     assert race(root, "--set", "grading.steady=true") == 0
     words = " ".join(capsys.readouterr().out.split())
-    assert "Its head is held steady against comments with 40 training rows that got one, all from the cache." in words
+    assert f"Its head is {steadied(40)}, all from the cache." in words

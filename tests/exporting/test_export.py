@@ -311,4 +311,4 @@ def test_the_card_says_that_heads_are_held_steady(
     monkeypatch.setattr(folders, "read_run", lambda *_: record)
     card = (export_of(full, tmp_path / "out").folder / "README.md").read_text()
     assert ("held steady against comments" in card) == bool(copies)
-    assert ("with 24 changed training rows (`grading.steady`)" in card) == bool(copies)
+    assert ("with 24 changed training rows (grading.steady)" in card) == bool(copies)

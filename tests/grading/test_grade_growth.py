@@ -58,15 +58,27 @@ def test_rows_of_which_parts_cannot_be_fitted_have_no_forecast() -> None:
 
 def test_a_head_that_remembers_is_told_to_claim_too_much() -> None:
     claimed, seen = {"kappa": Estimate(0.9, 0.85, 0.93)}, {"kappa": Estimate(0.5, 0.4, 0.6)}
-    claim = check_claim(claimed, seen, remembered=True)
+    claim = check_claim(claimed, seen, 50, remembered=True)
     assert not claim.holds
     assert claim.words.startswith("The head claims too much: kappa 0.90 out of fold, 0.50 on the hold-out")
-    honest = check_claim({"kappa": Estimate(0.55, 0.45, 0.65)}, seen, remembered=False)
+    honest = check_claim({"kappa": Estimate(0.55, 0.45, 0.65)}, seen, 50, remembered=False)
     assert honest.holds
     assert "has not trained on these rows" in honest.words
 
 
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [(1, "1 hold-out row is too few"), (9, "9 hold-out rows are too few"), (10, "are few"), (29, "are few"), (30, "")],
+)
+def test_on_few_rows_a_claim_is_cautious_and_on_fewer_there_is_none(rows: int, said: str) -> None:
+    claimed, seen = {"kappa": Estimate(0.9, 0.85, 0.93)}, {"kappa": Estimate(0.5, 0.4, 0.6)}
+    words = check_claim(claimed, seen, rows, remembered=True).words
+    assert ("claim" in words) == (rows >= 10)
+    assert "0.90 out of fold, 0.50 on the hold-out" in words
+    assert said in words if said else "few" not in words
+
+
 def test_a_claim_without_figures_holds_only_by_construction() -> None:
     nothing = {"kappa": Estimate(float("nan"), float("nan"), float("nan"))}
-    assert check_claim(nothing, nothing, remembered=False).holds
-    assert not check_claim(nothing, nothing, remembered=True).holds
+    assert check_claim(nothing, nothing, 50, remembered=False).holds
+    assert not check_claim(nothing, nothing, 50, remembered=True).holds

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from grading_samples import FIVE, graded_features, grades_of_two
+from msgspec.structs import replace
 
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.grading import rivals
@@ -67,6 +68,27 @@ def test_a_cheap_way_that_is_not_beaten_is_named(reference: Reference, cheap: fl
     head = 0.8 if cheap < 1 else 0.3
     race = run_race(ways(reference, head=head, tuned=0.2, cheap=cheap), reference)
     assert words in race.verdict
+
+
+@pytest.mark.parametrize("rows", [3, 9, 10, 29, 30])
+def test_on_few_rows_the_verdict_is_cautious_and_on_fewer_there_is_none(reference: Reference, rows: int) -> None:
+    # the tuned head is right everywhere and the base head nowhere: an interval would call that sure
+    places, right = np.arange(rows), reference.rows(np.arange(rows))
+    sure = [way("head", 0.0, reference.grades, 1, mode="head"), way("tuned", 1.0, reference.grades, 2, mode="head")]
+    sure = [replace(sure[0], predictions=Predictions((reference.grades + 2) % 5)), replace(sure[1], tuned=True)]
+    few = [
+        replace(item, predictions=item.predictions.rows(places))
+        for item in (*sure, way("n-grams", 0.3, reference.grades, 4, cheap=True))
+    ]
+    race = run_race(few, right)
+    words = f"{race.verdict} {race.tuning}"
+    assert ("too few for a verdict" in words) == (rows < 10)
+    assert ("may be chance" in words) == (10 <= rows < 30)
+    assert race.chosen == ("head" if rows < 10 else "tuned")
+    assert ("Fine-tuning was worth it" in words) == (rows >= 10)
+    if rows < 10:
+        assert race.verdict.startswith("The head grades. Kappa: the head -")
+        assert " to " not in race.verdict
 
 
 def test_without_a_head_the_best_written_way_grades_and_without_any_the_race_still_runs(reference: Reference) -> None:

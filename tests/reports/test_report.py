@@ -16,6 +16,7 @@ from opeddev_tui.reports.content import readable, summary
 from opeddev_tui.reports.report import cell, fenced, write_report
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.grade_records import FeedbackText, Figure, RacedWay
+from opeddev_tui.runs.grade_words import graded_by, steadied_heads
 from opeddev_tui.runs.history import list_runs
 from opeddev_tui.workspace.paths import Workspace
 
@@ -180,6 +181,7 @@ def raced_workspace(tmp_path: Path) -> Workspace:
     )
     events = [
         *js.run_events(0, [2.0, 1.0], finished=False),
+        ev.HeadFitted(head="base", epoch=0, rows=100, steadied=24),
         ev.RaceHeld(
             epoch=1, rows=100, holdout_rows=50, ways=ways, chosen="base head", verdict="The head | grades.",
             tuning="It was not worth it.", needs="some/base", checkpoint="run-0/checkpoint-10",
@@ -213,10 +215,10 @@ def test_the_section_on_grades_tells_the_race_and_shows_forced_feedback(tmp_path
     page, markdown = (path.read_text() for path in write_report(workspace, list_runs(workspace)))
     for text in (page, markdown):
         for words in (
-            "It was not worth it.", "some/base is read beside the checkpoint", "base head: The claim holds.",
+            "It was not worth it.", "some/base is needed beside the checkpoint", "base head: The claim holds.",
             "92% of the hold-out rows", "7 training rows another grade", "100 more rows: kappa 0.50 → 0.60",
             "F1 0.70 out of fold", "forced 0.80", "the head on the base model (chosen)", "fitted on 100 graded rows",
-            "free words",
+            "free words", graded_by("base head"), steadied_heads(24),
         ):  # fmt: skip
             assert words in text.replace("\\", ""), words
         assert "-0.00" not in text

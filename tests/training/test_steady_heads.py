@@ -113,7 +113,7 @@ def test_the_console_says_it(steadied: Path, capsys: pytest.CaptureFixture[str])
         for event in journal_of(steadied):
             sink.emit(replace(event, at=time.time() + 1))
     words = " ".join(capsys.readouterr().out.split())
-    assert "held steady against comments with 36 rows, 12 of them read again in" in words
+    assert "reason for a grade, with 36 changed training rows, 12 of them read again in" in words
 
 
 def test_a_head_from_disk_grades_as_the_run_recorded(steadied: Path) -> None:

@@ -64,7 +64,6 @@ class FakeChild:
         self.heard(
             Ready(
                 checkpoint=self.source or "20260101-000000-step0-base/checkpoint-75",
-                words="the head on the step's model",
                 model="Qwen/Qwen3-0.6B",
                 labels=LABELS,
             )

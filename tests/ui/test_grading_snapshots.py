@@ -15,6 +15,7 @@ from kept_pictures import check_at_rest
 FOLDER = Path(__file__).with_name("snapshots") / "grading"
 SIZES = ((80, 24), (120, 40), (200, 60))
 PARTS = {"race": (), "trust": ("tab",), "disputed": ("shift+tab",), "row": ("shift+tab", "enter")}
+PARTS |= {"chosen": (*PARTS["row"], "4")}
 AT = 1_700_000_000.0
 
 

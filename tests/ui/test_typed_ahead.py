@@ -6,6 +6,7 @@ A slow line, a busy machine and a program that types hand over several keys at o
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from textual.widgets import Input, TextArea
 
 from opeddev_tui.config import loading
 from opeddev_tui.ui.app import OpeddevApp
+from opeddev_tui.ui.screens.generations.grades import GradesScreen
+from opeddev_tui.ui.screens.generations.grades import RowScreen as GradedRow
 from opeddev_tui.workspace.paths import Workspace
 
 # each is a command somewhere below a text
@@ -147,3 +150,28 @@ def test_bytes_of_one_write_are_all_taken_in_order(tmp_path: Path) -> None:
     finally:
         end(process)
         terminal.close()
+
+
+async def test_what_is_typed_behind_enter_goes_to_the_row_that_is_still_being_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row opens before the hold-out is read: "escape" leaves it, and the letter behind acts on the list."""
+    go = threading.Event()
+    read = GradesScreen._holdout
+
+    def slow(screen: GradesScreen, fingerprint: str) -> object:
+        go.wait(30)
+        return read(screen, fingerprint)
+
+    monkeypatch.setattr(GradesScreen, "_holdout", slow)
+    app = tour.make(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        try:
+            async for _ in tour.tour(app, pilot, {"grades": tour.STOPS["grades"]}):
+                press_at_once(app, "enter", "j", "q", "enter")
+                await until(pilot, lambda: isinstance(app.screen, GradedRow) and not app._keys)
+                assert app._exit is False
+                press_at_once(app, "escape", "escape", "3")
+                await until(pilot, lambda: app.current_mode == "checkpoints")
+        finally:
+            go.set()

@@ -9,6 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from opeddev_tui.format import number, short_count, size
+from opeddev_tui.runs.grade_words import steadied
 
 Level = Literal["error", "warning", "info", "detail"]
 
@@ -115,7 +116,8 @@ def _head(fields: Fields) -> str:
     # lines of older versions do not say it
     if fields.get("steadied", "0") == "0":
         return told
-    return f"{told} · held steady against comments with {fields['steadied']} rows"
+    copies = fields["steadied"]
+    return f"{told} · {steadied(int(copies))}" if copies.isdecimal() else told
 
 
 def _race(fields: Fields) -> str:

@@ -124,6 +124,10 @@ class ReadScreen(Dialog[None]):
         if self.app.size == self._made_for:
             return
         self._made_for = self.app.size
+        self.show_parts()
+
+    def show_parts(self) -> None:
+        """Show the parts as they are now: for another width, or once what had to be read first is there."""
         for shown, part in zip(self.query(".part").results(Static), self.parts(), strict=True):
             shown.update(part)
 

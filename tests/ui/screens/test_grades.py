@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from evidence import finished, make, notices, showing
+from evidence import finished, make, showing
 from scenes import opening, until
 from test_app import text_of
 
@@ -93,14 +93,14 @@ async def test_a_row_is_read_where_the_hold_out_is_the_same(tmp_path: Path) -> N
     app = make(tmp_path, finished)
     async with showing(app, SMALL, ("2", "m")) as pilot:
         await pilot.press("enter")
-        await until(pilot, lambda: "changed since this run" in notices(app))
+        await until(pilot, lambda: isinstance(app.screen, RowScreen) and "changed since this run" in text_of(app))
+        await pilot.press("escape")
         started = app.session.state.started
         assert started is not None
         fingerprint = load_holdout(tmp_path, app.loaded.settings).fingerprint
         object.__setattr__(app.session.state, "started", _with_holdout(started, fingerprint))
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, RowScreen))
-        await pilot.pause()
+        await until(pilot, lambda: isinstance(app.screen, RowScreen) and "<b>17</b>" in text_of(app))
         shown = text_of(app)
         assert "holdout-017 · fixed" in shown
         assert "Reference 3 · before 4 · now 3" in shown

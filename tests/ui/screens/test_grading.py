@@ -15,10 +15,13 @@ from screen_text import words_of
 from test_app import text_of
 from textual.pilot import Pilot
 
+from opeddev_tui.config.own_keys import OwnKeys
 from opeddev_tui.data.corrections import read_overlay
 from opeddev_tui.errors import Problem
 from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.grade_words import graded_by, steadied_heads
 from opeddev_tui.ui.app import OpeddevApp
+from opeddev_tui.ui.keymap import keymap_of
 from opeddev_tui.ui.screens.grading.regrade import RegradeScreen, grade_keys
 from opeddev_tui.ui.tasks.disputes import Dispute
 from opeddev_tui.ui.tasks.grading import GradingTasks, listed
@@ -37,8 +40,10 @@ async def test_the_race_shows_its_figures_and_says_what_wins(tmp_path: Path, siz
         shown = words_of(app.screen)
         for part in ("kappa", "to cheap", "exact", "±1", "off by", "* ", "The head on the step's model grades: kappa"):
             assert part in shown, part
-        assert "all compared on the same 50 hold-out rows" in shown
+        assert graded_by("step head") in shown
         assert "the hold-out bears it out" in shown
+        # on the smallest terminal it is scrolled to
+        assert "all compared on the same 50 hold-out rows" in shown or size == SMALL
         if size == LARGE:
             assert "seconds" in shown
             assert "signed" in shown
@@ -53,7 +58,7 @@ async def test_heads_that_are_held_steady_are_said_to_be(tmp_path: Path, steadie
     async with grading(app, LARGE):
         shown = words_of(app.screen)
         assert "all compared on the same 50 hold-out rows" in shown
-        told = "The heads are held steady against comments with 100 training rows (grading.steady)."
+        told = steadied_heads(100)
         assert (told in shown) == bool(steadied)
 
 
@@ -188,6 +193,8 @@ async def test_a_disputed_row_is_read_regraded_and_undone_by_keys(tmp_path: Path
         assert "Page 0 of base" in shown
         assert "Feedback on base 0." in shown
         await pilot.press("4")
+        assert "4 instead of 1: Enter changes it, Esc leaves it as it is" in words_of(app)
+        await pilot.press("enter")
         await until(pilot, lambda: "→ 4" in text_of(app))
         assert [(item.was, item.now) for item in read_overlay(tmp_path).corrections] == [("1", "4")]
         assert "5 disputed rows" in words_of(app.screen)
@@ -202,10 +209,34 @@ async def test_a_correction_has_a_note_and_can_confirm(tmp_path: Path) -> None:
     async with grading(app, SMALL) as (screen, pilot):
         screen.corrections.take_disputed(disputes(screen))
         await open_first(app, pilot)
-        await pilot.press("n", *"seen", "enter", "1")
+        await pilot.press("1", "n", *"seen", "enter")
+        assert "1, the grade that it has: Enter confirms it, Esc leaves it as it is" in words_of(app)
+        await pilot.press("enter")
         await until(pilot, lambda: "✓ confirmed" in text_of(app))
         found = read_overlay(tmp_path).corrections[0]
         assert (found.was, found.now, found.note) == ("1", "1", "seen")
+
+
+@pytest.mark.parametrize("scale", [FIVE, ("F", "E", "D", "C", "B", "A")], ids="/".join)
+async def test_no_key_of_the_scale_changes_a_grade_by_itself(tmp_path: Path, scale: tuple[str, ...]) -> None:
+    app = make(tmp_path, [raced_step(1, AT, labels=scale)], labels=scale)
+    async with grading(app, SMALL) as (screen, pilot):
+        screen.corrections.take_disputed(disputes(screen))
+        await pilot.press("shift+tab")
+        for leave in ("escape", "u", "q"):
+            await pilot.press("enter")
+            await until(pilot, lambda: isinstance(app.screen, RegradeScreen))
+            for key in (*grade_keys(scale), *"0123456789"):
+                await pilot.press(key)
+                assert isinstance(app.screen, RegradeScreen), key
+                told = (f"{key.upper()} instead of", "the grade that it has", f"{key} is no grade of the scale")
+                assert any(words in words_of(app) for words in told) == (scale == FIVE or key.isalpha()), key
+            await pilot.press(next(iter(grade_keys(scale))), leave)
+            assert isinstance(app.screen, RegradeScreen), leave
+            assert "A correction is kept beside your files" in words_of(app)
+            await pilot.press("escape")
+            assert app.screen is screen
+        assert not read_overlay(tmp_path).corrections
 
 
 async def test_grades_of_several_signs_are_typed(tmp_path: Path) -> None:
@@ -240,6 +271,13 @@ def test_only_scales_of_single_signs_have_a_key_per_grade(labels: tuple[str, ...
     assert "".join(grade_keys(labels)) == keys
 
 
+def test_a_grade_leaves_a_key_that_a_person_gave_to_something_else() -> None:
+    own = {"regrade.note": OwnKeys(("4",), "config.toml"), "regrade.undo": OwnKeys(("b",), "config.toml")}
+    assert not grade_keys(FIVE, keymap_of(own))
+    assert not grade_keys(("C", "B", "A"), keymap_of(own))
+    assert grade_keys(("3", "2", "1"), keymap_of(own))
+
+
 async def test_read_only_nothing_is_written(tmp_path: Path) -> None:
     app = make(tmp_path, [raced_step(1, AT)], read_only=True)
     async with grading(app, MIDDLE) as (screen, pilot):
@@ -264,7 +302,7 @@ async def test_an_unfinished_run_is_named_that_cannot_be_resumed(
         monkeypatch.setattr(app, "tell", lambda text, **_: told.append(text))
         screen.corrections.take_disputed(disputes(screen))
         await open_first(app, pilot)
-        await pilot.press("5")
+        await pilot.press("5", "enter")
         await until(pilot, lambda: len(told) == 2)
         assert "counts from the next step on" in told[0]
         assert told[1] == "The unfinished run began otherwise."

@@ -10,6 +10,7 @@ from scenes import make, opened, settle, trained, training, until
 from test_app import MIDDLE, SMALL, text_of
 
 from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.grade_words import steadied
 from opeddev_tui.runs.log import EventLog, to_file
 from opeddev_tui.ui.screens.log_lines import read
 
@@ -73,8 +74,7 @@ def test_every_event_is_said_in_words(logged: Path) -> None:
     assert "httpx: something is deprecated" in texts
     assert "the head on the base model fitted · 100 graded rows · 0.1 s" in texts
     assert "no grades by the head on the step's model · too few graded rows." in texts
-    steady = "the head on the step's model fitted · 80 graded rows · 0.2 s · held steady against comments with 80 rows"
-    assert steady in texts
+    assert f"the head on the step's model fitted · 80 graded rows · 0.2 s · {steadied(80)}" in texts
     assert "the rule decides from now on" in texts
     assert "asked for: SaveNow · not done: nothing new" in texts
     assert not [text for text in texts if "=" in text.replace(" = ", "")]

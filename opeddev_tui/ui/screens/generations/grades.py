@@ -19,7 +19,7 @@ from opeddev_tui.errors import Problem
 from opeddev_tui.runs.events import GradesMeasured
 from opeddev_tui.runs.grade_records import SHORT_WORDS
 from opeddev_tui.runs.state import RunState
-from opeddev_tui.text import clean_line
+from opeddev_tui.text import clean, clean_line
 from opeddev_tui.ui.keys import GRADES, bindings
 from opeddev_tui.ui.screens.base import BaseScreen
 from opeddev_tui.ui.screens.generations.grade_tables import GROUPS, Flip, flips, matrix, measures_text
@@ -34,6 +34,7 @@ NO_GRADES = (
     "No grades yet: they are read on the hold-out after every epoch,\n"
     "where hold-out rows have grades and grading.evaluate is on."
 )
+_READING = "Reading the hold-out …"
 _CHANGED = "The hold-out has changed since this run, so its rows cannot be shown."
 
 
@@ -133,25 +134,25 @@ class GradesScreen(BaseScreen):
         self.dismiss()
 
     def action_open_row(self) -> None:
-        """Read the selected row of the hold-out."""
+        """Open the selected row of the hold-out at once, so that keys typed ahead go to it; fill it once it is read."""
         chosen = self.query_one(Grid).selected
         flip = next((flip for flip in self._flips if str(flip.at) == chosen), None)
         if flip is not None:
-            self.shell.run_worker(partial(self._read, flip, self.shell.session.state), group="row", exclusive=True)
+            screen = RowScreen(flip)
+            self.shell.push_screen(screen)
+            self.shell.run_worker(partial(self._read, screen, self.shell.session.state), group="row", exclusive=True)
 
-    async def _read(self, flip: Flip, state: RunState) -> None:
+    async def _read(self, screen: RowScreen, state: RunState) -> None:
         fingerprint = state.started.holdout_fingerprint if state.started is not None else ""
         try:
             rows = await asyncio.to_thread(self._holdout, fingerprint)
         except (Problem, OSError) as problem:
-            self.shell.tell(str(problem), severity="error")
+            screen.show_row(str(problem))
             return
+        flip = screen.flip
         at_its_place = rows[flip.at] if flip.at < len(rows) else None
         row = next((row for row in rows if row.id and row.id == flip.id), at_its_place)
-        if row is None:
-            self.shell.tell(_CHANGED, severity="warning")
-        else:
-            self.shell.push_screen(RowScreen(flip, row))
+        screen.show_row(row if row is not None else _CHANGED)
 
     def _holdout(self, fingerprint: str) -> list[Example]:
         """Return the hold-out's rows, nothing where they are not those of the run. Call it in a thread."""
@@ -162,19 +163,32 @@ class GradesScreen(BaseScreen):
 
 
 class RowScreen(ReadScreen):
-    """One row of the hold-out over the list: its prompt, its reference, the grades that were read."""
+    """One row of the hold-out over the list: its prompt, its reference, the grades that were read.
 
-    def __init__(self, flip: Flip, row: Example) -> None:
+    It opens before the row is read; ``show_row`` gives the row, or the sentence that says why there is none.
+    """
+
+    def __init__(self, flip: Flip) -> None:
         super().__init__(f"{flip.id} · {flip.group}")
-        self._flip, self._row = flip, row
+        self.flip = flip
+        self._row: Example | str = _READING
+
+    def show_row(self, row: Example | str) -> None:
+        """Show ``row``, or a sentence in its place, unless the window was closed meanwhile."""
+        self._row = row
+        if self.is_attached:
+            self.show_parts()
 
     def parts(self) -> list[Content]:
         """Return the row."""
-        flip, row = self._flip, self._row
-        asked = next((message.content for message in reversed(row.prompt) if message.role == "user"), "")
+        flip, row = self.flip, self._row
         grades = f"Reference {flip.reference} · before {_grade(flip.before)} · now {_grade(flip.now)}"
+        head = Content.styled(grades, "bold")
+        if isinstance(row, str):
+            return [head, Content(clean(row)), Content("")]
+        asked = next((message.content for message in reversed(row.prompt) if message.role == "user"), "")
         reference = [Content.styled("Reference", "bold $primary"), coloured(row.completion, row.kind)]
-        return [Content.styled(grades, "bold"), coloured(asked, row.kind), Content("\n").join(reference)]
+        return [head, coloured(asked, row.kind), Content("\n").join(reference)]
 
 
 def _grade(grade: int | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from textual.content import Content
 
-from opeddev_tui.runs.grade_records import WORDS
+from opeddev_tui.runs.grade_words import graded_by
 from opeddev_tui.serving.worker_messages import Answered, Ready
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.ui.widgets.code_text import coloured
@@ -118,7 +118,10 @@ def _assumed(answer: Answered, ready: Ready | None) -> Iterator[Content]:
         told = _OPTION.sub("typed", clean_line(words, max_chars=_ASSUMED))
         yield Content.styled(f"assumed {clean_line(name)}: {told}", "$muted")
     graded = answer.graded
-    by = ready.words if ready is not None else WORDS.get(graded.way, graded.way)
-    yield Content.styled(clean_line(f"read by {by}, {graded.checkpoint}, on {graded.model}", max_chars=200), "$muted")
+    if by := graded_by(graded.way):
+        yield Content.styled(by, "$muted")
+    yield Content.styled(
+        clean_line(f"checkpoint {graded.checkpoint}, base model {graded.model}", max_chars=200), "$muted"
+    )
     for note in ready.notes if ready is not None else ():
         yield Content.styled(clean_line(f"note: {note}", max_chars=300), "$muted")

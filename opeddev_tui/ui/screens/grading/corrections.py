@@ -19,6 +19,8 @@ _BUSY = (
     "A training runs here; the model would be loaded beside it. Afterwards {grading.disputed} finds the disputed rows."
 )
 _READ_ONLY = "This is read only: no model is read and nothing is written."
+_READING = "The rows are still being read; try again in a moment."
+_GONE = "This row is not among the rows any more."
 _NO_WORKSPACE = "There is no workspace here."
 
 
@@ -117,9 +119,12 @@ class Corrections:
     def open(self, key: str) -> None:
         """Show the row ``key`` and do what is wished then."""
         row = self.rows.rows.get(key) if self.rows is not None else None
-        if row is None:
-            return
         shell = self._screen.shell
+        if row is None:
+            # keys of an impatient hand: the list of the race is there before the rows are
+            if key:
+                shell.tell(_READING if self.rows is None else _GONE)
+            return
         grading = shell.loaded.settings.grading
         labels = [written(grade, grading) for grade in range(grading.minimum, grading.maximum + 1)]
         dispute = next((item for item in self.listed if item.key == key), None)
@@ -128,7 +133,8 @@ class Corrections:
             if wish is not None:
                 self._do(row, wish)
 
-        shell.push_screen(RegradeScreen(row, dispute, labels, read_only=shell.session.read_only), take)
+        session = shell.session
+        shell.push_screen(RegradeScreen(row, dispute, labels, session.keymap, read_only=session.read_only), take)
 
     def undo(self, key: str) -> None:
         """Undo the correction of the row ``key``."""

@@ -10,6 +10,7 @@ from opeddev_tui.format import duration, number, plural, share, signed
 from opeddev_tui.runs.events import RaceHeld
 from opeddev_tui.runs.grade_events import steadied_rows
 from opeddev_tui.runs.grade_records import Figure, RacedWay
+from opeddev_tui.runs.grade_words import base_needed, graded_by, steadied_heads
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.ui.screens.grading.steps import GradedRun, read_so_far
 from opeddev_tui.ui.widgets.tables import Column, table
@@ -41,10 +42,9 @@ def race_text(run: GradedRun, width: int) -> Content:
                 ways_table(race.ways, race.chosen, width),
                 Content(""),
                 Content.styled(clean(race.verdict), "bold"),
-                Content(clean(race.tuning)),
-                *_needs(race),
+                *_told(graded_by(race.chosen), clean(race.tuning), clean_line(base_needed(race.needs))),
                 *_claims(race.ways),
-                *_steadied(run),
+                *_told(steadied_heads(steadied_rows(run.state.heads.values())), style="$muted"),
                 Content.styled(_measured_on(race), "$muted"),
             ]
         )
@@ -62,23 +62,13 @@ def _measured_on(race: RaceHeld) -> str:
     )
 
 
-def _needs(race: RaceHeld) -> list[Content]:
-    if not race.needs:
-        return []
-    return [Content(f"To grade so, the base model {clean_line(race.needs)} is needed beside the checkpoint.")]
+def _told(*sentences: str, style: str = "") -> list[Content]:
+    """Return a line for each sentence that says anything."""
+    return [Content.styled(sentence, style) for sentence in sentences if sentence]
 
 
 def _claims(ways: Sequence[RacedWay]) -> list[Content]:
     return [Content.styled(clean(f"{way.way}: {way.claim}"), "$muted") for way in ways if way.claim]
-
-
-def _steadied(run: GradedRun) -> list[Content]:
-    """Return what holds the heads of ``run`` steady; nothing for plain heads."""
-    copies = steadied_rows(run.state.heads.values())
-    if not copies:
-        return []
-    words = f"The heads are held steady against comments with {plural(copies, 'training row')} (grading.steady)."
-    return [Content.styled(words, "$muted")]
 
 
 def _why_none(run: GradedRun, race: RaceHeld | None) -> list[Content]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -14,6 +15,7 @@ from textual.widgets import Static
 
 from opeddev_tui.terminal.textual_private import Dialog
 from opeddev_tui.text import clean_line
+from opeddev_tui.ui.keymap import DEFAULT_KEYS, Keymap
 from opeddev_tui.ui.keys import REGRADE, bindings
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.tasks.disputes import Dispute
@@ -22,7 +24,7 @@ from opeddev_tui.ui.widgets.bars import key_part
 from opeddev_tui.ui.widgets.code_text import coloured, shown
 from opeddev_tui.ui.widgets.dialogs import AskText
 
-_TAKEN = frozenset(key for row in REGRADE for key in row.keys.split(","))
+_DIGITS = "0123456789"
 _ABOUT = "A correction is kept beside your files, which stay as they are. It counts from the next step on."
 
 
@@ -34,10 +36,11 @@ class Wish(Struct, frozen=True):
     undo: bool = False
 
 
-def grade_keys(labels: Sequence[str]) -> dict[str, str]:
+def grade_keys(labels: Sequence[str], keymap: Keymap = DEFAULT_KEYS) -> dict[str, str]:
     """Return the key for each grade, where each grade has one: a single character that means nothing else."""
+    taken = {key for row in keymap.keys(REGRADE) for key in row.keys.split(",")}
     keys = {label.strip().lower(): label for label in labels}
-    usable = all(len(key) == 1 and key.isalnum() and key not in _TAKEN for key in keys)
+    usable = all(len(key) == 1 and key.isalnum() and key not in taken for key in keys)
     return keys if usable and len(keys) == len(labels) else {}
 
 
@@ -62,7 +65,11 @@ class AskGrade(AskText):
 
 
 class RegradeScreen(Dialog[Wish]):
-    """One row over the list: what was asked, the submission, the feedback, and its grades."""
+    """One row over the list: what was asked, the submission, the feedback, and its grades.
+
+    A key of the scale only chooses: elsewhere digits go to screens, and one that is pressed by mistake must not change
+    a grade.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(REGRADE)
     CSS = """
@@ -71,23 +78,27 @@ class RegradeScreen(Dialog[Wish]):
     RegradeScreen .line { height: auto; }
     """
 
-    def __init__(self, row: Row, dispute: Dispute | None, labels: Sequence[str], *, read_only: bool) -> None:
+    def __init__(
+        self, row: Row, dispute: Dispute | None, labels: Sequence[str], keymap: Keymap, *, read_only: bool
+    ) -> None:
         super().__init__()
-        self._row, self._dispute, self._labels, self._read_only = row, dispute, labels, read_only
-        self._keys = {} if read_only else grade_keys(labels)
-        self._note = ""
-        for key, label in self._keys.items():
-            self._bindings.bind(key, f"give('{key}')", label)
+        self._row, self._dispute, self._labels, self._keymap = row, dispute, labels, keymap
+        self._read_only = read_only
+        self._keys = {} if read_only else grade_keys(labels, keymap)
+        self._note = self._chosen = ""
+        digits = _DIGITS if any(key in _DIGITS for key in self._keys) else ""
+        for key in dict.fromkeys((*self._keys, *digits)):
+            self._bindings.bind(key, f"choose('{key}')", self._keys.get(key, key))
 
     def compose(self) -> ComposeResult:
         """Make the grades, the texts and the keys."""
         with Vertical(classes="dialog") as box:
             box.border_title = Content(clean_line(f"{self._row.id or self._row.key} · {self._row.set}"))
-            yield Static(self._grades(), markup=False, classes="line")
+            yield Static(self._grades(), markup=False, id="grades", classes="line")
             with VerticalScroll(id="row"):
                 yield Static(row_text(self._row), markup=False)
-            yield Static(Content.styled(_ABOUT, "$muted"), markup=False, classes="line")
-            yield Static(self._key_line(), markup=False, classes="line")
+            yield Static(Content.styled(_ABOUT, "$muted"), markup=False, id="chosen", classes="line")
+            yield Static(self._key_line(), markup=False, id="keys", classes="line")
 
     def _grades(self) -> Content:
         row, dispute = self._row, self._dispute
@@ -105,24 +116,48 @@ class RegradeScreen(Dialog[Wish]):
         return Content(" · ").join(parts)
 
     def _key_line(self) -> Content:
-        parts = [key_part(key)[0] for key in cast("Shell", self.app).session.keymap.keys(REGRADE) if key.footer]
+        rows = {row.action: row for row in self._keymap.keys(REGRADE) if row.footer}
+        close = key_part(rows["dismiss"])[0]
         if self._read_only:
-            parts = [Content.styled("read only: nothing is written", "$muted"), parts[-1]]
-        elif self._keys:
+            return Content("   ").join([Content.styled("read only: nothing is written", "$muted"), close])
+        parts = [key_part(row)[0] for row in rows.values()]
+        if self._keys:
             keys = list(self._keys)
             named = f"{keys[0]}-{keys[-1]}" if len(keys) > 2 else " ".join(keys)
-            parts = [Content.styled(named, "bold $accent") + Content.styled(" grade at once", "$muted"), *parts[1:]]
+            parts[0] = key_part(replace(rows["grade"], keys="", shown=named, label="Choose a grade"))[0]
         return Content("   ").join(parts)
+
+    def _show_choice(self) -> None:
+        """Say what Enter would do now."""
+        row, chosen = self._row, clean_line(self._chosen)
+        text = Content.styled(_ABOUT, "$muted")
+        if self._chosen == row.now:
+            text = self._asked(f"{chosen}, the grade that it has", "confirms")
+        elif self._chosen:
+            text = self._asked(f"{chosen} instead of {clean_line(row.now)}", "changes")
+        self.query_one("#chosen", Static).update(text)
+
+    def _asked(self, choice: str, does: str) -> Content:
+        keys = self._keymap.text(f": {{regrade.grade}} {does} it, {{regrade.close}} leaves it as it is")
+        return Content.styled(choice, "bold reverse") + Content.styled(keys, "bold")
 
     # --- keys
 
-    def action_give(self, key: str) -> None:
-        """Close with the grade of a key."""
-        self.dismiss(Wish(self._keys[key], self._note))
+    def action_choose(self, key: str) -> None:
+        """Choose the grade of a key; another key of the table gives it or drops it."""
+        self._chosen = self._keys.get(key, "")
+        if self._chosen:
+            self._show_choice()
+        else:
+            words = f"{key} is no grade of the scale {clean_line(self._labels[0])} to {clean_line(self._labels[-1])}."
+            self.query_one("#chosen", Static).update(Content.styled(words, "bold"))
 
     def action_grade(self) -> None:
-        """Ask for a grade and close with it."""
+        """Close with the chosen grade, or ask for one."""
         if self._read_only:
+            return
+        if self._chosen:
+            self.dismiss(Wish(self._chosen, self._note))
             return
 
         def take(grade: str | None) -> None:
@@ -139,23 +174,32 @@ class RegradeScreen(Dialog[Wish]):
         def take(note: str | None) -> None:
             if note is not None:
                 self._note = note.strip()
-                self.query(Static).first().update(self._grades())
+                self.query_one("#grades", Static).update(self._grades())
 
         ask = AskText("Note", "Why? It is kept with the correction, once you give a grade.", self._note)
         cast("Shell", self.app).push_screen(ask, take)
 
     def action_undo(self) -> None:
-        """Close with the wish to undo the correction."""
-        if not self._read_only:
+        """Drop the choice, else close with the wish to undo the correction."""
+        if self._chosen:
+            self._drop_choice()
+        elif not self._read_only:
             self.dismiss(Wish(undo=True))
+
+    def _drop_choice(self) -> None:
+        self._chosen = ""
+        self._show_choice()
 
     def action_scroll(self, step: int) -> None:
         """Scroll by lines."""
         self.query_one("#row").scroll_relative(y=step, animate=False)
 
     async def action_dismiss(self, result: Wish | None = None) -> None:
-        """Close without a wish."""
-        self.dismiss(result)
+        """Drop the choice, else close without a wish."""
+        if self._chosen and result is None:
+            self._drop_choice()
+        else:
+            self.dismiss(result)
 
 
 def row_text(row: Row) -> Content:

@@ -15,6 +15,7 @@ from textual.events import DescendantFocus, Resize
 from textual.widget import Widget
 from textual.widgets import Static
 
+from opeddev_tui.runs.grade_words import few_rows
 from opeddev_tui.terminal.ascii_fallback import ascii_only
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import GRADING, PANE, bindings, pane_title
@@ -49,7 +50,7 @@ _NO_READINGS = (
     "No grades with probabilities are recorded for this step. They are read after every epoch where hold-out rows are "
     "graded and grading.evaluate is on."
 )
-_TOO_FEW = "Too few graded hold-out rows to say what can be trusted."
+_UNKNOWN = "What can be trusted cannot be said: the recorded grades do not fit the hold-out."
 
 
 class ScrollPane(TextPane):
@@ -176,7 +177,8 @@ class GradingScreen(BaseScreen):
             self._compute(wanted, way, read.reference, read.labels)
             return
         found = self._trust[1]
-        text = self._trust_text(pane, found, len(read.labels)) if found is not None else Content(_TOO_FEW)
+        few = few_rows(len(read.reference))
+        text = self._trust_text(pane, found, len(read.labels)) if found is not None else Content(few or _UNKNOWN)
         pane.set_text(title, text, place=run.run)
 
     def _trust_text(self, pane: TextPane, found: Trust, labels: int) -> Content:

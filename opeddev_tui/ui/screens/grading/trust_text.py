@@ -9,6 +9,7 @@ from msgspec import Struct
 from rich.text import Text
 from textual.content import Content
 
+from opeddev_tui.runs.grade_words import few_rows
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.plots.canvas import Colours, Series, render
 from opeddev_tui.ui.plots.look import Palette
@@ -52,6 +53,7 @@ def trust_text(found: Trust, labels: int, wanted: int, people: str, look: Look) 
     parts = [
         Content.styled(alone_sentence(found.alone[wanted], wanted, found.tolerance), "bold"),
         Content.styled(checked_sentence(found.alone[wanted]), "$muted"),
+        *([Content.styled(few, "$text-warning")] if (few := few_rows(found.rows)) else []),
         Content(""),
         _plots(found, wanted, look),
         Content(""),

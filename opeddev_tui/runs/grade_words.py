@@ -1,0 +1,66 @@
+"""What is told of grades in the same words everywhere: what grades and what that means, what holds a head steady, and
+what few hold-out rows mean for a verdict.
+
+The screen, the commands, the report and the model card take their sentences from here; they add no words of their own
+for the same fact.
+"""
+
+from collections.abc import Mapping
+
+from opeddev_tui.format import plural
+from opeddev_tui.runs.grade_records import BASE_HEAD, BASE_TOKENS, STEP_HEAD, STEP_TEXT, STEP_TOKENS
+
+# with fewer hold-out rows a verdict has a caution, and below the second number there is none
+ENOUGH_ROWS, FEWEST_ROWS = 30, 10
+_HEAD = "a small model (head) on top of"
+_TOKENS = "by how probable it finds each grade"
+_TRAINED = "fine-tuning changes these grades"
+_MEANINGS: Mapping[str, str] = {
+    BASE_HEAD: f"{_HEAD} the base model: fine-tuning does not change these grades, more or corrected rows do",
+    STEP_HEAD: f"{_HEAD} the fine-tuned model: fine-tuning and more rows change these grades",
+    STEP_TOKENS: f"the fine-tuned model itself, {_TOKENS}: {_TRAINED}",
+    STEP_TEXT: f"the fine-tuned model itself, in the text that it writes: {_TRAINED}",
+    BASE_TOKENS: f"the base model itself, {_TOKENS}: neither fine-tuning nor your rows change these grades",
+}
+
+
+def graded_by(way: str) -> str:
+    """Return which way grades and what that means for a person, as a sentence; empty for none, or one not known."""
+    return f"Graded by {_MEANINGS[way]}." if way in _MEANINGS else ""
+
+
+def base_needed(name: str) -> str:
+    """Return what a way costs that reads the base model ``name``; empty where ``name`` is."""
+    return f"The base model {name} is needed beside the checkpoint: its size in memory once more." if name else ""
+
+
+def steadied(rows: int) -> str:
+    """Return what holds a head steady with ``rows`` changed rows, to follow "is" or "are"."""
+    return f"held steady against comments that are no reason for a grade, with {plural(rows, 'changed training row')}"
+
+
+def steadied_heads(rows: int) -> str:
+    """Return that the heads of a run are held steady, as a sentence; empty for plain heads (no ``rows``)."""
+    return f"The heads are {steadied(rows)} (grading.steady)." if rows else ""
+
+
+# --- few hold-out rows
+
+
+def too_few(rows: int) -> bool:
+    """Return whether ``rows`` hold-out rows are too few to say that one way or state is better than another."""
+    return rows < FEWEST_ROWS
+
+
+def maybe_chance(rows: int) -> str:
+    """Return that what ``rows`` hold-out rows show may be chance, as a clause; empty where there are enough."""
+    few = f"{plural(rows, 'hold-out row')} {'is' if rows == 1 else 'are'} few"
+    return f"{few}: with fewer than {ENOUGH_ROWS} this may be chance" if 0 < rows < ENOUGH_ROWS else ""
+
+
+def few_rows(rows: int) -> str:
+    """Return what ``rows`` hold-out rows mean for a verdict, as a sentence; empty where there are enough of them."""
+    if 0 < rows < FEWEST_ROWS:
+        few = f"{plural(rows, 'hold-out row')} {'is' if rows == 1 else 'are'} too few for a verdict"
+        return f"{few}: read the figures alone, and add rows ({ENOUGH_ROWS} are a beginning)."
+    return f"{maybe_chance(rows)}." if 0 < rows < ENOUGH_ROWS else ""
