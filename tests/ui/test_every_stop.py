@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.style import Style
+from screen_text import strips_of
 from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.screen import Screen
@@ -20,7 +21,7 @@ SIZE = (110, 36)
 
 def cells(screen: Screen[Any]) -> Cells:
     """Return what a screen draws, a list of (letter, style) per line."""
-    lines = screen._compositor.render_strips()
+    lines = strips_of(screen)
     return [[(letter, piece.style) for piece in strip for letter in piece.text] for strip in lines]
 
 

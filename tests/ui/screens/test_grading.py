@@ -193,7 +193,7 @@ async def test_a_disputed_row_is_read_regraded_and_undone_by_keys(tmp_path: Path
         assert "Page 0 of base" in shown
         assert "Feedback on base 0." in shown
         await pilot.press("4")
-        assert "4 instead of 1: Enter changes it, Esc leaves it as it is" in words_of(app)
+        assert "4 instead of 1: Enter changes it, Esc leaves it as it is" in words_of(app.screen)
         await pilot.press("enter")
         await until(pilot, lambda: "→ 4" in text_of(app))
         assert [(item.was, item.now) for item in read_overlay(tmp_path).corrections] == [("1", "4")]
@@ -210,7 +210,7 @@ async def test_a_correction_has_a_note_and_can_confirm(tmp_path: Path) -> None:
         screen.corrections.take_disputed(disputes(screen))
         await open_first(app, pilot)
         await pilot.press("1", "n", *"seen", "enter")
-        assert "1, the grade that it has: Enter confirms it, Esc leaves it as it is" in words_of(app)
+        assert "1, the grade that it has: Enter confirms it, Esc leaves it as it is" in words_of(app.screen)
         await pilot.press("enter")
         await until(pilot, lambda: "✓ confirmed" in text_of(app))
         found = read_overlay(tmp_path).corrections[0]
@@ -230,10 +230,10 @@ async def test_no_key_of_the_scale_changes_a_grade_by_itself(tmp_path: Path, sca
                 await pilot.press(key)
                 assert isinstance(app.screen, RegradeScreen), key
                 told = (f"{key.upper()} instead of", "the grade that it has", f"{key} is no grade of the scale")
-                assert any(words in words_of(app) for words in told) == (scale == FIVE or key.isalpha()), key
+                assert any(words in words_of(app.screen) for words in told) == (scale == FIVE or key.isalpha()), key
             await pilot.press(next(iter(grade_keys(scale))), leave)
             assert isinstance(app.screen, RegradeScreen), leave
-            assert "A correction is kept beside your files" in words_of(app)
+            assert "A correction is kept beside your files" in words_of(app.screen)
             await pilot.press("escape")
             assert app.screen is screen
         assert not read_overlay(tmp_path).corrections
