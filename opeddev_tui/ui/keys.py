@@ -231,8 +231,8 @@ TABLE = table(
     "table",
     Key("j", "cursor_down", "Down", "Next row (also ↓)."),
     Key("k", "cursor_up", "Up", "Previous row (also ↑)."),
-    Key("h", "scroll_left", "Left", "Scroll left (also ←)."),
-    Key("l", "scroll_right", "Right", "Scroll right (also →)."),
+    Key("h", "scroll_left", "Left", "Scroll to the column before (also ←)."),
+    Key("l", "scroll_right", "Right", "Scroll to the next column (also →)."),
 )
 
 CHECKPOINTS = table(

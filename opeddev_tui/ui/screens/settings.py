@@ -27,13 +27,14 @@ from opeddev_tui.ui.screens.setting_dialogs import ChoiceScreen, EditScreen, Man
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Cell, Grid
+from opeddev_tui.ui.widgets.legend import Legend
 from opeddev_tui.ui.widgets.tables import cut
 
 # keys of rows that are no setting, and of a changed setting's second row
 _GROUP, _AGAIN = "group ", " changed"
 _CHANGED = "Changed"
-# cells of the columns left of the value, with the blanks around all, and of the scrollbar
-_LEFT = 54
+# cells of a value in the list: at least, where the list is wide; at most, whatever its width
+_LEAST, _MOST = 20, 400
 # in the order in which they are needed
 _SECTIONS: tuple[tuple[str, str], ...] = (
     ("model", "Model"), ("training", "Training"), ("lora", "Adapters (LoRA)"), ("early_stop", "When a step stops"),
@@ -60,7 +61,7 @@ class SettingsScreen(WithDetails):
     BINDINGS: ClassVar[list[BindingType]] = bindings(SETTINGS)
     AUTO_FOCUS = "#settings"
     details_id: ClassVar[str] = "detail"
-    explanations: ClassVar[Mapping[str, str]] = {
+    explanations: ClassVar[Mapping[str, Legend]] = {
         "settings": "● differs from the default. The app never writes your config.toml.",
     }
 
@@ -70,17 +71,8 @@ class SettingsScreen(WithDetails):
     def compose_body(self) -> Iterable[Widget]:
         """Make the filter, the table and the explanation."""
         yield FilterBox("part of a name or of the help", "#settings")
-        yield Grid(("setting", "from", "value"), id="settings", enter="edit")
+        yield Grid(("setting", "from", "value"), id="settings", enter="edit", gives={"value": _LEAST})
         yield Static(markup=False, id="detail", classes="detail")
-
-    def on_resize(self) -> None:
-        """Fit the values to the new width."""
-        self.call_after_refresh(self._fit)
-
-    def _fit(self) -> None:
-        if self.can_be_drawn:
-            self.query_one(Grid).fit_columns()
-            self.fill()
 
     def show_body(self, view: View) -> None:  # noqa: ARG002 - the settings are not part of the view
         """Show the settings as they are now."""
@@ -123,7 +115,7 @@ class SettingsScreen(WithDetails):
         origin = self.shell.loaded.origin(name).rsplit("/", 1)[-1]
         mark, style = ("  ", "") if origin == "default" else ("● ", "bold")
         value = described.toml_value(msgspec.to_builtins(getattr(getattr(self.shell.loaded.settings, section), key)))
-        return f"  {name}", mark + origin, (cut(value, max(20, self.size.width - _LEFT)), style)
+        return f"  {name}", mark + origin, (cut(value, _MOST), style)
 
     def on_data_table_row_highlighted(self) -> None:
         """Explain the selected setting."""

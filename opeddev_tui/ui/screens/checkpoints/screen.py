@@ -27,6 +27,7 @@ from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.tasks.checkpoints import CheckpointTasks
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Grid
+from opeddev_tui.ui.widgets.legend import Legend
 from opeddev_tui.ui.widgets.tables import Column, table
 
 # from this width on the details stand beside the table
@@ -40,8 +41,14 @@ class CheckpointsScreen(WithDetails):
     BINDINGS: ClassVar[list[BindingType]] = bindings(CHECKPOINTS)
     AUTO_FOCUS = "#checkpoints"
     details_id: ClassVar[str] = "about"
-    explanations: ClassVar[Mapping[str, str]] = {
-        "checkpoints": "Verified: every byte was read. ★ the best epoch; pinned: never deleted.",
+    explanations: ClassVar[Mapping[str, Legend]] = {
+        "checkpoints": {
+            "marks": "★ the best epoch, pinned: never deleted",
+            "verified": "every byte was read",
+            "gain (95 %)": "fall of the hold-out loss in its step",
+            "human": "how often a person preferred it",
+            "exact": "grades that are right",
+        },
         "about": "The selected checkpoint, or how two marked ones differ.",
     }
     DEFAULT_CSS = """
@@ -73,7 +80,9 @@ class CheckpointsScreen(WithDetails):
         yield Static(markup=False, id="summary", classes="hint")
         yield FilterBox("best, lora, step 2, a note", "#checkpoints")
         with Container(id="shelf"):
-            yield Grid(listing.TITLES, id="checkpoints", enter="act('resume_from')")
+            yield Grid(
+                listing.TITLES, id="checkpoints", enter="act('resume_from')", right=listing.NUMBERS, gives={"marks": 25}
+            )
             with VerticalScroll(id="about", can_focus=True):
                 yield Static(markup=False, id="detail")
 

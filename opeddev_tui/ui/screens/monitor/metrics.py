@@ -18,6 +18,7 @@ from opeddev_tui.ui.key_rows import pane_title
 from opeddev_tui.ui.plots.downsample import newest_smoothed
 from opeddev_tui.ui.screens.monitor.first_run import before_the_first_run, title_before_the_first_run
 from opeddev_tui.ui.state.view import View
+from opeddev_tui.ui.widgets.legend import fitting
 from opeddev_tui.ui.widgets.pane import Pane, lines
 from opeddev_tui.ui.widgets.tables import fit
 
@@ -43,7 +44,7 @@ class MetricsPane(Pane):
         if (title, brief) != (self._named, self.explained):
             self._named, self.explained = title, brief
             self.border_title = Content(pane_title(self._number, title))
-            self.border_subtitle = Content(view.keymap.text(brief) if self.has_focus else "")
+            self.border_subtitle = Content(fitting(view.keymap.text(brief), self.size.width) if self.has_focus else "")
 
     def render_view(self, view: View, width: int) -> Content:
         """Return one line per number; without room for all, without blank lines and with the machine in short."""
