@@ -6,8 +6,8 @@ Values are checked and saved by ``tasks.workspace``: a refused one is explained 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
 
 import msgspec
 from textual.binding import BindingType
@@ -161,15 +161,53 @@ class SettingsScreen(WithDetails):
         return kind(self.shell, name, self.value_text(name), help_text, choices, default)
 
     def action_reset(self) -> None:
-        """Remove the value that the app saved."""
+        """Remove the value that the app saved, and say how it comes back."""
         name = self.selected
-        if name and settings_can_be_saved(self.shell):
-            self.shell.disk.save_settings({name: None}, saved=self.fill)
+        if not name or not settings_can_be_saved(self.shell):
+            return
+
+        session = self.shell.session
+        undone_by = session.saved_before
+
+        def words() -> str:
+            # what changed nothing leaves the undo as it was
+            if session.saved_before is not undone_by:
+                value = _short(session.saved_before[name])
+                return f"Removed the saved {name} = {value}. {{settings.undo}} brings it back."
+            origin = self.shell.loaded.origin(name).rsplit("/", 1)[-1]
+            return f"The app saved no value of {name}: it is from {clean_line(origin)}."
+
+        self._save({name: None}, words)
+
+    def action_undo(self) -> None:
+        """Take back what was saved last, from here or from elsewhere; once more brings it back."""
+        before = dict(self.shell.session.saved_before)
+        if not before:
+            self.shell.tell("No setting was changed here since the app was opened: there is nothing to undo.")
+        elif settings_can_be_saved(self.shell):
+            named = ", ".join(f"{name} = {_short(value)}" for name, value in before.items() if value is not None)
+            gone = ", ".join(name for name, value in before.items() if value is None)
+            told = [f"Saved again: {named}." if named else "", f"No longer saved: {gone}." if gone else ""]
+            self._save(before, lambda: " ".join(filter(None, [*told, "{settings.undo} takes that back."])))
+
+    def _save(self, changes: Mapping[str, Any], words: Callable[[], str]) -> None:
+        """Save, then show the settings and say ``words``."""
+
+        def saved() -> None:
+            self.fill()
+            self.shell.tell(self.shell.session.keymap.text(words()))
+
+        self.shell.disk.save_settings(changes, saved=saved)
 
     def text_to_copy(self) -> str:
         """Return the selected setting as TOML."""
         name = self.selected
         return f"{name} = {self.value_text(name)}" if name else ""
+
+
+def _short(value: Any) -> str:
+    """Return a value as TOML in a few words."""
+    return clean_line(escaped(described.toml_value(value)), max_chars=40)
 
 
 def _describe(name: str) -> tuple[str, str]:
