@@ -188,6 +188,10 @@ class RowsScreen(DetailedScreen):
         self._draw_heading()
         self.draw_details()
 
+    def on_long_list_moved(self) -> None:
+        """Get ready to show a row as the model sees it: who looks through the list will open one."""
+        self.tasks.prepare()
+
     def detail_parts(self) -> tuple[object, Sequence[Part]]:
         """Return the texts of the selected row, and what is recorded of it."""
         rows, cursor = self.rows, self.query_one(LongList).cursor
