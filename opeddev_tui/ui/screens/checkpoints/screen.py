@@ -69,6 +69,8 @@ class CheckpointsScreen(WithDetails):
         self.verified: dict[str, list[str]] = {}
         self.marked: list[str] = []
         self._order = "tree"
+        # run and folder of the checkpoint to go to with the next drawing
+        self._wanted: tuple[str, str] | None = None
         # of the view for which the disk was read last
         self._seen: tuple[object, ...] = ()
         self._memory = ""
@@ -121,10 +123,31 @@ class CheckpointsScreen(WithDetails):
         grid = self.query_one(Grid)
         first = not grid.row_count
         grid.fill(rows)
+        self._go_to_wanted(self.shelf)
         if first and grid.selected.startswith(listing.RUN) and grid.row_count > 1:
             grid.move_cursor(row=1)
         self._summary()
         self._show_detail()
+
+    def go_to(self, run: str, name: str) -> None:
+        """Put the cursor on the checkpoint ``name`` of ``run``, without a filter; say where it is gone."""
+        self._wanted = run, name
+        # the first time it is drawn later, and goes there then
+        if self.query(FilterBox):
+            self.query_one(FilterBox).drop()
+            self.fill()
+
+    def _go_to_wanted(self, shelf: CheckpointList) -> None:
+        if self._wanted is None:
+            return
+        run, name = self._wanted
+        self._wanted = None
+        found = next((entry for entry in shelf.entries if entry.run == run and entry.folder.name == name), None)
+        grid = self.query_one(Grid)
+        if found is not None and str(found.folder) in grid.keys:
+            grid.move_cursor(row=grid.keys.index(str(found.folder)))
+        else:
+            self.shell.tell(f"The checkpoint {clean_line(f'{run}/{name}')} is no longer here.", severity="warning")
 
     def _summary(self) -> None:
         if self.shelf is None:
