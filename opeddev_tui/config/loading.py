@@ -205,6 +205,12 @@ def save(workspace: Path, changes: Mapping[str, Any]) -> Path:
     return path
 
 
+def saved(workspace: Path, names: Iterable[str]) -> dict[str, Any]:
+    """Return what the app's own file has for each ``section.key``, ``None`` where nothing: ``save`` takes it back."""
+    tables = _file_layer(workspace / SAVED_NAME, []).tables
+    return {name: tables.get(name.partition(".")[0], {}).get(name.partition(".")[2]) for name in names}
+
+
 def differences(before: Settings, after: Settings) -> dict[str, tuple[Any, Any]]:
     """Return the values before and after of every ``section.key`` that differs."""
     old, new = msgspec.to_builtins(before), msgspec.to_builtins(after)

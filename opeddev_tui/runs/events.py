@@ -70,7 +70,8 @@ class Progress(Event, frozen=True):
 class GpuReading(Struct, frozen=True):
     """Load of one GPU: CUDA's ``index``, sizes in bytes, shares in percent; None for what this GPU does not report.
 
-    ``host`` names its machine where that is not the one of rank 0.
+    ``host`` names its machine where that is not the one of rank 0. ``others`` is how many processes beside the training
+    hold memory of it, ``others_memory`` how much.
     """
 
     index: int = 0
@@ -82,6 +83,8 @@ class GpuReading(Struct, frozen=True):
     celsius: float | None = None
     watts: float | None = None
     host: str = ""
+    others: int = 0
+    others_memory: int | None = None
 
 
 class HardwareSampled(Event, frozen=True):

@@ -14,6 +14,7 @@ import psutil
 from msgspec.structs import replace
 
 from opeddev_tui.runs.events import GpuReading, HardwareSampled
+from opeddev_tui.training.gpu_neighbours import neighbours
 
 
 def sample(others: Sequence[GpuReading] = ()) -> HardwareSampled:
@@ -89,6 +90,7 @@ def _reading(index: int, uuid: str, handle: Any) -> GpuReading:
     heat = _read(lambda: pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU))
     power = _read(lambda: pynvml.nvmlDeviceGetPowerUsage(handle))
     name = _read(lambda: pynvml.nvmlDeviceGetName(handle))
+    others, others_memory = neighbours(handle, _read)
     return GpuReading(
         index=index,
         uuid=uuid,
@@ -98,6 +100,8 @@ def _reading(index: int, uuid: str, handle: Any) -> GpuReading:
         percent=float(use.gpu) if use is not None else None,
         celsius=float(heat) if heat is not None else None,
         watts=power / 1000 if power is not None else None,
+        others=others,
+        others_memory=others_memory,
     )
 
 

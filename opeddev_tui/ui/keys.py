@@ -168,7 +168,7 @@ GRADING = table(
     Key("shift+tab", "pane(-1)", "Previous part", "Go to the part before."),
     Key("d", "disputed", "Disputed", "Find the training rows whose grade the head disputes; a model is read.", True),
     Key("enter,r", "open_row", "Read", "Read the selected row and give it another grade.", footer=True),
-    Key("u", "undo", "Undo", "Give the selected row the grade of your file again."),
+    Key("u", "undo", "Undo", "Give the selected row the grade of your file again; once more: yours."),
     Key("plus,equals_sign", "wanted(1)", "Agreement", "Trust: want more agreement, up to 99 %.", True, "+ -"),
     Key("minus", "wanted(-1)", "Less agreement", "Trust: want less agreement, down to 80 %.", shown="-"),
     Key("x", "tolerance", "Within one", "Trust: agreement is the same grade, or at most one grade off.", footer=True),
@@ -231,8 +231,8 @@ TABLE = table(
     "table",
     Key("j", "cursor_down", "Down", "Next row (also ↓)."),
     Key("k", "cursor_up", "Up", "Previous row (also ↑)."),
-    Key("h", "scroll_left", "Left", "Scroll left (also ←)."),
-    Key("l", "scroll_right", "Right", "Scroll right (also →)."),
+    Key("h", "scroll_left", "Left", "Scroll to the column before (also ←)."),
+    Key("l", "scroll_right", "Right", "Scroll to the next column (also →)."),
 )
 
 CHECKPOINTS = table(
@@ -276,6 +276,7 @@ SETTINGS = table(
     "settings",
     Key("enter", "edit", "Change", "Change the selected setting; it is saved in a file of the app's own.", footer=True),
     Key("x,delete", "reset", "Reset", "Remove the value that the app saved for the selected setting.", footer=True),
+    Key("u", "undo", "Undo", "Take back the last change of a setting; once more brings it back.", footer=True),
     Key("slash", "filter", "Filter", "Show only settings whose name or help contains a text.", footer=True),
     *details(),
     Key("escape", "clear_filter", "Clear", "Drop the filter."),

@@ -14,16 +14,21 @@ from textual.app import App
 from textual.command import Hit, Hits, Provider
 from textual.content import Content
 from textual.screen import Screen
+from textual.style import Style
 
 from opeddev_tui.config import described
+from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import GLOBAL, MONITOR, PLACES, SCREEN_KEYS, Key
 from opeddev_tui.ui.screens.base import BaseScreen, do_action
 from opeddev_tui.ui.shell import Shell
 
 if TYPE_CHECKING:
+    from opeddev_tui.ui.screens.checkpoints.screen import CheckpointsScreen
     from opeddev_tui.ui.screens.settings import SettingsScreen
 
 THEME = "Theme: "
+# the newest runs that a search finds: older ones are found in the list of runs
+_MOST_RUNS = 100
 # actions that move a cursor, a view or the focus
 _MOVES = frozenset(
     {"scroll_down", "scroll_up", "scroll", "cursor_down", "cursor_up", "scroll_left", "scroll_right", "move", "pan",
@@ -97,6 +102,28 @@ def elsewhere(app: App[Any], screen: Screen[Any]) -> Iterator[Entry]:
         yield Entry(0, f"Settings: {words}  ({name})", "Go to this setting.", partial(_to_setting, app, name))
 
 
+def kept(app: App[Any], screen: Screen[Any]) -> Iterator[Entry]:
+    """Return the newest runs, and the checkpoints that they recorded, by name: nothing is read for them."""
+    if not isinstance(screen, BaseScreen):
+        return
+    shell = cast("Shell", app)
+    for row in shell.session.all_runs()[:_MOST_RUNS]:
+        begun = row.state.started
+        if begun is None:
+            continue
+        of = f"step {begun.step} {clean_line(begun.batch, max_chars=40)}"
+        yield Entry(0, f"Run: {of}, {row.status}  ({clean_line(row.run)})", "Show this run.",
+                    partial(shell.disk.show_run, row))  # fmt: skip
+        for name, saved in row.state.checkpoints.items():
+            yield Entry(0, f"Checkpoint: {of}, epoch {saved.epoch:g}  ({clean_line(f'{row.run}/{name}')})",
+                        "Go to this checkpoint.", partial(_to_checkpoint, app, row.run, name))  # fmt: skip
+
+
+def _to_checkpoint(app: App[Any], run: str, name: str) -> None:
+    cast("Shell", app).action_go("checkpoints")
+    app.call_after_refresh(lambda: cast("CheckpointsScreen", app.screen).go_to(run, name))
+
+
 def _say_key(shell: Shell, mode: str, key: Key) -> None:
     shell.action_go(mode)
     shell.tell(f"{key.display}: {key.help}")
@@ -108,11 +135,24 @@ def _to_setting(app: App[Any], name: str) -> None:
 
 
 class KeyCommands(Provider):
-    """Gives the palette its entries, in their order."""
+    """Gives the palette its entries, in their order: those of the moment when it was opened, made once."""
+
+    def __init__(self, screen: Screen[Any], match_style: Style | None = None) -> None:
+        super().__init__(screen, match_style)
+        self._made: list[Entry] | None = None
+        self._further: list[Entry] | None = None
 
     def _entries(self) -> list[Entry]:
-        choose = cast("Callable[[str], None]", self.app.choose_theme)  # type: ignore[attr-defined]
-        return list(entries(self.app, self.screen, choose))
+        if self._made is None:
+            choose = cast("Callable[[str], None]", self.app.choose_theme)  # type: ignore[attr-defined]
+            self._made = list(entries(self.app, self.screen, choose))
+        return self._made
+
+    def _searched(self) -> list[Entry]:
+        """Return all that a search looks through."""
+        if self._further is None:
+            self._further = [*elsewhere(self.app, self.screen), *kept(self.app, self.screen)]
+        return [*self._entries(), *self._further]
 
     async def discover(self) -> Hits:
         """Yield all entries."""
@@ -122,7 +162,7 @@ class KeyCommands(Provider):
     async def search(self, query: str) -> Hits:
         """Yield the entries that match, those that are possible now before equals."""
         matcher = self.matcher(query)
-        for entry in (*self._entries(), *elsewhere(self.app, self.screen)):
+        for entry in self._searched():
             score = matcher.match(entry.title)
             if score > 0:
                 shown = matcher.highlight(entry.title)

@@ -1,5 +1,8 @@
 """GPU readings are those of the GPUs that the training uses, whatever else the machine has and some GPUs lack."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +18,8 @@ class FakeNvml:
     """Two GPUs, which NVML counts the other way round than CUDA; the second one lacks some readings."""
 
     def __init__(self) -> None:
+        # by handle, the processes that compute on a GPU
+        self.running: dict[str, list[SimpleNamespace]] = {}
         self.loads = {"GPU-bbb": 71, "GPU-aaa": 4, "MIG-ccc": 9}
 
     def handle(self, uuid: str) -> str:
@@ -33,15 +38,22 @@ class FakeNvml:
     def heat(self, _handle: str, _sensor: int) -> int:
         return 50
 
+    def processes(self, handle: str) -> list[SimpleNamespace]:
+        return self.running.get(handle, [])
+
     def power(self, _handle: str) -> int:
         raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
 
 
 @pytest.fixture
-def gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def fake() -> FakeNvml:
+    return FakeNvml()
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch, fake: FakeNvml) -> Iterator[list[str]]:
     """Let torch see the GPUs whose UUIDs are put into the list."""
     seen: list[str] = []
-    fake = FakeNvml()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(seen))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: len(seen))
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: SimpleNamespace(uuid=seen[index]))
@@ -52,6 +64,8 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         ("nvmlDeviceGetUtilizationRates", fake.use),
         ("nvmlDeviceGetTemperature", fake.heat),
         ("nvmlDeviceGetPowerUsage", fake.power),
+        ("nvmlDeviceGetComputeRunningProcesses", fake.processes),
+        ("nvmlDeviceGetGraphicsRunningProcesses", lambda handle: fake.processes(handle)[:1]),
         ("nvmlDeviceGetName", lambda _handle: b"Fake GPU"),
     ):
         monkeypatch.setattr(pynvml, name, answer)
@@ -106,3 +120,46 @@ def test_gpus_that_other_ranks_use_are_read_too_each_once(gpus: list[str], monke
     again = hardware.used_by(0)
     found = hardware.sample([other, *again])
     assert [(gpu.uuid, gpu.host) for gpu in found.gpus] == [("GPU-aaa", ""), ("GPU-bbb", "node1")]
+
+
+def holding(pid: int, memory: int | None) -> SimpleNamespace:
+    return SimpleNamespace(pid=pid, usedGpuMemory=memory)
+
+
+@pytest.fixture
+def child() -> Iterator[int]:
+    """A process that this one started, as a rank or a seed is."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield process.pid
+        process.kill()
+
+
+def test_other_processes_are_counted_with_their_memory(gpus: list[str], fake: FakeNvml, child: int) -> None:
+    gpus.extend(["bbb", "aaa", "ccc"])
+    # 1 is the parent of all, and no part of the training
+    others = [holding(1, 30), holding(2**31 - 1, 12)]
+    fake.running["GPU-bbb"] = [holding(os.getpid(), 5), holding(child, 7), *others]
+    fake.running["GPU-aaa"] = [holding(os.getpid(), 5), holding(child, 7)]
+    # a driver that does not tell how much
+    fake.running["MIG-ccc"] = [holding(child, 7), *others, holding(3, None)]
+    found = hardware.sample().gpus
+    assert [(gpu.others, gpu.others_memory) for gpu in found] == [(2, 42), (0, None), (3, None)]
+
+
+def test_where_the_training_is_not_among_the_processes_nothing_is_told(gpus: list[str], fake: FakeNvml) -> None:
+    gpus.extend(["bbb", "aaa"])
+    # as in a container, whose numbers of processes are not the machine's
+    fake.running["GPU-bbb"] = [holding(1, 30)]
+    assert [(gpu.others, gpu.others_memory) for gpu in hardware.sample().gpus] == [(0, None)] * 2
+
+
+def test_a_driver_that_lists_no_processes_drops_no_other_reading(
+    gpus: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_handle: str) -> None:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+
+    gpus.append("bbb")
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetComputeRunningProcesses", refuse)
+    (found,) = hardware.sample().gpus
+    assert (found.percent, found.others) == (71, 0)

@@ -18,15 +18,15 @@ from opeddev_tui.ui.app import OpeddevApp
 
 FOLDER = Path(__file__).with_name("snapshots") / "browser"
 SIZES = ((80, 24), (120, 40))
-# sizes follow the length of this machine's paths; the free space is that of its disk
-_SIZE = re.compile(r"\d+(?:\.\d+)? (?:B|KiB|MiB|GiB|TiB)\b")
+# sizes follow the length of this machine's paths; the free space is that of its disk; ages are those of the moment
+_SIZE = re.compile(r"\d+(?:\.\d+)? (?:B|KiB|MiB|GiB|TiB|s)\b")
 
 
 def _lines(app: OpeddevApp) -> list[str]:
     """Return the picture down to the detail pane, which shows paths and ages."""
     shown = screen_text.lines_of(app.screen)
     detail = next((number for number, line in enumerate(shown) if line.startswith("──")), len(shown))
-    return [_SIZE.sub("# B", line).rstrip() for line in shown[:detail]]
+    return [_SIZE.sub("#", line).rstrip() for line in shown[:detail]]
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

@@ -40,7 +40,7 @@ async def test_runs(tmp_path: Path, width: int) -> None:
         await until(pilot, lambda: app.screen.query("#runs") and app.screen.query_one("#runs", Grid).row_count == 4)
         await pilot.pause()
         grid = app.screen.query_one("#runs", Grid)
-        assert bool(check(grid)) == (width in (90, 100))
+        assert bool(check(grid)) == (width in (80, 90))
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 200])

@@ -5,13 +5,13 @@ A screen draws the view it is given; it reads no disk and starts no training by 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any, ClassVar, cast
 
 from textual.app import App, ComposeResult
 from textual.content import Content
-from textual.events import DescendantFocus
+from textual.events import DescendantFocus, Resize
 from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
@@ -25,6 +25,7 @@ from opeddev_tui.ui.tasks.lists import Listed
 from opeddev_tui.ui.widgets.bars import KeyLine, Places, StatusLine
 from opeddev_tui.ui.widgets.filter_box import TYPING, FilterBox
 from opeddev_tui.ui.widgets.grid import Grid
+from opeddev_tui.ui.widgets.legend import Legend, explained
 
 
 def do_action(app: App[Any], screen: Screen[Any], action: str) -> None:
@@ -42,7 +43,7 @@ class BaseScreen(SteadyScreen):
     # the ids of the panes whose titles have numbers, from 1 on
     panes: ClassVar[tuple[str, ...]] = ()
     # what is seen in a part, by its id: said below the parts while it has the focus
-    explanations: ClassVar[Mapping[str, str]] = {}
+    explanations: ClassVar[Mapping[str, Legend]] = {}
     # widgets draw their own focus: Textual would draw the whole screen as well
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
@@ -87,9 +88,28 @@ class BaseScreen(SteadyScreen):
     def explain(self) -> None:
         """Say what is seen in the part that has the focus."""
         around = self.focused.ancestors_with_self if self.focused is not None else ()
-        text = next((self.explanations[str(node.id)] for node in around if node.id in self.explanations), "")
+        name = next((str(node.id) for node in around if node.id in self.explanations), "")
+        keys, legend = self.shell.session.keymap, self.explanations.get(name, "")
+        words: Legend = (
+            keys.text(legend)
+            if isinstance(legend, str)
+            else {title: keys.text(meaning) for title, meaning in legend.items()}
+        )
         for line in self.query("#explained").results(Static):
-            line.update(Content(self.shell.session.keymap.text(text)), layout=False)
+            line.update(Content(explained(words, self.titles_in_view(name), line.size.width)), layout=False)
+
+    def titles_in_view(self, name: str) -> Collection[str]:
+        """Return the titles of the columns of the list ``name`` that are in view."""
+        around = (grid for grid in self.query(Grid) if any(node.id == name for node in grid.ancestors_with_self))
+        return next((grid.titles_in_view for grid in around), ())
+
+    def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
+        """Explain what is in view at the new width."""
+        self.call_after_refresh(self.explain)
+
+    def on_grid_laid(self) -> None:
+        """Explain the columns that are in view now."""
+        self.explain()
 
     def keys_changed(self) -> None:
         """Write the keys as they are now."""

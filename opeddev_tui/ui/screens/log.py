@@ -21,6 +21,7 @@ from opeddev_tui.ui.screens.base import FilteredScreen
 from opeddev_tui.ui.screens.log_lines import Level, read
 from opeddev_tui.ui.theme_colours import parsed_colour
 from opeddev_tui.ui.widgets.filter_box import FilterBox
+from opeddev_tui.ui.widgets.legend import Legend
 
 _MARKS: Mapping[Level, str] = {"error": "✗ ", "warning": "! ", "info": "  ", "detail": "  "}
 _RANKS: Mapping[Level, int] = {"error": 0, "warning": 1, "info": 2, "detail": 2}
@@ -35,7 +36,7 @@ class LogScreen(FilteredScreen):
     mode: ClassVar[str] = "log"
     BINDINGS: ClassVar[list[BindingType]] = bindings(LOG)
     AUTO_FOCUS = "#log"
-    explanations: ClassVar[Mapping[str, str]] = {
+    explanations: ClassVar[Mapping[str, Legend]] = {
         "log": "What training and libraries wrote; {log.raw} shows the lines of the file.",
     }
 

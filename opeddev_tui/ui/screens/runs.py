@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 from textual.content import Content
+from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -24,11 +25,17 @@ from opeddev_tui.ui.widgets.details import Details, Part
 from opeddev_tui.ui.widgets.dialogs import CANCEL, AskScreen
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Cell, Grid
+from opeddev_tui.ui.widgets.legend import Legend
 from opeddev_tui.ui.widgets.query_box import QueryError, heading
 from opeddev_tui.ui.widgets.tables import cut
 
 # cells that the name of a batch takes at most
 _BATCH = 24
+_TITLES = ("started", "step", "batch", "state", "epochs", "hold-out", "Δ 0", "best", "run")
+# where these have no room: the name of a run tells its step and batch too
+_FEWER = ("run", "state", "hold-out", "Δ 0", "best", "epochs", "started")
+_NUMBERS = ("step", "epochs", "hold-out", "Δ 0", "best")
+_LEAST: Mapping[str, int] = {"run": 34}
 _NONE = "No runs yet. {monitor.start} on the monitor starts one."
 _WITHOUT: Mapping[str, str] = {
     "no workspace": "No workspace here, so no runs: {monitor.new-workspace} on the monitor makes one.",
@@ -45,8 +52,12 @@ class RunsScreen(DetailedScreen, RunListScreen):
     AUTO_FOCUS = "#runs"
     list_selector: ClassVar[str] = "#runs"
     panes: ClassVar[tuple[str, ...]] = FRAMES
-    explanations: ClassVar[Mapping[str, str]] = {
-        "runs": "Δ 0: change of the hold-out loss since before the step; best: its epoch.",
+    explanations: ClassVar[Mapping[str, Legend]] = {
+        "runs": {
+            "Δ 0": "change of the hold-out loss since before the step",
+            "best": "its epoch",
+            "hold-out": "loss per token after the newest epoch",
+        },
         "details": "The selected run; other settings than the defaults stand at the bottom right.",
     }
 
@@ -54,6 +65,8 @@ class RunsScreen(DetailedScreen, RunListScreen):
         super().__init__()
         self.marked: set[str] = set()
         self._without = _NONE
+        # what the list was made of last
+        self._listed: object = None
         self.order = next(iter(ORDERS))
 
     def compose_body(self) -> Iterable[Widget]:
@@ -61,8 +74,7 @@ class RunsScreen(DetailedScreen, RunListScreen):
         yield Static(markup=False, id="which", classes="hint")
         yield FilterBox(EXAMPLE, "#runs")
         yield QueryError()
-        titles = ("started", "step", "batch", "state", "epochs", "hold-out", "Δ 0", "best", "run")
-        yield Grid(titles, id="runs", enter="open_run", right=("step", "epochs", "hold-out", "Δ 0", "best"))
+        yield Grid(_TITLES, id="runs", enter="open_run", right=_NUMBERS, gives=_LEAST)
         yield Details(FRAMES)
 
     def show_body(self, view: View) -> None:
@@ -78,10 +90,29 @@ class RunsScreen(DetailedScreen, RunListScreen):
         rows = ordered([row for row, _ in self.chosen_rows()], self.order)
         newest = next((row.state.scored_on for row in everyone if row.state.holdout), None)
         others = [row.run for row in rows if row.state.holdout and row.state.scored_on != newest]
-        cells = [(row.run, _cells(row, "†" if row.run in others else "", row.run in self.marked)) for row in rows]
-        self.query_one(Grid).fill(cells)
+        cells = [(row.run, _cells(row, "†" if row.run in others else "")) for row in rows]
+        self._list(cells)
         self._heading(everyone, rows, bool(others))
         self.draw_details()
+
+    def _list(self, cells: Sequence[tuple[str, Mapping[str, str]]]) -> None:
+        """Show (run, cells by title) under the titles that have room."""
+        grid = self.query_one(Grid)
+        listed = (cells, frozenset(self.marked), grid.size)
+        if listed != self._listed:
+            self._listed = listed
+            has_room = grid.room_for(_TITLES, [self._line(run, each, _TITLES) for run, each in cells])
+            titles = _TITLES if has_room else _FEWER
+            grid.retitle(titles, [(run, self._line(run, each, titles)) for run, each in cells])
+
+    def _line(self, run: str, cells: Mapping[str, str], titles: Sequence[str]) -> tuple[Cell, ...]:
+        """Return the cells of a run in the order of ``titles``, its mark before the first."""
+        first, *others = (cells[title] for title in titles)
+        return (f"{'✓ ' if run in self.marked else ''}{first}", *others)
+
+    def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
+        """Show the columns that have room now."""
+        self.call_after_refresh(self.fill)
 
     def detail_parts(self) -> tuple[object, Sequence[Part]]:
         """Return what is known of the selected run."""
@@ -181,22 +212,31 @@ class RunsScreen(DetailedScreen, RunListScreen):
         self.shell.disk.refresh()
 
 
-def _cells(row: RunRow, mark: str, chosen: bool) -> tuple[Cell, ...]:
+def _cells(row: RunRow, mark: str) -> Mapping[str, str]:
+    """Return the cells of a run by the titles of their columns."""
     state = row.state
     started = state.started
     if started is None:
-        return ("–", "–", "–", "! damaged" if state.damage else "empty", "–", "–", "–", "–", row.run)
+        return {**dict.fromkeys(_TITLES, "–"), "state": "! damaged" if state.damage else "empty", "run": row.run}
     last = max(state.holdout, default=0)
     first, newest = state.holdout.get(0), state.holdout.get(last)
-    change = signed(newest.loss - first.loss, 4) if newest and first and last else "–"
     best = state.best_epoch()
-    begun = f"{'✓ ' if chosen else ''}{moment(started.at)}"
-    status = f"{MARKS.get(row.status, ' ')} {row.status}" + (", a repeat" if state.repeats else "")
-    if state.group:
-        status += f", seed {started.seed}" + (", the step's" if state.counts else "")
-    status += ", damaged" if state.damage else ""
-    return (
-        begun, str(started.step), cut(clean_line(started.batch), _BATCH), status,
-        str(max(state.epochs, default=0)), number(newest.loss if newest else None, 4) + mark, change,
-        str(best) if best is not None else "–", row.run,
-    )  # fmt: skip
+    return {
+        "started": moment(started.at),
+        "step": str(started.step),
+        "batch": cut(clean_line(started.batch), _BATCH),
+        "state": _status(row, started.seed),
+        "epochs": str(max(state.epochs, default=0)),
+        "hold-out": number(newest.loss if newest else None, 4) + mark,
+        "Δ 0": signed(newest.loss - first.loss, 4) if newest and first and last else "–",
+        "best": str(best) if best is not None else "–",
+        "run": row.run,
+    }
+
+
+def _status(row: RunRow, seed: int) -> str:
+    """Return how a run is, and what else tells it from others of its step."""
+    status = f"{MARKS.get(row.status, ' ')} {row.status}" + (", a repeat" if row.state.repeats else "")
+    if row.state.group:
+        status += f", seed {seed}" + (", the step's" if row.state.counts else "")
+    return status + (", damaged" if row.state.damage else "")

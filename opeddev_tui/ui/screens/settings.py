@@ -6,8 +6,8 @@ Values are checked and saved by ``tasks.workspace``: a refused one is explained 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
 
 import msgspec
 from textual.binding import BindingType
@@ -27,13 +27,14 @@ from opeddev_tui.ui.screens.setting_dialogs import ChoiceScreen, EditScreen, Man
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Cell, Grid
+from opeddev_tui.ui.widgets.legend import Legend
 from opeddev_tui.ui.widgets.tables import cut
 
 # keys of rows that are no setting, and of a changed setting's second row
 _GROUP, _AGAIN = "group ", " changed"
 _CHANGED = "Changed"
-# cells of the columns left of the value, with the blanks around all, and of the scrollbar
-_LEFT = 54
+# cells of a value in the list: at least, where the list is wide; at most, whatever its width
+_LEAST, _MOST = 20, 400
 # in the order in which they are needed
 _SECTIONS: tuple[tuple[str, str], ...] = (
     ("model", "Model"), ("training", "Training"), ("lora", "Adapters (LoRA)"), ("early_stop", "When a step stops"),
@@ -60,7 +61,7 @@ class SettingsScreen(WithDetails):
     BINDINGS: ClassVar[list[BindingType]] = bindings(SETTINGS)
     AUTO_FOCUS = "#settings"
     details_id: ClassVar[str] = "detail"
-    explanations: ClassVar[Mapping[str, str]] = {
+    explanations: ClassVar[Mapping[str, Legend]] = {
         "settings": "● differs from the default. The app never writes your config.toml.",
     }
 
@@ -70,17 +71,8 @@ class SettingsScreen(WithDetails):
     def compose_body(self) -> Iterable[Widget]:
         """Make the filter, the table and the explanation."""
         yield FilterBox("part of a name or of the help", "#settings")
-        yield Grid(("setting", "from", "value"), id="settings", enter="edit")
+        yield Grid(("setting", "from", "value"), id="settings", enter="edit", gives={"value": _LEAST})
         yield Static(markup=False, id="detail", classes="detail")
-
-    def on_resize(self) -> None:
-        """Fit the values to the new width."""
-        self.call_after_refresh(self._fit)
-
-    def _fit(self) -> None:
-        if self.can_be_drawn:
-            self.query_one(Grid).fit_columns()
-            self.fill()
 
     def show_body(self, view: View) -> None:  # noqa: ARG002 - the settings are not part of the view
         """Show the settings as they are now."""
@@ -123,7 +115,7 @@ class SettingsScreen(WithDetails):
         origin = self.shell.loaded.origin(name).rsplit("/", 1)[-1]
         mark, style = ("  ", "") if origin == "default" else ("● ", "bold")
         value = described.toml_value(msgspec.to_builtins(getattr(getattr(self.shell.loaded.settings, section), key)))
-        return f"  {name}", mark + origin, (cut(value, max(20, self.size.width - _LEFT)), style)
+        return f"  {name}", mark + origin, (cut(value, _MOST), style)
 
     def on_data_table_row_highlighted(self) -> None:
         """Explain the selected setting."""
@@ -169,15 +161,53 @@ class SettingsScreen(WithDetails):
         return kind(self.shell, name, self.value_text(name), help_text, choices, default)
 
     def action_reset(self) -> None:
-        """Remove the value that the app saved."""
+        """Remove the value that the app saved, and say how it comes back."""
         name = self.selected
-        if name and settings_can_be_saved(self.shell):
-            self.shell.disk.save_settings({name: None}, saved=self.fill)
+        if not name or not settings_can_be_saved(self.shell):
+            return
+
+        session = self.shell.session
+        undone_by = session.saved_before
+
+        def words() -> str:
+            # what changed nothing leaves the undo as it was
+            if session.saved_before is not undone_by:
+                value = _short(session.saved_before[name])
+                return f"Removed the saved {name} = {value}. {{settings.undo}} brings it back."
+            origin = self.shell.loaded.origin(name).rsplit("/", 1)[-1]
+            return f"The app saved no value of {name}: it is from {clean_line(origin)}."
+
+        self._save({name: None}, words)
+
+    def action_undo(self) -> None:
+        """Take back what was saved last, from here or from elsewhere; once more brings it back."""
+        before = dict(self.shell.session.saved_before)
+        if not before:
+            self.shell.tell("No setting was changed here since the app was opened: there is nothing to undo.")
+        elif settings_can_be_saved(self.shell):
+            named = ", ".join(f"{name} = {_short(value)}" for name, value in before.items() if value is not None)
+            gone = ", ".join(name for name, value in before.items() if value is None)
+            told = [f"Saved again: {named}." if named else "", f"No longer saved: {gone}." if gone else ""]
+            self._save(before, lambda: " ".join(filter(None, [*told, "{settings.undo} takes that back."])))
+
+    def _save(self, changes: Mapping[str, Any], words: Callable[[], str]) -> None:
+        """Save, then show the settings and say ``words``."""
+
+        def saved() -> None:
+            self.fill()
+            self.shell.tell(self.shell.session.keymap.text(words()))
+
+        self.shell.disk.save_settings(changes, saved=saved)
 
     def text_to_copy(self) -> str:
         """Return the selected setting as TOML."""
         name = self.selected
         return f"{name} = {self.value_text(name)}" if name else ""
+
+
+def _short(value: Any) -> str:
+    """Return a value as TOML in a few words."""
+    return clean_line(escaped(described.toml_value(value)), max_chars=40)
 
 
 def _describe(name: str) -> tuple[str, str]:

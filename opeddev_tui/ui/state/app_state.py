@@ -6,9 +6,9 @@ It belongs to the UI thread and reads no disk: ``tasks`` read it in worker threa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -65,6 +65,8 @@ class AppState:
         self.typed: list[str] = []
         # whether lists show the selected row in full; None: where there is room
         self.details: bool | None = None
+        # what the app's own file had for the settings that were saved last, None where nothing
+        self.saved_before: Mapping[str, Any] = {}
         self.started_at = 0.0
         # the epoch whose question was answered last on this screen
         self.answered: int | None = None

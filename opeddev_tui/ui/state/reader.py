@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +125,10 @@ class WorkspaceReader:
         loading.save(self.root, changes)
         self.use(self.read_settings())
         return self.loaded
+
+    def saved(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return what the app's own file has for each of these settings, ``None`` where nothing."""
+        return loading.saved(self.root, names)
 
     def settings_stamp(self) -> tuple[tuple[int, int], ...]:
         """Return sizes and times of the settings' files: they change when a person or another process edits one."""

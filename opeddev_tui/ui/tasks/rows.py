@@ -145,6 +145,16 @@ class RowTasks(TaskBase):
         batch = next(item for item in self._batches() if item.set == name)
         return batch.path, batch.split
 
+    def prepare(self) -> None:
+        """Begin the process that encodes rows, where there is none: it takes seconds until it can answer."""
+        if self._process is None:
+
+            async def work() -> None:
+                async with self._turn:
+                    await self._running()
+
+            self._go(work, "encode", exclusive=False)
+
     def as_seen(self, example: Example, trained: bool, done: Callable[[EncodedText], None]) -> None:
         """Hand the row to ``done`` as the model sees it; the first one takes seconds, as a process begins."""
 

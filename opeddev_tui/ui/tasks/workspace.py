@@ -300,12 +300,15 @@ class WorkspaceTasks(TaskBase):
 
         async def work() -> None:
             try:
+                before = await asyncio.to_thread(self._provider.saved, changes)
                 loaded = await asyncio.to_thread(self._provider.save, changes)
             except Problem as problem:
                 if failed is None:
                     raise
                 failed(str(problem))
                 return
+            # what changed nothing takes no undo away
+            self._shell.session.saved_before = before if before != changes else self._shell.session.saved_before
             self._settings.own_change()
             self._shell.use_settings(loaded)
             if saved is not None:

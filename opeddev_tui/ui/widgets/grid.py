@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.text import Text
 from textual.binding import BindingType
+from textual.events import Resize
+from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import DataTable
 
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import TABLE, bindings
+from opeddev_tui.ui.widgets.column_widths import natural, shortened
+from opeddev_tui.ui.widgets.tables import cut
 from opeddev_tui.ui.widgets.thin_bar import ThinBar
 
 # a cell is text, or text and a style
@@ -25,13 +30,28 @@ class Grid(DataTable[Text]):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(TABLE)
 
-    def __init__(self, columns: Sequence[str], *, id: str, enter: str, right: Collection[str] = ()) -> None:
+    class Laid(Message):
+        """Other columns are in view, or may be."""
+
+    def __init__(
+        self,
+        columns: Sequence[str],
+        *,
+        id: str,
+        enter: str,
+        right: Collection[str] = (),
+        gives: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         super().__init__(id=id, cursor_type="row", zebra_stripes=False, cell_padding=1)
         self._titles = tuple(columns)
         # columns of numbers, written at the right
         self._right = frozenset(right)
+        # columns that give way where the table is too wide, each down to so many cells; the first one gives first
+        self._gives = gives
         self._enter = enter
         self._filled: tuple[tuple[str, tuple[Cell, ...]], ...] = ()
+        # the titles and the cells of the columns now
+        self._laid: tuple[tuple[str, ...], tuple[int, ...]] = ((), ())
 
     def on_mount(self) -> None:
         """Make the columns."""
@@ -39,9 +59,39 @@ class Grid(DataTable[Text]):
         self.horizontal_scrollbar.renderer = ThinBar  # type: ignore[misc]
         self._make_columns()
 
+    def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
+        """Let columns give way, or have what they gave back."""
+        self._fit()
+        self.post_message(self.Laid())
+
+    def watch_scroll_x(self, old_value: float, new_value: float) -> None:
+        """Tell that other columns are in view."""
+        super().watch_scroll_x(old_value, new_value)
+        self.post_message(self.Laid())
+
+    def action_scroll_right(self) -> None:
+        """Scroll until the next column is the first in view."""
+        self.scroll_to(x=next((at for at in self._begins() if at > self.scroll_offset.x), None), animate=False)
+
+    def action_scroll_left(self) -> None:
+        """Scroll back to the column before the first in view."""
+        self.scroll_to(x=max((at for at in self._begins() if at < self.scroll_offset.x), default=0), animate=False)
+
+    def _begins(self) -> list[int]:
+        """Return where the columns begin, in cells."""
+        widths = [column.get_render_width(self) for column in self.ordered_columns]
+        return [sum(widths[:at]) for at in range(len(widths))]
+
     def _make_columns(self) -> None:
-        for title in self._titles:
-            self.add_column(Text(title, justify=self._side(title)))
+        """Have empty columns for the rows there are now. Textual's own widths only grow, and come later than rows."""
+        laid = self._titles, self._fitted()
+        if laid == self._laid:
+            self.clear()
+            return
+        self._laid = laid
+        self.clear(columns=True)
+        for title, width in zip(*laid, strict=True):
+            self.add_column(Text(title, justify=self._side(title)), width=width)
 
     def render_line(self, y: int) -> Strip:
         """Draw a line; a text that the right edge cuts ends in "…", as one that a column cuts does."""
@@ -76,35 +126,66 @@ class Grid(DataTable[Text]):
         """The titles of the columns, which the cells of every row belong to."""
         return self._titles
 
-    def retitle(self, titles: Sequence[str]) -> None:
-        """Have other columns from now on; the rows have to be filled in again."""
-        if tuple(titles) != self._titles:
-            self._titles, self._filled = tuple(titles), ()
-            self.clear(columns=True)
-            self._make_columns()
+    @property
+    def titles_in_view(self) -> list[str]:
+        """The titles that can be read where the table is scrolled to now."""
+        begin, found = self.scroll_offset.x, []
+        edge, at = begin + self.scrollable_content_region.width, 0
+        for column, title in zip(self.ordered_columns, self._titles, strict=False):
+            width = column.get_render_width(self)
+            start = at + self.cell_padding
+            if title in self._right:
+                start = at + width - self.cell_padding - cell_len(title.rstrip())
+            if begin <= start and start + cell_len(title.rstrip()) <= edge:
+                found.append(title.rstrip())
+            at += width
+        return found
+
+    def room_for(self, titles: Sequence[str], rows: Sequence[Sequence[Cell]]) -> bool:
+        """Return whether a table of these columns has room without scrolling, nothing cut."""
+        needed = natural(titles, [[_shown(cell) for cell in cells] for cells in rows])
+        return sum(needed) + 2 * self.cell_padding * len(needed) <= self._room(len(rows))
+
+    def _room(self, rows: int) -> int:
+        """Return the cells of a line beside the bar that ``rows`` need."""
+        bar = self.scrollbar_size_vertical if rows + self.header_height > self.size.height else 0
+        return self.size.width - bar
+
+    def retitle(self, titles: Sequence[str], rows: Sequence[tuple[str, tuple[Cell, ...]]]) -> None:
+        """Show ``rows`` of (key, cells) under other titles; the selected key stays selected."""
+        if tuple(titles) == self._titles:
+            self.fill(rows)
+            return
+        self._titles = tuple(titles)
+        self._draw(tuple(rows))
 
     def fill(self, rows: Sequence[tuple[str, tuple[Cell, ...]]]) -> None:
         """Show ``rows`` of (key, cells); the selected key stays selected. Draws nothing if nothing changed."""
         new = tuple(rows)
-        if new == self._filled and self.row_count == len(new):
-            return
+        if new != self._filled or self.row_count != len(new):
+            self._draw(new)
+
+    def _draw(self, new: tuple[tuple[str, tuple[Cell, ...]], ...]) -> None:
         selected = self.selected
         self._filled = new
-        self.clear()
+        self._make_columns()
         for key, cells in new:
-            texts = (_text(cell, self._side(title)) for cell, title in zip(cells, self._titles, strict=True))
-            self.add_row(*texts, key=key)
+            every = zip(cells, *self._laid, strict=True)
+            self.add_row(*(_text(cell, self._side(title), width) for cell, title, width in every), key=key)
         at = next((number for number, (key, _) in enumerate(new) if key == selected), 0)
         if new:
             self.move_cursor(row=at)
+        self.call_after_refresh(self.post_message, self.Laid())
 
-    def fit_columns(self) -> None:
-        """Make the columns as wide as their cells are now, the same row selected: Textual lets them grow only."""
-        at, rows, self._filled = self.cursor_row, self._filled, ()
-        self.clear(columns=True)
-        self._make_columns()
-        self.fill(rows)
-        self.move_cursor(row=at)
+    def _fit(self) -> None:
+        """Draw the rows again where columns have another width in the room there is now."""
+        if self._filled and (self._titles, self._fitted()) != self._laid:
+            self._draw(self._filled)
+
+    def _fitted(self) -> tuple[int, ...]:
+        cells = [[_shown(cell) for cell in cells] for _, cells in self._filled]
+        room = self._room(len(self._filled)) - 2 * self.cell_padding * len(self._titles)
+        return shortened(self._titles, natural(self._titles, cells), self._gives, room)
 
     def _side(self, title: str) -> Literal["left", "right"]:
         return "right" if title in self._right else "left"
@@ -150,6 +231,10 @@ def _plain(cell: Cell) -> str:
     return cell if isinstance(cell, str) else cell[0]
 
 
-def _text(cell: Cell, side: Literal["left", "right"]) -> Text:
+def _shown(cell: Cell) -> str:
+    return clean_line(_plain(cell))
+
+
+def _text(cell: Cell, side: Literal["left", "right"], width: int) -> Text:
     text, style = (cell, "") if isinstance(cell, str) else cell
-    return Text(clean_line(text), style=style, no_wrap=True, justify=side)
+    return Text(cut(clean_line(text).rstrip(), width), style=style, no_wrap=True, justify=side)

@@ -32,7 +32,7 @@ class Column(Struct, Generic[Row], frozen=True):
 def table(rows: Sequence[Row], columns: Sequence[Column[Row]], width: int) -> Content:
     """Return ``rows`` as aligned lines under a heading, at most ``width`` cells wide."""
     cells = [[column.cell(row) for column in columns] for row in rows]
-    widths = [column.width or _widest(column, [line[at] for line in cells]) for at, column in enumerate(columns)]
+    widths = _widths(columns, cells)
     shown = _fitting(columns, widths, width)
 
     def line(texts: Sequence[str], styles: Sequence[str]) -> Content:
@@ -43,6 +43,16 @@ def table(rows: Sequence[Row], columns: Sequence[Column[Row]], width: int) -> Co
     for row, texts in zip(rows, cells, strict=True):
         lines.append(line(texts, [c.style if isinstance(c.style, str) else c.style(row) for c in columns]))
     return Content("\n").join(lines)
+
+
+def shown_titles(rows: Sequence[Row], columns: Sequence[Column[Row]], width: int) -> list[str]:
+    """Return the titles of the columns that ``table`` has room for: a legend explains only these."""
+    widths = _widths(columns, [[column.cell(row) for column in columns] for row in rows])
+    return [columns[at].title for at in _fitting(columns, widths, width)]
+
+
+def _widths(columns: Sequence[Column[Any]], cells: Sequence[Sequence[str]]) -> list[int]:
+    return [column.width or _widest(column, [line[at] for line in cells]) for at, column in enumerate(columns)]
 
 
 def _widest(column: Column[Any], cells: Sequence[str]) -> int:

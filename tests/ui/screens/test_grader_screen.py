@@ -246,6 +246,11 @@ async def test_a_correction_becomes_a_row_and_is_undone(tmp_path: Path) -> None:
         screen._draw()
         await pilot.pause()
         assert "a person gave" not in words_of(app.screen)
+        assert "c opens what you had typed." in app.session.view().told
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, CorrectScreen))
+        assert isinstance(app.screen, CorrectScreen)
+        assert (app.screen.draft.grade, app.screen.draft.feedback) == ("2", "Too small.")
 
 
 async def test_keys_of_one_burst_are_taken_in_their_order(tmp_path: Path, children: FakeChildren) -> None:

@@ -201,6 +201,10 @@ async def test_a_disputed_row_is_read_regraded_and_undone_by_keys(tmp_path: Path
         await pilot.press("u")
         await until(pilot, lambda: "→ 4" not in text_of(app))
         assert not read_overlay(tmp_path).corrections
+        assert "as in your file. u gives it yours again." in notices(app)
+        await pilot.press("u")
+        await until(pilot, lambda: "→ 4" in text_of(app))
+        assert [(item.was, item.now) for item in read_overlay(tmp_path).corrections] == [("1", "4")]
     assert file.read_bytes() == before
 
 

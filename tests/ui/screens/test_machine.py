@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from machines import readings
+from msgspec.structs import replace
 from scenes import hardware, make, opened, settle, until
 from test_app import text_of
 
 from opeddev_tui.format import area, means
 from opeddev_tui.runs.state import RunState, reduce
 from opeddev_tui.ui.screens.monitor.machine import MachinePane
+from opeddev_tui.ui.screens.monitor.metrics import _machine_in_short
 from opeddev_tui.ui.screens.monitor.screen import MonitorScreen
 
 AT = 1_700_000_000.0
@@ -77,3 +79,38 @@ async def test_before_the_first_reading_the_pane_says_when_it_comes(tmp_path: Pa
         await opened(pilot)
         await pilot.press("M")
         await until(pilot, lambda: "The machine is read every few seconds" in text_of(app))
+
+
+@pytest.mark.parametrize(("count", "memory"), [(3, 41 * 2**30), (1, 2**30), (2, None)])
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_other_processes_on_a_gpu_are_told_where_its_memory_is(
+    tmp_path: Path, size: tuple[int, int], count: int, memory: int | None
+) -> None:
+    words = {
+        3: "3 other processes hold 41.0 GiB",
+        1: "1 other process holds 1.0 GiB",
+        2: "2 other processes hold memory",
+    }
+    app = make(tmp_path, "training")
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot)
+        await settle(app, "training")
+        app.session.current.machine = RunState().machine
+        (sample,) = readings(AT, 1, 1)
+        shared = replace(sample.gpus[0], others=count, others_memory=memory)
+        app.session.apply([replace(sample, gpus=(shared,))])
+        app.show_now()
+        await until(pilot, lambda: words[count] in text_of(app))
+        await pilot.press("M")
+        pane = app.screen.query_one(MachinePane)
+        await until(pilot, lambda: app.focused is pane and words[count] in pane.plain_text())
+
+
+def test_many_gpus_tell_of_other_processes_in_one_line() -> None:
+    (sample,) = readings(AT, 1, 8)
+    gpus = tuple(replace(gpu, others=gpu.index % 2, others_memory=2**30) for gpu in sample.gpus)
+    shown = "\n".join(line.plain for line in _machine_in_short(replace(sample, gpus=gpus), 60))
+    assert shown.count("other") == 1
+    assert "4 other processes hold 4.0 GiB" in shown
+    alone = [line.plain for line in _machine_in_short(sample, 60)]
+    assert not any("other" in line for line in alone)

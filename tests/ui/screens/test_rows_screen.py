@@ -21,7 +21,7 @@ from opeddev_tui.ui.screens.rows.encoded import encoded, summary
 from opeddev_tui.ui.screens.rows.recorded import recorded
 from opeddev_tui.ui.screens.rows.row import RowScreen, written
 from opeddev_tui.ui.screens.rows.screen import RowsScreen
-from opeddev_tui.ui.tasks.rows import RowSet
+from opeddev_tui.ui.tasks.rows import RowSet, RowTasks
 from opeddev_tui.ui.widgets.long_list import LongList
 
 Make = Callable[..., Path]
@@ -179,6 +179,43 @@ async def test_what_comes_after_a_row_was_left_has_nowhere_to_go(
         seen[0](EncodedText((Part("loss", "late", 1),)))
         read[0]([("late", "late")])
         assert "late" not in text_of(app)
+
+
+async def test_a_row_is_read_while_it_is_encoded(workspace_factory: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = workspace_factory(rows=4, holdout=3)
+    app = OpeddevApp(root, loading.load(root))
+    asked: list[Callable[[EncodedText], None]] = []
+    begun: list[RowTasks] = []
+    monkeypatch.setattr(RowTasks, "as_seen", lambda _tasks, _row, _trained, done: asked.append(done))
+    monkeypatch.setattr(RowTasks, "prepare", lambda tasks: begun.append(tasks))
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await _browser(app, pilot)
+        assert begun == []
+        await pilot.press("j")
+        await until(pilot, lambda: begun == [screen.tasks])
+        await pilot.press("enter")
+        await until(pilot, lambda: len(asked) == 1)
+        assert screen.rows is not None
+        example = screen.rows.examples[1]
+        await until(pilot, lambda: "Being encoded; until then its texts as the file has them:" in text_of(app))
+        assert example.completion.splitlines()[0] in text_of(app)
+        assert "encoding …" in text_of(app)
+        asked[0](EncodedText((Part("prompt", "as the model sees it", 5), Part("loss", "Grade: 3", 3)), 64))
+        await until(pilot, lambda: "Being encoded" not in text_of(app) and "8 tokens" in text_of(app))
+        assert "encoding …" not in text_of(app)
+
+
+async def test_the_process_that_encodes_rows_is_there_before_a_row_is_opened(workspace_factory: Make) -> None:
+    root = workspace_factory(rows=4, holdout=3)
+    app = OpeddevApp(root, loading.load(root))
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await _browser(app, pilot)
+        await pilot.press("j")
+        await until(pilot, lambda: screen.tasks._process is not None)
+        process = screen.tasks._process
+        await pilot.press("k", "enter")
+        await until(pilot, lambda: isinstance(app.screen, RowScreen) and "tokens" in text_of(app))
+        assert screen.tasks._process is process
 
 
 async def test_the_sealed_test_set_is_never_listed(workspace_factory: Make) -> None:

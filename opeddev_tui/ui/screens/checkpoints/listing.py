@@ -20,7 +20,9 @@ from opeddev_tui.ui.widgets.tables import cut, fit
 # problems found by reading every byte, by folder; an empty list is an undamaged checkpoint
 Verified = Mapping[str, list[str]]
 ORDERS: tuple[str, ...] = ("tree", "loss", "age", "size")
-TITLES = ("checkpoint", "hold-out", "gain (95 %)", "verified", "marks", "size", "age", "human", "exact", "kind")
+# what a person chooses by comes first: it is in view on 80 columns
+TITLES = ("checkpoint", "hold-out", "marks", "verified", "gain (95 %)", "size", "age", "human", "exact", "kind")
+NUMBERS = ("hold-out", "size", "age", "human", "exact")
 RUN = "run "
 # the first column leaves room for the others on 80 columns
 _WIDEST = 24
@@ -105,7 +107,9 @@ _SIGNS = {"best": "★ best", "pinned": "⚑ pinned", "chosen": "✓ chosen"}
 
 
 def _marks(entry: Entry) -> str:
-    signs = (_SIGNS.get(mark, mark.replace("start of step", "→ step")) for mark in entry.marks)
+    # the best one first: the end of a long list is cut
+    marks = sorted(entry.marks, key=lambda mark: mark != "best")
+    signs = (_SIGNS.get(mark, mark.replace("start of step", "→ step")) for mark in marks)
     return cut(", ".join(signs), _MARKS) or "–"
 
 
@@ -114,9 +118,9 @@ def _cells(entry: Entry, name: str, verified: Verified, marked: Sequence[str], n
     return (
         f"{sign}{name}",
         number(entry.val_loss, 4),
-        gain(entry),
-        state(entry, verified),
         _marks(entry),
+        state(entry, verified),
+        gain(entry),
         size(entry.size),
         duration(max(0.0, now - entry.created)),
         share(entry.human),

@@ -27,6 +27,7 @@ from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.tasks.checkpoints import CheckpointTasks
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Grid
+from opeddev_tui.ui.widgets.legend import Legend
 from opeddev_tui.ui.widgets.tables import Column, table
 
 # from this width on the details stand beside the table
@@ -40,8 +41,14 @@ class CheckpointsScreen(WithDetails):
     BINDINGS: ClassVar[list[BindingType]] = bindings(CHECKPOINTS)
     AUTO_FOCUS = "#checkpoints"
     details_id: ClassVar[str] = "about"
-    explanations: ClassVar[Mapping[str, str]] = {
-        "checkpoints": "Verified: every byte was read. ★ the best epoch; pinned: never deleted.",
+    explanations: ClassVar[Mapping[str, Legend]] = {
+        "checkpoints": {
+            "marks": "★ the best epoch, pinned: never deleted",
+            "verified": "every byte was read",
+            "gain (95 %)": "fall of the hold-out loss in its step",
+            "human": "how often a person preferred it",
+            "exact": "grades that are right",
+        },
         "about": "The selected checkpoint, or how two marked ones differ.",
     }
     DEFAULT_CSS = """
@@ -62,6 +69,8 @@ class CheckpointsScreen(WithDetails):
         self.verified: dict[str, list[str]] = {}
         self.marked: list[str] = []
         self._order = "tree"
+        # run and folder of the checkpoint to go to with the next drawing
+        self._wanted: tuple[str, str] | None = None
         # of the view for which the disk was read last
         self._seen: tuple[object, ...] = ()
         self._memory = ""
@@ -73,7 +82,9 @@ class CheckpointsScreen(WithDetails):
         yield Static(markup=False, id="summary", classes="hint")
         yield FilterBox("best, lora, step 2, a note", "#checkpoints")
         with Container(id="shelf"):
-            yield Grid(listing.TITLES, id="checkpoints", enter="act('resume_from')")
+            yield Grid(
+                listing.TITLES, id="checkpoints", enter="act('resume_from')", right=listing.NUMBERS, gives={"marks": 25}
+            )
             with VerticalScroll(id="about", can_focus=True):
                 yield Static(markup=False, id="detail")
 
@@ -112,10 +123,31 @@ class CheckpointsScreen(WithDetails):
         grid = self.query_one(Grid)
         first = not grid.row_count
         grid.fill(rows)
+        self._go_to_wanted(self.shelf)
         if first and grid.selected.startswith(listing.RUN) and grid.row_count > 1:
             grid.move_cursor(row=1)
         self._summary()
         self._show_detail()
+
+    def go_to(self, run: str, name: str) -> None:
+        """Put the cursor on the checkpoint ``name`` of ``run``, without a filter; say where it is gone."""
+        self._wanted = run, name
+        # the first time it is drawn later, and goes there then
+        if self.query(FilterBox):
+            self.query_one(FilterBox).drop()
+            self.fill()
+
+    def _go_to_wanted(self, shelf: CheckpointList) -> None:
+        if self._wanted is None:
+            return
+        run, name = self._wanted
+        self._wanted = None
+        found = next((entry for entry in shelf.entries if entry.run == run and entry.folder.name == name), None)
+        grid = self.query_one(Grid)
+        if found is not None and str(found.folder) in grid.keys:
+            grid.move_cursor(row=grid.keys.index(str(found.folder)))
+        else:
+            self.shell.tell(f"The checkpoint {clean_line(f'{run}/{name}')} is no longer here.", severity="warning")
 
     def _summary(self) -> None:
         if self.shelf is None:

@@ -17,6 +17,7 @@ from opeddev_tui.ui.widgets.query_box import heading
 from opeddev_tui.ui.widgets.tables import cut
 
 TITLES = ("", "value", "what differs", "best loss", "state", "run")
+NUMBERS = ("value", "best loss")
 _VALUE = 10
 
 

@@ -19,7 +19,7 @@ from opeddev_tui.ui.keys import COMPARE, bindings
 from opeddev_tui.ui.plots.curves import SMOOTHINGS
 from opeddev_tui.ui.plots.overlay import MARKS, MEASURES, Line, colours_of
 from opeddev_tui.ui.plots.overlay_view import OverlayView
-from opeddev_tui.ui.screens.compare.listing import TITLES, Compared, about, lines
+from opeddev_tui.ui.screens.compare.listing import NUMBERS, TITLES, Compared, about, lines
 from opeddev_tui.ui.screens.run_list import EXAMPLE, RunListScreen
 from opeddev_tui.ui.state.view import RunRow, View
 from opeddev_tui.ui.widgets.filter_box import FilterBox
@@ -54,7 +54,7 @@ class CompareScreen(RunListScreen):
         yield FilterBox(EXAMPLE, "#compared", self.filter_text)
         yield QueryError()
         yield OverlayView(id="overlay")
-        yield Grid(TITLES, id="compared", enter="open_run")
+        yield Grid(TITLES, id="compared", enter="open_run", right=NUMBERS, gives={"what differs": 16})
 
     def on_mount(self) -> None:
         """Load the plotting in a thread, then draw: no key waits for an import."""
@@ -71,12 +71,7 @@ class CompareScreen(RunListScreen):
 
     def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
         """Fit the list to the new width."""
-        self.call_after_refresh(self._fit)
-
-    def _fit(self) -> None:
-        self._draw()
-        if self.can_be_drawn:
-            self.query_one(Grid).fit_columns()
+        self.call_after_refresh(self._draw)
 
     @property
     def _view(self) -> OverlayView:

@@ -28,6 +28,7 @@ from opeddev_tui.ui.widgets.bars import ClickBar, tab
 from opeddev_tui.ui.widgets.code_text import coloured
 from opeddev_tui.ui.widgets.dialogs import ReadScreen
 from opeddev_tui.ui.widgets.grid import Grid
+from opeddev_tui.ui.widgets.legend import Legend
 from opeddev_tui.ui.widgets.text_pane import TextPane
 
 NO_GRADES = (
@@ -46,7 +47,7 @@ class GradesScreen(BaseScreen):
     CSS_PATH = "grades.tcss"
     AUTO_FOCUS = "#flips"
     panes: ClassVar[tuple[str, ...]] = ("measures", "matrix")
-    explanations: ClassVar[Mapping[str, str]] = {
+    explanations: ClassVar[Mapping[str, Legend]] = {
         "measures": "Agreement with the reference, beside what needs no training at all.",
         "matrix": "Rows: the reference. Columns: the grade that was read. Diagonal: equal.",
         "flips": "Rows whose grade changed since before the step; {grades.read} reads one.",
@@ -67,7 +68,8 @@ class GradesScreen(BaseScreen):
             yield TextPane("Agreement with the reference", id="measures", number=1)
             yield TextPane("Confusion", id="matrix", number=2)
         yield ClickBar(id="groups")
-        yield Grid(("row", "reference", "before", "now"), id="flips", enter="open_row")
+        grades = ("reference", "before", "now")
+        yield Grid(("row", *grades), id="flips", enter="open_row", right=grades)
 
     def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
         """Fit the figures to the new width."""

@@ -25,6 +25,7 @@ from opeddev_tui.ui.tasks.lists import Listed
 from opeddev_tui.ui.widgets.details import Details, Part
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Grid
+from opeddev_tui.ui.widgets.legend import Legend
 from opeddev_tui.ui.widgets.query_box import heading
 
 _NONE = "No generations yet: the probe prompts are generated before the step and after every epoch."
@@ -46,8 +47,12 @@ class ProbesScreen(DetailedScreen):
     AUTO_FOCUS = "#probes"
     list_selector: ClassVar[str] = "#probes"
     panes: ClassVar[tuple[str, ...]] = FRAMES
-    explanations: ClassVar[Mapping[str, str]] = {
-        "probes": "grades: before and now, and the right one; flips: how often the grade changed.",
+    explanations: ClassVar[Mapping[str, Legend]] = {
+        "probes": {
+            "grades": "before and now, and the right one",
+            "flips": "how often the grade changed",
+            "reference": "what a person wrote",
+        },
         "details": "The selected prompt in full; −‹only before› +‹only now›. {probes.details} hides it.",
     }
 
@@ -77,9 +82,7 @@ class ProbesScreen(DetailedScreen):
 
     def _fit(self) -> None:
         if self.can_be_drawn:
-            self.query_one(Grid).retitle(titles(self.size.width))
             self.fill()
-            self.query_one(Grid).fit_columns()
 
     def show_body(self, view: View) -> None:
         """Show the two chosen points of the run on show."""
@@ -102,7 +105,8 @@ class ProbesScreen(DetailedScreen):
         self._probes = probes(self._points, left, right)
         listed = chosen(self._probes, self._order, self.filter_text)
         grid = self.query_one(Grid)
-        grid.fill(lines(listed, self.size.width, len(grid.titles)))
+        shown = titles(self.size.width)
+        grid.retitle(shown, lines(listed, self.size.width, len(shown)))
         count = plural(len(self._probes), "prompt")
         count = count if len(listed) == len(self._probes) else f"{len(listed)} of {count}"
         between = f"{self._points[left].label} → {self._points[right].label}"

@@ -23,6 +23,7 @@ from opeddev_tui.ui.screens.generations.strip import strip
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.bars import ClickBar
 from opeddev_tui.ui.widgets.code_text import coloured, compared
+from opeddev_tui.ui.widgets.legend import Legend
 from opeddev_tui.ui.widgets.text_pane import TextPane, scroll_together
 
 NONE_YET = "No generations yet: the probe prompts are generated before the step and after every epoch."
@@ -36,7 +37,7 @@ class GenerationsScreen(BaseScreen):
     BINDINGS: ClassVar[list[BindingType]] = bindings(GENERATIONS)
     AUTO_FOCUS = "#right"
     panes: ClassVar[tuple[str, ...]] = ("probe", "reference", "left", "right")
-    explanations: ClassVar[Mapping[str, str]] = {
+    explanations: ClassVar[Mapping[str, Legend]] = {
         "probe": "A row of the hold-out as the model is asked it, the same after every epoch.",
         "reference": "What a person wrote for this row. The model is never trained on it.",
         "left": "What an earlier state wrote; marked is what the right side has not.",

@@ -40,12 +40,13 @@ class ChooseCheckpoint(Dialog[str]):
         with Vertical(classes="dialog") as box:
             box.border_title = "Beside" if self._beside else "Checkpoint"
             box.border_subtitle = "Enter chooses, Esc cancels"
-            yield Grid(("checkpoint", "what", "hold-out", "note"), id="choices", enter="take")
+            titles = ("checkpoint", "hold-out", "what", "note")
+            yield Grid(titles, id="choices", enter="take", right=("hold-out",), gives={"note": 12, "what": 24})
 
     def on_mount(self) -> None:
         """Fill the list, the newest first."""
-        named = [(name, (name, words, "", "")) for name, words in _NAMED]
-        none = [(NONE, ("none", "one checkpoint alone", "", ""))] if self._beside else []
+        named = [(name, (name, "", words, "")) for name, words in _NAMED]
+        none = [(NONE, ("none", "", "one checkpoint alone", ""))] if self._beside else []
         every = [(entry.name, _cells(entry)) for entry in reversed(self._entries) if entry.published]
         self.query_one(Grid).fill([*none, *named, *every])
         self.query_one(Grid).focus()
@@ -70,4 +71,4 @@ def ask_checkpoint(shell: Shell, desk: Desk, entries: Sequence[Entry], place: in
 def _cells(entry: Entry) -> tuple[Cell, ...]:
     loss = "–" if entry.val_loss is None else f"{entry.val_loss:.4f}"
     told = ", ".join([*entry.marks, "head" if entry.grades_with else "no head"])
-    return clean_line(short(entry)), told, loss, clean_line(entry.note, max_chars=40)
+    return clean_line(short(entry)), loss, told, clean_line(entry.note, max_chars=40)

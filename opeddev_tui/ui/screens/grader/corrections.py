@@ -28,6 +28,8 @@ class Corrections:
         self._shell, self._tasks, self._changed = shell, tasks, changed
         self._drafts: dict[bytes, Draft] = {}
         self._kept: dict[bytes, list[Kept]] = {}
+        # what was typed for each of them, to be kept again once it was undone
+        self._typed: dict[bytes, list[Draft]] = {}
         # of each request and number: texts may be long
         self._keys: dict[tuple[int, int], bytes] = {}
 
@@ -51,7 +53,7 @@ class Corrections:
 
         def keep(given: Answer) -> None:
             def kept(found: Kept) -> None:
-                self._drafts.pop(key, None)
+                self._typed.setdefault(key, []).append(self._drafts.pop(key, Draft()))
                 self._kept.setdefault(key, []).append(found)
                 dialog.dismiss()
                 self._tell(found, answer)
@@ -67,22 +69,24 @@ class Corrections:
 
     def undo(self, answer: Answered | None) -> None:
         """Undo the last correction of ``answer``."""
-        kept = self._kept.get(self._key(answer)) if answer is not None else None
+        key = self._key(answer) if answer is not None else b""
+        kept = self._kept.get(key)
         if not kept:
             self._shell.tell("It was not corrected here: there is nothing to undo.")
             return
 
         def undone(found: Kept) -> None:
             kept.pop()
-            self._tell(found, answer)
+            self._drafts[key] = self._typed[key].pop()
+            self._tell(found, answer, " {grader.correct} opens what you had typed.")
 
         self._tasks.undo(kept[-1].change.row, undone, lambda reason: self._shell.tell(reason, severity="error"))
 
-    def _tell(self, found: Kept, answer: Answered | None) -> None:
+    def _tell(self, found: Kept, answer: Answered | None, more: str = "") -> None:
         notes = f" Note: {found.notes[0]}" if found.notes else ""
         # a row without an id is named by its file
         name = name_of(answer).rpartition("/")[2] if answer is not None else ""
-        self._shell.tell(f"{found.told(name)}{notes}")
+        self._shell.tell(f"{found.told(name)}{notes}{self._shell.session.keymap.text(more)}")
         self._changed()
         # the batches are counted again
         self._shell.disk.refresh()

@@ -15,7 +15,10 @@ from opeddev_tui.ui.screens.grader.answer_text import name_of
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Cell, Grid
 
-TITLES = ("submission", "grade", "beside", "expected", "sure", "ask", "person", "failed")
+TITLES = ("submission", "grade", "ask", "sure", "expected", "person", "failed")
+# in the third place where two checkpoints grade
+_BESIDE = "beside"
+_NUMBERS = ("grade", "sure", "expected")
 ORDERS = ("as they came", "those for a person first", "lowest grade first", "least sure first", "by name")
 _NAME = 44
 # rows that are shown at most: a search narrows them
@@ -36,7 +39,7 @@ class GradedList(Vertical):
         """Make the sentence, the search and the table."""
         yield Static(markup=False, id="about", classes="hint")
         yield FilterBox("a name, ask, an area, a word of the code", "#rows")
-        yield Grid(TITLES, id="rows", enter="read")
+        yield Grid(TITLES, id="rows", enter="read", right=_NUMBERS, gives={"failed": 12, "submission": 20})
 
     def show(
         self, answers: Mapping[int, Answered], beside: Mapping[int, Answered], corrected: Callable[[Answered], str]
@@ -44,7 +47,7 @@ class GradedList(Vertical):
         """Show ``answers``."""
         marks = {number: corrected(answer) for number, answer in answers.items()}
         rows = lines(answers, beside, marks, order=self.order, search=self.search, below=self.below)
-        self.query_one(Grid).fill(rows[:MOST_SHOWN])
+        self.query_one(Grid).retitle(titles(bool(beside)), rows[:MOST_SHOWN])
         asks = sum(answer.graded.ask for answer in answers.values())
         found = f"{len(rows):,} of {len(answers):,} found" if self.search else f"{len(rows):,} graded"
         cut = [f"the first {MOST_SHOWN:,} are shown: / searches"] if len(rows) > MOST_SHOWN else []
@@ -83,7 +86,8 @@ def lines(
     """
     wanted = search.strip().casefold()
     rows = [
-        (item, _cells(item, beside.get(number), corrected.get(number, ""), below)) for number, item in answers.items()
+        (item, _cells(item, beside.get(number), corrected.get(number, ""), below, two=bool(beside)))
+        for number, item in answers.items()
     ]
     if wanted:
         rows = [row for row in rows if wanted in _searched(row[0])]
@@ -91,17 +95,22 @@ def lines(
     return [(str(item.number), cells) for item, cells in rows]
 
 
-def _cells(item: Answered, beside: Answered | None, corrected: str, below: str) -> tuple[Cell, ...]:
+def titles(two: bool) -> tuple[str, ...]:
+    """Return the titles of the columns; ``two``: a second checkpoint grades beside the first."""
+    return (*TITLES[:2], _BESIDE, *TITLES[2:]) if two else TITLES
+
+
+def _cells(item: Answered, beside: Answered | None, corrected: str, below: str, *, two: bool) -> tuple[Cell, ...]:
     graded = item.graded
     failed = [name for name, area in graded.criteria.items() if not area.passed]
     other = "" if beside is None else beside.graded.grade or "–"
     return (
         _tail(name_of(item).removeprefix(below)),
         (clean_line(graded.grade or "–"), "bold"),
-        clean_line(other) + (" ≠" if other and other != (graded.grade or "–") else ""),
-        "–" if graded.expected is None else f"{graded.expected:.2f}",
-        "–" if graded.confidence is None else f"{graded.confidence:.2f}",
+        *([clean_line(other) + (" ≠" if other and other != (graded.grade or "–") else "")] if two else []),
         "ask" if graded.ask else "",
+        "–" if graded.confidence is None else f"{graded.confidence:.2f}",
+        "–" if graded.expected is None else f"{graded.expected:.2f}",
         f"→ {clean_line(corrected)}" if corrected else "",
         clean_line(item.problem or ", ".join(failed), max_chars=60),
     )

@@ -30,6 +30,7 @@ from opeddev_tui.ui.tasks.grader import GraderTasks, Typed
 from opeddev_tui.ui.widgets.bars import PaneTabs
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Grid
+from opeddev_tui.ui.widgets.legend import Legend
 
 PARTS = (("submission", "Submission"), ("answers", "Answer"), ("list", "List"))
 _WIDE, _HIGH = 110, 30
@@ -46,10 +47,17 @@ class GraderScreen(BaseScreen):
     BINDINGS: ClassVar[list[BindingType]] = bindings(GRADER)
     CSS_PATH = "grader.tcss"
     AUTO_FOCUS = "#first"
-    explanations: ClassVar[Mapping[str, str]] = {
+    explanations: ClassVar[Mapping[str, Legend]] = {
         "submission": "What is graded: a path, else the code; empty fields are taken from your rows.",
         "answers": "The grade, how sure the grader is, whether a person should look, and why.",
-        "list": "Every submission of the folder; {grader.order} orders them, {grader.correct} corrects one.",
+        "list": {
+            "ask": "look at it yourself",
+            "sure": "how probably the grade is near enough",
+            "expected": "mean of the probable grades",
+            "person": "your grade",
+            "failed": "areas of the rubric",
+            "": "{grader.order} orders them",
+        },
     }
 
     def __init__(self) -> None:

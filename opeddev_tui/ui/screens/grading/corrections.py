@@ -44,6 +44,8 @@ class Corrections:
         self.rows: Rows | None = None
         self._working = ""
         self._reading = False
+        # rows as they were graded before that was undone
+        self._undone: dict[str, Row] = {}
 
     @property
     def people(self) -> str:
@@ -149,9 +151,17 @@ class Corrections:
         elif not wish.undo:
             self._tasks.regrade(row, wish.grade, wish.note, self._changed)
         elif row.settled:
-            self._tasks.undo(row, self._changed)
+            self._undone[row.key] = row
+            self._tasks.undo(row, self._taken_back)
+        elif (before := self._undone.pop(row.key, None)) is not None:
+            self._tasks.regrade(row, before.now, before.note, self._changed)
         else:
             shell.tell("This row has the grade of your file: there is nothing to undo.")
+
+    def _taken_back(self, changed: Changed) -> None:
+        """Show that a correction was undone, and say how it comes back."""
+        again = self._screen.shell.session.keymap.text("{grading.undo} gives it yours again.")
+        self._changed(replace(changed, words=f"{changed.words} {again}"))
 
     def _changed(self, changed: Changed) -> None:
         shell = self._screen.shell

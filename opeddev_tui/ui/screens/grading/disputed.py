@@ -12,6 +12,7 @@ from opeddev_tui.ui.widgets.grid import Cell
 
 # a column that is wide from the start need not grow when a row is graded again
 TITLES = ("row", "kind", "given", "head", "surprise", "now        ", "set")
+NUMBERS = ("given", "head", "surprise")
 _NAME = 28
 
 

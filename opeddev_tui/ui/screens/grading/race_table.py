@@ -13,7 +13,7 @@ from opeddev_tui.runs.grade_records import Figure, RacedWay
 from opeddev_tui.runs.grade_words import base_needed, graded_by, steadied_heads
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.ui.screens.grading.steps import GradedRun, read_so_far
-from opeddev_tui.ui.widgets.tables import Column, table
+from opeddev_tui.ui.widgets.tables import Column, shown_titles, table
 
 Write = Callable[[float | None], str]
 # from this width on ways are named in words
@@ -45,20 +45,30 @@ def race_text(run: GradedRun, width: int) -> Content:
                 *_told(graded_by(race.chosen), clean(race.tuning), clean_line(base_needed(race.needs))),
                 *_claims(race.ways),
                 *_told(steadied_heads(steadied_rows(run.state.heads.values())), style="$muted"),
-                Content.styled(_measured_on(race), "$muted"),
+                Content.styled(_measured_on(race, width), "$muted"),
             ]
         )
     return _lines([*_why_none(run, race), *_so_far(run, width)])
 
 
-def _measured_on(race: RaceHeld) -> str:
+# what titles of columns mean, said where they are shown
+_MEANINGS = (
+    ("95 %", "intervals"),
+    ("to cheap", "kappa less that of the best way that needs no language model"),
+    ("off by", "how far a grade is from yours on average"),
+    ("−log p", "surprise at your grades, less is better"),
+)
+
+
+def _measured_on(race: RaceHeld, width: int) -> str:
     unread = any(way.answered < 1 for way in race.ways)
     missing = " A row without a readable grade counts as the farthest away." if unread else ""
     seconds = f", in {duration(race.seconds)}" if race.seconds >= 1 else ""
+    shown = shown_titles(race.ways, columns(race.ways, race.chosen, short=width < _WORDS), width)
+    told = ["* the chosen way", *(f"{title}: {meaning}" for title, meaning in _MEANINGS if title in shown)]
     return (
         f"After epoch {race.epoch}: heads and n-grams fitted on {plural(race.rows, 'graded row')}, all compared on the "
-        f"same {plural(race.holdout_rows, 'hold-out row')}{seconds}. * the chosen way; 95 %: intervals; to cheap: "
-        f"kappa less that of the best way that needs no language model.{missing}"
+        f"same {plural(race.holdout_rows, 'hold-out row')}{seconds}. {'; '.join(told)}.{missing}"
     )
 
 

@@ -6,7 +6,7 @@ Race and trust come from the journal; only the disputed rows need a model, which
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
@@ -26,10 +26,12 @@ from opeddev_tui.ui.screens.grading.corrections import Corrections
 from opeddev_tui.ui.screens.grading.race_table import race_text
 from opeddev_tui.ui.screens.grading.steps import GradedRun, first_shown, graded_runs, reading_at, trusted_ways
 from opeddev_tui.ui.screens.grading.trust_text import Look, trust_text
+from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.tasks.grading import GradingTasks
 from opeddev_tui.ui.widgets.bars import PaneTabs
 from opeddev_tui.ui.widgets.grid import Grid
+from opeddev_tui.ui.widgets.legend import Legend
 from opeddev_tui.ui.widgets.text_pane import TextPane
 
 if TYPE_CHECKING:
@@ -61,6 +63,8 @@ class ScrollPane(TextPane):
     def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
         """Fit the text to the new width: Textual forgets a layout that is asked for while it is laying out."""
         self.call_after_refresh(self.query_one(Static).refresh, layout=True)
+        # a part that comes into view has had no size until now
+        self.call_after_refresh(cast("Shell", self.app).show_now)
 
 
 class GradingScreen(BaseScreen):
@@ -71,10 +75,14 @@ class GradingScreen(BaseScreen):
     CSS_PATH = "grading.tcss"
     AUTO_FOCUS = "#race"
     panes: ClassVar[tuple[str, ...]] = tuple(name for name, _ in PARTS)
-    explanations: ClassVar[Mapping[str, str]] = {
+    explanations: ClassVar[Mapping[str, Legend]] = {
         "race": "All ways to a grade on the same rows. Overlapping intervals settle nothing.",
         "trust": "Which share of grades you can take unread for the agreement you want.",
-        "disputed": "Rows whose grade the head disputes: a question to you, not an error.",
+        "disputed": {
+            "surprise": "how little the head expected the given grade",
+            "now": "your new one",
+            "head": "the grade that it reads",
+        },
     }
 
     def __init__(self) -> None:
@@ -102,7 +110,9 @@ class GradingScreen(BaseScreen):
             yield ScrollPane("Trust", id="trust", number=2)
             with Vertical(id="disputed", classes="pane"):
                 yield Static(markup=False, id="about", classes="hint")
-                yield Grid(listing.TITLES, id="rows", enter="open_row")
+                yield Grid(
+                    listing.TITLES, id="rows", enter="open_row", right=listing.NUMBERS, gives={"row": 12, "set": 12}
+                )
 
     def on_mount(self) -> None:
         """Read the corrections and begin with the race."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual.content import Content
@@ -12,19 +13,37 @@ from opeddev_tui.runs.grade_records import SHORT_WORDS
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.state.view import View
+from opeddev_tui.ui.widgets.legend import explained
 from opeddev_tui.ui.widgets.pane import Pane, lines
-from opeddev_tui.ui.widgets.tables import Column, table
+from opeddev_tui.ui.widgets.tables import Column, shown_titles, table
+
+# what titles of columns mean, said in the frame where they are shown
+_MEANINGS: Mapping[str, str] = {
+    "exact": "grades that are right",
+    "±1": "or off by one",
+    "Δ 0": "change since before the step",
+    "kappa": "agreement beyond chance",
+    "parsed": "grades that could be read",
+}
 
 
 class EpochsPane(Pane):
     """One line per epoch."""
 
     title: ClassVar[str] = "Epochs"
-    brief: ClassVar[str] = "exact, ±1: grades right, or off by one."
     about: ClassVar[str] = (
         "Exact and ±1: grades of the hold-out that are right, or off by one; how they were read stands below. "
         "Kappa: agreement beyond chance, weighted by distance. ★ marks the best epoch; Δ 0 is the change since epoch 0."
     )
+
+    def name_it(self, view: View) -> None:
+        """Explain the columns that the table has room for, where there is a table."""
+        state, width = view.state, max(20, self.size.width - 1)
+        rows = [state.epochs[epoch] for epoch in sorted(state.epochs)]
+        told = explained(_MEANINGS, shown_titles(rows, _columns(state), width), width) if rows else ""
+        if told != self.explained:
+            self.explained = told
+            self.border_subtitle = Content(told if self.has_focus else "")
 
     def render_view(self, view: View, width: int) -> Content:
         """Return the table, and below it what the grades have to beat."""

@@ -11,6 +11,7 @@ from textual.content import Content
 
 from opeddev_tui.format import area, duration, means, plural, size, sparkline
 from opeddev_tui.runs.curves import GpuHistory
+from opeddev_tui.runs.events import GpuReading
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.state.view import View
@@ -76,12 +77,21 @@ def _readings(state: RunState) -> list[_Reading]:
     return found
 
 
+def others_on(gpu: GpuReading) -> str:
+    """Return a sentence on the processes beside the training that hold memory of ``gpu``, "" where there are none."""
+    if not gpu.others:
+        return ""
+    held = size(gpu.others_memory) if gpu.others_memory is not None else "memory"
+    return f"1 other process holds {held}" if gpu.others == 1 else f"{gpu.others:,} other processes hold {held}"
+
+
 def _of_gpu(past: GpuHistory) -> list[_Reading]:
     gpu = past.newest
     heat = f"{gpu.celsius:.0f} °C" if gpu.celsius is not None else ""
     watts = f"{gpu.watts:.0f} W" if gpu.watts is not None else ""
     place = f"GPU {gpu.index}" + (f" of {clean_line(gpu.host)}" if gpu.host else "")
-    name = " · ".join(filter(None, [place, clean_line(gpu.name), heat, watts, clean_line(gpu.uuid)[:12]]))
+    named = [place, others_on(gpu), clean_line(gpu.name), heat, watts, clean_line(gpu.uuid)[:12]]
+    name = " · ".join(filter(None, named))
     found = []
     if any(value == value for value in past.percent):
         now = f"{gpu.percent:.0f} %" if gpu.percent is not None else "–"

@@ -17,9 +17,11 @@ from opeddev_tui.text import clean_line
 from opeddev_tui.ui.key_rows import pane_title
 from opeddev_tui.ui.plots.downsample import newest_smoothed
 from opeddev_tui.ui.screens.monitor.first_run import before_the_first_run, title_before_the_first_run
+from opeddev_tui.ui.screens.monitor.machine import others_on
 from opeddev_tui.ui.state.view import View
+from opeddev_tui.ui.widgets.legend import fitting
 from opeddev_tui.ui.widgets.pane import Pane, lines
-from opeddev_tui.ui.widgets.tables import fit
+from opeddev_tui.ui.widgets.tables import cut, fit
 
 LABEL = 11
 # GPUs with a line each in a small pane
@@ -43,7 +45,7 @@ class MetricsPane(Pane):
         if (title, brief) != (self._named, self.explained):
             self._named, self.explained = title, brief
             self.border_title = Content(pane_title(self._number, title))
-            self.border_subtitle = Content(view.keymap.text(brief) if self.has_focus else "")
+            self.border_subtitle = Content(fitting(view.keymap.text(brief), self.size.width) if self.has_focus else "")
 
     def render_view(self, view: View, width: int) -> Content:
         """Return one line per number; without room for all, without blank lines and with the machine in short."""
@@ -158,13 +160,25 @@ def _machine_in_short(sample: HardwareSampled, width: int) -> list[Content]:
         busy = f"{gpu.percent:.0f} %" if gpu.percent is not None else ""
         heat = f"{gpu.celsius:.0f} °C" if gpu.celsius is not None else ""
         rows.append(_row(_numbered("GPU", sample, gpu), (_fitting((used, busy, heat), width - LABEL), "")))
+        rows += _others([gpu], width)
     if len(gpus) > _FEW:
         busy = _span([gpu.percent for gpu in gpus], 1.0, "%")
         used = _span([gpu.memory_used for gpu in gpus], 2.0**30, "GiB")
         heat = _span([gpu.celsius for gpu in gpus], 1.0, "°C")
         rows.append(_row(f"{len(gpus)} GPUs", (_fitting((busy, used, heat), width - LABEL), "")))
+        rows += _others(gpus, width)
     memory = _used(sample.ram_used, sample.ram_total)
     return [*rows, _row("RAM, CPU", (f"{memory} · {sample.cpu_percent:.0f} %", ""))]
+
+
+def _others(gpus: Sequence[GpuReading], width: int) -> list[Content]:
+    """Return a line on the processes beside the training that hold memory of these GPUs, none where there are none."""
+    held = [gpu.others_memory for gpu in gpus if gpu.others]
+    if not held:
+        return []
+    known = sum(memory for memory in held if memory is not None) if None not in held else None
+    every = GpuReading(others=sum(gpu.others for gpu in gpus), others_memory=known)
+    return [_row("", (cut(others_on(every), width - LABEL), "$text-warning"))]
 
 
 def _fitting(parts: Sequence[str], width: int) -> str:
@@ -198,6 +212,7 @@ def _machine(sample: HardwareSampled, history: MachineHistory, width: int) -> li
             memory = past.memory if past is not None else ()
             used = _used(gpu.memory_used, gpu.memory_total)
             rows.append(load(_numbered("GPU memory", sample, gpu), memory, gpu.memory_total, used, "$primary"))
+            rows += _others([gpu], width)
         heat = f"  {gpu.celsius:.0f} °C" if gpu.celsius is not None else ""
         if gpu.percent is not None:
             use = past.percent if past is not None else ()

@@ -26,6 +26,7 @@ from opeddev_tui.ui.screens.monitor.machine import MachinePane
 from opeddev_tui.ui.screens.monitor.metrics import MetricsPane
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.bars import PaneTabs
+from opeddev_tui.ui.widgets.legend import fitting
 from opeddev_tui.ui.widgets.pane import Pane
 
 # columns and lines: in fewer the panes become tabs, from these on all panes have room
@@ -137,7 +138,7 @@ class MonitorScreen(BaseScreen):
         """Say in the frame of the focused pane what is seen there."""
         for pane in self.query(".pane"):
             brief = pane.explained if isinstance(pane, Pane) else getattr(pane, "brief", "")
-            brief = self.shell.session.keymap.text(brief)
+            brief = fitting(self.shell.session.keymap.text(brief), pane.size.width)
             pane.border_subtitle = Content(brief if pane is self.focused else "")
 
     def _choose(self, name: str) -> None:

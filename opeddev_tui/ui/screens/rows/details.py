@@ -27,7 +27,7 @@ def parts_of(rows: RowSet, at: int, lowest: int) -> tuple[Part, ...]:
     example = rows.examples[at]
     grade = label(rows, example.grade, lowest)
     return (
-        Part(" · ".join(["Asked", *about(example)]), _conversation(example),
+        Part(" · ".join(["Asked", *about(example)]), conversation(example),
              below=f"row {at + 1} · {plural(length(example), 'character')}"),
         Part("Answer", coloured(example.completion, example.kind), below=f"grade {grade}" if grade else ""),
         Part("What was recorded", recorded(rows, at, lowest)),
@@ -47,7 +47,7 @@ def about(example: Example) -> Iterator[str]:
     yield from (clean_line(part, max_chars=60) for part in parts if part)
 
 
-def _conversation(example: Example) -> Content:
+def conversation(example: Example) -> Content:
     """Return all messages of the prompt, each under its role where there are several of one kind."""
     asked = [turn for turn in example.prompt if turn.role != "system"]
     if len(asked) == 1:

@@ -98,6 +98,11 @@ def heading(width: int, lowest: int) -> str:
     return " " + _BETWEEN.join([*shown, "what was asked"])
 
 
+def titles(width: int, lowest: int) -> list[str]:
+    """Return the titles of the columns that lines of ``width`` cells have."""
+    return [column.title for column in _fitting(width, lowest)]
+
+
 def line(rows: RowSet, at: int, width: int, lowest: int) -> str:
     """Return a row as one line."""
     found = _fitting(width, lowest)

@@ -20,7 +20,7 @@ from opeddev_tui.terminal.textual_private import Dialog
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import bindings
 from opeddev_tui.ui.list_keys import ROW
-from opeddev_tui.ui.screens.rows.details import about
+from opeddev_tui.ui.screens.rows.details import about, conversation
 from opeddev_tui.ui.screens.rows.encoded import encoded, summary
 from opeddev_tui.ui.screens.rows.listing import label
 from opeddev_tui.ui.screens.rows.recorded import recorded
@@ -31,7 +31,8 @@ from opeddev_tui.ui.widgets.code_text import code, coloured
 from opeddev_tui.ui.widgets.text_pane import TextPane
 
 _SIDES = ("seen", "written", "recorded")
-_WAIT = "One moment: the row is encoded by a process of its own, which takes some seconds to begin …"
+_SEEN = "As the model sees it"
+_WAIT = "Being encoded; until then its texts as the file has them:"
 # letters of a field that stands beside its name
 _SHORT = 50
 # columns from which on the row as it was written stands beside it, and what was recorded too
@@ -66,7 +67,7 @@ class RowScreen(Dialog[int]):
         with Vertical(id="row"):
             yield Static(markup=False, id="about")
             with Horizontal(id="sides"):
-                yield TextPane("As the model sees it", id="seen")
+                yield TextPane(_SEEN, id="seen")
                 yield TextPane("As it was written", id="written")
                 yield TextPane("What was recorded", id="recorded")
             yield ClickBar(id="row-keys")
@@ -95,7 +96,7 @@ class RowScreen(Dialog[int]):
         example = self._rows.examples[at]
         self.query_one("#about", Static).update(self._about(at))
         self._asked, self._told = time.monotonic(), None
-        self._tell_wait()
+        self._draw_waiting(at)
         self._pane("written").set_text("As it was written", Content.styled("Reading the file …", "$muted"), place=at)
         self._pane("recorded").set_text("What was recorded", recorded(self._rows, at, self._lowest), place=at)
         self._show_sides()
@@ -119,7 +120,7 @@ class RowScreen(Dialog[int]):
         if told is None or not self.query("#seen"):
             return
         at, pane = self._chosen[self._place], self._pane("seen")
-        title = f"As the model sees it · {plural(told.tokens('prompt', 'loss', 'grade'), 'token')}"
+        title = f"{_SEEN} · {plural(told.tokens('prompt', 'loss', 'grade'), 'token')}"
         # without the blanks of the frame and the scrollbar
         text = encoded(told, (pane.size.width or self.size.width) - 1, self._rows.examples[at].kind)
         pane.set_text(title, text, below=summary(told), place=at)
@@ -129,11 +130,17 @@ class RowScreen(Dialog[int]):
         root = cast("Shell", self.app).session.root
         return where.removeprefix(f"{root}/") if root is not None else where
 
+    def _draw_waiting(self, at: int) -> None:
+        """Show what can be read before the row is encoded: a process of its own does that, and begins slowly."""
+        example = self._rows.examples[at]
+        parts = [Content.styled(_WAIT, "$muted"), Content(""), conversation(example), Content("")]
+        answer = [Content.styled("Answer:", "bold $primary"), coloured(example.completion, example.kind)]
+        self._pane("seen").set_text(_SEEN, Content("\n").join([*parts, *answer]), below="encoding …", place=at)
+
     def _tell_wait(self) -> None:
+        """Say how long the row has been awaited; its texts stay where they are scrolled to."""
         if self._asked is not None:
-            waited = time.monotonic() - self._asked
-            text = f"{_WAIT} {waited:.0f} s" if waited >= 1 else _WAIT
-            self._pane("seen").set_text("As the model sees it", Content.styled(text, "$muted"))
+            self._pane("seen").border_subtitle = Content(f"encoding … {time.monotonic() - self._asked:.0f} s")
 
     def _is_on_show(self, at: int) -> bool:
         return self.is_running and bool(self.query("#seen, #written")) and self._chosen[self._place] == at

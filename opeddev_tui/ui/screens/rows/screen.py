@@ -5,7 +5,7 @@ The sealed test set is not among the sets: its rows are never shown one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -29,6 +29,7 @@ from opeddev_tui.ui.tasks.rows import RowSet, RowTasks
 from opeddev_tui.ui.widgets.bars import ClickBar, tab
 from opeddev_tui.ui.widgets.details import Details, Part
 from opeddev_tui.ui.widgets.filter_box import FilterBox
+from opeddev_tui.ui.widgets.legend import Legend
 from opeddev_tui.ui.widgets.long_list import LongList
 from opeddev_tui.ui.widgets.query_box import QueryError, heading
 
@@ -44,8 +45,12 @@ class RowsScreen(DetailedScreen):
     AUTO_FOCUS = "#rows-list"
     list_selector: ClassVar[str] = "#rows-list"
     panes: ClassVar[tuple[str, ...]] = FRAMES
-    explanations: ClassVar[Mapping[str, str]] = {
-        "rows-list": "read: a model's grade; off: distance from yours, or surprise; chars: length of the row.",
+    explanations: ClassVar[Mapping[str, Legend]] = {
+        "rows-list": {
+            "read": "a model's grade",
+            "off": "distance from yours, or surprise",
+            "chars": "length of the row",
+        },
         "details": "The selected row as the files have it; {rows.read} shows it as the model sees it.",
     }
     DEFAULT_CSS = """
@@ -129,6 +134,15 @@ class RowsScreen(DetailedScreen):
             self.rows = rows
             self._arrange()
 
+    def titles_in_view(self, name: str) -> Collection[str]:
+        """Return the titles of the columns that the lines have at this width."""
+        return listing.titles(self._width, self.lowest) if name == "rows-list" else super().titles_in_view(name)
+
+    @property
+    def _width(self) -> int:
+        """The cells of a line."""
+        return self.size.width - 2
+
     # --- searching and sorting
 
     def filter_changed(self) -> None:
@@ -165,14 +179,18 @@ class RowsScreen(DetailedScreen):
         rows = self.rows
         if rows is None or not self.can_be_drawn:
             return
-        grid, width, lowest = self.query_one(LongList), self.size.width, self.lowest
+        grid, width, lowest = self.query_one(LongList), self._width, self.lowest
         chosen = self.chosen
-        grid.fill(len(chosen), lambda at: listing.line(rows, chosen[at], width - 2, lowest),
+        grid.fill(len(chosen), lambda at: listing.line(rows, chosen[at], width, lowest),
                   grid.cursor if cursor is None else cursor)  # fmt: skip
-        self.query_one("#titles", Static).update(Content(listing.heading(width - 2, lowest)))
+        self.query_one("#titles", Static).update(Content(listing.heading(width, lowest)))
         self._draw_sets()
         self._draw_heading()
         self.draw_details()
+
+    def on_long_list_moved(self) -> None:
+        """Get ready to show a row as the model sees it: who looks through the list will open one."""
+        self.tasks.prepare()
 
     def detail_parts(self) -> tuple[object, Sequence[Part]]:
         """Return the texts of the selected row, and what is recorded of it."""
