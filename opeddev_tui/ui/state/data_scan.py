@@ -47,10 +47,11 @@ def scan_data(root: Path, settings: Settings, before: Scan | None = None) -> Sca
     report = batches.check_data(root, settings)
     rows: list[BatchRow] = []
     for loaded in report.batches:
-        summary, problem = batches.describe(loaded), next((str(problem) for problem in loaded.problems), "")
+        summary = batches.describe(loaded)
+        problem, *others = [str(problem) for problem in loaded.problems] or [""]
         grades = tuple(summary.grades.items())
         row = BatchRow(summary.name, summary.number, rows=summary.rows, grades=grades, problem=problem)
-        rows.append(replace(row, rows_as=known(loaded)))
+        rows.append(replace(row, others=tuple(others), rows_as=known(loaded)))
     holdout = f"{len(report.holdout.examples):,} rows · {report.holdout.fingerprint[:12]}" if report.holdout else ""
     own = {str(problem) for loaded in report.batches for problem in loaded.problems}
     problems = tuple(str(problem) for problem in report.problems if str(problem) not in own)

@@ -10,11 +10,9 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from opeddev_tui.format import duration, number, plural
-from opeddev_tui.runs.events import Verdict
-from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.state.plan_text import chosen_words
-from opeddev_tui.ui.state.situation import Action, Kind, Situation, kind_of
+from opeddev_tui.ui.state.question_text import awaiting, chosen_line
+from opeddev_tui.ui.state.situation import IN_FULL, Action, Kind, Situation, kind_of
 from opeddev_tui.ui.state.view import View
 
 
@@ -24,7 +22,9 @@ def situation(view: View) -> Situation:
     base = _SITUATIONS[kind](view)
     if view.state.repeats and kind in _REPEATED and not view.trouble:
         base = _of_repetition(base, view)
-    offers, lines = () if view.read_only else base.offers, base.lines
+    # who only looks can read all the same
+    offers = tuple(offer for offer in base.offers if not view.read_only or offer.action == IN_FULL.action)
+    lines = base.lines
     busy = view.trained_by == "mine" and kind in ("interrupted", "failed", "finished")
     if busy:
         # the training thread is not done yet and would refuse a new start
@@ -36,9 +36,10 @@ def situation(view: View) -> Situation:
     if view.state.damage:
         lines = (*lines, clean_line(f"! This run is damaged: {view.state.damage}."))
     epoch = view.state.question.epoch if view.state.question else None
-    lines = tuple(view.keymap.text(line) for line in lines)
+    lines, details = (tuple(view.keymap.text(line) for line in part) for part in (lines, base.details))
     offers = tuple(replace(offer, key=view.keymap.first(offer.key)) for offer in offers)
-    return Situation(kind, base.headline, lines, offers, (kind, view.run, epoch, view.replay, busy))
+    question = (kind, view.run, epoch, view.replay, busy)
+    return replace(base, kind=kind, lines=lines, offers=offers, question=question, details=details)
 
 
 _OVER: frozenset[Kind] = frozenset({"interrupted", "finished"})
@@ -75,8 +76,9 @@ def _no_workspace(view: View) -> Situation:
 def _problem(view: View) -> Situation:
     count = len(view.problems)
     lines = tuple(clean_line(problem) for problem in view.problems[:3])
-    more = (f"… and {count - 3} more; opeddev-tui check names them all.",) if count > 3 else ()
-    return Situation("problem", f"{plural(count, 'problem')} in the data: training cannot start", lines + more)
+    more = (f"… and {count - 3} more: {{monitor.in-full}} shows them, opeddev-tui check too.",) if count > 3 else ()
+    headline = f"{plural(count, 'problem')} in the data: training cannot start"
+    return Situation("problem", headline, lines + more, (replace(IN_FULL, label="All problems"),))
 
 
 _READING = Situation("reading", "Reading the workspace")
@@ -92,10 +94,12 @@ def _empty(view: View) -> Situation:
 
 
 def _ready(view: View) -> Situation:
-    wrong = next((batch.problem for batch in view.batches if batch.problem), "")
+    wrong = [problem for batch in view.batches for problem in batch.problems]
     if view.next_batch is None and wrong:
-        cure = "Correct the file: it is read again by itself. opeddev-tui check lists every problem."
-        return Situation("ready", "Cannot train yet", (f"✗ {clean_line(wrong)}", cure))
+        count = f"{len(wrong) - 1:,} more: {{monitor.in-full}} shows all. " if wrong[1:] else ""
+        cure = f"{count}Correct the file: it is read again by itself. opeddev-tui check lists every problem."
+        offers = (replace(IN_FULL, label="All problems"),) if count else ()
+        return Situation("ready", "Cannot train yet", (f"✗ {clean_line(wrong[0])}", cure), offers)
     batch = view.next_batch or view.batches[0]
     rows = f" · {batch.cumulative:,} rows in all" if batch.cumulative else ""
     line = f"The first step trains on {clean_line(batch.name)}{rows}, scored on the same hold-out after every epoch."
@@ -166,53 +170,6 @@ def _stalled(view: View) -> Situation:
     return Situation("stalled", f"No event for {silent}", (line,), (_PAUSE, *_NOW, _STOP))
 
 
-def _awaiting(view: View) -> Situation:
-    question = view.state.question
-    if question is None:
-        return _training(view)
-    verdict, epoch = question.verdict, question.epoch
-    headline = f"Epoch {epoch} of at most {question.max_epochs} is done. The rule says: {verdict.choice}"
-    if question.deadline is not None:
-        headline += f" (decides itself in {duration(max(0.0, question.deadline - view.now))})"
-    stop = Action("decide('stop')", "monitor.stop", "Stop", f"end the step after epoch {epoch}")
-    go = Action(
-        "decide('continue')",
-        "monitor.continue",
-        "Continue",
-        f"train epoch {epoch + 1} of at most {question.max_epochs}",
-    )
-    offers: tuple[Action, ...] = (stop,) if verdict.limit_reached or epoch >= question.max_epochs else (go, stop)
-    sample = Action("ask('sample')", "monitor.sample-now", "Sample now")
-    more = Action("more", "monitor.more", "More")
-    # the bar may be too low for all: what is read first comes first
-    lines = (*_chosen(view.state), *_grades(view.state, epoch), *_reasons(verdict))
-    return Situation("awaiting", headline, lines, (*offers, more, sample))
-
-
-def _chosen(state: RunState) -> tuple[str, ...]:
-    words = chosen_words(state)
-    return (f"Chosen for the next step: {words}.",) if words else ()
-
-
-def _grades(state: RunState, epoch: int) -> tuple[str, ...]:
-    """Return the grades after ``epoch`` beside what they must beat; nothing where none were read."""
-    measured = state.grades.get(epoch)
-    if measured is None:
-        return ()
-    cheap = max(measured.majority_exact, measured.classifier_exact or 0.0)
-    kappa = f", kappa {measured.kappa:.2f}" if measured.kappa is not None else ""
-    within = f"{measured.within_one:.0%} within one (to beat: {measured.middle_within_one:.0%})"
-    return (f"Grades: {measured.exact:.0%} exact (to beat: {cheap:.0%}), {within}{kappa}.",)
-
-
-def _reasons(verdict: Verdict) -> tuple[str, ...]:
-    """Return the verdict's reasons, cleaned, and how many hold-out rows got better and worse."""
-    lines = tuple(clean_line(reason) for reason in verdict.reasons)
-    if verdict.better or verdict.worse:
-        lines += (f"{plural(verdict.better, 'hold-out row')} better, {verdict.worse:,} worse.",)
-    return lines
-
-
 def _interrupted(view: View) -> Situation:
     event = view.state.interrupted
     if event is not None:
@@ -229,10 +186,11 @@ def _interrupted(view: View) -> Situation:
 def _failed(view: View) -> Situation:
     failure = view.state.failure
     cause = view.trouble or (failure.message if failure else "Unknown cause.")
-    lines = tuple(clean_line(line) for line in cause.splitlines() if line.strip())[:3]
+    lines = tuple(clean_line(line) for line in cause.splitlines() if line.strip())
     resumable = failure.resumable and failure.again if failure is not None else view.next_batch is not None
     offers = (Action("start", "monitor.start", "Try again", "from the last verified checkpoint"),) if resumable else ()
-    return Situation("failed", "The training failed", (*lines, "The log ({everywhere.log}) has the details."), offers)
+    told = (*lines[:3], "The log ({everywhere.log}) has the details.")
+    return Situation("failed", "The training failed", told, offers, details=lines[3:])
 
 
 def _finished(view: View) -> Situation:
@@ -243,7 +201,7 @@ def _finished(view: View) -> Situation:
             f"{plural(event.epochs, 'epoch')}; best was epoch {event.best_epoch}; "
             f"hold-out loss {number(event.val_loss, 4)}.",
             *([view.comes_next] if view.comes_next else []),
-            *_chosen(view.state),
+            *chosen_line(view.state),
         )
     if view.state.race is not None:
         lines += (f"{clean_line(view.state.race.verdict)} Grading ({{everywhere.grading}}) has the race.",)
@@ -277,7 +235,7 @@ _SITUATIONS: dict[Kind, Callable[[View], Situation]] = {
     "training": _training,
     "paused": _paused,
     "stalled": _stalled,
-    "awaiting": _awaiting,
+    "awaiting": lambda view: awaiting(view) or _training(view),
     "interrupted": _interrupted,
     "failed": _failed,
     "finished": _finished,

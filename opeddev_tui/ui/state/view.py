@@ -28,12 +28,19 @@ class BatchRow(Struct, frozen=True):
     tokens: TokenStats | None = None
     state: str = "waiting"
     cumulative: int | None = None
+    # the first thing that is wrong with it, and what else is
     problem: str = ""
+    others: tuple[str, ...] = ()
     # what tells it from other batches
     rows_as: TrainedBatch | None = None
     # what has become of it since it was trained; ``there``: its rows are in the data folders
     change: str = ""
     there: bool = True
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Everything that is wrong with it."""
+        return (self.problem, *self.others) if self.problem else ()
 
 
 class RunRow(Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual.content import Content
@@ -47,6 +47,12 @@ def _columns(low: int, high: int) -> tuple[Column[BatchRow], ...]:
     )
 
 
+def first_of(problems: Sequence[str]) -> str:
+    """Return the first problem, and how many more there are: a key shows all."""
+    first, *others = problems
+    return f"{first} And {len(others):,} more: {{monitor.in-full}} shows all." if others else first
+
+
 class InventoryPane(Pane):
     """The data, in the order it is trained."""
 
@@ -67,7 +73,8 @@ class InventoryPane(Pane):
         parts: list[Content | str] = [table(view.batches, _columns(*view.grades), width)]
         if view.holdout:
             parts += ["", Content.styled(f"hold-out  {clean_line(view.holdout)}", "$muted")]
-        problems = [f"{batch.name}: {batch.problem}" for batch in view.batches if batch.problem]
+        problems = [f"{batch.name}: {first_of(batch.problems)}" for batch in view.batches if batch.problem]
+        problems = [view.keymap.text(problem) for problem in problems]
         parts += [Content.styled(f"✗ {clean_line(text)}", "$text-error-own") for text in (*problems, *view.problems)]
         changes = [f"batch {batch.name} is {batch.change}" for batch in view.batches if batch.change]
         parts += [Content.styled(f"! {clean_line(text)}", "$warning") for text in (*changes, *view.warnings)]
