@@ -95,6 +95,6 @@ def _alive(view: View) -> Kind:
 def _without_run(view: View) -> Kind:
     if not view.scanned:
         return "reading"
-    if view.problems:
+    if view.blocked:
         return "problem"
     return "ready" if view.batches else "empty"

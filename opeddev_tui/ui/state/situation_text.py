@@ -42,6 +42,8 @@ def situation(view: View) -> Situation:
     return replace(base, kind=kind, lines=lines, offers=offers, question=question, details=details)
 
 
+# what keeps the next step from being trained, in front of the first problem
+NOT_YET = "Cannot train yet: "
 _OVER: frozenset[Kind] = frozenset({"interrupted", "finished"})
 _REPEATED: dict[Kind, str] = {
     "interrupted": "The repetition was interrupted",
@@ -74,11 +76,23 @@ def _no_workspace(view: View) -> Situation:
 
 
 def _problem(view: View) -> Situation:
-    count = len(view.problems)
-    lines = tuple(clean_line(problem) for problem in view.problems[:3])
-    more = (f"… and {count - 3} more: {{monitor.in-full}} shows them, opeddev-tui check too.",) if count > 3 else ()
-    headline = f"{plural(count, 'problem')} in the data: training cannot start"
-    return Situation("problem", headline, lines + more, (replace(IN_FULL, label="All problems"),))
+    cure = "Correct it: the files are read again by themselves. opeddev-tui check lists every problem, too."
+    return Situation("problem", "Cannot train yet", (*_blocked(view), cure), _all_problems(view))
+
+
+def _blocked(view: View, said: str = "") -> tuple[str, ...]:
+    """Return what keeps the next step from being trained, some of it, and how much more there is.
+
+    ``said`` begins the first line, where the headline is about something else.
+    """
+    wrong, shown = view.blocked, 2
+    more = len(wrong) - shown
+    lines = tuple(f"✗ {said * (at == 0)}{clean_line(text)}" for at, text in enumerate(wrong[:shown]))
+    return (*lines, f"… and {more:,} more: {{monitor.in-full}} shows all.") if more > 0 else lines
+
+
+def _all_problems(view: View) -> tuple[Action, ...]:
+    return (replace(IN_FULL, label="All problems"),) if len(view.blocked) > 1 else ()
 
 
 _READING = Situation("reading", "Reading the workspace")
@@ -94,12 +108,6 @@ def _empty(view: View) -> Situation:
 
 
 def _ready(view: View) -> Situation:
-    wrong = [problem for batch in view.batches for problem in batch.problems]
-    if view.next_batch is None and wrong:
-        count = f"{len(wrong) - 1:,} more: {{monitor.in-full}} shows all. " if wrong[1:] else ""
-        cure = f"{count}Correct the file: it is read again by itself. opeddev-tui check lists every problem."
-        offers = (replace(IN_FULL, label="All problems"),) if count else ()
-        return Situation("ready", "Cannot train yet", (f"✗ {clean_line(wrong[0])}", cure), offers)
     batch = view.next_batch or view.batches[0]
     rows = f" · {batch.cumulative:,} rows in all" if batch.cumulative else ""
     line = f"The first step trains on {clean_line(batch.name)}{rows}, scored on the same hold-out after every epoch."
@@ -111,10 +119,14 @@ def _plan(view: View) -> tuple[str, ...]:
 
 
 def _start_offer(view: View, label: str) -> tuple[Action, ...]:
+    """Return the key that trains the next step or resumes its run; where data is wrong, the one that says what."""
     batch = view.next_batch
     if batch is None:
-        return ()
-    return (Action("start", "monitor.start", label, f"train step {batch.number} · {clean_line(batch.name)}"),)
+        return _all_problems(view)
+    named = f"step {batch.number} · {clean_line(batch.name)}"
+    if batch.resumes:
+        return (Action("start", "monitor.start", "Resume", f"go on with the run of {named}"),)
+    return (Action("start", "monitor.start", label, f"train {named}"),)
 
 
 def _starting(view: View) -> Situation:
@@ -178,6 +190,8 @@ def _interrupted(view: View) -> Situation:
         line = f"The process ended while the decision after epoch {view.state.question.epoch} was open."
     else:
         line = "The process ended unexpectedly (crash, kill or reboot)."
+    if view.blocked:
+        return Situation("interrupted", "Interrupted", (line, *_blocked(view, NOT_YET)), _all_problems(view))
     cure = "It resumes from the last verified checkpoint; nothing before it is trained again."
     resume = (Action("start", "monitor.start", "Resume", "go on with this run"),)
     return Situation("interrupted", "Interrupted", (line, cure), resume)
@@ -187,10 +201,20 @@ def _failed(view: View) -> Situation:
     failure = view.state.failure
     cause = view.trouble or (failure.message if failure else "Unknown cause.")
     lines = tuple(clean_line(line) for line in cause.splitlines() if line.strip())
-    resumable = failure.resumable and failure.again if failure is not None else view.next_batch is not None
-    offers = (Action("start", "monitor.start", "Try again", "from the last verified checkpoint"),) if resumable else ()
-    told = (*lines[:3], "The log ({everywhere.log}) has the details.")
-    return Situation("failed", "The training failed", told, offers, details=lines[3:])
+    told = (*lines[:3], *_blocked(view, NOT_YET), "The log ({everywhere.log}) has the details.")
+    return Situation("failed", "The training failed", told, _try_again(view), details=lines[3:])
+
+
+def _try_again(view: View) -> tuple[Action, ...]:
+    """Return the key that goes on after a failure; none where the same failure would come again."""
+    failure = view.state.failure
+    if view.blocked:
+        return _all_problems(view)
+    if failure is not None and not failure.again:
+        return ()
+    if failure is not None and failure.resumable:
+        return (Action("start", "monitor.start", "Try again", "from the last verified checkpoint"),)
+    return _start_offer(view, "Try again")
 
 
 def _finished(view: View) -> Situation:
@@ -206,9 +230,10 @@ def _finished(view: View) -> Situation:
     if view.state.race is not None:
         lines += (f"{clean_line(view.state.race.verdict)} Grading ({{everywhere.grading}}) has the race.",)
     offers = _start_offer(view, "Next step")
-    lines += _plan(view) if offers else ()
-    if not offers:
+    if view.following is None:
         lines += (_nothing_next(view),)
+    else:
+        lines += _blocked(view, NOT_YET) or _plan(view)
     started = view.state.started
     step = f"Step {started.step}" if started else "The step"
     if started is not None and started.group and not view.state.counts:

@@ -9,12 +9,15 @@ from textual.content import Content
 
 from opeddev_tui.format import histogram, short_count, whole
 from opeddev_tui.text import clean_line
+from opeddev_tui.ui.state.situation import MARKS
 from opeddev_tui.ui.state.view import BatchRow, View
+from opeddev_tui.ui.widgets.bars import KIND_STYLES
 from opeddev_tui.ui.widgets.pane import Pane, lines
 from opeddev_tui.ui.widgets.tables import Column, table
 
-_MARKS = {"next": "▶", "training": "●", "waiting": "·", "problem": "✗"}
-_STYLES = {"next": "bold $primary", "training": "bold $primary", "problem": "bold $text-error-own", "waiting": "$muted"}
+# those of a run are the marks that it has in the bar and in the list of runs
+_MARKS = {**MARKS, "next": "▶", "training": "●", "waiting": "·", "problem": "✗", "trained": "✓", "unknown": "!"}
+_STYLES = {**KIND_STYLES, "next": "bold $primary", "waiting": "$muted", "trained": "$success"}
 
 
 def _columns(low: int, high: int) -> tuple[Column[BatchRow], ...]:
@@ -31,19 +34,20 @@ def _columns(low: int, high: int) -> tuple[Column[BatchRow], ...]:
         Column("batch", lambda row: clean_line(row.name), right=False, widest=28),
         Column(
             "state",
-            lambda row: f"{_MARKS.get(row.state, '✓')} {row.state}",
+            lambda row: f"{_MARKS.get(row.state, '·')} {row.state}",
             right=False,
-            style=lambda row: _STYLES.get(row.state, "$success"),
-            width=10,
+            style=lambda row: _STYLES.get(row.state, "$foreground"),
+            width=13,
         ),
+        Column("step", lambda row: whole(row.number), rank=4, style="$muted", width=4),
         Column("rows", lambda row: whole(row.rows), width=6),
         Column("total", lambda row: whole(row.cumulative), rank=2, style="$muted", width=6),
         Column(title, grades, rank=1, right=False, style="$primary", width=max(len(title), min(high - low, 11) + 1)),
-        Column("median", tokens(whole, "median"), rank=4, width=6),
-        Column("p95", tokens(whole, "percentile_95"), rank=5, width=6),
+        Column("median", tokens(whole, "median"), rank=5, width=6),
+        Column("p95", tokens(whole, "percentile_95"), rank=6, width=6),
         Column("longest", tokens(whole, "longest"), rank=3, width=7),
-        Column("tokens", tokens(short_count, "tokens"), rank=6, width=6),
-        Column("in loss", tokens(short_count, "loss_tokens"), rank=7, width=7),
+        Column("tokens", tokens(short_count, "tokens"), rank=7, width=6),
+        Column("in loss", tokens(short_count, "loss_tokens"), rank=8, width=7),
     )
 
 
