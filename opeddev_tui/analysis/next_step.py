@@ -4,16 +4,22 @@ from collections.abc import Sequence
 
 from opeddev_tui.analysis.trained_steps import Step, Steps
 from opeddev_tui.runs.events import NextStepChosen
-from opeddev_tui.runs.history import RunRecord, finished_steps
+from opeddev_tui.runs.history import RunRecord
+from opeddev_tui.runs.state import RunState
 
 NOTHING = NextStepChosen(epoch=0)
 
 
 def chosen_for(step: int, records: Sequence[RunRecord]) -> NextStepChosen:
     """Return what was chosen for ``step``: in the newest finished run of the step that was trained before it."""
-    done = finished_steps(list(records))
+    return chosen_in(step, [record.state for record in records])
+
+
+def chosen_in(step: int, states: Sequence[RunState]) -> NextStepChosen:
+    """Return the same from the states of all runs, oldest first."""
+    done = {state.begun.step: state for state in states if state.status == "finished" and state.counts}
     before = max((number for number in done if number < step), default=None)
-    return (done[before].state.next_step if before is not None else None) or NOTHING
+    return (done[before].next_step if before is not None else None) or NOTHING
 
 
 def up_to_chosen(steps: Steps, following: Step, batch: str) -> Step:

@@ -15,6 +15,7 @@ from opeddev_tui.runs.control import command_words
 from opeddev_tui.runs.grade_records import SHORT_WORDS
 from opeddev_tui.runs.grade_words import base_needed, graded_by, steadied
 from opeddev_tui.runs.state import RunState
+from opeddev_tui.runs.verdict_words import reasons_of
 from opeddev_tui.text import clean_line
 
 # seconds between two drawings of the progress of optimizer steps
@@ -91,7 +92,7 @@ class ConsoleView:
     def _show_question(self, question: ev.DecisionAwaited) -> None:
         if not self._answer_with or question.verdict.limit_reached:
             return
-        verdict = f"    verdict: {question.verdict.choice} ({'; '.join(question.verdict.reasons)})"
+        verdict = f"    verdict: {question.verdict.choice} ({'; '.join(reasons_of(question.verdict))})"
         self._console.say(verdict)
         # on one line, however narrow the terminal is: it is there to be copied
         how = f"    epoch {question.epoch} waits for your decision: {self._answer_with}"
@@ -174,7 +175,7 @@ def _results(event: ev.AnyEvent, state: RunState) -> str:
         case ev.SamplesGenerated() if event.samples:
             return f"    first probe prompt: {clean_line(event.samples[0].text, max_chars=150)!r}"
         case ev.Decided():
-            return f"    {event.choice} ({event.by}): {'; '.join(event.verdict.reasons)}"
+            return f"    {event.choice} ({event.by}): {'; '.join(reasons_of(event.verdict))}"
         case ev.MemoryRetried():
             return f"  out of memory: batch {event.batch_size} × {event.accumulation} from now on"
         case ev.RunFinished():

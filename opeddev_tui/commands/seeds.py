@@ -92,7 +92,7 @@ def seeds_here(
         for spread in trained.steps:
             print_spread(console, spread)
         if not trained.steps:
-            console.print("Every step is trained. Add the next batch, or train one again: train --step K --new.")
+            console.print("All batches are trained. Add the next one, or train a step again: train --step K --new.")
     return signals.exit_code or trained.exit_code
 
 

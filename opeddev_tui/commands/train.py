@@ -96,7 +96,7 @@ def train_here(root: Path, loaded: LoadedSettings, request: StepRequest, crew: C
             terminal = notify_terminal.terminal()
             runs = launch.train(root, loaded, request, view, control, terminal=terminal, crew=crew)
         if not runs:
-            console.print("Every step is trained. Add the next batch, or train one again: train --step K --new.")
+            console.print("All batches are trained. Add the next one, or train a step again: train --step K --new.")
     code = signals.exit_code or 0
     if crew is not None:
         crew.code = code

@@ -152,9 +152,9 @@ def find_leaks(train: Sequence[LoadedBatch], holdout: LoadedBatch, near_duplicat
     return leakage.find((row for loaded in train for row in loaded.examples), holdout.examples, near_duplicate)
 
 
-def check_data(workspace: Path, settings: settings.Settings) -> DataReport:
-    """Read all data and return it with all problems; none are raised."""
-    return _read_all(workspace, settings, None)
+def check_data(workspace: Path, settings: settings.Settings, *, fetch: bool = True) -> DataReport:
+    """Read all data and return it with all problems; none are raised. ``fetch`` off: nothing is asked of the hub."""
+    return _read_all(workspace, settings, None, fetch=fetch)
 
 
 def load_step(workspace: Path, settings: settings.Settings, step: Chosen, *, corrected: bool = True) -> StepData:
@@ -203,9 +203,15 @@ class _Found(Struct):
 
 
 def _read_all(
-    workspace: Path, settings: settings.Settings, step: Chosen, *, corrected: bool = True, held: bool = True
+    workspace: Path,
+    settings: settings.Settings,
+    step: Chosen,
+    *,
+    corrected: bool = True,
+    held: bool = True,
+    fetch: bool = True,
 ) -> DataReport:
-    found = _read_sets(workspace, settings, step, held=held)
+    found = _read_sets(workspace, settings, step, held=held, fetch=fetch)
     warnings: list[str] = []
     if corrected:
         try:
@@ -232,10 +238,12 @@ def _read_all(
     return DataReport(batches, holdout, problems, warnings, found.test, routine)
 
 
-def _read_sets(workspace: Path, settings: settings.Settings, step: Chosen, *, held: bool = True) -> _Found:
+def _read_sets(
+    workspace: Path, settings: settings.Settings, step: Chosen, *, held: bool = True, fetch: bool = True
+) -> _Found:
     found = _Found([], None, None, None, [])
     try:
-        batches = find_batches(workspace, settings.paths)
+        batches = find_batches(workspace, settings.paths, fetch=fetch)
         found.existing = [*(batch.set for batch in batches), HOLDOUT]
         found.batches = [load_batch(batch, settings) for batch in up_to(batches, step)]
     except Problem as problem:
@@ -243,11 +251,11 @@ def _read_sets(workspace: Path, settings: settings.Settings, step: Chosen, *, he
     if not held:
         return found
     try:
-        found.holdout = holdout_as_written(workspace, settings)
+        found.holdout = holdout_as_written(workspace, settings, fetch=fetch)
     except Problem as problem:
         found.problems.append(problem)
     try:
-        found.test = load_sealed(workspace, settings)
+        found.test = load_sealed(workspace, settings, fetch=fetch)
     except Problem as problem:
         found.problems.append(problem)
     return found

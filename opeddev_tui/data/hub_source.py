@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from opeddev_tui.config.settings import HUB_PREFIX
-from opeddev_tui.data import split_names
+from opeddev_tui.data import hub_reach, split_names
 from opeddev_tui.data.folder_files import SUFFIXES
 from opeddev_tui.errors import DataProblem, SettingsProblem
 from opeddev_tui.files import changing, read_record, write_atomic
@@ -122,6 +122,9 @@ def _download(workspace: Path, source: HubSource) -> None:
     # errors of the HTTP library below the hub's client, whichever it is, need not be OSErrors
     bases = tuple(kind for kind in HfHubHTTPError.__bases__ if issubclass(kind, Exception))
     failures: tuple[type[Exception], ...] = (*bases, OSError, RuntimeError, ValueError, HFValidationError)
+    if reason := hub_reach.why_out_of_reach():
+        cure = "Check the network. Without one only what was fetched before can be read."
+        raise _problem(source, f"cannot be fetched: the hub cannot be reached ({reason}).", cure)
     known = _recorded(workspace).get(source.key)
     revision = known.commit if known is not None else source.revision
     try:

@@ -20,14 +20,14 @@ TEST = "test"
 _PLACES = 3
 
 
-def load_sealed(workspace: Path, settings: settings.Settings) -> LoadedBatch | None:
+def load_sealed(workspace: Path, settings: settings.Settings, *, fetch: bool = True) -> LoadedBatch | None:
     """Return the test set, None where ``paths.test`` is empty; its problems and notes name places, never content.
 
     Raises ``DataProblem`` if the setting names a place without rows.
     """
     if not settings.paths.test:
         return None
-    path, split = source_of(workspace, settings.paths.test, fetch=True)
+    path, split = source_of(workspace, settings.paths.test, fetch=fetch)
     if not path.exists():
         cure = "Put the test rows there, or leave paths.test empty."
         raise DataProblem("the test set does not exist.", where=str(path), cure=cure)

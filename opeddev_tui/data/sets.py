@@ -85,12 +85,12 @@ def find_batches(workspace: Path, paths: settings.Paths, *, fetch: bool = True) 
     return [Batch("base", 0, base, split), *(Batch(name, number, path) for number, (name, path) in numbered)]
 
 
-def find_holdout(workspace: Path, paths: settings.Paths) -> tuple[Path, str | None]:
+def find_holdout(workspace: Path, paths: settings.Paths, *, fetch: bool = True) -> tuple[Path, str | None]:
     """Return place and split of the hold-out: its own place, else a split of the base set; raises ``DataProblem``."""
-    holdout, split = source_of(workspace, paths.holdout, fetch=True)
+    holdout, split = source_of(workspace, paths.holdout, fetch=fetch)
     if split is not None:
         return holdout, split
-    base, _ = source_of(workspace, paths.base, fetch=True)
+    base, _ = source_of(workspace, paths.base, fetch=fetch)
     names: list[str] = []
     for place in [base] if folder_files.is_empty(holdout) else [holdout, base]:
         # a link to nowhere is reported, not passed over in silence
@@ -134,7 +134,7 @@ def load_batch(batch: Batch, settings: settings.Settings) -> LoadedBatch:
     return LoadedBatch(batch, schema, examples, fingerprint, problems, tuple(notes), identity=identity)
 
 
-def holdout_as_written(workspace: Path, settings: settings.Settings) -> LoadedBatch:
+def holdout_as_written(workspace: Path, settings: settings.Settings, *, fetch: bool = True) -> LoadedBatch:
     """Return the hold-out with the grades of its files; raises ``DataProblem`` only if there is none."""
-    path, split = find_holdout(workspace, settings.paths)
+    path, split = find_holdout(workspace, settings.paths, fetch=fetch)
     return load_batch(Batch(HOLDOUT, -1, path, split), settings)

@@ -4,6 +4,7 @@ Weights are loaded as float32 masters, whatever the checkpoint's own type: half-
 fine-tuning learning rates. Half precision is a matter of autocast (``precision.py``).
 """
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,25 +15,39 @@ from safetensors import SafetensorError
 from opeddev_tui.checkpoints.base_model import base_of, require_base
 from opeddev_tui.checkpoints.folders import Manifest, read_manifest
 from opeddev_tui.config import settings as st
+from opeddev_tui.data import hub_reach
 from opeddev_tui.errors import ModelProblem
 from opeddev_tui.models.adapters import check_targets, targets_of
 from opeddev_tui.models.attention import attend_in_padding, leave_out_cudnn
 from opeddev_tui.models.causal_lm import CausalLM
 from opeddev_tui.models.generation_config import make_consistent
-from opeddev_tui.models.model_config import LOADING_ERRORS, TEXT_WEIGHTS, load_config, loading_problem, revision_of
+from opeddev_tui.models.model_config import (
+    LOADING_ERRORS,
+    TEXT_WEIGHTS,
+    load_config,
+    loading_problem,
+    revision_of,
+    without_hub,
+)
 from opeddev_tui.models.place import source_of as source_of
 from opeddev_tui.models.weight_files import lacking
+
+_LOG = logging.getLogger(__name__)
 
 
 def quiet_libraries() -> None:
     """Take the libraries' own handlers and progress bars away; their words reach the root logger instead."""
     from datasets.utils import logging as datasets_logging
+    from huggingface_hub.utils import logging as hub_logging
     from transformers.utils import logging as transformers_logging
 
     for library in (transformers_logging, datasets_logging):
         library.disable_progress_bar()
         library.enable_propagation()
     transformers_logging.disable_default_handler()
+    # each repeated request has two lines there, which belong into the log
+    hub_logging.enable_propagation()
+    logging.getLogger("huggingface_hub").handlers.clear()
 
 
 def commit_of(source: str, model: st.Model) -> str:
@@ -50,9 +65,10 @@ def load_tokenizer(source: str, model: st.Model) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            source, trust_remote_code=model.trust_remote_code, **revision_of(source, model)
-        )
+        with hub_reach.as_far_as_it_is(source):
+            tokenizer = AutoTokenizer.from_pretrained(
+                source, trust_remote_code=model.trust_remote_code, **revision_of(source, model)
+            )
     except Exception as error:
         raise loading_problem(source, "tokenizer", error) from error
     if tokenizer.pad_token_id is None:
@@ -90,17 +106,20 @@ def _from_pretrained(source: str, model: st.Model) -> tuple[CausalLM, list[str]]
     if not config.whole:
         arguments |= {"config": config.text, "key_mapping": TEXT_WEIGHTS}
     loader: Any = AutoModelForCausalLM  # its types do not know output_loading_info
+    if note := without_hub(source, model):
+        _LOG.warning("%s", note[0].upper() + note[1:])
     while True:
         try:
-            loaded, found = loader.from_pretrained(
-                source,
-                dtype=torch.float32,
-                trust_remote_code=model.trust_remote_code,
-                use_safetensors=True if model.use_safetensors else None,
-                output_loading_info=True,
-                **revision_of(source, model),
-                **arguments,
-            )
+            with hub_reach.as_far_as_it_is(source):
+                loaded, found = loader.from_pretrained(
+                    source,
+                    dtype=torch.float32,
+                    trust_remote_code=model.trust_remote_code,
+                    use_safetensors=True if model.use_safetensors else None,
+                    output_loading_info=True,
+                    **revision_of(source, model),
+                    **arguments,
+                )
         except (*LOADING_ERRORS, SafetensorError) as error:
             raise loading_problem(source, "model", error) from error
         missing = sorted(found["missing_keys"])

@@ -9,8 +9,11 @@ from typing import Any
 from msgspec import Struct
 
 from opeddev_tui.config import settings as st
+from opeddev_tui.data import hub_reach
 from opeddev_tui.errors import ModelProblem, ran_out_of_memory
 from opeddev_tui.models.architectures import ENCODERS, OTHER_LOSS, positions_of
+from opeddev_tui.models.place import cached_folder
+from opeddev_tui.text import clean_line
 
 # what the libraries raise for a model that is not there, not whole, not one they know, or that needs another package
 LOADING_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError)
@@ -41,6 +44,15 @@ def revision_of(source: str, model: st.Model) -> dict[str, str]:
     return {} if Path(source).is_dir() else {"revision": model.revision}
 
 
+def without_hub(source: str, model: st.Model) -> str:
+    """Return a sentence on what is used where the hub cannot be reached, "" where ``source`` is a folder or it can."""
+    reason = "" if Path(source).is_dir() else hub_reach.why_out_of_reach()
+    if not reason:
+        return ""
+    used = "what was fetched before is used" if cached_folder(source, model.revision) else "nothing was fetched before"
+    return f"the hub cannot be reached ({reason}): of {clean_line(source)} {used}."
+
+
 def loading_problem(source: str, what: str, error: BaseException) -> ModelProblem:
     """Return the clear sentence for a ``what`` (model, tokenizer, …) that cannot be loaded from ``source``."""
     if ran_out_of_memory(error):
@@ -55,6 +67,9 @@ def loading_problem(source: str, what: str, error: BaseException) -> ModelProble
         if local
         else "Check model.name and the network, or download the model and set model.name to its folder."
     )
+    if not local and (reason := hub_reach.why_out_of_reach()):
+        away = f"the hub cannot be reached ({reason}), and not all of it was fetched before"
+        return ModelProblem(f"the {what} of {source} cannot be loaded: {away}.", where="model.name", cure=cure)
     if local and not (Path(source) / "tokenizer.json").exists() and any(Path(source).glob("*.model")):
         cure = "It has tokenizer.model without tokenizer.json: take the folder of a newer release, which has both."
     first_line = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip().rstrip(".:")
@@ -78,9 +93,10 @@ def load_config(source: str, model: st.Model) -> ModelConfig:
 
     _refuse_other_folders(source)
     try:
-        config = AutoConfig.from_pretrained(
-            source, trust_remote_code=model.trust_remote_code, **revision_of(source, model)
-        )
+        with hub_reach.as_far_as_it_is(source):
+            config = AutoConfig.from_pretrained(
+                source, trust_remote_code=model.trust_remote_code, **revision_of(source, model)
+            )
     except LOADING_ERRORS as error:
         raise loading_problem(source, "configuration", error) from error
     return of_config(config, source)

@@ -17,7 +17,7 @@ from opeddev_tui.errors import DataProblem, ModelProblem, Problem, Problems
 from opeddev_tui.models import adapters, loading, memory
 from opeddev_tui.models.chat import ChatEncoder
 from opeddev_tui.models.kept_texts import lost_of_texts
-from opeddev_tui.models.model_config import ModelConfig, is_out_of_reach, load_config
+from opeddev_tui.models.model_config import ModelConfig, is_out_of_reach, load_config, without_hub
 from opeddev_tui.models.template import ChatTemplate
 from opeddev_tui.models.token_rows import EncodedRows, TokenRow
 from opeddev_tui.models.weight_files import check_weights
@@ -99,8 +99,9 @@ def check(root: Path, settings: st.Settings, data: DataReport) -> TokenReport:
             adapters.check_targets(memory.empty_model(loading.full_source(source), settings.model), settings.lora)
     except Problem as problem:
         if not Path(source).is_dir() and is_out_of_reach(problem.__cause__):
-            missing = f"the tokenizer of {source} is neither in the cache nor within reach of the network"
-            return TokenReport([], [f"{missing}: rows were checked without tokens."])
+            nowhere = f"the tokenizer of {source} is neither in the cache nor within reach of the network"
+            missing = without_hub(source, settings.model).rstrip(".") or nowhere
+            return TokenReport([], [f"{missing}, so rows were checked without tokens."])
         return TokenReport([problem], [])
     train = [example for batch in data.batches for example in batch.examples]
     held = data.holdout.examples if data.holdout is not None else []
@@ -115,7 +116,7 @@ def check(root: Path, settings: st.Settings, data: DataReport) -> TokenReport:
     lengths = sorted(row.length for row in (*rows.rows, *held_rows.rows))
     return TokenReport(
         [],
-        notes,
+        [*filter(None, [without_hub(source, settings.model)]), *notes],
         f"tokens per row: median {lengths[len(lengths) // 2]}, longest {lengths[-1]}, "
         f"at most {fitted.encoder.max_length}.",
     )

@@ -7,6 +7,7 @@ from msgspec import Struct
 from opeddev_tui.config.settings import Notify
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.state import RunState
+from opeddev_tui.runs.verdict_words import reasons_of
 from opeddev_tui.text import clean, clean_line
 
 # the names of the switches in settings.notify
@@ -77,7 +78,8 @@ class Notices:
             return None
         self._notified.add(key)
         asks = started is not None and started.policy == "ask" and not question.verdict.limit_reached
-        lines = [*self._metrics(epoch), f"Verdict: {question.verdict.choice} ({'; '.join(question.verdict.reasons)})."]
+        reasons = "; ".join(reasons_of(question.verdict))
+        lines = [*self._metrics(epoch), f"Verdict: {question.verdict.choice} ({reasons})."]
         body = clean("\n".join([*lines, *self._generation(epoch)]), max_chars=2000)
         if asks and self.settings.decision_awaited:
             return Notice("decision_awaited", f"{self._where()}: epoch {epoch} waits for your decision", body)

@@ -20,6 +20,7 @@ from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.runs.manifest import RunManifest
 from opeddev_tui.runs.ratings import scores
 from opeddev_tui.runs.state import RunState, Status
+from opeddev_tui.runs.verdict_words import reasons_of
 from opeddev_tui.text import clean_line
 
 
@@ -102,7 +103,7 @@ def decisions(chosen: Sequence[RunRecord]) -> Table:
             str(item.epoch),
             item.verdict.choice,
             f"{item.choice}{'' if item.choice == item.verdict.choice else ' (against the verdict)'}",
-            *(clean_line(text) for text in (item.by, "; ".join(item.verdict.reasons), item.note)),
+            *(clean_line(text) for text in (item.by, "; ".join(reasons_of(item.verdict)), item.note)),
         )
         for record in chosen
         for item in record.state.decisions

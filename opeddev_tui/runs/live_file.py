@@ -30,6 +30,7 @@ from opeddev_tui.runs.events import (
     SamplesStreaming,
     Sink,
 )
+from opeddev_tui.runs.state import RunState
 from opeddev_tui.workspace.lock import Holder, who_trains
 from opeddev_tui.workspace.paths import Workspace
 
@@ -125,3 +126,15 @@ def read_live(workspace: Workspace, holder: Holder) -> Unrecorded:
     except (OSError, ValueError):
         return Unrecorded(holder)
     return published if published.holder == holder else Unrecorded(holder)
+
+
+def not_begun(state: RunState, holder: Holder, live: Unrecorded) -> bool:
+    """Return whether the process that trains has recorded nothing yet of the run that it begins or resumes.
+
+    ``state`` is the newest run's, empty where there is none; ``live`` is what ``holder`` publishes.
+    """
+    newest_at = live.phase.at if live.phase is not None else holder.since
+    # the process says itself which run it trains: clocks may have been set back since the lock was taken
+    is_this = state.started is not None and live.run == state.started.run and not state.over
+    before = state.last_event_at < holder.since or (state.over and newest_at > state.last_event_at)
+    return before and not is_this

@@ -19,6 +19,7 @@ from opeddev_tui.runs.control import Record
 from opeddev_tui.runs.delivery import deliver
 from opeddev_tui.runs.journal import Journal, read
 from opeddev_tui.runs.state import RunState, reduce
+from opeddev_tui.runs.verdict_words import reasons_of
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.workspace.lock import RunLock, lock_holder
 from opeddev_tui.workspace.paths import Workspace
@@ -66,7 +67,7 @@ def _decision(state: RunState, epoch: int) -> list[str]:
     verdict = decided.verdict if decided is not None else question.verdict if question is not None else None
     facts: list[str] = []
     if verdict is not None:
-        facts.append(f"verdict: {verdict.choice} ({clean_line('; '.join(verdict.reasons))})")
+        facts.append(f"verdict: {verdict.choice} ({clean_line('; '.join(reasons_of(verdict)))})")
     if decided is not None:
         facts.append(f"decision: {decided.choice}, by {clean_line(decided.by)}")
     return facts

@@ -21,6 +21,7 @@ from opeddev_tui.models import adapters, loading, memory, token_check
 from opeddev_tui.models.causal_lm import Tokenizer
 from opeddev_tui.models.chat import ChatEncoder
 from opeddev_tui.models.generation import choose_probes
+from opeddev_tui.models.model_config import without_hub
 from opeddev_tui.models.precision import resolve_precision
 from opeddev_tui.models.token_rows import EncodedRows, TokenRow
 from opeddev_tui.runs import events as ev
@@ -122,7 +123,8 @@ def tokenize(source: str, settings: st.Settings, data: StepData) -> StepTokens:
     pinned = _pinned(generation.probes, data.holdout.examples, examples)
     probes = choose_probes(examples, generation.num_probes, generation.probe_seed, pinned)
     holdout = Holdout(examples, held.rows, probes, own_prompts(generation.prompts, examples))
-    return StepTokens(fitted.tokenizer, fitted.encoder, train, holdout, _stats(data, train), (*notes, *unplaced))
+    notes = [*filter(None, [without_hub(source, settings.model)]), *notes, *unplaced]
+    return StepTokens(fitted.tokenizer, fitted.encoder, train, holdout, _stats(data, train), tuple(notes))
 
 
 def _pinned(names: Sequence[str], holdout: Sequence[Example], fitting: Sequence[Example]) -> list[int]:

@@ -193,8 +193,8 @@ class OpeddevApp(EverywhereKeys):
             if self.session.guard.accepts(time.monotonic()):
                 do()
                 self.show_now()
-        elif action == "start" and situation.kind == "ready":
-            self.tell(f"{situation.headline}: {situation.lines[0]}", severity="warning")
+        elif action == "start" and self.session.shown.blocked and not self.session.shown.alive:
+            self.tell(f"Cannot train yet: {self.session.shown.blocked[0]}", severity="warning")
 
     def decide(self, choice: str) -> None:
         """Hold an answer to the question, or a stop of the training."""

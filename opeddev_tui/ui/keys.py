@@ -69,6 +69,7 @@ MONITOR = table(
         "More",
         "At the question: learning rate or batch of the next step, the rule for the rest, the best.",
     ),
+    Key("i", "in_full", "In full", "Read in full what the bar has no room for: the rule's reasons, every problem."),
     Key("u", "undo", "Undo", "Undo your choice before it takes effect."),
     Key("t", "start", "Start", "Start the next step, or resume an interrupted run."),
     Key("p", "ask('pause')", "Pause", "Pause at the next optimizer step; press again to go on."),

@@ -63,10 +63,11 @@ def entries(app: App[Any], screen: Screen[Any], choose_theme: Callable[[str], No
     if session.guard.chosen is not None:
         undo = next(key for key in keymap.keys(MONITOR) if key.action == "undo")
         yield Entry(4, f"{undo.label}  ({undo.display})", undo.help, partial(_on_monitor, app, undo.action))
+    offered = {offer.action for offer in situation.offers}
     for title, keys in screen.help_sections():
         for key in keys:
             name = key.action.partition("(")[0]
-            if name not in _MOVES and not (key.table == "monitor" and name in _OFFERED):
+            if name not in _MOVES and key.action not in offered and not (key.table == "monitor" and name in _OFFERED):
                 yield Entry(_rank(key, title, screen), f"{key.label}  ({key.display})", key.help,
                             partial(do_action, app, screen, key.action))  # fmt: skip
     for name in sorted(app.available_themes):

@@ -119,7 +119,8 @@ def verdict(epoch: int, choice: ev.Choice = "continue", *, limit: bool = False) 
         reasons=("The hold-out loss fell from 1.3229 to 0.9641.",
                  "5 of 6 probe prompts were rated better than before." if choice == "continue"
                  else "The loss did not fall, and no generation was rated better."),
-        loss_improved=choice == "continue", difference=-0.3588, interval=(-0.41, -0.30), better=44, worse=6,
+        loss_improved=choice == "continue", difference=0.3588 if choice == "continue" else -0.3588,
+        interval=(0.30, 0.41) if choice == "continue" else (-0.41, -0.30), better=44, worse=6,
         compared_with=epoch - 1,
     )  # fmt: skip
 

@@ -161,7 +161,7 @@ async def test_more_is_chosen_at_the_question_with_three_keys(tmp_path: Path) ->
 async def test_the_palette_begins_with_what_is_possible_and_hides_what_only_moves(tmp_path: Path) -> None:
     async with scene(tmp_path, "awaiting") as (app, _):
         titles = [entry.title for entry in entries(app, app.screen, app.choose_theme)]
-        assert titles[:4] == ["Continue  (c)", "Stop  (s)", "More  (e)", "Sample now  (g)"]
+        assert titles[:5] == ["Continue  (c)", "Stop  (s)", "More  (e)", "Why  (i)", "Sample now  (g)"]
         assert not any(title.startswith(("Scroll", "Next pane", "Pan ", "Down", "Pause", "Pane 1")) for title in titles)
         assert titles[-1].startswith(THEME)
 

@@ -34,7 +34,7 @@ def told(state: RunState, *others: RunState) -> Situation:
 def test_a_finished_one_trains_no_step() -> None:
     original = reduce(run_events(0, [2.0, 1.5]))
     assert [row.state for row in inventory(ROWS, [repetition()])] == ["next", "waiting"]
-    assert [row.state for row in inventory(ROWS, [original, repetition()])] == ["step 0", "next"]
+    assert [row.state for row in inventory(ROWS, [original, repetition()])] == ["trained", "next"]
     found = told(repetition(), original)
     assert found.headline == "The repetition is done"
     assert ORIGINAL in found.lines[-1]

@@ -39,19 +39,19 @@ async def test_help_is_broken_for_the_width_that_the_terminal_has_now(tmp_path: 
         assert [part.size.height for part in parts] == [str(part.content).count("\n") + 1 for part in parts]
 
 
-async def test_a_question_that_is_too_long_names_the_grades_and_says_that_there_is_more(tmp_path: Path) -> None:
+async def test_a_question_with_long_reasons_names_the_figures_and_cuts_no_reason(tmp_path: Path) -> None:
     app = make(tmp_path, "awaiting")
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot)
         await settle(app, "awaiting")
         asked = app.session.state.question
         assert asked is not None
-        long = replace(asked.verdict, reasons=("the hold-out loss is better by a difference. " * 4,) * 3)
-        app.session.state.question = replace(asked, verdict=long)
+        reasons = ("a short reason", *("the hold-out loss is better by a difference. " * 7,) * 3)
+        app.session.state.question = replace(asked, verdict=replace(asked.verdict, reasons=reasons))
         app.show_now()
         await pilot.pause()
         bar = app.screen.query_one("#reasons", Static)
         lines = str(bar.content).splitlines()
-        assert lines[0].startswith("Grades: 54% exact (to beat: 41%)")
-        assert len(lines) == 6
-        assert lines[-1].endswith(" …")
+        assert lines[0] == "Hold-out loss 0.9641: better by 0.3588 than after epoch 2."
+        assert lines[1].startswith("Grades: 54% exact (to beat: 41%)")
+        assert lines[2:] == ["A short reason."]

@@ -163,8 +163,8 @@ def test_status_says_what_becomes_of_a_step_that_is_begun(tmp_path: Path, capsys
         (folder / "rows.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
     workspace = Workspace(tmp_path, loading.load(tmp_path).settings.paths)
     write(workspace, run_id(0), trained(0, 1_700_000_000.0))
-    write(workspace, run_id(1), training(1_700_000_100.0))
     with RunLock(workspace):
+        write(workspace, run_id(1), training(time.time()))
         show_status(argparse.Namespace(workspace=tmp_path, overrides=[], json=False))
     rows = [line.split("│") for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
     assert [row[3].strip() for row in rows if row[1].strip()] == ["trained", "training", "waiting"]

@@ -236,5 +236,5 @@ def test_the_newest_run_is_the_last_one_begun_though_the_clock_was_set_back(
     eh.train(root)
     assert [state.begun.step for state in eh.states(root)] == [0, 1]
     assert main(["status", "-w", str(root)]) == 0
-    assert "Every step is trained" in capsys.readouterr().out
+    assert "All batches are trained" in capsys.readouterr().out
     assert Workspace(root, Paths()).run_ids() == [state.begun.run for state in eh.states(root)]

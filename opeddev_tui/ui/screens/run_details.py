@@ -9,6 +9,7 @@ from textual.content import Content
 from opeddev_tui.analysis.run_facts import Settings, changed
 from opeddev_tui.format import number, plural, rate
 from opeddev_tui.runs.state import RunState
+from opeddev_tui.runs.verdict_words import reasons_of
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.ui.screens.monitor.epochs import epoch_table
 from opeddev_tui.ui.state.view import RunRow
@@ -79,5 +80,5 @@ def _went(row: RunRow) -> Iterator[tuple[str, str]]:
 
 def _decisions(state: RunState) -> Iterator[tuple[str, str]]:
     for decided in reversed(state.decisions):
-        reasons = "; ".join(clean_line(reason).rstrip(".") for reason in decided.verdict.reasons)
+        reasons = "; ".join(clean_line(reason).rstrip(".") for reason in reasons_of(decided.verdict))
         yield f"epoch {decided.epoch}", f"{decided.choice} ({decided.by}): {reasons}"

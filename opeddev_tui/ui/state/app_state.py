@@ -166,8 +166,13 @@ class AppState:
         others = tuple(row for row in self.rows if row.run != self.current_run)
         if self.current.started is None:
             return others
-        status = status_of(self.current, alive=self.trained_by != "none")
+        status = status_of(self.current, alive=self._trains_current)
         return (RunRow(self.current_run, self.current, status), *others)
+
+    @property
+    def _trains_current(self) -> bool:
+        """True where a process trains the newest run; one that is about to resume it does not yet."""
+        return self.trained_by != "none" and not self.starting
 
     def view(self) -> View:
         """Return what the screens show now, with its situation."""
@@ -188,7 +193,7 @@ class AppState:
             trouble=self.trouble if self.old is None else "",
             previous=self._previous(),
             batches=inventory(scan.rows, [row.state for row in reversed(self.rows) if row.run != self.current_run]
-                              + [self.current]),
+                              + [self.current], alive=self._trains_current, starting=self.starting),
             plan=plan_of(self.loaded.settings, self.outlook, first=not any(row.state.finished for row in self.rows),
                          chosen_rate=self.current.next_step.learning_rate if self.current.next_step else None),
             comes_next=whats_next(self.state, self.loaded.settings),

@@ -35,6 +35,7 @@ def scan_data(root: Path, settings: Settings, before: Scan | None = None) -> Sca
     """Return what is in the data folders; ``before`` itself where nothing has changed since."""
     from opeddev_tui.analysis.workspace_steps import known
     from opeddev_tui.data import batches
+    from opeddev_tui.data.standing import nothing_yet, problems_of
 
     paths = settings.paths
     places = [batches.resolve(root, text) for text in (paths.base, paths.increments, paths.holdout)]
@@ -42,27 +43,20 @@ def scan_data(root: Path, settings: Settings, before: Scan | None = None) -> Sca
     stamp = tuple(_stamp([*places, *sealed, corrections_file(root)]))
     if before is not None and before.stamp == stamp:
         return before
-    if _is_empty(places[0]) and _is_empty(places[1]):
+    if nothing_yet(root, settings):
         return Scan(stamp=stamp)
     report = batches.check_data(root, settings)
+    wrong = problems_of(report)
     rows: list[BatchRow] = []
-    for loaded in report.batches:
-        summary, problem = batches.describe(loaded), next((str(problem) for problem in loaded.problems), "")
+    for place, loaded in enumerate(report.batches):
+        summary = batches.describe(loaded)
+        problem, *others = wrong.of_batches.get(place, ("",))
         grades = tuple(summary.grades.items())
         row = BatchRow(summary.name, summary.number, rows=summary.rows, grades=grades, problem=problem)
-        rows.append(replace(row, rows_as=known(loaded)))
+        rows.append(replace(row, others=tuple(others), rows_as=known(loaded)))
     holdout = f"{len(report.holdout.examples):,} rows · {report.holdout.fingerprint[:12]}" if report.holdout else ""
-    own = {str(problem) for loaded in report.batches for problem in loaded.problems}
-    problems = tuple(str(problem) for problem in report.problems if str(problem) not in own)
     warnings = tuple(warning for warning in report.warnings if warning not in report.routine)
-    return Scan(tuple(rows), problems, warnings, holdout, stamp)
-
-
-def _is_empty(folder: Path) -> bool:
-    """Return whether there is nothing yet; a base set that is missing while there are batches is a problem."""
-    if folder.is_dir():
-        return all(entry.name.startswith(".") for entry in folder.iterdir())
-    return not folder.exists()
+    return Scan(tuple(rows), wrong.general, warnings, holdout, stamp)
 
 
 def _stamp(places: list[Path]) -> Iterator[tuple[str, int, int]]:

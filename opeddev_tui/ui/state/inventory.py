@@ -9,72 +9,73 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
+from opeddev_tui.analysis.next_step import chosen_in, up_to_chosen
 from opeddev_tui.analysis.trained_steps import Step, Steps, match_steps
+from opeddev_tui.analysis.whats_next import Known, newest_runs, step_words, whats_next
 from opeddev_tui.runs.events import TokenStats, TrainedBatch
+from opeddev_tui.runs.history import status_of
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.state.view import BatchRow
 
 
-def inventory(rows: Sequence[BatchRow], states: Sequence[RunState]) -> tuple[BatchRow, ...]:
+def inventory(
+    rows: Sequence[BatchRow], states: Sequence[RunState], *, alive: bool = True, starting: bool = False
+) -> tuple[BatchRow, ...]:
     """Return the steps in order, each with its batch, its state, token lengths and cumulative size.
 
-    A batch that a step trained and that is not there any more has a line of its own.
+    A batch that a step trained and that is not there any more has a line of its own. ``alive``: a process trains the
+    newest of the runs (``states`` are oldest first); ``starting``: its run has not begun.
     """
     if not rows:
         return ()
-    found = match_steps([_known(row) for row in rows], states)
+    begun = [state for state in states if state.started is not None]
+    found = match_steps([_known(row) for row in rows], begun)
+    upcoming = _upcoming(found, begun)
+    newest = newest_runs(_statuses(begun, alive=alive))
+    wrong = {place: row.problems for place, row in enumerate(rows) if row.problem}
+    words = step_words(found, upcoming, newest, wrong, starting=starting)
+    coming = whats_next(found, upcoming, newest, wrong)
     stats = _Stats(states)
-    busy = {state.started.step for state in states if state.started is not None and not state.over}
-    words = _words(found, rows, busy)
     result: list[BatchRow] = []
     total = 0
     for step in found.steps:
+        word = words[step.number]
         if step.place is None:
             lost = step.was or TrainedBatch(step.name)
-            word = words[step.number]
             result.append(BatchRow(lost.name, step.number, rows=lost.rows, state=word, change=step.change, there=False))
             continue
         row = rows[step.place]
         total += row.rows or 0
+        follows = step == coming.step
         result.append(
             replace(
                 row,
                 number=step.number,
-                state=words[step.number],
+                state=word,
                 cumulative=total or None,
                 tokens=stats.of(_known(row)),
                 change=step.change,
+                following=follows,
+                resumes=coming.resumes if follows else "",
             )
         )
     return tuple(result)
 
 
+def _upcoming(found: Steps, states: Sequence[RunState]) -> Step | None:
+    """Return the step that a training takes up next, the one that was chosen at the question where that waits."""
+    following = found.next
+    return up_to_chosen(found, following, chosen_in(following.number, states).batch) if following is not None else None
+
+
+def _statuses(states: Sequence[RunState], *, alive: bool) -> list[Known]:
+    """Return each run with its present status: only the newest can be trained, or several seeds together."""
+    last = states[-1] if states else None
+    return [(state, status_of(state, alive=alive and (state is last or bool(state.group)))) for state in states]
+
+
 def _known(row: BatchRow) -> TrainedBatch:
     return row.rows_as or TrainedBatch(row.name, row.rows or 0)
-
-
-def _words(found: Steps, rows: Sequence[BatchRow], busy: set[int]) -> dict[int, str]:
-    """Return the state of each step in a word or two; exactly one is next, unless nothing is left to train."""
-    words: dict[int, str] = {}
-    branch = found.branch if found.branch not in busy else None
-    next_seen = branch is not None
-    for step in found.steps:
-        word = _word(step, rows, busy, next_seen, branch)
-        next_seen = next_seen or word in ("next", "problem")
-        words[step.number] = word
-    return words
-
-
-def _word(step: Step, rows: Sequence[BatchRow], busy: set[int], next_seen: bool, branch: int | None) -> str:
-    if step.place is not None and rows[step.place].problem:
-        return "problem"
-    if step.number == branch:
-        return "next"
-    if step.word != "open":
-        return f"step {step.number}" if step.word == "trained" else "trained"
-    if step.number in busy:
-        return "training"
-    return "waiting" if next_seen else "next"
 
 
 class _Stats:

@@ -17,7 +17,7 @@ from opeddev_tui.files import open_file
 from opeddev_tui.runs import history
 from opeddev_tui.runs.history import status_as_known
 from opeddev_tui.runs.journal import JournalReader, is_written, length
-from opeddev_tui.runs.live_file import read_live
+from opeddev_tui.runs.live_file import not_begun, read_live
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.state.view import RunRow, Watched
 from opeddev_tui.workspace.lock import who_may_train, who_trains
@@ -64,11 +64,7 @@ class WorkspaceReader:
         if (holder.pid, holder.host) == (os.getpid(), platform.node()):
             return Watched("none" if state.over or state.started is None else "mine")
         live = read_live(self.workspace, holder)
-        newest_at = live.phase.at if live.phase is not None else holder.since
-        # the process says itself which run it trains: clocks may have been set back since the lock was taken
-        is_this = state.started is not None and live.run == state.started.run and not state.over
-        before = state.last_event_at < holder.since or (state.over and newest_at > state.last_event_at)
-        if before and not is_this:
+        if not_begun(state, holder, live):
             phase = f"{live.phase.phase} {live.phase.detail}" if live.phase is not None else ""
             return Watched("other", starting=True, preparing=phase)
         if state.over or state.started is None:

@@ -27,22 +27,36 @@ MARKS: dict[str, str] = {
 
 
 class Action(Struct, frozen=True):
-    """Something a key does now. ``key`` is the name of the key's action, in what is shown the key as it is written."""
+    """Something a key does now. ``key`` is the name of the key's action, in what is shown the key as it is written.
+
+    ``minor``: where there is no room for all, it goes before the effect of another one does.
+    """
 
     action: str
     key: str
     label: str
     effect: str = ""
+    minor: bool = False
+
+
+# reads what the bar and the panes have no room for
+IN_FULL = Action("in_full", "monitor.in-full", "In full")
 
 
 class Situation(Struct, frozen=True):
-    """What the bar shows. ``question`` identifies it: keys wait a moment after it has changed."""
+    """What the bar shows. ``question`` identifies it: keys wait a moment after it has changed.
+
+    ``finding`` is a second sentence of the headline. ``details`` are further lines: the bar shows those that it has
+    room for, and a key shows all of them.
+    """
 
     kind: Kind
     headline: str
     lines: tuple[str, ...] = ()
     offers: tuple[Action, ...] = ()
     question: tuple[object, ...] = ()
+    details: tuple[str, ...] = ()
+    finding: str = ""
 
     @property
     def mark(self) -> str:
@@ -81,6 +95,6 @@ def _alive(view: View) -> Kind:
 def _without_run(view: View) -> Kind:
     if not view.scanned:
         return "reading"
-    if view.problems:
+    if view.blocked:
         return "problem"
     return "ready" if view.batches else "empty"

@@ -10,11 +10,9 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from opeddev_tui.format import duration, number, plural
-from opeddev_tui.runs.events import Verdict
-from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
-from opeddev_tui.ui.state.plan_text import chosen_words
-from opeddev_tui.ui.state.situation import Action, Kind, Situation, kind_of
+from opeddev_tui.ui.state.question_text import awaiting, chosen_line
+from opeddev_tui.ui.state.situation import IN_FULL, Action, Kind, Situation, kind_of
 from opeddev_tui.ui.state.view import View
 
 
@@ -24,7 +22,9 @@ def situation(view: View) -> Situation:
     base = _SITUATIONS[kind](view)
     if view.state.repeats and kind in _REPEATED and not view.trouble:
         base = _of_repetition(base, view)
-    offers, lines = () if view.read_only else base.offers, base.lines
+    # who only looks can read all the same
+    offers = tuple(offer for offer in base.offers if not view.read_only or offer.action == IN_FULL.action)
+    lines = base.lines
     busy = view.trained_by == "mine" and kind in ("interrupted", "failed", "finished")
     if busy:
         # the training thread is not done yet and would refuse a new start
@@ -36,11 +36,14 @@ def situation(view: View) -> Situation:
     if view.state.damage:
         lines = (*lines, clean_line(f"! This run is damaged: {view.state.damage}."))
     epoch = view.state.question.epoch if view.state.question else None
-    lines = tuple(view.keymap.text(line) for line in lines)
+    lines, details = (tuple(view.keymap.text(line) for line in part) for part in (lines, base.details))
     offers = tuple(replace(offer, key=view.keymap.first(offer.key)) for offer in offers)
-    return Situation(kind, base.headline, lines, offers, (kind, view.run, epoch, view.replay, busy))
+    question = (kind, view.run, epoch, view.replay, busy)
+    return replace(base, kind=kind, lines=lines, offers=offers, question=question, details=details)
 
 
+# what keeps the next step from being trained, in front of the first problem
+NOT_YET = "Cannot train yet: "
 _OVER: frozenset[Kind] = frozenset({"interrupted", "finished"})
 _REPEATED: dict[Kind, str] = {
     "interrupted": "The repetition was interrupted",
@@ -73,10 +76,23 @@ def _no_workspace(view: View) -> Situation:
 
 
 def _problem(view: View) -> Situation:
-    count = len(view.problems)
-    lines = tuple(clean_line(problem) for problem in view.problems[:3])
-    more = (f"… and {count - 3} more; opeddev-tui check names them all.",) if count > 3 else ()
-    return Situation("problem", f"{plural(count, 'problem')} in the data: training cannot start", lines + more)
+    cure = "Correct it: the files are read again by themselves. opeddev-tui check lists every problem, too."
+    return Situation("problem", "Cannot train yet", (*_blocked(view), cure), _all_problems(view))
+
+
+def _blocked(view: View, said: str = "") -> tuple[str, ...]:
+    """Return what keeps the next step from being trained, some of it, and how much more there is.
+
+    ``said`` begins the first line, where the headline is about something else.
+    """
+    wrong, shown = view.blocked, 2
+    more = len(wrong) - shown
+    lines = tuple(f"✗ {said * (at == 0)}{clean_line(text)}" for at, text in enumerate(wrong[:shown]))
+    return (*lines, f"… and {more:,} more: {{monitor.in-full}} shows all.") if more > 0 else lines
+
+
+def _all_problems(view: View) -> tuple[Action, ...]:
+    return (replace(IN_FULL, label="All problems"),) if len(view.blocked) > 1 else ()
 
 
 _READING = Situation("reading", "Reading the workspace")
@@ -92,10 +108,6 @@ def _empty(view: View) -> Situation:
 
 
 def _ready(view: View) -> Situation:
-    wrong = next((batch.problem for batch in view.batches if batch.problem), "")
-    if view.next_batch is None and wrong:
-        cure = "Correct the file: it is read again by itself. opeddev-tui check lists every problem."
-        return Situation("ready", "Cannot train yet", (f"✗ {clean_line(wrong)}", cure))
     batch = view.next_batch or view.batches[0]
     rows = f" · {batch.cumulative:,} rows in all" if batch.cumulative else ""
     line = f"The first step trains on {clean_line(batch.name)}{rows}, scored on the same hold-out after every epoch."
@@ -107,10 +119,14 @@ def _plan(view: View) -> tuple[str, ...]:
 
 
 def _start_offer(view: View, label: str) -> tuple[Action, ...]:
+    """Return the key that trains the next step or resumes its run; where data is wrong, the one that says what."""
     batch = view.next_batch
     if batch is None:
-        return ()
-    return (Action("start", "monitor.start", label, f"train step {batch.number} · {clean_line(batch.name)}"),)
+        return _all_problems(view)
+    named = f"step {batch.number} · {clean_line(batch.name)}"
+    if batch.resumes:
+        return (Action("start", "monitor.start", "Resume", f"go on with the run of {named}"),)
+    return (Action("start", "monitor.start", label, f"train {named}"),)
 
 
 def _starting(view: View) -> Situation:
@@ -166,53 +182,6 @@ def _stalled(view: View) -> Situation:
     return Situation("stalled", f"No event for {silent}", (line,), (_PAUSE, *_NOW, _STOP))
 
 
-def _awaiting(view: View) -> Situation:
-    question = view.state.question
-    if question is None:
-        return _training(view)
-    verdict, epoch = question.verdict, question.epoch
-    headline = f"Epoch {epoch} of at most {question.max_epochs} is done. The rule says: {verdict.choice}"
-    if question.deadline is not None:
-        headline += f" (decides itself in {duration(max(0.0, question.deadline - view.now))})"
-    stop = Action("decide('stop')", "monitor.stop", "Stop", f"end the step after epoch {epoch}")
-    go = Action(
-        "decide('continue')",
-        "monitor.continue",
-        "Continue",
-        f"train epoch {epoch + 1} of at most {question.max_epochs}",
-    )
-    offers: tuple[Action, ...] = (stop,) if verdict.limit_reached or epoch >= question.max_epochs else (go, stop)
-    sample = Action("ask('sample')", "monitor.sample-now", "Sample now")
-    more = Action("more", "monitor.more", "More")
-    # the bar may be too low for all: what is read first comes first
-    lines = (*_chosen(view.state), *_grades(view.state, epoch), *_reasons(verdict))
-    return Situation("awaiting", headline, lines, (*offers, more, sample))
-
-
-def _chosen(state: RunState) -> tuple[str, ...]:
-    words = chosen_words(state)
-    return (f"Chosen for the next step: {words}.",) if words else ()
-
-
-def _grades(state: RunState, epoch: int) -> tuple[str, ...]:
-    """Return the grades after ``epoch`` beside what they must beat; nothing where none were read."""
-    measured = state.grades.get(epoch)
-    if measured is None:
-        return ()
-    cheap = max(measured.majority_exact, measured.classifier_exact or 0.0)
-    kappa = f", kappa {measured.kappa:.2f}" if measured.kappa is not None else ""
-    within = f"{measured.within_one:.0%} within one (to beat: {measured.middle_within_one:.0%})"
-    return (f"Grades: {measured.exact:.0%} exact (to beat: {cheap:.0%}), {within}{kappa}.",)
-
-
-def _reasons(verdict: Verdict) -> tuple[str, ...]:
-    """Return the verdict's reasons, cleaned, and how many hold-out rows got better and worse."""
-    lines = tuple(clean_line(reason) for reason in verdict.reasons)
-    if verdict.better or verdict.worse:
-        lines += (f"{plural(verdict.better, 'hold-out row')} better, {verdict.worse:,} worse.",)
-    return lines
-
-
 def _interrupted(view: View) -> Situation:
     event = view.state.interrupted
     if event is not None:
@@ -221,6 +190,8 @@ def _interrupted(view: View) -> Situation:
         line = f"The process ended while the decision after epoch {view.state.question.epoch} was open."
     else:
         line = "The process ended unexpectedly (crash, kill or reboot)."
+    if view.blocked:
+        return Situation("interrupted", "Interrupted", (line, *_blocked(view, NOT_YET)), _all_problems(view))
     cure = "It resumes from the last verified checkpoint; nothing before it is trained again."
     resume = (Action("start", "monitor.start", "Resume", "go on with this run"),)
     return Situation("interrupted", "Interrupted", (line, cure), resume)
@@ -229,10 +200,21 @@ def _interrupted(view: View) -> Situation:
 def _failed(view: View) -> Situation:
     failure = view.state.failure
     cause = view.trouble or (failure.message if failure else "Unknown cause.")
-    lines = tuple(clean_line(line) for line in cause.splitlines() if line.strip())[:3]
-    resumable = failure.resumable and failure.again if failure is not None else view.next_batch is not None
-    offers = (Action("start", "monitor.start", "Try again", "from the last verified checkpoint"),) if resumable else ()
-    return Situation("failed", "The training failed", (*lines, "The log ({everywhere.log}) has the details."), offers)
+    lines = tuple(clean_line(line) for line in cause.splitlines() if line.strip())
+    told = (*lines[:3], *_blocked(view, NOT_YET), "The log ({everywhere.log}) has the details.")
+    return Situation("failed", "The training failed", told, _try_again(view), details=lines[3:])
+
+
+def _try_again(view: View) -> tuple[Action, ...]:
+    """Return the key that goes on after a failure; none where the same failure would come again."""
+    failure = view.state.failure
+    if view.blocked:
+        return _all_problems(view)
+    if failure is not None and not failure.again:
+        return ()
+    if failure is not None and failure.resumable:
+        return (Action("start", "monitor.start", "Try again", "from the last verified checkpoint"),)
+    return _start_offer(view, "Try again")
 
 
 def _finished(view: View) -> Situation:
@@ -243,14 +225,15 @@ def _finished(view: View) -> Situation:
             f"{plural(event.epochs, 'epoch')}; best was epoch {event.best_epoch}; "
             f"hold-out loss {number(event.val_loss, 4)}.",
             *([view.comes_next] if view.comes_next else []),
-            *_chosen(view.state),
+            *chosen_line(view.state),
         )
     if view.state.race is not None:
         lines += (f"{clean_line(view.state.race.verdict)} Grading ({{everywhere.grading}}) has the race.",)
     offers = _start_offer(view, "Next step")
-    lines += _plan(view) if offers else ()
-    if not offers:
+    if view.following is None:
         lines += (_nothing_next(view),)
+    else:
+        lines += _blocked(view, NOT_YET) or _plan(view)
     started = view.state.started
     step = f"Step {started.step}" if started else "The step"
     if started is not None and started.group and not view.state.counts:
@@ -277,7 +260,7 @@ _SITUATIONS: dict[Kind, Callable[[View], Situation]] = {
     "training": _training,
     "paused": _paused,
     "stalled": _stalled,
-    "awaiting": _awaiting,
+    "awaiting": lambda view: awaiting(view) or _training(view),
     "interrupted": _interrupted,
     "failed": _failed,
     "finished": _finished,

@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from opeddev_tui.analysis.whats_next import StepWord
 from opeddev_tui.runs.events import SamplesStreaming, TokenStats, TrainedBatch
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.keymap import Keymap
@@ -26,14 +27,24 @@ class BatchRow(Struct, frozen=True):
     grades: tuple[tuple[int, int], ...] = ()
     # of the newest run that counted the batch's tokens
     tokens: TokenStats | None = None
-    state: str = "waiting"
+    state: StepWord = "waiting"
     cumulative: int | None = None
+    # the first thing that is wrong with it, and what else is
     problem: str = ""
+    others: tuple[str, ...] = ()
     # what tells it from other batches
     rows_as: TrainedBatch | None = None
     # what has become of it since it was trained; ``there``: its rows are in the data folders
     change: str = ""
     there: bool = True
+    # the step that a training takes up next, and the run that it goes on with
+    following: bool = False
+    resumes: str = ""
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Everything that is wrong with it."""
+        return (self.problem, *self.others) if self.problem else ()
 
 
 class RunRow(Struct, frozen=True):
@@ -103,5 +114,19 @@ class View(Struct, frozen=True):
 
     @property
     def next_batch(self) -> BatchRow | None:
-        """The batch that the next step adds."""
-        return next((batch for batch in self.batches if batch.state == "next"), None)
+        """The batch that the next step adds; None where none can be trained."""
+        return None if self.blocked else self.following
+
+    @property
+    def following(self) -> BatchRow | None:
+        """The batch of the step that a training takes up next, whether it can or not; None where all are trained."""
+        return next((batch for batch in self.batches if batch.following), None)
+
+    @property
+    def blocked(self) -> tuple[str, ...]:
+        """Everything that is wrong with the data that the next step needs."""
+        after = self.following
+        own = [
+            text for batch in self.batches for text in batch.problems if after is None or batch.number <= after.number
+        ]
+        return (*own, *self.problems)

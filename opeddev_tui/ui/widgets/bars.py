@@ -106,7 +106,7 @@ class StatusLine(Static):
     def show(self, view: View) -> None:
         """Draw the line; parts that do not fit are left out."""
         situation = view.situation
-        word = "your decision" if situation.kind == "awaiting" else situation.kind
+        word = "awaiting your decision" if situation.kind == "awaiting" else situation.kind
         room = (self.size.width or 80) - 1
         shown = [Content.styled(f" {situation.mark} {word}", KIND_STYLES.get(situation.kind, "bold"))]
         if view.told:

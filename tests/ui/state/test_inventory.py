@@ -35,14 +35,14 @@ def test_a_batch_put_between_trained_ones_is_next_and_counts_last() -> None:
     between = TrainedBatch("batch_00", 5, "new rows")
     found = inventory([row(BASE, 0), row(between, 1), row(ONE, 2)], [ran(0, BASE), ran(1, BASE, ONE)])
     assert told(found) == [
-        (0, "base", "step 0", 20), (1, "batch_01", "step 1", 30), (2, "batch_00", "next", 35)
+        (0, "base", "trained", 20), (1, "batch_01", "trained", 30), (2, "batch_00", "next", 35)
     ]  # fmt: skip
     assert found[2].change == "put between trained batches"
 
 
 def test_a_batch_that_is_gone_keeps_its_line_and_adds_no_rows() -> None:
     found = inventory([row(BASE, 0)], [ran(0, BASE), ran(1, BASE, ONE)])
-    assert told(found) == [(0, "base", "step 0", 20), (1, "batch_01", "step 1", None)]
+    assert told(found) == [(0, "base", "trained", 20), (1, "batch_01", "trained", None)]
     assert (found[1].there, found[1].change) == (False, "not there any more")
 
 
@@ -50,18 +50,21 @@ def test_changed_rows_are_next_and_a_problem_is_shown_at_its_batch() -> None:
     states = [ran(0, BASE), ran(1, BASE, ONE)]
     changed = TrainedBatch("batch_01", 11, "other rows")
     found = inventory([row(BASE, 0), row(changed, 1)], states)
-    assert [item.state for item in found] == ["step 0", "step 1", "next"]
+    assert [item.state for item in found] == ["trained", "trained", "next"]
     assert found[1].change == "changed since it was trained; its rows are now step 2"
     found = inventory([row(BASE, 0), row(changed, 1, problem="line 3 is broken")], states)
-    assert [item.state for item in found] == ["step 0", "step 1", "problem"]
+    assert [item.state for item in found] == ["trained", "trained", "problem"]
 
 
 def test_an_interrupted_branch_is_next_until_somebody_trains_it() -> None:
     states = [ran(0, BASE), ran(1, BASE, ONE), replace_status(ran(1, BASE, ONE, finished=False), "interrupted")]
     found = inventory([row(BASE, 0), row(ONE, 1)], states)
-    assert [item.state for item in found] == ["step 0", "next"]
+    assert [item.state for item in found] == ["trained", "interrupted"]
+    assert [item.following for item in found] == [False, True]
     states[-1].status = "training"
-    assert [item.state for item in inventory([row(BASE, 0), row(ONE, 1)], states)] == ["step 0", "step 1"]
+    assert [item.state for item in inventory([row(BASE, 0), row(ONE, 1)], states)] == ["trained", "training"]
+    found = inventory([row(BASE, 0), row(ONE, 1)], states, alive=False)
+    assert [item.state for item in found] == ["trained", "interrupted"]
 
 
 def replace_status(state: RunState, status: str) -> RunState:

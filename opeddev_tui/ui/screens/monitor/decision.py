@@ -10,13 +10,15 @@ from textual.content import Content
 from textual.widgets import Static
 
 from opeddev_tui.format import bar
-from opeddev_tui.ui.state.situation import Action, Situation
+from opeddev_tui.ui.state.situation import IN_FULL, Action, Situation
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.bars import KIND_STYLES, ClickBar, key_cap
 from opeddev_tui.ui.widgets.tables import cut
 
-# lines of reasons at most, and those below a pane that fills the screen
-_MOST, _MOST_GROWN = 6, 1
+# lines below the headline at most, and those below a pane that fills the screen
+_MOST, _MOST_GROWN = 7, 1
+# lines up to which details are added, and those where the terminal has room for one pane only
+_WITH_DETAILS, _WITH_DETAILS_NARROW = 6, 4
 
 
 class DecisionBar(Vertical):
@@ -66,10 +68,15 @@ class DecisionBar(Vertical):
     def _draw(self, situation: Situation, view: View) -> None:
         style = KIND_STYLES.get(situation.kind, "bold")
         headline = Content.styled(f"{situation.mark} {situation.headline}", style)
+        if situation.finding:
+            finding = Content.styled(situation.finding, style)
+            fits = headline.cell_length + finding.cell_length < (self.size.width or 80) - 2
+            headline = Content(" " if fits else "\n").join([headline, finding])
         if view.requested:
             headline += Content.styled(f"   … {', '.join(view.requested)}", "$muted")
-        self._headline.update(headline, layout=False)
-        self._lines.update(self._cut(Content("\n".join(line for line in situation.lines if line))))
+        # a question may need two lines for its headline
+        self._headline.update(headline, layout=situation.kind == "awaiting")
+        self._lines.update(self._fitting(situation, view))
         self._lines.display = any(situation.lines)
         self._offers.display = bool(situation.offers)
         effects = [f"{offer.key}  {offer.label}: {offer.effect or 'now'}" for offer in situation.offers]
@@ -80,19 +87,35 @@ class DecisionBar(Vertical):
     def _most(self) -> int:
         return _MOST_GROWN if self.screen.has_class("-grown") else _MOST
 
-    def _cut(self, text: Content) -> Content:
-        """Return as many lines of ``text`` as there is room for; … says that there are more."""
+    @property
+    def _with_details(self) -> int:
+        return _WITH_DETAILS_NARROW if self.screen.has_class("-narrow") else _WITH_DETAILS
+
+    def _fitting(self, situation: Situation, view: View) -> Content:
+        """Return the situation's lines, and those of its details that fit whole behind them.
+
+        Of lines that have no room themselves the rest is behind a key, and the last one says so.
+        """
         width = max(20, (self.size.width or 80) - 2)
+        text = Content("\n".join(line for line in situation.lines if line))
         wrapped = text.wrap(width)
-        if len(wrapped) <= self._most:
-            return text
-        *first, last = wrapped[: self._most]
-        # … also where the last line itself is cut, but once
-        return Content("\n").join([*first, Content(f"{cut(last.plain.rstrip(), width - 2).rstrip('…')} …")])
+        if len(wrapped) > self._most:
+            more = f" … {view.keymap.first(IN_FULL.key)} shows all"
+            *first, last = wrapped[: self._most]
+            # … also where the last line itself is cut, but once
+            return Content("\n").join([*first, Content(cut(last.plain.rstrip(), width - len(more)).rstrip("…") + more)])
+        for line in situation.details:
+            longer = Content("\n").join([text, Content(line)])
+            if len(longer.wrap(width)) > min(self._most, self._with_details):
+                break
+            text = longer
+        return text
 
     def _fitted(self, offers: tuple[Action, ...]) -> list[tuple[Content, str]]:
         """Return the actions with as many of their effects as there is room for, the first ones first."""
         room = (self.size.width or 80) - 4
+        if self._length(offers, len(offers)) > room:
+            offers = tuple(offer for offer in offers if not offer.minor)
         full = len(offers)
         while full > 0 and self._length(offers, full) > room:
             full -= 1

@@ -209,6 +209,12 @@ class MonitorScreen(BaseScreen):
 
         open_more(self.shell)
 
+    def action_in_full(self) -> None:
+        """Show the whole text of the situation."""
+        from opeddev_tui.ui.screens.monitor.in_full import InFullScreen
+
+        self.shell.push_screen(InFullScreen(self.shell.session.shown))
+
     def action_undo(self) -> None:
         """Undo the choice."""
         self.shell.undo()
