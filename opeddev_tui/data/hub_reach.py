@@ -52,8 +52,8 @@ def timeout_that_is_set() -> float:
 
 
 def _ask(endpoint: str, seconds: float, answers: "queue.Queue[str]") -> None:
+    from huggingface_hub import get_session
     from huggingface_hub.errors import HfHubHTTPError
-    from huggingface_hub.utils import get_session
 
     # errors of the HTTP library below the hub's client, whichever it is, need not be OSErrors
     bases = tuple(kind for kind in HfHubHTTPError.__bases__ if issubclass(kind, Exception))
