@@ -1,4 +1,4 @@
-"""Every command that README and docs show can be typed: its name, its actions and its options are there."""
+"""What README and docs show is there: every command with its actions and options, every link, every file."""
 
 import re
 import shlex
@@ -9,7 +9,9 @@ import pytest
 from opeddev_tui.cli import COMMANDS, build_parser
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+PAGES = sorted(
+    path for folder in (ROOT, ROOT / "docs", ROOT / "benchmarks/reliability") for path in folder.glob("*.md")
+)
 _BLOCK = re.compile(r"```(?:ba)?sh\n(.*?)```", re.DOTALL)
 _INLINE = re.compile(r"`opeddev-tui ([^`]+)`")
 # in a shell's line also behind a folder or as a module
@@ -51,3 +53,36 @@ def test_a_call_that_is_shown_can_be_typed(page: str, call: str, capsys: pytest.
         told = capsys.readouterr().err
         # a name is shown without what it needs
         assert end.code == 0 or "are required" in told or "expected one argument" in told, f"{page}: {told}"  # noqa: PT017
+
+
+# --- links and files
+
+_LINK = re.compile(r"\]\(([^)\s:]+)\)")
+_HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+# a file is named by its path below one of these folders, a test or benchmark also by its name alone
+_BELOW = (ROOT, ROOT / "opeddev_tui", ROOT / "tests", ROOT / "benchmarks", ROOT / "benchmarks/reliability")
+_FILE = re.compile(r"`((?:[\w-]+/)*[\w-]+\.(?:py|c))\b[^`]*`")
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_every_link_leads_to_a_page_and_a_heading(page: Path) -> None:
+    for link in _LINK.findall(page.read_text(encoding="utf-8")):
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in map(_anchor, _HEADING.findall(target.read_text(encoding="utf-8"))), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_every_file_of_the_project_that_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    tests = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    assert set(re.findall(r"`(test_\w+)`", text)) <= tests
+    # grade.py is the one that an export has
+    named = set(_FILE.findall(text)) - {"grade.py"}
+    assert [name for name in sorted(named) if not any((folder / name).exists() for folder in _BELOW)] == []
