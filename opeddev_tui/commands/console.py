@@ -44,6 +44,8 @@ class ConsoleView:
             console=console,
             transient=True,
             auto_refresh=False,
+            # where there is nothing to draw on, it would leave an empty line
+            disable=not console.is_interactive,
         )
         self._drawn_at = 0.0
         self._task = self._progress.add_task("starting", total=None, loss="")

@@ -7,7 +7,7 @@ import argparse
 import sys
 from itertools import islice
 
-from opeddev_tui.commands.option_text import option_text
+from opeddev_tui.commands.option_text import add_fields, fields_of, option_text
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.settings import Settings
@@ -36,9 +36,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="an area of the rubric, or its grade; may be given more than once",
     )
     parser.add_argument("--rater", metavar="NAME", default="", help="who corrects (default: grade.rater, your login)")
-    for name in ("task", "rubric"):
-        parser.add_argument(f"--{name}", metavar="TEXT|@FILE", help="where the submission has none (default: [grade])")
-    parser.add_argument("--kind", metavar="KIND", help="where the submission has none: html, css, js …")
+    add_fields(parser, "submissions", "[grade]")
     parser.add_argument("--undo", action="store_true", help="undo the newest correction")
 
 
@@ -77,7 +75,7 @@ def _asked(options: argparse.Namespace, workspace: Workspace, settings: Settings
     if len(items) != 1:
         words = "there is no submission in it." if not items else "there are several submissions in it."
         raise DataProblem(words, where=clean_line(options.submission), cure="Name a file with one submission.")
-    given = {name: option_text(name, getattr(options, name)) for name in ("task", "rubric", "kind")}
+    given = fields_of(options)
     asked = ask_without_model(workspace, settings, items[0], given)
     if asked.example is None:
         cure = "Name a file with one submission as text."

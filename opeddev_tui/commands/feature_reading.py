@@ -68,7 +68,9 @@ def progress(what: str, *, as_lines: bool = False) -> Iterator["OnBatch"]:
         yield lambda done, total: print(f"{what} {done}/{total}", file=sys.stderr, flush=True)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=CleanConsole(stderr=True), transient=True) as bar:
+    console = CleanConsole(stderr=True)
+    # where there is nothing to draw on, a bar would leave an empty line
+    with Progress(*columns, console=console, transient=True, disable=not console.is_interactive) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

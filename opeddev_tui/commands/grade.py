@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from opeddev_tui.commands.grade_output import Form, Printer, Tally
 from opeddev_tui.commands.grade_pace import Pace
-from opeddev_tui.commands.option_text import option_text
+from opeddev_tui.commands.option_text import add_fields, fields_of
 from opeddev_tui.commands.options import WHAT_GRADES, add_from, add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.settings import Settings
@@ -56,9 +56,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         default="file",
         help="one submission is a file (default), a folder, or the whole argument",
     )
-    for name in ("task", "rubric"):
-        parser.add_argument(f"--{name}", metavar="TEXT|@FILE", help="of submissions that have none (default: [grade])")
-    parser.add_argument("--kind", metavar="KIND", help="of submissions that have none: html, css, js …")
+    add_fields(parser, "submissions", "[grade]")
     parser.add_argument("--feedback", action="store_true", help="also write a text for each; takes far longer")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="an object per line; the fields are in docs/json.md")
@@ -83,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
     if str(options.out) == STANDARD_INPUT:
         cure = "Leave --out away: then --json or --csv prints them."
         raise SettingsProblem("results are kept in a file, not in the output.", where="--out -", cure=cure)
-    given = {name: option_text(name, getattr(options, name)) for name in ("task", "rubric", "kind")}
+    given = fields_of(options)
     workspace, loaded = open_workspace(options)
     found = _find(options, loaded.settings)
     from opeddev_tui.serving.choice import choose

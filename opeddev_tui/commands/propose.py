@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opeddev_tui.commands.option_text import add_fields, fields_of
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.settings import Settings
@@ -22,7 +23,6 @@ from opeddev_tui.data.rows import Example
 from opeddev_tui.data.sealed import load_sealed
 from opeddev_tui.data.sets import LoadedBatch
 from opeddev_tui.data.ungraded import (
-    FILLED,
     Ungraded,
     Usual,
     needs_grading_rows,
@@ -48,8 +48,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=int, default=_COUNT, metavar="N", help=f"rows to propose (default: {_COUNT})")
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: the next batch's name in paths.proposals")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the choice (default: 0)")
-    parser.add_argument("--task", default="", metavar="TEXT", help="of rows that have none (default: the usual one)")
-    parser.add_argument("--rubric", default="", metavar="TEXT", help="of rows that have none (default: the usual one)")
+    add_fields(parser, "rows", "the usual one", kind=False)
     parser.add_argument("--blind", action="store_true", help="write no proposed grades, so that they cannot sway you")
     parser.add_argument(
         "--take", type=Path, metavar="FILE", help="check that FILE is filled in, make it the next batch"
@@ -80,7 +79,7 @@ def _propose(options: argparse.Namespace, workspace: Workspace, settings: Settin
     from opeddev_tui.grading.labelling import choose, without_copies
 
     sets = _present(workspace, settings)
-    usual = _usual(workspace, settings, sets, {name: getattr(options, name) for name in FILLED})
+    usual = _usual(workspace, settings, sets, fields_of(options))
     found = read_ungraded(options.source.expanduser().absolute(), settings, usual)
     known = _known(workspace, settings, sets, usual)
     left, copies = without_copies(found.candidates, known, settings.data.near_duplicate)

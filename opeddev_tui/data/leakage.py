@@ -5,7 +5,7 @@ Text that most rows share (a template, a rubric, boilerplate) is left out of the
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -151,21 +151,19 @@ class _NearCopies:
 
     def of(self, number: int) -> tuple[float, Example] | None:
         """Return similarity and row of the most similar one, None if it is below the threshold."""
-        own = self._train[number]
-        common = Counter(holder for shingle in own for holder in self._holders.get(shingle, ()))
-        shares = [(count / (len(own) + len(self._held[holder]) - count), -holder) for holder, count in common.items()]
-        share, place = max(shares, default=(0.0, 0))
+        share, place = max(((share, -holder) for share, holder in self._shares(number)), default=(0.0, 0))
         return (share, self._holdout[-place]) if share >= self._threshold else None
 
     def all_of(self, number: int) -> list[int]:
         """Return the places of all that are similar enough."""
+        return [holder for share, holder in self._shares(number) if share >= self._threshold]
+
+    def _shares(self, number: int) -> Iterator[tuple[float, int]]:
+        """Yield (similarity, place) of all that have something in common with row ``number``."""
         own = self._train[number]
         common = Counter(holder for shingle in own for holder in self._holders.get(shingle, ()))
-        return [
-            holder
-            for holder, count in common.items()
-            if count / (len(own) + len(self._held[holder]) - count) >= self._threshold
-        ]
+        for holder, count in common.items():
+            yield count / (len(own) + len(self._held[holder]) - count), holder
 
 
 def _frame(every: Sequence[frozenset[str]]) -> frozenset[str]:

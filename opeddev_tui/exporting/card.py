@@ -14,6 +14,7 @@ from opeddev_tui.checkpoints.base_model import shown, unverified
 from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.config import settings as st
 from opeddev_tui.exporting.bases import known_base
+from opeddev_tui.format import size
 from opeddev_tui.grading.scale import Scale
 from opeddev_tui.models.export import ADAPTER_FILES
 from opeddev_tui.reports.report import render
@@ -57,9 +58,20 @@ class FigureRow(Struct, frozen=True):
 
 
 def model_card(
-    exported: "Exported", entry: Entry, record: RunRecord, settings: st.Settings, folder: Path, *, without_ollama: str
+    exported: "Exported",
+    entry: Entry,
+    record: RunRecord,
+    settings: st.Settings,
+    folder: Path,
+    *,
+    prompt_tokens: int,
+    without_ollama: str,
 ) -> str:
-    """Return the card as Markdown; ``folder`` holds the other files, ``without_ollama``: why it has no Modelfile."""
+    """Return the card as Markdown.
+
+    ``folder`` holds the other files; ``prompt_tokens`` are the most that a prompt keeps; ``without_ollama``: why it has
+    no Modelfile.
+    """
     state = record.state
     started = state.started
     first = started.model if started else settings.model.name
@@ -94,6 +106,7 @@ def model_card(
         cost=_cost(record),
         without_ollama=without_ollama,
         rank=_rank(folder),
+        prompt_tokens=prompt_tokens,
         labels=Scale.of(settings.grading).labels,
     )
 
@@ -121,4 +134,4 @@ def _cell(figure: Figure | None) -> str:
 def _cost(record: RunRecord) -> str:
     """Return what a second model beside this one costs, in words."""
     model = record.state.model
-    return f"{model.parameters * 4 / 1e9:.1f} GB in float32" if model is not None else "its size"
+    return f"{size(model.parameters * 4)} in float32" if model is not None else "its size"

@@ -139,7 +139,8 @@ def _written(
     ollama, refused = modelfile(model.tokenizer, model.encoder, settings, alone)
     if ollama:
         (half / "Modelfile").write_text(ollama, encoding="utf-8")
-    card = model_card(exported, entry, read_run(workspace, entry.run), settings, half, without_ollama=refused)
+    record, room = read_run(workspace, entry.run), model.encoder.prompt_room()
+    card = model_card(exported, entry, record, settings, half, prompt_tokens=room, without_ollama=refused)
     (half / "README.md").write_text(card, encoding="utf-8")
     return exported
 

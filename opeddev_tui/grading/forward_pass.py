@@ -82,6 +82,8 @@ class BatchReader:
         """Return the readings of one batch."""
         import torch
 
+        from opeddev_tui.models.token_rows import summed_losses
+
         wants_logits = self._loss or self._grade_tokens is not None
         with torch.no_grad():
             batch, labels = self._batch(rows)
@@ -89,7 +91,7 @@ class BatchReader:
             with self._hooked(self._columns(rows, batch["input_ids"].shape[1]), pooled, stop=not wants_logits):
                 output = self._run(batch, cached=self._continues(rows))
             states = np.concatenate([pooled[layer] for layer in self._layers], axis=1)
-            sums, tokens = _losses(output.logits, labels) if self._loss else ([], [])
+            sums, tokens = summed_losses(output.logits, labels) if self._loss else ([], [])
             grades = self._grades(rows, batch, output) if self._grade_tokens is not None else None
         return Readings(states, sums, tokens, grades)
 
@@ -210,14 +212,3 @@ def _keeps_all(cache: Any) -> bool:
 
 def _logs(logits: torch.Tensor) -> NDArray[np.float64]:
     return logits.float().log_softmax(-1).double().cpu().numpy()
-
-
-def _losses(logits: torch.Tensor, labels: torch.Tensor) -> tuple[list[float], list[int]]:
-    """Return what ``models.losses`` finds: summed losses in nats, and completion tokens, per row."""
-    from torch.nn.functional import cross_entropy
-
-    from opeddev_tui.models.token_rows import IGNORED
-
-    targets = labels[:, 1:]
-    losses = cross_entropy(logits[:, :-1].float().transpose(1, 2), targets, ignore_index=IGNORED, reduction="none")
-    return losses.double().sum(1).tolist(), (targets != IGNORED).sum(1).tolist()

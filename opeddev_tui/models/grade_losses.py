@@ -9,9 +9,8 @@ from typing import Any, Literal
 
 import torch
 from msgspec import Struct
-from torch.nn.functional import cross_entropy
 
-from opeddev_tui.models.token_rows import IGNORED, GradePlace, Tails
+from opeddev_tui.models.token_rows import IGNORED, GradePlace, Tails, token_losses
 
 Kind = Literal["cross-entropy", "squared", "ordinal"]
 # a place in a batch: the column of the labels at which the grade's tokens begin, None for rows without a grade
@@ -134,8 +133,7 @@ class GradeLoss:
         losses. ``tokens`` and ``graded`` are the completion tokens and the graded rows of all batches of an optimizer
         step, None for those of this one.
         """
-        targets = labels[:, 1:]
-        losses = cross_entropy(logits[:, :-1].float().transpose(1, 2), targets, ignore_index=IGNORED, reduction="none")
+        losses, targets = token_losses(logits, labels)
         per_row = torch.ones_like(losses[:, 0]) if weights is None else weights.to(losses)
         count = (targets != IGNORED).sum() if tokens is None else tokens
         text = (losses.sum(1) * per_row).sum() / count

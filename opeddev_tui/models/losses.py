@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch.nn.functional import cross_entropy
 
 from opeddev_tui.models.causal_lm import CausalLM
 from opeddev_tui.models.reading_batches import OnBatch, evaluating, longest_first
-from opeddev_tui.models.token_rows import IGNORED, LeftPadCollator, TokenRow
+from opeddev_tui.models.token_rows import LeftPadCollator, TokenRow, summed_losses
 
 
 def example_losses(
@@ -40,7 +39,4 @@ def _batch_losses(model: CausalLM, batch: dict[str, Any]) -> tuple[list[float], 
     batch.pop("rows", None)
     batch.pop("weights", None)
     inputs = {key: value.to(device) if torch.is_tensor(value) else value for key, value in batch.items()}
-    logits = model(**inputs).logits[:, :-1].float()
-    targets = labels[:, 1:]
-    losses = cross_entropy(logits.transpose(1, 2), targets, ignore_index=IGNORED, reduction="none")
-    return losses.double().sum(1).tolist(), (targets != IGNORED).sum(1).tolist()
+    return summed_losses(model(**inputs).logits, labels)

@@ -170,6 +170,22 @@ class LeftPadCollator:
         return end - len(row.completion) + row.grade.start - first, row.grade
 
 
+def token_losses(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return (losses, targets), both [rows, columns - 1]: cross-entropy in nats of every token from those before it.
+
+    ``logits`` are [rows, columns, vocabulary], ``labels`` [rows, columns]; what is no completion has a loss of 0.
+    """
+    targets = labels[:, 1:]
+    shifted = logits[:, :-1].float().transpose(1, 2)
+    return cross_entropy(shifted, targets, ignore_index=IGNORED, reduction="none"), targets
+
+
+def summed_losses(logits: torch.Tensor, labels: torch.Tensor) -> tuple[list[float], list[int]]:
+    """Return (summed loss in nats, number of completion tokens) of each row; see ``token_losses``."""
+    losses, targets = token_losses(logits, labels)
+    return losses.double().sum(1).tolist(), (targets != IGNORED).sum(1).tolist()
+
+
 def weighted_loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, tokens: Any) -> torch.Tensor:
     """Return the sum of token losses, each times its row's weight, over the number of completion tokens.
 
@@ -177,8 +193,7 @@ def weighted_loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Ten
     number of completion tokens of all batches of an optimizer step, None for those of this one. With weights of 1 it
     is the model's own loss.
     """
-    targets = labels[:, 1:]
-    losses = cross_entropy(logits[:, :-1].float().transpose(1, 2), targets, ignore_index=IGNORED, reduction="none")
+    losses, targets = token_losses(logits, labels)
     return (losses.sum(1) * weights.to(losses)).sum() / (
         (targets != IGNORED).sum().clamp(min=1) if tokens is None else tokens
     )

@@ -193,7 +193,8 @@ def test_a_table_with_names_of_its_own_is_read_and_taken(workspace_factory: Make
 def test_task_and_rubric_are_the_usual_ones_unless_they_are_given(workspace_factory: Make, tmp_path: Path) -> None:
     root = workspace_factory()
     (tmp_path / "page.html").write_text("<p>one page alone</p>")
-    assert propose(root, str(tmp_path / "page.html"), "--task", "Make a page of one's own.") == 0
+    (tmp_path / "task.md").write_text("Make a page of one's own.\n")
+    assert propose(root, str(tmp_path / "page.html"), "--task", f"@{tmp_path / 'task.md'}") == 0
     (row,) = written(proposal(root))
     assert (row["task"], row["rubric"], row["kind"]) == ("Make a page of one's own.", "It works.", "html")
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -163,7 +164,11 @@ def test_a_base_head_after_all_parameters_were_trained_names_the_base_and_what_i
     sentences = " ".join(told(full.entry, exported))
     assert "which needs another model too: tiny, in memory and on disk; give its folder with --base" in sentences
     assert "With --way step-head it grades by this model alone." in sentences
-    assert "That needs another model too, `tiny`: 0.0 GB in float32" in (exported.folder / "README.md").read_text()
+    card = (exported.folder / "README.md").read_text()
+    assert re.search(r"That needs another model too, `tiny`: \d+\.\d KiB in float32", card)
+    # a prompt is cut where grade.py cuts it
+    room = read_json(exported.folder / "grader.json")["max_prompt_tokens"]
+    assert f"A prompt keeps {room} tokens at most" in card
 
 
 # --- whole or not at all

@@ -112,7 +112,9 @@ def test_the_console_says_it(steadied: Path, capsys: pytest.CaptureFixture[str])
     with ConsoleView(CleanConsole()) as sink:
         for event in journal_of(steadied):
             sink.emit(replace(event, at=time.time() + 1))
-    words = " ".join(capsys.readouterr().out.split())
+    out = capsys.readouterr().out
+    assert out.strip("\n") == out.removesuffix("\n")
+    words = " ".join(out.split())
     assert "reason for a grade, with 36 changed training rows, 12 of them read again in" in words
 
 

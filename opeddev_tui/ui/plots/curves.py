@@ -19,8 +19,8 @@ from textual.widget import Widget
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.terminal.ascii_fallback import ascii_only
 from opeddev_tui.ui.keys import CURVES, bindings, pane_title
-from opeddev_tui.ui.plots.downsample import within
 from opeddev_tui.ui.plots.look import LEAST_HEIGHT, LEAST_WIDTH, NO_LOSS, Look, in_middle, palette_of, signature
+from opeddev_tui.ui.plots.windows import panned, within, zoomed
 
 if TYPE_CHECKING:
     from opeddev_tui.ui.plots.downsample import Column
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 # at most about three pictures a second: a plot is most of the bytes on a slow line
 DRAW_SECONDS = 0.35
 SMOOTHINGS = (0.0, 0.6, 0.8, 0.95)
-_CLOSEST_ZOOM = 1 / 512
 
 
 class CurvesView(Widget, can_focus=True):
@@ -199,22 +198,13 @@ class CurvesView(Widget, can_focus=True):
 
     def action_zoom(self, factor: float) -> None:
         """Make the window narrower or wider around the cursor, or around its middle."""
-        low, high = self._whole()
-        left, right = self.look.window or (low, high)
-        centre = self.look.cursor if self.look.cursor is not None else (left + right) / 2
-        wide = max((right - left) * factor, (high - low) * _CLOSEST_ZOOM)
-        if wide >= high - low:
-            self._change(replace(self.look, window=None))
-        else:
-            self._change(replace(self.look, window=within(centre - wide / 2, wide, low, high)))
+        window = zoomed(self.look.window, factor, self.look.cursor, self._whole())
+        self._change(replace(self.look, window=window))
 
     def action_pan(self, direction: int) -> None:
         """Move the window by a fifth of its width."""
         if self.look.window is not None:
-            left, right = self.look.window
-            wide = right - left
-            moved = within(left + direction * wide / 5, wide, *self._whole())
-            self._change(replace(self.look, window=moved))
+            self._change(replace(self.look, window=panned(self.look.window, direction, self._whole())))
 
     def action_cursor(self) -> None:
         """Switch the cursor on, at the newest value in view, or off."""
@@ -246,7 +236,7 @@ class CurvesView(Widget, can_focus=True):
         if self.look.window is None or self.look.window[0] <= x <= self.look.window[1]:
             return self.look.window
         wide = self.look.window[1] - self.look.window[0]
-        return within(x - wide / 2, wide, *self._whole())
+        return within(x - wide / 2, wide, self._whole())
 
     def _places(self) -> Column:
         return self._pictures.places(self.look)

@@ -134,12 +134,6 @@ def inside(x: Column, y: Column, x_range: tuple[float, float] | None) -> tuple[C
     return kept_x, kept_y
 
 
-def within(left: float, wide: float, low: float, high: float) -> tuple[float, float]:
-    """Return a window of width ``wide`` from ``left`` on, moved until it lies between ``low`` and ``high``."""
-    left = min(max(left, low), high - wide)
-    return left, left + wide
-
-
 def limits(columns: Sequence[Column], margin: float) -> tuple[float, float]:
     """Return the range of all columns, wider by ``margin`` of itself at both ends; never empty."""
     import numpy as np

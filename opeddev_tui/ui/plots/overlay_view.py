@@ -9,11 +9,10 @@ from rich.text import Text
 from textual.widget import Widget
 
 from opeddev_tui.terminal.ascii_fallback import ascii_only
-from opeddev_tui.ui.plots.downsample import within
 from opeddev_tui.ui.plots.look import palette_of
 from opeddev_tui.ui.plots.overlay import MEASURES, Line, Overlay, OverlayLook
+from opeddev_tui.ui.plots.windows import panned, zoomed
 
-_CLOSEST_ZOOM = 1 / 512
 # cells that the numbers of the y axis take
 _LABELS = 8
 
@@ -103,16 +102,10 @@ class OverlayView(Widget):
 
     def _pan(self, direction: int) -> None:
         if self.look.window is not None:
-            left, right = self.look.window
-            wide = right - left
-            moved = within(left + direction * wide / 5, wide, *self.overlay.whole(self.look))
+            moved = panned(self.look.window, direction, self.overlay.whole(self.look))
             self.change(replace(self.look, window=moved))
 
     def zoom(self, factor: float) -> None:
         """Make the window narrower or wider around the cursor, or around its middle."""
-        low, high = self.overlay.whole(self.look)
-        left, right = self.look.window or (low, high)
-        centre = self.look.cursor if self.look.cursor is not None else (left + right) / 2
-        wide = max((right - left) * factor, (high - low) * _CLOSEST_ZOOM)
-        window = None if wide >= high - low else within(centre - wide / 2, wide, low, high)
+        window = zoomed(self.look.window, factor, self.look.cursor, self.overlay.whole(self.look))
         self.change(replace(self.look, window=window))
