@@ -112,7 +112,7 @@ class Form(Vertical):
         self._say_what_is_taken()
 
     def _say_what_is_taken(self) -> None:
-        for name, words in empty_words(self._fill, self._template, self.typed.kind.strip()).items():
+        for name, words in empty_words(self._fill, self._template, self.typed).items():
             field = self.query_one(f"#{name}", Input)
             field.placeholder = cut(words, field.content_size.width or len(words))
 
@@ -137,9 +137,8 @@ class Form(Vertical):
     def _changed(self) -> None:
         """Know what is typed also when the widgets are gone, and say which of it is graded."""
         lines = {name: self.query_one(f"#{name}", Input).value for name in _FIELDS}
-        kind, self.typed = self.typed.kind, Typed(code=self.code, **lines)
-        if kind != self.typed.kind:
-            self._say_what_is_taken()
+        self.typed = Typed(code=self.code, **lines)
+        self._say_what_is_taken()
         is_code = not self.path
         self.border_title = Content("Submission" if is_code else "Submission: the path is graded")
         self.query_one("#code").set_class(not is_code, "-idle")
