@@ -58,6 +58,11 @@ def maybe_chance(rows: int) -> str:
     return f"{few}: with fewer than {ENOUGH_ROWS} this may be chance" if 0 < rows < ENOUGH_ROWS else ""
 
 
+def on_rows(rows: int) -> str:
+    """Return what a figure of ``rows`` hold-out rows is on, to follow "on": few of them are counted."""
+    return f"only {plural(rows, 'hold-out row')}" if 0 < rows < ENOUGH_ROWS else "the hold-out"
+
+
 def few_rows(rows: int) -> str:
     """Return what ``rows`` hold-out rows mean for a verdict, as a sentence; empty where there are enough of them."""
     if 0 < rows < FEWEST_ROWS:

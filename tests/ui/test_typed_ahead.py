@@ -205,6 +205,8 @@ async def test_what_is_typed_behind_the_key_that_asks_for_a_checkpoint_goes_to_t
             await until(pilot, lambda: rows.row_count == 3)
             go.set()
             await until(pilot, lambda: rows.row_count > 3)
+            # the app draws whatever is on top, again and again
+            app.show_now()
             assert app.current_mode == "grader"
         finally:
             go.set()

@@ -50,7 +50,7 @@ class ChooseCheckpoint(ModalScreen[str]):
         self._fill()
         self.query_one(Grid).focus()
 
-    def show(self, entries: Sequence[Entry]) -> None:
+    def take_entries(self, entries: Sequence[Entry]) -> None:
         """Add ``entries``, once they are read."""
         self._entries = entries
         if self.is_attached:
@@ -84,7 +84,7 @@ def ask_checkpoint(shell: Shell, desk: Desk, place: int) -> Callable[[Checkpoint
 
     screen = ChooseCheckpoint(beside=place > 0)
     shell.push_screen(screen, take)
-    return lambda found: screen.show(found.entries)
+    return lambda found: screen.take_entries(found.entries)
 
 
 def _cells(entry: Entry) -> tuple[Cell, ...]:
