@@ -30,8 +30,8 @@ def graded_by(way: str) -> str:
 
 
 def base_needed(name: str) -> str:
-    """Return what a way costs that reads the base model ``name``; empty where ``name`` is."""
-    return f"The base model {name} is needed beside the checkpoint: its size in memory once more." if name else ""
+    """Return what a way needs that reads the base model ``name``; empty where ``name`` is."""
+    return f"The base model {name} is needed too: instead of the checkpoint, for texts beside it." if name else ""
 
 
 def steadied(rows: int) -> str:
