@@ -14,6 +14,7 @@ from opeddev_tui.data.corrections import Overlay
 from opeddev_tui.data.grade_scale import written
 from opeddev_tui.data.regrading import Regraded
 from opeddev_tui.format import moment, number, plural, with_interval
+from opeddev_tui.runs.grade_words import few_rows
 from opeddev_tui.text import clean_line
 
 if TYPE_CHECKING:
@@ -196,6 +197,7 @@ def show_effect(console: CleanConsole, told: "Effect") -> None:
     console.say(
         "In brackets: 95 % intervals. Both heads are measured against the same grades, the corrected ones. Out of fold "
         "these are partly grades that the head proposed; the hold-out judges fairly, unless it was corrected likewise."
+        + f" {few_rows(told.holdout.rows)}".rstrip()
         + (" File: against the hold-out as it is in your file." if told.as_written is not None else ""),
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from opeddev_tui.grading.intervals import Estimate
-from opeddev_tui.runs.grade_words import few_rows, too_few
+from opeddev_tui.runs.grade_words import on_rows, too_few
 
 
 class Claim(Struct, frozen=True):
@@ -41,10 +41,9 @@ def check_claim(
     # the rows are different ones, so the squared half widths add up
     reach = math.hypot((one.high - one.low) / 2, (other.high - other.low) / 2)
     gap = Estimate(center, center - reach, center + reach)
-    told = f"{figure} {one.value:.2f} out of fold, {other.value:.2f} on the hold-out; {source}"
-    few = f" {few_rows(rows)}".rstrip()
+    told = f"{figure} {one.value:.2f} out of fold, {other.value:.2f} on {on_rows(rows)}; {source}"
     if too_few(rows):
-        return Claim(not remembered, None, f"{told[:1].upper()}{told[1:]}.{few}")
+        return Claim(not remembered, None, f"{told[:1].upper()}{told[1:]}.")
     if gap.low > 0:
-        return Claim(False, gap, f"The head claims too much: {told}. Trust the hold-out.{few}")
-    return Claim(True, gap, f"The head's claim holds: {told}.{few}")
+        return Claim(False, gap, f"The head claims too much: {told}. Trust the hold-out.")
+    return Claim(True, gap, f"The head's claim holds: {told}.")

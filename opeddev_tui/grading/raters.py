@@ -17,6 +17,7 @@ from opeddev_tui.grading import intervals
 from opeddev_tui.grading.intervals import Estimate
 from opeddev_tui.grading.scale import Positions, Scale
 from opeddev_tui.grading.scores import MISSING
+from opeddev_tui.runs.grade_words import few_rows, too_few
 
 Floats = NDArray[np.float64]
 # fewer rows with several grades tell nothing of a grader
@@ -137,14 +138,17 @@ def _equal_pairs(grades: Sequence[int]) -> float:
 
 def _compared_words(name: str, grader: Estimate, people: Estimate, less: Estimate | None, rows: int) -> str:
     begin = f"On the {plural(rows, 'hold-out row')} among them {name} agrees with one person with kappa {_told(grader)}"
+    few = f" {few_rows(rows)}".rstrip()
     if less is None:
-        return f"{begin}."
+        return f"{begin}.{few}"
+    if too_few(rows):
+        return f"{begin}, two people with {people.value:.2f}.{few}"
     size = f"{people.value:.2f} for two people; difference {less.value + 0.0:+.2f}, {less.low:+.2f} to {less.high:+.2f}"
     if less.high < 0:
-        return f"{begin}, less than a second person would ({size}): better is possible."
+        return f"{begin}, less than a second person would ({size}): better is possible.{few}"
     if less.low > 0:
-        return f"{begin}, more than a second person would ({size}): it grades as their average does."
-    return f"{begin}, which is not shown to be less than a second person would ({size})."
+        return f"{begin}, more than a second person would ({size}): it grades as their average does.{few}"
+    return f"{begin}, which is not shown to be less than a second person would ({size}).{few}"
 
 
 def _told(estimate: Estimate) -> str:

@@ -30,8 +30,8 @@ def graded_by(way: str) -> str:
 
 
 def base_needed(name: str) -> str:
-    """Return what a way costs that reads the base model ``name``; empty where ``name`` is."""
-    return f"The base model {name} is needed beside the checkpoint: its size in memory once more." if name else ""
+    """Return what a way needs that reads the base model ``name``; empty where ``name`` is."""
+    return f"The base model {name} is needed too: instead of the checkpoint, for texts beside it." if name else ""
 
 
 def steadied(rows: int) -> str:
@@ -56,6 +56,11 @@ def maybe_chance(rows: int) -> str:
     """Return that what ``rows`` hold-out rows show may be chance, as a clause; empty where there are enough."""
     few = f"{plural(rows, 'hold-out row')} {'is' if rows == 1 else 'are'} few"
     return f"{few}: with fewer than {ENOUGH_ROWS} this may be chance" if 0 < rows < ENOUGH_ROWS else ""
+
+
+def on_rows(rows: int) -> str:
+    """Return what a figure of ``rows`` hold-out rows is on, to follow "on": few of them are counted."""
+    return f"only {plural(rows, 'hold-out row')}" if 0 < rows < ENOUGH_ROWS else "the hold-out"
 
 
 def few_rows(rows: int) -> str:

@@ -66,16 +66,13 @@ def test_a_head_that_remembers_is_told_to_claim_too_much() -> None:
     assert "has not trained on these rows" in honest.words
 
 
-@pytest.mark.parametrize(
-    ("rows", "said"),
-    [(1, "1 hold-out row is too few"), (9, "9 hold-out rows are too few"), (10, "are few"), (29, "are few"), (30, "")],
-)
-def test_on_few_rows_a_claim_is_cautious_and_on_fewer_there_is_none(rows: int, said: str) -> None:
+@pytest.mark.parametrize("rows", [1, 9, 10, 29, 30])
+def test_on_few_rows_a_claim_counts_them_and_on_fewer_there_is_none(rows: int) -> None:
     claimed, seen = {"kappa": Estimate(0.9, 0.85, 0.93)}, {"kappa": Estimate(0.5, 0.4, 0.6)}
     words = check_claim(claimed, seen, rows, remembered=True).words
     assert ("claim" in words) == (rows >= 10)
-    assert "0.90 out of fold, 0.50 on the hold-out" in words
-    assert said in words if said else "few" not in words
+    on = "the hold-out" if rows == 30 else f"only {rows} hold-out row{'' if rows == 1 else 's'}"
+    assert f"0.90 out of fold, 0.50 on {on};" in words
 
 
 def test_a_claim_without_figures_holds_only_by_construction() -> None:

@@ -12,6 +12,7 @@ from opeddev_tui.config.settings import Grading
 from opeddev_tui.data.rows import Example
 from opeddev_tui.grading.raters import rater_agreement
 from opeddev_tui.grading.scale import Scale
+from opeddev_tui.runs.grade_words import few_rows
 
 
 def rows(grades: Sequence[Sequence[int]], groups: Sequence[str] = ()) -> list[Example]:
@@ -78,6 +79,15 @@ def test_a_grader_who_guesses_agrees_less_and_one_like_a_person_about_as_much() 
     assert "better is possible" in less.words
     assert alike.less_people.low < 0 < alike.less_people.high
     assert "not shown to be less" in alike.words
+
+
+@pytest.mark.parametrize("count", [9, 10, 29, 30])
+def test_on_few_rows_a_grader_is_judged_with_caution_and_on_fewer_not_at_all(count: int) -> None:
+    truth, given = made_up(count, 2, 0.6, seed=3)
+    found = rater_agreement([], rows(given.tolist()), FIVE, ("the head", truth.astype(np.int64)))
+    assert found is not None
+    assert ("a second person would" in found.words) == (count >= 10)
+    assert found.words.endswith(few_rows(count) or ".")
 
 
 def test_rows_of_one_group_count_together() -> None:

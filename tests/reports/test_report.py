@@ -215,7 +215,7 @@ def test_the_section_on_grades_tells_the_race_and_shows_forced_feedback(tmp_path
     page, markdown = (path.read_text() for path in write_report(workspace, list_runs(workspace)))
     for text in (page, markdown):
         for words in (
-            "It was not worth it.", "some/base is needed beside the checkpoint", "base head: The claim holds.",
+            "It was not worth it.", "some/base is needed too: instead of the checkpoint", "base head: The claim holds.",
             "92% of the hold-out rows", "7 training rows another grade", "100 more rows: kappa 0.50 → 0.60",
             "F1 0.70 out of fold", "forced 0.80", "the head on the base model (chosen)", "fitted on 100 graded rows",
             "free words", graded_by("base head"), steadied_heads(24),

@@ -88,7 +88,7 @@ def test_the_verdict_is_printed_and_logged(raced: Path, capsys: pytest.CaptureFi
     words = " ".join(capsys.readouterr().out.split())
     assert race.verdict in words
     if race.needs:
-        assert "is needed beside the checkpoint" in words
+        assert "is needed too: instead of the checkpoint" in words
 
 
 @pytest.mark.parametrize("mode", ["text", "tokens", "head"])

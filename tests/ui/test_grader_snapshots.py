@@ -40,6 +40,8 @@ async def test_the_grader_looks_as_it_did(tmp_path: Path, monkeypatch: pytest.Mo
         await pilot.press("9")
         screen = app.screen
         assert isinstance(screen, GraderScreen)
+        # the rows are read in a thread
+        await until(pilot, lambda: "layout" in screen.query_one("#rubric", Input).placeholder)
         screen.query_one("#path", Input).value = "pages" if PARTS[part] else ""
         for key in PARTS[part]:
             await pilot.press(key)

@@ -24,6 +24,9 @@ from opeddev_tui.config import loading
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.screens.generations.grades import GradesScreen
 from opeddev_tui.ui.screens.generations.grades import RowScreen as GradedRow
+from opeddev_tui.ui.screens.grader.screen import GraderScreen
+from opeddev_tui.ui.tasks.grader import GraderTasks
+from opeddev_tui.ui.widgets.grid import Grid
 from opeddev_tui.workspace.paths import Workspace
 
 # each is a command somewhere below a text
@@ -173,5 +176,39 @@ async def test_what_is_typed_behind_enter_goes_to_the_row_that_is_still_being_re
                 assert app._exit is False
                 press_at_once(app, "escape", "escape", "3")
                 await until(pilot, lambda: app.current_mode == "checkpoints")
+        finally:
+            go.set()
+
+
+async def test_what_is_typed_behind_the_key_that_asks_for_a_checkpoint_goes_to_the_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The question opens before the list is read; what needs no reading can be chosen at once."""
+    go = threading.Event()
+    read = GraderTasks._checkpoints
+
+    def slow(tasks: GraderTasks) -> object:
+        go.wait(30)
+        return read(tasks)
+
+    monkeypatch.setattr(GraderTasks, "_checkpoints", slow)
+    app = tour.make(tmp_path)
+    async with tour.fake_graders(), app.run_test(size=(80, 24)) as pilot:
+        try:
+            async for _ in tour.tour(app, pilot, {"grader": tour.STOPS["grader"]}):
+                pass
+            screen = app.screen
+            assert isinstance(screen, GraderScreen)
+            press_at_once(app, "f", "j", "enter")
+            await until(pilot, lambda: screen.desk.sides[0].source == "latest")
+            press_at_once(app, "f", "3", "q", "f")
+            await until(pilot, lambda: len(app.screen.query("#choices")) == 1 and not app._keys)
+            rows = app.screen.query_one("#choices", Grid)
+            await until(pilot, lambda: rows.row_count == 3)
+            go.set()
+            await until(pilot, lambda: rows.row_count > 3)
+            # the app draws whatever is on top, again and again
+            app.show_now()
+            assert app.current_mode == "grader"
         finally:
             go.set()

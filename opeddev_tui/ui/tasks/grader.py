@@ -28,7 +28,7 @@ from opeddev_tui.workspace.paths import grader_draft_file
 if TYPE_CHECKING:
     from opeddev_tui.checkpoints.catalog import CheckpointList
     from opeddev_tui.data.corrected_answers import Kept
-    from opeddev_tui.serving.asked import Answer
+    from opeddev_tui.serving.asked import Answer, Filling
 
 # the longest line that is read: one submission with its prompt
 _MOST_LINE = 1 << 28
@@ -151,6 +151,19 @@ class GraderTasks(TaskBase):
         return read_checkpoint_list(self._shell.provider.workspace, self._shell.loaded.settings)
 
     # --- what is typed
+
+    def filling(self, done: Callable[[tuple[Filling, str]], None]) -> None:
+        """Read what fields get that are left empty, as the grader itself does, and the template of the prompt."""
+        if self._shell.session.has_workspace:
+            self._in_thread("grader-filling", self._filling, done, exclusive=True)
+
+    def _filling(self) -> tuple[Filling, str]:
+        from opeddev_tui.serving.asked import filling
+        from opeddev_tui.serving.training_rows import usual_of
+
+        settings = self._shell.loaded.settings
+        usual = usual_of(self._shell.provider.workspace, settings)
+        return filling(settings, usual=usual), settings.grading.prompt_template
 
     def read_typed(self, done: Callable[[Typed], None]) -> None:
         """Read what was typed when the app was left last."""

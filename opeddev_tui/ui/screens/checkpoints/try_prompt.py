@@ -70,7 +70,7 @@ class TryScreen(Dialog[None]):
             for name in _FIELDS:
                 with Horizontal(classes="field"):
                     yield Static(name, markup=False, classes="label")
-                    yield Input(placeholder=f"{{{name}}} in the template", id=name, compact=True)
+                    yield Input(placeholder=self._if_empty(name), id=name, compact=True)
             yield TextArea(soft_wrap=True, show_line_numbers=False, id="ask")
             yield Static(markup=False, id="form", classes="line")
             yield Static(self._key_line(), markup=False, classes="line")
@@ -79,6 +79,10 @@ class TryScreen(Dialog[None]):
                     pane = VerticalScroll(Static(markup=False), classes="answer")
                     pane.border_title = Content(short(entry))
                     yield pane
+
+    def _if_empty(self, name: str) -> str:
+        is_asked = f"{{{name}}}" in self._settings.grading.prompt_template
+        return "needed: the prompt asks for it" if is_asked else f"not asked: the prompt has no {name}"
 
     def _key_line(self) -> Content:
         keys = cast("Shell", self.app).session.keymap.keys(TRY)

@@ -14,15 +14,20 @@ from textual.widget import Widget
 from opeddev_tui.serving.worker_messages import Answered
 from opeddev_tui.terminal.ascii_fallback import ascii_only
 from opeddev_tui.text import clean_line
+from opeddev_tui.ui.keymap import Keymap
 from opeddev_tui.ui.keys import PANE, bindings
 from opeddev_tui.ui.screens.grader.answer_text import answer_text, name_of
 from opeddev_tui.ui.screens.grader.desk import Side
+from opeddev_tui.ui.widgets.bars import keymap_in
 from opeddev_tui.ui.widgets.text_pane import TextPane
 
-_NOTHING = (
-    "Nothing is graded yet.\n\ni     write or paste code\np     name a file or a folder\nf     choose the checkpoint "
-    "(b: a second one beside it)\n^g    grade\n\nThe model runs in a process of its own; loading it takes some seconds."
+_BEGIN = (
+    ("grader.code", "write or paste code"),
+    ("grader.path", "name a file or a folder"),
+    ("grader.checkpoint", "choose the checkpoint ({grader.beside}: a second one beside it)"),
+    ("grader.grade", "grade"),
 )
+_PROCESS = "The model runs in a process of its own; loading it takes some seconds."
 
 # when its run began says little in a title of few cells
 _RUN_BEGAN = re.compile(r"^\d{8}-\d{6}-")
@@ -55,11 +60,19 @@ class Answers(Horizontal):
         title = f"{'Answer' if pane.id == 'first' else 'Beside'} · {name}"
         if answer is None:
             waiting = f"{side.words[:1].upper()}{side.words[1:]} …" if side.busy and side.words else _NOT_YET
-            pane.set_text(title, Content(clean_line(waiting) if side.answers or side.busy else _NOTHING))
+            words = clean_line(waiting) if side.answers or side.busy else _nothing(keymap_in(self))
+            pane.set_text(title, Content(words))
             return
         room = max(24, pane.size.width - 4)
         text = answer_text(answer, side.ready, room, plain=ascii_only(), corrected=corrected(answer))
         pane.set_text(title, text, below=name_of(answer), place=(answer.id, answer.number))
+
+
+def _nothing(keymap: Keymap) -> str:
+    """Return how to begin, with the keys as they are now."""
+    keys = [(keymap.first(name), keymap.text(words)) for name, words in _BEGIN]
+    width = max(len(key) for key, _ in keys) + 4
+    return "\n".join(["Nothing is graded yet.", "", *(f"{key:{width}}{words}" for key, words in keys), "", _PROCESS])
 
 
 def heading(sides: Sequence[Side]) -> Content:

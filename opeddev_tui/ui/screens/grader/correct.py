@@ -53,15 +53,15 @@ class CorrectScreen(Dialog[None]):
             box.border_subtitle = "^s keeps, Tab goes on, Esc closes; what is typed stays"
             yield Static(Content(clean_line(self._about, max_chars=200)), markup=False, classes="asked")
             yield Static(Content(f"Grade: {clean_line(self._scale, max_chars=200)}"), markup=False, classes="asked")
-            yield Input(value=self._draft.grade, id="grade", compact=True)
+            yield Input(value=self._draft.grade, placeholder="needed", id="grade", compact=True)
             yield Static("Feedback, as the model should write it", markup=False, classes="asked")
-            yield TextArea(self._draft.feedback, id="text", soft_wrap=True, tab_behavior="focus")
+            empty = "empty: the model learns to write none"
+            yield TextArea(self._draft.feedback, id="text", soft_wrap=True, tab_behavior="focus", placeholder=empty)
             named = ", ".join(clean_line(area, max_chars=30) for area in self._areas)
             hint = f"Areas (pass, fail or a grade): {named or 'Layout=fail, Naming=pass'}"
             yield Static(Content(clean_line(hint, max_chars=300)), markup=False, classes="asked")
-            yield Input(
-                value=self._draft.criteria, placeholder="optional: Area=fail, Area=pass", id="areas", compact=True
-            )
+            empty = "empty: the row tells of no area; else Area=fail, Area=pass"
+            yield Input(value=self._draft.criteria, placeholder=empty, id="areas", compact=True)
             yield Static(markup=False, id="wrong")
 
     @property

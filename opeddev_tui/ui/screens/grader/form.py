@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.containers import Horizontal, Vertical
@@ -15,15 +16,16 @@ from textual.suggester import Suggester
 from textual.widget import Widget
 from textual.widgets import Input, Static, TextArea
 
+from opeddev_tui.config.settings import Grading
+from opeddev_tui.ui.screens.grader.empty_fields import empty_words
 from opeddev_tui.ui.tasks.grader import Typed
+from opeddev_tui.ui.widgets.bars import keymap_in
+from opeddev_tui.ui.widgets.tables import cut
 
-_FIELDS = (
-    ("path", "path", "a file or a folder, else the code"),
-    ("task", "task", ""),
-    ("rubric", "rubric", ""),
-    ("kind", "kind", ""),
-)
-_ASSUMED = "else grade.{name} or the commonest"
+if TYPE_CHECKING:
+    from opeddev_tui.serving.asked import Filling
+
+_FIELDS = ("path", "task", "rubric", "kind")
 
 
 class Paths(Suggester):
@@ -79,24 +81,40 @@ class PathInput(Input):
 
 
 class Form(Vertical):
-    """The fields above the code; ``typed`` is all that is in them."""
+    """The fields above the code; ``typed`` is all that is in them. An empty field says what is taken for it."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, classes="pane")
         self.typed = Typed()
+        self._fill: Filling | None = None
+        self._template = Grading().prompt_template
 
     def compose(self) -> Iterable[Widget]:
         """Make the fields and the code."""
         self.border_title = Content("Submission")
-        for name, label, hint in _FIELDS:
-            about = hint or _ASSUMED.format(name=name)
+        for name in _FIELDS:
             with Horizontal(classes="field"):
-                yield Static(label, markup=False, classes="label")
+                yield Static(name, markup=False, classes="label")
                 if name == "path":
-                    yield PathInput(placeholder=about, suggester=Paths(), id=name, compact=True)
+                    yield PathInput(suggester=Paths(), id=name, compact=True)
                 else:
-                    yield Input(placeholder=about, id=name, compact=True)
-        yield TextArea(id="code", soft_wrap=True, compact=True, placeholder="write or paste code; ^g grades it")
+                    yield Input(id=name, compact=True)
+        grade = keymap_in(self).first("grader.grade")
+        yield TextArea(id="code", soft_wrap=True, compact=True, placeholder=f"write or paste code; {grade} grades it")
+
+    def on_resize(self) -> None:
+        """Cut what empty fields say to the new width."""
+        self.call_after_refresh(self._say_what_is_taken)
+
+    def fill_with(self, fill: Filling, template: str) -> None:
+        """Say from now on that empty fields are filled by ``fill``, for a prompt like ``template``."""
+        self._fill, self._template = fill, template
+        self._say_what_is_taken()
+
+    def _say_what_is_taken(self) -> None:
+        for name, words in empty_words(self._fill, self._template, self.typed).items():
+            field = self.query_one(f"#{name}", Input)
+            field.placeholder = cut(words, field.content_size.width or len(words))
 
     @property
     def path(self) -> str:
@@ -118,8 +136,9 @@ class Form(Vertical):
     @on(TextArea.Changed)
     def _changed(self) -> None:
         """Know what is typed also when the widgets are gone, and say which of it is graded."""
-        lines = {name: self.query_one(f"#{name}", Input).value for name, _, _ in _FIELDS}
+        lines = {name: self.query_one(f"#{name}", Input).value for name in _FIELDS}
         self.typed = Typed(code=self.code, **lines)
+        self._say_what_is_taken()
         is_code = not self.path
         self.border_title = Content("Submission" if is_code else "Submission: the path is graded")
         self.query_one("#code").set_class(not is_code, "-idle")
@@ -129,7 +148,7 @@ class Form(Vertical):
         if self.typed != Typed():
             return
         self.query_one("#code", TextArea).text = typed.code
-        for name, _, _ in _FIELDS:
+        for name in _FIELDS:
             self.query_one(f"#{name}", Input).value = getattr(typed, name)
 
     def take(self, code: str) -> None:

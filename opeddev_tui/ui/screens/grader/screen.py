@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.binding import BindingType
@@ -32,6 +32,9 @@ from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Grid
 from opeddev_tui.ui.widgets.legend import Legend
 
+if TYPE_CHECKING:
+    from opeddev_tui.serving.asked import Filling
+
 PARTS = (("submission", "Submission"), ("answers", "Answer"), ("list", "List"))
 _WIDE, _HIGH = 110, 30
 # seconds between two drawings while answers come in
@@ -48,7 +51,7 @@ class GraderScreen(BaseScreen):
     CSS_PATH = "grader.tcss"
     AUTO_FOCUS = "#first"
     explanations: ClassVar[Mapping[str, Legend]] = {
-        "submission": "What is graded: a path, else the code; empty fields are taken from your rows.",
+        "submission": "A path, else the code; a row's own task, rubric and kind go before typed ones.",
         "answers": "The grade, how sure the grader is, whether a person should look, and why.",
         "list": {
             "ask": "look at it yourself",
@@ -84,6 +87,15 @@ class GraderScreen(BaseScreen):
         self.set_interval(_DRAW, self._draw_if_needed)
         self._tasks.read_typed(self._restore)
         self._show_part()
+
+    def on_screen_resume(self) -> None:
+        """Say what is taken for empty fields: rows and settings may have changed meanwhile."""
+        super().on_screen_resume()
+        self._tasks.filling(self._fill)
+
+    def _fill(self, found: tuple[Filling, str]) -> None:
+        if self.can_be_drawn:
+            self._form.fill_with(*found)
 
     def _restore(self, typed: Typed) -> None:
         if self.can_be_drawn:
@@ -249,7 +261,7 @@ class GraderScreen(BaseScreen):
         from opeddev_tui.ui.screens.grader.choose import ask_checkpoint
 
         if self.shell.session.has_workspace:
-            self._tasks.checkpoints(lambda found: ask_checkpoint(self.shell, self.desk, found.entries, place))
+            self._tasks.checkpoints(ask_checkpoint(self.shell, self.desk, place))
         else:
             self.shell.tell(_NO_WORKSPACE, severity="warning")
 
