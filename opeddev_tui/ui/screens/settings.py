@@ -35,8 +35,8 @@ from opeddev_tui.ui.widgets.tables import cut
 # keys of rows that are no setting, and of a changed setting's second row
 _GROUP, _AGAIN = "group ", " changed"
 _CHANGED = "Changed"
-# cells of a value in the list: at least, where the list is wide; at most, whatever its width
-_LEAST, _MOST = 20, 400
+# cells of a value in the list: at least; at most; at most where it shares the line with what the setting is
+_LEAST, _MOST, _SHARED = 20, 400, 44
 _TITLES = ("setting", "from", "value")
 # the last column where the screen has so many cells
 _WHAT, _WIDE = "what it is", 120
@@ -129,7 +129,8 @@ class SettingsScreen(WithDetails):
         origin = self.shell.loaded.origin(name).rsplit("/", 1)[-1]
         mark, style = ("  ", "") if origin == "default" else ("● ", "bold")
         value = described.toml_value(msgspec.to_builtins(getattr(getattr(self.shell.loaded.settings, section), key)))
-        return f"  {name}", mark + origin, (cut(value, _MOST), style), _first_sentence(name)
+        shown = cut(value, _SHARED if self.size.width >= _WIDE else _MOST)
+        return f"  {name}", mark + origin, (shown, style), _first_sentence(name)
 
     def on_data_table_row_highlighted(self) -> None:
         """Explain the selected setting."""
