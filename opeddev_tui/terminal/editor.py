@@ -1,4 +1,4 @@
-"""Open a person's own editor on a text and return what it left."""
+"""Open a person's own editor on a text and return what it left; show a text in their own pager."""
 
 import contextlib
 import os
@@ -31,13 +31,22 @@ def being_edited(text: str) -> Iterator[Path]:
 def editor_command(path: Path) -> list[str]:
     """Return what opens ``path``; raise ``SettingsProblem`` where there is no such editor."""
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    return [*_split("editor", editor, "EDITOR"), str(path)]
+
+
+def pager_command(path: Path) -> list[str]:
+    """Return what shows ``path``, $PAGER or else less; raise ``SettingsProblem`` where there is no such pager."""
+    return [*_split("pager", os.environ.get("PAGER") or "less", "PAGER"), str(path)]
+
+
+def _split(what: str, given: str, variable: str) -> list[str]:
     try:
-        command = shlex.split(editor)
+        command = shlex.split(given)
     except ValueError as error:
-        raise SettingsProblem(f"the editor {editor!r} does not start: {error}.", where="EDITOR") from None
+        raise SettingsProblem(f"the {what} {given!r} does not start: {error}.", where=variable) from None
     if not command or shutil.which(command[0]) is None:
-        raise SettingsProblem(f"the editor {editor!r} is not found. Set EDITOR to another one.", where="EDITOR")
-    return [*command, str(path)]
+        raise SettingsProblem(f"the {what} {given!r} is not found. Set {variable} to another one.", where=variable)
+    return command
 
 
 def written(path: Path) -> str:

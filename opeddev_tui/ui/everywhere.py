@@ -8,8 +8,10 @@ from typing import Any, cast
 from textual.command import Command, CommandPalette
 from textual.screen import ModalScreen
 
+from opeddev_tui.errors import Problem
 from opeddev_tui.format import plural
 from opeddev_tui.terminal.app import TerminalApp
+from opeddev_tui.terminal.editor import being_edited, pager_command
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.state.app_state import AppState
 from opeddev_tui.ui.state.training_thread import TrainingThread
@@ -68,6 +70,29 @@ class EverywhereKeys(TerminalApp):
         if text:
             self.copy_to_clipboard(text)
             self.tell(f"Copied {len(text):,} characters.")
+
+    def action_pager(self) -> None:
+        """Show in the person's pager what the focused part offers, in full."""
+        from opeddev_tui.ui.screens.base import BaseScreen
+
+        if isinstance(self.screen, BaseScreen):
+            self.show_in_pager(self.screen.text_to_read())
+
+    def show_in_pager(self, text: str) -> None:
+        """Hand this terminal to $PAGER with ``text``; the training goes on meanwhile."""
+        if text:
+            self.run_worker(self._page(text), group="editor", exclusive=True, exit_on_error=False)
+        else:
+            self.tell("There is no text here to read.")
+
+    async def _page(self, text: str) -> None:
+        try:
+            with being_edited(text) as path:
+                if not await self.lend_terminal(pager_command(path)):
+                    self.tell("The pager cannot be opened here: this process does not own its terminal.",
+                              severity="warning")  # fmt: skip
+        except Problem as problem:
+            self.tell(str(problem), severity="error")
 
     def action_leave(self) -> None:
         """Quit; ask first while this process trains. A choice that could still be undone is carried out."""

@@ -225,3 +225,13 @@ def test_nano(desk: Desk) -> None:
 def test_an_editor_that_does_not_exist_is_named(desk: Desk) -> None:
     terminal, _process = desk.writing("no-such-editor", shows="no-such-editor")
     assert terminal.shows("not found")
+
+
+def test_a_pager_has_the_terminal_and_gives_it_back(desk: Desk) -> None:
+    terminal, process = desk.spawn([*PROGRAM, str(desk.root)], PAGER=f"{PYTHON} {desk.editor}")
+    until(lambda: terminal.shows("Ready"), 20, "ready")
+    terminal.press("Y")
+    until(lambda: terminal.shows("EDITOR HERE True"), 20, "the pager")
+    terminal.press("done\r")
+    until(lambda: terminal.shows("Ready"), 10, "the app is back")
+    assert process.poll() is None

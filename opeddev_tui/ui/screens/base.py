@@ -159,6 +159,10 @@ class BaseScreen(SteadyScreen):
         """Return what `y` copies where nothing is selected: the selected row, where there is a table."""
         return next((grid.selected_text for grid in self.query(Grid)), "")
 
+    def text_to_read(self) -> str:
+        """Return what the pager shows: what is copied, or all of it where a clipboard gets a part."""
+        return self.text_to_copy()
+
 
 def settings_can_be_saved(shell: Shell) -> bool:
     """Return whether there is a workspace that may be written to; say so where there is none."""

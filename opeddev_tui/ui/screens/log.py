@@ -168,6 +168,10 @@ class LogScreen(FilteredScreen):
         """Return the newest lines on show, 200 at most."""
         return "\n".join(clean_line(line, max_chars=5000) for line in self._chosen(self._lines)[-200:])
 
+    def text_to_read(self) -> str:
+        """Return all lines on show."""
+        return "\n".join(clean_line(line, max_chars=5000) for line in self._chosen(self._lines))
+
 
 def _rank(line: str) -> int:
     return _RANKS[read(line).level]

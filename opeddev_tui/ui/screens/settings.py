@@ -5,6 +5,7 @@ Values are checked and saved by ``tasks.workspace``: a refused one is explained 
 
 from __future__ import annotations
 
+import functools
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 import msgspec
 from textual.binding import BindingType
 from textual.content import Content
+from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -33,8 +35,11 @@ from opeddev_tui.ui.widgets.tables import cut
 # keys of rows that are no setting, and of a changed setting's second row
 _GROUP, _AGAIN = "group ", " changed"
 _CHANGED = "Changed"
-# cells of a value in the list: at least, where the list is wide; at most, whatever its width
-_LEAST, _MOST = 20, 400
+# cells of a value in the list: at least; at most; at most where it shares the line with what the setting is
+_LEAST, _MOST, _SHARED = 20, 400, 44
+_TITLES = ("setting", "from", "value")
+# the last column where the screen has so many cells
+_WHAT, _WIDE = "what it is", 120
 # in the order in which they are needed
 _SECTIONS: tuple[tuple[str, str], ...] = (
     ("model", "Model"), ("training", "Training"), ("lora", "Adapters (LoRA)"), ("early_stop", "When a step stops"),
@@ -71,8 +76,16 @@ class SettingsScreen(WithDetails):
     def compose_body(self) -> Iterable[Widget]:
         """Make the filter, the table and the explanation."""
         yield FilterBox("part of a name or of the help", "#settings")
-        yield Grid(("setting", "from", "value"), id="settings", enter="edit", gives={"value": _LEAST})
+        yield Grid(_TITLES, id="settings", enter="edit", gives={_WHAT: _LEAST, "value": _LEAST})
         yield Static(markup=False, id="detail", classes="detail")
+
+    def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
+        """Say what each setting is where there is room."""
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        if self.can_be_drawn:
+            self.fill()
 
     def show_body(self, view: View) -> None:  # noqa: ARG002 - the settings are not part of the view
         """Show the settings as they are now."""
@@ -83,11 +96,12 @@ class SettingsScreen(WithDetails):
         loaded, rows = self.shell.loaded, list[tuple[str, tuple[Cell, ...]]]()
         for title, names in groups(loaded, self.filter_text):
             # no dot: it is no setting
-            rows.append((f"{_GROUP}{title}", ((title, "bold"), "", "")))
+            rows.append((f"{_GROUP}{title}", ((title, "bold"), "", "", "")))
             rows += [(name if title != _CHANGED else name + _AGAIN, self._cells(name)) for name in names]
         grid = self.query_one(Grid)
         before = grid.selected
-        grid.fill(rows)
+        titles = (*_TITLES, _WHAT) if self.size.width >= _WIDE else _TITLES
+        grid.retitle(titles, [(key, cells[: len(titles)]) for key, cells in rows])
         if self._wanted in grid.keys:
             grid.move_cursor(row=grid.keys.index(self._wanted))
             self._wanted = ""
@@ -115,7 +129,8 @@ class SettingsScreen(WithDetails):
         origin = self.shell.loaded.origin(name).rsplit("/", 1)[-1]
         mark, style = ("  ", "") if origin == "default" else ("● ", "bold")
         value = described.toml_value(msgspec.to_builtins(getattr(getattr(self.shell.loaded.settings, section), key)))
-        return f"  {name}", mark + origin, (cut(value, _MOST), style)
+        shown = cut(value, _SHARED if self.size.width >= _WIDE else _MOST)
+        return f"  {name}", mark + origin, (shown, style), _first_sentence(name)
 
     def on_data_table_row_highlighted(self) -> None:
         """Explain the selected setting."""
@@ -203,6 +218,12 @@ class SettingsScreen(WithDetails):
         """Return the selected setting as TOML."""
         name = self.selected
         return f"{name} = {self.value_text(name)}" if name else ""
+
+
+@functools.cache
+def _first_sentence(name: str) -> str:
+    """Return what a setting is in one sentence."""
+    return _describe(name)[0].partition(". ")[0].rstrip(".")
 
 
 def _short(value: Any) -> str:

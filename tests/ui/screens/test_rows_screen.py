@@ -64,11 +64,25 @@ def test_every_order_puts_first_what_it_says() -> None:
 @pytest.mark.parametrize("width", [40, 78, 118, 198])
 def test_a_line_fits_its_width_and_hides_nothing_dangerous(width: int) -> None:
     bad = Example((Message("user", HOSTILE),), HOSTILE, None, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
-    line = listing.line(RowSet("x", False, [bad], {}), 0, width, 1)
+    line = listing.line(RowSet("x", False, [bad], {}), 0, listing.fitting(listing.columns(1), width), width)
     assert "\x1b" not in line
     assert "\u202e" not in line
     if width > 70:
         assert len(line) <= width
+
+
+def test_a_column_without_a_value_takes_no_room() -> None:
+    def titles(rows: RowSet) -> list[str]:
+        return [column.title for column in listing.columns_of(rows, 1)]
+
+    assert titles(ROWS) == ["row", "id", "kind", "group", "grade", "read", "off", "loss", "chars"]
+    plain = RowSet("base", False, [row(0), row(2, None)], {})
+    assert titles(plain) == ["row", "id", "kind", "grade", "chars"]
+    assert titles(RowSet("base", False, [row(0, None)], {0: RowRecord(surprise=2.5, head="4")})) == [
+        "row", "id", "kind", "read", "off", "chars",
+    ]  # fmt: skip
+    asked = listing.line(plain, 1, listing.fitting(listing.columns_of(plain, 1), 78), 78)
+    assert asked.rstrip().endswith("<b>2</b>")
 
 
 def test_what_carries_loss_and_what_is_cut_shows_without_colour() -> None:

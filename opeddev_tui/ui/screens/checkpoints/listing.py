@@ -102,7 +102,7 @@ def state(entry: Entry, verified: Verified) -> str:
 
 
 # cells that the marks take at most: the details name them all
-_MARKS = 36
+_MARKS = 60
 _SIGNS = {"best": "★ best", "pinned": "⚑ pinned", "chosen": "✓ chosen"}
 
 

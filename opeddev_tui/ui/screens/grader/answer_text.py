@@ -61,15 +61,20 @@ def _heading(answer: Answered, corrected: str) -> Content:
 
 def _bars(answer: Answered, width: int, block: str) -> Iterator[Content]:
     graded = answer.graded
-    names = {label: clean_line(label, max_chars=12) for label in graded.probabilities}
-    longest = max((len(name) for name in names.values()), default=0)
-    room = max(4, min(_WIDEST_BAR, width - longest - 10))
+    names, longest, room = _laid(answer, width)
     for label, chance in graded.probabilities.items():
         inside = "·" if label in graded.set else " "
         bar = (block * round(chance * room)).ljust(room)
         style = "bold $primary" if label == graded.grade else "$muted"
         line = Content(f"{names[label]:>{longest}}{inside} ") + Content.styled(bar, style) + Content(f" {chance:6.1%}")
         yield line
+
+
+def _laid(answer: Answered, width: int) -> tuple[dict[str, str], int, int]:
+    """Return the names of the grades, the cells of the longest one, and those of a bar."""
+    names = {label: clean_line(label, max_chars=12) for label in answer.graded.probabilities}
+    longest = max((len(name) for name in names.values()), default=0)
+    return names, longest, max(4, min(_WIDEST_BAR, width - longest - 10))
 
 
 def _sure(answer: Answered) -> Iterator[Content]:
@@ -105,7 +110,9 @@ def _areas(answer: Answered, width: int) -> Iterator[Content]:
         return
     yield Content("")
     yield Content.styled("Areas, with the probability that they failed", "bold $primary")
-    room = max(8, min(40, width - 16))
+    # the probabilities stand below those of the grades
+    _, longest, bar = _laid(answer, width)
+    room = max(8, longest + bar)
     for name, item in sorted(criteria.items(), key=lambda pair: -pair[1].failed):
         mark, style = ("✓", "$text-success") if item.passed else ("✗", "$text-error-own")
         shown = clean_line(name, max_chars=room)

@@ -92,31 +92,38 @@ def length(example: Example) -> int:
     return sum(len(turn.content) for turn in example.prompt) + len(example.completion)
 
 
-def heading(width: int, lowest: int) -> str:
+def columns_of(rows: RowSet, lowest: int) -> tuple[Column, ...]:
+    """Return the columns that have something to show of a set: empty ones would take room from what was asked."""
+    known = rows.records
+    filled = {
+        "kind": any(example.kind for example in rows.examples),
+        "group": any(example.group for example in rows.examples),
+        "grade": any(example.grade is not None for example in rows.examples),
+        "read": any(item.head or item.grades for item in known.values()),
+        "off": any(item.disagreement(rows.examples[at]) is not None for at, item in known.items()),
+        "loss": any(item.losses for item in known.values()),
+    }
+    return tuple(column for column in columns(lowest) if filled.get(column.title, True))
+
+
+def fitting(every: Sequence[Column], width: int) -> list[Column]:
+    """Return the columns that lines of ``width`` cells have room for."""
+    found = [column for column in every if width >= column.least]
+    return [replace(column, width=_LONG_ID) if column.title == "id" and width >= _WIDE else column for column in found]
+
+
+def heading(shown: Sequence[Column]) -> str:
     """Return the titles over the lines."""
-    shown = [fit(column.title, column.width, right=column.right) for column in _fitting(width, lowest)]
-    return " " + _BETWEEN.join([*shown, "what was asked"])
+    titles = [fit(column.title, column.width, right=column.right) for column in shown]
+    return " " + _BETWEEN.join([*titles, "what was asked"])
 
 
-def titles(width: int, lowest: int) -> list[str]:
-    """Return the titles of the columns that lines of ``width`` cells have."""
-    return [column.title for column in _fitting(width, lowest)]
-
-
-def line(rows: RowSet, at: int, width: int, lowest: int) -> str:
-    """Return a row as one line."""
-    found = _fitting(width, lowest)
-    cells = [fit(clean_line(column.cell(rows, at), max_chars=60), column.width, right=column.right) for column in found]
-    room = max(8, width - 2 - sum(column.width + GAP for column in found))
+def line(rows: RowSet, at: int, shown: Sequence[Column], width: int) -> str:
+    """Return a row as one line of ``width`` cells."""
+    cells = [fit(clean_line(column.cell(rows, at), max_chars=60), column.width, right=column.right) for column in shown]
+    room = max(8, width - 2 - sum(column.width + GAP for column in shown))
     text = clean_line(asked(rows.examples[at])[:_SHOWN])
     return _BETWEEN.join([*cells, text if cell_len(text) <= room else fit(text, room)])
-
-
-def _fitting(width: int, lowest: int) -> list[Column]:
-    fitting = [column for column in columns(lowest) if width >= column.least]
-    return [
-        replace(column, width=_LONG_ID) if column.title == "id" and width >= _WIDE else column for column in fitting
-    ]
 
 
 # name: what comes first; numbers that are not known come last

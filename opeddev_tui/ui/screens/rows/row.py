@@ -182,6 +182,11 @@ class RowScreen(Dialog[int]):
         self.app.copy_to_clipboard(pane.text)
         cast("Shell", self.app).tell(f"Copied {len(pane.text):,} characters.")
 
+    def action_pager(self) -> None:
+        """Show the side on show in the person's pager."""
+        pane = self.focused if isinstance(self.focused, TextPane) else self._pane(_SIDES[self._side])
+        cast("Shell", self.app).show_in_pager(pane.text)
+
     def action_leave(self) -> None:
         """Back to the list, with the cursor on this row."""
         self.dismiss(self._place)

@@ -50,6 +50,7 @@ class RowsScreen(DetailedScreen):
             "read": "a model's grade",
             "off": "distance from yours, or surprise",
             "chars": "length of the row",
+            "": "{rows.read} shows a row as the model sees it",
         },
         "details": "The selected row as the files have it; {rows.read} shows it as the model sees it.",
     }
@@ -64,6 +65,8 @@ class RowsScreen(DetailedScreen):
         self.rows: RowSet | None = None
         self.order = next(iter(listing.ORDERS))
         self.chosen: list[int] = []
+        # those that the set on show has values for
+        self._columns: tuple[listing.Column, ...] = ()
         self._sets: list[str] = []
         self._set = ""
         self._reading = ""
@@ -131,17 +134,21 @@ class RowsScreen(DetailedScreen):
 
     def _take(self, rows: RowSet) -> None:
         if rows.name == self._set:
-            self.rows = rows
+            self.rows, self._columns = rows, listing.columns_of(rows, self.lowest)
             self._arrange()
 
     def titles_in_view(self, name: str) -> Collection[str]:
         """Return the titles of the columns that the lines have at this width."""
-        return listing.titles(self._width, self.lowest) if name == "rows-list" else super().titles_in_view(name)
+        return [column.title for column in self._shown()] if name == "rows-list" else super().titles_in_view(name)
 
     @property
     def _width(self) -> int:
         """The cells of a line."""
         return self.size.width - 2
+
+    def _shown(self) -> list[listing.Column]:
+        """Return the columns of the lines."""
+        return listing.fitting(self._columns, self._width)
 
     # --- searching and sorting
 
@@ -179,13 +186,14 @@ class RowsScreen(DetailedScreen):
         rows = self.rows
         if rows is None or not self.can_be_drawn:
             return
-        grid, width, lowest = self.query_one(LongList), self._width, self.lowest
+        grid, width, shown = self.query_one(LongList), self._width, self._shown()
         chosen = self.chosen
-        grid.fill(len(chosen), lambda at: listing.line(rows, chosen[at], width, lowest),
+        grid.fill(len(chosen), lambda at: listing.line(rows, chosen[at], shown, width),
                   grid.cursor if cursor is None else cursor)  # fmt: skip
-        self.query_one("#titles", Static).update(Content(listing.heading(width, lowest)))
+        self.query_one("#titles", Static).update(Content(listing.heading(shown)))
         self._draw_sets()
         self._draw_heading()
+        self.explain()
         self.draw_details()
 
     def on_long_list_moved(self) -> None:
