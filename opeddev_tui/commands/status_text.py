@@ -10,6 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from opeddev_tui.analysis.seed_figures import StepSpread
+from opeddev_tui.commands.foreground import how_to_answer
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.commands.seed_tables import print_spread
 from opeddev_tui.config.settings import Settings
@@ -78,7 +79,7 @@ def _newest(report: dict[str, Any], settings: Settings) -> Iterator[str]:
         if newest["alive"] and newest["status"] == "training" and silent > settings.ui.stall_seconds:
             yield f"No event for {duration(silent)}: it may be stalled. The log is logs/train.log."
         if newest["awaiting_decision_after_epoch"]:
-            yield _question(newest)
+            yield _question(newest, Path(report["workspace"]))
         if newest["failure"]:
             yield f"It failed: {newest['failure']}"
     raced = [step for step in report["steps"] if step["race"]]
@@ -86,10 +87,11 @@ def _newest(report: dict[str, Any], settings: Settings) -> Iterator[str]:
         yield f"Step {raced[-1]['step']}: {raced[-1]['race']} {graded_by(raced[-1]['graded_by'] or '')}".rstrip()
 
 
-def _question(run: dict[str, Any]) -> str:
+def _question(run: dict[str, Any], root: Path) -> str:
     epoch = run["awaiting_decision_after_epoch"]
     if run["status"] == "awaiting":
-        return f"Your decision is awaited after epoch {epoch}: opeddev-tui decide continue, or stop."
+        # where to watch it is said above
+        return f"Your decision is awaited after epoch {epoch}: {how_to_answer(root).partition(', or the app')[0]}"
     return f"Your decision after epoch {epoch} was awaited; it is asked for again."
 
 

@@ -4,6 +4,7 @@ The reasons of a verdict have the figures; every place that names them says firs
 """
 
 import math
+from collections.abc import Sequence
 
 from opeddev_tui.runs.choice_events import Verdict
 from opeddev_tui.text import clean_line
@@ -19,18 +20,27 @@ def advice(verdict: Verdict) -> str:
     return verdict.choice
 
 
-def findings(verdict: Verdict) -> str:
-    """Return what each measure says and whether they disagree, without a full stop; "" where nothing was compared."""
+def findings(verdict: Verdict, exact: float | None = None) -> str:
+    """Return what each measure says and whether they disagree, without a full stop; "" where nothing was compared.
+
+    ``exact`` is the change of the share of exact grades, where the verdict has no better measure of the grades.
+    """
     signals = _signals(verdict)
+    if exact is not None and verdict.grade_difference is None:
+        signals.append(("exact grades", word_of(exact), False))
     if not signals:
         return ""
     text = ", ".join(f"{name} {word}{' within noise' if noise else ''}" for name, word, noise in signals)
-    return f"{text}: they disagree{_decides(verdict)}" if disagree(verdict) else text
+    return f"{text}: they disagree{_decides(verdict)}" if _opposed(signals) else text
 
 
 def disagree(verdict: Verdict) -> bool:
     """Return whether one measure got better and another one worse."""
-    return {"better", "worse"} <= {word for _, word, _ in _signals(verdict)}
+    return _opposed(_signals(verdict))
+
+
+def _opposed(signals: Sequence[_Signal]) -> bool:
+    return {"better", "worse"} <= {word for _, word, _ in signals}
 
 
 def reasons_of(verdict: Verdict) -> tuple[str, ...]:

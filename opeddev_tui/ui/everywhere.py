@@ -108,8 +108,9 @@ class EverywhereKeys(TerminalApp):
             return
         from opeddev_tui.ui.screens.quit import QuitScreen
 
-        decided = self.session.guard.chosen is not None
-        self.push_screen(QuitScreen(self.session.current.status, decided=decided), self._leave)
+        chosen, session = self.session.guard.chosen, self.session
+        words = chosen.text if chosen is not None else ""
+        self.push_screen(QuitScreen(session.current, chosen=words, starting=session.starting), self._leave)
 
     async def _exit_once_sent(self) -> None:
         """Quit once the training's mailbox has what was chosen: it is written in a thread, which an exit would end."""

@@ -57,7 +57,13 @@ GLOBAL = table(
         )
         for at, option in enumerate(_OPTION_DIGITS, 1)
     ),
-    Key("q", "app.leave", "Quit", "Quit; asks first while a training runs.", footer=True),
+    Key(
+        "q",
+        "app.leave",
+        "Quit",
+        "Quit; asks first while this app trains. A training in another process is left as it is.",
+        footer=True,
+    ),
 )
 
 MONITOR = table(

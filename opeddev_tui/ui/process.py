@@ -26,7 +26,9 @@ from opeddev_tui.terminal.signals import Received, received
 from opeddev_tui.terminal.textual_private import HangupDriver
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.app import OpeddevApp
+from opeddev_tui.ui.state.leaving_text import after_leaving
 from opeddev_tui.ui.state.training_thread import TrainingThread, traceback_text
+from opeddev_tui.workspace.lock import who_trains
 from opeddev_tui.workspace.paths import Workspace, reopening
 
 _LOG = logging.getLogger(__name__)
@@ -126,14 +128,25 @@ class AppProcess:
             _LOG.error("the screen failed\n%s", traceback_text(app.failure))
             told = f" The training goes on: {again}" if goes_on else ""
             guard.tell(f"The screen failed; the traceback is in {self.workspace.log}.{told}\n")
-        elif goes_on:
-            guard.tell(f"The training goes on in process {os.getpid()}. See it again with: {again}\n")
+        elif told := self._of_the_training(app, again):
+            guard.tell(f"{told}\n")
         if goes_on:
             self.live.queue.abandon()
             guard.leave_terminal()
             if self.owner is not None:
                 self.owner.let_go(code)
         return DEMO if result == "demo" else code
+
+    def _of_the_training(self, app: LastingApp, again: str) -> str:
+        """Return what becomes of the training that the app showed, in this process or in another one."""
+        session = app.session
+        if self.live.running:
+            return after_leaving(session.current, "mine", os.getpid(), again, starting=session.starting)
+        holder = who_trains(self.workspace)
+        if holder is not None and session.trained_by == "other":
+            return after_leaving(session.current, "other", holder.pid, again, starting=session.starting)
+        # of a run that was stopped in another process, or long ago, nobody asked
+        return after_leaving(session.current, "none", 0, again) if session.started_at else ""
 
     def _restore(self) -> None:
         if self._app is not None:

@@ -153,7 +153,7 @@ def test_an_answer_of_two_watchers_counts_once(place: Place) -> None:
 
 
 def test_a_watcher_who_leaves_while_the_choice_could_be_undone_has_decided(place: Place) -> None:
-    first, process, _pid = place.training_app()
+    first, process, pid = place.training_app()
     second, watching = place.app("--set", "ui.undo_seconds=60")
     place.asked()
     until(lambda: second.shows("Epoch 1 of at most 5 is done"), 20)
@@ -161,6 +161,9 @@ def test_a_watcher_who_leaves_while_the_choice_could_be_undone_has_decided(place
     until(lambda: second.shows("nothing has happened yet"), 20)
     second.press("q")
     assert watching.wait(60) == 0
+    # an app that only follows says as one that trains where the training is
+    told = " ".join("".join(second.lines()).split())
+    assert f"{GOES_ON} in process {pid} as before" in told
     until(lambda: first.shows("Step 0 is trained"), 30)
     decided = [event for event in place.events if isinstance(event, ev.Decided)]
     assert [(event.epoch, event.choice, event.by) for event in decided] == [(1, "stop", "person")]

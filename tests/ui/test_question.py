@@ -112,6 +112,32 @@ async def test_why_shows_every_reason(tmp_path: Path) -> None:
         assert app.session.guard.chosen is None
 
 
+@pytest.mark.parametrize(
+    ("exact", "way", "said"),
+    [
+        (0.5, "", "Loss better, exact grades better."),
+        (0.1, "", "Loss better, exact grades worse: they disagree; the loss decides."),
+        # the base model's grades are the same after every epoch
+        (0.1, "base head", "The rule says: continue. Loss better."),
+    ],
+)
+async def test_exact_grades_are_named_where_the_rule_knows_no_better(
+    tmp_path: Path, exact: float, way: str, said: str
+) -> None:
+    app = make(tmp_path, "awaiting")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await settle(app, "awaiting")
+        state = app.session.state
+        way = way or state.grades[3].way
+        state.grades[3] = replace(state.grades[3], exact=exact, way=way)
+        state.grades[2] = replace(state.grades[2], exact=0.3, way=way)
+        app.show_now()
+        await pilot.pause()
+        await pilot.pause()
+        assert said in screen(app)
+
+
 async def test_the_last_epoch_that_is_allowed_offers_no_further_one(tmp_path: Path) -> None:
     app = make(tmp_path, "awaiting")
     async with app.run_test(size=(80, 24)) as pilot:

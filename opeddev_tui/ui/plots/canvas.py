@@ -17,7 +17,8 @@ from rich.color import Color
 from rich.style import Style
 from rich.text import Text
 
-from opeddev_tui.ui.plots.downsample import column, inside, limits, log_ticks, reduce_points, tick_labels, ticks
+from opeddev_tui.ui.plots.axes import x_numbers, y_numbers
+from opeddev_tui.ui.plots.downsample import column, inside, limits, reduce_points
 from opeddev_tui.ui.plots.look import LEAST_HEIGHT, LEAST_WIDTH, in_middle
 
 if TYPE_CHECKING:
@@ -176,18 +177,21 @@ def _axes(
     width, height = size
     plt.xlim(*xlimits)
     plt.ylim(*ylimits)
-    across = ticks(*xlimits, max(2, width // 12))
-    plt.xticks(across, tick_labels(across))
-    count = max(2, height // 4)
-    values = log_ticks(*ylimits, count) if log_y else ticks(*ylimits, count)
-    places = [math.log10(value) for value in values] if log_y else values
-    labels = [f"{value:.4g}" for value in values] if log_y else tick_labels(values)
+    rows = height - 2
+    places, labels = y_numbers(ylimits, max(2, height // 4), lambda place: _row(place, ylimits, rows, fine), log=log_y)
     # a constant width keeps the curves from jumping sideways when a label grows
     labels = [f"{label:>{5 if width >= 40 else 0}}" for label in labels]
     # less the labels, the two axes and the numbers below
-    frame = _Frame(xlimits, ylimits, width - 1 - max(map(len, labels), default=0), height - 2)
+    frame = _Frame(xlimits, ylimits, width - 1 - max(map(len, labels), default=0), rows)
     plt.yticks([frame.cell_of_fine_dot(xlimits[0], place)[1] for place in places] if fine else places, labels)
+    plt.xticks(*x_numbers(xlimits, max(2, width // 12), frame.columns, width))
     return frame
+
+
+def _row(place: float, ends: tuple[float, float], rows: int, fine: bool) -> int:
+    """Return the line of a number at the y axis, counted from below."""
+    at = _snap(place, ends, rows, 4) if fine else place
+    return math.floor(round(0.5 + (rows - 1) * (at - ends[0]) / (ends[1] - ends[0]), 8))
 
 
 def _fresh_figure(width: int, height: int, colours: Colours) -> Any:

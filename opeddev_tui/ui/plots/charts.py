@@ -18,6 +18,7 @@ from opeddev_tui.ui.plots.downsample import column, newest_smoothed, smooth
 from opeddev_tui.ui.plots.legends import pale
 from opeddev_tui.ui.plots.look import Look, Palette
 from opeddev_tui.ui.plots.series import extent, step_of
+from opeddev_tui.ui.plots.values import of_line, of_nearest
 
 _GIB = 2.0**30
 
@@ -136,14 +137,14 @@ def _written(chart: Chart, item: Series, value: float) -> str:
     return number(value / 100, 2) if item.label.startswith("kappa") else chart.write(value)
 
 
-def reading(chart: Chart, series: Sequence[Series], x: float) -> str:
-    """Return the value of each series at ``x``: that of the last point up to it."""
-    import numpy as np
-
+def reading(chart: Chart, series: Sequence[Series], x: float, *, log: bool = False) -> str:
+    """Return the values at ``x`` of the lines that are drawn there, and of the nearest points that no line joins."""
     parts = []
     for item in series:
-        xs, ys = column(item.xs), column(item.ys)
-        before = np.flatnonzero((xs <= x + 1e-9) & ~np.isnan(ys))
-        if len(before):
-            parts.append(f"{item.label} {_written(chart, item, float(ys[before[-1]]))}")
+        mark, value = "", of_nearest(item.xs, item.ys, x) if not item.line else None
+        if item.line and (found := of_line(item.xs, item.ys, x, log=log)) is not None:
+            # of a line that is logged all the time every place is as good as measured
+            mark, value = found.mark if item.marker else "", found.value
+        if value is not None:
+            parts.append(f"{item.label} {mark}{_written(chart, item, value)}")
     return " · ".join(parts)

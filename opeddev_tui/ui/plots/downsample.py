@@ -170,12 +170,22 @@ def log_ticks(low: float, high: float, count: int) -> list[float]:
     return [value for value in values if low <= math.log10(value) <= high]
 
 
+def told_apart(values: Sequence[float], digits: int) -> list[str]:
+    """Return the values with ``digits`` significant digits, or with as many more as tell them apart."""
+    labels: list[str] = []
+    for more in range(digits, 16):
+        labels = [f"{value:.{more}g}" for value in values]
+        if len(set(labels)) == len(set(values)):
+            break
+    return labels
+
+
 def tick_labels(values: Sequence[float]) -> list[str]:
     """Return the values as texts, all with the number of decimals that tells neighbours apart."""
     largest = max((abs(value) for value in values), default=0.0)
     gaps = [abs(b - a) for a, b in itertools.pairwise(values)] or [largest]
     if largest >= 1e7 or 0 < largest < 1e-3:
-        return [f"{value:.2g}" for value in values]
+        return told_apart(values, 2)
     if largest >= 1e4:
         return [f"{value / 1000:.12g}k" if value else "0" for value in values]
     smallest = min(gaps)

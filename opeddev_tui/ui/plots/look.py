@@ -14,7 +14,7 @@ from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.theme_colours import parsed_colour
 
 # cells that a plot needs
-LEAST_WIDTH, LEAST_HEIGHT = 12, 4
+LEAST_WIDTH, LEAST_HEIGHT = 20, 4
 # what the losses say before there is one
 NO_LOSS = "The curves begin with the first logged loss."
 

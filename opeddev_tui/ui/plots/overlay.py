@@ -17,9 +17,10 @@ from opeddev_tui.format import number, rate
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.plots import series as data
 from opeddev_tui.ui.plots.canvas import Colours, Series, render
-from opeddev_tui.ui.plots.downsample import column, reduce_points, smooth
+from opeddev_tui.ui.plots.downsample import column, newest_smoothed, reduce_points, smooth
 from opeddev_tui.ui.plots.look import Palette
 from opeddev_tui.ui.plots.tiles import tiled
+from opeddev_tui.ui.plots.values import of_line
 from opeddev_tui.ui.theme_colours import LINE, parsed_colour, readable
 
 if TYPE_CHECKING:
@@ -165,8 +166,8 @@ class Overlay:
         return 0.0, max(ends, default=1.0) or 1.0
 
     def values(self, measure: str, look: OverlayLook) -> dict[str, float | None]:
-        """Return the value of each run at the cursor, that of the last point up to it; without a cursor the newest."""
-        return {line.run: value_at(self.points(line, measure, look), look.cursor) for line in self._lines}
+        """Return the value of each run's line at the cursor, None where it has none; without a cursor the newest."""
+        return {line.run: value_at(self.points(line, measure, look), look.cursor, log=look.log) for line in self._lines}
 
     def draw(self, look: OverlayLook, palette: Palette, size: tuple[int, int]) -> Text:
         """Return the picture, ``size`` (width, height) cells."""
@@ -239,10 +240,10 @@ def _marked(points: Points, place: int, window: tuple[float, float] | None) -> P
     return xs[chosen], ys[chosen]
 
 
-def value_at(points: Points, x: float | None) -> float | None:
-    """Return the value of the last known point up to ``x`` (None: of all), None where there is none."""
-    import numpy as np
-
+def value_at(points: Points, x: float | None, *, log: bool = False) -> float | None:
+    """Return the value of the line at ``x`` as it is drawn (None: of the last point); None where there is no line."""
     xs, ys = points
-    known = np.flatnonzero(~np.isnan(ys) & (True if x is None else xs <= x + 1e-9))
-    return float(ys[known[-1]]) if len(known) else None
+    if x is None:
+        return newest_smoothed(ys, 0.0)
+    found = of_line(xs, ys, x, log=log)
+    return found.value if found is not None else None

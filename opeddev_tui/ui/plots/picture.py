@@ -75,7 +75,8 @@ class Pictures:
             chart = charts.CHARTS[look.chart]
             drawn = chart.series(self._state, look, palette)
             legend = legend_text(charts.legend(chart, drawn, look.smoothing, palette), width)
-            return legend, charts.reading(chart, drawn, look.cursor) if look.cursor is not None else None, drawn
+            told = charts.reading(chart, drawn, look.cursor, log=_log(look)) if look.cursor is not None else None
+            return legend, told, drawn
         points = self.size_points() if look.sizes else []
         drawn = data.size_series(points, palette) if look.sizes else self._losses(look, palette)
         return self._legend(look, points, palette, width), self._reading(look, points), drawn
@@ -94,7 +95,7 @@ class Pictures:
             width,
             height,
             x_label=label if height >= 12 else "",
-            log_y=look.log and look.chart not in ("grades", "load"),
+            log_y=_log(look),
             x_range=look.window or whole,
             y_range=self._fitted(look),
             cursor_x=look.cursor,
@@ -157,6 +158,11 @@ class Pictures:
     def size_points(self) -> list[data.SizePoint]:
         """Return one point per step: rows and losses."""
         return data.size_points((*self._previous, self._state))
+
+
+def _log(look: Look) -> bool:
+    """Return whether the y axis is logarithmic: shares are never drawn so."""
+    return look.log and look.chart not in ("grades", "load")
 
 
 def _flags(look: Look, drawn: bool, cut: bool) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from opeddev_tui.ui.plots.canvas import Series
 from opeddev_tui.ui.plots.downsample import column, newest_smoothed, smooth
 from opeddev_tui.ui.plots.legends import pale
 from opeddev_tui.ui.plots.look import Look, Palette
+from opeddev_tui.ui.plots.values import of_line, of_nearest
 
 if TYPE_CHECKING:
     from opeddev_tui.ui.plots.downsample import Column
@@ -185,21 +186,26 @@ def size_reading(points: Sequence[SizePoint], x: float) -> str:
 
 
 def loss_reading(state: RunState, previous: Sequence[RunState], look: Look, x: float) -> str:
-    """Return the values at ``x``: of the logged point nearest to it, and of the last evaluation up to it."""
+    """Return the values at ``x`` of the lines that are drawn there, by their names in the legend.
+
+    ≈ is between two evaluations; behind the last one its value is told with its epoch.
+    """
     parts = [f"optimizer step {x:.0f}" if look.by_step else f"epoch {x:.2f}"]
     if len(state.curves.loss):
-        import numpy as np
-
         xs, losses = train_columns(state, look.by_step)
-        nearest = int(np.nanargmin(np.abs(xs - x)))
-        parts.append(f"train {number(float(losses[nearest]))}")
-        if _is_smoothed(state, look):
-            parts.append(f"smoothed {number(newest_smoothed(losses[: nearest + 1], look.smoothing))}")
+        smoothed = _is_smoothed(state, look)
+        line = of_line(xs, smooth(losses, look.smoothing) if smoothed else losses, x, log=look.log)
+        if line is not None:
+            parts.append(f"train {number(line.value)}")
+        if smoothed:
+            parts.append(f"raw {number(of_nearest(xs, losses, x))}")
     for run, name in ((state, "hold-out"), *((earlier, f"step {step_number(earlier)}") for earlier in previous)):
         places, values = holdout_points(run, look.by_step)
-        before = [value for place, value in zip(places, values, strict=True) if place <= x + 1e-9]
-        if before:
-            parts.append(f"{name} {number(before[-1])}")
+        scored = of_line(places, values, x, log=look.log)
+        if scored is not None:
+            parts.append(f"{name} {scored.mark}{number(scored.value)}")
+        elif places and places[-1] < x:
+            parts.append(f"{name} {number(values[-1])} (epoch {max(holdout_losses(run))})")
     return " · ".join(parts)
 
 

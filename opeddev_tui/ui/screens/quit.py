@@ -1,22 +1,28 @@
-"""The question on quitting while a training runs in this process."""
+"""The question on quitting while a training runs in this process: what each answer does to the training."""
 
 from __future__ import annotations
 
+from opeddev_tui.runs.state import RunState
+from opeddev_tui.ui.state.leaving_text import unwatched
 from opeddev_tui.ui.widgets.dialogs import Answer, AskScreen
 
+KEEP: Answer = ("k", "detach", "Leave it alone, without the app; opeddev-tui shows it again")
 STOP: Answer = ("s", "stop", "Stop and save: the run can be resumed")
 STAY: Answer = ("escape", "", "Cancel: stay here")
-# what goes on, and what leaving the screen means for it, by the run's status
-_WAITING = {
-    "awaiting": ("The training waits for your decision", "Leave the question open; opeddev-tui shows it again"),
-    "paused": ("The training is paused", "Leave it paused without the screen; opeddev-tui shows it again"),
-}
-_RUNNING = ("A training is running", "Keep training without the screen; opeddev-tui shows it again")
+_TITLES = {"awaiting": "The training waits for your decision", "paused": "The training is paused"}
+_RUNNING = "A training is running"
 
 
 class QuitScreen(AskScreen):
-    """Keep what goes on without the screen, stop, or stay. ``decided``: a choice takes effect by leaving."""
+    """Keep what goes on without the app, stop, or stay.
 
-    def __init__(self, status: str, *, decided: bool) -> None:
-        title, keep = _RUNNING if decided else _WAITING.get(status, _RUNNING)
-        super().__init__(title, "", (("k", "detach", keep), STOP, STAY))
+    ``chosen`` is a choice that takes effect by leaving, in words, or ""; ``starting``: the run has not begun.
+    """
+
+    def __init__(self, state: RunState, *, chosen: str = "", starting: bool = False) -> None:
+        waits = not chosen and not starting
+        title = _TITLES.get(state.status, _RUNNING) if waits else _RUNNING
+        text = f"Left alone, {unwatched(state, starting=starting)}."
+        if chosen:
+            text = f"Your choice takes effect as you leave ({chosen})."
+        super().__init__(title, text, (KEEP, STOP, STAY))

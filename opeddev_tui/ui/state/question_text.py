@@ -34,7 +34,7 @@ def awaiting(view: View) -> Situation | None:
     figures = (*grades, *loss) if verdict.metric == "grade" else (*loss, *grades)
     lines = (*figures, *_deadline(view, question), *chosen_line(state))
     offers = (*_answers(question), _MORE, _WHY, _SAMPLE)
-    found = _sentence(findings(verdict))
+    found = _sentence(findings(verdict, _exact(state, verdict)))
     return Situation("awaiting", headline, lines, offers, details=_details(verdict), finding=found)
 
 
@@ -78,6 +78,18 @@ def _grades(state: RunState, epoch: int) -> tuple[str, ...]:
     kappa = f", kappa {measured.kappa:.2f}" if measured.kappa is not None else ""
     within = f"{measured.within_one:.0%} within one (to beat: {measured.middle_within_one:.0%})"
     return (f"Grades: {measured.exact:.0%} exact (to beat: {cheap:.0%}), {within}{kappa}.",)
+
+
+def _exact(state: RunState, verdict: Verdict) -> float | None:
+    """Return how the share of exact grades changed since the epoch that the verdict compares with; None if unknown.
+
+    Grades that are read from the base model are the same after every epoch, and no evidence.
+    """
+    before = state.grades.get(verdict.compared_with) if verdict.compared_with is not None else None
+    now = state.grades.get(verdict.epoch)
+    if before is None or now is None or before.way != now.way or now.way.startswith("base"):
+        return None
+    return now.exact - before.exact
 
 
 def _deadline(view: View, question: DecisionAwaited) -> tuple[str, ...]:

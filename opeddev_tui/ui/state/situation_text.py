@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from opeddev_tui.format import duration, number, plural
 from opeddev_tui.text import clean_line
+from opeddev_tui.ui.state.leaving_text import before_leaving
 from opeddev_tui.ui.state.question_text import awaiting, chosen_line
 from opeddev_tui.ui.state.situation import IN_FULL, Action, Kind, Situation, kind_of
 from opeddev_tui.ui.state.view import View
@@ -36,7 +37,8 @@ def situation(view: View) -> Situation:
     if view.state.damage:
         lines = (*lines, clean_line(f"! This run is damaged: {view.state.damage}."))
     epoch = view.state.question.epoch if view.state.question else None
-    lines, details = (tuple(view.keymap.text(line) for line in part) for part in (lines, base.details))
+    details = (*base.details, *before_leaving(view))
+    lines, details = (tuple(view.keymap.text(line) for line in part) for part in (lines, details))
     offers = tuple(replace(offer, key=view.keymap.first(offer.key)) for offer in offers)
     question = (kind, view.run, epoch, view.replay, busy)
     return replace(base, kind=kind, lines=lines, offers=offers, question=question, details=details)

@@ -68,7 +68,10 @@ def test_legend_and_reading_name_the_values(state: RunState) -> None:
     assert "● exact 54 %" in named
     # kappa is drawn with the shares, and is none
     assert "◆ kappa 0.46" in named
-    assert "exact 38 %" in reading(chart, series, 1.4)
+    # measured after an epoch, between two of them as the line runs, and nothing where there is no line
+    assert "exact 38 %" in reading(chart, series, 1.0)
+    assert "exact ≈41 %" in reading(chart, series, 1.4)
+    assert "exact" not in reading(chart, series, 3.5)
 
 
 def test_points_trained_again_after_a_crash_are_dropped_from_every_column(state: RunState) -> None:

@@ -155,10 +155,16 @@ async def test_zoom_and_pan() -> None:
 async def test_cursor_reads_values() -> None:
     async with Curves(run(2, 3), [run(1, 3, start=6)]).run_test(size=(100, 30)) as pilot:
         last = (await press(pilot, "v")).split("\n")[-1]
-        assert last.startswith("epoch 3.00 · train 1.149 · smoothed ")
+        # the names of the legend: train is the smoothed line
+        assert last.startswith("epoch 3.00 · train 1.162 · raw 1.149 · ")
+        assert view_of(pilot).plain_text().split("\n")[0].startswith("── train 1.162")
         assert "hold-out 1.249" in last
         assert "step 1 1.349" in last
-        assert (await press(pilot, "left")).split("\n")[-1].startswith("epoch 2.95")
+        between = (await press(pilot, "left")).split("\n")[-1]
+        assert between.startswith("epoch 2.95")
+        # the line runs there from the value after epoch 2 to that after epoch 3
+        two, three = (1 + 3 * math.exp(-epoch) + 0.1 for epoch in (2, 3))
+        assert f"hold-out ≈{two + 0.95 * (three - two):.3f}" in between
         for _ in range(80):
             view_of(pilot).action_move(-1)
         assert (await press(pilot, "left")).split("\n")[-1].startswith("epoch 0.00")

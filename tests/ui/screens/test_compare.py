@@ -42,11 +42,15 @@ def test_every_measure_of_three_runs_has_the_marks_of_all_three(measure: str, as
         assert all(mark in body for mark in MARKS[:3])
 
 
-def test_a_value_is_that_of_the_last_point_up_to_the_cursor() -> None:
+def test_a_value_is_that_of_the_line_at_the_cursor() -> None:
     drawn = overlay(2)
     state = reduce(events(1, AT))
-    at_two = drawn.values("holdout", OverlayLook(cursor=2.4))[name_of(1)]
-    assert at_two == pytest.approx(state.holdout[2].loss)
+    assert drawn.values("holdout", OverlayLook(cursor=2.0))[name_of(1)] == pytest.approx(state.holdout[2].loss)
+    two, three = state.holdout[2].loss, state.holdout[3].loss
+    assert drawn.values("holdout", OverlayLook(cursor=2.4))[name_of(1)] == pytest.approx(two + 0.4 * (three - two))
+    in_logs = drawn.values("holdout", OverlayLook(cursor=2.4, log=True))[name_of(1)]
+    assert in_logs == pytest.approx(two * (three / two) ** 0.4)
+    assert drawn.values("holdout", OverlayLook(cursor=3.5))[name_of(1)] is None
     assert drawn.values("holdout", OverlayLook())[name_of(1)] == pytest.approx(state.holdout[3].loss)
     assert drawn.values("kappa", OverlayLook(cursor=0.5))[name_of(1)] is None
 

@@ -25,8 +25,11 @@ class InFullScreen(ReadScreen):
         style = KIND_STYLES.get(situation.kind, "bold")
         headline = Content.styled(f"{situation.mark} {situation.headline}", style)
         told = [headline, *([Content.styled(situation.finding, style)] if situation.finding else [])]
-        told += [Content(line) for line in (*situation.lines, *situation.details) if line]
-        parts = [Content("\n").join(told), *_listed("Problems of the data", "✗", problems_of(self._view))]
+        told += [Content(line) for line in situation.lines if line]
+        parts = [Content("\n").join(told)]
+        if situation.details:
+            parts.append(_titled("More about it", situation.details))
+        parts += _listed("Problems of the data", "✗", problems_of(self._view))
         warnings = (*self._view.warnings, *self._view.state.warnings)
         parts += _listed("Warnings", "!", warnings)
         if situation.offers:
