@@ -41,11 +41,9 @@ def check(picture: str) -> None:
         assert len(set(found)) == len(found), picture
 
 
-@pytest.mark.parametrize("y", Y_RANGES)
-@pytest.mark.parametrize("log", [False, True])
+# a log scale shows nothing at or below 0
+@pytest.mark.parametrize(("y", "log"), [(y, log) for y in Y_RANGES for log in (False, True) if y[0] > 0 or not log])
 def test_each_axis_has_two_numbers_at_every_size(y: tuple[float, float], log: bool) -> None:
-    if log and y[0] <= 0:
-        pytest.skip("a log scale shows nothing at or below 0")
     for at, (width, height) in enumerate(product(WIDTHS, HEIGHTS)):
         low, high = X_RANGES[at % len(X_RANGES)]
         points = [low + (high - low) * part / 20 for part in range(21)]
