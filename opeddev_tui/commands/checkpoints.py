@@ -12,6 +12,7 @@ from rich.text import Text
 
 from opeddev_tui.checkpoints import catalog, pins, pruning
 from opeddev_tui.checkpoints.base_model import unverified
+from opeddev_tui.commands.field_text import field_text
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole, plain_table, print_json
 from opeddev_tui.commands.seed_tables import take_seed
@@ -121,7 +122,7 @@ def _show(context: Context) -> int:
         print_json({**as_json(entry), "problems": problems, "settings": settings})
         return 0
     for name, value in as_json(entry).items():
-        context.console.print(Text(f"{name:12} {clean_line(str(value))}"))
+        context.console.print(Text(f"{name:12} {field_text(name, value)}"), soft_wrap=True)
     context.console.print(Text(f"{'state':12} {_state(problems)}"))
     return 0
 
@@ -150,9 +151,12 @@ def _diff(context: Context) -> int:
     if context.options.json:
         print_json([{"name": name, "one": a, "two": b} for name, a, b in pairs])
         return 0
-    table = Table("", clean_line(one.name), clean_line(two.name))
+    table = Table("")
+    for entry in (one, two):
+        # two names may differ at their ends alone
+        table.add_column(clean_line(entry.name), overflow="fold")
     for name, a, b in pairs:
-        table.add_row(Text(name), Text(clean_line(str(a))), Text(clean_line(str(b))))
+        table.add_row(Text(name), Text(field_text(name, a)), Text(field_text(name, b)))
     context.console.print(table)
     return 0
 
