@@ -53,6 +53,22 @@ def test_checkpoints_have_short_names(
         assert "best" in shown["marks"]
 
 
+def test_marks_are_in_sight_in_80_columns(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for columns, aged in (("80", False), ("120", True)):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert call(root, "list") == 0
+        out = capsys.readouterr().out
+        assert max(map(len, out.splitlines())) <= int(columns)
+        assert "…" not in out
+        heading = next(line.split() for line in out.splitlines() if line.startswith("checkpoint "))
+        assert heading[-1] == "marks"
+        assert ("age" in heading) == aged
+        for mark in ("latest", "best", "start of step 1"):
+            assert all(word in out for word in mark.split())
+
+
 def test_fields_are_written_for_people(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As everywhere else; in 80 columns a place is one line, and names that differ at their ends are whole."""
     assert call(root, "show", "latest") == 0
