@@ -12,6 +12,7 @@ from rich.text import Text
 
 from opeddev_tui.checkpoints import catalog, pins, pruning
 from opeddev_tui.checkpoints.base_model import unverified
+from opeddev_tui.commands.field_text import field_text
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole, plain_table, print_json
 from opeddev_tui.commands.seed_tables import take_seed
@@ -23,6 +24,8 @@ from opeddev_tui.text import clean, clean_line
 from opeddev_tui.workspace.paths import Workspace
 
 NAMES = "latest, best, step1, step1:3 (its epoch), run/checkpoint-75, or a folder"
+# columns of a terminal from which on a list has room for ages
+_WIDE = 100
 
 
 class Context(msgspec.Struct):
@@ -71,7 +74,7 @@ def _list(context: Context) -> int:
         return 0
     for run in dict.fromkeys(entry.run for entry in context.entries):
         of_run = [entry for entry in context.entries if entry.run == run]
-        context.console.print(_run_table(run, of_run), "")
+        context.console.print(_run_table(run, of_run, aged=context.console.width >= _WIDE), "")
         if any(catalog.of_other_holdout(context.entries, entry) for entry in of_run):
             context.console.print("Scored on another hold-out than the newest run: not comparable with it.", "")
     if problem := pins.notes_problem(context.workspace):
@@ -83,16 +86,18 @@ def _list(context: Context) -> int:
     return 0
 
 
-def _run_table(run: str, entries: list[catalog.Entry]) -> Table:
+def _run_table(run: str, entries: list[catalog.Entry], *, aged: bool) -> Table:
+    """Return the checkpoints of one run; without their ages where these would push the marks out of sight."""
     parent = entries[-1].parent
     origin = f"{Path(parent).parent.name}/{Path(parent).name}" if parent else "the base model"
     table = plain_table(title=f"step {entries[-1].step}, {entries[-1].rows} rows: {run}, started from {origin}")
     # the names are typed into other commands: never shortened, however narrow the terminal is
-    for name in ("checkpoint", "epoch", "hold-out", "gain in the step (95 %)", "exact", "size", "age"):
+    for name in ("checkpoint", "epoch", "hold-out", "gain in the step (95 %)", "exact", "size", *["age"] * aged):
         table.add_column(name, no_wrap=True)
     table.add_column("marks")
     for entry in entries:
-        table.add_row(*(Text(cell) for cell in _row(entry)))
+        *cells, age, marks = _row(entry)
+        table.add_row(*(Text(cell) for cell in (*cells, *[age] * aged, marks)))
     return table
 
 
@@ -121,7 +126,7 @@ def _show(context: Context) -> int:
         print_json({**as_json(entry), "problems": problems, "settings": settings})
         return 0
     for name, value in as_json(entry).items():
-        context.console.print(Text(f"{name:12} {clean_line(str(value))}"))
+        context.console.print(Text(f"{name:12} {field_text(name, value)}"), soft_wrap=True)
     context.console.print(Text(f"{'state':12} {_state(problems)}"))
     return 0
 
@@ -150,9 +155,12 @@ def _diff(context: Context) -> int:
     if context.options.json:
         print_json([{"name": name, "one": a, "two": b} for name, a, b in pairs])
         return 0
-    table = Table("", clean_line(one.name), clean_line(two.name))
+    table = Table("")
+    for entry in (one, two):
+        # two names may differ at their ends alone
+        table.add_column(clean_line(entry.name), overflow="fold")
     for name, a, b in pairs:
-        table.add_row(Text(name), Text(clean_line(str(a))), Text(clean_line(str(b))))
+        table.add_row(Text(name), Text(field_text(name, a)), Text(field_text(name, b)))
     context.console.print(table)
     return 0
 

@@ -1,6 +1,7 @@
 """The checkpoints command: names, marks, JSON, pins, and a pruning that shows first and keeps what is needed."""
 
 import json
+import re
 from pathlib import Path
 
 import engine_helpers as helpers
@@ -8,7 +9,7 @@ import pytest
 
 from opeddev_tui import format
 from opeddev_tui.checkpoints import folders
-from opeddev_tui.checkpoints.catalog import list_entries
+from opeddev_tui.checkpoints.catalog import find_entry, list_entries
 from opeddev_tui.cli import main
 
 
@@ -50,6 +51,42 @@ def test_checkpoints_have_short_names(
         assert (shown["step"], shown["epoch"]) == expected
     else:
         assert "best" in shown["marks"]
+
+
+def test_marks_are_in_sight_in_80_columns(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for columns, aged in (("80", False), ("120", True)):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert call(root, "list") == 0
+        out = capsys.readouterr().out
+        assert max(map(len, out.splitlines())) <= int(columns)
+        assert "…" not in out
+        heading = next(line.split() for line in out.splitlines() if line.startswith("checkpoint "))
+        assert heading[-1] == "marks"
+        assert ("age" in heading) == aged
+        for mark in ("latest", "best", "start of step 1"):
+            assert all(word in out for word in mark.split())
+
+
+def test_fields_are_written_for_people(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As everywhere else; in 80 columns a place is one line, and names that differ at their ends are whole."""
+    assert call(root, "show", "latest") == 0
+    out = capsys.readouterr().out
+    fields = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert re.fullmatch(r"\d+\.\d [KM]iB", fields["size"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", fields["created"])
+    assert re.fullmatch(r"[+-]\d\.\d{4} to [+-]\d\.\d{4}", fields["interval"])
+    assert (fields["published"], fields["lora"], fields["human"], fields["state"]) == ("yes", "no", "–", "verified")
+    assert "latest" in fields["marks"].split(", ")
+    assert Path(fields["folder"]).is_dir()
+    assert not re.search(r"\b(?:True|False|None)\b|[()']", out)
+    assert call(root, "diff", "step1:2", "step1:3") == 0
+    words = "".join(capsys.readouterr().out.replace("│", " ").replace("┃", " ").split())
+    for name in ("step1:2", "step1:3"):
+        entry = find_entry(list_entries(helpers.workspace_of(root)), name)
+        assert entry.name.rpartition("/")[2] in words
+    assert "…" not in words
 
 
 def test_an_unknown_name_is_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
