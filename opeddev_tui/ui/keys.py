@@ -46,7 +46,7 @@ GLOBAL = table(
     ),
     Key("ctrl+l", "app.redraw", "Redraw", "Draw the whole screen again, if something else wrote to it.", shown="^l"),
     Key("y", "app.copy", "Copy", "Copy the selected text, or the focused pane or row, to your clipboard (OSC 52)."),
-    Key("Y", "app.pager", "Pager", "Show the focused pane or row, or the whole log, in $PAGER, else less."),
+    Key("P", "app.pager", "Pager", "Show the focused pane or row, or the whole log, in $PAGER, else less."),
     *(
         Key(
             f"alt+{at},{option}",

@@ -85,7 +85,7 @@ ROW = table(
     Key("n,right", "next(1)", "Next", "Read the next row of the list.", footer=True, shown="n →"),
     Key("p,left", "next(-1)", "Previous", "Read the row before.", footer=True, shown="p ←"),
     Key("y", "copy", "Copy", "Copy what is shown.", footer=True),
-    Key("Y", "pager", "Pager", "Show it in your pager ($PAGER, else less)."),
+    Key("P", "pager", "Pager", "Show it in your pager ($PAGER, else less)."),
     Key("escape,q", "leave", "Close", "Back to the list.", footer=True, shown="Esc"),
 )
 

@@ -230,7 +230,7 @@ def test_an_editor_that_does_not_exist_is_named(desk: Desk) -> None:
 def test_a_pager_has_the_terminal_and_gives_it_back(desk: Desk) -> None:
     terminal, process = desk.spawn([*PROGRAM, str(desk.root)], PAGER=f"{PYTHON} {desk.editor}")
     until(lambda: terminal.shows("Ready"), 20, "ready")
-    terminal.press("Y")
+    terminal.press("P")
     until(lambda: terminal.shows("EDITOR HERE True"), 20, "the pager")
     terminal.press("done\r")
     until(lambda: terminal.shows("Ready"), 10, "the app is back")

@@ -34,7 +34,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 async def paged(pilot: Pilot[str], shown: list[str]) -> str:
     before = len(shown)
-    await pilot.press("Y")
+    await pilot.press("P")
     await until(pilot, lambda: len(shown) > before)
     return shown[-1]
 
@@ -67,11 +67,11 @@ async def test_what_cannot_be_shown_says_why(tmp_path: Path, monkeypatch: pytest
         await opened(pilot)
         await settle(app, "finished")
         monkeypatch.setenv("PAGER", "no-such-pager")
-        await pilot.press("Y")
+        await pilot.press("P")
         await until(pilot, lambda: "the pager 'no-such-pager' is not found. Set PAGER" in notices(app))
         # no terminal could be lent here
         monkeypatch.setenv("PAGER", "cat")
-        await pilot.press("Y")
+        await pilot.press("P")
         await until(pilot, lambda: "The pager cannot be opened here" in notices(app))
 
 
