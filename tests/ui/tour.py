@@ -50,6 +50,7 @@ from opeddev_tui.ui.screens.grading.regrade import AskGrade, RegradeScreen
 from opeddev_tui.ui.screens.grading.screen import GradingScreen
 from opeddev_tui.ui.screens.help import HelpScreen
 from opeddev_tui.ui.screens.log import LogScreen
+from opeddev_tui.ui.screens.monitor.in_full import InFullScreen
 from opeddev_tui.ui.screens.monitor.more import RateScreen
 from opeddev_tui.ui.screens.monitor.screen import MonitorScreen
 from opeddev_tui.ui.screens.note import NoteScreen
@@ -131,6 +132,7 @@ AT_REST: dict[str, Stop] = {
 # while a training waits for a decision
 ASKED: dict[str, Stop] = {
     "question": Stop(("1",), MonitorScreen),
+    "reasons": Stop(("1", "i"), InFullScreen),
     "more": Stop(("1", "e"), AskScreen),
     "next-rate": Stop(("1", "e", "l"), RateScreen, text=True),
     "next-batch": Stop(("1", "e", "b"), AskScreen),
