@@ -185,8 +185,12 @@ def _verdict(
     if difference.low > 0:
         return f"{begin}, better than {cheap.words}, the best cheap way ({size})."
     if difference.high < 0:
-        return f"{begin}, worse than {cheap.words}, a cheap way: use that, or more rows ({size})."
-    return f"{begin}; on {len(reference.grades)} rows it is not shown to beat {cheap.words} ({size})."
+        return (
+            f"{begin}, worse than {cheap.words} ({size}). A cheap way is only there to be beaten and cannot be "
+            "chosen: do not rely on these grades; more graded rows or another model may help."
+        )
+    perhaps = " and may be worse" if difference.value < 0 else ""
+    return f"{begin}; on {len(reference.grades)} rows it is not shown to beat {cheap.words}{perhaps} ({size})."
 
 
 def _tuning(ordered: Sequence[Way], reference: Reference, confidence: float) -> str:

@@ -167,7 +167,8 @@ GRADES = table(
     Key("f,right", "group(1)", "Next group", "Fixed, broken, still right, still wrong.", True, "f →", priority=True),
     Key("F,left", "group(-1)", "Previous group", "Show the group before.", shown="F ←", priority=True),
     Key("enter", "open_row", "Read", "Read the selected row.", footer=True),
-    Key("escape,m", "back", "Back", "Back to the generations.", footer=True, shown="Esc"),
+    Key("slash", "filter", "Search", "Show only rows with a text in their name or grades.", footer=True),
+    Key("escape,m", "back", "Back", "Drop the search, else back to the generations.", footer=True, shown="Esc"),
 )
 
 GRADING = table(
@@ -177,6 +178,10 @@ GRADING = table(
     Key("d", "disputed", "Disputed", "Find the training rows whose grade the head disputes; a model is read.", True),
     Key("enter,r", "open_row", "Read", "Read the selected row and give it another grade.", footer=True),
     Key("u", "undo", "Undo", "Give the selected row the grade of your file again; once more: yours."),
+    Key(
+        "slash", "filter", "Search", "Show only disputed rows that contain a text: a name, a kind, a word.", footer=True
+    ),
+    Key("escape", "clear_filter", "Clear", "Drop the search."),
     Key("plus,equals_sign", "wanted(1)", "Agreement", "Trust: want more agreement, up to 99 %.", True, "+ -"),
     Key("minus", "wanted(-1)", "Less agreement", "Trust: want less agreement, down to 80 %.", shown="-"),
     Key("x", "tolerance", "Within one", "Trust: agreement is the same grade, or at most one grade off.", footer=True),

@@ -54,11 +54,18 @@ async def shrunk(app: OpeddevApp, pilot: Pilot[str], name: str) -> None:
     assert app.screen is shown, name
 
 
+def can_be_searched(screen: Screen[Any], name: str) -> None:
+    """Assert that / searches the list of a screen: where it did nothing, what is typed next would act as keys."""
+    if screen.query("Grid, LongList") and not isinstance(screen, Dialog):
+        assert "slash" in screen._bindings.key_to_bindings, name
+
+
 async def test_every_screen_and_dialog(tmp_path: Path) -> None:
     app, walked, around = make(tmp_path), set(), set()
     async with fake_graders(), app.run_test(size=SIZE) as pilot:
         async for name in tour(app, pilot):
             walked.add(name)
+            can_be_searched(app.screen, name)
             if isinstance(app.screen, Dialog) and seen_around(app.screen, app.screen_stack[-2], name):
                 around.add(type(app.screen))
             await shrunk(app, pilot, name)

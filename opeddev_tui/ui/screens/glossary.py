@@ -17,7 +17,11 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("grade tokens", "The model's own grade: how likely it finds each grade as the next token."),
     ("n-grams", "A grader on short pieces of text that needs no language model: a cheap way to beat."),
     ("out of fold", "Of a head: each row graded by a fit that has not seen it."),
-    ("race", "All ways to a grade on the same hold-out, at a step's end; the best one grades from then on."),
+    (
+        "race",
+        "All ways to a grade on the same hold-out, at a step's end. The best one with a model grades from then on; "
+        "cheap ways are only there to be beaten.",
+    ),
     ("confidence", "How likely the grade is right, or near enough where grade.tolerance allows that."),
     ("kappa", "Agreement beyond chance: 0 is guessing, 1 is perfect. Far misses weigh more."),
     ("to beat", "What needs no training: always the commonest or the middle grade, or a simple text classifier."),

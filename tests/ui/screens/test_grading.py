@@ -25,6 +25,7 @@ from opeddev_tui.ui.keymap import keymap_of
 from opeddev_tui.ui.screens.grading.regrade import RegradeScreen, grade_keys
 from opeddev_tui.ui.tasks.disputes import Dispute
 from opeddev_tui.ui.tasks.grading import GradingTasks, listed
+from opeddev_tui.ui.widgets.grid import Grid
 
 SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 60)
 AT = 1_700_000_000.0
@@ -179,6 +180,25 @@ async def open_first(app: OpeddevApp, pilot: Pilot[str]) -> None:
     await pilot.press("shift+tab", "enter")
     await until(pilot, lambda: isinstance(app.screen, RegradeScreen))
     await pilot.pause()
+
+
+async def test_disputed_rows_are_searched_by_name_and_by_words_and_letters_are_no_keys_then(tmp_path: Path) -> None:
+    app = make(tmp_path, [raced_step(1, AT)])
+    async with grading(app, MIDDLE) as (screen, pilot):
+        screen.corrections.take_disputed(disputes(screen))
+        await pilot.press("slash")
+        grid, every = screen.query_one(Grid), len(screen.corrections.listed)
+        await pilot.press(*"page 3 of base")
+        await until(pilot, lambda: grid.row_count == 1)
+        assert f"1 of {every} with “page 3 of base”" in words_of(app.screen)
+        assert app.screen is screen
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: isinstance(app.screen, RegradeScreen))
+        assert "Page 3 of base" in words_of(app.screen)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is screen)
+        await pilot.press("escape")
+        await until(pilot, lambda: grid.row_count == every)
 
 
 async def test_a_disputed_row_is_read_regraded_and_undone_by_keys(tmp_path: Path) -> None:

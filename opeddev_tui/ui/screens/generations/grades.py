@@ -21,12 +21,13 @@ from opeddev_tui.runs.grade_records import SHORT_WORDS
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.ui.keys import GRADES, bindings
-from opeddev_tui.ui.screens.base import BaseScreen
+from opeddev_tui.ui.screens.base import FilteredScreen
 from opeddev_tui.ui.screens.generations.grade_tables import GROUPS, Flip, flips, matrix, measures_text
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.bars import ClickBar, tab
 from opeddev_tui.ui.widgets.code_text import coloured
 from opeddev_tui.ui.widgets.dialogs import ReadScreen
+from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Grid
 from opeddev_tui.ui.widgets.legend import Legend
 from opeddev_tui.ui.widgets.text_pane import TextPane
@@ -39,7 +40,7 @@ _READING = "Reading the hold-out …"
 _CHANGED = "The hold-out has changed since this run, so its rows cannot be shown."
 
 
-class GradesScreen(BaseScreen):
+class GradesScreen(FilteredScreen):
     """One epoch against the state before the step (epoch 0)."""
 
     mode: ClassVar[str] = "grades"
@@ -57,7 +58,7 @@ class GradesScreen(BaseScreen):
         super().__init__()
         # how many epochs before the newest one is shown
         self._behind = 0
-        self._group = 0
+        self._group, self._shown_group = 0, ""
         self._flips: list[Flip] = []
         self._rows: list[Example] | None = None
 
@@ -68,6 +69,7 @@ class GradesScreen(BaseScreen):
             yield TextPane("Agreement with the reference", id="measures", number=1)
             yield TextPane("Confusion", id="matrix", number=2)
         yield ClickBar(id="groups")
+        yield FilterBox("the name of a row, a grade", "#flips")
         grades = ("reference", "before", "now")
         yield Grid(("row", *grades), id="flips", enter="open_row", right=grades)
 
@@ -111,8 +113,14 @@ class GradesScreen(BaseScreen):
             label = name if before is not None else name.removeprefix("still ")
             parts.append((tab(f"{label} {count}", at == self._group), f"choose_group({at})"))
         self.query_one("#groups", ClickBar).lay(parts)
-        shown = [flip for flip in self._flips if flip.group == names[self._group]]
-        self.query_one(Grid).fill([(str(flip.at), _cells(flip)) for flip in shown])
+        self._shown_group = names[self._group]
+        self.fill()
+
+    def fill(self) -> None:
+        """List the rows of the group on show that the search lets pass."""
+        wanted = self.filter_text.strip().casefold()
+        rows = [(str(flip.at), _cells(flip)) for flip in self._flips if flip.group == self._shown_group]
+        self.query_one(Grid).fill([row for row in rows if wanted in " ".join(row[1]).casefold()])
 
     # --- keys
 
@@ -132,8 +140,9 @@ class GradesScreen(BaseScreen):
         self.shell.show_now()
 
     def action_back(self) -> None:
-        """Back to the generations."""
-        self.dismiss()
+        """Drop the search, else go back to the generations."""
+        if not self.query_one(FilterBox).drop():
+            self.dismiss()
 
     def action_open_row(self) -> None:
         """Open the selected row of the hold-out at once, so that keys typed ahead go to it; fill it once it is read."""

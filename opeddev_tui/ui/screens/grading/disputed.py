@@ -24,6 +24,22 @@ def lines(disputed: Sequence[Dispute], rows: Rows | None) -> list[tuple[str, tup
     return found + [(key, _cells(row, None)) for key, row in known.items() if row.settled and key not in listed]
 
 
+def searched(
+    listed: Sequence[tuple[str, tuple[Cell, ...]]], rows: Rows | None, text: str
+) -> list[tuple[str, tuple[Cell, ...]]]:
+    """Return those of ``listed`` with ``text``, in any case, in a cell, the prompt, the submission or the answer."""
+    wanted = text.strip().casefold()
+    if not wanted:
+        return list(listed)
+    known = rows.rows if rows is not None else {}
+    return [(key, cells) for key, cells in listed if wanted in _words(cells, known.get(key)).casefold()]
+
+
+def _words(cells: tuple[Cell, ...], row: Row | None) -> str:
+    shown = [cell if isinstance(cell, str) else cell[0] for cell in cells]
+    return "\n".join([*shown, *((row.prompt, row.submission or "", row.completion) if row is not None else ())])
+
+
 def _cells(row: Row | None, dispute: Dispute | None) -> tuple[Cell, ...]:
     name = row.id or row.where.rpartition("/")[2] if row is not None else dispute.id or dispute.key if dispute else ""
     given = row.own if row is not None else dispute.given if dispute is not None else ""

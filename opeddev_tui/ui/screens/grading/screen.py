@@ -20,7 +20,7 @@ from opeddev_tui.terminal.ascii_fallback import ascii_only
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import GRADING, PANE, bindings, pane_title
 from opeddev_tui.ui.plots.look import palette_of
-from opeddev_tui.ui.screens.base import BaseScreen
+from opeddev_tui.ui.screens.base import FilteredScreen
 from opeddev_tui.ui.screens.grading import disputed as listing
 from opeddev_tui.ui.screens.grading.corrections import Corrections
 from opeddev_tui.ui.screens.grading.race_table import race_text
@@ -30,6 +30,7 @@ from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.tasks.grading import GradingTasks
 from opeddev_tui.ui.widgets.bars import PaneTabs
+from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Grid
 from opeddev_tui.ui.widgets.legend import Legend
 from opeddev_tui.ui.widgets.text_pane import TextPane
@@ -67,7 +68,7 @@ class ScrollPane(TextPane):
         self.call_after_refresh(cast("Shell", self.app).show_now)
 
 
-class GradingScreen(BaseScreen):
+class GradingScreen(FilteredScreen):
     """Race, trust and disputed rows of one step."""
 
     mode: ClassVar[str] = "grading"
@@ -110,6 +111,7 @@ class GradingScreen(BaseScreen):
             yield ScrollPane("Trust", id="trust", number=2)
             with Vertical(id="disputed", classes="pane"):
                 yield Static(markup=False, id="about", classes="hint")
+                yield FilterBox("a name, a kind, a set, words of the row", "#rows")
                 yield Grid(
                     listing.TITLES, id="rows", enter="open_row", right=listing.NUMBERS, gives={"row": 12, "set": 12}
                 )
@@ -212,9 +214,16 @@ class GradingScreen(BaseScreen):
 
     def show_rows(self) -> None:
         """Show the disputed and corrected rows."""
+        self.fill()
+
+    def fill(self) -> None:
+        """List the disputed and corrected rows that the search lets pass."""
         found = self.corrections
-        self.query_one("#about", Static).update(Content(found.about()))
-        self.query_one(Grid).fill(listing.lines(found.listed, found.rows))
+        rows = listing.lines(found.listed, found.rows)
+        chosen = listing.searched(rows, found.rows, self.filter_text)
+        count = f"{len(chosen):,} of {len(rows):,} with “{clean_line(self.filter_text)}” · " if self.filter_text else ""
+        self.query_one("#about", Static).update(Content(f"{count}{found.about()}"))
+        self.query_one(Grid).fill(chosen)
 
     def go_to_first_row(self) -> None:
         """Select the most disputed row."""
@@ -284,6 +293,16 @@ class GradingScreen(BaseScreen):
         """Find the disputed rows."""
         self.action_show_pane("disputed")
         self.corrections.find()
+
+    def action_filter(self) -> None:
+        """Search the disputed rows."""
+        self.action_show_pane("disputed")
+        super().action_filter()
+
+    def action_clear_filter(self) -> None:
+        """Drop the search."""
+        if self._part == "disputed":
+            super().action_clear_filter()
 
     def action_open_row(self) -> None:
         """Read the selected row and give it another grade."""
