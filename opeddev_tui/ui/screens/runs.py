@@ -35,7 +35,8 @@ _TITLES = ("started", "step", "batch", "state", "epochs", "hold-out", "Δ 0", "b
 # where these have no room: the name of a run tells its step and batch too
 _FEWER = ("run", "state", "hold-out", "Δ 0", "best", "epochs", "started")
 _NUMBERS = ("step", "epochs", "hold-out", "Δ 0", "best")
-_LEAST: Mapping[str, int] = {"run": 34}
+# a name with a batch as the documentation names them is not cut
+_LEAST: Mapping[str, int] = {"run": 39}
 _NONE = "No runs yet. {monitor.start} on the monitor starts one."
 _WITHOUT: Mapping[str, str] = {
     "no workspace": "No workspace here, so no runs: {monitor.new-workspace} on the monitor makes one.",
