@@ -18,6 +18,7 @@ from opeddev_tui.workspace.paths import is_plain_name
 NAMING = {"run", "epoch", "checkpoint", "checkpoints", "one", "two", "against", "start_from", "source", "step"}
 FREE = {
     "workspace",
+    "place",
     "overrides",
     "folder",
     "target",
