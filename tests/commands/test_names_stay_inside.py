@@ -15,7 +15,7 @@ from opeddev_tui.errors import Problem, StorageProblem
 from opeddev_tui.workspace.paths import is_plain_name
 
 # names of options that take no place of a person's choice
-NAMING = {"run", "epoch", "checkpoint", "checkpoints", "one", "two", "against", "start_from", "source", "step"}
+NAMING = {"run", "epoch", "checkpoint", "checkpoints", "one", "two", "against", "source", "step"}
 FREE = {
     "workspace",
     "place",
@@ -91,7 +91,7 @@ def test_a_name_that_leads_outside_is_refused(
         else:
             position = [item.dest for item in COMMANDS[words] if not item.option_strings].index(action.dest)
             arguments[len(words) + position] = value
-        if action.dest == "start_from":
+        if words[0] == "train" and action.dest == "source":
             arguments += ["--step=1", "--new"]
         try:
             code = main(arguments)
