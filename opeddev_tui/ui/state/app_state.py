@@ -89,6 +89,11 @@ class AppState:
         """The id of the run on show."""
         return self.old.run if self.old is not None else self.current_run
 
+    @property
+    def answer_given(self) -> bool:
+        """True where the open question was answered on this screen, and the training has not taken it yet."""
+        return self.current.question is not None and self.current.question.epoch == self.answered
+
     def tell(self, text: str) -> None:
         """Have the status line say ``text`` for some seconds."""
         self._told = text, time.monotonic() + TELL_SECONDS
