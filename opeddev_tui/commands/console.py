@@ -94,7 +94,7 @@ class ConsoleView:
     def _show_question(self, question: ev.DecisionAwaited) -> None:
         if not self._answer_with or question.verdict.limit_reached:
             return
-        verdict = f"    verdict: {question.verdict.choice} ({'; '.join(reasons_of(question.verdict))})"
+        verdict = f"    verdict: {question.verdict.choice} ({'; '.join(reasons_of(question.verdict, self._state))})"
         self._console.say(verdict)
         # on one line, however narrow the terminal is: it is there to be copied
         how = f"    epoch {question.epoch} waits for your decision: {self._answer_with}"
@@ -177,7 +177,7 @@ def _results(event: ev.AnyEvent, state: RunState) -> str:
         case ev.SamplesGenerated() if event.samples:
             return f"    first probe prompt: {clean_line(event.samples[0].text, max_chars=150)!r}"
         case ev.Decided():
-            return f"    {event.choice} ({event.by}): {'; '.join(reasons_of(event.verdict))}"
+            return f"    {event.choice} ({event.by}): {'; '.join(reasons_of(event.verdict, state))}"
         case ev.MemoryRetried():
             return f"  out of memory: batch {event.batch_size} × {event.accumulation} from now on"
         case ev.RunFinished():

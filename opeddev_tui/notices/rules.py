@@ -78,7 +78,7 @@ class Notices:
             return None
         self._notified.add(key)
         asks = started is not None and started.policy == "ask" and not question.verdict.limit_reached
-        reasons = "; ".join(reasons_of(question.verdict))
+        reasons = "; ".join(reasons_of(question.verdict, self.state))
         lines = [*self._metrics(epoch), f"Verdict: {question.verdict.choice} ({reasons})."]
         body = clean("\n".join([*lines, *self._generation(epoch)]), max_chars=2000)
         if asks and self.settings.decision_awaited:

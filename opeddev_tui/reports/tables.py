@@ -103,7 +103,7 @@ def decisions(chosen: Sequence[RunRecord]) -> Table:
             str(item.epoch),
             item.verdict.choice,
             f"{item.choice}{'' if item.choice == item.verdict.choice else ' (against the verdict)'}",
-            *(clean_line(text) for text in (item.by, "; ".join(reasons_of(item.verdict)), item.note)),
+            *(clean_line(text) for text in (item.by, "; ".join(reasons_of(item.verdict, record.state)), item.note)),
         )
         for record in chosen
         for item in record.state.decisions

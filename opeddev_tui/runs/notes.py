@@ -67,7 +67,7 @@ def _decision(state: RunState, epoch: int) -> list[str]:
     verdict = decided.verdict if decided is not None else question.verdict if question is not None else None
     facts: list[str] = []
     if verdict is not None:
-        facts.append(f"verdict: {verdict.choice} ({clean_line('; '.join(reasons_of(verdict)))})")
+        facts.append(f"verdict: {verdict.choice} ({clean_line('; '.join(reasons_of(verdict, state)))})")
     if decided is not None:
         facts.append(f"decision: {decided.choice}, by {clean_line(decided.by)}")
     return facts

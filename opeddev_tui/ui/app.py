@@ -35,7 +35,7 @@ from opeddev_tui.ui.screens.base import BaseScreen
 from opeddev_tui.ui.screens.modes import SCREENS
 from opeddev_tui.ui.state.app_state import AppState
 from opeddev_tui.ui.state.reader import WorkspaceReader
-from opeddev_tui.ui.state.training_thread import TrainingThread
+from opeddev_tui.ui.state.training_thread import RUNS_ALREADY, TrainingThread
 from opeddev_tui.ui.tasks.workspace import CrashFound, WorkspaceTasks
 from opeddev_tui.ui.theme_colours import completed
 from opeddev_tui.ui.themes import put_in_place
@@ -133,7 +133,7 @@ class OpeddevApp(EverywhereKeys):
         self.announcer.tell(events)
         error = session.settle()
         if error is not None:
-            self.disk.log_failure(error)
+            (self.disk.log_failure if session.trouble else self.disk.follow_instead_of_start)(error)
         if self.live.queue.overflowed:
             self.disk.follow_instead_of_queue()
         chosen = session.guard.chosen is not None
@@ -220,9 +220,12 @@ class OpeddevApp(EverywhereKeys):
         self.show_now()
 
     def start_training(self, start: StepRequest | None = None) -> None:
-        """Begin to train."""
+        """Begin to train; where another process trains here, show that training instead and say so."""
         if self.session.start(start or StepRequest()):
             self.show_now()
+        elif self.session.trained_by == "other":
+            self.session.old = None
+            self.tell(RUNS_ALREADY)
 
     def _use_keys(self, keymap: Keymap) -> None:
         """Use other keys from now on, in what is pressed and in what is shown."""

@@ -110,7 +110,10 @@ class EverywhereKeys(TerminalApp):
 
         chosen, session = self.session.guard.chosen, self.session
         words = chosen.text if chosen is not None else ""
-        self.push_screen(QuitScreen(session.current, chosen=words, starting=session.starting), self._leave)
+        screen = QuitScreen(
+            session.current, session.keymap, chosen=words, starting=session.starting, answered=session.answer_given
+        )
+        self.push_screen(screen, self._leave)
 
     async def _exit_once_sent(self) -> None:
         """Quit once the training's mailbox has what was chosen: it is written in a thread, which an exit would end."""

@@ -28,6 +28,7 @@ from opeddev_tui.text import clean_line
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.state.leaving_text import after_leaving
 from opeddev_tui.ui.state.training_thread import TrainingThread, traceback_text
+from opeddev_tui.ui.state.view import TrainedBy
 from opeddev_tui.workspace.lock import who_trains
 from opeddev_tui.workspace.paths import Workspace, reopening
 
@@ -126,7 +127,7 @@ class AppProcess:
         again = clean_line(reopening(self.workspace.root))
         if app.failure is not None:
             _LOG.error("the screen failed\n%s", traceback_text(app.failure))
-            told = f" The training goes on: {again}" if goes_on else ""
+            told = f" {self._of_the_training(app, again)}" if goes_on else ""
             guard.tell(f"The screen failed; the traceback is in {self.workspace.log}.{told}\n")
         elif told := self._of_the_training(app, again):
             guard.tell(f"{told}\n")
@@ -139,14 +140,17 @@ class AppProcess:
 
     def _of_the_training(self, app: LastingApp, again: str) -> str:
         """Return what becomes of the training that the app showed, in this process or in another one."""
-        session = app.session
-        if self.live.running:
-            return after_leaving(session.current, "mine", os.getpid(), again, starting=session.starting)
-        holder = who_trains(self.workspace)
-        if holder is not None and session.trained_by == "other":
-            return after_leaving(session.current, "other", holder.pid, again, starting=session.starting)
+        session, pid = app.session, os.getpid()
+        by: TrainedBy = "mine" if self.live.running else "none"
+        if by == "none" and session.trained_by == "other" and (holder := who_trains(self.workspace)) is not None:
+            by, pid = "other", holder.pid
         # of a run that was stopped in another process, or long ago, nobody asked
-        return after_leaving(session.current, "none", 0, again) if session.started_at else ""
+        if by == "none" and not session.started_at:
+            return ""
+        told = after_leaving(
+            session.current, by, pid, again, starting=session.starting and by != "none", answered=session.answer_given
+        )
+        return session.keymap.text(told)
 
     def _restore(self) -> None:
         if self._app is not None:

@@ -10,15 +10,19 @@ from msgspec.structs import replace
 from scenes import awaiting, make, opened, run_id, settle, trained, training, until
 from test_app import text_of
 
+from opeddev_tui.config.own_keys import OwnKeys
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.state import RunState, reduce
+from opeddev_tui.ui.keymap import keymap_of
 from opeddev_tui.ui.screens.monitor.in_full import InFullScreen
 from opeddev_tui.ui.screens.quit import QuitScreen
 from opeddev_tui.ui.state.leaving_text import after_leaving, unwatched
 from opeddev_tui.ui.state.view import RunRow, TrainedBy
 
 AT = 1_700_000_000.0
-MINE = "This app trains: q asks whether it goes on without the app or is saved and stopped"
+MINE = "This app trains: q asks whether it "
+GOES_ON = "goes on without the app or is saved and stopped; closing the terminal lets it go on."
+PAUSED = "it stays paused: nothing is trained until {monitor.pause} is pressed again in the app"
 OTHER = "Another process trains: q and closing the terminal leave the training as it is."
 NONE = "Nothing is trained now: q only closes the app."
 
@@ -38,9 +42,9 @@ def question(deadline: float | None) -> RunState:
 @pytest.mark.parametrize(
     ("state", "said"),
     [
-        (question(None), "it waits for your decision as long as it takes"),
+        (question(None), "it waits for your decision as long as it takes: nothing is trained before you answer"),
         (question(AT + 3720), "it waits for your decision, and the rule decides in 1 h 02 min"),
-        (reduce([*training(AT), ev.Paused(at=AT, global_step=72)]), "it stays paused until somebody lets it go on"),
+        (reduce([*training(AT), ev.Paused(at=AT, global_step=72)]), PAUSED),
         (reduce(training(AT)), "it goes on until it asks after an epoch"),
         (reduce(by_rule(AT)), "it goes on by itself"),
     ],
@@ -48,14 +52,21 @@ def question(deadline: float | None) -> RunState:
 def test_what_a_training_does_that_nobody_watches(state: RunState, said: str) -> None:
     assert unwatched(state, now=AT) == said
     # in the terminal, the app that trains and the one that follows say the same of it
+    verb = {"paused": "is paused", "awaiting": "waits for your decision"}.get(state.status, "goes on")
     for who, whose in (("mine", ""), ("other", " as before")):
         told = after_leaving(state, who, 4711, "opeddev-tui")  # type: ignore[arg-type]
-        assert told.startswith(f"The training goes on in process 4711{whose}: it ")
+        assert told.startswith(f"The training {verb} in process 4711{whose}: it ")
         assert told.endswith("See it again with: opeddev-tui")
 
 
 def test_a_training_that_begins_is_not_spoken_of_as_the_run_before_it() -> None:
     assert unwatched(question(None), starting=True) == "it goes on by itself"
+
+
+def test_an_answer_on_its_way_is_not_spoken_of_as_an_open_question() -> None:
+    assert unwatched(question(None), answered=True) == "it does what you chose"
+    told = after_leaving(question(None), "mine", 4711, "opeddev-tui", answered=True)
+    assert told.startswith("The training goes on in process 4711: it does what you chose.")
 
 
 def test_what_is_said_where_nothing_goes_on() -> None:
@@ -81,6 +92,11 @@ async def test_it_is_said_before_one_leaves(tmp_path: Path, name: str, who: Trai
         shown = " ".join(part.plain for part in app.screen.parts())
         assert said in shown
         assert NONE not in shown
+        # a training that stands still until a person comes is never said to go on
+        stands = name in ("awaiting", "paused")
+        assert (GOES_ON in shown) == (who == "mine" and not stands)
+        closing = {"awaiting": "closing the terminal lets it wait.", "paused": "closing the terminal leaves it paused."}
+        assert not stands or (closing[name] in shown) == (who == "mine")
 
 
 @pytest.mark.parametrize(("who", "said"), [("mine", MINE), ("other", OTHER), ("none", NONE)])
@@ -102,7 +118,7 @@ async def test_a_replay_says_it_too(tmp_path: Path, who: TrainedBy, said: str) -
     ("name", "title", "text"),
     [
         ("awaiting", "The training waits for your decision", "Left alone, it waits for your decision as long as it"),
-        ("paused", "The training is paused", "Left alone, it stays paused until somebody lets it go on."),
+        ("paused", "The training is paused", "nothing is trained until F8 is pressed again in the app."),
         ("training", "A training is running", "Left alone, it goes on until it asks after an epoch."),
     ],
 )
@@ -111,7 +127,8 @@ async def test_the_question_says_what_each_answer_does(tmp_path: Path, name: str
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot)
         await settle(app, name)
-        app.push_screen(QuitScreen(app.session.current))
+        own = keymap_of({"monitor.pause": OwnKeys(("f8",), "own")})
+        app.push_screen(QuitScreen(app.session.current, own))
         await until(pilot, lambda: isinstance(app.screen, QuitScreen))
         await pilot.pause()
         shown = " ".join(re.sub(r"[│╭╮╰╯─┃━]", " ", text_of(app)).split())

@@ -13,6 +13,7 @@ from rich.text import Text
 from opeddev_tui.format import number, rate
 from opeddev_tui.runs.events import GradesMeasured
 from opeddev_tui.runs.state import RunState
+from opeddev_tui.runs.verdict_words import to_beat
 from opeddev_tui.ui.plots.canvas import Series
 from opeddev_tui.ui.plots.downsample import column, newest_smoothed, smooth
 from opeddev_tui.ui.plots.legends import pale
@@ -38,7 +39,7 @@ def _grades(state: RunState, look: Look, palette: Palette) -> list[Series]:
     measured = [state.grades[epoch] for epoch in epochs]
     if not measured:
         return []
-    cheap = max(measured[-1].majority_exact, measured[-1].classifier_exact or 0.0)
+    cheap = to_beat(measured[-1])
     ends = list(extent(state, look.by_step))
     series = [
         Series("to beat", ends, [100 * cheap, 100 * cheap], palette.previous, marker=""),

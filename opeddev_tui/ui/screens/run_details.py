@@ -80,5 +80,5 @@ def _went(row: RunRow) -> Iterator[tuple[str, str]]:
 
 def _decisions(state: RunState) -> Iterator[tuple[str, str]]:
     for decided in reversed(state.decisions):
-        reasons = "; ".join(clean_line(reason).rstrip(".") for reason in reasons_of(decided.verdict))
+        reasons = "; ".join(clean_line(reason).rstrip(".") for reason in reasons_of(decided.verdict, state))
         yield f"epoch {decided.epoch}", f"{decided.choice} ({decided.by}): {reasons}"

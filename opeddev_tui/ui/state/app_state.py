@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from opeddev_tui.config.loading import LoadedSettings
+from opeddev_tui.errors import BusyProblem
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Adjust, AnyCommand, Decide, Pause, Resume, SampleNow, SaveNow, StepRequest, Stop
 from opeddev_tui.runs.history import status_of
@@ -88,6 +89,11 @@ class AppState:
         """The id of the run on show."""
         return self.old.run if self.old is not None else self.current_run
 
+    @property
+    def answer_given(self) -> bool:
+        """True where the open question was answered on this screen, and the training has not taken it yet."""
+        return self.current.question is not None and self.current.question.epoch == self.answered
+
     def tell(self, text: str) -> None:
         """Have the status line say ``text`` for some seconds."""
         self._told = text, time.monotonic() + TELL_SECONDS
@@ -140,20 +146,24 @@ class AppState:
         return events
 
     def settle(self) -> BaseException | None:
-        """Apply the end of this process's training, if it has ended; return what it raised."""
+        """Apply the end of this process's training, if it has ended; return what it raised.
+
+        A start that was refused because another process is at work here is no failure: there is no ``trouble`` then.
+        """
         outcome = self.live.take_outcome()
         if outcome is None:
             return None
+        refused = self.starting and isinstance(outcome, BusyProblem)
         self.starting, self.trained_by = False, "none"
         self.requested.clear()
         if not isinstance(outcome, BaseException):
             return None
-        self.trouble = in_words(outcome)
+        self.trouble = "" if refused else in_words(outcome)
         return outcome
 
     def start(self, start: StepRequest) -> bool:
-        """Begin to train in this process; return False where that is not possible."""
-        if self.root is None or self.live.running or self.read_only:
+        """Begin to train in this process; return False where that is not possible, or another process trains."""
+        if self.root is None or self.live.running or self.read_only or self.trained_by == "other":
             return False
         self.trouble, self.preparing, self.starting, self.old = "", "", True, None
         self.started_at = self.preparing_at = time.time()

@@ -10,7 +10,7 @@ import math
 from opeddev_tui.format import duration, number, plural
 from opeddev_tui.runs.events import DecisionAwaited, Verdict
 from opeddev_tui.runs.state import RunState
-from opeddev_tui.runs.verdict_words import advice, findings, word_of
+from opeddev_tui.runs.verdict_words import advice, findings, one_grade, to_beat, word_of
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.state.plan_text import chosen_words
 from opeddev_tui.ui.state.situation import IN_FULL, Action, Situation
@@ -34,7 +34,7 @@ def awaiting(view: View) -> Situation | None:
     figures = (*grades, *loss) if verdict.metric == "grade" else (*loss, *grades)
     lines = (*figures, *_deadline(view, question), *chosen_line(state))
     offers = (*_answers(question), _MORE, _WHY, _SAMPLE)
-    found = _sentence(findings(verdict, _exact(state, verdict)))
+    found = _sentence(findings(verdict, _exact(state, verdict), state))
     return Situation("awaiting", headline, lines, offers, details=_details(verdict), finding=found)
 
 
@@ -74,10 +74,10 @@ def _grades(state: RunState, epoch: int) -> tuple[str, ...]:
     measured = state.grades.get(epoch)
     if measured is None:
         return ()
-    cheap = max(measured.majority_exact, measured.classifier_exact or 0.0)
+    cheap, alike = to_beat(measured), one_grade(state, epoch)
     kappa = f", kappa {measured.kappa:.2f}" if measured.kappa is not None else ""
     within = f"{measured.within_one:.0%} within one (to beat: {measured.middle_within_one:.0%})"
-    return (f"Grades: {measured.exact:.0%} exact (to beat: {cheap:.0%}), {within}{kappa}.",)
+    return (f"Grades: {measured.exact:.0%} exact (to beat: {cheap:.0%}), {within}{kappa}{alike and f'; {alike}'}.",)
 
 
 def _exact(state: RunState, verdict: Verdict) -> float | None:

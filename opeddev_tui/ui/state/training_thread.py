@@ -17,6 +17,9 @@ from opeddev_tui.runs.control import AnyCommand, Control, StepRequest, Stop
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.state.queue import EventQueue
 
+# where a start finds another process at work in the workspace
+RUNS_ALREADY = "A training runs here already: it is shown."
+
 
 class TrainingThread:
     """At most one training at a time in this process."""

@@ -24,7 +24,7 @@ from opeddev_tui.runs.mailbox import withdraw
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.state.data_scan import scan_data
 from opeddev_tui.ui.state.reader import WorkspaceReader
-from opeddev_tui.ui.state.training_thread import in_words, traceback_text
+from opeddev_tui.ui.state.training_thread import RUNS_ALREADY, in_words, traceback_text
 from opeddev_tui.ui.state.view import RunRow, Watched
 from opeddev_tui.ui.tasks.base import TaskBase
 from opeddev_tui.ui.tasks.settings import SettingsWatch
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 # seconds between two readings of another process's journal, and of the data folders
 FOLLOW_EVERY = 0.25
 WATCH_EVERY = 3.0
-
 
 # a run with such a status is being trained
 IN_PROGRESS = ("starting", "training", "paused", "awaiting")
@@ -179,6 +178,15 @@ class WorkspaceTasks(TaskBase):
         await self._open_latest(run)
         self._shell.show_now()
         self.refresh()
+
+    def follow_instead_of_start(self, busy: BaseException) -> None:
+        """Show the training because of which a start was refused; say why it was, where it cannot be followed yet."""
+        self._go(partial(self._follow_busy, in_words(busy)), "busy", exclusive=True)
+
+    async def _follow_busy(self, refused: str) -> None:
+        await self._begin_run(await asyncio.to_thread(self._provider.latest_run))
+        followed = self._shell.session.trained_by == "other"
+        self._shell.tell(RUNS_ALREADY if followed else refused, severity="information" if followed else "warning")
 
     def follow_instead_of_queue(self) -> None:
         """Read the run from its journal from now on: the queue dropped events, the journal has all of them."""
