@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from opeddev_tui.config.settings import Grading
+from opeddev_tui.data.grade_scale import grade_of, range_words
 from opeddev_tui.serving.worker_messages import Answered
 from opeddev_tui.ui.screens.grader.answer_text import name_of
 from opeddev_tui.ui.screens.grader.correct import CorrectScreen, Draft
@@ -38,7 +41,7 @@ class Corrections:
         kept = self._kept.get(self._key(answer)) if self._kept else None
         return kept[-1].change.grade if kept else ""
 
-    def ask(self, answer: Answered, scale: str) -> None:
+    def ask(self, answer: Answered) -> None:
         """Ask for the right grade of ``answer`` and keep it."""
         if self._shell.session.read_only:
             self._shell.tell(_READ_ONLY, severity="warning")
@@ -47,9 +50,12 @@ class Corrections:
             self._shell.tell("There is no submission that could become a row.", severity="warning")
             return
         key, graded = self._key(answer), answer.graded
-        draft = self._drafts.get(key) or Draft(feedback=graded.feedback or "")
+        text = graded.feedback or ""
+        draft = self._drafts.get(key) or Draft(feedback=text, offered=text, offered_for=graded.grade or "")
         about = f"{name_of(answer)}: the grader gives {graded.grade or 'no grade'}."
-        dialog = CorrectScreen(about, scale, tuple(graded.criteria), draft)
+        grading = self._shell.loaded.settings.grading
+        scale, areas = range_words(grading), tuple(graded.criteria)
+        dialog = CorrectScreen(about, scale, areas, draft, partial(_same_grade, grading))
 
         def keep(given: Answer) -> None:
             def kept(found: Kept) -> None:
@@ -97,3 +103,9 @@ class Corrections:
             content = msgspec.json.encode(answer.fields, order="sorted")
             self._keys[place] = hashlib.sha256(content).digest()
         return self._keys[place]
+
+
+def _same_grade(grading: Grading, one: str, other: str) -> bool:
+    """Return whether two texts are one grade of the scale; what is no grade is left to the keeping to refuse."""
+    first = grade_of(one, grading)
+    return first is None or first == grade_of(other, grading)
