@@ -290,6 +290,24 @@ async def test_the_models_feedback_is_not_kept_with_another_grade_than_the_model
         assert row["feedback"] == kept
 
 
+@pytest.mark.parametrize("empty", [("task",), ("rubric",), ("task", "rubric")])
+async def test_a_correction_says_before_and_after_what_its_row_lacks(
+    tmp_path: Path, children: FakeChildren, empty: tuple[str, ...]
+) -> None:
+    app = make(tmp_path, [raced_step(0, AT)])
+    children.prepare = lambda child: setattr(child, "empty", empty)
+    named = " and no ".join(empty)
+    async with grader(app) as (screen, pilot):
+        await grade_code(pilot, screen, "<b>one's own page</b>")
+        await pilot.press("c")
+        await until(pilot, lambda: f"It has no {named}: type" in words_of(app.screen))
+        await pilot.press("2", "ctrl+s")
+        await until(pilot, lambda: app.screen is screen)
+        told = app.session.view().told
+        assert f"it has no {named}, so the model learns to grade it without." in told
+        assert "it has no feedback" in told
+
+
 async def test_keys_of_one_burst_are_taken_in_their_order(tmp_path: Path, children: FakeChildren) -> None:
     app = make(tmp_path, [raced_step(0, AT)])
     async with grader(app) as (screen, pilot):

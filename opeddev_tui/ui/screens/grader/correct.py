@@ -61,7 +61,7 @@ class CorrectScreen(Dialog[None]):
         with Vertical(classes="dialog") as box:
             box.border_title = "Correct: data of the next step"
             box.border_subtitle = "^s keeps, Tab goes on, Esc closes; what is typed stays"
-            yield Static(Content(clean_line(self._about, max_chars=200)), markup=False, classes="asked")
+            yield Static(Content(clean_line(self._about, max_chars=400)), markup=False, classes="asked")
             yield Static(Content(f"Grade: {clean_line(self._scale, max_chars=200)}"), markup=False, classes="asked")
             yield Input(value=self._draft.grade, placeholder="needed", id="grade", compact=True)
             yield Static("Feedback, as the model should write it", markup=False, classes="asked")
