@@ -8,12 +8,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from opeddev_tui.config.settings import Settings
+from opeddev_tui.config.settings import Grading, Settings
 from opeddev_tui.data import grade_scale
 from opeddev_tui.data.raw_rows import RawRow
 from opeddev_tui.data.row_forms import GRADING, MESSAGES, family
 from opeddev_tui.data.row_schemas import read_examples
 from opeddev_tui.data.rows import Example
+from opeddev_tui.data.ungraded import FILLED
 from opeddev_tui.errors import DataProblem, Problems
 from opeddev_tui.text import clean_line, is_text
 
@@ -72,7 +73,14 @@ def _as_messages(fields: Mapping[str, Any], example: Example) -> dict[str, Any]:
     return {**beside, "messages": [*turns, {"role": "assistant", "content": example.completion}]}
 
 
+def lacking(fields: Mapping[str, Any], grading: Grading) -> list[str]:
+    """Return which fields the prompt has a place for and the row of ``fields`` does not fill: task, rubric."""
+    return [name for name in FILLED if f"{{{name}}}" in grading.prompt_template and not fields.get(name)]
+
+
 def _notes(fields: Mapping[str, Any], settings: Settings) -> tuple[str, ...]:
-    if fields["feedback"] or "{feedback}" not in settings.grading.completion_template:
-        return ()
-    return ("it has no feedback, so the model learns to write none for it.",)
+    empty = lacking(fields, settings.grading)
+    notes = [f"it has no {' and no '.join(empty)}, so the model learns to grade it without."] if empty else []
+    if not fields["feedback"] and "{feedback}" in settings.grading.completion_template:
+        notes.append("it has no feedback, so the model learns to write none for it.")
+    return tuple(notes)

@@ -47,6 +47,20 @@ def test_two_corrections_are_the_next_step_and_close_their_batch(grader_root: Pa
     assert main(["correct", str(page), "--grade", "1", "-w", str(root)]) == 3
 
 
+def test_what_the_row_of_a_correction_lacks_is_said(
+    workspace_factory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = workspace_factory(rows=4, holdout=2)
+    page = tmp_path / "page.html"
+    page.write_text("<b>a page</b>")
+    told: dict[str, str] = {}
+    for given in ("", "Make it."):
+        assert main(["correct", str(page), "--grade", "3", f"--task={given}", "--rubric=R", "-w", str(root)]) == 0
+        told[given] = " ".join(capsys.readouterr().out.split())
+    assert "it has no task, so the model learns to grade it without." in told[""]
+    assert "it has no" not in told["Make it."].replace("it has no feedback", "")
+
+
 class Grading:
     """The process in which the app grades."""
 

@@ -58,6 +58,8 @@ class FakeChild:
         self.files = 4
         self.shift = 0
         self.answers_at_once = True
+        # fields for which no text is known
+        self.empty: tuple[str, ...] = ()
 
     def get_ready(self) -> None:
         self.heard(Loading("loading the checkpoint"))
@@ -87,6 +89,7 @@ class FakeChild:
     def one(self, what: Request, number: int) -> None:
         text = what.text or str(what.fields.get("submission") or f"<p>page {number}</p>")
         fields: dict[str, Any] = {"kind": "html", "task": "Make a page.", "rubric": "Layout", "submission": text}
+        fields |= dict.fromkeys(self.empty, "")
         file = f"{what.path}/page{number}.html" if what.path else ""
         feedback = "Layout: the card is not centred." if what.feedback else None
         one = graded(number, file=file, shift=self.shift, feedback=feedback)

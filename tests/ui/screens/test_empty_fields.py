@@ -52,7 +52,7 @@ def test_files_that_nobody_has_read_yet_are_of_any_kind() -> None:
     for typed in (Typed(), Typed(path="pages/")):
         words = empty_words(Filling({}, {"kind": "css"}, SHARED), TEMPLATE, typed)
         assert words["task"] == "empty: the commonest: Make a page."
-        assert words["rubric"] == "empty: the commonest of its kind"
+        assert words["rubric"] == "empty: the commonest of its kind, else none"
         assert words["kind"] == "empty: by file name, else css"
 
 
@@ -70,7 +70,7 @@ def test_texts_from_files_cannot_write_to_the_terminal() -> None:
 
 def test_before_anything_is_read_nothing_is_promised_that_may_not_be_so() -> None:
     words = empty_words(None, TEMPLATE, Typed())
-    assert words["task"] == words["rubric"] == "empty: the commonest of your rows"
+    assert words["task"] == words["rubric"] == "empty: the commonest of your rows, else none"
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])

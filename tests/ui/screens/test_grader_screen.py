@@ -253,6 +253,61 @@ async def test_a_correction_becomes_a_row_and_is_undone(tmp_path: Path) -> None:
         assert (app.screen.draft.grade, app.screen.draft.feedback) == ("2", "Too small.")
 
 
+@pytest.mark.usefixtures("children")
+@pytest.mark.parametrize(
+    ("keys", "asked", "kept"),
+    [
+        (["2", "ctrl+s"], True, ""),
+        # the model's own grade: its text is confirmed with it
+        (["1", "ctrl+s"], False, "Layout: the card is not centred."),
+        (["2", "tab", *"Mine. ", "ctrl+s"], False, "Mine. Layout: the card is not centred."),
+        (["2", "ctrl+s", "backspace", "1", "ctrl+s"], True, "Layout: the card is not centred."),
+        (["2", "ctrl+s", "backspace", "3", "ctrl+s"], True, ""),
+    ],
+)
+async def test_the_models_feedback_is_not_kept_with_another_grade_than_the_models(
+    tmp_path: Path, keys: list[str], asked: bool, kept: str
+) -> None:
+    app = make(tmp_path, [raced_step(0, AT)])
+    batch = tmp_path / "datasets/incremental/batch_corrections_01.jsonl"
+    async with grader(app) as (screen, pilot):
+        await grade_code(pilot, screen, "<b>one's own page</b>")
+        await pilot.press("e")
+        await until(pilot, lambda: not screen.desk.busy)
+        await pilot.press("c")
+        # what is left and opened again is still the model's
+        await pilot.press("escape", "c")
+        first = keys.index("ctrl+s") + 1
+        await pilot.press(*keys[:first])
+        if asked:
+            await until(pilot, lambda: "the model wrote this feedback for its own grade 1" in words_of(app.screen))
+            assert not batch.exists()
+            await pilot.press(*(keys[first:] or ["ctrl+s"]))
+            if isinstance(app.screen, CorrectScreen) and "3" in keys:
+                await pilot.press("ctrl+s")
+        await until(pilot, lambda: app.screen is screen)
+        (row,) = [json.loads(line) for line in batch.read_text().splitlines()]
+        assert row["feedback"] == kept
+
+
+@pytest.mark.parametrize("empty", [("task",), ("rubric",), ("task", "rubric")])
+async def test_a_correction_says_before_and_after_what_its_row_lacks(
+    tmp_path: Path, children: FakeChildren, empty: tuple[str, ...]
+) -> None:
+    app = make(tmp_path, [raced_step(0, AT)])
+    children.prepare = lambda child: setattr(child, "empty", empty)
+    named = " and no ".join(empty)
+    async with grader(app) as (screen, pilot):
+        await grade_code(pilot, screen, "<b>one's own page</b>")
+        await pilot.press("c")
+        await until(pilot, lambda: f"It has no {named}: type" in words_of(app.screen))
+        await pilot.press("2", "ctrl+s")
+        await until(pilot, lambda: app.screen is screen)
+        told = app.session.view().told
+        assert f"it has no {named}, so the model learns to grade it without." in told
+        assert "it has no feedback" in told
+
+
 async def test_keys_of_one_burst_are_taken_in_their_order(tmp_path: Path, children: FakeChildren) -> None:
     app = make(tmp_path, [raced_step(0, AT)])
     async with grader(app) as (screen, pilot):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import eq
 from typing import ClassVar
 
 from msgspec import Struct
@@ -18,11 +19,16 @@ from opeddev_tui.text import clean, clean_line
 
 
 class Draft(Struct, frozen=True):
-    """What a person has typed into a correction that is not kept yet."""
+    """What a person has typed into a correction that is not kept yet.
+
+    ``offered`` is the model's text that the feedback began with, and ``offered_for`` the grade that it was written for.
+    """
 
     grade: str = ""
     feedback: str = ""
     criteria: str = ""
+    offered: str = ""
+    offered_for: str = ""
 
 
 class CorrectScreen(Dialog[None]):
@@ -40,9 +46,13 @@ class CorrectScreen(Dialog[None]):
     CorrectScreen #wrong { height: auto; }
     """
 
-    def __init__(self, about: str, scale: str, areas: Sequence[str], draft: Draft) -> None:
+    def __init__(
+        self, about: str, scale: str, areas: Sequence[str], draft: Draft, same_grade: Callable[[str, str], bool] = eq
+    ) -> None:
+        """``same_grade`` says whether two texts are one grade."""
         super().__init__()
         self._about, self._scale, self._areas, self._draft = about, scale, areas, draft
+        self._same_grade, self._warned = same_grade, ""
         self.on_keep: Callable[[Answer], None] = lambda _answer: None
         self.on_leave: Callable[[Draft], None] = lambda _draft: None
 
@@ -51,7 +61,7 @@ class CorrectScreen(Dialog[None]):
         with Vertical(classes="dialog") as box:
             box.border_title = "Correct: data of the next step"
             box.border_subtitle = "^s keeps, Tab goes on, Esc closes; what is typed stays"
-            yield Static(Content(clean_line(self._about, max_chars=200)), markup=False, classes="asked")
+            yield Static(Content(clean_line(self._about, max_chars=400)), markup=False, classes="asked")
             yield Static(Content(f"Grade: {clean_line(self._scale, max_chars=200)}"), markup=False, classes="asked")
             yield Input(value=self._draft.grade, placeholder="needed", id="grade", compact=True)
             yield Static("Feedback, as the model should write it", markup=False, classes="asked")
@@ -71,6 +81,8 @@ class CorrectScreen(Dialog[None]):
             self.query_one("#grade", Input).value,
             self.query_one("#text", TextArea).text,
             self.query_one("#areas", Input).value,
+            self._draft.offered,
+            self._draft.offered_for,
         )
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -90,9 +102,23 @@ class CorrectScreen(Dialog[None]):
             self.refuse("a grade is needed.")
         elif isinstance(criteria, str):
             self.refuse(criteria)
+        elif self._is_of_another_grade(draft) and self._warned != draft.grade:
+            # the model would learn a text that contradicts the grade
+            self._warned = draft.grade
+            given = clean_line(draft.offered_for, max_chars=20)
+            written = f"for its own grade {given}" if given else "without a grade"
+            self.refuse(
+                f"the model wrote this feedback {written}: write yours, or ^s again keeps the grade without it."
+            )
         else:
             self.refuse("")
-            self.on_keep(Answer(draft.grade.strip(), draft.feedback.strip(), dict(criteria)))
+            text = "" if self._is_of_another_grade(draft) else draft.feedback.strip()
+            self.on_keep(Answer(draft.grade.strip(), text, dict(criteria)))
+
+    def _is_of_another_grade(self, draft: Draft) -> bool:
+        """Return whether the feedback is the model's, untouched, while the grade is another than the model's."""
+        untouched = bool(draft.offered.strip()) and draft.feedback.strip() == draft.offered.strip()
+        return untouched and not self._same_grade(draft.grade, draft.offered_for)
 
     def refuse(self, reason: str) -> None:
         """Stay open and say why, in place."""

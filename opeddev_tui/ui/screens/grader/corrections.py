@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from opeddev_tui.config.settings import Grading
+from opeddev_tui.data.answered_row import lacking
+from opeddev_tui.data.grade_scale import grade_of, range_words
 from opeddev_tui.serving.worker_messages import Answered
 from opeddev_tui.ui.screens.grader.answer_text import name_of
 from opeddev_tui.ui.screens.grader.correct import CorrectScreen, Draft
@@ -38,7 +42,7 @@ class Corrections:
         kept = self._kept.get(self._key(answer)) if self._kept else None
         return kept[-1].change.grade if kept else ""
 
-    def ask(self, answer: Answered, scale: str) -> None:
+    def ask(self, answer: Answered) -> None:
         """Ask for the right grade of ``answer`` and keep it."""
         if self._shell.session.read_only:
             self._shell.tell(_READ_ONLY, severity="warning")
@@ -47,9 +51,12 @@ class Corrections:
             self._shell.tell("There is no submission that could become a row.", severity="warning")
             return
         key, graded = self._key(answer), answer.graded
-        draft = self._drafts.get(key) or Draft(feedback=graded.feedback or "")
-        about = f"{name_of(answer)}: the grader gives {graded.grade or 'no grade'}."
-        dialog = CorrectScreen(about, scale, tuple(graded.criteria), draft)
+        text = graded.feedback or ""
+        draft = self._drafts.get(key) or Draft(feedback=text, offered=text, offered_for=graded.grade or "")
+        grading = self._shell.loaded.settings.grading
+        about = f"{name_of(answer)}: the grader gives {graded.grade or 'no grade'}.{_lacks(answer, grading)}"
+        scale, areas = range_words(grading), tuple(graded.criteria)
+        dialog = CorrectScreen(about, scale, areas, draft, partial(_same_grade, grading))
 
         def keep(given: Answer) -> None:
             def kept(found: Kept) -> None:
@@ -83,7 +90,7 @@ class Corrections:
         self._tasks.undo(kept[-1].change.row, undone, lambda reason: self._shell.tell(reason, severity="error"))
 
     def _tell(self, found: Kept, answer: Answered | None, more: str = "") -> None:
-        notes = f" Note: {found.notes[0]}" if found.notes else ""
+        notes = "".join(f" Note: {note}" for note in found.notes)
         # a row without an id is named by its file
         name = name_of(answer).rpartition("/")[2] if answer is not None else ""
         self._shell.tell(f"{found.told(name)}{notes}{self._shell.session.keymap.text(more)}")
@@ -97,3 +104,18 @@ class Corrections:
             content = msgspec.json.encode(answer.fields, order="sorted")
             self._keys[place] = hashlib.sha256(content).digest()
         return self._keys[place]
+
+
+def _lacks(answer: Answered, grading: Grading) -> str:
+    """Return a sentence on the fields that the row would not have, empty where it has all."""
+    empty = lacking(answer.fields, grading)
+    if not empty:
+        return ""
+    named, it = " and no ".join(empty), "it" if len(empty) == 1 else "them"
+    return f" It has no {named}: type {it} under Submission and grade it again, or keep it without."
+
+
+def _same_grade(grading: Grading, one: str, other: str) -> bool:
+    """Return whether two texts are one grade of the scale; what is no grade is left to the keeping to refuse."""
+    first = grade_of(one, grading)
+    return first is None or first == grade_of(other, grading)

@@ -46,13 +46,14 @@ def _filled(name: str, fill: Filling | None, template: str, kind: str | None) ->
     if f"{{{name}}}" not in template:
         return f"not asked: your prompt has no {name}"
     if fill is None:
-        return "empty: the commonest of your rows"
+        return "empty: the commonest of your rows, else none"
     text, origin = fill.of(name, kind or "")
     by_kind = fill.usual.by_kind.get(name, {})
     if origin == f"grade.{name}":
         return f"empty: {origin}: {clean_line(text, max_chars=_MOST)}"
     if kind is None and by_kind and (not text or len(set(by_kind.values())) > 1):
-        return "empty: the commonest of its kind"
+        # a file may be of a kind whose rows share no text
+        return f"empty: the commonest of its kind{'' if text else ', else none'}"
     if text:
         return f"empty: the commonest: {clean_line(text, max_chars=_MOST)}"
     return "empty: none, so a person is asked"

@@ -16,7 +16,6 @@ from textual.events import DescendantFocus, Paste, Resize
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from opeddev_tui.data.grade_scale import range_words
 from opeddev_tui.serving.worker_messages import Answered
 from opeddev_tui.ui.keys import GRADER, bindings
 from opeddev_tui.ui.screens.base import BaseScreen
@@ -309,7 +308,7 @@ class GraderScreen(BaseScreen):
         if answer is None:
             self.shell.tell("Nothing is graded yet: there is nothing to correct.")
         else:
-            self.corrections.ask(answer, range_words(self.shell.loaded.settings.grading))
+            self.corrections.ask(answer)
 
     def action_undo(self) -> None:
         """Undo the last correction of the submission on show."""
