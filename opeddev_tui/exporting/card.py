@@ -14,6 +14,7 @@ from opeddev_tui.checkpoints.base_model import shown, unverified
 from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.config import settings as st
 from opeddev_tui.exporting.bases import known_base
+from opeddev_tui.exporting.grader import usual_in
 from opeddev_tui.format import size
 from opeddev_tui.grading.scale import Scale
 from opeddev_tui.models.export import ADAPTER_FILES
@@ -23,6 +24,7 @@ from opeddev_tui.runs.grade_events import steadied_rows
 from opeddev_tui.runs.grade_records import Figure, WayGrades
 from opeddev_tui.runs.grade_words import few_rows, graded_by, steadied_heads
 from opeddev_tui.runs.history import RunRecord
+from opeddev_tui.serving.answers import plain_grade
 
 if TYPE_CHECKING:
     from opeddev_tui.exporting.folder import Exported
@@ -107,7 +109,9 @@ def model_card(
         without_ollama=without_ollama,
         rank=_rank(folder),
         prompt_tokens=prompt_tokens,
-        labels=Scale.of(settings.grading).labels,
+        lowest=json.dumps(plain_grade(Scale.of(settings.grading).labels[0])),
+        assumes=bool(exported.defaults),
+        usual=usual_in(exported.defaults),
     )
 
 

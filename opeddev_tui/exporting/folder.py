@@ -10,16 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from opeddev_tui.checkpoints import folders, heads
 from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.config import settings as st
-from opeddev_tui.data.ungraded import KINDS
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.exporting.bases import KnownBase, adapter_base, first_base
 from opeddev_tui.exporting.card import model_card
-from opeddev_tui.exporting.grader import GraderFiles, carry_heads, write_grader
+from opeddev_tui.exporting.grader import Defaults, carry_heads, grader_files, usual_in, write_grader
 from opeddev_tui.exporting.ollama import modelfile
 from opeddev_tui.exporting.ways import Way, way_of
 from opeddev_tui.files import storage_errors, sync, sync_folder
@@ -27,6 +27,7 @@ from opeddev_tui.models import loading
 from opeddev_tui.models.export import AdapterBase, write_model
 from opeddev_tui.runs.grade_words import graded_by
 from opeddev_tui.runs.history import read_run
+from opeddev_tui.serving.asked import filling
 from opeddev_tui.serving.choice import Choice, choose
 from opeddev_tui.serving.training_rows import stem_of, usual_of
 from opeddev_tui.workspace.paths import Workspace
@@ -35,7 +36,8 @@ from opeddev_tui.workspace.paths import Workspace
 class Exported(Struct, frozen=True):
     """A written export: what grades in it (None: its rows have no grades), its form, and what a person should know.
 
-    ``below`` is the model below adapters that are exported alone, ``base`` the model that its grader needs beside it.
+    ``below`` is the model below adapters that are exported alone, ``base`` the model that its grader needs beside it;
+    ``defaults`` are what the grader fills in.
     """
 
     folder: Path
@@ -46,6 +48,7 @@ class Exported(Struct, frozen=True):
     base: KnownBase | None = None
     has_step_head: bool = False
     notes: tuple[str, ...] = ()
+    defaults: Defaults = field(default_factory=dict)
 
 
 class Form(Struct, frozen=True):
@@ -133,9 +136,11 @@ def _written(
     )
     if way is not None:
         stem = stem_of(workspace, choice) if way.reads == "tokens" else None
-        usual = usual_of(workspace, settings)
-        kinds = {ending: usual.kind_of(Path(f"x{ending}")) for ending in KINDS}
-        write_grader(half, GraderFiles(way, base, exported.adapter, kinds), settings, model.encoder, stem)
+        files = grader_files(
+            way, base, filling(settings, usual=usual_of(workspace, settings)), adapter=exported.adapter
+        )
+        write_grader(half, files, settings, model.encoder, stem)
+        exported = replace(exported, defaults=files.defaults)
     ollama, refused = modelfile(model.tokenizer, model.encoder, settings, alone)
     if ollama:
         (half / "Modelfile").write_text(ollama, encoding="utf-8")
@@ -167,5 +172,7 @@ def told(entry: Entry, exported: Exported) -> Iterator[str]:
     where = "" if needs is None else "; it is fetched from the hub" if needs.hub else "; give its folder with --base"
     more = "" if needs is None else f", which needs another model too: {needs.words}, in memory and on disk{where}"
     yield f"Its grade.py grades by {exported.way.words}{more}. {graded_by(exported.way.name)}"
+    if usual := usual_in(exported.defaults):
+        yield f"For files without one it holds the commonest {' and '.join(usual)} of the training rows."
     if exported.way.name == "base head" and exported.has_step_head:
         yield "With --way step-head it grades by this model alone."

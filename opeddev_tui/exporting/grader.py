@@ -16,6 +16,7 @@ from opeddev_tui.checkpoints import folders, heads
 from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.config import settings as st
 from opeddev_tui.data import grade_scale
+from opeddev_tui.data.ungraded import FILLED, KINDS
 from opeddev_tui.errors import ModelProblem
 from opeddev_tui.exporting.bases import KnownBase
 from opeddev_tui.exporting.ways import Way
@@ -26,21 +27,47 @@ from opeddev_tui.grading.scale import Scale
 from opeddev_tui.grading.spans import STAND_INS
 from opeddev_tui.models.chat import ChatEncoder
 from opeddev_tui.reports.report import render
+from opeddev_tui.serving.answers import plain_grade
+from opeddev_tui.serving.asked import USUAL, Filling
 
 SCRIPT, DESCRIPTION = "grade.py", "grader.json"
 FORMAT = 1
 
 
+# by field, then by kind ("" for any other): a text and where it comes from
+Defaults = Mapping[str, Mapping[str, tuple[str, str]]]
+
+
 class GraderFiles(Struct, frozen=True):
     """How a folder grades: by ``way``, with ``base`` where that or an ``adapter`` needs a model beside the folder.
 
-    ``kinds`` names the kind of a source file by its ending.
+    ``kinds`` names the kind of a source file by its ending; ``defaults`` are what a submission gets that lacks a field.
     """
 
     way: Way
     base: KnownBase | None
     adapter: bool
     kinds: Mapping[str, str]
+    defaults: Defaults
+
+
+def grader_files(way: Way, base: KnownBase | None, fill: Filling, *, adapter: bool) -> GraderFiles:
+    """Return how a folder grades where ``fill`` fills in what a submission lacks."""
+    kinds = {ending: fill.usual.kind_of(Path(f"x{ending}")) for ending in KINDS}
+    named = ("", *sorted({*fill.usual.kinds, *kinds.values()}))
+    defaults = {name: _told_apart({kind: fill.of(name, kind) for kind in named}) for name in ("kind", *FILLED)}
+    return GraderFiles(way, base, adapter, kinds, defaults)
+
+
+def usual_in(defaults: Defaults) -> list[str]:
+    """Return the fields for which a text of the training rows is written into the folder."""
+    return [name for name, texts in defaults.items() if any(origin == USUAL for _, origin in texts.values())]
+
+
+def _told_apart(texts: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    """Return ``texts`` by kind without those that are what any other kind has, and without empty ones."""
+    other = texts[""]
+    return {kind: text for kind, text in texts.items() if text[0] and (not kind or text != other)}
 
 
 def write_grader(
@@ -81,12 +108,15 @@ def _described(
         "format": FORMAT,
         "way": files.way.name,
         "labels": scale.labels,
+        # as JSON of the app writes them: numbers where they are numbers
+        "grades": [plain_grade(label) for label in scale.labels],
         "minimum": scale.minimum,
         "system_prompt": grading.system_prompt,
         "prompt_template": grading.prompt_template,
         "max_prompt_tokens": _room(files.way, settings, encoder),
         "markers": encoder.guard.cuts,
         "kinds": dict(files.kinds),
+        "defaults": {name: dict(texts) for name, texts in files.defaults.items()},
         **(_needs(base) if base is not None else {}),
         **({"stand_ins": STAND_INS, "uniform": UNIFORM} if files.way.reads == "head" else {}),
         **(_tokens(encoder, stem, scale) if files.way.reads == "tokens" else {}),

@@ -26,6 +26,7 @@ from opeddev_tui.errors import DataProblem, ModelProblem, Problems
 from opeddev_tui.exporting.folder import Exported
 from opeddev_tui.exporting.grader import SCRIPT
 from opeddev_tui.grading.scale import Scale
+from opeddev_tui.serving.answers import plain_grade
 from opeddev_tui.serving.choice import Choice, choose
 from opeddev_tui.serving.loaded import LoadedModels
 from opeddev_tui.serving.training_rows import stem_of
@@ -117,7 +118,7 @@ def _nothing_graded() -> DataProblem:
 
 
 def _by_export(exported: Exported, settings: st.Settings, examples: Sequence[Example], scale: Scale) -> _Graded:
-    rows = "".join(json.dumps(_row(example, settings.grading)) + "\n" for example in examples)
+    rows = "".join(json.dumps(_row(example, settings)) + "\n" for example in examples)
     base = [f"--base={exported.base.source}"] if exported.base is not None and not exported.base.hub else []
     answers = [
         json.loads(line) for line in _fresh(exported.folder / SCRIPT, ["-", *base], rows) if line.startswith("{")
@@ -127,7 +128,8 @@ def _by_export(exported: Exported, settings: st.Settings, examples: Sequence[Exa
     found = [
         [answer["probabilities"][label] for label in scale.labels] for answer in answers if "probabilities" in answer
     ]
-    return _Graded([answer["grade"] or "" for answer in answers], np.array(found) if found else None)
+    written = {plain_grade(label): label for label in scale.labels}
+    return _Graded([written.get(answer["grade"], "") for answer in answers], np.array(found) if found else None)
 
 
 def _fresh(script: Path, arguments: Sequence[str], rows: str) -> list[str]:
@@ -151,11 +153,12 @@ def _fresh(script: Path, arguments: Sequence[str], rows: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def _row(example: Example, grading: st.Grading) -> dict[str, Any]:
+def _row(example: Example, settings: st.Settings) -> dict[str, Any]:
     """Return ``example`` as a row of the script: with the fields of the prompt's template where they can be told."""
     named = {"id": example.id, "kind": example.kind, "submission": example.submission}
-    fields = _fields(example, grading)
-    if fields is not None:
+    fields = _fields(example, settings.grading)
+    # an empty field would be filled in, and that is another prompt
+    if fields is not None and all(fields.values()) and (example.kind or not settings.grade.kind):
         return named | fields
     return named | {"messages": [{"role": turn.role, "content": turn.content} for turn in example.prompt]}
 

@@ -26,6 +26,8 @@ from opeddev_tui.errors import DataProblem, SettingsProblem
 if TYPE_CHECKING:
     from opeddev_tui.grading.scale import Scale
 
+# where a text comes from that most rows of the base set share
+USUAL = "the commonest of the training rows"
 # a person's answer: never part of what a model is asked
 _ANSWERS = ("grade", "grades", "feedback", "criteria", "rater", "weight", "proposed")
 
@@ -122,7 +124,7 @@ class Filling(Struct, frozen=True):
             if texts.get(name):
                 return texts[name], origin
         usual = self.usual.of(name, kind) if name in FILLED else ""
-        return usual, "the commonest of the training rows" if usual else ""
+        return usual, USUAL if usual else ""
 
     def kind_of(self, name: str) -> tuple[str, str]:
         """Return (kind, where it comes from) of a submission in a file called ``name``, empty if unknown.

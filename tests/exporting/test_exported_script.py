@@ -3,6 +3,7 @@
 import io
 import json
 import runpy
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 from exporting_helpers import Trained, run_script
 from msgspec.structs import replace
 
+from opeddev_tui.config.grading_settings import Grade
 from opeddev_tui.exporting.folder import Form, export
+from opeddev_tui.serving.answers import as_json
 from opeddev_tui.serving.choice import choose
 from opeddev_tui.serving.grader import Grader
 from opeddev_tui.serving.submissions import Submissions
@@ -48,9 +51,61 @@ def test_files_of_any_editor_get_the_apps_grades(full: Trained, script: Path, tm
     theirs = answers(script, *places, "--task", TASK, "--rubric", RUBRIC)
     assert [item["file"] for item in theirs] == [item.file for item in mine] == places
     for one, other in zip(mine, theirs, strict=True):
-        assert (one.grade, list(one.set)) == (other["grade"], other["set"]), one.file
+        known = as_json(one)
+        assert (known["grade"], known["set"]) == (other["grade"], other["set"]), one.file
         assert other["probabilities"] == pytest.approx(one.probabilities, abs=1e-5)
     assert len({item.expected for item in mine}) > 1, "the kinds make no difference"
+
+
+@pytest.mark.parametrize("way", ["base head", "step head", "step tokens", "step text"])
+@pytest.mark.parametrize("grade", [Grade(), Grade(task=TASK, kind="css"), Grade(rubric="Nothing is cut.")])
+def test_what_is_not_named_is_assumed_as_in_the_app(full: Trained, tmp_path: Path, way: str, grade: Grade) -> None:
+    settings = replace(full.settings, grade=grade)
+    exported = export(full.workspace, full.entry, settings, tmp_path / "out", Form(dtype="fp32", way=way))
+    base = [f"--base={exported.base.source}"] if exported.base is not None else []
+    for name, words in {"card.html": "good clean", "page.php": "menu " * 9, "noending": "good clean " * 4}.items():
+        (tmp_path / name).write_text(words)
+    rows = [{"id": kind, "submission": "<p>card</p>", "kind": kind, "rubric": ""} for kind in ("html", "css", "")]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    places = [str(path) for path in sorted(tmp_path.iterdir()) if path.is_file()]
+    head = full.entry.folder if way.endswith("head") else None
+    choice = replace(choose(full.workspace, settings), way=way, head_folder=head)
+    for given in ({}, {"rubric": "It is good."}, {"kind": "html", "task": TASK}):
+        grader = Grader.open(full.workspace, settings, given=given, choice=choice)
+        mine = grader.grade([grader.ask_item(item) for item in Submissions(places, settings.data).items()])
+        options = [*base, *(word for name, text in given.items() for word in (f"--{name}", text))]
+        theirs = answers(tmp_path / "out" / "grade.py", *places, *options)
+        assert len(mine) == len(theirs) == 6
+        for one, other in zip(mine, theirs, strict=True):
+            known = as_json(one)
+            assert {name: other[name] for name in ("grade", "assumed")} == {
+                name: known[name] for name in ("grade", "assumed")
+            }
+            assert "rubric" in other["assumed"]
+            if way != "step text":
+                assert other["probabilities"] == pytest.approx(one.probabilities, abs=1e-5)
+
+
+def test_what_was_assumed_and_what_is_not_known_is_said_at_the_end(
+    script: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "card.html").write_text("<b>card</b>")
+    found = answers(script, tmp_path / "card.html")
+    assert isinstance(found[0]["grade"], int)
+    told = capsys.readouterr().err
+    assert "Assumed for 1: rubric: It works. (the commonest of the training rows)" in told
+    assert "No task is known for 1: name it with --task." in told
+
+
+def test_a_folder_without_defaults_still_grades(script: Path, tmp_path: Path) -> None:
+    old = shutil.copytree(script.parent, tmp_path / "old")
+    described = json.loads((old / "grader.json").read_text())
+    del described["defaults"], described["grades"]
+    (old / "grader.json").write_text(json.dumps(described))
+    (tmp_path / "card.html").write_text("<b>card</b>")
+    (found,) = answers(old / "grade.py", tmp_path / "card.html", "--task", TASK)
+    assert found["grade"] in described["labels"]
+    assert found["assumed"] == {"kind": "html (the file's name)", "task": f"{TASK} (--task)"}
 
 
 def test_what_cannot_be_graded_says_why_and_stops_no_other(script: Path, tmp_path: Path) -> None:
@@ -77,7 +132,10 @@ def test_what_cannot_be_graded_says_why_and_stops_no_other(script: Path, tmp_pat
     assert len(found) == len(lines) + 1
     named = {item.get("id", item.get("file", "").rpartition(":")[2]): item for item in found}
     assert named[0]["grade"] is not None
-    same = [{key: value for key, value in named[name].items() if key not in ("id", "file")} for name in (0, 1, "3", 12)]
+    same = [
+        {key: value for key, value in named[name].items() if key not in ("id", "file", "assumed")}
+        for name in (0, 1, "3", 12)
+    ]
     assert same == [same[0]] * 4
     for place in ("4", "5", "6", "7", 7, 8, 9, 10):
         assert named[place]["grade"] is None
