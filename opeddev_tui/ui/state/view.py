@@ -80,6 +80,8 @@ class View(Struct, frozen=True):
     preparing_at: float = 0.0
     # of the base set, the hold-out and the increments, as the settings name them
     folders: tuple[str, str, str] = ("", "", "")
+    # a row that the settings accept, as a person could write it
+    example_row: str = ""
     # what this process still does after the end of the training
     afterwards: str = ""
     replay: bool = False
