@@ -65,5 +65,5 @@ def _where_data_goes(view: View, width: int) -> list[Content | str]:
     ]
     about(holdout, "Some more rows that are never trained on: every epoch is scored on them.")
     about(f"{increments}/batch_100_01, …", "Later batches; each one adds a step.")
-    about("opeddev-tui check", "reads everything and names what is wrong, with file, line and cure.")
+    about(view.typed("opeddev-tui check"), "reads everything and names what is wrong, with file, line and cure.")
     return parts
