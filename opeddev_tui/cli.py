@@ -12,6 +12,7 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from opeddev_tui import __version__
@@ -28,6 +29,7 @@ from opeddev_tui.files import storage_problem
 from opeddev_tui.ranks import launcher
 from opeddev_tui.terminal.command_output import filtered, open_standard_descriptors, write_problem
 from opeddev_tui.text import clean_line
+from opeddev_tui.workspace.typed_commands import for_here
 
 # name: (module, one line of help), in the order of the help
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -172,6 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: Sequence[str]) -> int:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    options = argparse.Namespace()
     try:
         arguments = _with_command(given)
         if arguments[0] not in ("open", "attach"):
@@ -185,7 +188,7 @@ def _run(given: Sequence[str]) -> int:
         module = importlib.import_module(f"opeddev_tui.commands.{options.module}")
         return int(module.run(options))
     except Problem as problem:
-        print(problem, file=sys.stderr)
+        print(_in_words(problem, options), file=sys.stderr)
         return problem.exit_code
     except KeyboardInterrupt:
         return 130
@@ -201,6 +204,12 @@ def _run(given: Sequence[str]) -> int:
         return 1
     finally:
         gc.enable()
+
+
+def _in_words(problem: Problem, options: argparse.Namespace) -> str:
+    """Return what ``problem`` says; commands in it are complete for the folder of now."""
+    named: Path | None = getattr(options, "place", None) or getattr(options, "workspace", None)
+    return str(problem) if named is None else for_here(str(problem), named.expanduser().resolve())
 
 
 if __name__ == "__main__":

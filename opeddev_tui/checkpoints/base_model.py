@@ -65,7 +65,8 @@ def require_base(folder: Path, manifest: Manifest, commit: str = "") -> None:
         raise ModelProblem(
             f"{checkpoint_name(folder)} cannot be used: {problem}.",
             where=base_of(folder, manifest),
-            cure="Put that model back, or begin a new run from another checkpoint: train --new --from CHECKPOINT.",
+            cure="Put that model back, or begin a new run from another checkpoint: "
+            "opeddev-tui train --new --from CHECKPOINT.",
         )
 
 

@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the inventory, every note and every problem; return 1 if there is a problem."""
     workspace, loaded = open_workspace(options)
     report = check_data(workspace.root, loaded.settings)
-    console = CleanConsole()
+    console = CleanConsole(workspace.root)
     console.print(_table(report, loaded.settings.grading))
     changes = matched(report.batches, list_runs(workspace)).steps.notes
     notes, problems = [*changes, *report.warnings], [*report.problems]

@@ -58,7 +58,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry out the action."""
     workspace, loaded = open_workspace(options)
-    context = Context(workspace, loaded, options, CleanConsole(), catalog.list_entries(workspace))
+    context = Context(workspace, loaded, options, CleanConsole(workspace.root), catalog.list_entries(workspace))
     action: Callable[[Context], int] = options.action
     return action(context)
 
@@ -82,7 +82,7 @@ def _list(context: Context) -> int:
     if notice := context.workspace.copy_notice:
         context.console.say(clean_line(f"{notice[0].upper()}{notice[1:]}"), soft_wrap=True)
     if not context.entries:
-        context.console.print("No checkpoint yet. Train a step first: opeddev-tui train.")
+        context.console.say("No checkpoint yet. Train a step first: opeddev-tui train.")
     return 0
 
 

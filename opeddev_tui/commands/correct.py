@@ -6,6 +6,7 @@ Writes that batch and its history alone. No model is loaded.
 import argparse
 import sys
 from itertools import islice
+from pathlib import Path
 
 from opeddev_tui.commands.option_text import add_fields, fields_of, option_text
 from opeddev_tui.commands.options import add_workspace, open_workspace
@@ -48,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
         if options.submission or options.grade:
             cure = "To take back the newest correction, write: correct --undo."
             raise SettingsProblem("--undo takes neither a submission nor a grade.", where="correct", cure=cure)
-        _say(undo_last(workspace, settings), None)
+        _say(undo_last(workspace, settings), None, workspace.root)
     elif options.submission:
         if not options.grade:
             raise SettingsProblem("no grade is named.", where="correct", cure="Write: correct FILE --grade GRADE.")
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
             criteria=_criteria(options.criterion),
             rater=options.rater,
         )
-        _say(keep_answer(workspace, settings, asked.fields, answer), asked)
+        _say(keep_answer(workspace, settings, asked.fields, answer), asked, workspace.root)
     elif options.grade:
         raise SettingsProblem("no file is named.", where="correct", cure="Write: correct FILE --grade GRADE.")
     else:
@@ -94,8 +95,8 @@ def _criteria(parts: list[str]) -> dict[str, str]:
     return found
 
 
-def _say(kept: Kept, asked: Asked | None) -> None:
-    console = CleanConsole()
+def _say(kept: Kept, asked: Asked | None, root: Path) -> None:
+    console = CleanConsole(root)
     console.say(clean_line(kept.words, max_chars=300))
     for name, words in (asked.assumed if asked is not None else {}).items():
         console.say(clean_line(f"assumed: {name}: {words}", max_chars=300))
@@ -104,7 +105,7 @@ def _say(kept: Kept, asked: Asked | None) -> None:
 
 
 def _list(workspace: Workspace, settings: Settings) -> None:
-    console = CleanConsole()
+    console = CleanConsole(workspace.root)
     name, rows = collected(workspace, settings)
     if not rows:
         console.say(f"{name}: no corrections yet. Write: opeddev-tui correct FILE --grade GRADE.")

@@ -1,6 +1,5 @@
 """Train in the foreground of a terminal: signals, a terminal that closes, and how a question is answered."""
 
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,13 +9,16 @@ from opeddev_tui.runs.control import Control, Stop
 from opeddev_tui.terminal.command_output import outlived
 from opeddev_tui.terminal.signals import Received, outliving_hangup, received
 from opeddev_tui.workspace.paths import Workspace
+from opeddev_tui.workspace.typed_commands import for_here
 
 
 def how_to_answer(root: Path) -> str:
     """Return the commands that answer a question of the training in ``root`` from another terminal."""
-    place = "" if root == Path.cwd() else f" {shlex.quote(str(root))}"
-    here = f" -w{place}" if place else ""
-    return f"opeddev-tui decide{here} continue (or stop), or the app: opeddev-tui{place}"
+    return for_here("opeddev-tui decide continue (or stop), or the app: opeddev-tui", root)
+
+
+# what is said where no step is left
+ALL_TRAINED = "All batches are trained. Add the next one, or train a step again: opeddev-tui train --step K --new."
 
 
 @contextmanager

@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
         tally = Tally(grader.models.scale, choice.settings.grading, limit)
         work = _Work(grader, found, results, tally, options.feedback)
         printer = Printer(_form(options))
-        told = CleanConsole(stderr=printer.form in ("json", "csv"))
+        told = CleanConsole(workspace.root, stderr=printer.form in ("json", "csv"))
         return _grade(work, printer, told)
 
 

@@ -2,9 +2,10 @@
 
 import argparse
 
-from opeddev_tui.commands.options import add_workspace, find_workspace, is_workspace, named_workspace
+from opeddev_tui.commands.options import add_workspace, find_workspace, named_workspace
 from opeddev_tui.config.loading import load
 from opeddev_tui.terminal.own_session import split
+from opeddev_tui.workspace.setup import is_workspace
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -1,11 +1,12 @@
 """The options that commands share: the workspace, ``--set``, ``--json``, ``--from``."""
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from opeddev_tui.config.loading import CONFIG_NAME, LoadedSettings, load
+from opeddev_tui.config.loading import LoadedSettings, load
 from opeddev_tui.errors import SettingsProblem
 from opeddev_tui.text import is_text
 from opeddev_tui.workspace.paths import Workspace
@@ -60,9 +61,8 @@ def find_workspace(options: argparse.Namespace) -> Path:
     if not root.is_dir():
         if root.exists():
             raise SettingsProblem("it is a file.", where=str(root), cure="A workspace is a folder: name that.")
-        raise SettingsProblem(
-            "there is no such folder.", where=str(root), cure=f"Make a workspace: opeddev-tui init {root}"
-        )
+        cure = f"Make a workspace: opeddev-tui init {shlex.quote(str(root))}"
+        raise SettingsProblem("there is no such folder.", where=str(root), cure=cure)
     return named_in_text(root.resolve())
 
 
@@ -78,8 +78,3 @@ def open_workspace(options: argparse.Namespace, extra: Sequence[str] = ()) -> tu
     root = find_workspace(options)
     loaded = load(root, overrides=[*options.overrides, *extra])
     return Workspace(root, loaded.settings.paths), loaded
-
-
-def is_workspace(root: Path) -> bool:
-    """Return True if ``root`` was set up by ``init`` or ``demo``, or holds data in the default layout."""
-    return any((root / name).exists() for name in (CONFIG_NAME, ".specs", "datasets"))

@@ -7,6 +7,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import IO, Any
 
 import msgspec
@@ -16,16 +17,22 @@ from rich.table import Table
 from rich.text import Text
 
 from opeddev_tui.text import clean, clean_line, escaped
+from opeddev_tui.workspace.typed_commands import for_here
 
 
 class CleanConsole(Console):
-    """A console without markup, whose every piece of text passes the filter, whatever drew it."""
+    """A console without markup, whose every piece of text passes the filter, whatever drew it.
 
-    def __init__(self, *, stderr: bool = False, soft_wrap: bool = False) -> None:
+    ``root`` is the workspace that is told about: commands in what is said are complete for the folder of now.
+    """
+
+    def __init__(self, root: Path | None = None, *, stderr: bool = False, soft_wrap: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=soft_wrap)
+        self._root = root
 
     def say(self, words: str, style: str = "", *, soft_wrap: bool = False) -> None:
         """Print ``words``, cleaned; nothing where there are none. ``soft_wrap`` leaves long lines to the terminal."""
+        words = words if self._root is None else for_here(words, self._root)
         if words:
             self.print(Text(clean(words), style=style), soft_wrap=soft_wrap or None)
 

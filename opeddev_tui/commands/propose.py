@@ -32,6 +32,7 @@ from opeddev_tui.data.ungraded import (
 from opeddev_tui.errors import DataProblem, Problem, SettingsProblem
 from opeddev_tui.format import plural
 from opeddev_tui.workspace.paths import Workspace
+from opeddev_tui.workspace.typed_commands import named_from_here
 
 if TYPE_CHECKING:
     from opeddev_tui.grading.labelling import Chosen, Known, Singles
@@ -58,7 +59,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Propose rows, or take a filled file; raises ``Problem``, and nothing is written or moved then."""
     workspace, loaded = open_workspace(options)
-    settings, console = loaded.settings, CleanConsole(soft_wrap=True)
+    settings, console = loaded.settings, CleanConsole(workspace.root, soft_wrap=True)
     if options.take is not None:
         if options.source is not None:
             raise SettingsProblem("--take names the file that is taken; leave the other one out.", where="propose")
@@ -178,5 +179,5 @@ def _tell(
         console.say("There are too few graded rows to propose grades.")
     if chosen.graded and not blind:
         console.say("Each has the grade that the head would give; grade yourself first (--blind leaves it out).")
-    take = f"opeddev-tui propose --take {workspace.relative(place)}"
+    take = f"opeddev-tui propose --take {named_from_here(place)}"
     console.say(f"Write grade and feedback into every row, then: {take}")

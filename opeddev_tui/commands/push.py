@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     from opeddev_tui.exporting.push import push, push_environment, require_name, token_of
 
     workspace, loaded = open_workspace(options)
-    console, environment = CleanConsole(), push_environment()
+    console, environment = CleanConsole(workspace.root), push_environment()
     require_name(options.repository)
     if options.yes:
         token_of(environment)

@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json(race_tables.as_json(report, reads, batches))
     else:
-        race_tables.show(CleanConsole(), report, reads, batches)
+        race_tables.show(CleanConsole(workspace.root), report, reads, batches)
     return 0
 
 

@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
 
     workspace, loaded = open_workspace(options)
     _must_fit(options)
-    doctor, console = Doctor(workspace.root, loaded.settings), CleanConsole()
+    doctor, console = Doctor(workspace.root, loaded.settings), CleanConsole(workspace.root)
     if options.list or options.effect:
         return (_list if options.list else _effect)(options, workspace, loaded.settings, doctor)
     if not options.row:
@@ -99,7 +99,7 @@ def _list(options: argparse.Namespace, workspace: Workspace, settings: Settings,
     if options.json:
         write_json(tables.disputed_json(disputed, found, doctor.overlay()))
     else:
-        tables.show_disputed(CleanConsole(), disputed, len(rows))
+        tables.show_disputed(CleanConsole(workspace.root), disputed, len(rows))
     return 0
 
 
@@ -138,5 +138,5 @@ def _effect(options: argparse.Namespace, workspace: Workspace, settings: Setting
     if options.json:
         write_json(tables.effect_json(told))
     else:
-        tables.show_effect(CleanConsole(), told)
+        tables.show_effect(CleanConsole(workspace.root), told)
     return 0

@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     if options.seeds:
         return repeat_with_seeds(workspace, loaded, options)
     refuse_without_seeds(options)
-    console = CleanConsole()
+    console = CleanConsole(workspace.root)
     log.to_file(workspace.log)
     with console.status("loading the training stack"):
         from opeddev_tui.training.reproduce import plan_repeat, repeat

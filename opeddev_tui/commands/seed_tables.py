@@ -46,7 +46,7 @@ def take_seed(workspace: Workspace, run: str) -> int:
     """Make ``run``, trained with another seed, its step's run; print that and return the exit code."""
     from opeddev_tui.groups.seeds import take
 
-    console = CleanConsole()
+    console = CleanConsole(workspace.root)
     figures, notes = take(workspace, run)
     done = f"Seed {figures.seed} is the step's run now: {run}. The next step starts from it."
     for line in (done, *notes):

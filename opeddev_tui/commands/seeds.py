@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Mapping
 
-from opeddev_tui.commands.foreground import how_to_answer, trained_in_terminal
+from opeddev_tui.commands.foreground import ALL_TRAINED, how_to_answer, trained_in_terminal
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.commands.seed_tables import SeedsView, print_spread
 from opeddev_tui.config.loading import LoadedSettings
@@ -85,14 +85,14 @@ def seeds_here(
         overrides=tuple(options.overrides),
         beside=tuple(beside or ()),
     )
-    control, console = Control(), CleanConsole()
+    control, console = Control(), CleanConsole(workspace.root)
     answer_with = how_to_answer(workspace.root) if request.policy == "ask" else ""
     with trained_in_terminal(workspace, control) as signals:
         trained = train_seeds(workspace.root, loaded, request, SeedsView(console, answer_with), control)
         for spread in trained.steps:
             print_spread(console, spread)
         if not trained.steps:
-            console.print("All batches are trained. Add the next one, or train a step again: train --step K --new.")
+            console.say(ALL_TRAINED)
     return signals.exit_code or trained.exit_code
 
 

@@ -16,7 +16,7 @@ from opeddev_tui.analysis.whats_next import StepWord, newest_runs, step_words, w
 from opeddev_tui.analysis.workspace_steps import matched
 from opeddev_tui.commands.options import add_json, add_workspace, open_workspace
 from opeddev_tui.commands.printing import print_json
-from opeddev_tui.commands.status_text import print_status
+from opeddev_tui.commands.status_text import print_no_workspace, print_status
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.batches import check_data
 from opeddev_tui.data.standing import nothing_yet, problems_of
@@ -28,6 +28,7 @@ from opeddev_tui.runs.live_file import not_begun, read_live
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.workspace.lock import Holder, who_may_train
 from opeddev_tui.workspace.paths import Workspace
+from opeddev_tui.workspace.setup import is_workspace
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +43,8 @@ def run(options: argparse.Namespace) -> int:
     report = status(workspace, loaded.settings)
     if options.json:
         print_json(report)
+    elif report["empty"] and not report["runs"] and not is_workspace(workspace.root):
+        print_no_workspace(workspace.root)
     else:
         print_status(report, loaded.settings)
     return 0

@@ -17,14 +17,16 @@ from opeddev_tui.config.settings import Settings
 from opeddev_tui.format import duration, moment, number
 from opeddev_tui.runs.grade_words import graded_by
 from opeddev_tui.text import clean_line
-from opeddev_tui.workspace.paths import reopening
+from opeddev_tui.workspace.setup import workspaces_below
+from opeddev_tui.workspace.typed_commands import for_here, named_from_here, reopening
 
 _MOST_PROBLEMS = 3
+_MOST_NEAR = 5
 
 
 def print_status(report: dict[str, Any], settings: Settings) -> None:
     """Print ``report``, which ``status`` made."""
-    console = CleanConsole()
+    console = CleanConsole(Path(report["workspace"]))
     console.print(Text(f"Workspace {report['workspace']}"))
     if report["steps"] and not report["empty"]:
         console.print(_table(report))
@@ -32,6 +34,16 @@ def print_status(report: dict[str, Any], settings: Settings) -> None:
         print_spread(console, msgspec.convert(spread, StepSpread))
     for line in (*report["notes"], *_running(report), *_newest(report, settings), *_coming(report, settings)):
         console.say(clean_line(line))
+
+
+def print_no_workspace(root: Path) -> None:
+    """Print that ``root`` is no workspace, which ones there are right in it, and how to make one."""
+    console = CleanConsole()
+    console.say(f"No workspace here yet: {root}")
+    for folder in workspaces_below(root)[:_MOST_NEAR]:
+        console.say(for_here(f"There is one in {folder.name}: opeddev-tui status", folder))
+    place = named_from_here(root)
+    console.say(f"Make one: opeddev-tui init {place}".rstrip() + ". Or see the demo: opeddev-tui demo")
 
 
 def _table(report: dict[str, Any]) -> Table:

@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         if options.json:
             write_json(tables.looks_json(looks))
         else:
-            _show_looks(CleanConsole(), looks)
+            _show_looks(CleanConsole(workspace.root), looks)
         return 0
     asked = _Asked(workspace, loaded.settings, _entry(workspace, options.source))
     data, scored = _score(asked)
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         write_json(tables.as_json(scored, looks, fingerprint))
     else:
-        tables.show(CleanConsole(), scored, looks, fingerprint)
+        tables.show(CleanConsole(workspace.root), scored, looks, fingerprint)
     return 0
 
 

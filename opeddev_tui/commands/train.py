@@ -6,7 +6,7 @@ from pathlib import Path
 from opeddev_tui import launch
 from opeddev_tui.commands import launched
 from opeddev_tui.commands.console import ConsoleView
-from opeddev_tui.commands.foreground import how_to_answer, trained_in_terminal
+from opeddev_tui.commands.foreground import ALL_TRAINED, how_to_answer, trained_in_terminal
 from opeddev_tui.commands.options import add_from, add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.commands.seeds import add_seeds, seeds_here, wants_seeds
@@ -17,6 +17,7 @@ from opeddev_tui.ranks.crew import Crew
 from opeddev_tui.ranks.launcher import Launched
 from opeddev_tui.runs.control import Control, StepRequest
 from opeddev_tui.workspace.paths import Workspace
+from opeddev_tui.workspace.typed_commands import for_here, reopening
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -74,8 +75,8 @@ def _detach(workspace: Workspace, options: argparse.Namespace) -> int:
     pid = launch.start_detached(workspace, words)
     print(
         f"Training in process {pid}, without a screen; it goes on when you log out.\n"
-        f"  opeddev-tui {root}   watch it and decide\n"
-        f"  opeddev-tui status -w {root}\n"
+        f"  {reopening(root)}   watch it and decide\n"
+        f"  {for_here('opeddev-tui status', root)}\n"
         f"  kill -TERM {pid}   save and stop, resumable\n"
         f"Log: {workspace.log}"
     )
@@ -89,14 +90,14 @@ def train_here(root: Path, loaded: LoadedSettings, request: StepRequest, crew: C
     """
     control = Control()
     answer_with = how_to_answer(root) if loaded.settings.early_stop.policy == "ask" else ""
-    console = CleanConsole()
+    console = CleanConsole(root)
     # a launcher that was hung up kills its processes within half a minute: this one saves
     with trained_in_terminal(Workspace(root, loaded.settings.paths), control, hangup_ends=crew is not None) as signals:
         with ConsoleView(console, answer_with) as view:
             terminal = notify_terminal.terminal()
             runs = launch.train(root, loaded, request, view, control, terminal=terminal, crew=crew)
         if not runs:
-            console.print("All batches are trained. Add the next one, or train a step again: train --step K --new.")
+            console.say(ALL_TRAINED)
     code = signals.exit_code or 0
     if crew is not None:
         crew.code = code

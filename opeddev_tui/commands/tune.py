@@ -64,9 +64,9 @@ def run(options: argparse.Namespace) -> int:
         hours=options.hours,
         overrides=tuple(options.overrides),
     )
-    control, console = Control(), CleanConsole()
+    control, console = Control(), CleanConsole(workspace.root)
     # JSON is all that goes to the output then
-    view = SeedsView(CleanConsole(stderr=True) if options.json else console)
+    view = SeedsView(CleanConsole(workspace.root, stderr=True) if options.json else console)
     with trained_in_terminal(workspace, control) as signals:
         found = tune(workspace.root, loaded, request, view, control)
         if options.json:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from opeddev_tui.config.settings import Grading
 from opeddev_tui.data import grade_scale
 from opeddev_tui.data.optional_fields import read_grades
 from opeddev_tui.data.raw_rows import RawRow
@@ -77,6 +78,11 @@ def _pieces(setting: str, template: str) -> tuple[tuple[str, str | None], ...]:
             message = f"{{{name}}} would tell the model the answer."
             raise SettingsProblem(message, where=place, cure="Put it into grading.completion_template.")
     return tuple((literal, name) for literal, name, _, _ in parts)
+
+
+def fields_of(setting: str, grading: Grading) -> tuple[str, ...]:
+    """Return the names of fields in the template ``setting``, in order; raises ``SettingsProblem`` for a bad one."""
+    return tuple(dict.fromkeys(name for _, name in _pieces(setting, getattr(grading, setting)) if name))
 
 
 def _fill(setting: str, template: str, fields: Mapping[str, Any], row: RawRow) -> str:

@@ -47,7 +47,8 @@ def take_run(workspace: Workspace, run: str) -> tuple[SeedFigures, list[str]]:
     group = group_of(list_groups(workspace), run)
     if group is None:
         raise TrainingProblem(
-            f"run {run} was not trained beside other seeds.", cure="Start the next step from it with: train --from."
+            f"run {run} was not trained beside other seeds.",
+            cure="Start the next step from it with: opeddev-tui train --from.",
         )
     figures = next(item for item in step_spread(group, records).seeds if item.run == run)
     if figures.status != "finished":
@@ -56,7 +57,7 @@ def take_run(workspace: Workspace, run: str) -> tuple[SeedFigures, list[str]]:
     if later:
         raise TrainingProblem(
             f"step {group.step} has been trained again since, by run {later[-1].id}.", where=run,
-            cure="Start the next step from the one you want with: train --from.",
+            cure="Start the next step from the one you want with: opeddev-tui train --from.",
         )  # fmt: skip
     notes = [
         f"Step {item.step} ({item.id}) began from another seed's checkpoint and stays as it is."

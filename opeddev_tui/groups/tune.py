@@ -126,7 +126,9 @@ def _asked(workspace: Workspace, loaded: LoadedSettings, request: TuneRequest) -
     found = read_steps(workspace, settings, records)
     plan = plan_step(workspace, settings.training.start_from, found, records, StepRequest(which=request.step, new=True))
     if plan is None:
-        raise TrainingProblem("every step is trained.", cure="Name the step whose rows are used: tune --step K.")
+        raise TrainingProblem(
+            "every step is trained.", cure="Name the step whose rows are used: opeddev-tui tune --step K."
+        )
     grid = read_grid(workspace.root, request.words, request.overrides, from_parent=plan.parent is not None)
     tuning = Tuning(
         id=f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-step{plan.step}-{secrets.token_hex(2)}",

@@ -69,7 +69,7 @@ def read_group(workspace: Workspace, group: str) -> Group:
         raise TrainingProblem(
             f"the record of the seeds {group} cannot be read: {reason_of(error)}.",
             where=str(path),
-            cure="Train the step again with other seeds: train --seeds N --new.",
+            cure="Train the step again with other seeds: opeddev-tui train --seeds N --new.",
         ) from error
 
 

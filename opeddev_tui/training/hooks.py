@@ -47,7 +47,7 @@ class NonFiniteLoss(TrainingProblem):
     def __init__(self, global_step: int, loss: float) -> None:
         what = f"became {loss} at optimizer step {global_step}" if global_step else f"is {loss} before any training"
         cure = "Lower training.learning_rate" if global_step else "The model's weights may be damaged: take them again"
-        cure += ' (or set model.precision = "fp32") and start a new run: train --new.'
+        cure += ' (or set model.precision = "fp32") and start a new run: opeddev-tui train --new.'
         super().__init__(f"the loss {what}.", cure=cure)
 
 

@@ -234,7 +234,7 @@ def refuse_other_seeds(workspace: Workspace, group: Group, now: manifest.RunMani
             raise TrainingProblem(
                 f"the run with seed {now.seed} would differ from that with seed {member.seed} in more than the seed: "
                 f"{'; '.join(changes)}.",
-                cure="Undo the change, or train the step anew with all seeds: train --seeds N --new.",
+                cure="Undo the change, or train the step anew with all seeds: opeddev-tui train --seeds N --new.",
             )
 
 
@@ -247,7 +247,7 @@ def refuse_changes(workspace: Workspace, record: RunRecord, now: manifest.RunMan
         raise TrainingProblem(
             f"the unfinished run {record.id} cannot be resumed: {record.state.damage}.",
             where=str(record.folder),
-            cure="Start a new run: train --new.",
+            cure="Start a new run: opeddev-tui train --new.",
         )
     path = workspace.run_manifest(record.id)
     before = manifest.read(path)
@@ -255,7 +255,7 @@ def refuse_changes(workspace: Workspace, record: RunRecord, now: manifest.RunMan
         raise TrainingProblem(
             f"the unfinished run {record.id} has no readable manifest, so it cannot be resumed exactly.",
             where=str(path),
-            cure="Start a new run: train --new.",
+            cure="Start a new run: opeddev-tui train --new.",
         )
     digested = before.data.encoding is not None
     if not digested and record.state.data is not None:
@@ -267,7 +267,7 @@ def refuse_changes(workspace: Workspace, record: RunRecord, now: manifest.RunMan
     if changes:
         raise TrainingProblem(
             f"the unfinished run {record.id} cannot be resumed exactly: {'; '.join(changes)}.",
-            cure="Undo the change to resume it, or start a new run: train --new.",
+            cure="Undo the change to resume it, or start a new run: opeddev-tui train --new.",
         )
     # only rows that spell special tokens were encoded in another way then, and equal counts are no proof for them
     guarded = now.data.encoding.guarded if now.data.encoding is not None else 0

@@ -138,7 +138,7 @@ def _one_seed(workspace: Workspace, found: WorkspaceSteps, records: list[RunReco
     if step is None or step.name != group.batch:
         raise TrainingProblem(
             f"step {group.step} is no longer the one on {clean_line(group.batch)} that its seeds began.",
-            cure="Put the batches back as they were, or train the step anew: train --seeds N --new.",
+            cure="Put the batches back as they were, or train the step anew: opeddev-tui train --seeds N --new.",
         )
     begun = next((record for record in records if record.id == request.run), None)
     return StepPlan(
@@ -162,7 +162,7 @@ def _refuse_beside_seeds(workspace: Workspace, records: list[RunRecord], step: i
     if left:
         raise TrainingProblem(
             f"step {step} is trained with {len(group.members)} seeds, and {left} of them are not done.",
-            cure="Go on with them: opeddev-tui train. A single run instead: train --new.",
+            cure="Go on with them: opeddev-tui train. A single run instead: opeddev-tui train --new.",
         )
     raise TrainingProblem(
         f"step {step} was trained with {len(group.members)} seeds, and none of them is chosen.",
@@ -207,7 +207,7 @@ def _parent(
     if open_before and not ahead:
         raise TrainingProblem(
             f"step {step} starts from step {open_before[-1].number}, which is not trained.",
-            cure="Train it first: train --step next.",
+            cure="Train it first: opeddev-tui train --step next.",
         )
     # the last step that was trained before, even if its batch is not there any more
     before = max((number for number in finished_steps(records) if number < step), default=None)
@@ -225,7 +225,7 @@ def _parent(
         raise StorageProblem(
             f"no checkpoint of step {before} can be trusted: {'; '.join(problems)}.",
             where=str(chosen),
-            cure=f"Train that step again: train --step {before} --new.",
+            cure=f"Train that step again: opeddev-tui train --step {before} --new.",
         )
     return verified, [f"{chosen.name} cannot be trusted ({'; '.join(problems)}); starting from {verified.name}"]
 

@@ -167,7 +167,7 @@ class OpeddevApp(EverywhereKeys):
         What went well is said in the status line. A warning or an error is a notice below it, where there is no key,
         and so is what is said over a dialog. Several problems have a line each.
         """
-        lines = clean_lines(self.session.keymap.text(text))
+        lines = clean_lines(self.session.keymap.text(self.session.shown.typed(text)))
         if severity == "information" and not isinstance(self.screen, ModalScreen):
             self.session.tell(clean_line(" · ".join(lines), max_chars=300))
             self.show_now()

@@ -30,7 +30,8 @@ from opeddev_tui.ui.state.leaving_text import after_leaving
 from opeddev_tui.ui.state.training_thread import TrainingThread, traceback_text
 from opeddev_tui.ui.state.view import TrainedBy
 from opeddev_tui.workspace.lock import who_trains
-from opeddev_tui.workspace.paths import Workspace, reopening
+from opeddev_tui.workspace.paths import Workspace
+from opeddev_tui.workspace.typed_commands import reopening
 
 _LOG = logging.getLogger(__name__)
 # how the app was left for the demo

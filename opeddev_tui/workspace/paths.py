@@ -6,7 +6,6 @@ No other module joins path parts of a workspace.
 import calendar
 import contextlib
 import os
-import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,16 +55,6 @@ def test_looks_file(workspace: Path) -> Path:
 def proposals_lock(workspace: Path) -> Path:
     """Return the lock of the process that takes proposed rows."""
     return workspace / SPECS / "proposals.lock"
-
-
-def reopening(root: Path) -> str:
-    """Return the command that opens the workspace at ``root`` from the folder of now."""
-    with contextlib.suppress(OSError):  # the folder of now may be gone
-        here = Path.cwd()
-        if root == here:
-            return "opeddev-tui"
-        root = root.relative_to(here) if root.is_relative_to(here) else root
-    return f"opeddev-tui {shlex.quote(str(root))}"
 
 
 class Workspace:

@@ -1,11 +1,32 @@
-"""Make a workspace: its folders and a commented configuration. Nothing that exists is changed."""
+"""Make a workspace: its folders and a commented configuration. Nothing that exists is changed.
 
+And tell a workspace from another folder.
+"""
+
+from itertools import islice
 from pathlib import Path
 
 from opeddev_tui.config.loading import CONFIG_NAME, load, render_default
 from opeddev_tui.config.settings import HUB_PREFIX
 from opeddev_tui.files import storage_errors, write_atomic
-from opeddev_tui.workspace.paths import Workspace
+from opeddev_tui.workspace.paths import SPECS, Workspace
+
+# of a folder with more entries than this, the later ones are not looked at
+_MOST_ENTRIES = 500
+
+
+def is_workspace(root: Path) -> bool:
+    """Return True if ``root`` was set up by ``init`` or ``demo``, or holds data in the default layout."""
+    return any((root / name).exists() for name in (CONFIG_NAME, SPECS, "datasets"))
+
+
+def workspaces_below(root: Path) -> list[Path]:
+    """Return the folders right in ``root`` that were set up as workspaces, by name; none where it cannot be read."""
+    try:
+        folders = [entry for entry in islice(root.iterdir(), _MOST_ENTRIES) if not entry.name.startswith(".")]
+        return sorted(at for at in folders if (at / CONFIG_NAME).is_file() and (at / "datasets").is_dir())
+    except OSError:
+        return []
 
 
 def make_workspace(root: Path) -> list[Path]:

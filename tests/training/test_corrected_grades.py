@@ -40,7 +40,7 @@ def test_a_run_is_not_resumed_with_other_corrections_and_is_after_they_are_undon
         train(root)
     told = str(caught.value)
     assert f"other grades of {'base' if name[0] == 'b' else 'hold-out'} are corrected (0 then, 1 now" in told
-    assert "Undo the change to resume it, or start a new run: train --new." in told
+    assert "Undo the change to resume it, or start a new run: opeddev-tui train --new." in told
     assert tree(root) == before
     doctor(root).undo(name)
     train(root)

@@ -210,7 +210,7 @@ def test_a_changed_setting_is_refused(stopped: Path, setting: str, told: str) ->
     with pytest.raises(TrainingProblem) as caught:
         train(stopped, overrides=[setting])
     assert told in str(caught.value)
-    assert "start a new run: train --new" in str(caught.value)
+    assert "start a new run: opeddev-tui train --new" in str(caught.value)
     assert tree(stopped) == before
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from opeddev_tui.config.loading import LoadedSettings
+from opeddev_tui.data.example_row import example_row
 from opeddev_tui.errors import BusyProblem
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Adjust, AnyCommand, Decide, Pause, Resume, SampleNow, SaveNow, StepRequest, Stop
@@ -26,6 +27,7 @@ from opeddev_tui.ui.state.plan_text import plan_of, whats_next
 from opeddev_tui.ui.state.situation_text import STOPPING, situation
 from opeddev_tui.ui.state.training_thread import TrainingThread, in_words
 from opeddev_tui.ui.state.view import RunRow, TrainedBy, View, Watched
+from opeddev_tui.workspace.setup import workspaces_below
 
 if TYPE_CHECKING:
     from opeddev_tui.models.outlook import Outlook
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 Send = Callable[[str, AnyCommand], None]
 # seconds for which the status line says what went well
 TELL_SECONDS = 6.0
+# workspaces that are named where there is none
+_MOST_NEAR = 3
 
 
 class AppState:
@@ -47,6 +51,7 @@ class AppState:
         self.read_only = read_only
         self.keymap = Keymap()
         self.has_workspace = root is not None
+        self.near = () if root is not None else tuple(found.name for found in workspaces_below(Path.cwd())[:_MOST_NEAR])
         self.guard = Guard(loaded.settings.ui.guard_ms / 1000, loaded.settings.ui.undo_seconds)
         self.current = RunState()
         self.current_run = ""
@@ -192,11 +197,13 @@ class AppState:
             run=self.run,
             workspace=str(self.root or Path.cwd()),
             has_workspace=self.has_workspace,
+            near=self.near,
             trained_by=self.trained_by,
             starting=self.starting,
             preparing=self.preparing,
             preparing_at=self.preparing_at,
             folders=(paths.base, paths.holdout, paths.increments),
+            example_row=example_row(self.loaded.settings.grading),
             afterwards=self.live.afterwards,
             replay=self.old is not None,
             read_only=self.read_only,

@@ -5,6 +5,7 @@ Pure: a function of the view. Only the actions returned here are accepted from k
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 
 from msgspec.structs import replace
@@ -38,7 +39,7 @@ def situation(view: View) -> Situation:
         lines = (*lines, clean_line(f"! This run is damaged: {view.state.damage}."))
     epoch = view.state.question.epoch if view.state.question else None
     details = (*base.details, *before_leaving(view))
-    lines, details = (tuple(view.keymap.text(line) for line in part) for part in (lines, details))
+    lines, details = (tuple(view.keymap.text(view.typed(line)) for line in part) for part in (lines, details))
     offers = tuple(replace(offer, key=view.keymap.first(offer.key)) for offer in offers)
     question = (kind, view.run, epoch, view.replay, busy)
     return replace(base, kind=kind, lines=lines, offers=offers, question=question, details=details)
@@ -66,7 +67,9 @@ def _of_repetition(base: Situation, view: View) -> Situation:
 
 def _no_workspace(view: View) -> Situation:
     place = clean_line(view.workspace) or "this folder"
+    near = ", ".join(f"opeddev-tui {clean_line(shlex.quote(name))}" for name in view.near)
     lines = (
+        *([f"There is one in this folder; leave the app and open it with: {near}"] if near else []),
         "A workspace is a folder with your data sets, settings, runs and logs.",
         "The demo brings its own data and a tiny model, and trains in two minutes on any machine.",
     )

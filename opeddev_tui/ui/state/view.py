@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct, field
@@ -14,6 +15,7 @@ from opeddev_tui.ui.keymap import Keymap
 from opeddev_tui.ui.state.guard import Chosen
 from opeddev_tui.ui.state.plan_text import Plan
 from opeddev_tui.ui.state.situation import Situation
+from opeddev_tui.workspace.typed_commands import for_here
 
 TrainedBy = Literal["none", "mine", "other"]
 
@@ -74,12 +76,16 @@ class View(Struct, frozen=True):
     run: str = ""
     workspace: str = ""
     has_workspace: bool = True
+    # where there is none: the names of workspaces right in the folder of now
+    near: tuple[str, ...] = ()
     trained_by: TrainedBy = "none"
     starting: bool = False
     preparing: str = ""
     preparing_at: float = 0.0
     # of the base set, the hold-out and the increments, as the settings name them
     folders: tuple[str, str, str] = ("", "", "")
+    # a row that the settings accept, as a person could write it
+    example_row: str = ""
     # what this process still does after the end of the training
     afterwards: str = ""
     replay: bool = False
@@ -106,6 +112,10 @@ class View(Struct, frozen=True):
     told: str = ""
     now: float = field(default_factory=time.time)
     clock: float = field(default_factory=time.monotonic)
+
+    def typed(self, text: str) -> str:
+        """Return ``text`` with its commands complete for the folder that the app was started in."""
+        return for_here(text, Path(self.workspace)) if self.workspace else text
 
     @property
     def alive(self) -> bool:

@@ -18,7 +18,7 @@ from opeddev_tui.ui.widgets.tables import Column, shown_titles, table
 Write = Callable[[float | None], str]
 # from this width on ways are named in words
 _WORDS = 140
-_HOW = "Hold one on the rows of now: opeddev-tui race --from latest"
+HOW = "Hold one on the rows of now: opeddev-tui race --from latest"
 
 
 def two(value: float | None) -> str:
@@ -33,8 +33,8 @@ def ends(figure: Figure | None, write: Write) -> str:
     return f"{write(figure.low)} to {write(figure.high)}"
 
 
-def race_text(run: GradedRun, width: int) -> Content:
-    """Return the race of ``run``, or why there is none and how to get one."""
+def race_text(run: GradedRun, width: int, how: str = HOW) -> Content:
+    """Return the race of ``run``, or why there is none and ``how`` to get one."""
     race = run.race
     if race is not None and race.ways:
         return _lines(
@@ -48,7 +48,7 @@ def race_text(run: GradedRun, width: int) -> Content:
                 Content.styled(_measured_on(race, width), "$muted"),
             ]
         )
-    return _lines([*_why_none(run, race), *_so_far(run, width)])
+    return _lines([*_why_none(run, race), Content.styled(how, "$muted"), *_so_far(run, width)])
 
 
 # what titles of columns mean, said where they are shown
@@ -93,7 +93,7 @@ def _why_none(run: GradedRun, race: RaceHeld | None) -> list[Content]:
         reason = "No grades are read yet. They are after every epoch, where the rows are graded."
     else:
         reason = "The race is held at the step's end, once you stop. So far, on the hold-out:"
-    return [Content.styled(reason, "bold"), Content.styled(_HOW, "$muted")]
+    return [Content.styled(reason, "bold")]
 
 
 def _so_far(run: GradedRun, width: int) -> list[Content]:

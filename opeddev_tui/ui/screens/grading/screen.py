@@ -23,7 +23,7 @@ from opeddev_tui.ui.plots.look import palette_of
 from opeddev_tui.ui.screens.base import FilteredScreen
 from opeddev_tui.ui.screens.grading import disputed as listing
 from opeddev_tui.ui.screens.grading.corrections import Corrections
-from opeddev_tui.ui.screens.grading.race_table import race_text
+from opeddev_tui.ui.screens.grading.race_table import HOW, race_text
 from opeddev_tui.ui.screens.grading.steps import GradedRun, first_shown, graded_runs, reading_at, trusted_ways
 from opeddev_tui.ui.screens.grading.trust_text import Look, trust_text
 from opeddev_tui.ui.shell import Shell
@@ -146,7 +146,7 @@ class GradingScreen(FilteredScreen):
         runs, place = self._runs(view)
         if not runs:
             self.query_one("#which", Static).update(Content(_NO_STEP))
-            self.query_one("#race", ScrollPane).set_text("Race", Content(_HOW_IT_COMES))
+            self.query_one("#race", ScrollPane).set_text("Race", Content(view.typed(_HOW_IT_COMES)))
             return
         run = runs[place]
         self._head(runs, place)
@@ -172,7 +172,7 @@ class GradingScreen(FilteredScreen):
 
     def _show_race(self, run: GradedRun) -> None:
         pane = self.query_one("#race", ScrollPane)
-        pane.set_text("Race", race_text(run, self._room(pane)), place=run.run)
+        pane.set_text("Race", race_text(run, self._room(pane), self.shell.session.shown.typed(HOW)), place=run.run)
 
     def _show_trust(self, run: GradedRun) -> None:
         pane = self.query_one("#trust", ScrollPane)

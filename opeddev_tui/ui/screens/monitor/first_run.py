@@ -18,7 +18,6 @@ _HOW_IT_GOES = (
     ("{monitor.stop}", "ends the step. For some seconds {monitor.undo} takes back either."),
     ("{everywhere.help}", "shows all keys."),
 )
-EXAMPLE_ROW = '{"task": "Centre a card", "submission": "<div>…</div>", "grade": 3, "feedback": "…"}'
 _LABEL = 11
 
 
@@ -60,8 +59,11 @@ def _where_data_goes(view: View, width: int) -> list[Content | str]:
         parts.extend(Content(f"  {line}") for line in textwrap.wrap(text, max(20, width - 2)))
 
     about(base, "The first graded rows: .jsonl with one object per line, or .csv with these columns:")
-    parts += [Content.styled(f"  {line}", "$accent") for line in textwrap.wrap(EXAMPLE_ROW, max(20, width - 2))]
+    parts += [
+        Content.styled(f"  {line}", "$accent")
+        for line in textwrap.wrap(clean_line(view.example_row), max(20, width - 2))
+    ]
     about(holdout, "Some more rows that are never trained on: every epoch is scored on them.")
     about(f"{increments}/batch_100_01, …", "Later batches; each one adds a step.")
-    about("opeddev-tui check", "reads everything and names what is wrong, with file, line and cure.")
+    about(view.typed("opeddev-tui check"), "reads everything and names what is wrong, with file, line and cure.")
     return parts

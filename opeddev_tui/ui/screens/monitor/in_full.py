@@ -30,7 +30,7 @@ class InFullScreen(ReadScreen):
         if situation.details:
             parts.append(_titled("More about it", situation.details))
         parts += _listed("Problems of the data", "✗", problems_of(self._view))
-        warnings = (*self._view.warnings, *self._view.state.warnings)
+        warnings = map(self._view.typed, (*self._view.warnings, *self._view.state.warnings))
         parts += _listed("Warnings", "!", warnings)
         if situation.offers:
             keys = [f"{offer.key}  {offer.label}: {offer.effect}".rstrip(": ") for offer in situation.offers]
@@ -41,7 +41,7 @@ class InFullScreen(ReadScreen):
 def problems_of(view: View) -> list[str]:
     """Return every problem of the data, those of a batch with its name."""
     own = [f"{batch.name}: {text}" for batch in view.batches for text in batch.problems]
-    return [*own, *view.problems]
+    return [view.typed(text) for text in (*own, *view.problems)]
 
 
 def _listed(title: str, mark: str, texts: Iterable[str]) -> list[Content]:
