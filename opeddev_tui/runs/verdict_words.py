@@ -86,8 +86,8 @@ def _short(verdict: Verdict, state: RunState | None) -> str:
         return ""
     # as it is shown: 0.004 is 0.00
     if measured.kappa is not None and round(measured.kappa, 2) <= 0:
-        return "no better than guessing"
-    return "not above what they must beat" if measured.exact <= to_beat(measured) else ""
+        return "still guessing"
+    return "nothing beaten yet" if measured.exact <= to_beat(measured) else ""
 
 
 def to_beat(measured: GradesMeasured) -> float:
@@ -98,10 +98,10 @@ def to_beat(measured: GradesMeasured) -> float:
 def _said(signal: _Signal, short: str) -> str:
     """Return a measure in words; ``short``: what grades that are better fall short of."""
     name, word, noise = signal
-    within = " within noise" if noise else ""
     if word == "better" and short and "grades" in name:
-        return f"{name} {'nearer' if name == 'grades' else word}{within} but {short}"
-    return f"{name} {word}{within}"
+        # what is worth nothing need not be called noise as well
+        return f"{name} {'nearer' if name == 'grades' else word} but {short}"
+    return f"{name} {word}{' within noise' if noise else ''}"
 
 
 def _opposed(signals: Sequence[_Signal]) -> bool:

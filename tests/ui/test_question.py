@@ -85,7 +85,7 @@ async def test_the_whole_question_is_read_without_scrolling(tmp_path: Path, size
             within = " within noise" * (noise == "noise")
             assert f"loss {words['loss']}{within}" in shown.lower()
             # kappa is below zero: nearer grades are no grading yet
-            said = f"nearer{within} but no better than guessing" if grades > 0 else f"worse{within}"
+            said = "nearer but still guessing" if grades > 0 else f"worse{within}"
             assert f"grades {said}" in shown.lower()
             assert ("they disagree" in shown) == (loss != grades)
             assert f"Hold-out loss 0.9641: {words['loss']} by 0.0123 than after epoch 2." in shown
