@@ -48,7 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "race": ("race", "compare ways to a grade on your hold-out: heads on hidden states, grade tokens, n-grams"),
     "grade": ("grade", "grade files, folders, rows, a diff or a zip with a checkpoint; goes on where it was stopped"),
-    "correct": ("correct", "say what grade a submission should get: it becomes a row of the next step's data"),
+    "correct": ("correct", "say what grade a submission should get: it becomes a row of a batch after all others"),
     "regrade": ("regrade", "list rows whose grade the head disputes, correct a grade or undo it, show what it changed"),
     "propose": ("propose", "choose ungraded files or rows to grade next; --take makes the filled file the next batch"),
     "test": ("test", "score the sealed test set (paths.test) and count the look; no row of it is shown"),

@@ -12,9 +12,11 @@ from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.settings import Grading
 from opeddev_tui.data.batches import DataReport, check_data, describe, inventory
 from opeddev_tui.data.grade_scale import written
+from opeddev_tui.errors import Problem
 from opeddev_tui.format import histogram, plural
 from opeddev_tui.runs.history import list_runs
 from opeddev_tui.text import clean_line
+from opeddev_tui.workspace.typed_commands import within_here
 
 _MOST_GRADES = 12
 
@@ -44,11 +46,21 @@ def run(options: argparse.Namespace) -> int:
         notes += [*tokens.notes, *unplaced]
         problems += [*tokens.problems, *unfit]
     for note in notes:
-        console.say(f"note: {note}")
+        console.say(f"note: {within_here(str(note))}")
     for problem in problems:
-        console.say(f"problem: {problem}")
+        _say(console, problem)
     console.print(f"{plural(len(problems), 'problem')}." if problems else "Everything can be trained on.")
     return 1 if problems else 0
+
+
+def _say(console: CleanConsole, problem: Problem) -> None:
+    """Print ``problem``; where it takes more than a line, its place has one of its own, which nothing breaks."""
+    line = f"problem: {within_here(str(problem))}"
+    if len(line) <= console.width or not problem.where:
+        console.say(line)
+        return
+    console.say(f"problem: {within_here(problem.where)}", soft_wrap=True)
+    console.say(within_here(" ".join(filter(None, (problem.message, problem.cure)))), indent=2)
 
 
 def _grades(grades: dict[int, int], grading: Grading) -> str:

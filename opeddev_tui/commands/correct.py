@@ -12,7 +12,7 @@ from opeddev_tui.commands.option_text import add_fields, fields_of, option_text
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.settings import Settings
-from opeddev_tui.data.corrected_answers import Kept
+from opeddev_tui.data.corrected_answers import Kept, its_turn
 from opeddev_tui.errors import DataProblem, SettingsProblem
 from opeddev_tui.serving.asked import Answer, Asked
 from opeddev_tui.serving.corrected import ask_without_model, collected, keep_answer, undo_last
@@ -110,7 +110,7 @@ def _list(workspace: Workspace, settings: Settings) -> None:
     if not rows:
         console.say(f"{name}: no corrections yet. Write: opeddev-tui correct FILE --grade GRADE.")
         return
-    console.say(f"{name}: {len(rows)} corrected, data of the next step.")
+    console.say(f"{name}: {len(rows)} corrected: {its_turn()}.")
     for row in rows:
         grade = row.get("grade", "")
         words = f"{grade!s:>4}  {row.get('id') or _start(row)}  {row.get('rater', '')}  {row.get('graded_at', '')}"

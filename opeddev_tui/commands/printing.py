@@ -12,6 +12,7 @@ from typing import IO, Any
 
 import msgspec
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.padding import Padding
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -30,11 +31,15 @@ class CleanConsole(Console):
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=soft_wrap)
         self._root = root
 
-    def say(self, words: str, style: str = "", *, soft_wrap: bool = False) -> None:
-        """Print ``words``, cleaned; nothing where there are none. ``soft_wrap`` leaves long lines to the terminal."""
+    def say(self, words: str, style: str = "", *, soft_wrap: bool = False, indent: int = 0) -> None:
+        """Print ``words``, cleaned; nothing where there are none.
+
+        ``soft_wrap`` leaves long lines to the terminal; ``indent`` is in columns.
+        """
         words = words if self._root is None else for_here(words, self._root)
         if words:
-            self.print(Text(clean(words), style=style), soft_wrap=soft_wrap or None)
+            text = Text(clean(words), style=style)
+            self.print(Padding(text, (0, 0, 0, indent)) if indent else text, soft_wrap=soft_wrap or None)
 
     @property
     def file(self) -> IO[str]:

@@ -72,8 +72,11 @@ class Kept(Struct, frozen=True):
         """What happened, in one sentence."""
         return self.told("")
 
-    def told(self, file: str) -> str:
-        """Return what happened in one sentence; a row without an id is called ``file`` where one is given."""
+    def told(self, file: str, step: int | None = None) -> str:
+        """Return what happened in one sentence; a row without an id is called ``file`` where one is given.
+
+        ``step`` is the number of the step that trains the batch, where it is known.
+        """
         change = self.change
         row = change.after or change.before or {}
         name = clean_line(str(row.get("id") or file or change.row[:10]), max_chars=60)
@@ -84,7 +87,12 @@ class Kept(Struct, frozen=True):
         again = "" if change.before is None else " in place of an earlier one"
         if change.undone:
             return f"{name}: the correction before it stands again, in {change.batch} ({count})."
-        return f"{name}: grade {change.grade}{again}, in {change.batch} ({count}): data of the next step."
+        return f"{name}: grade {change.grade}{again}, in {change.batch} ({count}): {its_turn(step)}."
+
+
+def its_turn(step: int | None = None) -> str:
+    """Return when a batch of corrections is trained, in words; ``step`` is the number of its step if it is known."""
+    return f"data of step {step}" if step is not None else "a batch of its own, trained after all others"
 
 
 class _Open(Struct):

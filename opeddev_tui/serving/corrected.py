@@ -1,4 +1,4 @@
-"""A person's answer to what a grader was asked becomes a row of the next step's data. Loads no model."""
+"""A person's answer to what a grader was asked becomes a row of the open batch of corrections. Loads no model."""
 
 import getpass
 import time

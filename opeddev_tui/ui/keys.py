@@ -198,7 +198,7 @@ GRADER = table(
     Key("ctrl+g", "grade", "Grade", "Grade the code, or the file or folder that is named.", True, "^g", priority=True),
     Key("i", "go_to('code')", "Code", "Write or paste code; Esc leaves the text.", footer=True),
     Key("p", "go_to('path')", "Path", "Name a file or a folder to grade; Tab completes.", footer=True),
-    Key("c", "correct", "Correct", "Say what grade it should get: data of the next step.", footer=True),
+    Key("c", "correct", "Correct", "Say what grade it should get: a row of the batch of corrections.", footer=True),
     Key("e", "feedback", "Feedback", "Let the grader write a text for the submission on show.", footer=True),
     Key("f", "choose(0)", "Checkpoint", "Choose the checkpoint that grades.", footer=True),
     Key("b", "choose(1)", "Beside", "Choose a second checkpoint beside it, or none."),

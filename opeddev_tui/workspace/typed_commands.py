@@ -1,6 +1,7 @@
 """Commands that are printed to be typed: complete for the folder a person stands in.
 
-Texts name commands as one types them inside of the workspace; outside of it they need ``-w`` as well.
+Texts name commands as one types them inside of the workspace; outside of it they need ``-w`` as well. Paths are told
+relative to a folder that is known to who reads them.
 """
 
 import contextlib
@@ -40,6 +41,22 @@ def for_here(text: str, root: Path) -> str:
     if "opeddev-tui" not in text or not (place := named_from_here(root)):
         return text
     return _COMMAND.sub(lambda found: f"{found[0]} {'-w ' if ' ' in found[0] else ''}{place}", text)
+
+
+def within(text: str, folder: Path) -> str:
+    """Return ``text`` with every path below ``folder`` told relative to it: there is room for what is wrong, then."""
+    inside = f"{str(folder).rstrip('/')}/"
+    if inside not in text:
+        return text
+    # not the end of a longer path
+    return re.sub(rf"(?<![\w./~-]){re.escape(inside)}", "", text)
+
+
+def within_here(text: str) -> str:
+    """Return ``text`` with every path below the folder of now told relative to it."""
+    with contextlib.suppress(OSError):  # it may be gone
+        return within(text, Path.cwd())
+    return text
 
 
 def reopening(root: Path) -> str:

@@ -116,3 +116,21 @@ def test_without_rows_the_model_is_not_asked_for(tmp_path: Path, capsys: pytest.
     assert "is an empty folder" in out
     assert "missing/folder" not in out
     assert "1 problem." in out
+
+
+@pytest.mark.parametrize("width", [60, 80, 300])
+def test_no_name_of_a_file_is_broken(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    name = "a_file_with_a_name_that_takes_half_of_a_line.jsonl"
+    (folder / "base" / "train.jsonl").rename(folder / "base" / name)
+    with (folder / "base" / name).open("ab") as file:
+        file.write(jsonl([graded(40, grade="E")]))
+    assert cli.main(["check", "-w", str(folder)]) == 1
+    out = printed(capsys)
+    assert f"problem: {folder}/base/{name}:7" in out
+    assert "the grade is 'E'" in " ".join(out.split())
+    monkeypatch.chdir(folder)
+    assert cli.main(["check"]) == 1
+    assert f"problem: base/{name}:7" in printed(capsys)

@@ -1,4 +1,4 @@
-"""``correct`` from the command line, and corrections as the data of the next step."""
+"""``correct`` from the command line, and corrections as a batch of their own."""
 
 import json
 import os

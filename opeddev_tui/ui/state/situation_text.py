@@ -47,6 +47,8 @@ def situation(view: View) -> Situation:
 
 # what keeps the next step from being trained, in front of the first problem
 NOT_YET = "Cannot train yet: "
+# problems that the bar names
+_FIRST = 2
 _OVER: frozenset[Kind] = frozenset({"interrupted", "finished"})
 _REPEATED: dict[Kind, str] = {
     "interrupted": "The repetition was interrupted",
@@ -90,10 +92,15 @@ def _blocked(view: View, said: str = "") -> tuple[str, ...]:
 
     ``said`` begins the first line, where the headline is about something else.
     """
-    wrong, shown = view.blocked, 2
-    more = len(wrong) - shown
-    lines = tuple(f"✗ {said * (at == 0)}{clean_line(text)}" for at, text in enumerate(wrong[:shown]))
-    return (*lines, f"… and {more:,} more: {{monitor.in-full}} shows all.") if more > 0 else lines
+    told = [view.typed(text) for text in view.blocked[:_FIRST]]
+    lines = tuple(f"✗ {said * (at == 0)}{clean_line(text)}" for at, text in enumerate(told))
+    return (*lines, further(view)) if further(view) else lines
+
+
+def further(view: View) -> str:
+    """Return the line that counts the problems that the bar does not name, and the key that shows all; "" for none."""
+    more = len(view.blocked) - _FIRST
+    return view.keymap.text(f"… and {more:,} more: {{monitor.in-full}} shows all.") if more > 0 else ""
 
 
 def _all_problems(view: View) -> tuple[Action, ...]:

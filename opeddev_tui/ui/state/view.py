@@ -15,7 +15,7 @@ from opeddev_tui.ui.keymap import Keymap
 from opeddev_tui.ui.state.guard import Chosen
 from opeddev_tui.ui.state.plan_text import Plan
 from opeddev_tui.ui.state.situation import Situation
-from opeddev_tui.workspace.typed_commands import for_here
+from opeddev_tui.workspace.typed_commands import for_here, within
 
 TrainedBy = Literal["none", "mine", "other"]
 
@@ -114,8 +114,9 @@ class View(Struct, frozen=True):
     clock: float = field(default_factory=time.monotonic)
 
     def typed(self, text: str) -> str:
-        """Return ``text`` with its commands complete for the folder that the app was started in."""
-        return for_here(text, Path(self.workspace)) if self.workspace else text
+        """Return ``text`` with paths relative to the workspace and commands complete for where the app was started."""
+        root = Path(self.workspace)
+        return for_here(within(text, root), root) if self.workspace else text
 
     @property
     def alive(self) -> bool:

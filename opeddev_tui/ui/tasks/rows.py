@@ -21,6 +21,7 @@ from opeddev_tui.analysis.row_records import AskedRow, EncodedText, RowRecord, h
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.tasks.base import TaskBase
 from opeddev_tui.ui.tasks.disputes import recorded
+from opeddev_tui.workspace.typed_commands import within
 
 if TYPE_CHECKING:
     from opeddev_tui.data.rows import Example
@@ -80,13 +81,21 @@ class RowTasks(TaskBase):
         grading = self._shell.loaded.settings.grading
         labels = tuple(written(grade, grading) for grade in range(grading.minimum, grading.maximum + 1))
         loaded = self._loaded(name)
-        told = [str(problem) for problem in loaded.problems[:1]]
+        told = self._problems_of(loaded)
         if name == HOLDOUT:
             records, why = holdout_records(state, loaded.version, loaded.examples)
             note = " · ".join([*([f"no losses or grades: {why}"] if why else []), *told])
             return RowSet(name, True, loaded.examples, records, labels, note)
         records = self._disputed(loaded.examples)
         return RowSet(name, False, loaded.examples, records, labels, " · ".join(told))
+
+    def _problems_of(self, loaded: LoadedBatch) -> list[str]:
+        """Return the first problem of the set; before it, where there is room, how many there are."""
+        told = [within(str(problem), self._shell.provider.root) for problem in loaded.problems[:1]]
+        if len(loaded.problems) > 1:
+            key = self._shell.session.keymap.text("{monitor.in-full}")
+            told[0] = f"{len(loaded.problems):,} problems, {key} in the Monitor shows all: {told[0]}"
+        return told
 
     def _loaded(self, name: str) -> LoadedBatch:
         from opeddev_tui.data.batches import load_holdout

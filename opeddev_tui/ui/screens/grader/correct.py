@@ -59,7 +59,7 @@ class CorrectScreen(Dialog[None]):
     def compose(self) -> ComposeResult:
         """Make the fields."""
         with Vertical(classes="dialog") as box:
-            box.border_title = "Correct: data of the next step"
+            box.border_title = "Correct: a row of the last batch"
             box.border_subtitle = "^s keeps, Tab goes on, Esc closes; what is typed stays"
             yield Static(Content(clean_line(self._about, max_chars=400)), markup=False, classes="asked")
             yield Static(Content(f"Grade: {clean_line(self._scale, max_chars=200)}"), markup=False, classes="asked")

@@ -93,7 +93,9 @@ class Corrections:
         notes = "".join(f" Note: {note}" for note in found.notes)
         # a row without an id is named by its file
         name = name_of(answer).rpartition("/")[2] if answer is not None else ""
-        self._shell.tell(f"{found.told(name)}{notes}{self._shell.session.keymap.text(more)}")
+        batches = self._shell.session.shown.batches
+        step = next((batch.number for batch in batches if batch.name == found.change.batch and batch.there), None)
+        self._shell.tell(f"{found.told(name, step)}{notes}{self._shell.session.keymap.text(more)}")
         self._changed()
         # the batches are counted again
         self._shell.disk.refresh()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -17,6 +18,8 @@ from opeddev_tui.ui.widgets.tables import cut
 
 # lines below the headline at most, and those below a pane that fills the screen
 _MOST, _MOST_GROWN = 7, 1
+# a path of more than a folder and a file
+_LONG_PATH = re.compile(r"(?<!\S)[^\s:]*/([^\s/]+/[^\s/]+)")
 # lines up to which details are added, and those where the terminal has room for one pane only
 _WITH_DETAILS, _WITH_DETAILS_NARROW = 6, 4
 
@@ -101,6 +104,9 @@ class DecisionBar(Vertical):
         wrapped = text.wrap(width)
         if len(wrapped) > self._most:
             more = f" … {view.keymap.first(IN_FULL.key)} shows all"
+            if self._most == 1:
+                # what is wrong is worth more than where
+                wrapped = Content(_LONG_PATH.sub(r"…/\1", text.plain)).wrap(width)
             *first, last = wrapped[: self._most]
             # … also where the last line itself is cut, but once
             return Content("\n").join([*first, Content(cut(last.plain.rstrip(), width - len(more)).rstrip("…") + more)])

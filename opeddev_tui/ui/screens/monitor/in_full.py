@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from textual.content import Content
 
 from opeddev_tui.text import clean_line
+from opeddev_tui.ui.state.situation_text import further
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.bars import KIND_STYLES
 from opeddev_tui.ui.widgets.dialogs import ReadScreen
@@ -25,7 +26,7 @@ class InFullScreen(ReadScreen):
         style = KIND_STYLES.get(situation.kind, "bold")
         headline = Content.styled(f"{situation.mark} {situation.headline}", style)
         told = [headline, *([Content.styled(situation.finding, style)] if situation.finding else [])]
-        told += [Content(line) for line in situation.lines if line]
+        told += [Content(line) for line in situation.lines if line and line != further(self._view)]
         parts = [Content("\n").join(told)]
         if situation.details:
             parts.append(_titled("More about it", situation.details))

@@ -78,8 +78,10 @@ class InventoryPane(Pane):
         if view.holdout:
             parts += ["", Content.styled(f"hold-out  {clean_line(view.holdout)}", "$muted")]
         problems = [f"{batch.name}: {first_of(batch.problems)}" for batch in view.batches if batch.problem]
-        problems = [view.keymap.text(problem) for problem in problems]
-        parts += [Content.styled(f"✗ {clean_line(text)}", "$text-error-own") for text in (*problems, *view.problems)]
+        problems = [view.keymap.text(problem) for problem in problems] + list(view.problems)
+        parts += [Content.styled(f"✗ {clean_line(view.typed(text))}", "$text-error-own") for text in problems]
         changes = [f"batch {batch.name} is {batch.change}" for batch in view.batches if batch.change]
-        parts += [Content.styled(f"! {clean_line(text)}", "$warning") for text in (*changes, *view.warnings)]
+        parts += [
+            Content.styled(f"! {clean_line(view.typed(text))}", "$warning") for text in (*changes, *view.warnings)
+        ]
         return lines(parts)
