@@ -126,7 +126,7 @@ def _show(context: Context) -> int:
         print_json({**as_json(entry), "problems": problems, "settings": settings})
         return 0
     for name, value in as_json(entry).items():
-        context.console.print(Text(f"{name:12} {field_text(name, value)}"), soft_wrap=True)
+        context.console.say(f"{name:12} {field_text(name, value)}", soft_wrap=True)
     context.console.print(Text(f"{'state':12} {_state(problems)}"))
     return 0
 

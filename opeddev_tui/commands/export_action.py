@@ -4,8 +4,6 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
 from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.settings import Settings
@@ -37,7 +35,7 @@ def carry_out(
     with console.status(f"exporting {entry.name}"):
         exported = export(workspace, entry, settings, target, form)
     for line in told(entry, exported):
-        console.print(Text(clean_line(line)), soft_wrap=True)
+        console.say(clean_line(line), soft_wrap=True)
     return verified(console, workspace, entry, settings, exported) if options.verify else 0
 
 
@@ -50,7 +48,7 @@ def verified(
     with console.status("grading the hold-out in a fresh process, and here"):
         found = verify(workspace, entry, settings, exported)
     for line in lines_of(found, exported):
-        console.print(Text(clean_line(line)), soft_wrap=True)
+        console.say(clean_line(line), soft_wrap=True)
     return 1 if found.different and must_be_equal(exported) else 0
 
 

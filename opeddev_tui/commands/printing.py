@@ -6,6 +6,7 @@ Must be the only place that makes a Rich console for a command.
 import json
 import math
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -34,10 +35,13 @@ class CleanConsole(Console):
     def say(self, words: str, style: str = "", *, soft_wrap: bool = False, indent: int = 0) -> None:
         """Print ``words``, cleaned; nothing where there are none.
 
-        ``soft_wrap`` leaves long lines to the terminal; ``indent`` is in columns.
+        With ``soft_wrap`` no word is broken, not even one that is longer than a line, and neither is a line with a
+        command to copy nor one that no terminal shows. ``indent`` is in columns.
         """
         words = words if self._root is None else for_here(words, self._root)
         if words:
+            if (soft_wrap or self.soft_wrap) and self.is_terminal and "opeddev-tui " not in words:
+                words = between_words(words, self.width)
             text = Text(clean(words), style=style)
             self.print(Padding(text, (0, 0, 0, indent)) if indent else text, soft_wrap=soft_wrap or None)
 
@@ -58,6 +62,14 @@ class CleanConsole(Console):
             yield (
                 segment if segment.control else Segment(clean(segment.text, max_chars=len(segment.text)), segment.style)
             )
+
+
+def between_words(text: str, width: int) -> str:
+    """Return ``text`` in lines of at most ``width`` characters that begin and end with whole words."""
+    wrapped = (
+        textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""] for line in text.split("\n")
+    )
+    return "\n".join(line for lines in wrapped for line in lines)
 
 
 def plain_table(*names: str, title: str = "", gap: int = 1) -> Table:

@@ -7,8 +7,6 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from rich.text import Text
-
 from opeddev_tui.checkpoints import catalog
 from opeddev_tui.commands.options import add_from, add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
@@ -83,4 +81,4 @@ def _what_leaves(folder: Path, repository: str, *, public: bool) -> list[str]:
 
 def _show(console: CleanConsole, lines: list[str]) -> None:
     for line in lines:
-        console.print(Text(line), soft_wrap=True)
+        console.say(line, soft_wrap=True)

@@ -39,7 +39,7 @@ def print_spread(console: CleanConsole, spread: StepSpread) -> None:
     """Print the figures of a step over its seeds."""
     console.print(seeds_table(spread))
     for line in spread_lines(spread):
-        console.print(Text(line), soft_wrap=True)
+        console.say(line, soft_wrap=True)
 
 
 def take_seed(workspace: Workspace, run: str) -> int:

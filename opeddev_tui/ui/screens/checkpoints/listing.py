@@ -160,8 +160,14 @@ def detail(shelf: CheckpointList, entry: Entry, verified: Verified, now: float) 
     facts += [f"note: {entry.note}"] if entry.note else []
     facts += [f"adapters on {entry.base}"] if entry.lora else []
     facts.append(str(entry.folder))
-    facts += [f"{name} = {value}" for name, value in _notable(shelf.settings.get(entry.run, {}))]
+    facts += [_as_set(name, value, entry) for name, value in _notable(shelf.settings.get(entry.run, {}))]
     return [clean_line(fact) for fact in facts]
+
+
+def _as_set(name: str, value: Any, entry: Entry) -> str:
+    """Return a setting with its value; a precision that the device did not have was replaced, which is said."""
+    replaced = name == "model.precision" and entry.precision and value not in ("auto", entry.precision)
+    return f"{name} = {value}" + (f" was asked for, {entry.precision} was used" if replaced else "")
 
 
 _NOTABLE = (
@@ -203,7 +209,7 @@ def differences(shelf: CheckpointList, one: Entry, two: Entry) -> list[tuple[str
     def facts(entry: Entry) -> dict[str, Any]:
         return {
             "step": entry.step, "epoch": entry.epoch, "rows": entry.rows, "hold-out loss": number(entry.val_loss, 4),
-            "gain": gain(entry), "human": entry.human, "exact": entry.exact, "size": size(entry.size),
+            "gain": gain(entry), "human": share(entry.human), "exact": share(entry.exact), "size": size(entry.size),
             "hold-out": entry.holdout[:12], "kind": kind(entry), "grew from": lineage(shelf, entry)[0],
             "note": entry.note,
         }  # fmt: skip
@@ -214,6 +220,7 @@ def differences(shelf: CheckpointList, one: Entry, two: Entry) -> list[tuple[str
 
 
 def _text(value: Any) -> str:
+    value = f"{value:.6g}" if isinstance(value, float) else value
     return "–" if value is None or value == "" else clean_line(str(value), max_chars=200)
 
 
