@@ -93,6 +93,8 @@ async def test_a_missing_model_folder_is_said_before_a_training_starts(tmp_path:
     app = OpeddevApp(tmp_path, loaded)
     async with app.run_test(size=MIDDLE) as pilot:
         await opened(pilot)
+        # it is made in a thread
+        await until(pilot, lambda: app.session.outlook is not None)
         problem = app.session.outlook
         await settle(app, "ready")
         app.session.outlook = problem
