@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from opeddev_tui.checkpoints.catalog import Entry
+from opeddev_tui.checkpoints.catalog import CheckpointList, Entry
 from opeddev_tui.commands.printing import CleanConsole, between_words
 from opeddev_tui.ui.screens.checkpoints import listing
-from opeddev_tui.ui.screens.checkpoints.listing import CheckpointList
 
 TEXT = "The folder grades as here in memory with the base model, /a/path/that/is/longer/than/a/line/of/40.bin too."
 

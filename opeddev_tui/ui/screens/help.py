@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import textwrap
+from typing import ClassVar
 
+from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from opeddev_tui.ui.keys import Key, Sections
@@ -20,14 +22,25 @@ _WIDEST, _FRAME = 84, 8
 class HelpScreen(ReadScreen):
     """A list of keys over the screen it is about."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab,shift+tab,w", "other_part", "Keys or words", priority=True)]
+    HINT: ClassVar[str] = "Tab or w: keys, words  g G top, end  Esc closes"
+
     def __init__(self, sections: Sections) -> None:
-        super().__init__("Keys, and words below them")
+        super().__init__("Keys and words")
         self._sections = sections
 
     def parts(self) -> list[Content]:
         """Return a heading per section with its keys below it, then the words."""
         parts = [self._part(title, [self._row(key) for key in keys]) for title, keys in self._sections]
         return [*parts, self._part("Words", [self._entry(word, meaning, _WORD) for word, meaning in WORDS])]
+
+    def action_other_part(self) -> None:
+        """Go to the words, or back to the keys where they are in view."""
+        box = self.query_one(".dialog")
+        words = box.query(".part").last()
+        # what is above the words in the text; at the end they may begin below the top of the view
+        begin = min(words.virtual_region.y, box.max_scroll_y)
+        box.scroll_to(y=0 if box.scroll_y >= begin else begin, animate=False)
 
     def _part(self, title: str, entries: list[list[Content]]) -> Content:
         lines = [Content.styled(title, "bold $primary"), *(line for entry in entries for line in entry)]

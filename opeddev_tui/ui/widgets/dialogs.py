@@ -104,7 +104,12 @@ class ReadScreen(Dialog[None]):
         Binding("escape,q,enter,question_mark,f1", "dismiss", "Close"),
         Binding("j", "scroll(1)", "Down"),
         Binding("k", "scroll(-1)", "Up"),
+        Binding("g", "end(-1)", "Top"),
+        Binding("G", "end(1)", "End"),
     ]
+
+    # what the frame says of the keys
+    HINT: ClassVar[str] = "g G top, end  Esc closes"
 
     def __init__(self, title: str) -> None:
         super().__init__()
@@ -116,7 +121,7 @@ class ReadScreen(Dialog[None]):
         self._made_for = self.app.size
         with VerticalScroll(classes="dialog") as box:
             box.border_title = Content(self._title)
-            box.border_subtitle = "Esc closes"
+            box.border_subtitle = self.HINT
             yield from (Static(part, markup=False, classes="part") for part in self.parts())
 
     def on_resize(self) -> None:
@@ -138,3 +143,8 @@ class ReadScreen(Dialog[None]):
     def action_scroll(self, step: int) -> None:
         """Scroll by lines."""
         self.query_one(".dialog").scroll_relative(y=step, animate=False)
+
+    def action_end(self, way: int) -> None:
+        """Scroll to the top (-1) or to the end (1)."""
+        box = self.query_one(".dialog")
+        box.scroll_to(y=0 if way < 0 else box.max_scroll_y, animate=False)
