@@ -30,8 +30,8 @@ IMAGES = ROOT / "docs" / "images"
 SIZE = (120, 40)
 # most seconds that the app is waited for, and those that the recording shows a picture for
 PATIENCE, SHOWN = 180.0, 3
-# seconds between two frames of the recording
-RECORDED_EVERY = 6.0
+# seconds between two frames of the recording; each costs about 8 KB
+RECORDED_EVERY = 2.0
 CODE = ".card { width: 300px; color: red !important; }"
 SETTINGS = ["ui.guard_ms=0", "ui.undo_seconds=0.5", 'grade.task="Style a card that fits every screen."']
 
