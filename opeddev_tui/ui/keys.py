@@ -228,7 +228,7 @@ NOTE = table(
     "note",
     Key("ctrl+s", "keep", "Keep", "Keep the text.", priority=True),
     Key("ctrl+e", "editor", "$EDITOR", "Write in your own editor.", priority=True),
-    Key("escape", "drop", "Not now", "Close without keeping anything.", shown="Esc", priority=True),
+    Key("escape", "drop", "Not now", "Close; what is typed stays for the next time.", shown="Esc", priority=True),
 )
 
 TRY = table(

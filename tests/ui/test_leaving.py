@@ -52,7 +52,7 @@ def question(deadline: float | None) -> RunState:
 def test_what_a_training_does_that_nobody_watches(state: RunState, said: str) -> None:
     assert unwatched(state, now=AT) == said
     # in the terminal, the app that trains and the one that follows say the same of it
-    verb = {"paused": "is paused", "awaiting": "waits for your decision"}.get(state.status, "goes on")
+    verb = "stands still" if state.status in ("paused", "awaiting") else "goes on"
     for who, whose in (("mine", ""), ("other", " as before")):
         told = after_leaving(state, who, 4711, "opeddev-tui")  # type: ignore[arg-type]
         assert told.startswith(f"The training {verb} in process 4711{whose}: it ")

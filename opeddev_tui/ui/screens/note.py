@@ -24,32 +24,50 @@ from opeddev_tui.ui.widgets.bars import key_part
 
 _NOT_HERE = "No editor can be opened from here. Write here, or in another terminal: opeddev-tui note"
 
+# what a draft of it is about
+OWN_PROMPT = "a prompt of one's own"
+
 
 class NoteScreen(Dialog[str]):
-    """A text area over the screen. Its result is the text, "" where nothing was kept."""
+    """A text area over the screen. Its result is the text, "" where nothing was kept.
+
+    What was typed before the dialog was closed is there again for the same ``about``, as long as the app runs.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(NOTE)
     CSS = "NoteScreen TextArea { height: 9; border: none; padding: 0 1; } NoteScreen .hint { padding: 0 1; }"
 
-    def __init__(self, title: str, question: str) -> None:
+    def __init__(self, title: str, question: str, about: str) -> None:
         super().__init__()
-        self._title, self._question = title, question
+        self._title, self._question, self._about = title, question, about
+
+    @property
+    def _drafts(self) -> dict[str, str]:
+        return cast("Shell", self.app).session.drafts
 
     def compose(self) -> ComposeResult:
         """Make the question and the text area."""
         with Vertical(classes="dialog", id="note") as box:
             box.border_title = Content(clean_line(self._title))
+            box.border_subtitle = "Esc closes; what is typed stays"
             yield Static(Content(self._question), markup=False, classes="hint")
-            yield TextArea(soft_wrap=True, show_line_numbers=False, id="note-text")
+            yield TextArea(self._drafts.get(self._about, ""), soft_wrap=True, show_line_numbers=False, id="note-text")
             keys = cast("Shell", self.app).session.keymap.keys(NOTE)
             yield Static(Content("   ").join(key_part(key)[0] for key in keys), markup=False, classes="hint")
 
+    def on_mount(self) -> None:
+        """Go on where the text ends."""
+        area = self.query_one(TextArea)
+        area.move_cursor(area.document.end)
+
     def action_keep(self) -> None:
         """Close with the text."""
+        self._drafts.pop(self._about, None)
         self.dismiss(self.query_one(TextArea).text.strip())
 
     def action_drop(self) -> None:
-        """Close without a text."""
+        """Close without a text; what is typed stays for the next time."""
+        self._drafts[self._about] = self.query_one(TextArea).text
         self.dismiss("")
 
     def action_editor(self) -> None:
@@ -80,15 +98,19 @@ def ask_note(shell: Shell, run: str, state: RunState, *, stopped: bool = False) 
     before = "The step ends here. What did you see? " if stopped else ""
     question = f"{before}Kept with metrics, verdict and decision in observations.md and in the journal."
 
+    about, drafts = f"observation on {run}", shell.session.drafts
+
     def keep(note: str | None) -> None:
         if note:
-            Recorder(shell).record(run, Annotated(epoch=epoch, note=note))
+            Recorder(shell).record(run, Annotated(epoch=epoch, note=note), failed=lambda: drafts.update({about: note}))
             shell.tell("Observation kept.")
 
-    shell.push_screen(NoteScreen(f"Observation · step {started.step}, epoch {epoch}", question), keep)
+    shell.push_screen(NoteScreen(f"Observation · step {started.step}, epoch {epoch}", question, about), keep)
 
 
 def ask_prompt(shell: Shell, done: Callable[[str], None]) -> None:
     """Ask for a prompt of one's own and hand it to ``done``."""
     question = "It is generated beside the probe prompts from the next start of a training on; it has no reference."
-    shell.push_screen(NoteScreen("A prompt of your own", question), lambda prompt: done(prompt) if prompt else None)
+    shell.push_screen(
+        NoteScreen("A prompt of your own", question, OWN_PROMPT), lambda prompt: done(prompt) if prompt else None
+    )

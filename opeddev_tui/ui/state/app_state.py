@@ -69,6 +69,8 @@ class AppState:
         self.requested: dict[str, str] = {}
         # lines that were typed as commands, the newest last
         self.typed: list[str] = []
+        # what a person has typed into a dialog that was closed before it was kept, by what it is about
+        self.drafts: dict[str, str] = {}
         # whether lists show the selected row in full; None: where there is room
         self.details: bool | None = None
         # what the app's own file had for the settings that were saved last, None where nothing

@@ -77,8 +77,7 @@ def after_leaving(
     if trained_by != "none":
         whose = " as before" if trained_by == "other" else ""
         doing = unwatched(state, starting=starting, answered=answered)
-        waits = "" if starting or answered else _waits(state)
-        now = {"paused": "is paused", "awaiting": "waits for your decision"}.get(waits, "goes on")
+        now = "stands still" if _waits(state) and not (starting or answered) else "goes on"
         return f"The training {now} in process {pid}{whose}: {doing}. See it again with: {again}"
     stopped = state.interrupted
     if state.status == "interrupted" and stopped is not None:

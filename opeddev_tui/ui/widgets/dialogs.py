@@ -5,6 +5,7 @@ They know neither the app nor what is asked: a screen gives the words and gets t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -63,22 +64,41 @@ class AskScreen(Dialog[str]):
 
 
 class AskText(Dialog[str]):
-    """A line of text; Esc gives None. A subclass may refuse what was typed; ``replaced``: typing replaces the text."""
+    """A line of text; Esc gives None. A subclass may refuse what was typed; ``replaced``: typing replaces it all.
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
+    ``keep_typed`` is called with what was typed where Esc closes the dialog: a text that is worth keeping.
+    """
 
-    def __init__(self, title: str, text: str, value: str = "", *, replaced: bool = False) -> None:
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel")]
+
+    def __init__(
+        self,
+        title: str,
+        text: str,
+        value: str = "",
+        *,
+        replaced: bool = False,
+        keep_typed: Callable[[str], None] | None = None,
+    ) -> None:
         super().__init__()
         self._title, self._text, self._value, self._replaced = title, text, value, replaced
+        self._keep_typed = keep_typed
 
     def compose(self) -> ComposeResult:
         """Make the input."""
         with Vertical(classes="dialog") as box:
             box.border_title = Content(self._title)
-            box.border_subtitle = "Enter confirms, Esc cancels"
+            leaving = "cancels" if self._keep_typed is None else "closes; what is typed stays"
+            box.border_subtitle = f"Enter confirms, Esc {leaving}"
             yield Static(Content(self._text), markup=False)
             yield Input(value=self._value, id="text", select_on_focus=self._replaced)
             yield Static(markup=False, id="wrong")
+
+    def action_leave(self) -> None:
+        """Close without an answer."""
+        if self._keep_typed is not None:
+            self._keep_typed(self.query_one("#text", Input).value)
+        self.dismiss(None)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Take what was typed."""

@@ -19,6 +19,7 @@ from opeddev_tui.ui.widgets.dialogs import CANCEL, Answer, AskScreen, AskText
 
 if TYPE_CHECKING:
     from opeddev_tui.ui.screens.checkpoints.screen import CheckpointsScreen
+    from opeddev_tui.ui.screens.checkpoints.try_prompt import Tried
 
 
 class CheckpointActions:
@@ -26,6 +27,8 @@ class CheckpointActions:
 
     def __init__(self, browser: CheckpointsScreen, tasks: CheckpointTasks) -> None:
         self._shell, self._browser, self._tasks = browser.shell, browser, tasks
+        # what was typed where a prompt was tried last
+        self._tried: Tried | None = None
 
     def _tell(self, text: str, severity: str = "information") -> None:
         self._shell.tell(text, severity=severity)
@@ -135,11 +138,19 @@ class CheckpointActions:
         if entry is None or not self._may_write():
             return
 
+        drafts, about = self._shell.session.drafts, f"note on {entry.folder}"
+
         def written(note: str | None) -> None:
             if note is not None:
+                drafts.pop(about, None)
                 self._tasks.annotate(entry, self._browser.reload, note=note)
 
-        screen = AskText(f"Note on {short(entry)}", "An empty text removes the note.", entry.note)
+        screen = AskText(
+            f"Note on {short(entry)}",
+            "An empty text removes the note.",
+            drafts.get(about, entry.note),
+            keep_typed=lambda typed: drafts.update({about: typed}),
+        )
         self._shell.push_screen(screen, written)
 
     # --- using the model
@@ -160,10 +171,14 @@ class CheckpointActions:
         entries = [entry for entry in self._browser.chosen() if entry.published]
 
         def show() -> None:
-            self._shell.push_screen(TryScreen(entries, self._tasks.settings, self._tasks.workspace.root))
+            screen = TryScreen(entries, self._tasks.settings, self._tasks.workspace.root, self._tried)
+            self._shell.push_screen(screen, self._keep_tried)
 
         if entries:
             self._with_model(show)
+
+    def _keep_tried(self, tried: Tried | None) -> None:
+        self._tried = tried or self._tried
 
     def score(self) -> None:
         """Score the one under the cursor on the hold-out."""

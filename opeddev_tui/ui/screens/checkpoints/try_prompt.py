@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, TypeVar, cast
 
+from msgspec import Struct
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -35,8 +36,20 @@ T = TypeVar("T")
 _FIELDS = ("task", "rubric", "kind")
 
 
-class TryScreen(Dialog[None]):
-    """A prompt of several lines, the template's other fields where it is used, and the answers side by side."""
+class Tried(Struct, frozen=True):
+    """What a person has typed into the dialog; ``row`` is the hold-out row that the text is, ``fields`` by name."""
+
+    text: str = ""
+    fields: Mapping[str, str] = {}
+    template: bool = False
+    row: Example | None = None
+
+
+class TryScreen(Dialog[Tried]):
+    """A prompt of several lines, the template's other fields where it is used, and the answers side by side.
+
+    Its result is what was typed, for the next time.
+    """
 
     AUTO_FOCUS = "#ask"
     BINDINGS: ClassVar[list[BindingType]] = bindings(TRY)
@@ -55,23 +68,27 @@ class TryScreen(Dialog[None]):
     TryScreen .answer > Static { height: auto; }
     """
 
-    def __init__(self, entries: Sequence[Entry], settings: Settings, root: Path) -> None:
-        super().__init__()
+    def __init__(self, entries: Sequence[Entry], settings: Settings, root: Path, tried: Tried | None) -> None:
+        tried = tried or Tried()
+        super().__init__(classes="-template" if tried.template else "")
+        self._tried = tried
         self._entries, self._settings, self._root = entries, settings, root
         self._trial = Trial(entries, settings)
         self._drawn: list[str] = []
         # the hold-out row in the text area, as long as its text stays what it is
-        self._row: Example | None = None
+        self._row: Example | None = tried.row
 
     def compose(self) -> ComposeResult:
         """Make the prompt, the keys and the answers."""
         with Vertical(classes="dialog") as box:
             box.border_title = "Try a prompt"
+            box.border_subtitle = "Esc closes; what is typed stays"
             for name in _FIELDS:
                 with Horizontal(classes="field"):
                     yield Static(name, markup=False, classes="label")
-                    yield Input(placeholder=self._if_empty(name), id=name, compact=True)
-            yield TextArea(soft_wrap=True, show_line_numbers=False, id="ask")
+                    value = self._tried.fields.get(name, "")
+                    yield Input(value, placeholder=self._if_empty(name), id=name, compact=True)
+            yield TextArea(self._tried.text, soft_wrap=True, show_line_numbers=False, id="ask")
             yield Static(markup=False, id="form", classes="line")
             yield Static(self._key_line(), markup=False, classes="line")
             with Horizontal(id="answers"):
@@ -91,6 +108,8 @@ class TryScreen(Dialog[None]):
     def on_mount(self) -> None:
         """Draw what has been written, ten times a second."""
         self.set_interval(_DRAW, self._draw)
+        area = self.query_one("#ask", TextArea)
+        area.move_cursor(area.document.end)
         self._say("")
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
@@ -214,6 +233,8 @@ class TryScreen(Dialog[None]):
             pane.scroll_end(animate=False)
 
     def action_leave(self) -> None:
-        """Close; the answer being written ends soon after."""
+        """Close; the answer being written ends soon after, what is typed is handed back."""
         self._trial.end()
-        self.dismiss()
+        fields = {name: self.query_one(f"#{name}", Input).value for name in _FIELDS}
+        text = self.query_one("#ask", TextArea).text
+        self.dismiss(Tried(text, fields, self.has_class("-template"), self._row))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -225,15 +226,21 @@ class GenerationsScreen(BaseScreen):
 
     def action_own_prompt(self) -> None:
         """Add a prompt of one's own."""
-        from opeddev_tui.ui.screens.note import ask_prompt
+        from opeddev_tui.ui.screens.note import OWN_PROMPT, ask_prompt
+
+        shell = self.shell
 
         def keep(prompt: str) -> None:
-            prompts = self.shell.loaded.settings.generation.prompts
-            self.shell.disk.save_settings({"generation.prompts": [*prompts, prompt]})
-            self.shell.tell("Kept: it is generated from the next start of a training on.")
+            def failed(reason: str) -> None:
+                shell.session.drafts[OWN_PROMPT] = prompt
+                shell.tell(reason, severity="error")
 
-        if settings_can_be_saved(self.shell):
-            ask_prompt(self.shell, keep)
+            prompts = shell.loaded.settings.generation.prompts
+            kept = partial(shell.tell, "Kept: it is generated from the next start of a training on.")
+            shell.disk.save_settings({"generation.prompts": [*prompts, prompt]}, failed, kept)
+
+        if settings_can_be_saved(shell):
+            ask_prompt(shell, keep)
 
     def action_pin(self) -> None:
         """Make the prompt on show a probe prompt of all next steps, or unpin it."""

@@ -90,8 +90,18 @@ class RegradeScreen(Dialog[Wish]):
         for key in dict.fromkeys((*self._keys, *digits)):
             self._bindings.bind(key, f"choose('{key}')", self._keys.get(key, key))
 
+    @property
+    def _drafts(self) -> dict[str, str]:
+        return cast("Shell", self.app).session.drafts
+
+    @property
+    def _about(self) -> str:
+        return f"note on row {self._row.key}"
+
     def compose(self) -> ComposeResult:
         """Make the grades, the texts and the keys."""
+        # a note waits for its grade, also where the row was left meanwhile
+        self._note = self._drafts.get(self._about, "")
         with Vertical(classes="dialog") as box:
             box.border_title = Content(clean_line(f"{self._row.id or self._row.key} · {self._row.set}"))
             yield Static(self._grades(), markup=False, id="grades", classes="line")
@@ -157,14 +167,19 @@ class RegradeScreen(Dialog[Wish]):
         if self._read_only:
             return
         if self._chosen:
-            self.dismiss(Wish(self._chosen, self._note))
+            self._give(self._chosen)
             return
 
         def take(grade: str | None) -> None:
             if grade is not None:
-                self.dismiss(Wish(grade, self._note))
+                self._give(grade)
 
         cast("Shell", self.app).push_screen(AskGrade(self._row, self._labels), take)
+
+    def _give(self, grade: str) -> None:
+        """Close with a grade and the note; no draft of it is needed any more."""
+        self._drafts.pop(self._about, None)
+        self.dismiss(Wish(grade, self._note))
 
     def action_note(self) -> None:
         """Ask for a note that goes with the correction."""
@@ -173,10 +188,17 @@ class RegradeScreen(Dialog[Wish]):
 
         def take(note: str | None) -> None:
             if note is not None:
-                self._note = note.strip()
+                drafts.pop(typing, None)
+                self._note = drafts[self._about] = note.strip()
                 self.query_one("#grades", Static).update(self._grades())
 
-        ask = AskText("Note", "Why? It is kept with the correction, once you give a grade.", self._note)
+        drafts, typing = self._drafts, f"note being typed on row {self._row.key}"
+        ask = AskText(
+            "Note",
+            "Why? It is kept with the correction, once you give a grade.",
+            drafts.get(typing, self._note),
+            keep_typed=lambda typed: drafts.update({typing: typed}),
+        )
         cast("Shell", self.app).push_screen(ask, take)
 
     def action_undo(self) -> None:
