@@ -127,7 +127,7 @@ def test_ctrl_z_in_the_editor_gives_the_prompt_and_fg_brings_it_back(desk: Desk)
     terminal.press("q")
     until(lambda: terminal.shows("opeddev-tui shows it again"), 10)
     terminal.press("k")
-    until(lambda: terminal.shows("The training goes on") and terminal.shows("PROMPT>"), 10)
+    until(lambda: terminal.shows(f" in process {pid}: it ") and terminal.shows("PROMPT>"), 10)
     terminal.press("echo $?\r")
     until(lambda: "0" in [line.strip() for line in terminal.lines()], 10)
 

@@ -17,7 +17,7 @@ from tmux_tools import Tmux
 from opeddev_tui.runs import events as ev
 from opeddev_tui.workspace.lock import RunLock, lock_holder
 
-GOES_ON = "The training goes on"
+AGAIN = "See it again with: opeddev-tui"
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_hang_up_signal_gives_a_living_terminal_back(place: Place) -> None:
     terminal, process, pid = place.training_app()
     process.send_signal(signal.SIGHUP)
     assert process.wait(60) == 129
-    until(lambda: terminal.shows(GOES_ON))
+    until(lambda: terminal.shows(f" in process {pid}: it "))
     assert b"\x1b[?1049l" in terminal.received
     place.moves_on()
     decided_from_another_app(place, pid)
@@ -116,7 +116,7 @@ def test_leaving_gives_the_shell_its_prompt_while_the_training_goes_on(place: Pl
     until(lambda: terminal.shows("opeddev-tui shows it again"), 10)
     terminal.press("k")
     until(lambda: terminal.shows("PROMPT 0"), 10)
-    assert terminal.shows(f"{GOES_ON} in process {pid}")
+    assert terminal.shows(f" in process {pid}: it ")
     assert terminal.attributes() != before
     terminal.press("typed\r")
     until(lambda: terminal.shows("read typed"))
@@ -163,7 +163,7 @@ def test_a_watcher_who_leaves_while_the_choice_could_be_undone_has_decided(place
     assert watching.wait(60) == 0
     # an app that only follows says as one that trains where the training is
     told = " ".join("".join(second.lines()).split())
-    assert f"{GOES_ON} in process {pid} as before" in told
+    assert f"The training goes on in process {pid} as before: it does what you chose." in told
     until(lambda: first.shows("Step 0 is trained"), 30)
     decided = [event for event in place.events if isinstance(event, ev.Decided)]
     assert [(event.epoch, event.choice, event.by) for event in decided] == [(1, "stop", "person")]
@@ -295,7 +295,8 @@ def test_a_screen_that_fails_leaves_prompt_and_training_alive(place: Place) -> N
     assert process.wait(60) == 1
     until(lambda: terminal.shows("The screen failed"), 10)
     told = " ".join("".join(terminal.lines()).split())
-    assert f"{GOES_ON}: opeddev-tui" in told
+    assert f" in process {pid}: it " in told
+    assert AGAIN in told
     assert "Traceback" not in told
     assert terminal.attributes() == modes
     log = place.workspace.log.read_text()
