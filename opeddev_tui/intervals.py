@@ -1,13 +1,12 @@
 """Confidence intervals: Wilson's for shares, the percentile bootstrap over examples for all other figures.
 
-numpy is imported on first use, so that the screen starts fast.
+numpy and statistics are imported on first use, so that the screen starts fast.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,6 +27,8 @@ def wilson(successes: float, trials: float, confidence: float = CONFIDENCE) -> t
     """
     if trials <= 0:
         return 0.0, 1.0
+    from statistics import NormalDist
+
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     share = successes / trials
     middle = share + z * z / (2 * trials)

@@ -43,7 +43,14 @@ class KeysInOrder(App[str]):
 
     async def on_event(self, event: Event) -> None:
         """Take a key, or keep it until the one before it is done."""
-        if not isinstance(event, Key | Paste) or event.is_forwarded:
+        if not isinstance(event, Key | Paste):
+            await super().on_event(event)
+            return
+        if self._in_focus() is None:
+            # the app is closing: no screen is left that a key could be for
+            self._keys.clear()
+            return
+        if event.is_forwarded:
             await super().on_event(event)
             return
         self._keys.append(event)
@@ -53,7 +60,7 @@ class KeysInOrder(App[str]):
 
     async def _take_next(self) -> None:
         self._mark_at = None
-        if self._keys:
+        if self._keys and self._in_focus() is not None:
             self._mark_at = self
             key = self._keys.popleft()
             text = self._text_that_takes(key)

@@ -27,7 +27,8 @@ from textual._xterm_parser import XTermParser
 from textual.app import App, RenderResult
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
-from textual.events import Key
+from textual.events import Event, Key, Mount, Resize
+from textual.message_pump import MessagePump
 from textual.renderables.background_screen import BackgroundScreen
 from textual.screen import ModalScreen, Screen, ScreenResultType
 from textual.strip import Strip
@@ -104,7 +105,19 @@ class PrivateApp(KeysInOrder):
         self._close_messages_no_wait()
 
 
-class SteadyScreen(Screen[None]):
+class _ToldWhenWhole(MessagePump):
+    """A screen that is told of its beginning and its size only while it has its parts: its handlers look for them.
+
+    One that closes as it opens gets none.
+    """
+
+    async def on_event(self, event: Event) -> None:
+        """Hand ``event`` on, unless it is about the parts of a screen that closes."""
+        if not (isinstance(event, Mount | Resize) and getattr(self, "_pruning", False)):
+            await super().on_event(event)
+
+
+class SteadyScreen(_ToldWhenWhole, Screen[None]):
     """A screen that is not drawn, and whose style sheets are not read, more often than needed."""
 
     def __init__(self) -> None:
@@ -148,7 +161,7 @@ class Below(Visual):
         return self._screen.size.height
 
 
-class Dialog(ModalScreen[ScreenResultType]):
+class Dialog(_ToldWhenWhole, ModalScreen[ScreenResultType]):
     """A screen over another, which is seen around it."""
 
     def render(self) -> RenderResult:  # type: ignore[override]  # a widget's render may give a visual, a screen's is typed narrower

@@ -96,7 +96,7 @@ def test_what_cannot_be_answered_is_said(crashed: Path, capsys: pytest.CaptureFi
     assert main(["decide", "stop", "-w", str(crashed)]) == 6
     told = capsys.readouterr().err
     assert "the training that asked no longer runs" in told
-    assert "opeddev-tui train resumes the run" in told
+    assert f"opeddev-tui train -w {crashed} resumes the run" in told
     assert main(["decide", "stop", "-w", str(crashed), "--run", "no-such-run"]) == 6
     assert "there is no run no-such-run" in capsys.readouterr().err
     (tmp_path / "new").mkdir()

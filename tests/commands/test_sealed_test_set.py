@@ -144,7 +144,7 @@ def test_check_counts_the_rows_and_names_nothing_of_them(root: Path, capsys: pyt
 
 
 WRONG = {
-    "a grade off the scale": {"grade": 77},
+    "a grade off the scale": {"grade": 97531},
     "no submission": {"submission": ""},
     "no feedback": {"feedback": None},
     "a weight that is none": {"weight": WORD},
@@ -161,7 +161,7 @@ def test_wrong_test_rows_are_told_by_place_alone(root: Path, case: str, capsys: 
     assert "1 problem with rows of the test set" in told
     assert "test.jsonl:5" in told
     assert WORD not in told
-    assert "77" not in told
+    assert "97531" not in told
     assert score(root) == 3
     assert WORD not in capsys.readouterr().err
     assert read_looks(root).count == 0

@@ -519,7 +519,8 @@ def test_reasoning_content_that_no_template_knows_is_refused_by_name(
     write_rows(holdout_file(root), [chat("x", "Grade: 1")])
     assert cli.main(["check", "-w", str(root)]) == 1
     told = told_by(capsys)
-    assert "train.jsonl:1: the row has reasoning_content, which the model's chat template does not know." in told
+    # the place has a line of its own
+    assert "train.jsonl:1 the row has reasoning_content, which the model's chat template does not know." in told
     assert cli.main(["train", "-w", str(root)]) == 3
 
 
@@ -613,7 +614,7 @@ def test_a_run_that_encodes_its_rows_in_another_way_is_not_resumed(
     assert cli.main(["train", "-w", str(root)]) == 6
     told = told_by(capsys)
     assert "the same rows are encoded as other tokens" in told
-    assert "train --new" in told
+    assert f"opeddev-tui train -w {root} --new" in told
     # a run of version 0.1: what it counted is in its journal, and equal counts are taken up
     del changed["data"]["encoding"]
     manifest.write_text(json.dumps(changed))

@@ -162,8 +162,8 @@ def test_a_watcher_who_leaves_while_the_choice_could_be_undone_has_decided(place
     second.press("q")
     assert watching.wait(60) == 0
     # an app that only follows says as one that trains where the training is
-    told = " ".join("".join(second.lines()).split())
-    assert f"The training goes on in process {pid} as before: it does what you chose." in told
+    said = f"The training goes on in process {pid} as before: it does what you chose."
+    until(lambda: said in " ".join("".join(second.lines()).split()), 20)
     until(lambda: first.shows("Step 0 is trained"), 30)
     decided = [event for event in place.events if isinstance(event, ev.Decided)]
     assert [(event.epoch, event.choice, event.by) for event in decided] == [(1, "stop", "person")]

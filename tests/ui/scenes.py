@@ -17,6 +17,7 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from opeddev_tui.config import loading
+from opeddev_tui.data.example_row import example_row
 from opeddev_tui.models.outlook import Device, Outlook
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.journal import Journal
@@ -272,7 +273,10 @@ async def settle(app: OpeddevApp, name: str) -> None:
     session = app.session
     if SCENES[name] is None:
         return
-    session.scan = Scan(() if name == "empty" else BATCHES, holdout="50 rows · a1b2c3d4e5f6")
+    if name == "empty":
+        session.scan = Scan(example_row=example_row(session.loaded.settings.grading))
+    else:
+        session.scan = Scan(BATCHES, holdout="50 rows · a1b2c3d4e5f6")
     session.outlook = Outlook(Device("NVIDIA H100", 78 * 2**30, "bf16"), 596_000_000, NEEDED)
     if name in ALIVE:
         session.trained_by = "mine"

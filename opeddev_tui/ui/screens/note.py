@@ -67,7 +67,8 @@ class NoteScreen(Dialog[str]):
 
     def action_drop(self) -> None:
         """Close without a text; what is typed stays for the next time."""
-        self._drafts[self._about] = self.query_one(TextArea).text
+        for area in self.query(TextArea):
+            self._drafts[self._about] = area.text
         self.dismiss("")
 
     def action_editor(self) -> None:

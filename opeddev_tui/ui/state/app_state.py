@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from opeddev_tui.config.loading import LoadedSettings
-from opeddev_tui.data.example_row import example_row
 from opeddev_tui.errors import BusyProblem
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Adjust, AnyCommand, Decide, Pause, Resume, SampleNow, SaveNow, StepRequest, Stop
@@ -205,7 +204,7 @@ class AppState:
             preparing=self.preparing,
             preparing_at=self.preparing_at,
             folders=(paths.base, paths.holdout, paths.increments),
-            example_row=example_row(self.loaded.settings.grading),
+            example_row=scan.example_row,
             afterwards=self.live.afterwards,
             replay=self.old is not None,
             read_only=self.read_only,

@@ -29,12 +29,15 @@ class Scan(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
     holdout: str = ""
     stamp: Stamp = ()
+    # a row to copy, where there is none yet
+    example_row: str = ""
 
 
 def scan_data(root: Path, settings: Settings, before: Scan | None = None) -> Scan:
     """Return what is in the data folders; ``before`` itself where nothing has changed since."""
     from opeddev_tui.analysis.workspace_steps import known
     from opeddev_tui.data import batches
+    from opeddev_tui.data.example_row import example_row
     from opeddev_tui.data.standing import nothing_yet, problems_of
 
     paths = settings.paths
@@ -43,8 +46,9 @@ def scan_data(root: Path, settings: Settings, before: Scan | None = None) -> Sca
     stamp = tuple(_stamp([*places, *sealed, corrections_file(root)]))
     if before is not None and before.stamp == stamp:
         return before
+    to_copy = example_row(settings.grading)
     if nothing_yet(root, settings):
-        return Scan(stamp=stamp)
+        return Scan(stamp=stamp, example_row=to_copy)
     report = batches.check_data(root, settings)
     wrong = problems_of(report)
     rows: list[BatchRow] = []
@@ -56,7 +60,7 @@ def scan_data(root: Path, settings: Settings, before: Scan | None = None) -> Sca
         rows.append(replace(row, others=tuple(others), rows_as=known(loaded)))
     holdout = f"{len(report.holdout.examples):,} rows · {report.holdout.fingerprint[:12]}" if report.holdout else ""
     warnings = tuple(warning for warning in report.warnings if warning not in report.routine)
-    return Scan(tuple(rows), wrong.general, warnings, holdout, stamp)
+    return Scan(tuple(rows), wrong.general, warnings, holdout, stamp, "" if rows else to_copy)
 
 
 def _stamp(places: list[Path]) -> Iterator[tuple[str, int, int]]:

@@ -142,7 +142,10 @@ class ReadScreen(Dialog[None]):
         with VerticalScroll(classes="dialog") as box:
             box.border_title = Content(self._title)
             box.border_subtitle = self.HINT
-            yield from (Static(part, markup=False, classes="part") for part in self.parts())
+            for part in self.parts():
+                shown = Static(part, markup=False, classes="part")
+                shown.styles.height = self.height_of(part)
+                yield shown
 
     def on_resize(self) -> None:
         """Break the lines for the terminal as it is now; the first size is that for which they were made."""
@@ -154,7 +157,11 @@ class ReadScreen(Dialog[None]):
     def show_parts(self) -> None:
         """Show the parts as they are now: for another width, or once what had to be read first is there."""
         for shown, part in zip(self.query(".part").results(Static), self.parts(), strict=True):
+            shown.styles.height = self.height_of(part)
             shown.update(part)
+
+    def height_of(self, part: Content) -> int | None:
+        """Return the lines of ``part`` where they are known: Textual need not break them to measure it then."""
 
     def parts(self) -> list[Content]:
         """Return the text, cleaned, in parts that stand below each other with a line between them; always as many."""
