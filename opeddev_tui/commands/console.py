@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.format import duration, size
 from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.cheap_ways import to_beat
 from opeddev_tui.runs.control import command_words
 from opeddev_tui.runs.grade_records import SHORT_WORDS
 from opeddev_tui.runs.grade_words import base_needed, graded_by, steadied
@@ -165,7 +166,7 @@ def _results(event: ev.AnyEvent, state: RunState) -> str:
             grades = state.grades.get(event.epoch)
             if grades is None:
                 return line
-            exact = f"exact {grades.exact:.0%} (majority {grades.majority_exact:.0%})"
+            exact = f"exact {grades.exact:.0%} (to beat: {to_beat(grades).value:.0%})"
             if grades.way == "step text":
                 return f"{line}  grades: parsed {grades.parsed:.0%}, {exact}"
             kappa = "–" if grades.kappa is None else f"{grades.kappa + 0.0:.2f}"

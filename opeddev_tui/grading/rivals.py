@@ -11,6 +11,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from opeddev_tui.analysis.one_thread import one_thread
+from opeddev_tui.errors import DataProblem
 from opeddev_tui.grading.head import Floats, Labels, fit_gram, fit_probabilities, require_fit
 from opeddev_tui.grading.ordinal import Grades
 from opeddev_tui.grading.ridge import kind_factor
@@ -44,7 +45,10 @@ class RivalGrades(Struct, frozen=True):
 def n_grams(
     texts: Sequence[str], labels: Labels, scale: Scale, new_texts: Sequence[str], new_kinds: Sequence[str] = ()
 ) -> RivalGrades:
-    """Return the grades of ``new_texts`` by character n-grams of graded ``texts`` [n]; ``DataProblem`` for too few."""
+    """Return the grades of ``new_texts`` by character n-grams of graded ``texts`` [n].
+
+    Raises ``DataProblem`` for too few rows, and where all texts are empty.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     require_fit(labels)
@@ -52,6 +56,8 @@ def n_grams(
         analyzer="char_wb", ngram_range=(2, _LONGEST), max_features=_FEATURES, sublinear_tf=True, lowercase=False
     )
     rows = np.flatnonzero(labels.used).tolist()
+    if not any(texts[row].strip() for row in rows):
+        raise DataProblem("no graded row has a submission to read.", cure="Add graded rows with submissions.")
     vectorizer.fit([texts[row] for row in rows])
     known, new = vectorizer.transform(texts), vectorizer.transform(new_texts)
     part = labels.chosen(labels.used)

@@ -16,6 +16,7 @@ from opeddev_tui.reports.examples import grade_words
 from opeddev_tui.reports.races import RaceFindings
 from opeddev_tui.reports.tables import Table
 from opeddev_tui.runs import manifest
+from opeddev_tui.runs.cheap_ways import to_beat
 from opeddev_tui.runs.grade_records import SHORT_WORDS
 from opeddev_tui.runs.groups import list_groups
 from opeddev_tui.runs.history import RunRecord, status_of
@@ -121,10 +122,11 @@ def summary(chosen: Sequence[RunRecord]) -> str:
     if grades is None:
         return text
     by = "" if grades.way == "step text" else f" by {SHORT_WORDS.get(grades.way, grades.way)}"
-    more = "more often than" if grades.exact > grades.majority_exact else "no more often than"
+    cheap = to_beat(grades)
+    more = "more often than" if grades.exact > cheap.value else "no more often than"
     return (
-        f"{text} Grades{by} are exactly right in {grades.exact:.0%} of them, {more} by always saying the "
-        f"majority class ({grades.majority_exact:.0%})."
+        f"{text} Grades{by} are exactly right in {grades.exact:.0%} of them, {more} those of the best cheap way "
+        f"({cheap.way.words}: {cheap.value:.0%})."
     )
 
 

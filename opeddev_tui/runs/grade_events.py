@@ -15,6 +15,10 @@ class GradesMeasured(Event, frozen=True):
     ``ids[i]`` names the row (empty in journals of older versions). ``way`` is how they were read: "step text" from
     generated texts (all journals of version 0.1), "step tokens" from the probabilities of the grades' tokens, "step
     head" by the head on the step's model.
+
+    The cheap ways stand beside them, scored on the same rows: always the commonest grade (of the training rows; in
+    older journals of the hold-out), always the middle one, and ``n_grams``, the figures of the n-gram grader fitted on
+    the step's training rows, empty where it cannot be fitted. Older journals have a weaker text classifier instead.
     """
 
     epoch: int
@@ -28,6 +32,8 @@ class GradesMeasured(Event, frozen=True):
     kappa_interval: tuple[float, float] | None = None
     majority_exact: float = 0.0
     middle_within_one: float = 0.0
+    n_grams: dict[str, Figure] = field(default_factory=dict)
+    # only in older journals
     classifier_exact: float | None = None
     seconds: float = 0.0
     ids: tuple[str, ...] = ()

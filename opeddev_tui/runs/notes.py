@@ -15,6 +15,7 @@ from opeddev_tui.files import fsync, open_file, storage_errors
 from opeddev_tui.format import moment
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import ratings
+from opeddev_tui.runs.cheap_ways import to_beat
 from opeddev_tui.runs.control import Record
 from opeddev_tui.runs.delivery import deliver
 from opeddev_tui.runs.journal import Journal, read
@@ -51,8 +52,8 @@ def _metrics(state: RunState, epoch: int) -> list[str]:
     if grades is not None:
         kappa = f", kappa {grades.kappa:.2f}" if grades.kappa is not None else ""
         facts.append(
-            f"grades: parsed {grades.parsed:.0%}, exact {grades.exact:.0%} (always the commonest "
-            f"{grades.majority_exact:.0%}), within one {grades.within_one:.0%}{kappa}"
+            f"grades: parsed {grades.parsed:.0%}, exact {grades.exact:.0%} (to beat: {to_beat(grades).value:.0%}), "
+            f"within one {grades.within_one:.0%}{kappa}"
         )
     score = ratings.scores(state).get(epoch)
     if score is not None:

@@ -158,6 +158,12 @@ def test_n_grams_need_rows_as_the_head_does() -> None:
         rivals.n_grams(["a", "b"], labels_of(np.array([0, 1])), FIVE, ["c"])
 
 
+def test_n_grams_need_a_text_to_be_fitted_on() -> None:
+    _, labels = graded_features(30)
+    with pytest.raises(DataProblem, match="no graded row has a submission"):
+        rivals.n_grams([" "] * len(labels.grades), labels, FIVE, ["c"])
+
+
 def test_n_grams_take_any_text() -> None:
     _, labels = graded_features(30)
     new = ["", " ", "\n", "日本語", "\x00", "a" * 10_000]

@@ -24,7 +24,7 @@ WORDS: tuple[tuple[str, str], ...] = (
     ),
     ("confidence", "How likely the grade is right, or near enough where grade.tolerance allows that."),
     ("kappa", "Agreement beyond chance: 0 is guessing, 1 is perfect. Far misses weigh more."),
-    ("to beat", "What needs no training: always the commonest or the middle grade, or a simple text classifier."),
+    ("to beat", "The best that needs no language model: always the commonest or the middle grade, or the n-grams."),
     ("LR", "Learning rate: how far the weights move per optimizer step."),
     ("gradient norm", "How strongly the newest rows pull at the weights. Sudden peaks are a warning."),
     ("probe prompts", "A few hold-out prompts that are answered after every epoch, so you can read the difference."),

@@ -10,6 +10,7 @@ from functools import partial
 from textual.content import Content
 
 from opeddev_tui.format import number, share, signed
+from opeddev_tui.runs.cheap_ways import fitted_ways, to_beat
 from opeddev_tui.runs.events import GradesMeasured
 from opeddev_tui.ui.widgets.tables import Column, table
 
@@ -78,16 +79,16 @@ class Measure:
 
 
 def measures(before: GradesMeasured | None, now: GradesMeasured, middle: int) -> list[Measure]:
-    """Return every measure before and now, and what a simple rule reaches; ``middle`` is the middle grade."""
+    """Return every measure before and now, and the best that a cheap way reaches; ``middle`` is the middle grade."""
     off_middle = [abs(middle - reference) for reference in now.reference]
     two_decimals = partial(number, digits=2)
-    constant = number(sum(off_middle) / len(off_middle), 2) if off_middle else "–"
+    constant = sum(off_middle) / len(off_middle) if off_middle else None
     rows: list[tuple[str, str, Callable[[float | None], str], str]] = [
         ("parsed", "parsed", share, ""),
-        ("exact", "exact", share, f"majority {share(now.majority_exact)}"),
-        ("within one", "within_one", share, f"always {middle}: {share(now.middle_within_one)}"),
-        ("mean error", "mean_absolute_error", two_decimals, f"always {middle}: {constant}"),
-        ("kappa (QWK)", "kappa", two_decimals, "constant: 0.00"),
+        ("exact", "exact", share, _best(now, "exact", share)),
+        ("within one", "within_one", share, _best(now, "within_one", share)),
+        ("mean error", "mean_absolute_error", two_decimals, _least_error(now, constant)),
+        ("kappa (QWK)", "kappa", two_decimals, _best(now, "kappa", two_decimals)),
     ]
     result: list[Measure] = []
     left_out = before is not None and before.leaves_out != now.leaves_out
@@ -96,6 +97,19 @@ def measures(before: GradesMeasured | None, now: GradesMeasured, middle: int) ->
         old, new = None if of_other_rows else getattr(before, name, None), getattr(now, name)
         result.append(Measure(title, write(old), write(new), _change(old, new, write is share), baseline))
     return result
+
+
+def _best(measured: GradesMeasured, figure: str, write: Callable[[float | None], str]) -> str:
+    found = to_beat(measured, figure)
+    return f"{found.way.short} {write(found.value)}"
+
+
+def _least_error(measured: GradesMeasured, middle: float | None) -> str:
+    """Return the least mean error of a cheap way; ``middle`` is that of the middle grade."""
+    fitted = measured.n_grams["mae"].value if "mae" in measured.n_grams else None
+    if fitted is not None and (middle is None or fitted < middle):
+        return f"n-grams {number(fitted, 2)}"
+    return f"middle {number(middle, 2)}"
 
 
 def _change(before: float | None, now: float | None, share: bool) -> str:
@@ -116,8 +130,7 @@ def measures_text(before: GradesMeasured | None, now: GradesMeasured, middle: in
     notes: list[str] = []
     if now.kappa_interval is not None:
         notes.append(f"kappa between {now.kappa_interval[0]:.2f} and {now.kappa_interval[1]:.2f}")
-    if now.classifier_exact is not None:
-        notes.append(f"a text classifier: exact {share(now.classifier_exact)}")
+    notes += [f"{way.words}: exact {share(way.figures['exact'].value)}" for way in fitted_ways(now)]
     if now.parsed < 1:
         notes.append("no grade: left out of error and kappa" if now.leaves_out else "no grade counts as the farthest")
     notes.append(f"{len(now.reference)} rows in {now.seconds:.1f} s")
