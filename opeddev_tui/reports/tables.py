@@ -15,7 +15,8 @@ from opeddev_tui.config.settings import Settings
 from opeddev_tui.format import interval, number, share, size, with_interval
 from opeddev_tui.intervals import wilson
 from opeddev_tui.runs.events import GradesMeasured
-from opeddev_tui.runs.grade_records import SHORT_WORDS, STEP_TEXT, by_metric
+from opeddev_tui.runs.grade_records import STEP_TEXT, by_metric
+from opeddev_tui.runs.grade_words import read_by
 from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.runs.manifest import RunManifest
 from opeddev_tui.runs.ratings import scores
@@ -24,7 +25,13 @@ from opeddev_tui.runs.verdict_words import reasons_of
 from opeddev_tui.text import clean_line
 
 _OPTIONAL = frozenset(
-    {"n-gram grader: exact", "n-gram grader: within one", "n-gram grader: kappa", "text classifier: exact"}
+    {
+        "texts with a grade",
+        "text classifier: exact",
+        "n-gram grader: exact",
+        "n-gram grader: within one",
+        "n-gram grader: kappa",
+    }
 )
 
 
@@ -131,7 +138,7 @@ def human(chosen: Sequence[RunRecord]) -> Table:
 def grades(chosen: Sequence[RunRecord]) -> Table:
     """Return one row per epoch with grades of the step's model, with the cheap ways beside them.
 
-    Cheap ways that no epoch has are left out: older journals have another one than those of today.
+    What no epoch has is left out: only some ways read texts, and older journals have another cheap way.
     """
     measured = [(record.step, epoch, item) for record in chosen for epoch, item in sorted(record.state.grades.items())]
     columns = [
@@ -147,14 +154,14 @@ def grades(chosen: Sequence[RunRecord]) -> Table:
 
 
 def _by(item: GradesMeasured) -> str:
-    return "" if item.way == STEP_TEXT else f", by {SHORT_WORDS.get(item.way, item.way)}"
+    return "" if item.way == STEP_TEXT else f", by {read_by(item.way)}"
 
 
 def _figure_columns(items: Sequence[GradesMeasured]) -> list[tuple[str, list[str]]]:
     """Return titles and cells of the figures of ``items``; what is not known is a dash."""
     n_grams = [{name: found.value for name, found in item.n_grams.items()} for item in items]
     return [
-        ("a grade was read", [share(item.parsed) for item in items]),
+        ("texts with a grade", [share(item.texts_read) for item in items]),
         ("exactly right", [share(item.exact) for item in items]),
         ("95% interval", [" to ".join(map(share, _exact_interval(item))) for item in items]),
         ("commonest grade: exact", [share(item.majority_exact) for item in items]),

@@ -4,10 +4,15 @@ Screen, commands, reports and the model card take names and figures of them from
 that wrote it measured: a text classifier where it is older, which is never called the n-gram grader.
 """
 
+from typing import TYPE_CHECKING
+
 from msgspec import Struct
 
 from opeddev_tui.runs.grade_events import GradesMeasured
 from opeddev_tui.runs.grade_records import Figure
+
+if TYPE_CHECKING:
+    from opeddev_tui.runs.state import RunState
 
 
 class CheapWay(Struct, frozen=True):
@@ -16,6 +21,13 @@ class CheapWay(Struct, frozen=True):
     words: str
     short: str
     figures: dict[str, Figure]
+
+
+def cheap_of(state: "RunState", epoch: int) -> list[CheapWay]:
+    """Return the cheap ways of a run: as its race has them, with all figures, else as they stand beside ``epoch``."""
+    race, measured = state.race, state.grades.get(epoch)
+    raced = [CheapWay(way.words, way.way, way.figures) for way in race.ways if way.cheap] if race is not None else []
+    return raced or (cheap_ways(measured) if measured is not None else [])
 
 
 class ToBeat(Struct, frozen=True):

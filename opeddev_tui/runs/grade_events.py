@@ -6,7 +6,7 @@ from typing import Literal
 from msgspec import field
 
 from opeddev_tui.runs.event_base import DurableEvent, Event
-from opeddev_tui.runs.grade_records import FeedbackText, Figure, RacedWay, WayGrades
+from opeddev_tui.runs.grade_records import STEP_TEXT, FeedbackText, Figure, RacedWay, WayGrades
 
 
 class GradesMeasured(Event, frozen=True):
@@ -39,12 +39,21 @@ class GradesMeasured(Event, frozen=True):
     ids: tuple[str, ...] = ()
     # how rows without a grade count in mean error and kappa; version 0.1 left them out
     unread: Literal["left out", "farthest"] = "left out"
-    way: str = "step text"
+    way: str = STEP_TEXT
 
     @property
     def leaves_out(self) -> bool:
         """True if mean error and kappa are not over all rows, so that they cannot be compared with other runs."""
         return self.unread == "left out" and self.parsed < 1
+
+    @property
+    def texts_read(self) -> float | None:
+        """The share of the written texts that a grade was read from; None where the way that grades reads no text.
+
+        Every view shows this in the place of ``parsed``, which is 1 for ways that cannot fail and would seem to speak
+        of the texts that stand beside it.
+        """
+        return self.parsed if self.way == STEP_TEXT else None
 
 
 class HeadFitted(DurableEvent, frozen=True):

@@ -41,7 +41,7 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("−log p", "Surprise at your grades; less is better."),
     ("calib.", "How far stated probabilities are from how often they are right; less is better."),
     ("answered", "Share of hold-out rows that a way has a grade for."),
-    ("parsed", "Share of answers that a grade could be read from."),
+    ("parsed", "Share of the written texts that a grade could be read from; shown where the texts grade."),
     ("Δ 0", "Hold-out loss less that of epoch 0; below zero is better than before the step."),
     ("decision", "What was chosen after an epoch, and by whom: a person, the rule, or the limit of epochs."),
     ("predicted", "How likely grades were said to be right; the column right has how often they were."),

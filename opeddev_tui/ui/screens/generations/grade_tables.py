@@ -49,15 +49,19 @@ def flips(before: GradesMeasured, now: GradesMeasured) -> list[Flip]:
 
 
 def matrix(measured: GradesMeasured, grades: Sequence[int]) -> Content:
-    """Return the confusion matrix: one line per reference grade, one column per grade that was read."""
+    """Return the confusion matrix: one line per reference grade, one column per grade that was read.
+
+    Where grades are read from texts, a column more counts the texts without one.
+    """
     counts = Counter(zip(measured.reference, measured.predicted, strict=True))
-    columns: list[int | None] = [*grades, None]
+    columns: list[int | None] = [*grades, None] if measured.texts_read is not None else [*grades]
     head = "".join(f"{UNREAD if grade is None else grade:>4}" for grade in columns)
     lines = [Content.styled(f"{'ref':<4}{head}", "$muted")]
     for reference in grades:
         cells = [_cell(counts[reference, grade], right=grade == reference) for grade in columns]
         lines.append(Content("").join([Content.styled(f"{reference:>3} ", "$muted"), *cells]))
-    lines += [Content(""), Content.styled("[n] agrees · ? none read", "$muted")]
+    unread = f" · {UNREAD} none in the text" if None in columns else ""
+    lines += [Content(""), Content.styled(f"[n] agrees{unread}", "$muted")]
     return Content("\n").join(lines)
 
 
@@ -84,7 +88,7 @@ def measures(before: GradesMeasured | None, now: GradesMeasured, middle: int) ->
     two_decimals = partial(number, digits=2)
     constant = sum(off_middle) / len(off_middle) if off_middle else None
     rows: list[tuple[str, str, Callable[[float | None], str], str]] = [
-        ("parsed", "parsed", share, ""),
+        *([("parsed", "texts_read", share, "")] if now.texts_read is not None else []),
         ("exact", "exact", share, _best(now, "exact", share)),
         ("within one", "within_one", share, _best(now, "within_one", share)),
         ("mean error", "mean_absolute_error", two_decimals, _least_error(now, constant)),
@@ -131,7 +135,7 @@ def measures_text(before: GradesMeasured | None, now: GradesMeasured, middle: in
     if now.kappa_interval is not None:
         notes.append(f"kappa between {now.kappa_interval[0]:.2f} and {now.kappa_interval[1]:.2f}")
     notes += [f"{way.words}: exact {share(way.figures['exact'].value)}" for way in fitted_ways(now)]
-    if now.parsed < 1:
+    if now.texts_read is not None and now.texts_read < 1:
         notes.append("no grade: left out of error and kappa" if now.leaves_out else "no grade counts as the farthest")
     notes.append(f"{len(now.reference)} rows in {now.seconds:.1f} s")
     lines = [table(measures(before, now, middle), columns, width), Content("")]
