@@ -160,7 +160,8 @@ def _unbeaten(way: str, own: Sequence[WayGrades | RacedWay], cheap: Sequence[Che
     for rival in sorted(cheap, key=lambda item: _value(item, "kappa") or 0.0, reverse=True):
         name, words = ("kappa", "kappa") if "kappa" in rival.figures else ("exact", "share of exact grades")
         here, there = _value(mine, name), _value(rival, name)
-        if here is not None and there is not None and there >= here:
+        # as they are shown: a rounding error beats nothing
+        if here is not None and there is not None and round(there, 2) >= round(here, 2):
             begin = f"{rival.words[:1].upper()}{rival.words[1:]}, which needs no language model, is not beaten"
             return f"{begin}: its {words} is {_rounded(there)}, that of {mine.words} {_rounded(here)}."
     return ""

@@ -63,6 +63,7 @@ KAPPAS = "its kappa is {}, that of the head on the step's model {}."
         (0.3, 0.2, f"The n-gram grader, {NOT_BEATEN}: {KAPPAS.format('0.30', '0.20')}"),
         (0.3, 0.3, f"The n-gram grader, {NOT_BEATEN}: {KAPPAS.format('0.30', '0.30')}"),
         (-0.5, -0.1, f"The commonest grade, {NOT_BEATEN}: {KAPPAS.format('0.00', '-0.10')}"),
+        (-0.1, 1e-16, f"The commonest grade, {NOT_BEATEN}: {KAPPAS.format('0.00', '0.00')}"),
         (0.3, 0.31, ""),
     ],
 )

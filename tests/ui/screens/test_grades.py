@@ -54,7 +54,7 @@ def test_every_measure_stands_beside_its_baseline() -> None:
     assert rows["mean error"].baseline == "middle 1.00"
     assert rows["kappa (QWK)"].baseline == "commonest 0.00"
     text = measures_text(None, measured(1, (1, 2, 3, 4)), 3, 44).plain
-    assert "kappa between 0.10 and 0.70" in text
+    assert "kappa from 0.10 to 0.70" in text
     assert "a text classifier: exact 31%" in text
     assert "n-gram" not in text
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from textual.content import Content
 
-from opeddev_tui.format import number, share, signed
+from opeddev_tui.format import interval, number, share, signed
 from opeddev_tui.runs.cheap_ways import fitted_ways, to_beat
 from opeddev_tui.runs.events import GradesMeasured
 from opeddev_tui.ui.widgets.tables import Column, table
@@ -133,7 +133,7 @@ def measures_text(before: GradesMeasured | None, now: GradesMeasured, middle: in
     )
     notes: list[str] = []
     if now.kappa_interval is not None:
-        notes.append(f"kappa between {now.kappa_interval[0]:.2f} and {now.kappa_interval[1]:.2f}")
+        notes.append(f"kappa from {interval(now.kappa_interval, 2)}")
     notes += [f"{way.words}: exact {share(way.figures['exact'].value)}" for way in fitted_ways(now)]
     if now.texts_read is not None and now.texts_read < 1:
         notes.append("no grade: left out of error and kappa" if now.leaves_out else "no grade counts as the farthest")
