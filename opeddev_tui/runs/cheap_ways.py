@@ -23,13 +23,6 @@ class CheapWay(Struct, frozen=True):
     figures: dict[str, Figure]
 
 
-def cheap_of(state: "RunState", epoch: int) -> list[CheapWay]:
-    """Return the cheap ways of a run: as its race has them, with all figures, else as they stand beside ``epoch``."""
-    race, measured = state.race, state.grades.get(epoch)
-    raced = [CheapWay(way.words, way.way, way.figures) for way in race.ways if way.cheap] if race is not None else []
-    return raced or (cheap_ways(measured) if measured is not None else [])
-
-
 class ToBeat(Struct, frozen=True):
     """The best that a cheap way reaches in one figure."""
 
@@ -58,11 +51,15 @@ def fitted_ways(measured: GradesMeasured) -> list[CheapWay]:
     return found
 
 
+def cheap_of(state: "RunState", epoch: int) -> list[CheapWay]:
+    """Return the cheap ways of a run: as its race has them, with all figures, else as they stand beside ``epoch``."""
+    race, measured = state.race, state.grades.get(epoch)
+    raced = [CheapWay(way.words, way.way, way.figures) for way in race.ways if way.cheap] if race is not None else []
+    return raced or (cheap_ways(measured) if measured is not None else [])
+
+
 def to_beat(measured: GradesMeasured, figure: str = "exact") -> ToBeat:
     """Return the best cheap way by ``figure``: exact, within_one or kappa, of which more is better."""
-    known = [ToBeat(way, value) for way in cheap_ways(measured) if (value := _value(way, figure)) is not None]
+    found = [(way, way.figures[figure].value) for way in cheap_ways(measured) if figure in way.figures]
+    known = [ToBeat(way, value) for way, value in found if value is not None]
     return max(known, key=lambda item: item.value)
-
-
-def _value(way: CheapWay, figure: str) -> float | None:
-    return way.figures[figure].value if figure in way.figures else None

@@ -27,6 +27,10 @@ _MEANINGS: Mapping[str, str] = {
 }
 
 
+# the figures of a cheap way that have a column
+_TO_BEAT = (("exact", "exact"), ("within_one", "within one"))
+
+
 class EpochsPane(Pane):
     """One line per epoch."""
 
@@ -64,9 +68,14 @@ def epoch_table(state: RunState, width: int) -> Content:
 
 
 def _baselines(measured: GradesMeasured) -> str:
-    text = f"Grades by {read_by(measured.way)}. To beat: always the commonest grade {measured.majority_exact:.0%} exact"
-    text += "".join(f", {rival.words} {share(rival.figures['exact'].value)} exact" for rival in fitted_ways(measured))
-    return text + f", always the middle grade {measured.middle_within_one:.0%} within one."
+    told = [
+        f"always the commonest grade {share(measured.majority_exact)} exact",
+        f"always the middle grade {share(measured.middle_within_one)} within one",
+    ]
+    for way in fitted_ways(measured):
+        known = [(words, way.figures[name].value) for name, words in _TO_BEAT if name in way.figures]
+        told.append(f"{way.words} {' and '.join(f'{share(value)} {words}' for words, value in known)}")
+    return f"Grades by {read_by(measured.way)}. To beat: {', '.join(told)}."
 
 
 def _columns(state: RunState) -> tuple[Column[EpochFinished], ...]:
