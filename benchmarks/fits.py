@@ -1,10 +1,10 @@
 # ruff: noqa: E402 - the folders of the tests are added first
-"""Fits of a grade head and of the text classifier, on one thread of the linear algebra and on all, in turns.
+"""Fits of a grade head and of the n-gram grader, on one thread of the linear algebra and on all, in turns.
 
     python benchmarks/fits.py DATA [--rounds 5]
 
-DATA is a folder with graded rows (``train_01.jsonl``), for the text classifier. Heads are fitted on made features of
-2,000 numbers per row.
+DATA is a folder with rows (``train_01.jsonl``), for the n-gram grader, whose 300 rows are those again where there are
+fewer. Heads are fitted on made features of 2,000 numbers per row.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "tests" / part) for
 
 from grading_samples import FIVE, graded_features
 
-from opeddev_tui.analysis import agreement, one_thread
+from opeddev_tui.analysis import one_thread
 from opeddev_tui.grading.head import fit_head
+from opeddev_tui.grading.rivals import n_grams
 
 
 class AllThreads:
@@ -49,11 +51,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     texts = (options.data / "train_01.jsonl").read_text().splitlines()
-    grades = [place % 5 for place in range(len(texts))]
     fits: dict[str, Callable[[], object]] = {
         f"head, {count} rows": partial(fit_head, *graded_features(count, width=2000), FIVE) for count in (20, 100, 300)
     }
-    fits[f"text classifier, {len(texts)} rows"] = lambda: agreement.classifier_exact(texts, grades, texts, grades)
+    for count in (100, 300):
+        rows, (_, labels) = list(islice(cycle(texts), count)), graded_features(count, width=2)
+        fits[f"n-gram grader, {count} rows"] = partial(n_grams, rows, labels, FIVE, rows[:50], labels.kinds[:50])
     limited = one_thread._libraries
     for name, fit in fits.items():
         took: dict[str, list[float]] = {"one": [], "all": []}

@@ -285,12 +285,12 @@ def _oom_in_scoring(bench: Bench) -> None:
             settings = st.Settings(training=training, generation=st.Generation(batch_size=count * 4))
             told: Any = Told()
             holdout = Holdout([], rows, [])
-            scorer = Scorer(settings, told, loaded, holdout, _no_texts)
+            scorer = Scorer(settings, told, loaded, holdout)
             found[f"loss, batch {size}"] = scorer.score(0).loss
             found[f"warnings, batch {size}"] = told.warnings()
         told = Told()
         settings = st.Settings(training=st.Training(per_device_eval_batch_size=count * 4))
-        scorer = Scorer(settings, told, loaded, holdout, _no_texts)
+        scorer = Scorer(settings, told, loaded, holdout)
         texts = _generate_within_memory(scorer, model, [row.prompt for row in rows] * 4)
         found |= {"texts": texts, "warnings, generation": told.warnings()}
     finally:
@@ -309,10 +309,6 @@ def _generate_within_memory(scorer: Any, model: Any, prompts: list[list[int]]) -
             lambda batch: generation.generate(*(model, encoder, prompts), pad_id=0, max_new_tokens=4, batch_size=batch)
         )
     )
-
-
-def _no_texts() -> tuple[list[str], list[int]]:
-    return [], []
 
 
 class Told:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from opeddev_tui.config.settings import Paths
 from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.grade_records import Figure
 from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.runs.journal import Journal
 from opeddev_tui.runs.state import reduce
@@ -35,7 +36,7 @@ def grades(epoch: int, exact: float = 0.4) -> ev.GradesMeasured:
     return ev.GradesMeasured(
         epoch=epoch, predicted=(1, 2, None, 4, 5), reference=(1, 2, 3, 4, 4), parsed=0.8, exact=exact, within_one=0.8,
         mean_absolute_error=0.25, kappa=0.5, kappa_interval=(0.1, 0.8), majority_exact=0.3, middle_within_one=0.6,
-        classifier_exact=0.35,
+        n_grams={"exact": Figure(0.35), "within_one": Figure(0.7), "kappa": Figure(0.3), "mae": Figure(0.8)},
     )  # fmt: skip
 
 

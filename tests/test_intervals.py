@@ -5,7 +5,6 @@ import random
 import numpy as np
 import pytest
 
-from opeddev_tui.analysis.agreement import agreement
 from opeddev_tui.intervals import percentile_interval, resampled_sums, wilson
 
 
@@ -52,20 +51,3 @@ def test_the_bootstrap_covers_the_true_mean_about_as_often_as_it_says() -> None:
         low, high = percentile_interval(resampled_sums([list(sample)], 400, seed=trial)[0] / 60)
         hits += low <= 1.0 <= high
     assert 0.90 < hits / 400 < 0.98
-
-
-def test_the_interval_of_kappa_is_that_of_resampled_pairs() -> None:
-    """The same percentiles as from kappas computed pair by pair."""
-    draw = random.Random(2)
-    reference = [draw.randint(1, 5) for _ in range(60)]
-    predicted = [min(5, max(1, grade + draw.choice((-1, 0, 0, 1)))) for grade in reference]
-    pairs = np.array(list(zip(predicted, reference, strict=True)), dtype=float)
-    chosen = pairs[np.random.default_rng(1).integers(0, 60, size=(4000, 60))]
-    p, r = chosen[:, :, 0], chosen[:, :, 1]
-    kappas = 1 - ((p - r) ** 2).mean(1) / (p.var(1) + r.var(1) + (p.mean(1) - r.mean(1)) ** 2)
-    found = agreement(predicted, reference, range(1, 6)).kappa_interval
-    assert found == pytest.approx(percentile_interval(kappas), abs=0.01)
-
-
-def test_where_no_resample_has_two_grades_there_is_no_interval_of_kappa() -> None:
-    assert agreement([3] * 8, [3] * 8, range(1, 6)).kappa_interval is None

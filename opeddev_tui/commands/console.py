@@ -11,9 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.format import duration, size
 from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.cheap_ways import to_beat
 from opeddev_tui.runs.control import command_words
-from opeddev_tui.runs.grade_records import SHORT_WORDS
-from opeddev_tui.runs.grade_words import base_needed, graded_by, steadied
+from opeddev_tui.runs.grade_words import base_needed, graded_by, read_by, steadied
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.runs.verdict_words import reasons_of
 from opeddev_tui.text import clean_line
@@ -165,11 +165,9 @@ def _results(event: ev.AnyEvent, state: RunState) -> str:
             grades = state.grades.get(event.epoch)
             if grades is None:
                 return line
-            exact = f"exact {grades.exact:.0%} (majority {grades.majority_exact:.0%})"
-            if grades.way == "step text":
-                return f"{line}  grades: parsed {grades.parsed:.0%}, {exact}"
+            exact = f"exact {grades.exact:.0%} (to beat: {to_beat(grades).value:.0%})"
             kappa = "–" if grades.kappa is None else f"{grades.kappa + 0.0:.2f}"
-            return f"{line}  grades by {SHORT_WORDS.get(grades.way, grades.way)}: kappa {kappa}, {exact}"
+            return f"{line}  grades by {read_by(grades.way)}: kappa {kappa}, {exact}"
         case ev.HeadFitted():
             return _head_line(event)
         case ev.RaceHeld() if event.verdict:

@@ -80,11 +80,6 @@ class StepData(Struct, frozen=True):
             "holdout": _described(workspace, self.holdout),
         }
 
-    def train_texts(self) -> tuple[list[str], list[int]]:
-        """Return (submissions, grades) of the graded training rows."""
-        graded = [(item.submission, item.grade) for item in self.examples if item.grade is not None]
-        return [text for text, _ in graded], [grade for _, grade in graded]
-
 
 def _described(workspace: Workspace, batch: LoadedBatch) -> dict[str, Any]:
     return {

@@ -4,10 +4,9 @@ Names data sets and models, never a place of this machine, and shows no row.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from msgspec import Struct
+from typing import TYPE_CHECKING, Any
 
 from opeddev_tui.checkpoints import heads
 from opeddev_tui.checkpoints.base_model import shown, unverified
@@ -15,20 +14,23 @@ from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.config import settings as st
 from opeddev_tui.exporting.bases import known_base
 from opeddev_tui.exporting.grader import usual_in
-from opeddev_tui.format import size
+from opeddev_tui.format import size, with_interval
 from opeddev_tui.grading.scale import Scale
 from opeddev_tui.models.export import ADAPTER_FILES
 from opeddev_tui.reports.report import render
+from opeddev_tui.runs.cheap_ways import CheapWay, cheap_of
 from opeddev_tui.runs.events import checkpoint_name
-from opeddev_tui.runs.grade_events import steadied_rows
-from opeddev_tui.runs.grade_records import Figure, WayGrades
-from opeddev_tui.runs.grade_words import few_rows, graded_by, steadied_heads
+from opeddev_tui.runs.grade_events import GradesMeasured, steadied_rows
+from opeddev_tui.runs.grade_records import WORDS, Figure, RacedWay, WayGrades
+from opeddev_tui.runs.grade_words import few_rows, graded_by, steadied_heads, too_few
 from opeddev_tui.runs.history import RunRecord
+from opeddev_tui.runs.state import RunState
 from opeddev_tui.serving.answers import plain_grade
 
 if TYPE_CHECKING:
     from opeddev_tui.exporting.folder import Exported
 
+AnyWay = WayGrades | RacedWay | CheapWay
 # (name, words) of the figures in the card's table
 _FIGURES = (
     ("kappa", "quadratic weighted kappa"),
@@ -52,13 +54,6 @@ _FILES = {
 }
 
 
-class FigureRow(Struct, frozen=True):
-    """A way's figures as cells of a table."""
-
-    words: str
-    cells: tuple[str, ...]
-
-
 def model_card(
     exported: "Exported",
     entry: Entry,
@@ -79,13 +74,13 @@ def model_card(
     first = started.model if started else settings.model.name
     base = known_base(first, "", settings.model.revision)
     present = [(name, words) for name, words in _FILES.items() if (folder / name).exists()]
-    read = state.readings.get(round(entry.epoch))
+    way = exported.way.name if exported.way is not None else ""
     return render(
         "model_card.md.jinja",
         entry=entry,
         exported=exported,
         way=exported.way,
-        graded_by=graded_by(exported.way.name) if exported.way is not None else "",
+        graded_by=graded_by(way),
         below=exported.below,
         needs=exported.base,
         on_hub=exported.below.hub if exported.below is not None else base.hub,
@@ -93,10 +88,7 @@ def model_card(
         parent=checkpoint_name(entry.parent) if entry.parent else "",
         started=started,
         epochs=sorted(state.epochs.items()),
-        grades=state.grades.get(round(entry.epoch)),
-        figures=[_row(way) for way in read.ways] if read is not None else [],
-        graded=len(read.ids) if read is not None else 0,
-        few=few_rows(len(read.ids)) if read is not None else "",
+        **_results(state, round(entry.epoch), way),
         figure_names=[words for _, words in _FIGURES],
         settings=settings,
         unverified=unverified(str(entry.folder)),
@@ -123,16 +115,70 @@ def _rank(folder: Path) -> int:
         return 0
 
 
-def _row(way: WayGrades) -> FigureRow:
-    return FigureRow(way.words, tuple(_cell(way.figures.get(name)) for name, _ in _FIGURES))
+def _results(state: RunState, epoch: int, way: str) -> dict[str, Any]:
+    """Return what the card tells of grades after ``epoch``; ``way`` is the one that grades."""
+    read, measured = state.readings.get(epoch), state.grades.get(epoch)
+    own, cheap = _own_ways(state, epoch), cheap_of(state, epoch)
+    rows = len(read.ids) if read is not None else len(measured.reference) if measured is not None else 0
+    written = [item.answered for item in own if isinstance(item, RacedWay) and item.mode == "text"]
+    return {
+        "figures": [_row(item) for item in (*own, *cheap)] if own else [],
+        "unbeaten": _unbeaten(way, own, cheap, rows),
+        "texts_read": written[0] if written else measured.texts_read if measured is not None else None,
+        "graded": rows,
+        "few": few_rows(rows),
+    }
 
 
-def _cell(figure: Figure | None) -> str:
-    if figure is None or figure.value is None:
+def _own_ways(state: RunState, epoch: int) -> Sequence[WayGrades | RacedWay]:
+    """Return the ways with a language model after ``epoch``: those of its race, else what was read then."""
+    race, read, measured = state.races.get(epoch), state.readings.get(epoch), state.grades.get(epoch)
+    if race is not None and race.ways:
+        return [way for way in race.ways if not way.cheap]
+    if read is not None:
+        return read.ways
+    return [_as_way(measured)] if measured is not None else []
+
+
+def _as_way(measured: GradesMeasured) -> WayGrades:
+    """Return the grades of a journal that has nothing else: one of version 0.1."""
+    found = {"exact": Figure(measured.exact), "within_one": Figure(measured.within_one)}
+    if not measured.leaves_out:
+        kappa = Figure(measured.kappa, *(measured.kappa_interval or ()))
+        found |= {"kappa": kappa, "mae": Figure(measured.mean_absolute_error)}
+    return WayGrades(measured.way, WORDS.get(measured.way, measured.way), (), figures=found)
+
+
+def _unbeaten(way: str, own: Sequence[WayGrades | RacedWay], cheap: Sequence[CheapWay], rows: int) -> str:
+    """Return, as a sentence, which cheap way ``way``, which grades, does not beat; empty where it beats all.
+
+    Kappa decides, of older journals' text classifier the share of exact grades. On too few ``rows`` nothing does.
+    """
+    mine = next((item for item in own if item.way == way), None)
+    if mine is None or too_few(rows):
         return ""
-    if figure.low is None or figure.high is None:
-        return f"{figure.value:.2f}"
-    return f"{figure.value:.2f} ({figure.low:.2f} to {figure.high:.2f})"
+    for rival in sorted(cheap, key=lambda item: _value(item, "kappa") or 0.0, reverse=True):
+        name, words = ("kappa", "kappa") if "kappa" in rival.figures else ("exact", "share of exact grades")
+        here, there = _value(mine, name), _value(rival, name)
+        # as they are shown: a rounding error beats nothing
+        if here is not None and there is not None and round(there, 2) >= round(here, 2):
+            begin = f"{rival.words[:1].upper()}{rival.words[1:]}, which needs no language model, is not beaten"
+            return f"{begin}: its {words} is {_rounded(there)}, that of {mine.words} {_rounded(here)}."
+    return ""
+
+
+def _value(way: AnyWay, name: str) -> float | None:
+    return way.figures[name].value if name in way.figures else None
+
+
+def _row(way: AnyWay) -> tuple[str, ...]:
+    words = f"{way.words}, without a language model" if isinstance(way, CheapWay) else way.words
+    found = [way.figures.get(name, Figure(None)) for name, _ in _FIGURES]
+    return (words, *(with_interval(item.value, (item.low, item.high)) for item in found))
+
+
+def _rounded(value: float) -> str:
+    return with_interval(value, (None, None))
 
 
 def _cost(record: RunRecord) -> str:

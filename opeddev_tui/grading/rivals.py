@@ -11,6 +11,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from opeddev_tui.analysis.one_thread import one_thread
+from opeddev_tui.errors import DataProblem
 from opeddev_tui.grading.head import Floats, Labels, fit_gram, fit_probabilities, require_fit
 from opeddev_tui.grading.ordinal import Grades
 from opeddev_tui.grading.ridge import kind_factor
@@ -44,7 +45,10 @@ class RivalGrades(Struct, frozen=True):
 def n_grams(
     texts: Sequence[str], labels: Labels, scale: Scale, new_texts: Sequence[str], new_kinds: Sequence[str] = ()
 ) -> RivalGrades:
-    """Return the grades of ``new_texts`` by character n-grams of graded ``texts`` [n]; ``DataProblem`` for too few."""
+    """Return the grades of ``new_texts`` by character n-grams of graded ``texts`` [n].
+
+    Raises ``DataProblem`` for too few rows, and where all texts are empty.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     require_fit(labels)
@@ -52,20 +56,24 @@ def n_grams(
         analyzer="char_wb", ngram_range=(2, _LONGEST), max_features=_FEATURES, sublinear_tf=True, lowercase=False
     )
     rows = np.flatnonzero(labels.used).tolist()
-    vectorizer.fit([texts[row] for row in rows])
-    known, new = vectorizer.transform(texts), vectorizer.transform(new_texts)
-    part = labels.chosen(labels.used)
-    gram = _gram(known[rows], known[rows]) * kind_factor(part.kinds, part.kinds)
+    if not any(texts[row].strip() for row in rows):
+        raise DataProblem("no graded row has a submission to read.", cure="Add graded rows with submissions.")
+    # most of the time goes into reading the texts, so each is read once
+    known, part = vectorizer.fit_transform([texts[row] for row in rows]), labels.chosen(labels.used)
+    gram = _gram(known, known) * kind_factor(part.kinds, part.kinds)
     duals, intercept, fit = fit_gram(gram, part.grades.astype(np.float64)[:, None], part)[0]
 
-    def score(vectors: object, kinds: Sequence[str]) -> Floats:
-        kernel = _gram(vectors, known[rows]) * kind_factor(kinds, part.kinds)
+    def score(unknown: Sequence[str], kinds: Sequence[str]) -> Floats:
+        kernel = _gram(vectorizer.transform(unknown), known) * kind_factor(kinds, part.kinds)
         return np.asarray(kernel @ duals + intercept, dtype=np.float64)
 
-    scores = score(known, labels.kinds)
+    scores = np.zeros(len(texts))
     scores[rows] = fit.out_of_fold
+    others = np.flatnonzero(~labels.used).tolist()
+    if others:
+        scores[others] = score([texts[row] for row in others], labels.chosen(~labels.used).kinds)
     ordinal, out_of_fold = fit_probabilities(scores, labels, scale.size)
-    return RivalGrades(Grades(ordinal.probabilities(score(new, new_kinds))), Grades(out_of_fold))
+    return RivalGrades(Grades(ordinal.probabilities(score(new_texts, new_kinds))), Grades(out_of_fold))
 
 
 def _gram(one: object, other: object) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from opeddev_tui.config.settings import Notify
 from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.cheap_ways import to_beat
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.runs.verdict_words import reasons_of
 from opeddev_tui.text import clean, clean_line
@@ -94,7 +95,7 @@ class Notices:
         lines = [f"Hold-out loss {row.val_loss:.4f}{was}{train}."]
         grades = self.state.grades.get(epoch)
         if grades is not None:
-            lines.append(f"Grades exactly right: {grades.exact:.0%} (majority class: {grades.majority_exact:.0%}).")
+            lines.append(f"Grades exactly right: {grades.exact:.0%} (to beat: {to_beat(grades).value:.0%}).")
         return lines
 
     def _generation(self, epoch: int) -> list[str]:

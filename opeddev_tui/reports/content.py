@@ -16,7 +16,8 @@ from opeddev_tui.reports.examples import grade_words
 from opeddev_tui.reports.races import RaceFindings
 from opeddev_tui.reports.tables import Table
 from opeddev_tui.runs import manifest
-from opeddev_tui.runs.grade_records import SHORT_WORDS
+from opeddev_tui.runs.cheap_ways import to_beat
+from opeddev_tui.runs.grade_words import read_by
 from opeddev_tui.runs.groups import list_groups
 from opeddev_tui.runs.history import RunRecord, status_of
 from opeddev_tui.runs.manifest import RunManifest
@@ -39,7 +40,10 @@ class ReportExample(Struct, frozen=True):
 
 
 class Findings(Struct, frozen=True):
-    """Everything in a report, in its order; ``moments`` say when the texts of the examples were generated."""
+    """Everything in a report, in its order; ``moments`` say when the texts of the examples were generated.
+
+    ``unread``: some of ``grades`` were read from texts, which may have none.
+    """
 
     title: str
     summary: str
@@ -54,6 +58,7 @@ class Findings(Struct, frozen=True):
     human: Table
     race: RaceFindings
     grades: Table
+    unread: bool
     data: Table
     settings: Table
     environment: Table
@@ -88,6 +93,7 @@ def collect(workspace: Workspace, records: Sequence[RunRecord]) -> Findings:
         human=tables.human(chosen),
         race=races.findings(chosen),
         grades=tables.grades(chosen),
+        unread=any(item.texts_read is not None for record in chosen for item in record.state.grades.values()),
         data=tables.data(manifests[newest.id]),
         settings=tables.settings(chosen, manifests),
         environment=tables.environment(newest, manifests[newest.id]),
@@ -120,11 +126,11 @@ def summary(chosen: Sequence[RunRecord]) -> str:
         text += f" {others}"
     if grades is None:
         return text
-    by = "" if grades.way == "step text" else f" by {SHORT_WORDS.get(grades.way, grades.way)}"
-    more = "more often than" if grades.exact > grades.majority_exact else "no more often than"
+    cheap = to_beat(grades)
+    more = "more often than" if grades.exact > cheap.value else "no more often than"
     return (
-        f"{text} Grades{by} are exactly right in {grades.exact:.0%} of them, {more} by always saying the "
-        f"majority class ({grades.majority_exact:.0%})."
+        f"{text} Grades by {read_by(grades.way)} are exactly right in {grades.exact:.0%} of them, {more} those of the "
+        f"best cheap way ({cheap.way.words}: {cheap.value:.0%})."
     )
 
 

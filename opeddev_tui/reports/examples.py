@@ -40,7 +40,7 @@ def grade_words(sample: Sample) -> str:
     """Return the grade read from a generation and that of the reference, in parentheses; empty without a reference."""
     if sample.reference_grade is None:
         return ""
-    grade = "no grade" if sample.grade is None else f"grade {sample.grade}"
+    grade = "no grade in the text" if sample.grade is None else f"grade {sample.grade}"
     return f" ({grade}, reference {sample.reference_grade})"
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from opeddev_tui.analysis.forecast import CONFIDENCE, Forecast
 from opeddev_tui.analysis.learning_curve import StepPoint, loss_interval
 from opeddev_tui.intervals import wilson
+from opeddev_tui.runs.cheap_ways import cheap_ways
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.text import clean_line
 
@@ -25,6 +26,12 @@ BLUE, VERMILLION, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#E69F00", "#009
 SKY = "#56B4E9"
 # as on the screen: the train loss is blue, the hold-out loss orange
 TRAIN, HOLDOUT = BLUE, VERMILLION
+# the cheap ways with a share of exact grades; older journals have a text classifier
+_CHEAP = (
+    ("the commonest grade", ORANGE, "v", "--"),
+    ("the n-gram grader", GREEN, "^", "-."),
+    ("a text classifier", PURPLE, "D", ":"),
+)
 _MOST_POINTS = 1500
 _WIDTH = 6.3  # inches: the text width of an A4 page
 # Any: matplotlib types every key of its own settings
@@ -224,12 +231,15 @@ def _grades_over_size(axes: Axes, series: Sequence[StepPoint]) -> None:
     intervals = [wilson(item.exact * len(item.reference), len(item.reference)) for item in measured]
     shares = [(100 * low, 100 * high) for low, high in intervals]
     axes.errorbar(rows, exact, yerr=_bars(exact, shares), color=BLUE, marker="o", label="model, 95% interval", zorder=3)
-    baselines = [("always the majority class", [100 * item.majority_exact for item in measured], ORANGE, "v", "--")]
-    known = [item.classifier_exact for item in measured if item.classifier_exact is not None]
-    if len(known) == len(rows):
-        baselines.append(("text classifier", [100 * share for share in known], GREEN, "^", "-."))
-    for label, values, color, marker, line in baselines:
-        axes.plot(rows, values, color=color, marker=marker, linestyle=line, label=label)
+    for words, color, marker, line in _CHEAP:
+        known = [
+            (count, 100 * share)
+            for count, item in zip(rows, measured, strict=True)
+            for way in cheap_ways(item)
+            if way.words == words and (share := way.figures["exact"].value) is not None
+        ]
+        if known:
+            axes.plot(*zip(*known, strict=True), color=color, marker=marker, linestyle=line, label=words)
     axes.set_ylim(0, 100)
     axes.set_ylabel("exactly the right grade\n(% of hold-out rows)")
-    axes.set_title("Grades read from generations, beside simple baselines")
+    axes.set_title("Grades of the hold-out, beside cheap ways")

@@ -172,14 +172,14 @@ def _ways(race: ev.RaceHeld) -> Table:
             clean_line(f"{way.words}{' (chosen)' if way.way == race.chosen else ''}"),
             *(_told(way.figures.get(name, _NOTHING), digits) for name, digits in shown),
             "" if way.to_cheap is None else _told(way.to_cheap, 2, sign=True),
-            share(way.answered),
+            share(way.answered if way.mode == "text" else None),
             number(way.seconds, 1),
         )
         for way in race.ways
     ]
     head = (
         "way to a grade", "weighted kappa", "exactly right", "within one", "mean error", "signed error", "−log p",
-        "calibration error", "kappa less best cheap way's", "a grade was read", "seconds",
+        "calibration error", "kappa less best cheap way's", "texts with a grade", "seconds",
     )  # fmt: skip
     return Table(head, rows)
 

@@ -69,7 +69,8 @@ def _numbers(event: AnyEvent) -> Iterator[tuple[str, float | None]]:
                 yield f"{way.way.replace(' ', '_')}/{name}", figure.value
     group, names = _FIELDS.get(type(event), ("", ()))
     for name in names:
-        yield f"{group}/{name}", getattr(event, name)
+        # the share of texts with a grade keeps the name that it always had
+        yield f"{group}/{name}", getattr(event, "texts_read" if name == "parsed" else name)
 
 
 def scalars(events: Sequence[AnyEvent]) -> Iterator[Scalar]:

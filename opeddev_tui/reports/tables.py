@@ -12,16 +12,27 @@ from msgspec import Struct
 from opeddev_tui.analysis import learning_curve
 from opeddev_tui.analysis.seed_figures import StepSpread
 from opeddev_tui.config.settings import Settings
-from opeddev_tui.format import interval, number, share, size
+from opeddev_tui.format import interval, number, share, size, with_interval
 from opeddev_tui.intervals import wilson
 from opeddev_tui.runs.events import GradesMeasured
-from opeddev_tui.runs.grade_records import SHORT_WORDS, by_metric
+from opeddev_tui.runs.grade_records import STEP_TEXT, by_metric
+from opeddev_tui.runs.grade_words import read_by
 from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.runs.manifest import RunManifest
 from opeddev_tui.runs.ratings import scores
 from opeddev_tui.runs.state import RunState, Status
 from opeddev_tui.runs.verdict_words import reasons_of
 from opeddev_tui.text import clean_line
+
+_OPTIONAL = frozenset(
+    {
+        "texts with a grade",
+        "text classifier: exact",
+        "n-gram grader: exact",
+        "n-gram grader: within one",
+        "n-gram grader: kappa",
+    }
+)
 
 
 class Table(Struct, frozen=True):
@@ -125,36 +136,57 @@ def human(chosen: Sequence[RunRecord]) -> Table:
 
 
 def grades(chosen: Sequence[RunRecord]) -> Table:
-    """Return one row per epoch with grades of the step's model, with the baselines beside them."""
-    rows = [
-        (
-            str(record.step),
-            # grades of version 0.1 were all read from texts, which needs no word
-            str(epoch) if item.way == "step text" else f"{epoch}, by {SHORT_WORDS.get(item.way, item.way)}",
-            share(item.parsed),
-            share(item.exact),
-            " to ".join(map(share, wilson(item.exact * len(item.reference), len(item.reference)))),
-            share(item.majority_exact),
-            share(item.classifier_exact),
-            share(item.within_one),
-            share(item.middle_within_one),
-            f"{number(item.mean_absolute_error, 2)}{_of_read(item, item.mean_absolute_error)}",
-            "" if item.kappa is None else f"{item.kappa + 0.0:.2f}{_of_read(item, item.kappa)}",
-            interval(item.kappa_interval, 2),
-        )
-        for record in chosen
-        for epoch, item in sorted(record.state.grades.items())
+    """Return one row per epoch with grades of the step's model, with the cheap ways beside them.
+
+    What no epoch has is left out: only some ways read texts, and older journals have another cheap way.
+    """
+    measured = [(record.step, epoch, item) for record in chosen for epoch, item in sorted(record.state.grades.items())]
+    columns = [
+        ("step", [str(step) for step, _, _ in measured]),
+        # grades of version 0.1 were all read from texts, which needs no word
+        ("epoch", [f"{epoch}{_by(item)}" for _, epoch, item in measured]),
+        *_figure_columns([item for _, _, item in measured]),
     ]
-    head = (
-        "step", "epoch", "a grade was read", "exactly right", "95% interval", "majority class: exact",
-        "text classifier: exact", "within one", "middle grade: within one", "mean error", "weighted kappa",
-        "95% interval",
-    )  # fmt: skip
-    return _with_holdout(Table(head, rows, words=0), [record.state for record in chosen for _ in record.state.grades])
+    shown = [(name, cells) for name, cells in columns if name not in _OPTIONAL or set(cells) != {share(None)}]
+    rows = list(zip(*(cells for _, cells in shown), strict=True))
+    table = Table(tuple(name for name, _ in shown), rows, words=0)
+    return _with_holdout(table, [record.state for record in chosen for _ in record.state.grades])
+
+
+def _by(item: GradesMeasured) -> str:
+    return "" if item.way == STEP_TEXT else f", by {read_by(item.way)}"
+
+
+def _figure_columns(items: Sequence[GradesMeasured]) -> list[tuple[str, list[str]]]:
+    """Return titles and cells of the figures of ``items``; what is not known is a dash."""
+    n_grams = [{name: found.value for name, found in item.n_grams.items()} for item in items]
+    return [
+        ("texts with a grade", [share(item.texts_read) for item in items]),
+        ("exactly right", [share(item.exact) for item in items]),
+        ("95% interval", [" to ".join(map(share, _exact_interval(item))) for item in items]),
+        ("commonest grade: exact", [share(item.majority_exact) for item in items]),
+        ("n-gram grader: exact", [share(found.get("exact")) for found in n_grams]),
+        ("text classifier: exact", [share(item.classifier_exact) for item in items]),
+        ("within one", [share(item.within_one) for item in items]),
+        ("middle grade: within one", [share(item.middle_within_one) for item in items]),
+        ("n-gram grader: within one", [share(found.get("within_one")) for found in n_grams]),
+        ("mean error", [_of_read(item, item.mean_absolute_error) for item in items]),
+        ("weighted kappa", [_of_read(item, item.kappa) for item in items]),
+        ("95% interval", [interval(item.kappa_interval, 2) for item in items]),
+        ("n-gram grader: kappa", [_rounded(found.get("kappa")) for found in n_grams]),
+    ]
+
+
+def _exact_interval(item: GradesMeasured) -> tuple[float, float]:
+    return wilson(item.exact * len(item.reference), len(item.reference))
 
 
 def _of_read(item: GradesMeasured, figure: float | None) -> str:
-    return " (of the grades read)" if item.leaves_out and figure is not None else ""
+    return f"{_rounded(figure)}{' (of the grades read)' if item.leaves_out and figure is not None else ''}"
+
+
+def _rounded(figure: float | None) -> str:
+    return with_interval(figure, (None, None))
 
 
 def data(manifest: RunManifest) -> Table:

@@ -6,7 +6,7 @@ from typing import Literal
 from msgspec import field
 
 from opeddev_tui.runs.event_base import DurableEvent, Event
-from opeddev_tui.runs.grade_records import FeedbackText, Figure, RacedWay, WayGrades
+from opeddev_tui.runs.grade_records import STEP_TEXT, FeedbackText, Figure, RacedWay, WayGrades
 
 
 class GradesMeasured(Event, frozen=True):
@@ -15,6 +15,10 @@ class GradesMeasured(Event, frozen=True):
     ``ids[i]`` names the row (empty in journals of older versions). ``way`` is how they were read: "step text" from
     generated texts (all journals of version 0.1), "step tokens" from the probabilities of the grades' tokens, "step
     head" by the head on the step's model.
+
+    The cheap ways stand beside them, scored on the same rows: always the commonest grade (of the training rows; in
+    older journals of the hold-out), always the middle one, and ``n_grams``, the figures of the n-gram grader fitted on
+    the step's training rows, empty where it cannot be fitted. Older journals have a weaker text classifier instead.
     """
 
     epoch: int
@@ -28,17 +32,28 @@ class GradesMeasured(Event, frozen=True):
     kappa_interval: tuple[float, float] | None = None
     majority_exact: float = 0.0
     middle_within_one: float = 0.0
+    n_grams: dict[str, Figure] = field(default_factory=dict)
+    # only in older journals
     classifier_exact: float | None = None
     seconds: float = 0.0
     ids: tuple[str, ...] = ()
     # how rows without a grade count in mean error and kappa; version 0.1 left them out
     unread: Literal["left out", "farthest"] = "left out"
-    way: str = "step text"
+    way: str = STEP_TEXT
 
     @property
     def leaves_out(self) -> bool:
         """True if mean error and kappa are not over all rows, so that they cannot be compared with other runs."""
         return self.unread == "left out" and self.parsed < 1
+
+    @property
+    def texts_read(self) -> float | None:
+        """The share of the written texts that a grade was read from; None where the way that grades reads no text.
+
+        Every view shows this in the place of ``parsed``, which is 1 for ways that cannot fail and would seem to speak
+        of the texts that stand beside it.
+        """
+        return self.parsed if self.way == STEP_TEXT else None
 
 
 class HeadFitted(DurableEvent, frozen=True):

@@ -8,7 +8,8 @@ for the same fact.
 from collections.abc import Mapping
 
 from opeddev_tui.format import plural
-from opeddev_tui.runs.grade_records import BASE_HEAD, BASE_TOKENS, STEP_HEAD, STEP_TEXT, STEP_TOKENS
+from opeddev_tui.runs.grade_records import BASE_HEAD, BASE_TOKENS, SHORT_WORDS, STEP_HEAD, STEP_TEXT, STEP_TOKENS
+from opeddev_tui.text import clean_line
 
 # with fewer hold-out rows a verdict has a caution, and below the second number there is none
 ENOUGH_ROWS, FEWEST_ROWS = 30, 10
@@ -27,6 +28,11 @@ _MEANINGS: Mapping[str, str] = {
 def graded_by(way: str) -> str:
     """Return which way grades and what that means for a person, as a sentence; empty for none, or one not known."""
     return f"Graded by {_MEANINGS[way]}." if way in _MEANINGS else ""
+
+
+def read_by(way: str) -> str:
+    """Return by what grades were read, in a word or two, to follow "grades by"."""
+    return SHORT_WORDS.get(way, clean_line(way))
 
 
 def base_needed(name: str) -> str:

@@ -15,8 +15,10 @@ from opeddev_tui.files import fsync, open_file, storage_errors
 from opeddev_tui.format import moment
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import ratings
+from opeddev_tui.runs.cheap_ways import to_beat
 from opeddev_tui.runs.control import Record
 from opeddev_tui.runs.delivery import deliver
+from opeddev_tui.runs.grade_words import read_by
 from opeddev_tui.runs.journal import Journal, read
 from opeddev_tui.runs.state import RunState, reduce
 from opeddev_tui.runs.verdict_words import reasons_of
@@ -50,10 +52,8 @@ def _metrics(state: RunState, epoch: int) -> list[str]:
         facts.append(f"metrics: {train}hold-out loss {row.val_loss:.4f}{change}")
     if grades is not None:
         kappa = f", kappa {grades.kappa:.2f}" if grades.kappa is not None else ""
-        facts.append(
-            f"grades: parsed {grades.parsed:.0%}, exact {grades.exact:.0%} (always the commonest "
-            f"{grades.majority_exact:.0%}), within one {grades.within_one:.0%}{kappa}"
-        )
+        exact = f"exact {grades.exact:.0%} (to beat: {to_beat(grades).value:.0%})"
+        facts.append(f"grades by {read_by(grades.way)}: {exact}, within one {grades.within_one:.0%}{kappa}")
     score = ratings.scores(state).get(epoch)
     if score is not None:
         low, high = score.interval

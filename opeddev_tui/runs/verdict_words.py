@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from opeddev_tui.runs.cheap_ways import to_beat
 from opeddev_tui.runs.choice_events import Verdict
 from opeddev_tui.text import clean_line
 
@@ -87,12 +88,7 @@ def _short(verdict: Verdict, state: RunState | None) -> str:
     # as it is shown: 0.004 is 0.00
     if measured.kappa is not None and round(measured.kappa, 2) <= 0:
         return "still guessing"
-    return "nothing beaten yet" if measured.exact <= to_beat(measured) else ""
-
-
-def to_beat(measured: GradesMeasured) -> float:
-    """Return the share of exact grades that the best cheap way reaches: the commonest grade, or a text classifier."""
-    return max(measured.majority_exact, measured.classifier_exact or 0.0)
+    return "nothing beaten yet" if measured.exact <= to_beat(measured).value else ""
 
 
 def _said(signal: _Signal, short: str) -> str:

@@ -22,6 +22,7 @@ from opeddev_tui.training.model_in_use import ModelRunner
 from opeddev_tui.workspace.paths import Workspace
 
 if TYPE_CHECKING:
+    from opeddev_tui.grading.race import Way
     from opeddev_tui.training.base_head import BaseHead, BaseHeadMaker
     from opeddev_tui.training.graded_step import GradedStep
     from opeddev_tui.training.scorer import Scorer
@@ -66,6 +67,7 @@ class GradingParts:
         self._graded: GradedStep | None = None
         self._base: BaseHead | None = None
         self._maker: BaseHeadMaker | None = None
+        self._cheap: Sequence[Way] | None = None
 
     def prepare(self, base_model: CausalLM | None) -> None:
         """Find what is graded and make the base head, with ``base_model`` where it is in memory.
@@ -114,7 +116,7 @@ class GradingParts:
                 ev.Warned(message=f"grade heads are not held steady (grading.steady): {self._graded.copies.missing}")
             )
 
-    def step_grades(self, runner: ModelRunner, classifier_exact: Callable[[], float | None]) -> StepGrades | None:
+    def step_grades(self, runner: ModelRunner) -> StepGrades | None:
         """Return what reads grades with the model of ``runner``; None where nothing is graded."""
         if self._graded is None:
             return None
@@ -126,9 +128,17 @@ class GradingParts:
             runner,
             self._graded,
             self._base,
-            classifier_exact=classifier_exact,
+            cheap=self._cheap_ways,
             raise_if_stopped=self._raise_if_stopped,
         )
+
+    def _cheap_ways(self) -> Sequence[Way]:
+        """Return what every epoch and the race compare the step's grades with; fitted once per step."""
+        if self._cheap is None and self._graded is not None:
+            from opeddev_tui.grading.contest import cheap_ways
+
+            self._cheap = cheap_ways(self._graded.rows)
+        return self._cheap or []
 
     def hold_race(self, scorer: Scorer, epoch: int) -> None:
         """Hold the race on the model of ``epoch``, which ``scorer`` has in memory, then write the probes' feedback.
@@ -149,6 +159,7 @@ class GradingParts:
                 self._graded,
                 self._base,
                 self._maker,
+                self._cheap_ways,
                 self._raise_if_stopped,
             ).hold(scorer, epoch)
         if epoch not in self._bus.state.feedbacks:

@@ -220,9 +220,8 @@ class Run:
         return ModelInUse(model, tokens.tokenizer, tokens.encoder, self._precision)
 
     def _scorer(self, loaded: ModelInUse, team: Team | None = None) -> Scorer:
-        parts = self._parts
-        scorer = Scorer(self._settings, self._bus, loaded, parts.tokens.holdout, parts.data.train_texts, team)
-        scorer.step_grades = self._grading.step_grades(scorer.runner, scorer.classifier_exact)
+        scorer = Scorer(self._settings, self._bus, loaded, self._parts.tokens.holdout, team)
+        scorer.step_grades = self._grading.step_grades(scorer.runner)
         return scorer
 
     def _close_interrupted_epoch(self, hooks: RunHooks, resume: Path) -> bool:

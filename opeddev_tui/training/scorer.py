@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from opeddev_tui.analysis.agreement import classifier_exact
 from opeddev_tui.config import settings as st
 from opeddev_tui.data.rows import Example, parse_grade
 from opeddev_tui.grading.reader import WrittenGrades
@@ -44,8 +43,7 @@ class Holdout(Struct, frozen=True):
 class Scorer:
     """Scores one model on one hold-out; progress goes to ``bus``.
 
-    ``train_texts`` returns (submissions, grades) of the training rows, for the text classifier beside the grades. With
-    ``step_grades`` the pass that gives the loss also reads grades.
+    With ``step_grades`` the pass that gives the loss also reads grades.
     """
 
     def __init__(
@@ -54,14 +52,12 @@ class Scorer:
         bus: Bus,
         loaded: ModelInUse,
         holdout: Holdout,
-        train_texts: Callable[[], tuple[list[str], list[int]]],
         team: Team | None = None,
     ) -> None:
         self._settings = settings
         self._bus = bus
         self._loaded = loaded
         self._holdout = holdout
-        self._train_texts = train_texts
         self.runner = ModelRunner(settings, bus, loaded, team)
         self.step_grades: StepGrades | None = None
 
@@ -124,18 +120,6 @@ class Scorer:
         texts = self._texts(examples, self._settings.grading.max_new_tokens, on_batch=pulse, on_tokens=on_tokens)
         grades = tuple(parse_grade(text, self._settings.grading) for text in texts)
         return WrittenGrades(grades, time.perf_counter() - began)
-
-    def _reference(self) -> list[int]:
-        return [example.grade for example in self._holdout.examples if example.grade is not None]
-
-    def classifier_exact(self) -> float | None:
-        """Return the text classifier's share of exact grades; it is the same for all epochs of a step."""
-        earlier = next(iter(self._bus.state.grades.values()), None)
-        if earlier is not None:
-            return earlier.classifier_exact
-        texts, grades = self._train_texts()
-        graded = [example for example in self._holdout.examples if example.grade is not None]
-        return classifier_exact(texts, grades, [example.submission for example in graded], self._reference())
 
     def sample(self, epoch: float, global_step: int, *, on_demand: bool = False) -> None:
         """Generate texts for the probe prompts and record them with the weights' fingerprint."""

@@ -6,24 +6,25 @@ failure here is told and costs the training nothing. Must not change the random 
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
-from opeddev_tui.analysis.agreement import agreement
 from opeddev_tui.checkpoints import folders
 from opeddev_tui.config import settings as st
 from opeddev_tui.errors import Problem, ran_out_of_memory
 from opeddev_tui.grading import store
 from opeddev_tui.grading.features import Readings
 from opeddev_tui.grading.ordinal import Grades
-from opeddev_tui.grading.records import way_grades
+from opeddev_tui.grading.race import Way
+from opeddev_tui.grading.records import recorded, way_grades
+from opeddev_tui.grading.scores import figures
 from opeddev_tui.grading.step_head import Reading
 from opeddev_tui.models.reading_batches import OnBatch
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.bus import Bus
-from opeddev_tui.runs.grade_records import BASE_HEAD, STEP_HEAD, STEP_TOKENS, WORDS, WayGrades
+from opeddev_tui.runs.grade_records import BASE_HEAD, STEP_HEAD, STEP_TOKENS, WORDS, Figure, WayGrades
 from opeddev_tui.training import shares
 from opeddev_tui.training.base_head import BaseHead
 from opeddev_tui.training.deciders import StopRequested
@@ -32,12 +33,14 @@ from opeddev_tui.training.model_in_use import ModelRunner
 from opeddev_tui.training.step_heads import FittedStep, StepHeadMaker
 
 _LOG = logging.getLogger(__name__)
+# the figures of the n-gram grader that stand beside those of the step's model
+_BESIDE = ("kappa", "exact", "within_one", "mae")
 
 
 class StepGrades:
     """Grades of one attempt at a run. ``runner`` has the step's model; ``base`` is None without a base head.
 
-    ``classifier_exact`` returns the text classifier's share of exact grades; ``raise_if_stopped`` raises
+    ``cheap`` returns the ways that need no language model, and grade the same rows; ``raise_if_stopped`` raises
     ``StopRequested`` where a person asked the run to end.
     """
 
@@ -49,7 +52,7 @@ class StepGrades:
         graded: GradedStep,
         base: BaseHead | None,
         *,
-        classifier_exact: Callable[[], float | None],
+        cheap: Callable[[], Sequence[Way]],
         raise_if_stopped: Callable[[], None],
     ) -> None:
         self.runner = runner
@@ -58,7 +61,7 @@ class StepGrades:
         self.step: FittedStep | None = None
         self._settings = settings
         self._bus = bus
-        self._classifier_exact = classifier_exact
+        self._cheap = cheap
         self._maker = StepHeadMaker(settings, bus, runner, graded, raise_if_stopped)
         self._passed: tuple[int, Readings] | None = None
         self._broken = False
@@ -155,20 +158,26 @@ class StepGrades:
 
     def _measured(self, epoch: int, way: WayGrades, began: float) -> ev.GradesMeasured:
         """Return the grades of the step's model as version 0.1 recorded them, for tables and curves."""
-        scale, grading = self.graded.rows.scale, self._settings.grading
-        predicted = [scale.labels.index(label) + scale.minimum for label in way.grades]
-        reference = [place + scale.minimum for place in self.graded.reference.grades.tolist()]
-        confidence = self._settings.early_stop.confidence
-        result = agreement(predicted, reference, range(grading.minimum, grading.maximum + 1), confidence=confidence)
+        scale, reference = self.graded.rows.scale, self.graded.reference
+        cheap = {item.name: recorded(figures(item.predictions, reference)) for item in self._cheap()}
+        kappa = way.figures["kappa"]
         return ev.GradesMeasured(
             epoch=epoch,
-            predicted=tuple(predicted),
-            reference=tuple(reference),
-            classifier_exact=self._classifier_exact(),
+            predicted=tuple(scale.labels.index(label) + scale.minimum for label in way.grades),
+            reference=tuple(place + scale.minimum for place in reference.grades.tolist()),
+            parsed=1.0,
+            exact=_share(way.figures, "exact"),
+            within_one=_share(way.figures, "within_one"),
+            mean_absolute_error=way.figures["mae"].value,
+            kappa=kappa.value,
+            kappa_interval=None if kappa.low is None or kappa.high is None else (kappa.low, kappa.high),
+            majority_exact=_share(cheap.get("commonest", {}), "exact"),
+            middle_within_one=_share(cheap.get("middle", {}), "within_one"),
+            n_grams={name: found for name, found in cheap.get("n-grams", {}).items() if name in _BESIDE},
             seconds=time.perf_counter() - began,
             ids=self.graded.ids,
+            unread="farthest",
             way=way.way,
-            **asdict(result),
         )
 
     # --- the head on the step's model
@@ -235,3 +244,8 @@ class StepGrades:
         _LOG.exception(what)
         reason = str(error) if isinstance(error, Problem) else f"{type(error).__name__}: {error}"
         self._bus.emit(ev.Warned(message=f"{what}; the training goes on: {reason}"))
+
+
+def _share(found: Mapping[str, Figure], name: str) -> float:
+    """Return the share ``name``; 0 where nothing has it."""
+    return (found[name].value if name in found else None) or 0.0

@@ -18,7 +18,7 @@ from opeddev_tui.config import settings as st
 from opeddev_tui.errors import Problem
 from opeddev_tui.files import write_atomic
 from opeddev_tui.grading.conformal import COVERAGE
-from opeddev_tui.grading.contest import cheap_ways, forecast_of
+from opeddev_tui.grading.contest import forecast_of
 from opeddev_tui.grading.head import cannot_fit
 from opeddev_tui.grading.race import Way
 from opeddev_tui.grading.race_report import HeadEntry, Report, report_of
@@ -64,7 +64,11 @@ class _BaseFit(Struct, frozen=True):
 
 
 class StepRace(Struct, frozen=True):
-    """Holds the race of one run. ``raise_if_stopped`` raises ``StopRequested`` where a person wants the end."""
+    """Holds the race of one run.
+
+    ``cheap`` returns the ways that need no language model; ``raise_if_stopped`` raises ``StopRequested`` where a person
+    wants the end.
+    """
 
     workspace: Workspace
     settings: st.Settings
@@ -72,6 +76,7 @@ class StepRace(Struct, frozen=True):
     graded: GradedStep
     base: BaseHead | None
     maker: BaseHeadMaker | None
+    cheap: Callable[[], Sequence[Way]]
     raise_if_stopped: Callable[[], None]
 
     def hold(self, scorer: Scorer, epoch: int) -> None:
@@ -99,7 +104,7 @@ class StepRace(Struct, frozen=True):
 
     def _held(self, epoch: int, checkpoint: str, written: Way, began: float) -> ev.RaceHeld:
         rows, base = self.graded.rows, self._base_fit()
-        ways = [*cheap_ways(rows), written, *self._token_ways(epoch)]
+        ways = [*self.cheap(), written, *self._token_ways(epoch)]
         heads = [*self._base_entry(base), *self._step_entry(epoch)]
         known = base.features if base is not None else None
         forecast = forecast_of(rows, known.train, known.held, known.moves) if known is not None else None

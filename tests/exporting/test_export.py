@@ -286,36 +286,3 @@ def test_no_file_holds_a_place_a_user_or_a_row(full: Trained, lora: Trained, tmp
         content = path.read_bytes()
         for trace in traces(source):
             assert trace not in content, (path.name, trace)
-
-
-def test_the_card_has_figures_with_intervals_the_holdout_and_the_licence(full: Trained, tmp_path: Path) -> None:
-    settings = replace(full.settings, export=Export(license="apache-2.0"))
-    card = (export(full.workspace, full.entry, settings, tmp_path / "out").folder / "README.md").read_text()
-    for words in (
-        'license: "apache-2.0"',
-        "10 rows that were never trained on, 10 of them graded; SHA-256 of the hold-out: `",
-        "| the head on the step's model | ",
-        "In brackets: 95 % intervals.",
-        "## Limits",
-        "30 rows",
-        "vllm serve .",
-        "convert_hf_to_gguf.py . --outfile grader.gguf --outtype bf16",
-        "| `grader.json` |",
-    ):
-        assert words in card, words
-
-
-@pytest.mark.parametrize("copies", [0, 24])
-def test_the_card_says_that_heads_are_held_steady(
-    full: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copies: int
-) -> None:
-    from opeddev_tui.exporting import folder as folders
-
-    record = folders.read_run(full.workspace, full.entry.run)
-    heads = {key: replace(head, steadied=copies) for key, head in record.state.heads.items()}
-    assert heads
-    record.state.heads.update(heads)
-    monkeypatch.setattr(folders, "read_run", lambda *_: record)
-    card = (export_of(full, tmp_path / "out").folder / "README.md").read_text()
-    assert ("held steady against comments" in card) == bool(copies)
-    assert ("with 24 changed training rows (grading.steady)" in card) == bool(copies)

@@ -158,6 +158,23 @@ def test_n_grams_need_rows_as_the_head_does() -> None:
         rivals.n_grams(["a", "b"], labels_of(np.array([0, 1])), FIVE, ["c"])
 
 
+def test_n_grams_need_a_text_to_be_fitted_on() -> None:
+    _, labels = graded_features(30)
+    with pytest.raises(DataProblem, match="no graded row has a submission"):
+        rivals.n_grams([" "] * len(labels.grades), labels, FIVE, ["c"])
+
+
+def test_a_row_without_weight_is_graded_as_a_new_one() -> None:
+    _, labels = graded_features(60)
+    texts = texts_of(labels.grades)
+    for kinds in ((), labels.kinds):
+        weighed = replace(labels, kinds=kinds, weights=[0.0, *[1.0] * 59])
+        found = rivals.n_grams(texts, weighed, FIVE, texts[:1], kinds[:1])
+        alone = rivals.n_grams(texts[1:], weighed.chosen(weighed.used), FIVE, texts[:1], kinds[:1])
+        assert found.out_of_fold.probabilities[0] == pytest.approx(found.grades.probabilities[0])
+        assert alone.grades.probabilities == pytest.approx(found.grades.probabilities)
+
+
 def test_n_grams_take_any_text() -> None:
     _, labels = graded_features(30)
     new = ["", " ", "\n", "日本語", "\x00", "a" * 10_000]

@@ -33,6 +33,21 @@ def test_a_missing_grade_is_the_farthest_one() -> None:
     assert figures(Predictions(np.full(5, MISSING)), reference)["within_one"].value == 0
 
 
+@pytest.mark.parametrize("size", [2, 3, 5, 101])
+def test_answering_less_never_looks_better(size: int) -> None:
+    draw = np.random.default_rng(size)
+    reference = Reference(draw.integers(0, size, 40), size)
+    grades = draw.integers(0, size, 40)
+    for place in draw.permutation(40):
+        before = figures(Predictions(grades.copy()), reference)
+        grades[place] = MISSING
+        now = figures(Predictions(grades), reference)
+        assert now["exact"].value <= before["exact"].value
+        assert now["within_one"].value <= before["within_one"].value
+        assert now["mae"].value >= before["mae"].value
+    assert (now["exact"].value, now["within_one"].value) == (0, 0)
+
+
 def test_written_grades_are_numbers_of_the_scale_or_missing() -> None:
     assert Predictions.written([1, None, 5], FIVE).grades.tolist() == [0, MISSING, 4]
     assert Predictions.written([], FIVE).grades.tolist() == []

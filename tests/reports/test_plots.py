@@ -6,6 +6,7 @@ from pathlib import Path
 
 import journal_samples as js
 import pytest
+from msgspec.structs import replace
 
 from opeddev_tui.analysis.forecast import forecast
 from opeddev_tui.analysis.learning_curve import points, steps_of
@@ -48,16 +49,24 @@ def test_holdout_over_size() -> None:
     assert segments[0][:, 1] == pytest.approx([low, high])
     assert list(loss.containers[1].lines[0].get_xdata()) == [400]
     assert graded.get_xlabel() == "cumulative training set (rows)"
-    assert {"always the majority class", "text classifier"} <= {line.get_label() for line in graded.lines}
+    assert {"the commonest grade", "the n-gram grader"} <= {line.get_label() for line in graded.lines}
     assert graded.get_ylim() == (0, 100)
+
+
+def test_an_older_steps_classifier_is_not_drawn_as_the_n_gram_grader() -> None:
+    states = [js.record(js.run_events(step, losses)).state for step, losses in enumerate(LOSSES)]
+    for epoch, measured in states[0].grades.items():
+        states[0].grades[epoch] = replace(measured, n_grams={}, classifier_exact=0.2)
+    _, graded = size_figure(points(states), None).axes
+    lines = {line.get_label(): line.get_xydata().tolist() for line in graded.lines}
+    assert lines["a text classifier"] == [[100, 20]]
+    assert lines["the n-gram grader"] == [[200, 35], [300, 35]]
 
 
 def test_other_holdout_is_not_comparable() -> None:
     """A step that was scored on another hold-out is not in the series."""
     states = [js.record(js.run_events(step, losses)).state for step, losses in enumerate(LOSSES)]
     assert states[0].started is not None
-    from msgspec.structs import replace
-
     states[0].started = replace(states[0].started, holdout_fingerprint="other")
     assert [point.step for point in points(states)] == [1, 2]
 

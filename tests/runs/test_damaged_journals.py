@@ -83,7 +83,7 @@ def test_a_run_of_which_nothing_can_be_told_is_named_and_left_out(trained_worksp
 def test_a_damaged_name_of_a_field_that_may_be_missing_is_no_silent_default(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path, [run_events(0, (2.0, 1.5))])
     journal = workspace.run_folder("run-0") / JOURNAL_NAME
-    flip(journal, place_of(journal, b'"classifier_exact"') + 3)
+    flip(journal, place_of(journal, b'"n_grams"') + 3)
     state, _ = open_run(workspace, "run-0")
     assert state.damage == "1 line of its journal cannot be read"
 

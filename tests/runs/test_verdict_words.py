@@ -7,7 +7,7 @@ import math
 import pytest
 
 from opeddev_tui.runs.events import GradesMeasured, GradesRead, Verdict
-from opeddev_tui.runs.grade_records import WayGrades
+from opeddev_tui.runs.grade_records import Figure, WayGrades
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.runs.verdict_words import advice, disagree, findings, one_grade, reasons_of
 
@@ -93,6 +93,7 @@ def graded(**values: object) -> RunState:
         ({"kappa": 0.01}, "better"),
         ({"exact": 0.26}, "nearer but nothing beaten yet"),
         ({"exact": 0.2, "kappa": None}, "nearer but nothing beaten yet"),
+        ({"n_grams": {"exact": Figure(0.6)}}, "nearer but nothing beaten yet"),
         ({"classifier_exact": 0.6}, "nearer but nothing beaten yet"),
         # the base model's grades are no grades of what is trained
         ({"kappa": 0.0, "way": "base head"}, "better"),

@@ -87,7 +87,8 @@ def test_the_grades_of_tables_and_curves_are_those_of_the_models_tokens(graded: 
         assert [str(grade) for grade in measured.predicted] == list(tokens.grades)
         assert [str(grade) for grade in measured.reference] == list(state.readings[epoch].reference)
         assert measured.exact == pytest.approx(tokens.figures["exact"].value)
-        assert measured.classifier_exact is not None
+        assert measured.kappa == tokens.figures["kappa"].value
+        assert measured.classifier_exact is None
 
 
 def test_heads_tell_what_was_read_and_what_their_claim_is_worth(graded: Path) -> None:

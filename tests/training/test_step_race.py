@@ -3,7 +3,7 @@
 import json
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from opeddev_tui.commands.console import ConsoleView
 from opeddev_tui.commands.printing import CleanConsole
+from opeddev_tui.grading import rivals
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.training import run_records, step_race
@@ -57,6 +58,32 @@ def test_every_way_takes_part_on_the_same_rows(raced: Path) -> None:
     assert race.verdict.endswith(".")
     assert race.tuning.startswith("Fine-tuning")
     assert race.epoch == first.best_epoch()
+
+
+def test_the_epochs_and_the_race_tell_the_same_of_the_cheap_ways(raced: Path) -> None:
+    for state in states(raced):
+        (race,) = state.races.values()
+        figures = {way.way: way.figures for way in race.ways}
+        assert len(state.grades) == 3
+        for measured in state.grades.values():
+            assert set(measured.n_grams) == {"kappa", "exact", "within_one", "mae"}
+            assert all(figures["n-grams"][name] == found for name, found in measured.n_grams.items())
+            assert measured.majority_exact == figures["commonest"]["exact"].value
+            assert measured.middle_within_one == figures["middle"]["within_one"].value
+
+
+def test_the_n_grams_are_fitted_once_per_step(workspace_factory: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, fitted = rivals.n_grams, []
+
+    def counted(texts: Sequence[str], *rest: Any) -> rivals.RivalGrades:
+        fitted.append(len(texts))
+        return real(texts, *rest)
+
+    monkeypatch.setattr(rivals, "n_grams", counted)
+    root = workspace_factory(rows=20, batches=(12,), holdout=8, **GRADED)
+    train(root, "all")
+    assert fitted == [20, 32]
+    assert all("exact" in measured.n_grams for state in states(root) for measured in state.grades.values())
 
 
 def test_it_is_held_after_the_last_decision_and_before_the_end(raced: Path) -> None:
@@ -136,6 +163,9 @@ def test_too_few_training_grades_leave_the_written_grade_and_the_cheap_ways(work
     assert {way.way for way in race.ways} >= {"commonest", "middle", "step text"}
     assert not {"base head", "step head", "n-grams"} & {way.way for way in race.ways}
     assert race.problem == ""
+    (state,) = states(root)
+    assert state.grades
+    assert all(measured.n_grams == {} for measured in state.grades.values())
 
 
 @pytest.mark.parametrize("place", ["before", "after"])
@@ -149,7 +179,7 @@ def test_a_run_that_dies_around_its_race_holds_it_once(
         raise Died
 
     with monkeypatch.context() as patched:
-        patched.setattr(*((step_race, "cheap_ways") if place == "before" else (run_records, "finished")), die)
+        patched.setattr(*((step_race, "report_of") if place == "before" else (run_records, "finished")), die)
         root = workspace_factory(rows=20, **GRADED)
         with pytest.raises(Died):
             train(root)

@@ -20,6 +20,7 @@ from textual.pilot import Pilot
 
 from opeddev_tui.config import loading
 from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.grade_records import Figure
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.state.data_scan import Scan
 from opeddev_tui.workspace.paths import Workspace
@@ -75,7 +76,8 @@ def grades(epoch: int, at: float, rows: int = 50) -> ev.GradesMeasured:
         at=at, epoch=epoch, predicted=predicted, reference=reference, parsed=0.94, exact=0.3 + 0.05 * epoch,
         within_one=0.6 + 0.08 * epoch, mean_absolute_error=1.2 - 0.2 * epoch, kappa=0.1 + 0.15 * epoch,
         kappa_interval=(0.02 + 0.15 * epoch, 0.2 + 0.15 * epoch), majority_exact=0.28, middle_within_one=0.6,
-        classifier_exact=0.41, seconds=3.2, ids=tuple(f"holdout-{number:03}" for number in range(rows)),
+        n_grams={"exact": Figure(0.41), "within_one": Figure(0.58), "kappa": Figure(0.2), "mae": Figure(0.9)},
+        seconds=3.2, ids=tuple(f"holdout-{number:03}" for number in range(rows)),
     )  # fmt: skip
 
 

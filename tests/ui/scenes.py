@@ -20,6 +20,7 @@ from opeddev_tui.config import loading
 from opeddev_tui.data.example_row import example_row
 from opeddev_tui.models.outlook import Device, Outlook
 from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.grade_records import Figure
 from opeddev_tui.runs.journal import Journal
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.screens.recovery import RecoveryScreen
@@ -83,7 +84,8 @@ def grades(epoch: int, at: float) -> ev.GradesMeasured:
     return ev.GradesMeasured(
         at=at, epoch=epoch, predicted=(3,) * 50, reference=(3,) * 50, parsed=0.9 + epoch * 0.02, exact=0.3 + epoch * 0.08,
         within_one=0.6 + epoch * 0.07, mean_absolute_error=1.0 - epoch * 0.1, kappa=0.1 + epoch * 0.12,
-        majority_exact=0.28, middle_within_one=0.64, classifier_exact=0.41,
+        majority_exact=0.28, middle_within_one=0.64,
+        n_grams={"exact": Figure(0.41), "within_one": Figure(0.62), "kappa": Figure(0.21), "mae": Figure(0.95)},
     )  # fmt: skip
 
 

@@ -11,9 +11,9 @@ from msgspec import Struct
 from rich.text import Text
 
 from opeddev_tui.format import number, rate
+from opeddev_tui.runs.cheap_ways import to_beat
 from opeddev_tui.runs.events import GradesMeasured
 from opeddev_tui.runs.state import RunState
-from opeddev_tui.runs.verdict_words import to_beat
 from opeddev_tui.ui.plots.canvas import Series
 from opeddev_tui.ui.plots.downsample import column, newest_smoothed, smooth
 from opeddev_tui.ui.plots.legends import pale
@@ -39,7 +39,7 @@ def _grades(state: RunState, look: Look, palette: Palette) -> list[Series]:
     measured = [state.grades[epoch] for epoch in epochs]
     if not measured:
         return []
-    cheap = to_beat(measured[-1])
+    cheap = to_beat(measured[-1]).value
     ends = list(extent(state, look.by_step))
     series = [
         Series("to beat", ends, [100 * cheap, 100 * cheap], palette.previous, marker=""),
@@ -96,7 +96,7 @@ def _percent(value: float) -> str:
 
 
 CHARTS: Mapping[str, Chart] = {
-    "grades": Chart("Grades", "Grades are read from generations after every epoch.", _grades, _percent),
+    "grades": Chart("Grades", "Grades of the hold-out are read after every epoch.", _grades, _percent),
     "rate": Chart("Learning rate", "It is drawn from the first logged point on.",
                   _logged("learning_rate", "LR", smoothed=False), rate),
     "gradient": Chart("Gradient norm", "It is drawn from the first logged point on.",

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 
 from opeddev_tui.format import duration, number, plural
+from opeddev_tui.runs.cheap_ways import to_beat
 from opeddev_tui.runs.events import DecisionAwaited, Verdict
 from opeddev_tui.runs.state import RunState
-from opeddev_tui.runs.verdict_words import advice, findings, one_grade, to_beat, word_of
+from opeddev_tui.runs.verdict_words import advice, findings, one_grade, word_of
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.state.plan_text import chosen_words
 from opeddev_tui.ui.state.situation import IN_FULL, Action, Situation
@@ -74,10 +75,13 @@ def _grades(state: RunState, epoch: int) -> tuple[str, ...]:
     measured = state.grades.get(epoch)
     if measured is None:
         return ()
-    cheap, alike = to_beat(measured), one_grade(state, epoch)
+    alike = one_grade(state, epoch)
     kappa = f", kappa {measured.kappa:.2f}" if measured.kappa is not None else ""
-    within = f"{measured.within_one:.0%} within one (to beat: {measured.middle_within_one:.0%})"
-    return (f"Grades: {measured.exact:.0%} exact (to beat: {cheap:.0%}), {within}{kappa}{alike and f'; {alike}'}.",)
+    exact, within = (
+        f"{getattr(measured, name):.0%} {words} (to beat: {to_beat(measured, name).value:.0%})"
+        for name, words in (("exact", "exact"), ("within_one", "within one"))
+    )
+    return (f"Grades: {exact}, {within}{kappa}{alike and f'; {alike}'}.",)
 
 
 def _exact(state: RunState, verdict: Verdict) -> float | None:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from evidence import finished, make, showing
+from msgspec.structs import replace
 from scenes import opening, until
 from test_app import text_of
 
 from opeddev_tui.data.batches import load_holdout
 from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.grade_records import Figure
 from opeddev_tui.ui.screens.generations.grade_tables import flips, matrix, measures, measures_text
 from opeddev_tui.ui.screens.generations.grades import RowScreen
 
@@ -47,14 +49,25 @@ def test_the_matrix_counts_every_row_once_and_marks_the_diagonal() -> None:
 
 def test_every_measure_stands_beside_its_baseline() -> None:
     rows = {row.name: row for row in measures(measured(0, (1, 2, 3, 4)), measured(1, (1, 2, 3, 4)), 3)}
-    assert rows["exact"].baseline == "majority 25%"
-    assert rows["within one"].baseline == "always 3: 75%"
-    assert rows["mean error"].baseline == "always 3: 1.00"
-    assert rows["kappa (QWK)"].baseline == "constant: 0.00"
+    assert rows["exact"].baseline == "classifier 31%"
+    assert rows["within one"].baseline == "middle 75%"
+    assert rows["mean error"].baseline == "middle 1.00"
+    assert rows["kappa (QWK)"].baseline == "commonest 0.00"
     text = measures_text(None, measured(1, (1, 2, 3, 4)), 3, 44).plain
-    assert "kappa between 0.10 and 0.70" in text
+    assert "kappa from 0.10 to 0.70" in text
     assert "a text classifier: exact 31%" in text
-    assert "majority 25%" in text
+    assert "n-gram" not in text
+
+
+def test_the_n_gram_grader_is_to_beat_where_it_is_the_best_cheap_way() -> None:
+    n_grams = {"exact": Figure(0.2), "within_one": Figure(0.8), "kappa": Figure(0.3), "mae": Figure(0.9)}
+    now = replace(measured(1, (1, 2, 3, 4)), classifier_exact=None, n_grams=n_grams)
+    rows = {row.name: row.baseline for row in measures(None, now, 3)}
+    assert rows["exact"] == "commonest 25%"
+    assert rows["within one"] == "n-grams 80%"
+    assert rows["mean error"] == "n-grams 0.90"
+    assert rows["kappa (QWK)"] == "n-grams 0.30"
+    assert "the n-gram grader: exact 20%" in measures_text(None, now, 3, 44).plain
 
 
 @pytest.mark.parametrize("size", [SMALL, (120, 40)])
@@ -64,7 +77,7 @@ async def test_the_screen_shows_figures_and_groups(tmp_path: Path, size: tuple[i
         shown = text_of(app)
         for part in (
             "Grades by its texts after epoch 3",
-            "majority 28%",
+            "n-grams 41%",
             "Confusion",
             "[fixed 10]",
             "broken 11",

@@ -9,7 +9,8 @@ from functools import partial
 
 from textual.content import Content
 
-from opeddev_tui.format import number, share, signed
+from opeddev_tui.format import interval, number, share, signed
+from opeddev_tui.runs.cheap_ways import fitted_ways, to_beat
 from opeddev_tui.runs.events import GradesMeasured
 from opeddev_tui.ui.widgets.tables import Column, table
 
@@ -48,15 +49,19 @@ def flips(before: GradesMeasured, now: GradesMeasured) -> list[Flip]:
 
 
 def matrix(measured: GradesMeasured, grades: Sequence[int]) -> Content:
-    """Return the confusion matrix: one line per reference grade, one column per grade that was read."""
+    """Return the confusion matrix: one line per reference grade, one column per grade that was read.
+
+    Where grades are read from texts, a column more counts the texts without one.
+    """
     counts = Counter(zip(measured.reference, measured.predicted, strict=True))
-    columns: list[int | None] = [*grades, None]
+    columns: list[int | None] = [*grades, None] if measured.texts_read is not None else [*grades]
     head = "".join(f"{UNREAD if grade is None else grade:>4}" for grade in columns)
     lines = [Content.styled(f"{'ref':<4}{head}", "$muted")]
     for reference in grades:
         cells = [_cell(counts[reference, grade], right=grade == reference) for grade in columns]
         lines.append(Content("").join([Content.styled(f"{reference:>3} ", "$muted"), *cells]))
-    lines += [Content(""), Content.styled("[n] agrees · ? none read", "$muted")]
+    unread = f" · {UNREAD} none in the text" if None in columns else ""
+    lines += [Content(""), Content.styled(f"[n] agrees{unread}", "$muted")]
     return Content("\n").join(lines)
 
 
@@ -78,16 +83,16 @@ class Measure:
 
 
 def measures(before: GradesMeasured | None, now: GradesMeasured, middle: int) -> list[Measure]:
-    """Return every measure before and now, and what a simple rule reaches; ``middle`` is the middle grade."""
+    """Return every measure before and now, and the best that a cheap way reaches; ``middle`` is the middle grade."""
     off_middle = [abs(middle - reference) for reference in now.reference]
     two_decimals = partial(number, digits=2)
-    constant = number(sum(off_middle) / len(off_middle), 2) if off_middle else "–"
+    constant = sum(off_middle) / len(off_middle) if off_middle else None
     rows: list[tuple[str, str, Callable[[float | None], str], str]] = [
-        ("parsed", "parsed", share, ""),
-        ("exact", "exact", share, f"majority {share(now.majority_exact)}"),
-        ("within one", "within_one", share, f"always {middle}: {share(now.middle_within_one)}"),
-        ("mean error", "mean_absolute_error", two_decimals, f"always {middle}: {constant}"),
-        ("kappa (QWK)", "kappa", two_decimals, "constant: 0.00"),
+        *([("parsed", "texts_read", share, "")] if now.texts_read is not None else []),
+        ("exact", "exact", share, _best(now, "exact", share)),
+        ("within one", "within_one", share, _best(now, "within_one", share)),
+        ("mean error", "mean_absolute_error", two_decimals, _least_error(now, constant)),
+        ("kappa (QWK)", "kappa", two_decimals, _best(now, "kappa", two_decimals)),
     ]
     result: list[Measure] = []
     left_out = before is not None and before.leaves_out != now.leaves_out
@@ -96,6 +101,19 @@ def measures(before: GradesMeasured | None, now: GradesMeasured, middle: int) ->
         old, new = None if of_other_rows else getattr(before, name, None), getattr(now, name)
         result.append(Measure(title, write(old), write(new), _change(old, new, write is share), baseline))
     return result
+
+
+def _best(measured: GradesMeasured, figure: str, write: Callable[[float | None], str]) -> str:
+    found = to_beat(measured, figure)
+    return f"{found.way.short} {write(found.value)}"
+
+
+def _least_error(measured: GradesMeasured, middle: float | None) -> str:
+    """Return the least mean error of a cheap way; ``middle`` is that of the middle grade."""
+    fitted = measured.n_grams["mae"].value if "mae" in measured.n_grams else None
+    if fitted is not None and (middle is None or fitted < middle):
+        return f"n-grams {number(fitted, 2)}"
+    return f"middle {number(middle, 2)}"
 
 
 def _change(before: float | None, now: float | None, share: bool) -> str:
@@ -115,10 +133,9 @@ def measures_text(before: GradesMeasured | None, now: GradesMeasured, middle: in
     )
     notes: list[str] = []
     if now.kappa_interval is not None:
-        notes.append(f"kappa between {now.kappa_interval[0]:.2f} and {now.kappa_interval[1]:.2f}")
-    if now.classifier_exact is not None:
-        notes.append(f"a text classifier: exact {share(now.classifier_exact)}")
-    if now.parsed < 1:
+        notes.append(f"kappa from {interval(now.kappa_interval, 2)}")
+    notes += [f"{way.words}: exact {share(way.figures['exact'].value)}" for way in fitted_ways(now)]
+    if now.texts_read is not None and now.texts_read < 1:
         notes.append("no grade: left out of error and kappa" if now.leaves_out else "no grade counts as the farthest")
     notes.append(f"{len(now.reference)} rows in {now.seconds:.1f} s")
     lines = [table(measures(before, now, middle), columns, width), Content("")]

@@ -17,9 +17,9 @@ from textual.widgets import Static
 from opeddev_tui.data.rows import Example
 from opeddev_tui.errors import Problem
 from opeddev_tui.runs.events import GradesMeasured
-from opeddev_tui.runs.grade_records import SHORT_WORDS
+from opeddev_tui.runs.grade_words import read_by
 from opeddev_tui.runs.state import RunState
-from opeddev_tui.text import clean, clean_line
+from opeddev_tui.text import clean
 from opeddev_tui.ui.keys import GRADES, bindings
 from opeddev_tui.ui.screens.base import FilteredScreen
 from opeddev_tui.ui.screens.generations.grade_tables import GROUPS, Flip, flips, matrix, measures_text
@@ -99,8 +99,8 @@ class GradesScreen(FilteredScreen):
 
     def _head(self, epoch: int, epochs: list[int], before: GradesMeasured | None, way: str) -> None:
         compared = f"against before the step · {len(epochs)} evaluations" if before is not None else "nothing earlier"
-        read = SHORT_WORDS.get(way, clean_line(way))
-        heading = Content.styled(f"Grades by {read} after epoch {epoch}", "bold $primary") + Content(f"  {compared}")
+        heading = Content.styled(f"Grades by {read_by(way)} after epoch {epoch}", "bold $primary")
+        heading += Content(f"  {compared}")
         self.query_one("#which", Static).update(heading)
 
     def _show_flips(self, before: GradesMeasured | None, now: GradesMeasured) -> None:

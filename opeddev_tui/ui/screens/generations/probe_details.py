@@ -65,7 +65,7 @@ def judged(sample: Sample | None) -> str:
     if sample is None:
         return ""
     if sample.grade is None:
-        return "no grade found" if sample.reference_grade is not None else ""
+        return "no grade in this text" if sample.reference_grade is not None else ""
     if sample.reference_grade is None:
         return f"grade {sample.grade}"
     off = sample.grade - sample.reference_grade

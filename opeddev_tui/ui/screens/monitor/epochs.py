@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from textual.content import Content
 
-from opeddev_tui.format import number, signed, whole
+from opeddev_tui.format import number, share, signed, whole
+from opeddev_tui.runs.cheap_ways import fitted_ways
 from opeddev_tui.runs.events import EpochFinished, GradesMeasured
-from opeddev_tui.runs.grade_records import SHORT_WORDS
+from opeddev_tui.runs.grade_words import read_by
 from opeddev_tui.runs.state import RunState
-from opeddev_tui.text import clean_line
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.legend import explained
 from opeddev_tui.ui.widgets.pane import Pane, lines
@@ -23,8 +23,12 @@ _MEANINGS: Mapping[str, str] = {
     "±1": "or off by one",
     "Δ 0": "change since before the step",
     "kappa": "agreement beyond chance",
-    "parsed": "grades that could be read",
+    "parsed": "written texts with a grade",
 }
+
+
+# the figures of a cheap way that have a column
+_TO_BEAT = (("exact", "exact"), ("within_one", "within one"))
 
 
 class EpochsPane(Pane):
@@ -64,19 +68,22 @@ def epoch_table(state: RunState, width: int) -> Content:
 
 
 def _baselines(measured: GradesMeasured) -> str:
-    way = SHORT_WORDS.get(measured.way, clean_line(measured.way))
-    text = f"Grades by {way}. To beat: always the commonest grade {measured.majority_exact:.0%} exact"
-    if measured.classifier_exact is not None:
-        text += f", a text classifier {measured.classifier_exact:.0%} exact"
-    return text + f", always the middle grade {measured.middle_within_one:.0%} within one."
+    told = [
+        f"always the commonest grade {share(measured.majority_exact)} exact",
+        f"always the middle grade {share(measured.middle_within_one)} within one",
+    ]
+    for way in fitted_ways(measured):
+        known = [(words, way.figures[name].value) for name, words in _TO_BEAT if name in way.figures]
+        told.append(f"{way.words} {' and '.join(f'{share(value)} {words}' for words, value in known)}")
+    return f"Grades by {read_by(measured.way)}. To beat: {', '.join(told)}."
 
 
 def _columns(state: RunState) -> tuple[Column[EpochFinished], ...]:
     best, first = state.best_epoch(), state.epochs.get(0)
 
-    def share(epoch: int, name: str) -> str:
+    def of_grades(epoch: int, name: str) -> str:
         measured = state.grades.get(epoch)
-        return f"{getattr(measured, name):.0%}" if measured is not None else "–"
+        return share(getattr(measured, name) if measured is not None else None)
 
     def kappa(row: EpochFinished) -> str:
         measured = state.grades.get(row.epoch)
@@ -89,15 +96,16 @@ def _columns(state: RunState) -> tuple[Column[EpochFinished], ...]:
     def difference(row: EpochFinished) -> str:
         return signed(row.val_loss - first.val_loss) if first is not None and row.epoch > 0 else ""
 
+    parsed: Column[EpochFinished] = Column("parsed", lambda row: of_grades(row.epoch, "texts_read"), rank=6, width=6)
     return (
         Column("epoch", lambda row: f"{row.epoch}{' ★' if row.epoch == best else '  '}", right=False, width=5),
         Column("train", lambda row: number(row.train_loss), style="$plot-train", width=6),
         Column("hold-out", lambda row: number(row.val_loss), style="$plot-holdout", width=8),
-        Column("exact", lambda row: share(row.epoch, "exact"), rank=1, width=5),
-        Column("±1", lambda row: share(row.epoch, "within_one"), rank=2, width=4),
+        Column("exact", lambda row: of_grades(row.epoch, "exact"), rank=1, width=5),
+        Column("±1", lambda row: of_grades(row.epoch, "within_one"), rank=2, width=4),
         Column("kappa", kappa, rank=3, width=5),
         Column("Δ 0", difference, rank=4, width=6),
-        Column("parsed", lambda row: share(row.epoch, "parsed"), rank=6, width=6),
+        *([parsed] if any(measured.texts_read is not None for measured in state.grades.values()) else []),
         Column("samples/s", lambda row: number(row.samples_per_second, 1), rank=7, width=9),
         Column("opt. step", lambda row: whole(row.global_step), rank=8, width=9),
         Column("decision", decision, rank=5, right=False, width=17),
