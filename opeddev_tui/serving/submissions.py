@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from opeddev_tui.config import settings as st
 from opeddev_tui.data import folder_files
+from opeddev_tui.data.byte_order import BOM
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.serving import zips
 from opeddev_tui.serving.diffs import ChangedFile, changed_files, diff_text, looks_like_diff
@@ -240,13 +241,13 @@ def _left_out_of_diff(changed: ChangedFile) -> str:
 
 def _is_row(line: bytes) -> bool:
     """Return whether the first line of a stream is a whole JSON object, as in JSONL."""
-    text = line.removeprefix(b"\xef\xbb\xbf").strip()
+    text = line.removeprefix(BOM).strip()
     return text.startswith(b"{") and text.endswith(b"}") and _is_json(text)
 
 
 def _is_json(content: bytes) -> bool:
     """Return whether ``content`` is one JSON object or array; code may begin with a bracket, too."""
-    if not content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"[")):
+    if not content.removeprefix(BOM).lstrip().startswith((b"{", b"[")):
         return False
     try:
         value = json.loads(content)
