@@ -161,7 +161,8 @@ def _windows(work: _Work, pace: Pace) -> "Iterator[list[Asked]]":
         return _is_done(work, asked, pace)
 
     known = done if work.results is not None else None
-    return windows(map(work.grader.ask_item, work.found.items()), known, work.found.ready)
+    every = (None if item is None else work.grader.ask_item(item) for item in work.found.paced())
+    return windows(every, known)
 
 
 def _is_done(work: _Work, asked: "Asked", pace: Pace) -> bool:
