@@ -70,7 +70,8 @@ def _of_file(options: argparse.Namespace, workspace: Workspace, settings: Settin
     given = fields_of(options)
     asked = _asked(options, settings, given, base)
     if options.undo:
-        named = {name: text for name, text in given.items() if text}
+        # an empty text names the one that has none
+        named = {name: text for name, text in given.items() if getattr(options, name) is not None}
         return undo_of(workspace, settings, asked.fields, named, asked.file), None
     answer = Answer(
         grade=options.grade,

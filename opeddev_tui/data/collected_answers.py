@@ -125,7 +125,9 @@ def _not_one(
     names = [name for name in _TOLD_BY if len(texts[name] | named.get(name, set())) > 1]
     listed = "; ".join(f"grade {item.grade} ({_told_apart(item, names)})" for item in fitting or same)
     several = f"it has {len(fitting)} corrections" if fitting else f"no correction of it has this {' and '.join(names)}"
-    cure = f"Name the one that you mean: correct FILE --undo {' '.join(f'--{name} TEXT' for name in names)}."
+    options = " ".join(f"--{name} TEXT" for name in names)
+    none = ' ("" for none)' if any("" in texts[name] for name in names) else ""
+    cure = f"Name the one that you mean: opeddev-tui correct FILE --undo {options}{none}."
     return DataProblem(f"{several}: {listed}.", where=file, cure=cure)
 
 

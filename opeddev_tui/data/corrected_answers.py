@@ -67,7 +67,7 @@ class Kept(Struct, frozen=True):
         count = plural(self.rows, "row")
         if change.after is None:
             left = f"{change.batch} has {count} now" if self.rows else f"{change.batch} is gone with it"
-            return f"{name}: its correction{f' to grade {change.was}' if change.was else ''} is undone; {left}."
+            return f"{name}: {f'grade {change.was}' if change.was else 'its correction'} is undone; {left}."
         grades = change.grade if change.was in ("", change.grade) else f"{change.was} → {change.grade}"
         again = ", the correction before it" if change.undone else ""
         return f"{name}: grade {grades}{again}, in {change.batch} ({count}): {its_turn(self.step)}."
@@ -153,7 +153,8 @@ def undo_answer(workspace: Path, settings: Settings, begun: Begun, row: str = ""
         named = row or next((change.row for change in reversed(every) if change.row in here), "")
         if named not in here:
             words = "there is no correction of it to undo." if row else "there is no correction to undo."
-            raise DataProblem(words, where=found.name, cure="See them all: opeddev-tui correct.")
+            cure = "Rows that were trained on, or of your own files, are corrected with opeddev-tui regrade ROW GRADE."
+            raise DataProblem(words, where=found.name, cure=cure)
         # a row whose line of the history is lost is gone with the undoing
         *earlier, last = [change for change in every if change.row == named] or [Change(row=named, batch=found.name)]
         place, lines = here[named], list(found.lines)

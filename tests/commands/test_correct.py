@@ -312,3 +312,24 @@ def test_the_command_reads_the_files_of_each_set_once(
     names = [path.name for path in read]
     assert names.count("processed_webdev_coding") == names.count("holdout_webdev_coding") == 2
     assert names.count("batch_corrections_01.jsonl") == 1
+
+
+def test_the_correction_of_a_file_is_undone_by_the_task_that_is_named(
+    workspace_factory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = workspace_factory(rows=4, holdout=2)
+    page = tmp_path / "page.html"
+    place = [str(page), "-w", str(root)]
+    page.write_text("<b>a page</b>")
+    for grade, task in (("2", "Make it."), ("3", "Centre it."), ("4", "")):
+        assert main(["correct", "--grade", grade, *(["--task", task] if task else []), *place]) == 0
+    assert main(["correct", "--undo", *place]) == 3
+    told = capsys.readouterr().err
+    assert "it has 3 corrections: grade 2 (task: Make it.); grade 3 (task: Centre it.); grade 4 (task: none)" in told
+    assert '--task TEXT ("" for none)' in told
+    for named, grades in (("Centre it.", ["2", "4"]), ("", ["2"])):
+        assert main(["correct", "--undo", "--task", named, *place]) == 0
+        assert [item.grade for item in collected(workspace_of(root), settings_of(root))[1]] == grades
+    # no other is there: it need not be named
+    assert main(["correct", "--undo", *place]) == 0
+    assert "grade 2 is undone" in " ".join(capsys.readouterr().out.split())

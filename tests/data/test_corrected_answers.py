@@ -67,7 +67,7 @@ def test_undo_goes_back_one_correction_at_a_time_until_the_batch_is_gone(root: P
     assert again.words.startswith("new: grade 2 → 4, the correction before it, in batch_corrections_01 (1 row): ")
     assert rows_in(root) == [("new", "4")]
     gone = undo_answer(root, SETTINGS, tuple)
-    assert gone.words == "new: its correction to grade 4 is undone; batch_corrections_01 is gone with it."
+    assert gone.words == "new: grade 4 is undone; batch_corrections_01 is gone with it."
     assert not first(root).exists()
     assert check_data(root, SETTINGS).problems == []
     with pytest.raises(DataProblem, match="no correction to undo"):
