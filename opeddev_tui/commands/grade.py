@@ -161,8 +161,7 @@ def _windows(work: _Work, pace: Pace) -> "Iterator[list[Asked]]":
         return _is_done(work, asked, pace)
 
     known = done if work.results is not None else None
-    every = (None if item is None else work.grader.ask_item(item) for item in work.found.paced())
-    return windows(every, known)
+    return windows(work.grader.ask_items(work.found.paced()), known)
 
 
 def _is_done(work: _Work, asked: "Asked", pace: Pace) -> bool:

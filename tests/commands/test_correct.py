@@ -163,6 +163,23 @@ def test_the_apps_grader_stops_and_answers_the_next_request(grading: Grading, tm
     writer.join(timeout=30)
 
 
+def test_the_apps_grader_answers_a_pipe_as_it_is_written_and_waits_for_none(grading: Grading, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    grading.say(Request(id=6, path=str(pipe)))
+    with pipe.open("wb", buffering=0) as file:
+        for number in range(3):
+            file.write(json.dumps({"id": str(number), "submission": "<b>page</b>", "kind": "html"}).encode() + b"\n")
+            said = grading.until(Answered, Done, Failed)[-1]
+            assert isinstance(said, Answered)
+            assert said.graded.id == str(number)
+        # nothing more is written: a person stops
+        grading.say(Stop())
+        done = grading.until(Done, Failed)[-1]
+    assert isinstance(done, Done)
+    assert (done.stopped, done.count) == (True, 3)
+
+
 def test_a_checkpoint_that_is_not_there_is_said(grader_root: Path) -> None:
     said: list[Said] = []
     reads, writes = os.pipe()
