@@ -69,6 +69,10 @@ class Steps(Struct, frozen=True):
         """Return the step ``number`` if its batch is there, else None."""
         return next((step for step in self.steps if step.number == number and step.place is not None), None)
 
+    def open_number(self, batch: str) -> int | None:
+        """Return the number of the step that will train the batch ``batch``, None where no step will."""
+        return next((step.number for step in self.steps if step.name == batch and step.word == "open"), None)
+
     def up_to(self, number: int) -> list[Step]:
         """Return the steps whose batches step ``number`` trains on, its own last."""
         return [step for step in self.steps if step.number <= number and step.place is not None]

@@ -14,6 +14,7 @@ from opeddev_tui.data.batches import DataReport, check_data, describe, inventory
 from opeddev_tui.data.grade_scale import written
 from opeddev_tui.errors import Problem
 from opeddev_tui.format import histogram, plural
+from opeddev_tui.runs.grade_words import few_rows
 from opeddev_tui.runs.history import list_runs
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.typed_commands import within_here
@@ -33,7 +34,9 @@ def run(options: argparse.Namespace) -> int:
     console = CleanConsole(workspace.root)
     console.print(_table(report, loaded.settings.grading))
     changes = matched(report.batches, list_runs(workspace)).steps.notes
-    notes, problems = [*changes, *report.warnings], [*report.problems]
+    held = len(report.holdout.examples) if report.holdout is not None else 0
+    few = filter(None, [few_rows(held, "every verdict")])
+    notes, problems = [*changes, *few, *report.warnings], [*report.problems]
     # without rows nothing is tokenized, and asking the hub would take its time
     if any(item.examples for item in report.batches):
         with console.status("loading the tokenizer"):

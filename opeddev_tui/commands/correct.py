@@ -13,10 +13,12 @@ from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.corrected_answers import Kept, its_turn
+from opeddev_tui.data.raw_rows import FileRows
 from opeddev_tui.errors import DataProblem, SettingsProblem
 from opeddev_tui.serving.asked import Answer, Asked
-from opeddev_tui.serving.corrected import ask_without_model, collected, keep_answer, undo_last
+from opeddev_tui.serving.corrected import ask_without_model, collected, keep_answer, step_of, undo_last, undo_of
 from opeddev_tui.serving.submissions import STANDARD_INPUT, Submissions
+from opeddev_tui.serving.training_rows import base_rows
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.paths import Workspace
 
@@ -38,29 +40,23 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--rater", metavar="NAME", default="", help="who corrects (default: grade.rater, your login)")
     add_fields(parser, "submissions", "[grade]")
-    parser.add_argument("--undo", action="store_true", help="undo the newest correction")
+    parser.add_argument("--undo", action="store_true", help="undo the correction of FILE, without FILE the newest one")
 
 
 def run(options: argparse.Namespace) -> int:
     """Keep the correction, undo one, or print the open batch; return 0. Raises ``Problem``."""
     workspace, loaded = open_workspace(options)
     settings = loaded.settings
-    if options.undo:
-        if options.submission or options.grade:
-            cure = "To take back the newest correction, write: correct --undo."
-            raise SettingsProblem("--undo takes neither a submission nor a grade.", where="correct", cure=cure)
+    if options.undo and options.grade:
+        cure = "Write: correct FILE --undo, or correct --undo for the newest correction."
+        raise SettingsProblem("--undo takes no grade.", where="correct", cure=cure)
+    if options.submission and not options.undo and not options.grade:
+        raise SettingsProblem("no grade is named.", where="correct", cure="Write: correct FILE --grade GRADE.")
+    if options.submission:
+        kept, asked = _of_file(options, workspace, settings)
+        _say(kept, asked, workspace.root)
+    elif options.undo:
         _say(undo_last(workspace, settings), None, workspace.root)
-    elif options.submission:
-        if not options.grade:
-            raise SettingsProblem("no grade is named.", where="correct", cure="Write: correct FILE --grade GRADE.")
-        asked = _asked(options, workspace, settings)
-        answer = Answer(
-            grade=options.grade,
-            feedback=option_text("feedback", options.feedback),
-            criteria=_criteria(options.criterion),
-            rater=options.rater,
-        )
-        _say(keep_answer(workspace, settings, asked.fields, answer), asked, workspace.root)
     elif options.grade:
         raise SettingsProblem("no file is named.", where="correct", cure="Write: correct FILE --grade GRADE.")
     else:
@@ -68,7 +64,27 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _asked(options: argparse.Namespace, workspace: Workspace, settings: Settings) -> Asked:
+def _of_file(options: argparse.Namespace, workspace: Workspace, settings: Settings) -> tuple[Kept, Asked | None]:
+    """Keep or undo the correction of the submission that is named; of an undoing nothing was assumed."""
+    base = base_rows(workspace, settings)
+    given = fields_of(options)
+    asked = _asked(options, settings, given, base)
+    if options.undo:
+        # an empty text names the one that has none
+        named = {name: text for name, text in given.items() if getattr(options, name) is not None}
+        return undo_of(workspace, settings, asked.fields, named, asked.file), None
+    answer = Answer(
+        grade=options.grade,
+        feedback=option_text("feedback", options.feedback),
+        criteria=_criteria(options.criterion),
+        rater=options.rater,
+    )
+    # what cannot be read is read again, to say why
+    read = base if base.rows else None
+    return keep_answer(workspace, settings, asked.fields, answer, file=asked.file, base=read), asked
+
+
+def _asked(options: argparse.Namespace, settings: Settings, given: dict[str, str], base: FileRows) -> Asked:
     """Return the one submission that is named as the grader is asked it; raises ``DataProblem`` for none or several."""
     reads = options.submission == STANDARD_INPUT
     found = Submissions([options.submission], settings.data, "file", sys.stdin.buffer if reads else None)
@@ -76,8 +92,7 @@ def _asked(options: argparse.Namespace, workspace: Workspace, settings: Settings
     if len(items) != 1:
         words = "there is no submission in it." if not items else "there are several submissions in it."
         raise DataProblem(words, where=clean_line(options.submission), cure="Name a file with one submission.")
-    given = fields_of(options)
-    asked = ask_without_model(workspace, settings, items[0], given)
+    asked = ask_without_model(settings, items[0], given, base)
     if asked.example is None:
         cure = "Name a file with one submission as text."
         raise DataProblem(f"it cannot be corrected: {asked.problem}", where=asked.file, cure=cure)
@@ -106,16 +121,12 @@ def _say(kept: Kept, asked: Asked | None, root: Path) -> None:
 
 def _list(workspace: Workspace, settings: Settings) -> None:
     console = CleanConsole(workspace.root)
-    name, rows = collected(workspace, settings)
-    if not rows:
+    name, corrected = collected(workspace, settings)
+    if not corrected:
         console.say(f"{name}: no corrections yet. Write: opeddev-tui correct FILE --grade GRADE.")
         return
-    console.say(f"{name}: {len(rows)} corrected: {its_turn()}.")
-    for row in rows:
-        grade = row.get("grade", "")
-        words = f"{grade!s:>4}  {row.get('id') or _start(row)}  {row.get('rater', '')}  {row.get('graded_at', '')}"
+    console.say(f"{name}: {len(corrected)} corrected: {its_turn(step_of(workspace, settings, name))}.")
+    for item in corrected:
+        fields = item.fields
+        words = f"{item.grade:>4}  {item.name}  {fields.get('rater', '')}  {fields.get('graded_at', '')}"
         console.say(clean_line(words, max_chars=200))
-
-
-def _start(row: dict[str, object]) -> str:
-    return " ".join(str(row.get("submission") or "").split())[:40]

@@ -161,7 +161,7 @@ def _windows(work: _Work, pace: Pace) -> "Iterator[list[Asked]]":
         return _is_done(work, asked, pace)
 
     known = done if work.results is not None else None
-    return windows(map(work.grader.ask_item, work.found.items()), known, work.found.ready)
+    return windows(work.grader.ask_items(work.found.paced()), known)
 
 
 def _is_done(work: _Work, asked: "Asked", pace: Pace) -> bool:

@@ -22,12 +22,16 @@ _WHERE = "the correction"
 
 
 class AnsweredRow(Struct, frozen=True):
-    """The ``fields`` as they are written, the ``example`` that a training makes of them, its grade, what to know."""
+    """The ``fields`` as they are written, the ``example`` that a training makes of them, its grade, what to know.
+
+    ``asked`` are the fields of a grading row, where ``fields`` are messages.
+    """
 
     fields: dict[str, Any]
     example: Example
     grade: str
     notes: tuple[str, ...] = ()
+    asked: dict[str, Any] | None = None
 
 
 def example_of(row: Mapping[str, Any], schema: str, settings: Settings) -> AnsweredRow:
@@ -55,7 +59,7 @@ def example_of(row: Mapping[str, Any], schema: str, settings: Settings) -> Answe
             cure="Corrections become rows of base sets with submission and grade, or with messages.",
         )
     turns = _as_messages(fields, example)
-    return AnsweredRow(turns, _read(turns, settings), grade_scale.written(grade, grading), notes)
+    return AnsweredRow(turns, _read(turns, settings), grade_scale.written(grade, grading), notes, fields)
 
 
 def _read(fields: Mapping[str, Any], settings: Settings) -> Example:

@@ -1,4 +1,4 @@
-"""Tell by the mark at its beginning which encoding a text has."""
+"""Tell by its beginning which encoding a text has."""
 
 # of UTF-8; editors on Windows write it
 BOM = b"\xef\xbb\xbf"
@@ -10,10 +10,25 @@ _WIDE = (
     (b"\xfe\xff", "utf-16"),
 )
 
+# bytes by which a text without a mark is judged: an even number
+_LOOKED_AT = 64
+
 
 def wide_encoding(start: bytes) -> str:
     """Return utf-16 or utf-32 where a text that begins with ``start`` is marked as such, empty for any other."""
     return next((name for mark, name in _WIDE if start.startswith(mark)), "")
+
+
+def is_cut_mark(start: bytes) -> bool:
+    """Return whether ``start`` may be the beginning of a longer mark: what follows tells."""
+    return any(mark.startswith(start) and mark != start for mark, _ in _WIDE)
+
+
+def is_unmarked_wide(content: bytes) -> bool:
+    """Return whether ``content`` is probably UTF-16 without a mark: every other byte of its beginning is zero."""
+    start = content[:_LOOKED_AT]
+    halves = start[::2], start[1::2]
+    return len(start) > 3 and any(not any(one) and all(other) for one, other in (halves, halves[::-1]))
 
 
 def marked_text(content: bytes) -> str:

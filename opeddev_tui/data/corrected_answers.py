@@ -7,16 +7,15 @@ sealed test set never get in.
 
 import json
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data import folder_files, formats, leakage
+from opeddev_tui.data.answer_history import Change, Row, add_to_history, read_history, standing
 from opeddev_tui.data.answered_row import example_of
 from opeddev_tui.data.batch_names import corrections_name, corrections_number
 from opeddev_tui.data.batch_paths import (
@@ -25,69 +24,59 @@ from opeddev_tui.data.batch_paths import (
     increments,
 )
 from opeddev_tui.data.corrections import row_hash
+from opeddev_tui.data.grade_scale import written
+from opeddev_tui.data.raw_rows import FileRows
 from opeddev_tui.data.rows import Example
 from opeddev_tui.data.sealed import load_sealed
-from opeddev_tui.data.sets import Batch, find_batches, holdout_as_written, load_batch
-from opeddev_tui.errors import DataProblem, Problems
-from opeddev_tui.files import append_line, decoded, read_file, storage_errors, write_atomic
+from opeddev_tui.data.sets import Batch, LoadedBatch, find_batches, holdout_as_written, load_batch
+from opeddev_tui.errors import DataProblem, Problems, StorageProblem
+from opeddev_tui.files import storage_errors, write_atomic
 from opeddev_tui.format import plural
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.lock import hold_lock
 from opeddev_tui.workspace.paths import graded_history_file
 
-# seconds to wait for another process that corrects an answer
 # names the batches that trainings have begun with
 Begun = Callable[[], Collection[str]]
-# says what to know of a correction by the rows of all batches as they are before it
-Look = Callable[[Sequence[Example]], Sequence[str]]
-Row = dict[str, Any]
-
-
-class Change(Struct, frozen=True, kw_only=True):
-    """One line of the history: row ``row`` (``corrections.row_hash``) of ``batch`` was ``before`` and is ``after``.
-
-    None: it was not there, or is not any more. ``grade`` is the person's, as it is written; ``undone`` marks the
-    undoing of an earlier change. ``at`` is in Unix seconds.
-    """
-
-    row: str
-    batch: str
-    grade: str = ""
-    before: Row | None = None
-    after: Row | None = None
-    undone: bool = False
-    at: float = 0.0
+# says what to know of a correction, and the number of the step that trains its batch: by all batches as they are
+# before it, its own last
+Look = Callable[[Sequence[LoadedBatch]], tuple[Sequence[str], int | None]]
 
 
 class Kept(Struct, frozen=True):
-    """What a correction did: its ``change``, the file of the batch, the rows in it now, and what to know of it."""
+    """What a correction did: its ``change``, the file of the batch, the rows in it now, and what to know of it.
+
+    ``step`` is the number of the step that trains the batch, None where it is not known.
+    """
 
     change: Change
     path: Path
     rows: int
     notes: tuple[str, ...] = ()
+    step: int | None = None
 
     @property
     def words(self) -> str:
-        """What happened, in one sentence."""
-        return self.told("")
+        """What happened, in one sentence: the submission, its grades, the batch and when that is trained."""
+        return self.told(self.change.file)
 
-    def told(self, file: str, step: int | None = None) -> str:
-        """Return what happened in one sentence; a row without an id is called ``file`` where one is given.
-
-        ``step`` is the number of the step that trains the batch, where it is known.
-        """
+    def told(self, file: str) -> str:
+        """Return ``words``; a row without an id is called ``file``, where one is given."""
         change = self.change
-        row = change.after or change.before or {}
-        name = clean_line(str(row.get("id") or file or change.row[:10]), max_chars=60)
+        name = name_of(change.asked or change.after or change.before or {}, file, change.row)
         count = plural(self.rows, "row")
         if change.after is None:
             left = f"{change.batch} has {count} now" if self.rows else f"{change.batch} is gone with it"
-            return f"{name}: its correction is undone; {left}."
-        again = "" if change.before is None else " in place of an earlier one"
-        if change.undone:
-            return f"{name}: the correction before it stands again, in {change.batch} ({count})."
-        return f"{name}: grade {change.grade}{again}, in {change.batch} ({count}): {its_turn(step)}."
+            return f"{name}: {f'grade {change.was}' if change.was else 'its correction'} is undone; {left}."
+        grades = change.grade if change.was in ("", change.grade) else f"{change.was} → {change.grade}"
+        again = ", the correction before it" if change.undone else ""
+        return f"{name}: grade {grades}{again}, in {change.batch} ({count}): {its_turn(self.step)}."
+
+
+def name_of(row: Row, file: str, key: str) -> str:
+    """Return what to call a corrected row in a line: its id, its file, the beginning of its text, else its ``key``."""
+    start = " ".join(str(row.get("submission") or "").split())[:40]
+    return clean_line(str(row.get("id") or file or start or key[:10]), max_chars=60)
 
 
 def its_turn(step: int | None = None) -> str:
@@ -95,8 +84,8 @@ def its_turn(step: int | None = None) -> str:
     return f"data of step {step}" if step is not None else "a batch of its own, trained after all others"
 
 
-class _Open(Struct):
-    """The open batch: its lines that hold a row, the rows, each with its hash."""
+class OpenBatch(Struct):
+    """The open batch: its lines that hold a row, their examples, and what to know of it."""
 
     path: Path
     lines: list[bytes]
@@ -105,38 +94,51 @@ class _Open(Struct):
 
     @property
     def name(self) -> str:
-        return batch_name(self.path) if self.path.exists() else self.path.name.removesuffix(".jsonl")
+        """Its name, also where it is not there yet."""
+        return self.path.name.removesuffix(".jsonl")
 
     def place_of(self, row: str) -> int | None:
+        """Return the place of the row with the hash ``row``, None where it is not in the batch."""
         return next((at for at, example in enumerate(self.examples) if row_hash(example) == row), None)
 
 
 def correct_answer(
-    workspace: Path, settings: Settings, row: Mapping[str, Any], begun: Begun, look: Look = lambda _: ()
+    workspace: Path,
+    settings: Settings,
+    row: Row,
+    begun: Begun,
+    look: Look = lambda _: ((), None),
+    *,
+    file: str = "",
+    base: FileRows | None = None,
 ) -> Kept:
     """Put ``row`` (fields of a grading row with the person's grade) into the open batch, in place of an equal one.
 
-    Each batch is read once; ``look`` gets the rows of all and returns notes. Raises ``Problem``; then nothing is
-    written.
+    ``file``: where the submission lies. ``base`` are the rows of the base set's files, where they were read already:
+    each batch is read once. Raises ``Problem``; then nothing is written.
     """
     with _locked(workspace):
         batches = find_batches(workspace, settings.paths)
-        base = load_batch(batches[0], settings)
-        made = example_of(row, base.schema, settings)
-        found = _open(workspace, settings, begun)
+        first = load_batch(batches[0], settings, base)
+        made = example_of(row, first.schema, settings)
+        found = open_batch(workspace, settings, begun)
         others = [load_batch(batch, settings) for batch in batches[1:] if batch.name != found.name]
-        rows = [example for loaded in (base, *others) for example in loaded.examples]
-        _must_be_new(workspace, settings, made.example, rows)
-        seen = look([*rows, *found.examples])
-        line = json.dumps(made.fields, ensure_ascii=False).encode()
-        key = row_hash(made.example)
-        place = found.place_of(key)
-        before = None if place is None else json.loads(found.lines[place])
-        lines = list(found.lines)
-        lines[len(lines) if place is None else place : len(lines) if place is None else place + 1] = [line]
-        change = Change(row=key, batch=found.name, grade=made.grade, before=before, after=made.fields, at=time.time())
+        _must_be_new(workspace, settings, made.example, [item for one in (first, *others) for item in one.examples])
+        mine = LoadedBatch(Batch(found.name, len(others) + 1, found.path), first.schema, found.examples, "", [])
+        seen, step = look([first, *others, mine])
+        lines, key = list(found.lines), row_hash(made.example)
+        place, line = found.place_of(key), json.dumps(made.fields, ensure_ascii=False).encode()
+        before, was = None, ""
+        if place is None:
+            lines.append(line)
+        else:
+            before, was, lines[place] = json.loads(lines[place]), grade_in(found.examples[place], settings), line
+        change = Change(
+            row=key, batch=found.name, grade=made.grade, was=was, file=file, asked=made.asked, before=before,
+            after=made.fields, at=time.time(),
+        )  # fmt: skip
         _write(workspace, found, lines, change)
-        return Kept(change, found.path, len(lines), (*made.notes, *found.notes, *seen))
+        return Kept(change, found.path, len(lines), (*made.notes, *found.notes, *seen), step)
 
 
 def undo_answer(workspace: Path, settings: Settings, begun: Begun, row: str = "") -> Kept:
@@ -145,61 +147,37 @@ def undo_answer(workspace: Path, settings: Settings, begun: Begun, row: str = ""
     The row is then as it was before that correction, or gone.
     """
     with _locked(workspace):
-        found = _open(workspace, settings, begun)
-        here = [change for change in read_history(workspace) if change.batch == found.name]
-        last = next((change for change in _standing(here)[::-1] if row in ("", change.row)), None)
-        place = found.place_of(last.row) if last is not None else None
-        if last is None or place is None:
-            cure = "Rows that were trained on, or of your own files, are corrected with opeddev-tui regrade ROW GRADE."
+        found = open_batch(workspace, settings, begun)
+        here = {row_hash(example): place for place, example in enumerate(found.examples)}
+        every = [change for change in standing(read_history(workspace)) if change.batch == found.name]
+        named = row or next((change.row for change in reversed(every) if change.row in here), "")
+        if named not in here:
             words = "there is no correction of it to undo." if row else "there is no correction to undo."
+            cure = "Rows that were trained on, or of your own files, are corrected with opeddev-tui regrade ROW GRADE."
             raise DataProblem(words, where=found.name, cure=cure)
-        lines = list(found.lines)
-        now = json.loads(lines[place])
+        # a row whose line of the history is lost is gone with the undoing
+        *earlier, last = [change for change in every if change.row == named] or [Change(row=named, batch=found.name)]
+        place, lines = here[named], list(found.lines)
+        now, was = json.loads(lines[place]), grade_in(found.examples[place], settings)
         lines[place : place + 1] = [json.dumps(last.before, ensure_ascii=False).encode()] if last.before else []
-        change = Change(row=last.row, batch=found.name, before=now, after=last.before, undone=True, at=time.time())
+        grade = earlier[-1].grade if earlier and last.before else str((last.before or {}).get("grade", ""))
+        change = Change(
+            row=named, batch=found.name, grade=grade, was=was, file=last.file, asked=last.asked, before=now,
+            after=last.before, undone=True, at=time.time(),
+        )  # fmt: skip
         _write(workspace, found, lines, change)
         return Kept(change, found.path, len(lines))
 
 
-def open_rows(workspace: Path, settings: Settings, begun: Begun) -> tuple[str, list[Row]]:
-    """Return the name of the open batch and its rows as they are written; raises ``Problem``."""
-    found = _open(workspace, settings, begun)
-    return found.name, [json.loads(line) for line in found.lines]
-
-
-def read_history(workspace: Path) -> list[Change]:
-    """Return all changes, oldest first, without lines that cannot be read; raises ``StorageProblem``."""
-    path = graded_history_file(workspace)
-    if not path.exists():
-        return []
-    with storage_errors(path):
-        content = read_file(path)
-    changes = []
-    for line in content.split(b"\n"):
-        try:
-            changes += [decoded(line, Change)] if line.strip() else []
-        except ValueError:
-            continue  # a cut line: its row is in the batch all the same
-    return changes
-
-
-def _standing(changes: Sequence[Change]) -> list[Change]:
-    """Return the changes that are not undone: an undoing takes back the last one of its row."""
-    standing: list[Change] = []
-    for change in changes:
-        if not change.undone:
-            standing.append(change)
-            continue
-        last = next((at for at in reversed(range(len(standing))) if standing[at].row == change.row), None)
-        if last is not None:
-            del standing[last]
-    return standing
+def grade_in(example: Example, settings: Settings) -> str:
+    """Return the grade of a row as it is written, empty without one."""
+    return "" if example.grade is None else written(example.grade, settings.grading)
 
 
 # --- the open batch
 
 
-def _open(workspace: Path, settings: Settings, begun: Begun) -> _Open:
+def open_batch(workspace: Path, settings: Settings, begun: Begun) -> OpenBatch:
     """Return the open batch, which may not be there yet; raises ``Problems`` where its file cannot be read."""
     folder, taken = folder_of_increments(workspace, settings.paths), begun()
     there = {batch_name(path): path for path in increments(folder)[0]}
@@ -207,18 +185,18 @@ def _open(workspace: Path, settings: Settings, begun: Begun) -> _Open:
     last = max(numbers, default=0)
     path = there.get(numbers.get(last, ""))
     if path is None or numbers[last] in taken or path.suffix != ".jsonl" or path.is_dir():
-        return _Open(folder / f"{corrections_name(last + 1)}.jsonl", [], [], [])
+        return OpenBatch(folder / f"{corrections_name(last + 1)}.jsonl", [], [], [])
     read = formats.read_split(path, settings.data)
     if read.problems:
         raise Problems(read.problems)
     with folder_files.read_clearly(path):
         lines = [line for line in path.read_bytes().split(b"\n") if line.strip()]
-    loaded = load_batch(Batch(batch_name(path), 1, path), settings)
+    loaded = load_batch(Batch(batch_name(path), 1, path), settings, read)
     if loaded.problems or len(loaded.examples) != len(lines):
         cure = "Correct the file, or move it out of the increments."
         problems = loaded.problems or [DataProblem("a row of it is not trained on.", where=str(path), cure=cure)]
         raise Problems(problems)
-    return _Open(path, lines, list(loaded.examples), list(read.notes))
+    return OpenBatch(path, lines, list(loaded.examples), list(read.notes))
 
 
 def _must_be_new(workspace: Path, settings: Settings, example: Example, others: Sequence[Example]) -> None:
@@ -241,14 +219,24 @@ def _must_be_new(workspace: Path, settings: Settings, example: Example, others: 
         raise DataProblem(f"this is the training row {same.where} already.", cure=cure)
 
 
-def _write(workspace: Path, found: _Open, lines: Sequence[bytes], change: Change) -> None:
-    """Replace the file of the batch, then keep ``change``; a batch without rows would be an error in the data."""
+def _write(workspace: Path, found: OpenBatch, lines: Sequence[bytes], change: Change) -> None:
+    """Replace the file of the batch, then keep ``change``: both, or nothing; raises ``StorageProblem``."""
+    _replace(found.path, lines)
+    try:
+        add_to_history(workspace, change)
+    except StorageProblem:
+        # a correction that is not in the history could not be undone
+        _replace(found.path, found.lines)
+        raise
+
+
+def _replace(path: Path, lines: Sequence[bytes]) -> None:
+    """Write the file of a batch; one without rows would be an error in the data, so it goes."""
     if lines:
-        write_atomic(found.path, b"".join(line + b"\n" for line in lines), mode=0o600)
+        write_atomic(path, b"".join(line + b"\n" for line in lines), mode=0o600)
     else:
-        with storage_errors(found.path):
-            found.path.unlink()
-    append_line(graded_history_file(workspace), msgspec.json.encode(change))
+        with storage_errors(path):
+            path.unlink()
 
 
 def _locked(workspace: Path) -> AbstractContextManager[None]:

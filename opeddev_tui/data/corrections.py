@@ -61,13 +61,13 @@ class Overlay(Struct, frozen=True):
 
 def row_hash(example: Example) -> str:
     """Return the SHA-256 of what is judged: the prompt without its system message, and the submission."""
-    turns = [[message.role, _plain(message.content)] for message in example.prompt if message.role != "system"]
-    return _hash([turns, _plain(example.submission)])
+    turns = [[message.role, plain(message.content)] for message in example.prompt if message.role != "system"]
+    return _hash([turns, plain(example.submission)])
 
 
 def submission_hash(example: Example) -> str:
     """Return the SHA-256 of the submission alone, which another prompt template does not change."""
-    return _hash(_plain(example.submission))
+    return _hash(plain(example.submission))
 
 
 def template_hash(grading: Grading) -> str:
@@ -75,7 +75,7 @@ def template_hash(grading: Grading) -> str:
     return _hash(grading.prompt_template)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return ``text`` without what an export of the same row may change: line ends, and blanks around it."""
     return text.replace("\r\n", "\n").strip()
 

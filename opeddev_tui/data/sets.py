@@ -114,19 +114,19 @@ def up_to(batches: list[Batch], step: Chosen) -> list[Batch]:
     return batches if step is None else batches[: step + 1]
 
 
-def load_batch(batch: Batch, settings: settings.Settings) -> LoadedBatch:
-    """Read a batch; its problems are returned, never raised."""
+def load_batch(batch: Batch, settings: settings.Settings, read: raw_rows.FileRows | None = None) -> LoadedBatch:
+    """Read a batch; its problems are returned, never raised. ``read``: the rows of its files, once read."""
     schema, examples, problems, notes, identity = "", list[Example](), list[Problem](), list[str](), ""
     try:
-        files = formats.read_split(batch.path, settings.data, split=batch.split)
+        files = read or formats.read_split(batch.path, settings.data, split=batch.split)
         problems += files.problems
         notes += files.notes
         identity = raw_rows.identity(files.rows)
         if files.rows:
-            read = read_examples(files.rows, settings)
-            schema, examples = read.schema, read.examples
-            problems += read.problems
-            notes += read.notes
+            made = read_examples(files.rows, settings)
+            schema, examples = made.schema, made.examples
+            problems += made.problems
+            notes += made.notes
     except Problem as problem:
         problems.append(problem)
     notes += data_warnings.notes_of(batch.name, examples, settings.grading)

@@ -58,10 +58,10 @@ def too_few(rows: int) -> bool:
     return rows < FEWEST_ROWS
 
 
-def maybe_chance(rows: int) -> str:
-    """Return that what ``rows`` hold-out rows show may be chance, as a clause; empty where there are enough."""
+def maybe_chance(rows: int, what: str = "this") -> str:
+    """Return that ``what`` is of ``rows`` hold-out rows may be chance, as a clause; empty where there are enough."""
     few = f"{plural(rows, 'hold-out row')} {'is' if rows == 1 else 'are'} few"
-    return f"{few}: with fewer than {ENOUGH_ROWS} this may be chance" if 0 < rows < ENOUGH_ROWS else ""
+    return f"{few}: with fewer than {ENOUGH_ROWS} {what} may be chance" if 0 < rows < ENOUGH_ROWS else ""
 
 
 def on_rows(rows: int) -> str:
@@ -69,9 +69,9 @@ def on_rows(rows: int) -> str:
     return f"only {plural(rows, 'hold-out row')}" if 0 < rows < ENOUGH_ROWS else "the hold-out"
 
 
-def few_rows(rows: int) -> str:
+def few_rows(rows: int, what: str = "this") -> str:
     """Return what ``rows`` hold-out rows mean for a verdict, as a sentence; empty where there are enough of them."""
     if 0 < rows < FEWEST_ROWS:
         few = f"{plural(rows, 'hold-out row')} {'is' if rows == 1 else 'are'} too few for a verdict"
         return f"{few}: read the figures alone, and add rows ({ENOUGH_ROWS} are a beginning)."
-    return f"{maybe_chance(rows)}." if 0 < rows < ENOUGH_ROWS else ""
+    return f"{maybe_chance(rows, what)}." if 0 < rows < ENOUGH_ROWS else ""

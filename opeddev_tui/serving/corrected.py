@@ -3,27 +3,58 @@
 import getpass
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property
 from typing import Any
 
+from msgspec.structs import replace
+
 from opeddev_tui.analysis.trained_steps import begun_batches
+from opeddev_tui.analysis.workspace_steps import matched, read_steps
 from opeddev_tui.config.settings import Settings
-from opeddev_tui.data.corrected_answers import Kept, correct_answer, open_rows, undo_answer
+from opeddev_tui.data import collected_answers
+from opeddev_tui.data.collected_answers import Corrected
+from opeddev_tui.data.corrected_answers import Kept, correct_answer, undo_answer
+from opeddev_tui.data.raw_rows import FileRows
 from opeddev_tui.data.rows import Example
+from opeddev_tui.data.sets import LoadedBatch
+from opeddev_tui.data.ungraded import usual_fields
 from opeddev_tui.errors import did_you_mean
 from opeddev_tui.grading.graded_rows import areas_of_rows, graded_rows
 from opeddev_tui.grading.scale import Scale
-from opeddev_tui.runs.history import list_runs
+from opeddev_tui.runs.history import RunRecord, list_runs
 from opeddev_tui.serving.asked import Answer, Asked, asked, filling, identity_of
 from opeddev_tui.serving.items import Item
-from opeddev_tui.serving.training_rows import usual_of
 from opeddev_tui.workspace.paths import Workspace
 
 
-def keep_answer(workspace: Workspace, settings: Settings, fields: Mapping[str, Any], answer: Answer) -> Kept:
+class _Runs:
+    """All runs of a workspace, read once, when they are needed first: a training may begin while a lock is awaited."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    @cached_property
+    def records(self) -> Sequence[RunRecord]:
+        """The runs, oldest first."""
+        return list_runs(self._workspace)
+
+    def begun(self) -> frozenset[str]:
+        """Return the names of the batches that trainings have begun with."""
+        return begun_batches(record.state for record in self.records)
+
+
+def keep_answer(
+    workspace: Workspace,
+    settings: Settings,
+    fields: Mapping[str, Any],
+    answer: Answer,
+    *,
+    file: str = "",
+    base: FileRows | None = None,
+) -> Kept:
     """Put the submission in ``fields`` (``Asked.fields``) with a person's answer into the open batch of corrections.
 
-    Raises ``Problem``; then nothing is written.
+    ``file`` names it, ``base`` as in ``correct_answer``. Raises ``Problem``; then nothing is written.
     """
     row = {
         **fields,
@@ -33,25 +64,55 @@ def keep_answer(workspace: Workspace, settings: Settings, fields: Mapping[str, A
         "rater": answer.rater or rater_of(settings),
         "graded_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    look = partial(_unknown_areas, settings, answer.criteria)
-    return correct_answer(workspace.root, settings, row, lambda: _begun(workspace), look)
+    runs = _Runs(workspace)
+
+    def look(loaded: Sequence[LoadedBatch]) -> tuple[Sequence[str], int | None]:
+        examples = [example for batch in loaded for example in batch.examples]
+        steps = matched(loaded, runs.records).steps
+        return _unknown_areas(settings, answer.criteria, examples), steps.open_number(loaded[-1].batch.name)
+
+    return correct_answer(workspace.root, settings, row, runs.begun, look, file=file, base=base)
 
 
-def undo_last(workspace: Workspace, settings: Settings, row: str = "") -> Kept:
-    """Undo the newest correction, or the newest of ``row`` (``Change.row``); raises ``Problem``."""
-    return undo_answer(workspace.root, settings, lambda: _begun(workspace), row)
+def undo_last(workspace: Workspace, settings: Settings) -> Kept:
+    """Undo the newest correction in the open batch; raises ``Problem``."""
+    return _undo(workspace, settings, _Runs(workspace))
 
 
-def collected(workspace: Workspace, settings: Settings) -> tuple[str, list[dict[str, Any]]]:
-    """Return the name of the open batch of corrections, and its rows; raises ``Problem``."""
-    return open_rows(workspace.root, settings, lambda: _begun(workspace))
+def undo_of(
+    workspace: Workspace, settings: Settings, fields: Mapping[str, Any], given: Mapping[str, str], file: str
+) -> Kept:
+    """Undo the correction of the submission in ``fields``; parameters and problems as in ``the_one``."""
+    runs = _Runs(workspace)
+    chosen = collected_answers.the_one(workspace.root, settings, runs.begun, fields, given, file)
+    return _undo(workspace, settings, runs, chosen.row)
 
 
-def ask_without_model(workspace: Workspace, settings: Settings, item: Item, given: Mapping[str, str]) -> Asked:
-    """Return ``item`` as a grader would be asked it, with the fields that it does not have."""
+def _undo(workspace: Workspace, settings: Settings, runs: _Runs, row: str = "") -> Kept:
+    kept = undo_answer(workspace.root, settings, runs.begun, row)
+    if kept.change.after is None:
+        return kept
+    return replace(kept, step=read_steps(workspace, settings, runs.records).steps.open_number(kept.change.batch))
+
+
+def collected(workspace: Workspace, settings: Settings) -> tuple[str, tuple[Corrected, ...]]:
+    """Return the name of the open batch of corrections, and what stands in it; raises ``Problem``."""
+    return collected_answers.collected(workspace.root, settings, _Runs(workspace).begun)
+
+
+def step_of(workspace: Workspace, settings: Settings, batch: str) -> int | None:
+    """Return the number of the step that will train ``batch``, None for none; raises ``Problem``."""
+    return read_steps(workspace, settings, list_runs(workspace)).steps.open_number(batch)
+
+
+def ask_without_model(settings: Settings, item: Item, given: Mapping[str, str], base: FileRows) -> Asked:
+    """Return ``item`` as a grader would be asked it, with the fields that it does not have.
+
+    ``base`` are the rows of the base set's files (``training_rows.base_rows``).
+    """
     if item.problem:
         return Asked(None, identity_of(item.fields), item.file, item.problem)
-    fill = filling(settings, given, usual_of(workspace, settings))
+    fill = filling(settings, given, usual_fields(base.rows, settings, {}))
     return asked(item.fields, item.file, settings, fill, name=item.name, doubts=item.doubts)
 
 
@@ -83,7 +144,3 @@ def _unknown_areas(settings: Settings, named: Mapping[str, Any], examples: Seque
         for area in named
         if area not in known
     ]
-
-
-def _begun(workspace: Workspace) -> frozenset[str]:
-    return begun_batches(record.state for record in list_runs(workspace))

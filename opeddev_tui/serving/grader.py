@@ -5,7 +5,7 @@ One thread may use a ``Grader`` at a time; whoever calls forms the batches. Must
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -83,6 +83,10 @@ class Grader:
         if item.problem:
             return Asked(None, identity_of(item.fields), item.file, item.problem, item.doubts)
         return asked(item.fields, item.file, self.settings, self.fill, name=item.name, doubts=item.doubts)
+
+    def ask_items(self, items: Iterable[Item | None]) -> Iterator[Asked | None]:
+        """Yield submissions from files as this grader is asked them; a None, where one may be waited for, stays."""
+        return (None if item is None else self.ask_item(item) for item in items)
 
     def grade(
         self,

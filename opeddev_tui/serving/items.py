@@ -8,13 +8,14 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from opeddev_tui.data.byte_order import marked_text, wide_encoding
+from opeddev_tui.data.byte_order import is_unmarked_wide, marked_text, wide_encoding
 
 # what a text file may hold besides printable characters: tab, line ends, form feed
 _PLAIN_CONTROLS = frozenset(b"\t\n\r\f")
 # more control bytes than this share: no text
 _MOST_CONTROLS = 0.02
 NO_TEXT = "it is no text, but binary data."
+_NO_MARK = "it looks like UTF-16 without a byte order mark: save it as UTF-8."
 
 
 class Item(Struct, frozen=True):
@@ -58,7 +59,7 @@ def is_binary(content: bytes) -> bool:
 def text_of(content: bytes) -> tuple[str, str, tuple[str, ...]]:
     """Return the text of a file, or why it has none, and what to doubt: (text, problem, doubts)."""
     if is_binary(content):
-        return "", NO_TEXT, ()
+        return "", _NO_MARK if is_unmarked_wide(content) else NO_TEXT, ()
     try:
         return marked_text(content), "", ()
     except UnicodeDecodeError as error:

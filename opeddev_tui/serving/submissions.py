@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from opeddev_tui.config import settings as st
 from opeddev_tui.data import folder_files
+from opeddev_tui.data.byte_order import BOM
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.serving import zips
 from opeddev_tui.serving.diffs import ChangedFile, changed_files, diff_text, looks_like_diff
@@ -38,6 +39,8 @@ Per = Literal["file", "folder", "whole"]
 STANDARD_INPUT = "-"
 _START = 1 << 16
 _DIFF_ENDINGS = (".diff", ".patch")
+# kinds of sources that another program may still be writing
+_STREAMS = ("input", "pipe")
 
 
 class Source(Struct, frozen=True):
@@ -59,6 +62,7 @@ class Submissions:
         self.skipped = Skipped()
         # called while a stream has nothing to read yet; may raise to end the waiting
         self.on_wait: Callable[[], None] = lambda: None
+        # that of the source that is read now
         self._stream: Stream | None = None
         self._settings, self._per, self._input = settings, per, standard_input
         if list(arguments).count(STANDARD_INPUT) > 1:
@@ -95,7 +99,7 @@ class Submissions:
         return None if any(count is None for count in counts) else sum(count or 0 for count in counts)
 
     def _count_of(self, source: Source) -> int | None:
-        if source.kind in ("input", "pipe"):
+        if source.kind in _STREAMS:
             return None
         if source.kind == "file" or self._per == "whole":
             return 1
@@ -108,20 +112,33 @@ class Submissions:
                 return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b"")) or 1
         return zips.count(source.path) if source.kind == "zip" and self._per == "file" else None
 
-    def ready(self) -> bool:
-        """Return whether the next submission can be had without waiting for whoever writes the stream that is read."""
-        return self._stream is None or self._stream.ready(self._settings.max_line_bytes)
-
     def items(self) -> Iterator[Item]:
         """Yield every submission. A source that cannot be read to its end is one more that says why."""
+        return (item for item in self.paced() if item is not None)
+
+    def paced(self) -> Iterator[Item | None]:
+        """Yield as ``items``, and None where the next one may have to be waited for.
+
+        Whoever answers what came before a None keeps nobody waiting who writes into a stream, nor one who reads.
+        """
         for source in self.sources:
+            streams = source.kind in _STREAMS
+            if streams:
+                yield None
             try:
-                yield from self._items_of(source)
+                for item in self._items_of(source):
+                    yield item
+                    if streams and not self._is_ready():
+                        yield None
             except DataProblem as problem:
                 yield Item({}, problem.where or shown(source.path), problem=f"{problem.message} {problem.cure}".strip())
 
+    def _is_ready(self) -> bool:
+        """Return whether the next submission of the stream can be had without waiting for whoever writes it."""
+        return self._stream is None or self._stream.ready(self._settings.max_line_bytes)
+
     def _items_of(self, source: Source) -> Iterator[Item]:
-        self._others += source.kind not in ("diff", "input", "pipe")
+        self._others += source.kind not in ("diff", *_STREAMS)
         most = self._settings.max_line_bytes
         readers: dict[str, Callable[[], Iterator[Item]]] = {
             "folder": lambda: folder_items(source.path, self._per, most, self.skipped),
@@ -240,13 +257,13 @@ def _left_out_of_diff(changed: ChangedFile) -> str:
 
 def _is_row(line: bytes) -> bool:
     """Return whether the first line of a stream is a whole JSON object, as in JSONL."""
-    text = line.removeprefix(b"\xef\xbb\xbf").strip()
+    text = line.removeprefix(BOM).strip()
     return text.startswith(b"{") and text.endswith(b"}") and _is_json(text)
 
 
 def _is_json(content: bytes) -> bool:
     """Return whether ``content`` is one JSON object or array; code may begin with a bracket, too."""
-    if not content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"[")):
+    if not content.removeprefix(BOM).lstrip().startswith((b"{", b"[")):
         return False
     try:
         value = json.loads(content)

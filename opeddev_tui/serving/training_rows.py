@@ -8,7 +8,7 @@ from opeddev_tui.config.settings import Settings
 from opeddev_tui.data import formats
 from opeddev_tui.data.batches import find_batches, load_batch
 from opeddev_tui.data.grading_rows import from_grading
-from opeddev_tui.data.raw_rows import RawRow
+from opeddev_tui.data.raw_rows import FileRows, RawRow
 from opeddev_tui.data.rows import RowContext
 from opeddev_tui.data.ungraded import Usual, usual_fields
 from opeddev_tui.errors import Problem
@@ -20,11 +20,16 @@ from opeddev_tui.workspace.paths import Workspace
 
 def usual_of(workspace: Workspace, settings: Settings) -> Usual:
     """Return the task and rubric that most rows of the base set share, by kind; none where it cannot be read."""
+    return usual_fields(base_rows(workspace, settings).rows, settings, {})
+
+
+def base_rows(workspace: Workspace, settings: Settings) -> FileRows:
+    """Return the rows of the base set's files as they are written; none where they cannot be read."""
     try:
         base = find_batches(workspace.root, settings.paths, fetch=False)[0]
-        return usual_fields(formats.read_split(base.path, settings.data, split=base.split).rows, settings, {})
-    except (Problem, OSError, IndexError):
-        return Usual({}, {}, frozenset())
+        return formats.read_split(base.path, settings.data, split=base.split)
+    except (Problem, OSError):
+        return FileRows()
 
 
 def stem_of(workspace: Workspace, choice: Choice) -> tuple[str, str] | None:

@@ -8,14 +8,8 @@ from opeddev_tui.serving.asked import Asked
 _MOST, _MOST_CHARS = 64, 16 << 20
 
 
-def _always() -> bool:
-    return True
-
-
-def windows(
-    submissions: Iterable[Asked], known: Callable[[Asked], bool] | None = None, ready: Callable[[], bool] = _always
-) -> Iterator[list[Asked]]:
-    """Yield ``submissions`` in their order, some at a time, at once where the next one is not ``ready`` yet.
+def windows(submissions: Iterable[Asked | None], known: Callable[[Asked], bool] | None = None) -> Iterator[list[Asked]]:
+    """Yield ``submissions`` in their order, some at a time; at a None, those before it at once.
 
     Those that are ``known`` are left out. It is asked about a submission after all equal ones before it were yielded,
     so that one of a window can make the next equal one known.
@@ -24,16 +18,16 @@ def windows(
     contents: set[str] = set()
     chars = 0
     for asked in submissions:
+        if window and (asked is None or (known is not None and asked.content in contents)):
+            yield window
+            window, contents, chars = [], set(), 0
+        if asked is None or (known is not None and known(asked)):
+            continue
         if known is not None:
-            if window and asked.content in contents:
-                yield window
-                window, contents, chars = [], set(), 0
-            if known(asked):
-                continue
             contents.add(asked.content)
         window.append(asked)
         chars += len(asked.example.submission) if asked.example is not None else 0
-        if len(window) >= _MOST or chars > _MOST_CHARS or not ready():
+        if len(window) >= _MOST or chars > _MOST_CHARS:
             yield window
             window, contents, chars = [], set(), 0
     if window:

@@ -156,11 +156,13 @@ def _answer(grader: Grader, settings: Settings, request: Request, inbox: Inbox, 
     found = Submissions([request.path], settings.data) if request.path else None
     put(Begun(request.id, found.count() if found is not None else 1))
     one = Item(request.fields or {"submission": request.text})
-    items = found.items() if found is not None else iter([one])
+    items = iter([one]) if found is None else found.paced()
+    if found is not None:
+        found.on_wait = inbox.raise_if_stopped
     before = told = 0
     stopped = False
     try:
-        for window in windows(map(grader.ask_item, items)):
+        for window in windows(grader.ask_items(items)):
             for batch in grader.batches(window, feedback=request.feedback, raise_if_stopped=inbox.raise_if_stopped):
                 for graded in sorted(batch, key=lambda one: one.index):
                     asked = window[graded.index]

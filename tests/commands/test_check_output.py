@@ -30,6 +30,25 @@ def printed(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (2, "note: 2 hold-out rows are too few for a verdict: "),
+        (9, "note: 9 hold-out rows are too few for a verdict: "),
+        (10, "note: 10 hold-out rows are few: with fewer than 30 every verdict may be chance."),
+        (29, "note: 29 hold-out rows are few: with fewer than 30 every verdict may be chance."),
+        (30, ""),
+    ],
+)
+def test_few_hold_out_rows_are_said(folder: Path, capsys: pytest.CaptureFixture[str], rows: int, told: str) -> None:
+    held = [graded(100 + number, grade="B") for number in range(rows)]
+    (folder / "held/validation.jsonl").write_bytes(jsonl(held))
+    assert cli.main(["check", "-w", str(folder)]) == 0
+    found = [line for line in printed(capsys).splitlines() if "hold-out row" in line]
+    assert len(found) == bool(told)
+    assert not told or found[0].startswith(told)
+
+
 def test_letters_are_shown_as_letters(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["check", "-w", str(folder)]) == 0
     out = printed(capsys)

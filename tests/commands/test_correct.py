@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,13 +16,15 @@ from engine_helpers import copy_workspace, journal_of, settings_of, states, trai
 
 from opeddev_tui.cli import main
 from opeddev_tui.config.settings import Settings
-from opeddev_tui.data import corrected_answers, sealed, sets
+from opeddev_tui.data import corrected_answers, formats, sealed, sets
 from opeddev_tui.data.batches import load_step
+from opeddev_tui.data.raw_rows import FileRows
 from opeddev_tui.runs import events as ev
 from opeddev_tui.serving import worker
 from opeddev_tui.serving.asked import Answer
 from opeddev_tui.serving.corrected import ask_without_model, collected, keep_answer
 from opeddev_tui.serving.submissions import Submissions
+from opeddev_tui.serving.training_rows import base_rows
 from opeddev_tui.serving.worker import work
 from opeddev_tui.serving.worker_messages import Answered, Done, Failed, Request, Said, Stop
 
@@ -43,7 +46,7 @@ def test_two_corrections_are_the_next_step_and_close_their_batch(grader_root: Pa
     # 40 rows of the base set, then the two
     assert {40, 41} <= rows
     name, left = collected(workspace_of(root), settings_of(root))
-    assert (name, left) == ("batch_corrections_02", [])
+    assert (name, left) == ("batch_corrections_02", ())
     assert main(["correct", str(page), "--grade", "1", "-w", str(root)]) == 3
 
 
@@ -113,7 +116,7 @@ def test_the_row_is_asked_as_the_grader_read_it(grading: Grading, grader_root: P
     settings = settings_of(root)
     added = load_step(root, settings, None).examples[-1]
     (item,) = Submissions([str(page)], settings.data).items()
-    asked = ask_without_model(workspace_of(root), settings, item, {"task": "Make a page."})
+    asked = ask_without_model(settings, item, {"task": "Make a page."}, base_rows(workspace_of(root), settings))
     assert asked.example is not None
     assert added.prompt == asked.example.prompt
     assert added.prompt[-1].content.startswith("Make a page. ")
@@ -160,6 +163,23 @@ def test_the_apps_grader_stops_and_answers_the_next_request(grading: Grading, tm
     writer.join(timeout=30)
 
 
+def test_the_apps_grader_answers_a_pipe_as_it_is_written_and_waits_for_none(grading: Grading, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    grading.say(Request(id=6, path=str(pipe)))
+    with pipe.open("wb", buffering=0) as file:
+        for number in range(3):
+            file.write(json.dumps({"id": str(number), "submission": "<b>page</b>", "kind": "html"}).encode() + b"\n")
+            said = grading.until(Answered, Done, Failed)[-1]
+            assert isinstance(said, Answered)
+            assert said.graded.id == str(number)
+        # nothing more is written: a person stops
+        grading.say(Stop())
+        done = grading.until(Done, Failed)[-1]
+    assert isinstance(done, Done)
+    assert (done.stopped, done.count) == (True, 3)
+
+
 def test_a_checkpoint_that_is_not_there_is_said(grader_root: Path) -> None:
     said: list[Said] = []
     reads, writes = os.pipe()
@@ -197,7 +217,8 @@ def test_a_grader_without_room_beside_a_training_waits(grader_root: Path, monkey
         (["page.html", "--grade", "3", "--criterion", "layout=maybe"], 3, "Write pass or fail"),
         (["page.html", "--grade", "3", "--feedback", "@nothing"], 2, "cannot be read"),
         (["--undo"], 3, "no correction to undo"),
-        (["page.html", "--undo"], 2, "--undo takes neither"),
+        (["page.html", "--undo"], 3, "page.html: there is no correction of it in batch_corrections_01"),
+        (["page.html", "--undo", "--grade", "3"], 2, "--undo takes no grade"),
     ],
 )
 def test_wrong_use_is_one_sentence(
@@ -264,7 +285,7 @@ def test_an_area_that_no_row_has_is_kept_with_a_note(
     assert main(["correct", str(page), "--grade", "2", "--criterion", f"{area}=fail", "-w", str(root)]) == 0
     told = " ".join(capsys.readouterr().out.split())
     assert (words in told) if words else ("new area" not in told)
-    assert collected(workspace_of(root), settings_of(root))[1][0]["criteria"] == {area: "fail"}
+    assert collected(workspace_of(root), settings_of(root))[1][0].fields["criteria"] == {area: "fail"}
 
 
 def test_each_batch_is_read_once_for_a_correction_however_much_it_names(
@@ -276,9 +297,9 @@ def test_each_batch_is_read_once_for_a_correction_however_much_it_names(
     read: list[str] = []
     load = sets.load_batch
 
-    def counted(batch: sets.Batch, settings: Settings) -> sets.LoadedBatch:
+    def counted(batch: sets.Batch, settings: Settings, files: FileRows | None = None) -> sets.LoadedBatch:
         read.append(batch.name)
-        return load(batch, settings)
+        return load(batch, settings, files)
 
     for module in (corrected_answers, sets):
         monkeypatch.setattr(module, "load_batch", counted)
@@ -287,3 +308,45 @@ def test_each_batch_is_read_once_for_a_correction_however_much_it_names(
     assert "'A new one' is a new area" in " ".join(kept.notes)
     batches = [name for name in read if name not in (sets.HOLDOUT, sealed.TEST)]
     assert sorted(batches) == ["base", "batch_corrections_01"]
+
+
+def test_the_command_reads_the_files_of_each_set_once(
+    workspace_factory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = workspace_factory(rows=4, holdout=2)
+    page = tmp_path / "page.html"
+    read: list[Path] = []
+    split = formats.read_split
+
+    def counted(path: Path, *given: Any, **named: Any) -> FileRows:
+        read.append(path)
+        return split(path, *given, **named)
+
+    for number in range(2):
+        page.write_text(f"<b>page {number} of its own</b>")
+        monkeypatch.setattr(formats, "read_split", counted)
+        assert main(["correct", str(page), "--grade", "3", "-w", str(root)]) == 0
+    names = [path.name for path in read]
+    assert names.count("processed_webdev_coding") == names.count("holdout_webdev_coding") == 2
+    assert names.count("batch_corrections_01.jsonl") == 1
+
+
+def test_the_correction_of_a_file_is_undone_by_the_task_that_is_named(
+    workspace_factory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = workspace_factory(rows=4, holdout=2)
+    page = tmp_path / "page.html"
+    place = [str(page), "-w", str(root)]
+    page.write_text("<b>a page</b>")
+    for grade, task in (("2", "Make it."), ("3", "Centre it."), ("4", "")):
+        assert main(["correct", "--grade", grade, *(["--task", task] if task else []), *place]) == 0
+    assert main(["correct", "--undo", *place]) == 3
+    told = capsys.readouterr().err
+    assert "it has 3 corrections: grade 2 (task: Make it.); grade 3 (task: Centre it.); grade 4 (task: none)" in told
+    assert '--task TEXT ("" for none)' in told
+    for named, grades in (("Centre it.", ["2", "4"]), ("", ["2"])):
+        assert main(["correct", "--undo", "--task", named, *place]) == 0
+        assert [item.grade for item in collected(workspace_of(root), settings_of(root))[1]] == grades
+    # no other is there: it need not be named
+    assert main(["correct", "--undo", *place]) == 0
+    assert "grade 2 is undone" in " ".join(capsys.readouterr().out.split())

@@ -257,6 +257,37 @@ def test_a_pipe_gets_each_answer_before_it_writes_the_next_row(
     assert seen == ["0", "1", "2"]
 
 
+def test_rows_of_a_file_are_answered_before_a_pipe_has_one(
+    grader_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"id": name, "submission": f"<b>{name}</b>"}) + "\n" for name in "ab"))
+    (rows, write_row), (answers, write_answer) = os.pipe(), os.pipe()
+    heard = bytearray()
+
+    def ask() -> None:
+        with open(write_row, "w") as asking:
+            for answered in (2, 3):
+                while heard.count(b"\n") < answered:
+                    # without an answer it gives up, and the command finds the end of its input
+                    if not select.select([answers], [], [], 60)[0]:
+                        return
+                    heard.extend(os.read(answers, 1 << 16))
+                if answered == 2:
+                    asking.write(json.dumps({"id": "c", "submission": "<b>c</b>"}) + "\n")
+                    asking.flush()
+
+    asker = threading.Thread(target=ask)
+    with open(rows) as standard_input, open(write_answer, "w") as standard_output:
+        monkeypatch.setattr(sys, "stdin", standard_input)
+        monkeypatch.setattr(sys, "stdout", standard_output)
+        asker.start()
+        assert grade(grader_root, "--json", path, "-") == 0
+        asker.join()
+    os.close(answers)
+    assert [line["id"] for line in lines(heard.decode())] == ["a", "b", "c"]
+
+
 def test_what_is_in_the_pipe_already_is_graded_together(grader_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
     with open(writing, "w") as asking:

@@ -7,7 +7,6 @@ import pytest
 
 from opeddev_tui import cli
 from opeddev_tui.config.settings import Grading, Paths
-from opeddev_tui.data.corrected_answers import Change, Kept
 from opeddev_tui.data.example_row import example_row
 from opeddev_tui.workspace.setup import make_workspace
 
@@ -25,16 +24,17 @@ def test_a_correction_waits_behind_the_batches_that_are_there(
         (tmp_path / name / "rows.jsonl").write_text("\n".join(rows))
     (tmp_path / "page.html").write_text("<b>a page of one's own</b>")
     assert cli.main(["correct", "page.html", "--grade", "2", "--feedback", "Poor."]) == 0
-    assert "in batch_corrections_01 (1 row): a batch of its own, trained after all others." in capsys.readouterr().out
+    assert "page.html: grade 2, in batch_corrections_01 (1 row): data of step 3." in capsys.readouterr().out
+    assert cli.main(["correct", "page.html", "--grade", "4"]) == 0
+    assert "page.html: grade 2 → 4, in batch_corrections_01 (1 row): data of step 3." in capsys.readouterr().out
+    assert cli.main(["correct", "page.html", "--undo"]) == 0
+    told = "page.html: grade 4 → 2, the correction before it, in batch_corrections_01 (1 row): data of step 3."
+    assert told in capsys.readouterr().out
     assert cli.main(["correct"]) == 0
-    assert "a batch of its own, trained after all others." in capsys.readouterr().out
+    listed = capsys.readouterr().out
+    assert "batch_corrections_01: 1 corrected: data of step 3." in listed
+    assert "2  page.html" in listed
     assert cli.main(["status", "--json"]) == 0
     steps = json.loads(capsys.readouterr().out)["steps"]
     assert [step["batch"] for step in steps][-1] == "batch_corrections_01"
     assert [step["state"] for step in steps] == ["next", "waiting", "waiting", "waiting"]
-
-
-def test_its_step_is_named_where_it_is_known() -> None:
-    change = Change(row="0" * 64, batch="batch_corrections_02", grade="4", after={"id": "card"})
-    kept = Kept(change, Path("batch_corrections_02.jsonl"), 3)
-    assert kept.told("", 7) == "card: grade 4, in batch_corrections_02 (3 rows): data of step 7."

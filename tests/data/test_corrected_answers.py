@@ -9,11 +9,14 @@ from correction_files import PATHS, make_files, row
 from engine_helpers import write_rows
 
 from opeddev_tui.config.settings import Data, Grading, Paths, Settings
+from opeddev_tui.data import corrected_answers
+from opeddev_tui.data.answer_history import read_history
 from opeddev_tui.data.batches import check_data, load_step
-from opeddev_tui.data.corrected_answers import correct_answer, open_rows, read_history, undo_answer
+from opeddev_tui.data.collected_answers import collected, same_row, the_one
+from opeddev_tui.data.corrected_answers import correct_answer, undo_answer
 from opeddev_tui.data.proposed_batch import next_name
 from opeddev_tui.data.sets import find_batches
-from opeddev_tui.errors import DataProblem, Problem, Problems
+from opeddev_tui.errors import DataProblem, Problem, Problems, StorageProblem
 
 SETTINGS = Settings(paths=PATHS)
 
@@ -25,6 +28,11 @@ def root(tmp_path: Path) -> Path:
 
 def correct(root: Path, fields: dict[str, object], *begun: str, settings: Settings = SETTINGS) -> Any:
     return correct_answer(root, settings, fields, lambda: begun)
+
+
+def rows_in(root: Path) -> list[tuple[object, str]]:
+    """Return the id and the grade of each row in the open batch."""
+    return [(item.fields["id"], item.grade) for item in collected(root, SETTINGS, tuple)[1]]
 
 
 def first(root: Path) -> Path:
@@ -47,17 +55,19 @@ def test_the_last_correction_of_a_submission_stands_and_the_history_has_both(roo
     correct(root, row("new", 4))
     correct(root, row("other", 1))
     kept = correct(root, row("new", 2))
-    assert "in place of an earlier one" in kept.words
-    assert [item["grade"] for item in open_rows(root, SETTINGS, tuple)[1]] == [2, 1]
+    assert kept.words.startswith("new: grade 4 → 2, in batch_corrections_01 (2 rows): ")
+    assert rows_in(root) == [("new", "2"), ("other", "1")]
     assert [change.grade for change in read_history(root)] == ["4", "1", "2"]
 
 
 def test_undo_goes_back_one_correction_at_a_time_until_the_batch_is_gone(root: Path) -> None:
     key = correct(root, row("new", 4)).change.row
     correct(root, row("new", 2))
-    assert undo_answer(root, SETTINGS, tuple, key).rows == 1
-    assert [item["grade"] for item in open_rows(root, SETTINGS, tuple)[1]] == [4]
-    undo_answer(root, SETTINGS, tuple)
+    again = undo_answer(root, SETTINGS, tuple, key)
+    assert again.words.startswith("new: grade 2 → 4, the correction before it, in batch_corrections_01 (1 row): ")
+    assert rows_in(root) == [("new", "4")]
+    gone = undo_answer(root, SETTINGS, tuple)
+    assert gone.words == "new: grade 4 is undone; batch_corrections_01 is gone with it."
     assert not first(root).exists()
     assert check_data(root, SETTINGS).problems == []
     with pytest.raises(DataProblem, match="no correction to undo"):
@@ -137,10 +147,7 @@ def test_scales_of_words_and_mapped_columns_are_kept(root: Path) -> None:
 
 
 def test_a_base_set_of_messages_gets_a_row_of_messages_with_the_same_prompt(root: Path) -> None:
-    turns = [{"role": "user", "content": "Grade it."}, {"role": "assistant", "content": "Grade: 3\nFeedback: Yes."}]
-    write_rows(root / "base.jsonl", [{"messages": turns}])
-    write_rows(root / "held.jsonl", [{"messages": [{"role": "user", "content": "Grade this."}, turns[1]]}])
-    (root / "more/batch_3_01.jsonl").unlink()
+    messages(root)
     correct(root, row("new", 2, rater="Ada"))
     added = load_step(root, SETTINGS, None).examples[-1]
     assert (added.grade, added.rater) == (2, "Ada")
@@ -151,7 +158,7 @@ def test_what_a_person_wrote_into_the_batch_stays_and_a_broken_line_is_said(root
     correct(root, row("new", 4))
     write_rows(first(root), [row("new", 4), row("by hand", 1)])
     assert correct(root, row("other", 2)).rows == 3
-    assert [item["id"] for item in open_rows(root, SETTINGS, tuple)[1]] == ["new", "by hand", "other"]
+    assert rows_in(root) == [("new", "4"), ("by hand", "1"), ("other", "2")]
     first(root).write_text("{broken\n")
     with pytest.raises(Problems, match=r"batch_corrections_01.jsonl:1"):
         correct(root, row("third", 2))
@@ -172,3 +179,90 @@ def test_batches_that_are_added_later_come_before_and_get_their_own_names(root: 
     write_rows(root / "more/zoo_1.jsonl", [row("zebra", 4)])
     names = [batch.name for batch in find_batches(root, SETTINGS.paths)]
     assert names == ["base", "batch_3_01", "zoo_1", "batch_corrections_01"]
+
+
+def test_the_newest_correction_that_is_undone_is_one_that_is_still_there(root: Path) -> None:
+    correct(root, row("new", 4))
+    correct(root, row("other", 1))
+    write_rows(first(root), [row("new", 4)])
+    assert undo_answer(root, SETTINGS, tuple).change.was == "4"
+    assert not first(root).exists()
+
+
+@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_the_correction_of_a_submission_is_undone_wherever_it_lies(root: Path, place: int, lost: bool) -> None:
+    names = ["a", "b", "c"]
+    for grade, name in enumerate(names, 1):
+        correct(root, row(name, grade))
+    if lost:
+        (root / ".specs/graded_by_people.jsonl").unlink()
+    meant = the_one(root, SETTINGS, tuple, row(names[place], None), {}, "page.html")
+    assert undo_answer(root, SETTINGS, tuple, meant.row).change.was == str(place + 1)
+    assert rows_in(root) == [(name, str(grade)) for grade, name in enumerate(names, 1) if name != names[place]]
+
+
+def test_corrections_of_one_submission_are_told_apart_by_what_differs(root: Path) -> None:
+    text = row("new", 1)["submission"]
+    for task, grade in (("Make a page.", 4), ("Centre it.", 2)):
+        correct(root, row("", grade, task=task, submission=text))
+    fields = row("", None, submission=text)
+    two = r"page.html: it has 2 corrections: grade 4 \(task: Make a page.\); grade 2 \(task: Centre it.\).*--task TEXT"
+    with pytest.raises(DataProblem, match=two):
+        the_one(root, SETTINGS, tuple, fields, {}, "page.html")
+    assert the_one(root, SETTINGS, tuple, fields, {"task": " Centre it.\n"}, "page.html").grade == "2"
+    with pytest.raises(DataProblem, match=r"no correction of it has this task: grade 4 .*grade 2"):
+        the_one(root, SETTINGS, tuple, {**fields, "task": "Another."}, {"task": "Another."}, "page.html")
+
+
+def test_a_correction_that_was_trained_is_said_with_its_cure(root: Path) -> None:
+    key = correct(root, row("new", 4)).change.row
+    correct(root, row("other", 1), "batch_corrections_01")
+    cure = f"regrade {key[:10]} GRADE"
+    with pytest.raises(DataProblem, match=f"correction to grade 4 stays in batch_corrections_01: a training .*{cure}"):
+        the_one(root, SETTINGS, lambda: ["batch_corrections_01"], row("new", None), {}, "page.html")
+    with pytest.raises(DataProblem, match=r"page\.html: there is no correction of it in batch_corrections_02"):
+        the_one(root, SETTINGS, lambda: ["batch_corrections_01"], row("third", None), {}, "page.html")
+
+
+def messages(root: Path) -> None:
+    """Give the workspace a base set of messages."""
+    turns = [{"role": "user", "content": "Grade it."}, {"role": "assistant", "content": "Grade: 3\nFeedback: Yes."}]
+    write_rows(root / "base.jsonl", [{"messages": turns}])
+    write_rows(root / "held.jsonl", [{"messages": [{"role": "user", "content": "Grade this."}, turns[1]]}])
+    (root / "more/batch_3_01.jsonl").unlink()
+
+
+@pytest.mark.parametrize("chats", [False, True])
+def test_what_stands_is_known_of_each_submission(root: Path, chats: bool) -> None:
+    if chats:
+        messages(root)
+    correct(root, row("new", 4))
+    correct(root, row("new", 2))
+    correct(root, row("other", 1))
+    _, items = collected(root, SETTINGS, tuple)
+    asked = {name: row(name, None) for name in ("new", "other", "third")}
+    found = {name: same_row(items, fields, SETTINGS) for name, fields in asked.items()}
+    assert {name: item and item.grade for name, item in found.items()} == {"new": "2", "other": "1", "third": None}
+    assert same_row(items, {**asked["new"], "task": "Another."}, SETTINGS) is None
+    undo_answer(root, SETTINGS, tuple, the_one(root, SETTINGS, tuple, asked["new"], {}, "new").row)
+    again = same_row(collected(root, SETTINGS, tuple)[1], asked["new"], SETTINGS)
+    assert again is not None
+    assert again.grade == "4"
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_correction_that_the_history_does_not_take_is_not_kept(
+    root: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    for number in range(rows):
+        correct(root, row(f"before {number}", 3))
+    batch = first(root).read_bytes() if rows else None
+
+    def full(*_: object) -> None:
+        raise StorageProblem("cannot be written: no space left on device.")
+
+    monkeypatch.setattr(corrected_answers, "add_to_history", full)
+    with pytest.raises(StorageProblem, match="no space left"):
+        correct(root, row("new", 4))
+    assert (first(root).read_bytes() if first(root).exists() else None) == batch

@@ -43,6 +43,7 @@ def test_few_hold_out_rows_are_said_in_one_clause(rows: int, few: bool, chance: 
     assert bool(maybe_chance(rows)) == chance
     assert bool(told) == chance
     assert told.startswith("1 hold-out row is ") == (rows == 1)
+    assert few_rows(rows, "every verdict") == told.replace(" this may ", " every verdict may ")
 
 
 def test_nobody_else_writes_these_sentences() -> None:

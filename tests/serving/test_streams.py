@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from opeddev_tui.errors import DataProblem
 from opeddev_tui.serving.streams import Stream
 
 MOST = 1 << 20
@@ -75,3 +76,38 @@ def test_what_has_no_descriptor_is_never_waited_for() -> None:
     stream = Stream(io.BytesIO(b"one\ntwo"), lambda: None)
     assert stream.ready(MOST)
     assert [stream.readline(MOST), stream.readline(2), stream.read(MOST)] == [b"one\n", b"tw", b"o"]
+
+
+@pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_what_the_mark_tells_is_read_as_it_comes(pipe: tuple[Stream, int], codec: str) -> None:
+    stream, writing = pipe
+    mark = "" if codec in ("utf-8-sig", "utf-16") else "\ufeff"
+    content = f"{mark}Größe\nzwei 𝄞\n".encode(codec)
+    # byte after byte: no character and no mark may be cut
+    for byte in content[:-1]:
+        os.write(writing, bytes([byte]))
+        stream._take()
+    os.write(writing, content[-1:])
+    assert stream.ready(MOST)
+    assert stream.readline(MOST).decode("utf-8-sig") == "Größe\n"
+    assert stream.readline(MOST).decode() == "zwei 𝄞\n"
+    os.close(writing)
+
+
+def test_damaged_utf_16_is_said_after_what_came_before_it(pipe: tuple[Stream, int]) -> None:
+    stream, writing = pipe
+    os.write(writing, "one\n".encode("utf-16") + b"\0")
+    assert stream.readline(MOST) == b"one\n"
+    os.close(writing)
+    with pytest.raises(DataProblem, match=r"damaged UTF-16 text\. Save it again, as UTF-8\."):
+        stream.readline(MOST)
+
+
+def test_a_blank_line_is_no_row_that_is_there(pipe: tuple[Stream, int]) -> None:
+    stream, writing = pipe
+    os.write(writing, b" \n\r\n")
+    assert not stream.ready(MOST)
+    os.write(writing, b"one\n")
+    assert stream.ready(MOST)
+    assert [stream.readline(MOST) for _ in range(3)] == [b" \n", b"\r\n", b"one\n"]
+    os.close(writing)

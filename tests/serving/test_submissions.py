@@ -193,6 +193,21 @@ def test_a_pipe_is_read_as_a_stream(tmp_path: Path) -> None:
     assert [item.fields["submission"] for item in items] == ["let x"]
 
 
+def paced(*places: Path | str, given: bytes = b"") -> list[str]:
+    """Return the texts in their order, and a dash where what came before is to be answered first."""
+    found = Submissions([str(place) for place in places], SHORT, "file", io.BytesIO(given))
+    return ["-" if item is None else str(item.fields["submission"]) for item in found.paced()]
+
+
+def test_what_comes_before_a_stream_is_answered_before_it_is_waited_for(tmp_path: Path) -> None:
+    path, lines = tmp_path / "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows(2))
+    path.write_text(lines)
+    (tmp_path / "empty").mkdir()
+    for before in ([path], [path, tmp_path / "empty"]):
+        assert paced(*before, "-", given=b'{"submission": "a"}\n') == ["<b>0</b>", "<b>1</b>", "-", "a"]
+    assert paced("-", path, given=b"x") == ["-", "x", "<b>0</b>", "<b>1</b>"]
+
+
 # --- diffs
 
 SHOWN = """\

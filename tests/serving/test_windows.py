@@ -58,3 +58,12 @@ def test_an_equal_one_is_asked_about_after_the_first_was_graded() -> None:
         graded.update(item.content for item in window)
     assert handed == [["a", "b"], ["c"]]
     assert [_texts(window) for window in windows([_asked(text) for text in texts])] == [texts]
+
+
+def test_what_came_before_a_pause_is_handed_on_at_once() -> None:
+    a, b, c = (_asked(text) for text in "abc")
+    every = [None, a, None, None, b, c, None]
+    assert [_texts(window) for window in windows(every)] == [["a"], ["b", "c"]]
+    # also where what came last is known already
+    known = [_texts(window) for window in windows([a, b, None, c], lambda item: item in (b, c))]
+    assert known == [["a"]]

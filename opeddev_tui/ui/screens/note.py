@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar, cast
 
 from textual.app import ComposeResult
@@ -99,14 +100,31 @@ def ask_note(shell: Shell, run: str, state: RunState, *, stopped: bool = False) 
     before = "The step ends here. What did you see? " if stopped else ""
     question = f"{before}Kept with metrics, verdict and decision in observations.md and in the journal."
 
-    about, drafts = f"observation on {run}", shell.session.drafts
-
     def keep(note: str | None) -> None:
         if note:
-            Recorder(shell).record(run, Annotated(epoch=epoch, note=note), failed=lambda: drafts.update({about: note}))
-            shell.tell("Observation kept.")
+            keep_observation(shell, run, epoch, note)
 
-    shell.push_screen(NoteScreen(f"Observation · step {started.step}, epoch {epoch}", question, about), keep)
+    title = f"Observation · step {started.step}, epoch {epoch}"
+    shell.push_screen(NoteScreen(title, question, _observation(run)), keep)
+
+
+def keep_observation(shell: Shell, run: str, epoch: int, note: str) -> None:
+    """Record ``note`` on ``epoch`` of ``run`` and say so once it is on the disk; else it can be opened again."""
+    drafts, about = shell.session.drafts, _observation(run)
+
+    def failed() -> None:
+        # what was typed meanwhile stays, too
+        drafts[about] = "\n".join(filter(None, (note, drafts.get(about))))
+        shell.tell("The observation is not kept: {monitor.observation} opens what you wrote.", severity="warning")
+
+    shell.tell("Keeping the observation …")
+    kept = partial(shell.tell, "Observation kept.")
+    Recorder(shell).record(run, Annotated(epoch=epoch, note=note), kept=kept, failed=failed)
+
+
+def _observation(run: str) -> str:
+    """Return what a draft of an observation on ``run`` is about."""
+    return f"observation on {run}"
 
 
 def ask_prompt(shell: Shell, done: Callable[[str], None]) -> None:

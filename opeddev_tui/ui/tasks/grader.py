@@ -27,6 +27,7 @@ from opeddev_tui.workspace.paths import grader_draft_file
 
 if TYPE_CHECKING:
     from opeddev_tui.checkpoints.catalog import CheckpointList
+    from opeddev_tui.data.collected_answers import Corrected
     from opeddev_tui.data.corrected_answers import Kept
     from opeddev_tui.serving.asked import Answer, Filling
 
@@ -185,25 +186,46 @@ class GraderTasks(TaskBase):
 
     # --- corrections
 
+    def corrected(self, done: Callable[[tuple[Corrected, ...]], None]) -> None:
+        """Read the corrections that stand in the open batch."""
+        if self._shell.session.has_workspace:
+            self._in_thread("corrected", self._corrected, done, exclusive=True)
+
+    def _corrected(self) -> tuple[Corrected, ...]:
+        from opeddev_tui.serving.corrected import collected
+
+        # what is wrong with the batch is said with the data, and where a correction is kept
+        with suppress(Problem):
+            return collected(self._shell.provider.workspace, self._shell.loaded.settings)[1]
+        return ()
+
     def keep(
-        self, fields: Mapping[str, Any], answer: Answer, kept: Callable[[Kept], None], refused: Callable[[str], None]
+        self,
+        fields: Mapping[str, Any],
+        answer: Answer,
+        file: str,
+        kept: Callable[[Kept], None],
+        refused: Callable[[str], None],
     ) -> None:
         """Make a person's ``answer`` a row of the next batch; ``refused`` gets the sentence why it is none."""
 
         def work() -> Kept | str:
             from opeddev_tui.serving.corrected import keep_answer
 
-            return keep_answer(self._shell.provider.workspace, self._shell.loaded.settings, fields, answer)
+            return keep_answer(self._shell.provider.workspace, self._shell.loaded.settings, fields, answer, file=file)
 
         self._correct(work, kept, refused)
 
-    def undo(self, row: str, kept: Callable[[Kept], None], refused: Callable[[str], None]) -> None:
-        """Undo the newest correction of ``row``, "": of any."""
+    def undo(
+        self, fields: Mapping[str, Any], name: str, kept: Callable[[Kept], None], refused: Callable[[str], None]
+    ) -> None:
+        """Undo the correction of the submission in ``fields``, which problems call ``name``."""
 
         def work() -> Kept | str:
-            from opeddev_tui.serving.corrected import undo_last
+            from opeddev_tui.serving.corrected import undo_of
 
-            return undo_last(self._shell.provider.workspace, self._shell.loaded.settings, row)
+            given = {part: str(fields.get(part) or "") for part in ("task", "rubric", "kind")}
+            return undo_of(self._shell.provider.workspace, self._shell.loaded.settings, fields, given, name)
 
         self._correct(work, kept, refused)
 

@@ -13,7 +13,7 @@ from opeddev_tui.runs.events import Annotated, Rated, RatingUndone
 from opeddev_tui.runs.journal import read
 from opeddev_tui.runs.state import RunState, reduce
 from opeddev_tui.ui.shell import Shell
-from opeddev_tui.ui.tasks.base import TaskBase
+from opeddev_tui.ui.tasks.base import TaskBase, nothing
 
 Fact = Rated | RatingUndone | Annotated
 # seconds between two checks whether the training has recorded what it was handed
@@ -27,18 +27,23 @@ class Recorder(TaskBase):
         super().__init__(shell)
         self._turn = asyncio.Lock()
 
-    def record(self, run: str, fact: Fact, *, failed: Callable[[], None] | None = None) -> None:
-        """Record ``fact`` of ``run`` beside the screen. A problem is shown, then ``failed`` is called."""
-        self._go(partial(self._record, run, fact, failed), "record", exclusive=False)
+    def record(
+        self, run: str, fact: Fact, *, kept: Callable[[], None] = nothing, failed: Callable[[], None] = nothing
+    ) -> None:
+        """Record ``fact`` of ``run`` beside the screen; ``kept`` is called once the journal has it.
 
-    async def _record(self, run: str, fact: Fact, failed: Callable[[], None] | None) -> None:
+        Where it does not take it, ``failed`` is called, then the problem is shown.
+        """
+        self._go(partial(self._record, run, fact, kept, failed), "record", exclusive=False)
+
+    async def _record(self, run: str, fact: Fact, kept: Callable[[], None], failed: Callable[[], None]) -> None:
         async with self._turn:
             try:
                 await self._deliver(run, fact)
             except (Problem, OSError):
-                if failed is not None:
-                    failed()
+                failed()
                 raise
+        kept()
 
     async def _deliver(self, run: str, fact: Fact) -> None:
         session = self._shell.session

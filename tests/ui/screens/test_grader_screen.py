@@ -16,6 +16,8 @@ from textual.events import Paste
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
+from opeddev_tui.serving.asked import Answer
+from opeddev_tui.serving.corrected import keep_answer
 from opeddev_tui.serving.worker_messages import Begun, Done, Failed, Request, Said, Stop
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.screens.grader.choose import ChooseCheckpoint
@@ -237,20 +239,60 @@ async def test_a_correction_becomes_a_row_and_is_undone(tmp_path: Path) -> None:
         assert (row["submission"], row["task"], row["kind"]) == ("<b>one's own page</b>", "Make a page.", "html")
         assert row["rater"]
         assert row["graded_at"].startswith("20")
-        screen._draw()
-        await pilot.pause()
-        assert "a person gave 2" in words_of(app.screen)
-        assert "pasted code: grade 2, in batch_corrections_01" in app.session.view().told
+        await until(pilot, lambda: "a person gave 2" in words_of(app.screen))
+        assert "pasted code: grade 2, in batch_corrections_01 (1 row): data of step " in app.session.view().told
         await pilot.press("u")
         await until(pilot, lambda: not batch.exists())
-        screen._draw()
-        await pilot.pause()
-        assert "a person gave" not in words_of(app.screen)
+        await until(pilot, lambda: "a person gave" not in words_of(app.screen))
         assert "c opens what you had typed." in app.session.view().told
         await pilot.press("c")
         await until(pilot, lambda: isinstance(app.screen, CorrectScreen))
         assert isinstance(app.screen, CorrectScreen)
         assert (app.screen.draft.grade, app.screen.draft.feedback) == ("2", "Too small.")
+
+
+@pytest.mark.usefixtures("children")
+async def test_a_correction_of_an_earlier_session_is_known_and_undone(tmp_path: Path) -> None:
+    batch = tmp_path / "datasets/incremental/batch_corrections_01.jsonl"
+    async with grader(make(tmp_path, [raced_step(0, AT)])) as (screen, pilot):
+        for number, grade in enumerate("245"):
+            await grade_code(pilot, screen, f"<b>page {number} of one's own</b>")
+            await pilot.press("c", grade, "tab", *f"Text {number}.", "tab", *"Layout=fail", "ctrl+s")
+            await until(pilot, lambda: pilot.app.screen is screen)
+        # corrected again: this one stands
+        await pilot.press("c", "3", "ctrl+s")
+        await until(pilot, lambda: pilot.app.screen is screen)
+    app = make(tmp_path, [])
+    async with grader(app) as (screen, pilot):
+        await grade_code(pilot, screen, "<b>another page of one's own</b>")
+        assert "a person gave" not in words_of(app.screen)
+        await pilot.press("u")
+        await until(pilot, lambda: any("no correction of it" in notice.message for notice in app._notifications))
+        for number, grade in ((0, "2"), (2, "3")):
+            await grade_code(pilot, screen, f"<b>page {number} of one's own</b>")
+            await until(pilot, lambda grade=grade: f"a person gave {grade}" in words_of(app.screen))  # type: ignore[misc]
+        await pilot.press("u")
+        await until(pilot, lambda: "a person gave 5" in words_of(app.screen))
+        await pilot.press("u")
+        await until(pilot, lambda: "a person gave" not in words_of(app.screen))
+        assert [json.loads(line)["grade"] for line in batch.read_text().splitlines()] == [2, 4]
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, CorrectScreen))
+        assert isinstance(app.screen, CorrectScreen)
+        draft = app.screen.draft
+        assert (draft.grade, draft.feedback, draft.criteria) == ("5", "Text 2.", "Layout=fail")
+
+
+@pytest.mark.usefixtures("children")
+async def test_a_correction_that_a_command_keeps_is_known_when_it_is_graded(tmp_path: Path) -> None:
+    app = make(tmp_path, [raced_step(0, AT)])
+    async with grader(app) as (screen, pilot):
+        await grade_path(pilot, screen, "pages")
+        fields = screen.desk.sides[0].answers[1].fields
+        keep_answer(app.provider.workspace, app.loaded.settings, fields, Answer("5"))
+        await grade_path(pilot, screen, "pages")
+        await until(pilot, lambda: any("→ 5" in cells for cells in screen.query_one(Grid).all_cells))
+        assert sum("→ 5" in cells for cells in screen.query_one(Grid).all_cells) == 1
 
 
 @pytest.mark.usefixtures("children")

@@ -140,10 +140,15 @@ class CheckpointActions:
 
         drafts, about = self._shell.session.drafts, f"note on {entry.folder}"
 
+        def kept() -> None:
+            drafts.pop(about, None)
+            self._browser.reload()
+
         def written(note: str | None) -> None:
             if note is not None:
-                drafts.pop(about, None)
-                self._tasks.annotate(entry, self._browser.reload, note=note)
+                # there again where the disk does not take it
+                drafts[about] = note
+                self._tasks.annotate(entry, kept, note=note)
 
         screen = AskText(
             f"Note on {short(entry)}",

@@ -14,7 +14,6 @@ from opeddev_tui.config import described, loading
 from opeddev_tui.config.own_keys import OwnKeys
 from opeddev_tui.errors import Problem, SettingsProblem
 from opeddev_tui.runs.control import Adjust, StepRequest
-from opeddev_tui.runs.events import Annotated
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keymap import keymap_of
 from opeddev_tui.ui.keys import GLOBAL, PLACES, SCREEN_KEYS, Key
@@ -22,10 +21,10 @@ from opeddev_tui.ui.screens.base import BaseScreen, do_action
 from opeddev_tui.ui.screens.command_line.screen import CommandLine
 from opeddev_tui.ui.screens.command_line.typed import Known, explained, setting_named, unknown_command
 from opeddev_tui.ui.screens.monitor.more import rate_of
+from opeddev_tui.ui.screens.note import keep_observation
 from opeddev_tui.ui.screens.setting_dialogs import parsed, saved_words
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.tasks.lists import ListTasks
-from opeddev_tui.ui.tasks.ratings import Recorder
 
 # what there is of a key in another screen's table than the one on show
 _Place = tuple[str, Key]
@@ -179,9 +178,9 @@ def _note(context: Context, rest: str) -> None:
     elif not rest:
         context.line.refuse("Write the note after the word: note the layout answers became shorter.")
     else:
+        context.line.done()
         epoch = max(session.state.epochs, default=0)
-        Recorder(context.shell).record(session.run, Annotated(epoch=epoch, note=rest))
-        context.line.done("Observation kept.")
+        context.app.call_later(keep_observation, context.shell, session.run, epoch, rest)
 
 
 def _decide(context: Context, rest: str, choice: str) -> None:

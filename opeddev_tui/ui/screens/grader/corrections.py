@@ -19,6 +19,8 @@ from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.tasks.grader import GraderTasks
 
 if TYPE_CHECKING:
+    from opeddev_tui.data.answer_history import Change
+    from opeddev_tui.data.collected_answers import Corrected
     from opeddev_tui.data.corrected_answers import Kept
     from opeddev_tui.serving.asked import Answer
 
@@ -26,21 +28,38 @@ _READ_ONLY = "This is read only: nothing is written."
 
 
 class Corrections:
-    """What was corrected since the app was opened, by submission and prompt."""
+    """What is corrected in the open batch, and what is typed and not kept yet, by submission and prompt."""
 
     def __init__(self, shell: Shell, tasks: GraderTasks, changed: Callable[[], None]) -> None:
         self._shell, self._tasks, self._changed = shell, tasks, changed
+        self._standing: tuple[Corrected, ...] = ()
         self._drafts: dict[bytes, Draft] = {}
-        self._kept: dict[bytes, list[Kept]] = {}
-        # what was typed for each of them, to be kept again once it was undone
-        self._typed: dict[bytes, list[Draft]] = {}
-        # of each request and number: texts may be long
+        # of each request and number, as texts may be long: the key of its draft, and a person's grade
         self._keys: dict[tuple[int, int], bytes] = {}
+        self._grades: dict[tuple[int, int], str] = {}
+
+    def read(self) -> None:
+        """Read what stands in the open batch: it may be of another day, or kept by a command meanwhile."""
+        self._tasks.corrected(self._take)
+
+    def _take(self, standing: tuple[Corrected, ...]) -> None:
+        if standing != self._standing:
+            self._standing = standing
+            self._grades.clear()
+            self._changed()
 
     def grade_of(self, answer: Answered) -> str:
         """Return the grade that a person gave, empty where none did."""
-        kept = self._kept.get(self._key(answer)) if self._kept else None
-        return kept[-1].change.grade if kept else ""
+        if not self._standing:
+            return ""
+        # not before there are any: it brings all that reads data
+        from opeddev_tui.data.collected_answers import same_row
+
+        place = (answer.id, answer.number)
+        if place not in self._grades:
+            found = same_row(self._standing, answer.fields, self._shell.loaded.settings)
+            self._grades[place] = found.grade if found is not None else ""
+        return self._grades[place]
 
     def ask(self, answer: Answered) -> None:
         """Ask for the right grade of ``answer`` and keep it."""
@@ -60,13 +79,12 @@ class Corrections:
 
         def keep(given: Answer) -> None:
             def kept(found: Kept) -> None:
-                self._typed.setdefault(key, []).append(self._drafts.pop(key, Draft()))
-                self._kept.setdefault(key, []).append(found)
+                self._drafts.pop(key, None)
                 dialog.dismiss()
                 self._tell(found, answer)
 
             self._drafts[key] = dialog.draft
-            self._tasks.keep(answer.fields, given, kept, dialog.refuse)
+            self._tasks.keep(answer.fields, given, graded.file, kept, dialog.refuse)
 
         def leave(left: Draft) -> None:
             self._drafts[key] = left
@@ -75,28 +93,32 @@ class Corrections:
         self._shell.push_screen(dialog)
 
     def undo(self, answer: Answered | None) -> None:
-        """Undo the last correction of ``answer``."""
-        key = self._key(answer) if answer is not None else b""
-        kept = self._kept.get(key)
-        if not kept:
-            self._shell.tell("It was not corrected here: there is nothing to undo.")
+        """Undo the last correction of ``answer``, of this session or of an earlier one."""
+        if answer is None or not answer.fields:
+            self._shell.tell("No submission is on show: there is nothing to undo.")
+            return
+        if self._shell.session.read_only:
+            self._shell.tell(_READ_ONLY, severity="warning")
             return
 
         def undone(found: Kept) -> None:
-            kept.pop()
-            self._drafts[key] = self._typed[key].pop()
+            text = answer.graded.feedback or ""
+            self._drafts[self._key(answer)] = _typed(found.change, text, answer.graded.grade or "")
             self._tell(found, answer, " {grader.correct} opens what you had typed.")
 
-        self._tasks.undo(kept[-1].change.row, undone, lambda reason: self._shell.tell(reason, severity="error"))
+        self._tasks.undo(answer.fields, name_of(answer), undone, self._refuse)
 
-    def _tell(self, found: Kept, answer: Answered | None, more: str = "") -> None:
+    def _refuse(self, reason: str) -> None:
+        self._shell.tell(reason, severity="warning")
+        # it may have been undone elsewhere
+        self.read()
+
+    def _tell(self, found: Kept, answer: Answered, more: str = "") -> None:
         notes = "".join(f" Note: {note}" for note in found.notes)
         # a row without an id is named by its file
-        name = name_of(answer).rpartition("/")[2] if answer is not None else ""
-        batches = self._shell.session.shown.batches
-        step = next((batch.number for batch in batches if batch.name == found.change.batch and batch.there), None)
-        self._shell.tell(f"{found.told(name, step)}{notes}{self._shell.session.keymap.text(more)}")
-        self._changed()
+        name = name_of(answer).rpartition("/")[2]
+        self._shell.tell(f"{found.told(name)}{notes}{self._shell.session.keymap.text(more)}")
+        self.read()
         # the batches are counted again
         self._shell.disk.refresh()
 
@@ -106,6 +128,14 @@ class Corrections:
             content = msgspec.json.encode(answer.fields, order="sorted")
             self._keys[place] = hashlib.sha256(content).digest()
         return self._keys[place]
+
+
+def _typed(undone: Change, offered: str, offered_for: str) -> Draft:
+    """Return what a person had typed for the correction that is ``undone``; the model's own text is ``offered``."""
+    row = undone.asked or undone.before or {}
+    criteria = row.get("criteria")
+    areas = ", ".join(f"{name}={said}" for name, said in criteria.items()) if isinstance(criteria, dict) else ""
+    return Draft(undone.was, str(row.get("feedback") or ""), areas, offered, offered_for)
 
 
 def _lacks(answer: Answered, grading: Grading) -> str:

@@ -88,9 +88,10 @@ class GraderScreen(BaseScreen):
         self._show_part()
 
     def on_screen_resume(self) -> None:
-        """Say what is taken for empty fields: rows and settings may have changed meanwhile."""
+        """Say what is taken for empty fields, and what is corrected: rows and settings may have changed meanwhile."""
         super().on_screen_resume()
         self._tasks.filling(self._fill)
+        self.corrections.read()
 
     def _fill(self, found: tuple[Filling, str]) -> None:
         if self.can_be_drawn:
@@ -225,6 +226,7 @@ class GraderScreen(BaseScreen):
     def action_grade(self) -> None:
         """Grade what is named or written."""
         form, session = self._form, self.shell.session
+        self.corrections.read()
         if not session.has_workspace:
             self.shell.tell(_NO_WORKSPACE, severity="warning")
         elif form.path:

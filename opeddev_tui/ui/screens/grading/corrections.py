@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
 
 from opeddev_tui.data.grade_scale import written
 from opeddev_tui.ui.screens.grading import disputed as listing
-from opeddev_tui.ui.screens.grading.regrade import RegradeScreen, Wish
+from opeddev_tui.ui.screens.grading.regrade import RegradeScreen, Wish, note_about
 from opeddev_tui.ui.tasks.disputes import Dispute
 from opeddev_tui.ui.tasks.grading import Changed, GradingTasks, Row, Rows
 
@@ -149,17 +150,22 @@ class Corrections:
         if shell.session.read_only:
             shell.tell(_READ_ONLY, severity="warning")
         elif not wish.undo:
-            self._tasks.regrade(row, wish.grade, wish.note, self._changed)
+            self._tasks.regrade(row, wish.grade, wish.note, partial(self._given, row))
         elif row.settled:
-            self._undone[row.key] = row
-            self._tasks.undo(row, self._taken_back)
-        elif (before := self._undone.pop(row.key, None)) is not None:
+            self._tasks.undo(row, partial(self._taken_back, row))
+        elif (before := self._undone.get(row.key)) is not None:
             self._tasks.regrade(row, before.now, before.note, self._changed)
         else:
             shell.tell("This row has the grade of your file: there is nothing to undo.")
 
-    def _taken_back(self, changed: Changed) -> None:
-        """Show that a correction was undone, and say how it comes back."""
+    def _given(self, row: Row, changed: Changed) -> None:
+        """Show that a grade was given; its note is kept with it."""
+        self._screen.shell.session.drafts.pop(note_about(row.key), None)
+        self._changed(changed)
+
+    def _taken_back(self, row: Row, changed: Changed) -> None:
+        """Show that the correction of ``row``, as it was, is undone, and say how it comes back."""
+        self._undone[row.key] = row
         again = self._screen.shell.session.keymap.text("{grading.undo} gives it yours again.")
         self._changed(replace(changed, words=f"{changed.words} {again}"))
 

@@ -36,6 +36,11 @@ class Wish(Struct, frozen=True):
     undo: bool = False
 
 
+def note_about(key: str) -> str:
+    """Return what a draft of the note on the row ``key`` is about."""
+    return f"note on row {key}"
+
+
 def grade_keys(labels: Sequence[str], keymap: Keymap = DEFAULT_KEYS) -> dict[str, str]:
     """Return the key for each grade, where each grade has one: a single character that means nothing else."""
     taken = {key for row in keymap.keys(REGRADE) for key in row.keys.split(",")}
@@ -94,14 +99,10 @@ class RegradeScreen(Dialog[Wish]):
     def _drafts(self) -> dict[str, str]:
         return cast("Shell", self.app).session.drafts
 
-    @property
-    def _about(self) -> str:
-        return f"note on row {self._row.key}"
-
     def compose(self) -> ComposeResult:
         """Make the grades, the texts and the keys."""
         # a note waits for its grade, also where the row was left meanwhile
-        self._note = self._drafts.get(self._about, "")
+        self._note = self._drafts.get(note_about(self._row.key), "")
         with Vertical(classes="dialog") as box:
             box.border_title = Content(clean_line(f"{self._row.id or self._row.key} · {self._row.set}"))
             yield Static(self._grades(), markup=False, id="grades", classes="line")
@@ -177,8 +178,7 @@ class RegradeScreen(Dialog[Wish]):
         cast("Shell", self.app).push_screen(AskGrade(self._row, self._labels), take)
 
     def _give(self, grade: str) -> None:
-        """Close with a grade and the note; no draft of it is needed any more."""
-        self._drafts.pop(self._about, None)
+        """Close with a grade and the note, whose draft goes once the correction is kept."""
         self.dismiss(Wish(grade, self._note))
 
     def action_note(self) -> None:
@@ -189,7 +189,7 @@ class RegradeScreen(Dialog[Wish]):
         def take(note: str | None) -> None:
             if note is not None:
                 drafts.pop(typing, None)
-                self._note = drafts[self._about] = note.strip()
+                self._note = drafts[note_about(self._row.key)] = note.strip()
                 self.query_one("#grades", Static).update(self._grades())
 
         drafts, typing = self._drafts, f"note being typed on row {self._row.key}"
