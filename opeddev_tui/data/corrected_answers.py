@@ -35,7 +35,6 @@ from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.lock import hold_lock
 from opeddev_tui.workspace.paths import graded_history_file
 
-# seconds to wait for another process that corrects an answer
 # names the batches that trainings have begun with
 Begun = Callable[[], Collection[str]]
 # says what to know of a correction by the rows of all batches as they are before it

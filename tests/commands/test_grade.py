@@ -344,7 +344,7 @@ Wrong = tuple[list[str], int, str]
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        ([], 2, "nothing is named to grade. Write: opeddev-tui grade FILE"),
+        ([], 2, "nothing is named to grade. Write: opeddev-tui grade"),
         (["--out", "-", "nothing.html"], 2, "--out -: results are kept in a file"),
         (["nothing.html"], 3, "does not exist"),
         (["0.html", "--fail-below", "9"], 2, "'9' is no grade here. Write a whole number from 1 to 5."),
