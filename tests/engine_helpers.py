@@ -318,7 +318,7 @@ def tree(root: Path) -> dict[str, str]:
 # --- training in a process that may be killed
 
 
-def _command(words: list[str], environment: dict[str, str], output: str) -> None:
+def _command(words: list[str], environment: dict[str, str], output: str, before: Callable[[], None] | None) -> None:
     """Run the command line as a process of its own would."""
     os.environ.update(environment)
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -327,19 +327,24 @@ def _command(words: list[str], environment: dict[str, str], output: str) -> None
     # no terminal: the app must not wait for a person there
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 - it lives as long as the process
+    if before is not None:
+        before()
     from opeddev_tui.cli import main
 
     sys.exit(main(words))
 
 
 class Command(ForkServerProcess):
-    """``opeddev-tui`` with its words, forked from a server that has the training stack loaded already."""
+    """``opeddev-tui`` with its words, forked from a server that has the training stack loaded already.
 
-    def __init__(self, words: Sequence[str], output: Path) -> None:
+    ``before`` is called in the process before it begins.
+    """
+
+    def __init__(self, words: Sequence[str], output: Path, before: Callable[[], None] | None = None) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(list(_PRELOAD))
         kept = {name: value for name, value in os.environ.items() if name.startswith(("HOME", "HF_", "XDG_"))}
-        super().__init__(target=_command, args=(list(words), kept, str(output)), daemon=True)
+        super().__init__(target=_command, args=(list(words), kept, str(output), before), daemon=True)
         self.output = output
         self.start()
 
@@ -363,9 +368,9 @@ class Command(ForkServerProcess):
         return self.exitcode == -9
 
 
-def start_training(root: Path, *words: str) -> Command:
+def start_training(root: Path, *words: str, before: Callable[[], None] | None = None) -> Command:
     """Start ``opeddev-tui train`` on ``root``."""
-    return Command(["train", "-w", str(root), *words], root.parent / f"{root.name}.out")
+    return Command(["train", "-w", str(root), *words], root.parent / f"{root.name}.out", before)
 
 
 class Follower:

@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.table import Table
-from rich.text import Text
 
-from opeddev_tui.format import number
+from opeddev_tui.commands.printing import plain_table
+from opeddev_tui.format import number, with_interval
 from opeddev_tui.grading.scores import MISSING, Predictions, Reference, figures
 
 if TYPE_CHECKING:
-    from opeddev_tui.grading.intervals import Estimate
     from opeddev_tui.grading.scale import Scale
 
 _SHOWN = (
@@ -31,15 +30,9 @@ def agreement_table(right: Sequence[int], given: Sequence[int], scale: "Scale") 
         figures(Predictions(np.full(len(right), place, dtype=np.int64)), reference)
         for place in (commonest, scale.middle)
     ]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.title = Text(f"Agreement with people on {len(right)} (with 95 % intervals)")
-    table.title_justify = "left"
-    for name in ("", "the grader", f"always {scale.labels[commonest]}", f"always {scale.labels[scale.middle]}"):
-        table.add_column(name)
+    names = ("the grader", f"always {scale.labels[commonest]}", f"always {scale.labels[scale.middle]}")
+    table = plain_table("", *names, title=f"Agreement with people on {len(right)} (with 95 % intervals)", gap=2)
     for name, words in _SHOWN:
-        table.add_row(words, _with_interval(found[name]), *(number(item[name].value, 2) for item in others))
+        told = with_interval(found[name].value, (found[name].low, found[name].high))
+        table.add_row(words, told, *(number(item[name].value, 2) for item in others))
     return table
-
-
-def _with_interval(estimate: "Estimate") -> str:
-    return f"{number(estimate.value, 2)} ({number(estimate.low, 2)} to {number(estimate.high, 2)})"

@@ -10,6 +10,7 @@ from rich.text import Text
 from opeddev_tui.commands.printing import CleanConsole, plain_table
 from opeddev_tui.format import duration, number, plural, share, with_interval
 from opeddev_tui.grading.intervals import Estimate
+from opeddev_tui.grading.race import Race
 from opeddev_tui.grading.race_report import AreaFigures, DisputedRow, Plea, Report, SetFigures
 from opeddev_tui.grading.steady_rows import NO_COMMENT
 from opeddev_tui.runs.grade_words import graded_by, steadied
@@ -30,7 +31,7 @@ def show(console: CleanConsole, report: Report, reads: "Sequence[ModelRead]", ba
         f"Fitted on {plural(report.rows, 'graded row')} ({', '.join(map(clean_line, batches))}), compared on "
         f"{plural(report.holdout_rows, 'hold-out row')}.{_left_out(report)}",
     )
-    console.print(_race_table(report))
+    console.print(race_table(report.race))
     console.say(
         "In brackets: 95 % intervals. The heads' seconds are those of fitting and grading; a text without a grade "
         "counts as wrong.",
@@ -102,9 +103,11 @@ def _remembered(read: "ModelRead") -> str:
     )
 
 
-def _race_table(report: Report) -> Table:
-    table = plain_table("method", "kappa", "exact", "within\none", "MAE", "s", "kappa less best\ncheap way's")
-    for row in report.race.rows:
+def race_table(race: Race, *, timed: bool = True) -> Table:
+    """Return the figures of all ways; ``timed``: with the seconds that each took."""
+    seconds = ["s"] if timed else []
+    table = plain_table("method", "kappa", "exact", "within\none", "MAE", *seconds, "kappa less best\ncheap way's")
+    for row in race.rows:
         found = row.figures
         table.add_row(
             clean_line(row.name),
@@ -112,9 +115,9 @@ def _race_table(report: Report) -> Table:
             share(found["exact"].value),
             share(found["within_one"].value),
             number(found["mae"].value, 2),
-            number(row.seconds, 1 if row.seconds < 10 else 0),
+            *(number(row.seconds, 1 if row.seconds < 10 else 0) for _ in seconds),
             "" if row.to_cheap is None else _told(row.to_cheap, sign=True),
-            style="bold" if row.name == report.race.chosen else "",
+            style="bold" if row.name == race.chosen else "",
         )
     return table
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.rows import Example, parse_grade
 from opeddev_tui.grading.feature_cache import FeatureCache, short_hash
-from opeddev_tui.grading.features import base_features, layers_of, read_rows
-from opeddev_tui.grading.grade_tokens import grade_stem, grade_tokens
+from opeddev_tui.grading.features import Readings, base_features, layers_of, read_rows
+from opeddev_tui.grading.grade_tokens import GradeTokens, grade_stem, grade_tokens
 from opeddev_tui.grading.graded_rows import GradedRows
 from opeddev_tui.grading.ordinal import Grades
 from opeddev_tui.grading.scale import Scale
@@ -91,8 +91,6 @@ class FeatureReader:
         )
 
     def _extract(self, rows: Sequence[GradeRow], on_batch: OnBatch | None) -> Extraction:
-        from opeddev_tui.models.precision import autocast
-
         read = 0
 
         def counted(done: int, total: int) -> None:
@@ -102,16 +100,12 @@ class FeatureReader:
                 on_batch(done, total)
 
         began = time.perf_counter()
-        with autocast(self._precision, self._device):
-            found = self._in_batches(
-                lambda batch: base_features(
-                    *(self._model, rows),
-                    pad_id=self._pad_id,
-                    batch_size=batch,
-                    cache=self._cache,
-                    on_batch=counted,
-                )
+        cache, pad_id = self._cache, self._pad_id
+        found = self._within_memory(
+            lambda batch: base_features(
+                self._model, rows, pad_id=pad_id, batch_size=batch, cache=cache, on_batch=counted
             )
+        )
         return Extraction(found, read, time.perf_counter() - began)
 
     def moves(
@@ -139,8 +133,6 @@ class FeatureReader:
 
         None where the training ``completions`` do not begin alike, or two grades are written with the same tokens.
         """
-        from opeddev_tui.models.precision import autocast
-
         encoder = self._fitted.encoder
         stem = grade_stem(completions, self._settings.grading.pattern)
         tokens = grade_tokens(encoder, stem, scale.labels) if stem else None
@@ -148,16 +140,7 @@ class FeatureReader:
             return None
         rows = grade_rows(encoder, examples, max_length=encoder.max_length, completion=True)
         began = time.perf_counter()
-        with autocast(self._precision, self._device):
-            found = self._in_batches(
-                lambda batch: read_rows(
-                    *(self._model, rows),
-                    pad_id=self._pad_id,
-                    batch_size=batch,
-                    grade_tokens=tokens,
-                    on_batch=on_batch,
-                )
-            )
+        found = self._read(rows, on_batch, tokens=tokens)
         if found.grade_probabilities is None:
             return None
         return TokenGrades(Grades(found.grade_probabilities), time.perf_counter() - began)
@@ -165,43 +148,54 @@ class FeatureReader:
     def written_grades(self, examples: Sequence[Example], on_batch: OnBatch | None = None) -> WrittenGrades:
         """Generate up to ``grading.max_new_tokens`` for each of ``examples`` and read the grade in each text."""
         from opeddev_tui.models import generation, memory
-        from opeddev_tui.models.precision import autocast
 
         settings, encoder = self._settings, self._fitted.encoder
         most = settings.grading.max_new_tokens
+        prompts = [encoder.encode_question(example.prompt, most) for example in examples]
         began = time.perf_counter()
-        with autocast(self._precision, self._device):
-            found = generation.generate(
-                self._model,
-                encoder,
-                [encoder.encode_question(example.prompt, most) for example in examples],
+        found = self._within_memory(
+            lambda batch: generation.generate(
+                *(self._model, encoder, prompts),
                 pad_id=self._pad_id,
                 max_new_tokens=most,
-                batch_size=memory.generation_batch(settings, settings.training.per_device_eval_batch_size),
+                batch_size=memory.generation_batch(settings, batch),
                 on_batch=on_batch,
             )
+        )
         grades = tuple(parse_grade(encoder.decode(ids), settings.grading) for ids in found)
         return WrittenGrades(grades, time.perf_counter() - began)
 
     def losses(self, examples: Sequence[Example], on_batch: OnBatch | None = None) -> tuple[list[float], list[int]]:
         """Return each row's completion loss, summed in nats, and its number of completion tokens."""
-        from opeddev_tui.models.precision import autocast
-
         encoder = self._fitted.encoder
-        rows = grade_rows(encoder, examples, max_length=encoder.max_length, completion=True)
-        with autocast(self._precision, self._device):
-            found = self._in_batches(
-                lambda batch: read_rows(
-                    *(self._model, rows), pad_id=self._pad_id, batch_size=batch, loss=True, on_batch=on_batch
-                )
-            )
+        found = self._read(
+            grade_rows(encoder, examples, max_length=encoder.max_length, completion=True), on_batch, loss=True
+        )
         return found.sums, found.tokens
 
-    def _in_batches(self, work: Callable[[int], Found]) -> Found:
+    def _read(
+        self,
+        rows: Sequence[GradeRow],
+        on_batch: OnBatch | None,
+        *,
+        loss: bool = False,
+        tokens: GradeTokens | None = None,
+    ) -> Readings:
+        return self._within_memory(
+            lambda batch: read_rows(
+                *(self._model, rows),
+                pad_id=self._pad_id,
+                batch_size=batch,
+                loss=loss,
+                grade_tokens=tokens,
+                on_batch=on_batch,
+            )
+        )
+
+    def _within_memory(self, work: Callable[[int], Found]) -> Found:
+        """Return ``work(rows per batch)`` in the training's precision."""
+        from opeddev_tui.models.precision import autocast
         from opeddev_tui.models.smaller_batches import in_batches_that_fit
 
-        return in_batches_that_fit(work, self._settings.training.per_device_eval_batch_size)
-
-    @property
-    def _device(self) -> Any:
-        return next(self._model.parameters()).device
+        with autocast(self._precision, next(self._model.parameters()).device):
+            return in_batches_that_fit(work, self._settings.training.per_device_eval_batch_size)

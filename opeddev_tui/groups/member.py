@@ -10,20 +10,16 @@ from opeddev_tui import launch
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.errors import TrainingProblem
 from opeddev_tui.runs import log
+from opeddev_tui.runs.bus import FanOut
 from opeddev_tui.runs.control import Control, StepRequest, Stop
-from opeddev_tui.runs.events import AnyEvent
 from opeddev_tui.runs.groups import read_group
 from opeddev_tui.runs.tunings import Cell, place_of, read_tuning
 from opeddev_tui.terminal.signals import received
 from opeddev_tui.workspace.lock import lock_holder
 from opeddev_tui.workspace.paths import Workspace
 
-
-class _Unseen:
-    """A sink that shows nothing: the leader reads the journal."""
-
-    def emit(self, event: AnyEvent) -> None:
-        """Do nothing."""
+# no sink: the leader reads the journal
+_UNSEEN = FanOut(())
 
 
 def train_member(root: Path, loaded: LoadedSettings, name: str) -> int:
@@ -40,7 +36,7 @@ def train_member(root: Path, loaded: LoadedSettings, name: str) -> int:
     control = Control()
     log.to_file(workspace.log)
     with received(lambda signal_name: control.request(Stop(reason=signal_name))) as signals:
-        launch.train_under(root, loaded, request, _Unseen(), control, nullcontext())
+        launch.train_under(root, loaded, request, _UNSEEN, control, nullcontext())
     return signals.exit_code or 0
 
 
@@ -62,7 +58,7 @@ def train_cell(root: Path, loaded: LoadedSettings, name: str) -> int:
 
         parent = Path(workspace.located(tuning.parent)) if tuning.parent else None
         what = FoldRun(cell.run, tuning.step, parent, cell.fold, tuning.folds, tuning.seed)
-        train_fold(workspace, loaded, place_of(workspace, tuning), what, _Unseen(), control)
+        train_fold(workspace, loaded, place_of(workspace, tuning), what, _UNSEEN, control)
     return signals.exit_code or 0
 
 

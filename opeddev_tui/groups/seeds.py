@@ -10,7 +10,7 @@ from opeddev_tui.groups.choice import take_run
 from opeddev_tui.groups.leader import Leader
 from opeddev_tui.groups.requests import SeedsRequest, Trained, View
 from opeddev_tui.launch import attended
-from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.bus import FanOut
 from opeddev_tui.runs.control import Control
 from opeddev_tui.runs.live_file import LiveFile
 from opeddev_tui.workspace.lock import RunLock
@@ -22,20 +22,14 @@ def train_seeds(root: Path, loaded: LoadedSettings, request: SeedsRequest, view:
     workspace = Workspace(root, loaded.settings.paths)
     lock = RunLock(workspace)
     trained = Trained()
-    with attended(root, loaded.settings, _Nothing()) as told, lock, LiveFile(workspace, told) as shown:
+    # no sink: the view has shown the events already
+    with attended(root, loaded.settings, FanOut(())) as told, lock, LiveFile(workspace, told) as shown:
         lock.tell = view.tell
         leader = Leader(workspace, loaded, request, view, control, shown)
         workspace.adopt()
         while leader.step(trained) and request.step.which == "all":
             leader.request = replace(leader.request, step=replace(request.step, new=False, start_from=""), seeds=None)
     return trained
-
-
-class _Nothing:
-    """A sink for events that the view has shown already."""
-
-    def emit(self, event: ev.AnyEvent) -> None:
-        """Do nothing."""
 
 
 def take(workspace: Workspace, run: str) -> tuple[SeedFigures, list[str]]:

@@ -27,6 +27,7 @@ from opeddev_tui.groups.gpus import shares_of, visible_gpus
 from opeddev_tui.groups.requests import View
 from opeddev_tui.groups.tune_settings import read_grid, settings_digest
 from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.bus import FanOut
 from opeddev_tui.runs.control import Control, StepRequest
 from opeddev_tui.runs.history import RunRecord, list_runs
 from opeddev_tui.runs.live_file import LiveFile
@@ -75,20 +76,14 @@ class Tuned(Struct, frozen=True):
         return code_of(self.failed)
 
 
-class _Nothing:
-    """A sink for what the view shows itself."""
-
-    def emit(self, event: ev.AnyEvent) -> None:
-        """Do nothing."""
-
-
 def tune(root: Path, loaded: LoadedSettings, request: TuneRequest, view: View, control: Control) -> Tuned:
     """Train what is left of the comparison and return its table; raises ``Problem`` before anything is trained."""
     if not 2 <= request.folds <= MOST_FOLDS:
         raise SettingsProblem(f"{request.folds} folds are not possible.", where="--folds", cure="Write 2 to 10.")
     workspace = Workspace(root, loaded.settings.paths)
     lock = RunLock(workspace)
-    with lock, LiveFile(workspace, _Nothing()) as shown:
+    # no sink: the view shows everything itself
+    with lock, LiveFile(workspace, FanOut(())) as shown:
         lock.tell = view.tell
         tuning = _newest(workspace, loaded) if not request.words else _asked(workspace, loaded, request)
         leader = _Leader(workspace, loaded, request, view, control, shown)

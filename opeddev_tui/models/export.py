@@ -19,10 +19,9 @@ from opeddev_tui.config import settings as st
 from opeddev_tui.errors import ModelProblem, StorageProblem
 from opeddev_tui.files import free_space
 from opeddev_tui.format import size
-from opeddev_tui.models import loading, memory
+from opeddev_tui.models import loading, memory, token_check
 from opeddev_tui.models.chat import ChatEncoder
 from opeddev_tui.models.exported_template import exported
-from opeddev_tui.models.model_config import load_config
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
@@ -57,15 +56,8 @@ def write_model(
     """
     source = str(entry.folder)
     require_room(entry, settings, folder, dtype=dtype, adapter=adapter is not None)
-    tokenizer = loading.load_tokenizer(source, settings.model)
-    encoder = ChatEncoder(
-        tokenizer,
-        max_length=settings.data.max_length,
-        completion_tokens=settings.data.completion_tokens,
-        min_prompt_tokens=settings.data.min_prompt_tokens,
-        thinking=settings.generation.enable_thinking,
-        positions=load_config(loading.full_source(source), settings.model).positions,
-    )
+    fitted = token_check.fit(source, settings)
+    tokenizer, encoder = fitted.tokenizer, fitted.encoder
     generation = trained_generation(encoder, tokenizer, settings.generation.max_new_tokens)
     if adapter is not None:
         for name in ADAPTER_FILES:

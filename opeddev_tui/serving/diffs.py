@@ -21,26 +21,12 @@ _QUOTED = re.compile(rb'\\([0-7]{1,3}|[ntrabfv"\\])')
 NOTHING = "/dev/null"
 
 
-class ChangedFile(Struct, frozen=True):
+class ChangedFile(Struct):
     """The new side of one file of a diff: the lines it keeps and adds, as far as the diff has them.
 
-    ``whole``: the file is new, so all of it is there. ``gone``: it was deleted; ``binary``: no text; ``cut``: the diff
-    ends inside a hunk; ``same``: only its name or mode changed. ``link`` and ``submodule``: its text is no content.
+    ``before`` is the path of the old side, ``by_git``: git wrote the header. ``whole``: the file is new, so all of it
+    is there. ``gone``: it was deleted; ``binary``: no text; ``cut``: the diff ends inside a hunk.
     """
-
-    path: str
-    text: str
-    whole: bool = False
-    gone: bool = False
-    binary: bool = False
-    cut: bool = False
-    same: bool = False
-    link: bool = False
-    submodule: bool = False
-
-
-class _File(Struct):
-    """A file of the diff while it is read."""
 
     path: str = ""
     before: str = ""
@@ -56,20 +42,27 @@ class _File(Struct):
     @property
     def is_one(self) -> bool:
         """False where words of a message only looked like the header of a file."""
-        return bool(self.path or self.before) and bool(self.hunks or self.binary or self.gone or self.by_git)
+        return bool(self.path) and bool(self.hunks or self.binary or self.gone or self.by_git)
 
-    def done(self) -> ChangedFile:
-        return ChangedFile(
-            self.path or self.before,
-            "".join(self.lines),
-            self.whole,
-            self.gone,
-            self.binary,
-            self.cut,
-            same=not (self.hunks or self.binary or self.gone or self.whole),
-            link=self.mode.endswith(_LINK),
-            submodule=self.mode.endswith(_SUBMODULE),
-        )
+    @property
+    def text(self) -> str:
+        """The lines together; of a link and a submodule they are no content."""
+        return "".join(self.lines)
+
+    @property
+    def same(self) -> bool:
+        """True where only its name or mode changed."""
+        return not (self.hunks or self.binary or self.gone or self.whole)
+
+    @property
+    def link(self) -> bool:
+        """True for a symbolic link."""
+        return self.mode.endswith(_LINK)
+
+    @property
+    def submodule(self) -> bool:
+        """True for a commit of another repository."""
+        return self.mode.endswith(_SUBMODULE)
 
 
 def diff_text(content: bytes) -> str:
@@ -99,20 +92,22 @@ def looks_like_diff(start: str) -> bool:
 
 def changed_files(text: str) -> list[ChangedFile]:
     """Return the files of a unified diff, in its order; none where there is none in ``text``."""
-    files: list[_File] = []
+    files: list[ChangedFile] = []
     lines = _lines(text)
     for line in lines:
         plain = line.rstrip("\r\n")
         if _GIT.match(plain):
-            files.append(_File(path=_of_header(plain), lines=[], by_git=True))
+            files.append(ChangedFile(path=_of_header(plain), by_git=True))
         elif plain.startswith("--- "):
             if not files or files[-1].hunks:
-                files.append(_File(lines=[]))
+                files.append(ChangedFile())
             files[-1].before = _name(plain[4:])
             files[-1].whole = plain[4:].split("\t")[0].strip() == NOTHING
         elif files:
             _read_line(files[-1], plain, lines)
-    return [file.done() for file in files if file.is_one]
+    for file in files:
+        file.path = file.path or file.before
+    return [file for file in files if file.is_one]
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -125,7 +120,7 @@ def _lines(text: str) -> Iterator[str]:
         start = end
 
 
-def _read_line(file: _File, plain: str, lines: Iterator[str]) -> None:
+def _read_line(file: ChangedFile, plain: str, lines: Iterator[str]) -> None:
     """Take a line of the header of ``file``, or a whole hunk."""
     if plain.startswith("+++ "):
         name = plain[4:].split("\t")[0].strip()
@@ -144,7 +139,7 @@ def _read_line(file: _File, plain: str, lines: Iterator[str]) -> None:
         _read_hunk(file, match, lines)
 
 
-def _read_hunk(file: _File, match: re.Match[str], lines: Iterator[str]) -> None:
+def _read_hunk(file: ChangedFile, match: re.Match[str], lines: Iterator[str]) -> None:
     """Take the lines of a hunk; its header says how many there are, so that a line may look like anything."""
     columns = len(match[1]) - 1
     old = [int(part.partition(",")[2] or "1") for part in match[2].split()]

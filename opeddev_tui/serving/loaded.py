@@ -18,7 +18,7 @@ from opeddev_tui.checkpoints import folders
 from opeddev_tui.checkpoints.base_model import base_of
 from opeddev_tui.data.rows import Example, parse_grade
 from opeddev_tui.grading import store
-from opeddev_tui.grading.features import adapters_off, read_rows
+from opeddev_tui.grading.features import Readings, adapters_off, read_rows
 from opeddev_tui.grading.grade_tokens import GradeTokens, grade_tokens
 from opeddev_tui.grading.graded_rows import prompt_frame
 from opeddev_tui.grading.ordinal import Grades
@@ -165,14 +165,7 @@ class LoadedModels:
         # the first grade's own tokens stand where a completion would: none of them is read
         after = [*self.tokens.stem, *self.tokens.tails[0]]
         asked = [GradeRow(row.prompt, after, row.span, row.cut) for row in rows]
-        found = self.within_memory(
-            lambda batch: read_rows(
-                *(self._reading, asked),
-                pad_id=self.tokenizer.pad_token_id,
-                batch_size=batch,
-                grade_tokens=self.tokens,
-            )
-        ).grade_probabilities
+        found = self._read(asked, self.tokens).grade_probabilities
         if found is None:
             return Answers(np.zeros(0, np.int64))
         grades = Grades(found)
@@ -180,13 +173,7 @@ class LoadedModels:
 
     def _by_head(self, head: store.StoredHead, examples: Sequence[Example], rows: Sequence[GradeRow]) -> Answers:
         with adapters_off(self._reading) if self.choice.reads_base else nullcontext():
-            states = self.within_memory(
-                lambda batch: read_rows(
-                    *(self._reading, rows),
-                    pad_id=self.tokenizer.pad_token_id,
-                    batch_size=batch,
-                )
-            ).states
+            states = self._read(rows).states
         kinds = [example.kind for example in examples]
         grades = head.head.grades(states, kinds)
         areas = None
@@ -225,6 +212,12 @@ class LoadedModels:
         stated = [parse_grade(self.encoder.decode(ids), self.settings.grading) for ids in found]
         places = [-1 if grade is None else grade - self.scale.minimum for grade in stated]
         return Answers(np.array(places, dtype=np.int64))
+
+    def _read(self, rows: Sequence[GradeRow], tokens: GradeTokens | None = None) -> Readings:
+        model, pad_id = self._reading, self.tokenizer.pad_token_id
+        return self.within_memory(
+            lambda batch: read_rows(model, rows, pad_id=pad_id, batch_size=batch, grade_tokens=tokens)
+        )
 
     def within_memory(self, work: Callable[[int], Found]) -> Found:
         """Return ``work(rows per batch)`` in the training's precision; what did not fit once is not tried again."""

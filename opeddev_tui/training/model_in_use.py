@@ -5,21 +5,21 @@ Must not change the random state by itself, nor the model.
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
-import torch
 from msgspec import Struct
 
 from opeddev_tui.config import settings as st
-from opeddev_tui.errors import ran_out_of_memory
 from opeddev_tui.format import duration
 from opeddev_tui.models.causal_lm import CausalLM, Tokenizer
 from opeddev_tui.models.chat import ChatEncoder
 from opeddev_tui.models.precision import Precision, autocast
 from opeddev_tui.models.reading_batches import OnBatch
+from opeddev_tui.models.smaller_batches import in_batches_that_fit
 from opeddev_tui.ranks.team import Team
 from opeddev_tui.runs import events as ev
 
+Found = TypeVar("Found")
 # how often long work reports how far it is: a run without events is shown as stalled
 PULSE_SECONDS = 10.0
 
@@ -47,19 +47,17 @@ class ModelRunner:
         """Rows that are read together, as far as is known of the memory."""
         return self._batch
 
-    def within_memory(self, work: Callable[[int], Any]) -> Any:
+    def within_memory(self, work: Callable[[int], Found]) -> Found:
         """Return ``work(rows per batch)`` in the training's precision; halve the batch after each out-of-memory."""
-        device = next(self.loaded.model.parameters()).device
-        while True:
-            try:
-                with autocast(self.loaded.precision, device):
-                    return work(self._batch)
-            except (RuntimeError, MemoryError) as error:
-                if self._batch == 1 or not ran_out_of_memory(error):
-                    raise
-                self._batch = max(1, self._batch // 2)
-                torch.cuda.empty_cache()
-                self._bus.emit(ev.Warned(message=f"out of memory while rows are read: batch {self._batch} from now on"))
+
+        def tried(batch: int) -> Found:
+            if batch < self._batch:
+                self._batch = batch
+                self._bus.emit(ev.Warned(message=f"out of memory while rows are read: batch {batch} from now on"))
+            with autocast(self.loaded.precision, next(self.loaded.model.parameters()).device):
+                return work(batch)
+
+        return in_batches_that_fit(tried, self._batch)
 
     def pulse(self, phase: str, unit: str) -> OnBatch:
         """Return a callback (done, total) that reports progress in ``unit``, at most every ``PULSE_SECONDS``."""

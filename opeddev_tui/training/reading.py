@@ -29,10 +29,9 @@ def read_losses(
     """Return what ``models.losses.example_losses`` does of ``rows``."""
     model = runner.loaded.model
     collate = LeftPadCollator(runner.loaded.tokenizer.pad_token_id, form=batch_form(model))
-    found: tuple[list[float], list[int]] = runner.within_memory(
+    return runner.within_memory(
         lambda batch: losses.example_losses(model, rows, collate, batch_size=batch, on_batch=on_batch)
     )
-    return found
 
 
 def read_grades(
@@ -58,7 +57,7 @@ def _read(
     from opeddev_tui.grading.features import read_rows
 
     loaded = runner.loaded
-    found: Readings = runner.within_memory(
+    return runner.within_memory(
         lambda batch: read_rows(
             *(loaded.model, rows),
             pad_id=loaded.tokenizer.pad_token_id,
@@ -68,7 +67,6 @@ def _read(
             on_batch=on_batch,
         )
     )
-    return found
 
 
 def write_texts(
@@ -82,7 +80,7 @@ def write_texts(
 ) -> list[list[int]]:
     """Return the new token ids for each of ``prompts``."""
     loaded = runner.loaded
-    found: list[list[int]] = runner.within_memory(
+    return runner.within_memory(
         lambda batch: generation.generate(
             loaded.model,
             loaded.encoder,
@@ -95,4 +93,3 @@ def write_texts(
             on_tokens=on_tokens,
         )
     )
-    return found

@@ -143,7 +143,7 @@ class StepFeedback(Struct, frozen=True):
 
     def _continued(self, scorer: Scorer, beginnings: Sequence[Beginning]) -> list[Continued]:
         loaded = scorer.runner.loaded
-        found: list[Continued] = scorer.runner.within_memory(
+        return scorer.runner.within_memory(
             lambda batch: continue_texts(
                 loaded.model,
                 loaded.encoder,
@@ -154,7 +154,6 @@ class StepFeedback(Struct, frozen=True):
                 on_tokens=lambda *_: self.raise_if_stopped(),
             )
         )
-        return found
 
     # --- what is recorded
 

@@ -10,18 +10,12 @@ from opeddev_tui.cli import build_parser
 from opeddev_tui.config.loading import load
 from opeddev_tui.errors import Problem
 from opeddev_tui.groups.children import Ended, Show, Work
+from opeddev_tui.runs.bus import FanOut
 from opeddev_tui.runs.control import Control, StepRequest
 from opeddev_tui.runs.groups import read_group
 from opeddev_tui.runs.journal import read
 from opeddev_tui.runs.state import reduce
 from opeddev_tui.workspace.paths import Workspace
-
-
-class Unseen:
-    """A sink that shows nothing."""
-
-    def emit(self, event: object) -> None:
-        """Do nothing."""
 
 
 class Children:
@@ -73,7 +67,7 @@ class Children:
             try:
                 if work.label in self.fail:
                     raise self.fail[work.label]
-                train_steps(root, loaded, request, sink=Unseen(), control=Control(), lock=nullcontext())
+                train_steps(root, loaded, request, sink=FanOut(()), control=Control(), lock=nullcontext())
             except Problem as problem:
                 return problem.exit_code, str(problem)
             except recorded_training.Killed:

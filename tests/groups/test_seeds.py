@@ -7,18 +7,21 @@ from pathlib import Path
 
 import engine_helpers as eh
 import pytest
+from forked_children import fork_children
 from made_up_children import Children
 from places import gone
 from pty_tools import until
 from recorded_training import without_learning
 
+from opeddev_tui import __version__
 from opeddev_tui.analysis.seed_figures import StepSpread, choose, spread_of
 from opeddev_tui.checkpoints import catalog
 from opeddev_tui.cli import main
 from opeddev_tui.commands.status import status
 from opeddev_tui.config.settings import Training
 from opeddev_tui.errors import ModelProblem, SettingsProblem, TrainingProblem
-from opeddev_tui.groups.gpus import shares_of
+from opeddev_tui.groups.children import Child, Work
+from opeddev_tui.groups.gpus import environment_of, shares_of
 from opeddev_tui.groups.requests import parse_seeds
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.groups import list_groups
@@ -229,17 +232,25 @@ def test_the_median_of_two_is_the_better_one(workspace_factory: Make) -> None:
     assert choose(spread, "ask") is None
 
 
+def test_a_child_is_a_process_of_its_own(tmp_path: Path) -> None:
+    child = Child(Work("version", ("--version",), tmp_path / "run"), environment_of(""), tmp_path)
+    until(child.ended, 60, "it ends")
+    ended = child.result()
+    assert (ended.code, ended.began) == (0, False)
+    assert __version__ in ended.said
+
+
 def test_the_real_thing_survives_kills_of_child_and_leader(workspace_factory: Make) -> None:
     """A child is killed in seed 42, the leader in seed 43; the weights are those of undisturbed single runs."""
     root, alone = workspace_factory(), workspace_factory(**{"training.seed": 43})
-    process = eh.start_training(root, "--seeds", "2")
+    process = eh.start_training(root, "--seeds", "2", before=fork_children)
     pid = _epoch_of(root, 42, process)
     os.kill(pid, signal.SIGKILL)
     child = _epoch_of(root, 43, process)
     assert process.kill_hard()
     until(lambda: gone(child), 60, "the child ends")
     first = (_run(root, 42) / "events.jsonl").read_bytes()
-    again = eh.start_training(root)
+    again = eh.start_training(root, before=fork_children)
     assert again.code() == 0, again.text()
     assert (_run(root, 42) / "events.jsonl").read_bytes().startswith(first)
     assert sum(isinstance(event, ev.RunFinished) for event in read(_run(root, 42))) == 1

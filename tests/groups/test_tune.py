@@ -7,6 +7,7 @@ from pathlib import Path
 
 import engine_helpers as eh
 import pytest
+from forked_children import fork_children
 
 from opeddev_tui.analysis.tune_table import tune_table
 from opeddev_tui.cli import main
@@ -163,7 +164,7 @@ def test_the_real_thing_never_opens_the_hold_out_and_goes_on_after_a_kill(
     # whoever opens it fails
     eh.holdout_file(root).write_bytes(b"\xff not rows")
     words = ["learning_rate=1e-5,5e-3", "--folds", "2"]
-    process = eh.Command(["tune", "-w", str(root), *words], root.parent / "tune.out")
+    process = eh.Command(["tune", "-w", str(root), *words], root.parent / "tune.out", fork_children)
 
     def some() -> bool:
         return bool(known := list_tunings(workspace)) and bool(results_of(workspace, known[0]))
@@ -174,7 +175,7 @@ def test_the_real_thing_never_opens_the_hold_out_and_goes_on_after_a_kill(
     (begun,) = list_tunings(workspace)
     done = results_of(workspace, begun)
     journals = {cell: (cell_folder(workspace, begun, cell) / "events.jsonl").read_bytes() for cell in done}
-    again = eh.Command(["tune", "-w", str(root), *words], root.parent / "tune.out")
+    again = eh.Command(["tune", "-w", str(root), *words], root.parent / "tune.out", fork_children)
     assert again.code() == 0, again.text()
     assert f"{4 - len(done)} trainings" in again.text()
     assert list_tunings(workspace) == [begun]

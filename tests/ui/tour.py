@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import pkgutil
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from engine import ScriptedEngine
@@ -28,6 +31,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import DataTable, Input, TextArea
 
+from opeddev_tui import ui
 from opeddev_tui.config import loading
 from opeddev_tui.data.batches import load_holdout
 from opeddev_tui.runs import events as ev
@@ -143,6 +147,21 @@ ASKED: dict[str, Stop] = {
 
 _MODES = {key: mode for key, mode, _ in PLACES}
 STOPS = {**AT_REST, **ASKED}
+
+
+def modules() -> list[ModuleType]:
+    """Return all modules of the package's screens, imported."""
+    return [importlib.import_module(found.name) for found in pkgutil.walk_packages(ui.__path__, f"{ui.__name__}.")]
+
+
+def screens() -> set[type[Screen[Any]]]:
+    """Return the classes of all screens and dialogs of the package."""
+    modules()
+    return {kind for kind in _below(Screen) if kind.__module__.startswith(f"{ui.__name__}.")}
+
+
+def _below(kind: type) -> set[type]:
+    return {kind, *(one for below in kind.__subclasses__() for one in _below(below))}
 
 
 def make(folder: Path, theme: str = "opeddev-dark") -> OpeddevApp:

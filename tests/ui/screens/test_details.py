@@ -205,7 +205,7 @@ async def test_details_that_are_always_shown_can_be_hidden(tmp_path: Path, kind:
 
 def test_a_probe_has_its_texts_its_grades_and_how_they_changed() -> None:
     found = points([], reduce(trained(1, AT)))
-    asked, before, now, reference = probe_parts(probes(found, 0, len(found) - 1)[2], "base model", "step 1 epoch 3")
+    asked, before, now, reference = probe_parts(probes(found, found[0], found[-1])[2], "base model", "step 1 epoch 3")
     assert (asked.title, asked.below) == ("Prompt row-2 · css", "grades 2 3 4 5, 3 flips")
     assert "class='card2'" in asked.text.plain
     assert (before.title, before.below) == ("Before: base model", "grade 2 (-1 from reference)")
@@ -250,7 +250,7 @@ def test_nothing_dangerous_of_a_text_reaches_the_details() -> None:
     state = reduce(hostile(AT))
     found = points([], state)
     texts: list[Content | str] = []
-    for part in probe_parts(probes(found, 0, len(found) - 1)[0], HOSTILE, HOSTILE):
+    for part in probe_parts(probes(found, found[0], found[-1])[0], HOSTILE, HOSTILE):
         texts.append(part.text)
     bad = Example((Message("user", HOSTILE),), HOSTILE, None, HOSTILE, HOSTILE, HOSTILE, HOSTILE, group=HOSTILE)
     texts += [part.text for part in row_parts(RowSet("x", False, [bad], {}), 0, 1)]

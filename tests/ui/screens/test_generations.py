@@ -13,7 +13,7 @@ from test_app import text_of
 from opeddev_tui.config import loading
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.state import reduce
-from opeddev_tui.ui.screens.generations.snapshots import points, same_weights, sides
+from opeddev_tui.ui.screens.generations.snapshots import Pair, points, same_weights
 from opeddev_tui.ui.screens.generations.strip import strip
 from opeddev_tui.ui.screens.note import NoteScreen
 from opeddev_tui.ui.widgets.code_text import coloured, compared
@@ -37,7 +37,9 @@ def test_points_are_all_generations_of_this_and_earlier_steps() -> None:
         "step 1 epoch 1",
         "step 1 epoch 1.50, asked for",
     ]
-    assert sides(found, None, None) == (2, len(found) - 1)
+    pair = Pair()
+    pair.points = found
+    assert pair.places() == (2, len(found) - 1)
 
 
 def test_generations_of_an_epoch_that_was_repeated_stand_once() -> None:

@@ -46,7 +46,7 @@ def test_a_prompt_without_grades_is_a_line_as_well() -> None:
 def test_flips_are_counted_over_every_epoch_of_the_run() -> None:
     assert probe(2, 3, grades=(2, 3, None, 2, 2, 3)).flips == 3
     found = points([], reduce(awaiting(AT)))
-    assert [item.flips for item in probes(found, 0, len(found) - 1)] == [3] * 6
+    assert [item.flips for item in probes(found, found[0], found[-1])] == [3] * 6
 
 
 def test_every_order_puts_first_what_it_says() -> None:

@@ -10,6 +10,7 @@ from opeddev_tui.ui.screens.generations.probe_list import Probe
 from opeddev_tui.ui.widgets.code_text import coloured, compared
 from opeddev_tui.ui.widgets.details import Part
 
+NONE_YET = "No generations yet: the probe prompts are generated before the step and after every epoch."
 # the ids of the frames, in the order of ``parts_of``
 FRAMES = ("probe-asked", "probe-before", "probe-now", "probe-reference")
 
@@ -17,7 +18,7 @@ FRAMES = ("probe-asked", "probe-before", "probe-now", "probe-reference")
 def parts_of(probe: Probe, before: str, now: str) -> tuple[Part, ...]:
     """Return the texts of ``probe``; ``before`` and ``now`` name the two points of the training."""
     asked = probe.asked
-    sides = _sides(probe)
+    sides = both(probe.before, probe.now, asked.kind)
     return (
         Part(" · ".join(filter(None, [f"Prompt {probe.name}", asked.kind if asked.kind != "own" else "your own"])),
              coloured(asked.prompt, asked.kind), below=_history(probe)),
@@ -27,12 +28,11 @@ def parts_of(probe: Probe, before: str, now: str) -> tuple[Part, ...]:
     )  # fmt: skip
 
 
-def _sides(probe: Probe) -> tuple[Content, Content]:
+def both(before: Sample | None, now: Sample | None, kind: str, *, marks: bool = True) -> tuple[Content, ...]:
     """Return what was written before and now, the differences marked."""
-    if probe.before is not None and probe.now is not None:
-        left, right = compared(probe.before.text, probe.now.text, probe.asked.kind)
-        return left, right
-    return alone(probe.before, probe.asked.kind), alone(probe.now, probe.asked.kind)
+    if before is not None and now is not None:
+        return compared(before.text, now.text, kind, marks=marks)
+    return tuple(_alone(answer, kind) for answer in (before, now))
 
 
 def _history(probe: Probe) -> str:
@@ -43,7 +43,7 @@ def _history(probe: Probe) -> str:
     return f"grades {grades}" + (f", {plural(probe.flips, 'flip')}" if probe.flips else "")
 
 
-def alone(answer: Sample | None, kind: str) -> Content:
+def _alone(answer: Sample | None, kind: str) -> Content:
     """Return what was written, without anything to compare it with."""
     if answer is None:
         return Content.styled("This prompt was not among the probe prompts then.", "$muted")

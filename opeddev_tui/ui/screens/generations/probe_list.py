@@ -83,12 +83,11 @@ ORDERS: Mapping[str, Callable[[Probe], tuple[object, ...]]] = {
 }
 
 
-def probes(points: Sequence[Point], left: int, right: int) -> list[Probe]:
-    """Return the probe prompts of the point ``right``, in their order there."""
-    now = points[right]
+def probes(points: Sequence[Point], before: Point, now: Point) -> list[Probe]:
+    """Return the probe prompts of the point ``now``, in their order there."""
     of_run = [point for point in points if point.key[0] == now.key[0] and not point.key[3]]
     return [
-        Probe(number, asked, points[left].answer(asked), asked, tuple(_grade(point, asked) for point in of_run))
+        Probe(number, asked, before.answer(asked), asked, tuple(_grade(point, asked) for point in of_run))
         for number, asked in enumerate(now.samples)
     ]
 

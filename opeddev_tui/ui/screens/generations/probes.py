@@ -16,10 +16,10 @@ from textual.widgets import Static
 from opeddev_tui.format import plural
 from opeddev_tui.ui.keys import PROBES, bindings
 from opeddev_tui.ui.screens.detailed import DetailedScreen
-from opeddev_tui.ui.screens.generations.probe_details import FRAMES, parts_of
+from opeddev_tui.ui.screens.generations.probe_details import FRAMES, NONE_YET, parts_of
 from opeddev_tui.ui.screens.generations.probe_list import ORDERS, TITLES, Probe, chosen, lines, probes, titles, written
 from opeddev_tui.ui.screens.generations.snapshots import Key as PointKey
-from opeddev_tui.ui.screens.generations.snapshots import Point, points, sides
+from opeddev_tui.ui.screens.generations.snapshots import Pair, points
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.tasks.lists import Listed
 from opeddev_tui.ui.widgets.details import Details, Part
@@ -27,8 +27,6 @@ from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Grid
 from opeddev_tui.ui.widgets.legend import Legend
 from opeddev_tui.ui.widgets.query_box import heading
-
-_NONE = "No generations yet: the probe prompts are generated before the step and after every epoch."
 
 
 class Shown(Struct, frozen=True):
@@ -58,9 +56,8 @@ class ProbesScreen(DetailedScreen):
 
     def __init__(self, left: PointKey | None, right: PointKey | None, *, searching: bool = False) -> None:
         super().__init__()
-        self._left, self._right, self._searching = left, right, searching
+        self._pair, self._searching = Pair(left, right), searching
         self._order = next(iter(ORDERS))
-        self._points: list[Point] = []
         self._probes: list[Probe] = []
         self._run = ""
 
@@ -87,29 +84,29 @@ class ProbesScreen(DetailedScreen):
     def show_body(self, view: View) -> None:
         """Show the two chosen points of the run on show."""
         if self._run and view.run != self._run:
-            self._left, self._right = None, None
+            self._pair = Pair()
         self._run = view.run
-        self._points = points(view.previous, view.state)
+        self._pair.points = points(view.previous, view.state)
         self.fill()
 
     def fill(self) -> None:
         """Show the prompts that contain what is searched for."""
         if not self.can_be_drawn:
             return
-        if not self._points:
-            self.query_one("#which", Static).update(Content(_NONE))
+        if not self._pair.points:
+            self.query_one("#which", Static).update(Content(NONE_YET))
             self.query_one(Grid).fill([])
             self.draw_details()
             return
-        left, right = self._chosen()
-        self._probes = probes(self._points, left, right)
+        left, right = self._pair.chosen()
+        self._probes = probes(self._pair.points, left, right)
         listed = chosen(self._probes, self._order, self.filter_text)
         grid = self.query_one(Grid)
         shown = titles(self.size.width)
         grid.retitle(shown, lines(listed, self.size.width, len(shown)))
         count = plural(len(self._probes), "prompt")
         count = count if len(listed) == len(self._probes) else f"{len(listed)} of {count}"
-        between = f"{self._points[left].label} → {self._points[right].label}"
+        between = f"{left.label} → {right.label}"
         counts = [f"{name} {number}" for name in ("fixed", "broken") if (number := self._count(name))]
         parts = [between, count, *counts, self._order]
         self.query_one("#which", Static).update(heading(parts, self.filter_text))
@@ -119,16 +116,13 @@ class ProbesScreen(DetailedScreen):
         """Return the texts of the selected prompt at the two points."""
         selected = self.query_one(Grid).selected
         probe = next((item for item in self._probes if str(item.number) == selected), None)
-        if probe is None or not self._points:
+        if probe is None or not self._pair.points:
             return None, ()
-        left, right = (self._points[at] for at in self._chosen())
+        left, right = self._pair.chosen()
         return (probe.asked.prompt, left.key, right.key), parts_of(probe, left.label, right.label)
 
     def _count(self, change: str) -> int:
         return sum(probe.change == change for probe in self._probes)
-
-    def _chosen(self) -> tuple[int, int]:
-        return sides(self._points, self._left, self._right)
 
     def listed(self) -> Callable[[], Listed]:
         """Return what hands over the prompts that are listed, in their order, with all of their texts."""
@@ -145,22 +139,20 @@ class ProbesScreen(DetailedScreen):
 
     def action_epoch(self, step: int) -> None:
         """Show a later or an earlier point as now; from the newest one on it follows the training."""
-        if self._points:
-            at = self._chosen()[1] + step
-            self._right = None if at >= len(self._points) - 1 else self._points[max(0, at)].key
+        if self._pair.points:
+            self._pair.choose_right(self._pair.places()[1] + step)
             self.fill()
 
     def action_left_epoch(self, step: int) -> None:
         """Show a later or an earlier point as before."""
-        if self._points:
-            at = max(0, min(self._chosen()[0] + step, len(self._points) - 1))
-            self._left = self._points[at].key
+        if self._pair.points:
+            self._pair.move_left(step)
             self.fill()
 
     def action_open_row(self) -> None:
         """Read the selected prompt side by side."""
         if selected := self.query_one(Grid).selected:
-            shown: Any = Shown(int(selected), self._left, self._right)
+            shown: Any = Shown(int(selected), self._pair.left, self._pair.right)
             self.dismiss(shown)
 
     def action_back(self) -> None:

@@ -17,17 +17,15 @@ from opeddev_tui.runs.events import Sample
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import GENERATIONS, bindings
 from opeddev_tui.ui.screens.base import BaseScreen, settings_can_be_saved
-from opeddev_tui.ui.screens.generations.probe_details import alone, judged, reference
-from opeddev_tui.ui.screens.generations.snapshots import Key as PointKey
-from opeddev_tui.ui.screens.generations.snapshots import Point, points, same_weights, sides
+from opeddev_tui.ui.screens.generations.probe_details import NONE_YET, both, judged, reference
+from opeddev_tui.ui.screens.generations.snapshots import Pair, Point, points, same_weights
 from opeddev_tui.ui.screens.generations.strip import strip
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.bars import ClickBar
-from opeddev_tui.ui.widgets.code_text import coloured, compared
+from opeddev_tui.ui.widgets.code_text import coloured
 from opeddev_tui.ui.widgets.legend import Legend
 from opeddev_tui.ui.widgets.text_pane import TextPane, scroll_together
 
-NONE_YET = "No generations yet: the probe prompts are generated before the step and after every epoch."
 NO_PROBES = "No probe prompts: the setting generation.num_probes is 0."
 
 
@@ -49,11 +47,8 @@ class GenerationsScreen(BaseScreen):
     def __init__(self) -> None:
         super().__init__()
         self._prompt = 0
-        # None: on the left the beginning of the step, on the right always the newest point
-        self._left: PointKey | None = None
-        self._right: PointKey | None = None
+        self._pair = Pair()
         self._marks = True
-        self._points: list[Point] = []
         self._run = ""
 
     def compose_body(self) -> Iterable[Widget]:
@@ -75,28 +70,23 @@ class GenerationsScreen(BaseScreen):
     def show_body(self, view: View) -> None:
         """Show the chosen prompt at the two chosen points."""
         if view.run != self._run:
-            self._run, self._left, self._right = view.run, None, None
-        self._points = points(view.previous, view.state)
+            self._run, self._pair = view.run, Pair()
+        self._pair.points = found = points(view.previous, view.state)
         # earlier steps have points before this run has
-        empty = not self._points or self._points[-1].key[0] != getattr(view.state.started, "run", "")
+        empty = not found or found[-1].key[0] != getattr(view.state.started, "run", "")
         self.set_class(empty, "-empty")
         if empty:
             self.query_one("#which", Static).update(Content(NO_PROBES if view.state.samples else NONE_YET))
             return
-        left, right = self._chosen()
-        asked = self._points[right].samples
+        asked = self._pair.chosen()[1].samples
         self._prompt %= len(asked)
-        self._draw(left, right, asked[self._prompt], len(asked))
+        self._draw(asked[self._prompt], len(asked))
 
-    def _chosen(self) -> tuple[int, int]:
-        """Return the indices of the points on the left and on the right."""
-        return sides(self._points, self._left, self._right)
-
-    def _draw(self, at_left: int, at_right: int, asked: Sample, count: int) -> None:
-        left, right = self._points[at_left], self._points[at_right]
+    def _draw(self, asked: Sample, count: int) -> None:
+        left, right = self._pair.chosen()
         self._head(left, right, asked, count)
         bar = self.query_one("#strip", ClickBar)
-        bar.lay(strip(self._points, at_left, at_right, bar.size.width or 80), gap=1)
+        bar.lay(strip(self._pair.points, *self._pair.places(), bar.size.width or 80), gap=1)
         kind = asked.kind
         name = clean_line(asked.id) or str(self._prompt + 1)
         title = f"Prompt {name}" + (f" · {clean_line(kind)}" if kind and kind != "own" else "")
@@ -127,10 +117,7 @@ class GenerationsScreen(BaseScreen):
 
     def _sides(self, left: Point, right: Point, asked: Sample) -> None:
         answers = left.answer(asked), right.answer(asked)
-        if answers[0] is not None and answers[1] is not None:
-            texts = compared(answers[0].text, answers[1].text, asked.kind, marks=self._marks)
-        else:
-            texts = tuple(alone(answer, asked.kind) for answer in answers)
+        texts = both(*answers, asked.kind, marks=self._marks)
         for name, point, answer, text in zip(("left", "right"), (left, right), answers, texts, strict=True):
             title, place = f"{name[0].upper()}▸ {point.label}", (point.key, asked.prompt)
             self.query_one(f"#{name}", TextPane).set_text(title, text, below=judged(answer), place=place)
@@ -139,27 +126,25 @@ class GenerationsScreen(BaseScreen):
 
     def action_epoch(self, step: int) -> None:
         """Show a later or an earlier point on the right."""
-        if self._points:
-            self.action_right_point(self._chosen()[1] + step)
+        if self._pair.points:
+            self.action_right_point(self._pair.places()[1] + step)
 
     def action_left_epoch(self, step: int) -> None:
         """Show a later or an earlier point on the left."""
-        if self._points:
-            at = max(0, min(self._chosen()[0] + step, len(self._points) - 1))
-            self._left = self._points[at].key
+        if self._pair.points:
+            self._pair.move_left(step)
             self.shell.show_now()
 
     def action_left_first(self) -> None:
         """Show the first point on the left, or the beginning of this step again."""
-        if self._points:
-            first = self._points[0].key
-            self._left = None if self._left == first else first
+        if self._pair.points:
+            first = self._pair.points[0].key
+            self._pair.left = None if self._pair.left == first else first
             self.shell.show_now()
 
     def action_right_point(self, at: int) -> None:
         """Show a point on the right; from the newest one on it follows the training."""
-        last = len(self._points) - 1
-        self._right = None if at >= last else self._points[max(0, at)].key
+        self._pair.choose_right(at)
         self.shell.show_now()
 
     def action_prompt(self, step: int) -> None:
@@ -203,7 +188,7 @@ class GenerationsScreen(BaseScreen):
         from opeddev_tui.ui.screens.generations.blind import open_blind
 
         state = self.shell.session.state
-        run, epoch, _, on_demand = self._points[self._chosen()[1]].key if self._points else ("", 0.0, 0, True)
+        run, epoch, _, on_demand = self._pair.chosen()[1].key if self._pair.points else ("", 0.0, 0, True)
         ratable = run == getattr(state.started, "run", "") and not on_demand and epoch == int(epoch)
         open_blind(self.shell, (int(epoch) if ratable else 0) or None)
 
@@ -219,10 +204,10 @@ class GenerationsScreen(BaseScreen):
 
         def read(shown: Shown | None) -> None:
             if shown is not None:
-                self._prompt, self._left, self._right = shown.prompt, shown.left, shown.right
+                self._prompt, self._pair.left, self._pair.right = shown.prompt, shown.left, shown.right
                 self.shell.show_now()
 
-        self.shell.push_screen(ProbesScreen(self._left, self._right, searching=what == "filter"), read)
+        self.shell.push_screen(ProbesScreen(self._pair.left, self._pair.right, searching=what == "filter"), read)
 
     def action_own_prompt(self) -> None:
         """Add a prompt of one's own."""
@@ -244,7 +229,7 @@ class GenerationsScreen(BaseScreen):
 
     def action_pin(self) -> None:
         """Make the prompt on show a probe prompt of all next steps, or unpin it."""
-        shown = self._points[self._chosen()[1]].samples if self._points and not self.has_class("-empty") else ()
+        shown = self._pair.chosen()[1].samples if self._pair.points and not self.has_class("-empty") else ()
         if not shown:
             return
         asked = shown[self._prompt % len(shown)]

@@ -91,9 +91,31 @@ def _before_step(points: Sequence[Point]) -> int:
     return next(at for at, point in enumerate(points) if point.key[0] == run)
 
 
-def sides(points: Sequence[Point], left: Key | None, right: Key | None) -> tuple[int, int]:
-    """Return the indices of the two points to compare: those chosen, else the state before the step and the newest."""
-    return _index_of(points, left, _before_step(points)), _index_of(points, right, len(points) - 1)
+class Pair:
+    """The two points that are compared: those chosen, else the state before the step and the newest point."""
+
+    def __init__(self, left: Key | None = None, right: Key | None = None) -> None:
+        self.left, self.right = left, right
+        self.points: list[Point] = []
+
+    def places(self) -> tuple[int, int]:
+        """Return the indices of the two points; there are points."""
+        points = self.points
+        return _index_of(points, self.left, _before_step(points)), _index_of(points, self.right, len(points) - 1)
+
+    def chosen(self) -> tuple[Point, Point]:
+        """Return the two points; there are points."""
+        left, right = self.places()
+        return self.points[left], self.points[right]
+
+    def move_left(self, step: int) -> None:
+        """Choose a later or an earlier point on the left."""
+        at = max(0, min(self.places()[0] + step, len(self.points) - 1))
+        self.left = self.points[at].key
+
+    def choose_right(self, at: int) -> None:
+        """Choose a point on the right; from the newest one on it follows the training."""
+        self.right = None if at >= len(self.points) - 1 else self.points[max(0, at)].key
 
 
 def same_weights(left: Point, right: Point) -> str:
