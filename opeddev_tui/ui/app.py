@@ -36,7 +36,8 @@ from opeddev_tui.ui.screens.modes import SCREENS
 from opeddev_tui.ui.state.app_state import AppState
 from opeddev_tui.ui.state.reader import WorkspaceReader
 from opeddev_tui.ui.state.training_thread import RUNS_ALREADY, TrainingThread
-from opeddev_tui.ui.tasks.workspace import CrashFound, WorkspaceTasks
+from opeddev_tui.ui.tasks.recovery import CrashFound
+from opeddev_tui.ui.tasks.workspace import WorkspaceTasks
 from opeddev_tui.ui.theme_colours import completed
 from opeddev_tui.ui.themes import put_in_place
 
