@@ -209,8 +209,13 @@ class WorkspaceTasks(TaskBase):
 
     async def _refresh(self) -> None:
         await self._scan()
-        rows = await asyncio.to_thread(self._provider.runs)
-        self._shell.session.rows = tuple(rows)
+        session, provider = self._shell.session, self._provider
+        session.rows = tuple(await asyncio.to_thread(provider.runs))
+        session.undecided = await asyncio.to_thread(provider.undecided)
+        newest = next((row.state for row in session.rows if row.run == session.current_run), session.current)
+        if session.trained_by == "none" and newest.events > session.current.events:
+            # a seed that was taken, or a note of another process: nobody follows a run that is over
+            session.current = newest
         self.opened = True
         self._shell.show_now()
 
