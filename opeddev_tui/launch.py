@@ -73,7 +73,8 @@ def train(
     workspace = Workspace(root, loaded.settings.paths)
     # before the training stack is loaded, which takes seconds: a second start learns of it at once
     lock = RunLock(workspace)
-    with attended(root, loaded.settings, sink, terminal=terminal) as told, lock, LiveFile(workspace, told) as shown:
+    listening = attended(root, loaded.settings, sink, terminal=terminal, control=control)
+    with listening as told, lock, LiveFile(workspace, told) as shown:
         lock.tell = lambda words: shown.emit(ev.Warned(message=words))
         shown.emit(
             ev.PhaseChanged(phase="loading", detail="the training libraries; this takes some seconds the first time")
@@ -142,11 +143,11 @@ def _open_torch() -> None:
 class StepPlots:
     """A sink that draws the plots of every trained step, on a thread of its own: no training waits for a picture.
 
-    A failed drawing is a warning to ``sink``, never a failure.
+    A failed drawing is a warning to ``warned``, never a failure.
     """
 
-    def __init__(self, sink: Sink, workspace: Workspace) -> None:
-        self._sink = sink
+    def __init__(self, sink: Sink, workspace: Workspace, warned: Sink) -> None:
+        self._sink, self._warned = sink, warned
         self._workspace = workspace
         self._steps: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -177,23 +178,31 @@ class StepPlots:
             warning = plots_after_step(self._workspace, step)
             if warning is not None:
                 _LOG.warning("%s", warning)
-                self._sink.emit(ev.Warned(message=warning))
+                self._warned.emit(ev.Warned(message=warning))
 
 
 @contextmanager
-def attended(root: Path, settings: Settings, sink: Sink, *, terminal: Deliver | None = None) -> Iterator[Sink]:
+def attended(
+    root: Path, settings: Settings, sink: Sink, *, terminal: Deliver | None = None, control: Control | None = None
+) -> Iterator[Sink]:
     """Give a sink that passes events to ``sink``, draws after each step, sends the notices and feeds the trackers.
 
+    What goes wrong with that is recorded in the run's journal, by the training behind ``control`` where there is one.
     Leave the block when the training has let go of its lock: what is left to be drawn and sent is waited for here.
     """
     from opeddev_tui.notices.delivery import with_notices
+    from opeddev_tui.runs.asides import Asides
     from opeddev_tui.trackers.sink import with_trackers
 
     workspace = Workspace(root, settings.paths)
-    with with_notices(sink, settings, terminal=terminal) as told, with_trackers(told, workspace, settings) as trackers:
-        plots = StepPlots(told, workspace)
+    with (
+        contextlib.closing(Asides(sink, workspace, control)) as asides,
+        with_notices(sink, settings, terminal=terminal, warned=asides) as told,
+        with_trackers(asides, workspace, settings) as trackers,
+    ):
+        plots = StepPlots(told, workspace, asides)
         try:
-            yield FanOut([told, plots, *([trackers] if trackers is not None else [])])
+            yield FanOut([asides.heard, told, plots, *([trackers] if trackers is not None else [])])
         finally:
             plots.close()
             if trackers is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import journal_samples as js
 import pytest
-from engine_helpers import Seen, make_workspace, train, workspace_of
+from engine_helpers import Seen, make_workspace, states, train, workspace_of
 
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import BusyProblem
@@ -70,6 +70,21 @@ def test_no_step_waits_for_its_plots(tmp_path: Path, monkeypatch: pytest.MonkeyP
         go_on.set()
     assert steps == [0, 1, 2]
     assert [event.message for event in seen.of(ev.Warned)] == ["no ink"]
+
+
+def test_a_warning_of_the_plots_is_in_the_journal(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real training, over by the time that drawing fails."""
+    root = make_workspace(tmp_path / "workspace", tiny_model, settings={"training.num_train_epochs": 1})
+    returned = threading.Event()
+    monkeypatch.setattr(plots, "plots_after_step", lambda *_: "no ink" if returned.wait(60) else None)
+    seen = Seen()
+    with attended(root, Settings(), seen) as sink:
+        train(root, sink=sink)
+        returned.set()
+    assert [event.message for event in seen.of(ev.Warned)] == ["no ink"]
+    assert states(root)[0].warnings == ["no ink"]
 
 
 def test_a_failed_training_leaves_nothing_undrawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,20 +11,25 @@ from typing import Literal
 from msgspec import Struct
 
 from opeddev_tui.analysis.trained_steps import Step, Steps, can_be_resumed
+from opeddev_tui.runs.groups import Undecided
 from opeddev_tui.runs.state import RunState, Status
 
 # what of a run tells how its step is; the others are of steps that no run has begun
-StepWord = Literal["trained", "next", "waiting", "problem", "unknown"] | Status
+StepWord = Literal["trained", "next", "waiting", "undecided", "problem", "unknown"] | Status
 # a run and its present status, as far as it is known
 Known = tuple[RunState, Status | Literal["unknown"]]
 
 
 class Next(Struct, frozen=True):
-    """What ``train`` does now: the step, the run that it resumes ("" for a new one), and what keeps it from that."""
+    """What ``train`` does now: the step, the run that it resumes ("" for a new one), and what keeps it from that.
+
+    ``seeds``: the step was trained with several, and they are to be trained on or one is to be chosen first.
+    """
 
     step: Step | None = None
     resumes: str = ""
     problems: tuple[str, ...] = ()
+    seeds: Undecided | None = None
 
 
 def newest_runs(runs: Iterable[Known]) -> dict[int, Known]:
@@ -46,8 +51,9 @@ def whats_next(
     newest: Mapping[int, Known],
     broken: Mapping[int, Sequence[str]],
     general: Sequence[str] = (),
+    seeds: Undecided | None = None,
 ) -> Next:
-    """Return what a training would do; ``upcoming`` is its step.
+    """Return what a training would do; ``upcoming`` is its step, ``seeds`` are its seeds of which none is its run.
 
     ``broken`` are the problems of batches by their place, ``general`` those of no batch: a step needs the batches up to
     its own, and the hold-out.
@@ -58,8 +64,8 @@ def whats_next(
     own = [text for place in needed if place is not None for text in broken.get(place, ())]
     state, status = newest.get(upcoming.number, (None, "finished"))
     goes_on = state is not None and status in ("interrupted", "failed") and can_be_resumed(state)
-    resumes = state.begun.run if goes_on and state is not None else ""
-    return Next(upcoming, resumes, (*own, *general))
+    resumes = state.begun.run if goes_on and state is not None and seeds is None else ""
+    return Next(upcoming, resumes, (*own, *general), seeds)
 
 
 def step_words(
@@ -69,8 +75,9 @@ def step_words(
     broken: Iterable[int],
     *,
     starting: bool = False,
+    seeds: Undecided | None = None,
 ) -> dict[int, StepWord]:
-    """Return the state of each step; ``starting``: a training has begun and has no run yet.
+    """Return the state of each step; ``starting``: a training has begun and has no run yet; ``seeds``: of ``upcoming``.
 
     ``broken`` are the places of batches that have problems. At most one step is next: none while a run is going on.
     """
@@ -88,7 +95,7 @@ def step_words(
         elif begun and status is not None:
             words[step.number] = status
         elif step.number == following:
-            words[step.number] = "next"
+            words[step.number] = "next" if seeds is None else "interrupted" if seeds.left else "undecided"
         else:
             words[step.number] = "waiting" if step.word == "open" else "trained"
     return words

@@ -32,6 +32,13 @@ class Recovery(Struct, frozen=True):
     safe_step: int = 0
     safe_epoch: float = 0.0
     rejected: tuple[tuple[str, str], ...] = ()
+    # why a training would not resume it, and why it would not begin its step anew: a line for each problem
+    refused: str = ""
+    anew_refused: str = ""
+
+
+# problems that are named
+_MOST = 3
 
 
 def needs_recovery(state: RunState, *, alive: bool) -> bool:
@@ -88,11 +95,22 @@ def _safe(found: Recovery) -> list[str]:
 
 
 def _would(found: Recovery) -> list[str]:
+    if found.anew_refused:
+        return ["It can neither be resumed nor begun again as the workspace is now:", *_first(found.anew_refused)]
     if not found.resumable:
         return ["It cannot be resumed; a new run starts from the previous step's checkpoint."]
+    if found.refused:
+        return ["It cannot be resumed as the workspace is now:", *_first(found.refused)]
     again = max(0, found.optimizer_step - found.safe_step)
     line = f"A resume continues from {found.safe or 'the beginning of the step'}"
     line += f" and trains {again} optimizer steps again." if again else "; no optimizer step is trained again."
     if found.question_epoch is not None:
         line += f" The decision after epoch {found.question_epoch} will be asked again."
     return [line]
+
+
+def _first(problems: str) -> list[str]:
+    """Return the first problems, and how many more there are."""
+    lines = problems.splitlines()
+    more = len(lines) - _MOST
+    return [*lines[:_MOST], *([f"… and {more:,} more: opeddev-tui check names all."] if more > 0 else [])]

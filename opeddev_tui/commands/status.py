@@ -21,7 +21,7 @@ from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.batches import check_data
 from opeddev_tui.data.standing import nothing_yet, problems_of
 from opeddev_tui.runs.events import NextStepChosen
-from opeddev_tui.runs.groups import list_groups
+from opeddev_tui.runs.groups import list_groups, undecided
 from opeddev_tui.runs.history import RunRecord, all_runs, begun, damage_notes, finished_steps, status_as_known
 from opeddev_tui.runs.journal import is_written
 from opeddev_tui.runs.live_file import not_begun, read_live
@@ -66,10 +66,12 @@ def status(workspace: Workspace, settings: Settings) -> dict[str, Any]:
     trained = alive and not starting
     newest = newest_runs([(item.state, status_as_known(item.state, alive=_lives(item, records, trained)))
                           for item in records])  # fmt: skip
-    words = step_words(found, upcoming, newest, wrong.of_batches, starting=starting)
-    coming = whats_next(found, upcoming, newest, wrong.of_batches, wrong.general)
+    groups = list_groups(workspace)
+    seeds = undecided(groups, records, upcoming.number) if upcoming is not None else None
+    words = step_words(found, upcoming, newest, wrong.of_batches, starting=starting, seeds=seeds)
+    coming = whats_next(found, upcoming, newest, wrong.of_batches, wrong.general, seeds)
     empty = nothing_yet(workspace.root, settings)
-    spreads = [step_spread(group, records) for group in list_groups(workspace)]
+    spreads = [step_spread(group, records) for group in groups]
     done = finished_steps(records)
     scored = other_holdouts([done[number].state for number in sorted(done)])
     return {
@@ -83,6 +85,7 @@ def status(workspace: Workspace, settings: Settings) -> dict[str, Any]:
         "steps": [_step(workspace, step, words[step.number], done.get(step.number)) for step in found.steps],
         "next_step": None if upcoming is None else {"step": upcoming.number, "batch": upcoming.name},
         "resumes": coming.resumes or None,
+        "undecided": msgspec.to_builtins(seeds),
         "empty": empty,
         "problems": [] if empty else list(coming.problems),
         "chosen": None if chosen == NOTHING else _as_values(chosen),

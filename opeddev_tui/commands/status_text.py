@@ -16,12 +16,15 @@ from opeddev_tui.commands.seed_tables import print_spread
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.format import duration, moment, number
 from opeddev_tui.runs.grade_words import graded_by
+from opeddev_tui.runs.groups import Undecided
 from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.setup import workspaces_below
 from opeddev_tui.workspace.typed_commands import for_here, named_from_here, reopening
 
 _MOST_PROBLEMS = 3
 _MOST_NEAR = 5
+# states of a step of which no run is at work or was cut short
+_WITHOUT_RUN = ("trained", "next", "waiting", "undecided")
 
 
 def print_status(report: dict[str, Any], settings: Settings) -> None:
@@ -51,7 +54,7 @@ def _table(report: dict[str, Any]) -> Table:
     # of a step that is not trained, its newest run says how far it is
     begun = {run["step"]: run for run in report["runs"] if run["counts"] or run["group"]}
     for step in report["steps"]:
-        run = begun.get(step["step"], {}) if step["state"] not in ("trained", "next", "waiting") else {}
+        run = begun.get(step["step"], {}) if step["state"] not in _WITHOUT_RUN else {}
         epochs, loss = (run["epochs"], run["val_loss"]) if run else (step["epochs"], step["val_loss"])
         # a step that will go on has more epochs before it; before the first one there is only epoch 0
         shown = _of_planned(run) if run else str(epochs or "")
@@ -119,6 +122,9 @@ def _coming(report: dict[str, Any], settings: Settings) -> Iterator[str]:
         yield f"No data yet: graded rows go into {settings.paths.base}, the hold-out into {settings.paths.holdout}."
     elif report["problems"]:
         yield from _blocked(report["problems"])
+    elif report["undecided"]:
+        seeds = msgspec.convert(report["undecided"], Undecided)
+        yield f"Next: {seeds.problem} {seeds.cure}"
     elif following is None:
         yield f"All batches are trained. A new batch under {settings.paths.increments} adds a step."
     else:

@@ -203,12 +203,15 @@ def with_notices(
     *,
     terminal: Deliver | None = None,
     environment: Mapping[str, str] | None = None,
+    warned: Sink | None = None,
 ) -> Iterator[Sink]:
     """Yield a sink that passes events to ``sink`` and sends notices; at the end, the last ones get some seconds.
 
     ``terminal`` delivers to the terminal (see ``notices.terminal``), None for none. Addresses that cannot be used are a
-    warning to ``sink``; the training starts anyway.
+    warning to ``warned``, or to ``sink`` without it, and so is a notice that was not sent; the training starts anyway.
     """
+    shown = FanOut([sink])
+    warned = warned or shown
     receivers: list[tuple[str, Deliver]] = []
     if terminal is not None and settings.notify.terminal:
         receivers.append(("the terminal", terminal))
@@ -216,11 +219,10 @@ def with_notices(
         receivers += services(environment)
     except Problem as problem:
         _LOG.warning("%s", problem)
-        sink.emit(ev.Warned(message=str(problem)))
-    shown = FanOut([sink])
+        warned.emit(ev.Warned(message=str(problem)))
     if not receivers:
         yield shown
         return
-    lanes = [DeliveryThread(name, deliver, _first_is_shown(shown)) for name, deliver in receivers]
+    lanes = [DeliveryThread(name, deliver, _first_is_shown(warned)) for name, deliver in receivers]
     with contextlib.closing(Notifier(settings, lanes)) as notifier:
         yield FanOut([shown, notifier])

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from opeddev_tui.files import decoded
 from opeddev_tui.runs import mailbox
-from opeddev_tui.runs.events import Annotated, Choice, Policy, Rated, RatingUndone, StartFrom
+from opeddev_tui.runs.events import Annotated, Choice, Policy, Rated, RatingUndone, StartFrom, Warned
 from opeddev_tui.runs.mailbox import Letter, Mailbox
 
 # seconds between two looks of a waiting training into the mailbox
@@ -88,9 +88,12 @@ class Stop(Command, frozen=True):
 
 
 class Record(Command, frozen=True):
-    """Add a person's blind rating, its undoing, or a note to the journal of ``run`` (empty: the run that takes it)."""
+    """Add a fact to the journal of ``run`` (empty: the run that takes it).
 
-    fact: Rated | RatingUndone | Annotated
+    A person's blind rating, its undoing or a note; or a warning of what listens to the training.
+    """
+
+    fact: Rated | RatingUndone | Annotated | Warned
     run: str = ""
 
 

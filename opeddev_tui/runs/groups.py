@@ -54,6 +54,32 @@ class Group(Struct, frozen=True):
         return found
 
 
+class Undecided(Struct, frozen=True):
+    """The seeds of ``step``, none of which is its run yet: ``left`` are to be trained, ``finished`` are their runs."""
+
+    step: int
+    seeds: int
+    left: int
+    finished: tuple[str, ...]
+
+    @property
+    def problem(self) -> str:
+        """Why the step cannot be trained as others are."""
+        seeds = f"step {self.step} was trained with {self.seeds} seeds, and"
+        if self.left:
+            return f"step {self.step} is trained with {self.seeds} seeds, and {self.left} of them are not done."
+        return f"{seeds} none of them is {'chosen' if self.finished else 'finished'}."
+
+    @property
+    def cure(self) -> str:
+        """What a person does about it: go on with the seeds, choose one of them, or train another one."""
+        if self.left:
+            return "Go on with them: opeddev-tui train. A single run instead: opeddev-tui train --new."
+        if not self.finished:
+            return "Train it with one seed: opeddev-tui train --new."
+        return f"Choose one: opeddev-tui checkpoints take {self.finished[0]} (or another)."
+
+
 def write_group(workspace: Workspace, group: Group) -> None:
     """Write the record of ``group``; raises ``StorageProblem``."""
     content = msgspec.json.format(msgspec.json.encode(group), indent=1) + b"\n"
@@ -126,3 +152,13 @@ def is_open(group: Group, records: Sequence[RunRecord]) -> bool:
 def open_group(groups: Sequence[Group], records: Sequence[RunRecord], step: int) -> Group | None:
     """Return the newest group of ``step`` that is open, None if there is none."""
     return next((group for group in reversed(groups) if group.step == step and is_open(group, records)), None)
+
+
+def undecided(groups: Sequence[Group], records: Sequence[RunRecord], step: int) -> Undecided | None:
+    """Return the seeds of ``step`` where they are to be trained or one is to be chosen, None where neither is."""
+    group = open_group(groups, records, step)
+    if group is None:
+        return None
+    done = {record.id for record in records if record.state.status == "finished"}
+    finished = tuple(member.run for member in group.members if member.run in done)
+    return Undecided(step, len(group.members), len(to_train(group, records)), finished)

@@ -206,22 +206,27 @@ def encode(manifest: RunManifest) -> bytes:
 
 def differences(before: RunManifest, now: RunManifest) -> list[str]:
     """Return a sentence for every difference that forbids resuming the run ``before`` as ``now``."""
-    found = []
-    # an older version trained with the default of a setting that it did not have
-    defaults = msgspec.to_builtins(Settings())
-    names = [f"{section}.{key}" for section in _GUARDED_SECTIONS for key in now.settings[section]]
-    for name in [*(name for name in names if name not in _HARMLESS), *_GUARDED_EXTRA]:
-        section, key = name.split(".")
-        was, is_now = before.settings.get(section, {}).get(key, defaults[section][key]), now.settings[section][key]
-        if was != is_now:
-            found.append(f"{name} was {was!r} and is {is_now!r}")
-    found += _data_differences(before.data, now.data)
+    found = plain_differences(before, now.settings, now.data)
     if (before.model.files, before.model.revision) != (now.model.files, now.model.revision):
         found.append(f"the model {now.model.source} has changed")
     was_threads, threads = before.hardware.get("torch_threads"), now.hardware["torch_threads"]
     if was_threads != threads and not now.hardware["gpus"]:
         found.append(f"the training used {was_threads} CPU threads and would use {threads}")
     return found
+
+
+def plain_differences(before: RunManifest, settings: Mapping[str, Mapping[str, Any]], data: DataRecord) -> list[str]:
+    """Return those that are known without the model: of the ``settings`` and the ``data`` as they are now."""
+    found = []
+    # an older version trained with the default of a setting that it did not have
+    defaults = msgspec.to_builtins(Settings())
+    names = [f"{section}.{key}" for section in _GUARDED_SECTIONS for key in settings[section]]
+    for name in [*(name for name in names if name not in _HARMLESS), *_GUARDED_EXTRA]:
+        section, key = name.split(".")
+        was, is_now = before.settings.get(section, {}).get(key, defaults[section][key]), settings[section][key]
+        if was != is_now:
+            found.append(f"{name} was {was!r} and is {is_now!r}")
+    return found + _data_differences(before.data, data)
 
 
 def _data_differences(before: DataRecord, now: DataRecord) -> list[str]:

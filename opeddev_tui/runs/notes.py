@@ -103,7 +103,7 @@ def keep_note(path: Path, state: RunState, event: ev.Annotated) -> None:
 
 
 def record(workspace: Workspace, run: str, events: Sequence[ev.AnyEvent]) -> None:
-    """Add a person's ratings or notes to the journal of ``run``, which no process trains at the moment.
+    """Add a person's ratings or notes, or warnings, to the journal of ``run``, which no process trains at the moment.
 
     Raises ``TrainingProblem`` if there is no such run, ``BusyProblem`` if a training might be writing its journal.
     """

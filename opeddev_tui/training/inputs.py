@@ -1,22 +1,16 @@
-"""Prepare a run: read the step's rows, keep the hold-out the same, encode tokens, check the disk and a resume.
+"""Prepare a run: encode the step's rows as tokens, choose the probe prompts, check disk and memory. Writes nothing."""
 
-Must not write anything but the hold-out's record.
-"""
-
-import json
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from opeddev_tui.checkpoints import catalog
 from opeddev_tui.config import settings as st
-from opeddev_tui.data.batches import LoadedBatch, StepData, load_step
+from opeddev_tui.data.batches import StepData
 from opeddev_tui.data.rows import Example, Message
-from opeddev_tui.errors import DataProblem, SettingsProblem, StorageProblem, TrainingProblem
-from opeddev_tui.files import write_atomic
+from opeddev_tui.errors import SettingsProblem, StorageProblem
 from opeddev_tui.models import adapters, loading, memory, token_check
 from opeddev_tui.models.causal_lm import Tokenizer
 from opeddev_tui.models.chat import ChatEncoder
@@ -25,12 +19,7 @@ from opeddev_tui.models.model_config import without_hub
 from opeddev_tui.models.precision import resolve_precision
 from opeddev_tui.models.token_rows import EncodedRows, TokenRow
 from opeddev_tui.runs import events as ev
-from opeddev_tui.runs import holdout_record, manifest
-from opeddev_tui.runs.groups import Group
-from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.training import grade_places
-from opeddev_tui.training.fold_data import read_fold
-from opeddev_tui.training.plan import StepPlan
 from opeddev_tui.training.scorer import Holdout
 from opeddev_tui.workspace.paths import Workspace
 
@@ -55,59 +44,6 @@ class StepTokens(Struct, frozen=True):
             "loss_tokens": sum(len(row.completion) for row in rows),
             "guarded": sum(self.train.in_prompts.values()) + sum(self.train.in_completions.values()),
         }
-
-
-def read_step(workspace: Workspace, settings: st.Settings, plan: StepPlan) -> StepData:
-    """Return the step's batches and the hold-out; raises ``Problems`` or ``DataProblem`` if anything is wrong."""
-    if plan.fold is not None:
-        return read_fold(plan.fold, plan.data)
-    data = load_step(workspace.root, settings, plan.data)
-    return replace(data, warnings=[*data.warnings, *_same_holdout(workspace, data.holdout)])
-
-
-def _same_holdout(workspace: Workspace, holdout: LoadedBatch) -> list[str]:
-    """Return what a person should know of the record and of corrected grades; raises ``DataProblem`` for other rows."""
-    found = holdout_record.read(workspace)
-    recorded = found.holdout
-    if recorded is not None and recorded.fingerprint != holdout.fingerprint:
-        raise DataProblem(
-            f"the hold-out is not the one that earlier runs were scored on ({recorded.rows} rows then, "
-            f"{len(holdout.examples)} now).",
-            where=str(holdout.batch.path),
-            cure=f"Restore it, or delete {workspace.relative(workspace.holdout_record)} to begin a new comparison.",
-        )
-    notes = [found.damage] if found.damage else []
-    versions = _versions(recorded, holdout)
-    if len(versions) == 1:
-        return notes
-    return [
-        *notes,
-        f"the hold-out is version {versions.index(holdout.corrections) + 1} of {len(versions)}: corrected grades "
-        f"in it: {holdout.corrected}. Losses and grades of steps that were scored on another version are not compared "
-        "with this one's.",
-    ]
-
-
-def _versions(recorded: holdout_record.HoldoutRecord | None, holdout: LoadedBatch) -> list[str]:
-    """Return the corrections of each version of the hold-out that runs were scored on, with the present one."""
-    if recorded is None:
-        return [holdout.corrections]
-    versions = list(recorded.versions)
-    return versions if holdout.corrections in versions else [*versions, holdout.corrections]
-
-
-def record_holdout(workspace: Workspace, data: StepData) -> None:
-    """Record the hold-out the first time a run is scored on it or a version of it; raises ``StorageProblem``.
-
-    A damaged record is written again: ``read_step`` has compared the hold-out with that of the newest run.
-    """
-    found = holdout_record.read(workspace)
-    versions = _versions(found.holdout, data.holdout)
-    if found.holdout is None or found.damage or versions != list(found.holdout.versions):
-        record: dict[str, Any] = {"fingerprint": data.holdout.fingerprint, "rows": len(data.holdout.examples)}
-        if versions != [""]:
-            record["versions"] = versions
-        write_atomic(workspace.holdout_record, json.dumps(record, indent=1).encode())
 
 
 def tokenize(source: str, settings: st.Settings, data: StepData) -> StepTokens:
@@ -219,61 +155,3 @@ def check_room(
 
 def _shape(rows: Sequence[TokenRow]) -> memory.BatchShape:
     return memory.BatchShape(len(rows), max(row.length for row in rows), max(len(row.completion) for row in rows))
-
-
-def refuse_other_seeds(workspace: Workspace, group: Group, now: manifest.RunManifest) -> None:
-    """Raise ``TrainingProblem`` if the run ``now`` differs from another run of its group in more than the seed."""
-    for member in group.members:
-        before = manifest.read(workspace.run_manifest(member.run))
-        if before is None or member.run == now.run:
-            continue
-        training = {**before.settings.get("training", {}), "seed": now.seed}
-        same_seed = replace(before, settings={**before.settings, "training": training})
-        changes = manifest.differences(same_seed, now)
-        if changes:
-            raise TrainingProblem(
-                f"the run with seed {now.seed} would differ from that with seed {member.seed} in more than the seed: "
-                f"{'; '.join(changes)}.",
-                cure="Undo the change, or train the step anew with all seeds: opeddev-tui train --seeds N --new.",
-            )
-
-
-def refuse_changes(workspace: Workspace, record: RunRecord, now: manifest.RunManifest) -> list[str]:
-    """Raise ``TrainingProblem`` if ``record`` would be resumed with other data, settings, tokens or another model.
-
-    Returns what a person should know where that cannot be told for certain.
-    """
-    if not record.state.events:
-        raise TrainingProblem(
-            f"the unfinished run {record.id} cannot be resumed: {record.state.damage}.",
-            where=str(record.folder),
-            cure="Start a new run: opeddev-tui train --new.",
-        )
-    path = workspace.run_manifest(record.id)
-    before = manifest.read(path)
-    if before is None:
-        raise TrainingProblem(
-            f"the unfinished run {record.id} has no readable manifest, so it cannot be resumed exactly.",
-            where=str(path),
-            cure="Start a new run: opeddev-tui train --new.",
-        )
-    digested = before.data.encoding is not None
-    if not digested and record.state.data is not None:
-        # version 0.1 kept no digest of the encoded rows; what it counted is in the journal
-        counted = record.state.data
-        known = manifest.EncodingRecord(rows=counted.rows, tokens=counted.tokens, loss_tokens=counted.loss_tokens)
-        before = replace(before, data=replace(before.data, encoding=known))
-    changes = manifest.differences(before, now)
-    if changes:
-        raise TrainingProblem(
-            f"the unfinished run {record.id} cannot be resumed exactly: {'; '.join(changes)}.",
-            cure="Undo the change to resume it, or start a new run: opeddev-tui train --new.",
-        )
-    # only rows that spell special tokens were encoded in another way then, and equal counts are no proof for them
-    guarded = now.data.encoding.guarded if now.data.encoding is not None else 0
-    if digested or not guarded:
-        return []
-    return [
-        f"the run {record.id} was begun by an older version that kept no digest of its tokens: "
-        f"{guarded} rows that spell special tokens may be encoded in another way now."
-    ]

@@ -17,7 +17,7 @@ from opeddev_tui.data.batches import Batch
 from opeddev_tui.errors import StorageProblem, TrainingProblem
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.runs.events import NextStepChosen
-from opeddev_tui.runs.groups import Group, list_groups, open_group, read_group, to_train
+from opeddev_tui.runs.groups import Group, list_groups, read_group, undecided
 from opeddev_tui.runs.history import RunRecord, finished_steps
 from opeddev_tui.runs.metrics_csv import new_table_name
 from opeddev_tui.text import clean_line
@@ -155,19 +155,9 @@ def _one_seed(workspace: Workspace, found: WorkspaceSteps, records: list[RunReco
 
 def _refuse_beside_seeds(workspace: Workspace, records: list[RunRecord], step: int, request: StepRequest) -> None:
     """Raise ``TrainingProblem`` where ``step`` is being trained with several seeds and no new run is asked for."""
-    group = open_group(list_groups(workspace), records, step)
-    if group is None or request.new:
-        return
-    left = len(to_train(group, records))
-    if left:
-        raise TrainingProblem(
-            f"step {step} is trained with {len(group.members)} seeds, and {left} of them are not done.",
-            cure="Go on with them: opeddev-tui train. A single run instead: opeddev-tui train --new.",
-        )
-    raise TrainingProblem(
-        f"step {step} was trained with {len(group.members)} seeds, and none of them is chosen.",
-        cure=f"Choose one: opeddev-tui checkpoints take {group.members[0].run}.",
-    )
+    seeds = undecided(list_groups(workspace), records, step)
+    if seeds is not None and not request.new:
+        raise TrainingProblem(seeds.problem, cure=seeds.cure)
 
 
 def _step(request: StepRequest, steps: Steps, unfinished: Mapping[int, RunRecord]) -> Step | None:

@@ -47,7 +47,7 @@ class Receipts:
                 self.write_note(fact)
         self.done(command)
 
-    def _is_recorded(self, fact: ev.Rated | ev.RatingUndone | ev.Annotated) -> bool:
+    def _is_recorded(self, fact: ev.Rated | ev.RatingUndone | ev.Annotated | ev.Warned) -> bool:
         state = self._bus.state
         if isinstance(fact, ev.Annotated):
             return fact in state.notes

@@ -27,7 +27,7 @@ from opeddev_tui.runs.history import list_runs
 from opeddev_tui.runs.journal import read
 from opeddev_tui.runs.manifest import RunManifest
 from opeddev_tui.runs.state import reduce
-from opeddev_tui.training import inputs
+from opeddev_tui.training import step_data
 from opeddev_tui.training.deciders import RecordedDecider
 from opeddev_tui.training.plan import StepPlan
 from opeddev_tui.training.steps import train_steps
@@ -163,7 +163,7 @@ def _present(workspace: Workspace, loaded: LoadedSettings, before: RunManifest, 
     chosen = tuple(found.again([TrainedBatch(item.name, 0, item.fingerprint) for item in before.data.batches]))
     if not chosen:
         raise TrainingProblem(f"step {before.step} has no data any more.", cure="Put its batches back.")
-    data = inputs.read_step(workspace, loaded.settings, StepPlan(before.step, chosen[-1], None, None, data=chosen))
+    data = step_data.read_step(workspace, loaded.settings, StepPlan(before.step, chosen[-1], None, None, data=chosen))
     model = {"source": source, "files": file_hashes(source), "revision": before.model.revision}
     now = manifest.build(loaded, data=data.describe(workspace), model=model)
     # the settings are the recorded ones; settings that are new since then are named as differences, not refused

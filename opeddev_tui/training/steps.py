@@ -32,7 +32,7 @@ from opeddev_tui.runs.control import Control, StepRequest
 from opeddev_tui.runs.events import Sink
 from opeddev_tui.runs.history import list_runs
 from opeddev_tui.runs.journal import Journal, read
-from opeddev_tui.training import fetching, hardware, inputs, processes, run_records
+from opeddev_tui.training import fetching, hardware, inputs, processes, run_records, step_data
 from opeddev_tui.training.deciders import ControlDecider, Decider, RuleDecider
 from opeddev_tui.training.grading_parts import nothing_graded, wants_grades
 from opeddev_tui.training.plan import StepPlan, plan_step
@@ -60,7 +60,7 @@ class Engine(Struct, frozen=True):
         source = str(plan.parent) if plan.parent else loading.source_of(self.workspace.root, settings.model.name)
         # shown only: the run has no journal yet
         self.sink.emit(ev.PhaseChanged(phase="reading data", detail=plural(len(plan.data), "set")))
-        data = inputs.read_step(self.workspace, settings, plan)
+        data = step_data.read_step(self.workspace, settings, plan)
         self.sink.emit(ev.PhaseChanged(phase="loading model", detail=settings.model.name))
         torch.set_num_threads(hardware.training_threads(settings.training.torch_num_threads))
         with fetching.told(self.sink, source, settings.model.revision):
@@ -70,9 +70,9 @@ class Engine(Struct, frozen=True):
         data = replace(data, warnings=[*data.warnings, *tokens.notes])
         record = self._record(plan, data, tokens, source, run_id)
         if plan.group is not None:
-            inputs.refuse_other_seeds(self.workspace, plan.group, record)
+            step_data.refuse_other_seeds(self.workspace, plan.group, record)
         if plan.resume:
-            doubts = inputs.refuse_changes(self.workspace, plan.resume, record)
+            doubts = step_data.refuse_changes(self.workspace, plan.resume, record)
             data = replace(data, warnings=[*data.warnings, *doubts])
         check_arguments(settings)
         memory = inputs.check_room(self.workspace, settings, source, tokens, plan.runs_to_begin(begun))
@@ -88,7 +88,7 @@ class Engine(Struct, frozen=True):
         if copy_notice:
             data = replace(data, warnings=[*data.warnings, copy_notice])
         if plan.fold is None:
-            inputs.record_holdout(self.workspace, data)
+            step_data.record_holdout(self.workspace, data)
         parts.data = data
         return run_id, self._run(plan, parts, record)
 
@@ -192,21 +192,6 @@ class Engine(Struct, frozen=True):
         )
 
 
-def _with_chosen_rate(loaded: LoadedSettings, plan: StepPlan) -> LoadedSettings:
-    """Return the settings with the learning rate that a person chose for this step, where there is one.
-
-    The manifest then has the rate that was used, so that a repetition uses it too.
-    """
-    if plan.learning_rate is None:
-        return loaded
-    lora = loaded.settings.lora.enabled
-    name = "learning_rate" if lora or plan.parent is None else "resume_learning_rate"
-    section = "lora" if lora else "training"
-    table = replace(getattr(loaded.settings, section), **{name: plan.learning_rate})
-    origins = loaded.origins | {f"{section}.{name}": "chosen at the question"}
-    return replace(loaded, settings=replace(loaded.settings, **{section: table}), origins=origins)
-
-
 def _kept_metric(bus: Bus, settings: st.Settings) -> list[str]:
     """Return a sentence where a resumed run goes by another metric than the settings say."""
     began = bus.state.begun.metric
@@ -251,7 +236,7 @@ def train_steps(
             if plan is None:
                 break
             with in_use(plan.parent) if plan.parent is not None else nullcontext():
-                run, finished = replace(engine, loaded=_with_chosen_rate(loaded, plan)).step(plan)
+                run, finished = replace(engine, loaded=step_data.with_chosen_rate(loaded, plan)).step(plan)
             runs.append(run)
             # a stop that came when its run was over ends the series
             finished = control.take_stop() is None and finished

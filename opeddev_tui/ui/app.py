@@ -35,8 +35,10 @@ from opeddev_tui.ui.screens.base import BaseScreen
 from opeddev_tui.ui.screens.modes import SCREENS
 from opeddev_tui.ui.state.app_state import AppState
 from opeddev_tui.ui.state.reader import WorkspaceReader
+from opeddev_tui.ui.state.situation_text import why_not
 from opeddev_tui.ui.state.training_thread import RUNS_ALREADY, TrainingThread
-from opeddev_tui.ui.tasks.workspace import CrashFound, WorkspaceTasks
+from opeddev_tui.ui.tasks.recovery import CrashFound
+from opeddev_tui.ui.tasks.workspace import WorkspaceTasks
 from opeddev_tui.ui.theme_colours import completed
 from opeddev_tui.ui.themes import put_in_place
 
@@ -193,8 +195,8 @@ class OpeddevApp(EverywhereKeys):
             if self.session.guard.accepts(time.monotonic()):
                 do()
                 self.show_now()
-        elif action == "start" and self.session.shown.blocked and not self.session.shown.alive:
-            self.tell(f"Cannot train yet: {self.session.shown.blocked[0]}", severity="warning")
+        elif action == "start" and not self.session.shown.alive and (reason := why_not(self.session.shown)):
+            self.tell(reason, severity="warning")
 
     def decide(self, choice: str) -> None:
         """Hold an answer to the question, or a stop of the training."""

@@ -13,7 +13,8 @@ class Key(Struct, frozen=True):
     """One row: keys (comma-separated, Textual's names), action, a word for the footer, a sentence for the help.
 
     ``shown`` is how the keys are written where that differs; ``priority`` keys win over the focused widget. ``table``
-    is the first part of its name.
+    is the first part of its name. ``part`` is the part of the screen that the action changes, empty for what is always
+    in view: the key is there only while a person sees that part.
     """
 
     keys: str
@@ -24,6 +25,7 @@ class Key(Struct, frozen=True):
     shown: str = ""
     priority: bool = False
     table: str = ""
+    part: str = ""
 
     @property
     def name(self) -> str:

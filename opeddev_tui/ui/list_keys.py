@@ -7,8 +7,8 @@ def details() -> tuple[Key, ...]:
     """Return the keys of every list that shows its selected row in full; the first one is for the footer."""
     return (
         Key("i", "details", "Details", "Show the selected row in full below the list, or hide it: on all lists.", True),
-        Key("J", "scroll_details(1)", "Details down", "Scroll the details down."),
-        Key("K", "scroll_details(-1)", "Details up", "Scroll the details up."),
+        Key("J", "scroll_details(1)", "Details down", "Scroll the details down.", part="details"),
+        Key("K", "scroll_details(-1)", "Details up", "Scroll the details up.", part="details"),
     )
 
 

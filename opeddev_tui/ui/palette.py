@@ -67,7 +67,8 @@ def entries(app: App[Any], screen: Screen[Any], choose_theme: Callable[[str], No
     for title, keys in screen.help_sections():
         for key in keys:
             name = key.action.partition("(")[0]
-            if name not in _MOVES and key.action not in offered and not (key.table == "monitor" and name in _OFFERED):
+            in_bar = key.action in offered or (key.table == "monitor" and name in _OFFERED)
+            if name not in _MOVES and not in_bar and screen.offers(key):
                 yield Entry(_rank(key, title, screen), f"{key.label}  ({key.display})", key.help,
                             partial(do_action, app, screen, key.action))  # fmt: skip
     for name in sorted(app.available_themes):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import engine_helpers as eh
 import pytest
 import screen_text
+from recorded_training import Killed, MadeUpLearning, without_learning
 
 sys.path.insert(0, str(Path(__file__).parent / "ui"))
 
@@ -18,11 +21,13 @@ from store import publish, settings_of
 from opeddev_tui.checkpoints import folders
 from opeddev_tui.checkpoints.recovery import examine, in_words, needs_recovery
 from opeddev_tui.commands.status import status
+from opeddev_tui.config.loading import load
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.runs.history import status_of
 from opeddev_tui.runs.state import reduce
+from opeddev_tui.training import step_data
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.screens.recovery import RecoveryScreen
 from opeddev_tui.ui.state.data_scan import Scan
@@ -30,6 +35,8 @@ from opeddev_tui.ui.state.reader import WorkspaceReader
 from opeddev_tui.ui.state.situation import kind_of
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.workspace.paths import Workspace
+
+Make = Callable[..., Path]
 
 
 def died(folder: Path, events: list[ev.AnyEvent]) -> Workspace:
@@ -87,7 +94,11 @@ def test_a_bug_is_told_with_its_message(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "starts"), [("r", [StepRequest(which="1")]), ("b", [StepRequest(which="1", new=True)]), ("escape", [])]
 )
-async def test_the_app_asks_before_it_does_anything(tmp_path: Path, key: str, starts: list[StepRequest]) -> None:
+async def test_the_app_asks_before_it_does_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, starts: list[StepRequest]
+) -> None:
+    # the workspace has no rows, which is another test's
+    monkeypatch.setattr(step_data, "refusals", lambda *_: step_data.Refusals())
     died(tmp_path, training(time.time() - 300))
     engine = ScriptedEngine()
     app = OpeddevApp(tmp_path, settings_of(tmp_path), runner=engine, start=True)
@@ -125,3 +136,62 @@ def test_scripts_learn_why_a_run_was_interrupted(tmp_path: Path, end: ev.AnyEven
     workspace = died(tmp_path, [*training(time.time() - 300), *([end] if end is not None else [])])
     run = status(workspace, Settings())["runs"][-1]
     assert (run["status"], run["interruption"]) == ("interrupted", "SIGTERM" if end is not None else None)
+
+
+def killed(root: Path) -> Path:
+    """Return the workspace after a training of its first step whose process was killed after an epoch."""
+    with without_learning():
+        MadeUpLearning.die_after = 1
+        with pytest.raises(Killed):
+            eh.train(root)
+    assert MadeUpLearning.left is not None
+    journal, content = MadeUpLearning.left
+    journal.write_bytes(content)
+    return root
+
+
+def _same(_: Path) -> None:
+    """Change nothing."""
+
+
+def _changed(root: Path) -> None:
+    path = eh.base_file(root)
+    path.write_text(path.read_text().replace('"grade": 1', '"grade": 2', 1))
+
+
+def _broken(root: Path) -> None:
+    with eh.base_file(root).open("a") as file:
+        file.write('{"prompt": "cut' * 4 + "\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "told", "offered"),
+    [
+        (_same, "A resume continues from", {"r", "b"}),
+        (_changed, "batch base has changed (20 rows then, 20 now). Undo the change to resume it", {"b"}),
+        (_broken, "It can neither be resumed nor begun again as the workspace is now:", set()),
+    ],
+)
+async def test_what_the_training_would_refuse_is_not_offered_and_said_in_place(
+    workspace_factory: Make, change: Callable[[Path], None], told: str, offered: set[str]
+) -> None:
+    root, engine = killed(workspace_factory()), ScriptedEngine()
+    change(root)
+    app = OpeddevApp(root, load(root, environment={}), runner=engine, start=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, RecoveryScreen))
+        await pilot.pause()
+        shown = screen_text.words_of(app.screen)
+        assert told in shown
+        assert ("Resume this run" in shown) == ("r" in offered)
+        assert ("Begin the step again" in shown) == ("b" in offered)
+        assert ("resumes it later" in shown) == ("r" in offered)
+        if change is _broken:
+            # with the place and the cure, relative to the workspace
+            assert "datasets/processed_webdev_coding/train.jsonl:21" in shown
+            assert str(root) not in shown
+        for key in {"r", "b"} - offered:
+            await pilot.press(key)
+        await pilot.pause()
+        assert isinstance(app.screen, RecoveryScreen)
+        assert engine.starts == []

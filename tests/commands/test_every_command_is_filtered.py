@@ -33,7 +33,6 @@ VALID = {
     "run": "RUN",
     "epoch": "1",
     "step": "next",
-    "start_from": "latest",
     "source": "latest",
     "against": "step0",
     "count": "3",

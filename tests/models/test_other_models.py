@@ -20,7 +20,7 @@ from opeddev_tui.models import loading as models
 from opeddev_tui.models.chat import ChatEncoder
 from opeddev_tui.models.inference import LoadedModel
 from opeddev_tui.runs import events as ev
-from opeddev_tui.training import inputs
+from opeddev_tui.training import step_data
 
 Make = Callable[..., Path]
 
@@ -249,7 +249,7 @@ def test_adapters_on_every_linear_layer_of_a_gpt2(workspace_factory: Make, tiny_
 def test_weights_of_rows_reach_the_training(workspace_factory: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows of weight 0 are left out, and a weight of 2 doubles the loss, over accumulated batches too."""
     losses: dict[str, list[float | None]] = {}
-    whole = inputs.read_step
+    whole = step_data.read_step
     for name, weights in {"plain": (1.0,), "doubled": (2.0,), "some": (0.0, 1.0)}.items():
         wanted = {"training.num_train_epochs": 1, "training.gradient_accumulation_steps": 2}
         root = workspace_factory(rows=8, **wanted)
@@ -260,7 +260,7 @@ def test_weights_of_rows_reach_the_training(workspace_factory: Make, monkeypatch
             rows = [replace(row, weight=chosen[n % len(chosen)]) for n, row in enumerate(batch.examples)]
             return replace(data, batches=[replace(batch, examples=rows)])
 
-        monkeypatch.setattr(inputs, "read_step", weighted)
+        monkeypatch.setattr(step_data, "read_step", weighted)
         train(root)
         state = states(root)[0]
         assert state.finished is not None

@@ -16,6 +16,7 @@ from opeddev_tui.config.loading import load
 from opeddev_tui.launch import attended
 from opeddev_tui.reports.scalars import Scalar, scalars
 from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.control import Control
 from opeddev_tui.runs.journal import Journal
 from opeddev_tui.trackers.sink import with_trackers
 from opeddev_tui.trackers.writers import TensorBoard
@@ -348,6 +349,30 @@ def test_a_training_ends_as_ever_while_one_tracker_hangs_and_another_follows_it(
     ]
     expected = sorted((name, step, value) for (name, step), value in by_step(journal_of(root)).items())
     assert sorted(logged(calls, "trackio")) == expected
+
+
+def test_what_a_tracker_could_not_take_is_in_the_journal_while_the_run_goes_on_and_after_it(
+    tmp_path: Path, tiny_model: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library that is not there is known before the run, one that hangs after its end: both are shown once."""
+    (tmp_path / "modules" / "alembic.py").unlink()
+    monkeypatch.setenv("FAKE_TRACKER_MOOD", "wandb finish hang")
+    root = make_workspace(tmp_path / "workspace", tiny_model, settings={"training.num_train_epochs": 1})
+    words = ['tracking=["mlflow", "wandb"]', "tracking.flush_seconds=3"]
+    settings, seen, control = load(root, environment={}, overrides=words).settings, Seen(), Control()
+    with attended(root, settings, seen, control=control) as sink:
+        train(root, sink=sink, control=control)
+        during = [event.message for event in journal_of(root) if isinstance(event, ev.Warned)]
+    assert [message.partition(" (")[0].partition(":")[0] for message in during] == ["MLflow gets nothing"]
+    after = [event.message for event in journal_of(root) if isinstance(event, ev.Warned)]
+    assert [event.message for event in seen.of(ev.Warned)] == after
+    assert after[0] == during[0]
+    assert after[1].startswith("Weights & Biases did not take all of this run (it had not taken everything")
+    assert len(after) == 2
+    # a view of later has them, and the run is as it was
+    (state,) = states(root)
+    assert (state.status, state.warnings) == ("finished", after)
+    assert len(calls.of("wandb", "init")) == 1
 
 
 def test_export_logs_gives_a_tracker_what_it_lacks(

@@ -25,14 +25,17 @@ from engine_helpers import (
     train,
     tree,
     wait_until,
+    workspace_of,
     write_rows,
 )
 
 from opeddev_tui.checkpoints import folders
+from opeddev_tui.config.loading import load
 from opeddev_tui.errors import DataProblem, Problem, TrainingProblem
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Control, Decide, Stop, send
 from opeddev_tui.training.deciders import OnCommand, Pending, StopRequested
+from opeddev_tui.training.step_data import Refusals, refusals
 
 Make = Callable[..., Path]
 
@@ -211,7 +214,20 @@ def test_a_changed_setting_is_refused(stopped: Path, setting: str, told: str) ->
         train(stopped, overrides=[setting])
     assert told in str(caught.value)
     assert "start a new run: opeddev-tui train --new" in str(caught.value)
+    # the app knows before anything is loaded, but for what only the training counts
+    known = refused(stopped, setting)
+    assert (told in known.resume) != ("threads" in told)
+    assert known.anew == ""
     assert tree(stopped) == before
+
+
+def refused(root: Path, *overrides: str) -> Refusals:
+    return refusals(workspace_of(root), load(root, environment={}, overrides=list(overrides)), last_run(root).name)
+
+
+def test_nothing_is_refused_of_a_run_that_can_be_resumed(stopped: Path) -> None:
+    assert refused(stopped) == Refusals()
+    assert refused(stopped, "training.num_processes=0", "training.save_total_limit=3") == Refusals()
 
 
 @pytest.fixture(scope="module")
@@ -271,6 +287,10 @@ def test_changed_data_is_refused(
         train(root)
     assert isinstance(caught.value, TrainingProblem | DataProblem)
     assert told in str(caught.value)
+    # what has changed in the model's files is found when the training begins
+    known = refused(root)
+    assert known.resume == ("" if change is _model_changed else str(caught.value))
+    assert known.anew == (known.resume if isinstance(caught.value, DataProblem) else "")
     assert tree(root) == before
     if isinstance(caught.value, TrainingProblem):
         assert "train --new" in str(caught.value)

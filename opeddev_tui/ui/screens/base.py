@@ -27,6 +27,12 @@ from opeddev_tui.ui.widgets.filter_box import TYPING, FilterBox
 from opeddev_tui.ui.widgets.grid import Grid
 from opeddev_tui.ui.widgets.legend import Legend, explained
 
+# by mode and name of action: the part of the screen that it changes
+_PARTS: Mapping[str, Mapping[str, str]] = {
+    mode: {key.action.partition("(")[0]: key.part for _, keys in sections for key in keys if key.part}
+    for mode, sections in SCREEN_KEYS.items()
+}
+
 
 def do_action(app: App[Any], screen: Screen[Any], action: str) -> None:
     """Do what a key with ``action`` does on ``screen``: the focused widget comes first, then what it is in."""
@@ -83,7 +89,20 @@ class BaseScreen(SteadyScreen):
 
     def footer_keys(self) -> tuple[Key, ...]:
         """Return the rows of the key tables whose keys work now."""
-        return (*SCREEN_KEYS[self.mode][0][1], *GLOBAL)
+        return tuple(key for key in (*SCREEN_KEYS[self.mode][0][1], *GLOBAL) if self.offers(key))
+
+    def offers(self, key: Key) -> bool:
+        """Return whether ``key`` works now: a person sees what it changes."""
+        return not key.part or self.is_seen(key.part)
+
+    def is_seen(self, part: str) -> bool:  # noqa: ARG002 - for a subclass
+        """Return whether ``part`` is in view. A screen that hides parts says which one, before it is drawn so."""
+        return True
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Refuse an action on a part that is hidden: nobody would see what it did."""
+        part = _PARTS.get(self.mode, {}).get(action, "")
+        return False if part and not self.is_seen(part) else super().check_action(action, parameters)
 
     def explain(self) -> None:
         """Say what is seen in the part that has the focus."""
@@ -104,8 +123,9 @@ class BaseScreen(SteadyScreen):
         return next((grid.titles_in_view for grid in around), ())
 
     def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
-        """Explain what is in view at the new width."""
+        """Explain what is in view at the new width, and show the keys of that."""
         self.call_after_refresh(self.explain)
+        self.write_keys()
 
     def on_grid_laid(self) -> None:
         """Explain the columns that are in view now."""

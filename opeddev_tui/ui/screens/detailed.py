@@ -35,6 +35,10 @@ class WithDetails(FilteredScreen):
         asked = self.shell.session.details
         return self.size.height >= self.least_height if asked is None else asked
 
+    def is_seen(self, part: str) -> bool:
+        """Return whether ``part`` is in view: the details may be hidden."""
+        return part != "details" or self.details_shown
+
     def show(self, view: View) -> None:
         """Draw ``view``, with the details as they were left on another list."""
         super().show(view)

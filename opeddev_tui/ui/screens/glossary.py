@@ -4,6 +4,7 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("^p", "Hold Ctrl and press p; so with every key that is written with ^."),
     ("step", "One round of training: the base set and all batches so far, from the previous step's checkpoint."),
     ("batch", "The rows that a step adds: batch_100_01, batch_100_02 …"),
+    ("undecided", "A step that is trained with several seeds while none of their runs is chosen as the step's."),
     ("epoch", "One pass over the rows of a step. Epoch 0 is the state before it."),
     ("optimizer step", "One change of the weights, after one batch of the Trainer."),
     ("hold-out", "Rows that are never trained on. Every epoch is scored on the same ones."),

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from opeddev_tui.checkpoints.recovery import Recovery, in_words
 from opeddev_tui.runs.control import StepRequest
-from opeddev_tui.ui.keymap import DEFAULT_KEYS, Keymap
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.widgets.dialogs import Answer, AskScreen
 
 RESUME: Answer = ("r", "resume", "Resume this run")
 NEW: Answer = ("b", "new", "Begin the step again as a new run; the files of this run are kept")
 LOOK: Answer = ("escape", "", "Do nothing now; {monitor.start} on the monitor resumes it later")
+CORRECT: Answer = ("escape", "", "Do nothing now; once that is corrected, {monitor.start} on the monitor goes on")
 
 
 class RecoveryScreen(AskScreen):
-    """Resume, begin anew, or do nothing yet."""
+    """Resume, begin anew, or do nothing yet: what the training would refuse is not offered."""
 
-    def __init__(self, recovery: Recovery, keymap: Keymap = DEFAULT_KEYS) -> None:
-        look = (*LOOK[:2], keymap.text(LOOK[2]))
-        answers = (RESUME, NEW, look) if recovery.resumable else (NEW, look)
-        super().__init__("The last run did not end well", "\n".join(in_words(recovery)), answers)
+    def __init__(self, recovery: Recovery, shell: Shell) -> None:
+        text = shell.session.shown.typed("\n".join(in_words(recovery)))
+        look = CORRECT if recovery.refused else LOOK
+        answers = [RESUME] if recovery.resumable and not recovery.refused else []
+        answers += [] if recovery.anew_refused else [NEW]
+        answers.append((*look[:2], shell.session.keymap.text(look[2])))
+        super().__init__("The last run did not end well", text, tuple(answers))
 
 
 def ask(shell: Shell, recovery: Recovery) -> None:
@@ -29,4 +32,4 @@ def ask(shell: Shell, recovery: Recovery) -> None:
         if answer in ("resume", "new"):
             shell.start_training(StepRequest(which=str(recovery.step), new=answer == "new"))
 
-    shell.push_screen(RecoveryScreen(recovery, shell.session.keymap), chosen)
+    shell.push_screen(RecoveryScreen(recovery, shell), chosen)

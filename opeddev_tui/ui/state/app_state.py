@@ -16,6 +16,7 @@ from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.errors import BusyProblem
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Adjust, AnyCommand, Decide, Pause, Resume, SampleNow, SaveNow, StepRequest, Stop
+from opeddev_tui.runs.groups import Undecided
 from opeddev_tui.runs.history import status_of
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.keymap import Keymap
@@ -62,6 +63,8 @@ class AppState:
         self.preparing_at = 0.0
         self.trouble = ""
         self.rows: tuple[RunRow, ...] = ()
+        # seeds of which none is chosen, by step
+        self.undecided: Mapping[int, Undecided] = {}
         self.scan: Scan | None = None
         # of the model that would be trained, once it was looked at
         self.outlook: Outlook | None = None
@@ -211,7 +214,8 @@ class AppState:
             trouble=self.trouble if self.old is None else "",
             previous=self._previous(),
             batches=inventory(scan.rows, [row.state for row in reversed(self.rows) if row.run != self.current_run]
-                              + [self.current], alive=self._trains_current, starting=self.starting),
+                              + [self.current], alive=self._trains_current, starting=self.starting,
+                              undecided=self.undecided),
             plan=plan_of(self.loaded.settings, self.outlook, first=not any(row.state.finished for row in self.rows),
                          chosen_rate=self.current.next_step.learning_rate if self.current.next_step else None),
             comes_next=whats_next(self.state, self.loaded.settings),

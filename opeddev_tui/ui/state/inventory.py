@@ -5,7 +5,8 @@ Pure: rows come from ``data_scan``, states from the journals, and which step a b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from msgspec.structs import replace
 
@@ -13,18 +14,25 @@ from opeddev_tui.analysis.next_step import chosen_in, up_to_chosen
 from opeddev_tui.analysis.trained_steps import Step, Steps, match_steps
 from opeddev_tui.analysis.whats_next import Known, newest_runs, step_words, whats_next
 from opeddev_tui.runs.events import TokenStats, TrainedBatch
+from opeddev_tui.runs.groups import Undecided
 from opeddev_tui.runs.history import status_of
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.state.view import BatchRow
 
 
 def inventory(
-    rows: Sequence[BatchRow], states: Sequence[RunState], *, alive: bool = True, starting: bool = False
+    rows: Sequence[BatchRow],
+    states: Sequence[RunState],
+    *,
+    alive: bool = True,
+    starting: bool = False,
+    undecided: Mapping[int, Undecided] = MappingProxyType({}),
 ) -> tuple[BatchRow, ...]:
     """Return the steps in order, each with its batch, its state, token lengths and cumulative size.
 
     A batch that a step trained and that is not there any more has a line of its own. ``alive``: a process trains the
-    newest of the runs (``states`` are oldest first); ``starting``: its run has not begun.
+    newest of the runs (``states`` are oldest first); ``starting``: its run has not begun. ``undecided`` are seeds
+    by step.
     """
     if not rows:
         return ()
@@ -33,8 +41,9 @@ def inventory(
     upcoming = _upcoming(found, begun)
     newest = newest_runs(_statuses(begun, alive=alive))
     wrong = {place: row.problems for place, row in enumerate(rows) if row.problem}
-    words = step_words(found, upcoming, newest, wrong, starting=starting)
-    coming = whats_next(found, upcoming, newest, wrong)
+    seeds = undecided.get(upcoming.number) if upcoming is not None else None
+    words = step_words(found, upcoming, newest, wrong, starting=starting, seeds=seeds)
+    coming = whats_next(found, upcoming, newest, wrong, seeds=seeds)
     stats = _Stats(states)
     result: list[BatchRow] = []
     total = 0
@@ -57,6 +66,7 @@ def inventory(
                 change=step.change,
                 following=follows,
                 resumes=coming.resumes if follows else "",
+                seeds=coming.seeds if follows else None,
             )
         )
     return tuple(result)

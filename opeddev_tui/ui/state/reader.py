@@ -14,7 +14,8 @@ from typing import Any
 from opeddev_tui.config import described, loading
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.files import open_file
-from opeddev_tui.runs import history
+from opeddev_tui.runs import groups, history
+from opeddev_tui.runs.groups import Undecided
 from opeddev_tui.runs.history import status_as_known
 from opeddev_tui.runs.journal import JournalReader, is_written, length
 from opeddev_tui.runs.live_file import not_begun, read_live
@@ -84,6 +85,15 @@ class WorkspaceReader:
             alive = self._lives(run, state) if busy and state.group else False if rows else busy
             rows.append(RunRow(run, state, status_as_known(state, alive=alive)))
         return rows
+
+    def undecided(self) -> dict[int, Undecided]:
+        """Return the seeds of every step that was trained with several, and of which none is its run yet."""
+        found = groups.list_groups(self.workspace)
+        runs = self.workspace.run_ids() if found else []
+        every = [history.RunRecord(run, self.workspace.run_folder(run), self._state_of(run)) for run in runs]
+        records = history.begun(every)
+        seeds = {group.step: groups.undecided(found, records, group.step) for group in found}
+        return {step: item for step, item in seeds.items() if item is not None}
 
     def _lives(self, run: str, state: RunState) -> bool:
         """Return whether a process trains one of several seeds."""

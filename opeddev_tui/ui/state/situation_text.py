@@ -131,7 +131,13 @@ def _plan(view: View) -> tuple[str, ...]:
 
 
 def _start_offer(view: View, label: str) -> tuple[Action, ...]:
-    """Return the key that trains the next step or resumes its run; where data is wrong, the one that says what."""
+    """Return the key that trains the next step or resumes its run; where data is wrong, the one that says what.
+
+    Where its seeds are trained, it is the one that leads to them.
+    """
+    if view.undecided is not None:
+        choose = (_CHOOSE,) if view.undecided.finished and not view.undecided.left else ()
+        return (*choose, *_all_problems(view))
     batch = view.next_batch
     if batch is None:
         return _all_problems(view)
@@ -139,6 +145,31 @@ def _start_offer(view: View, label: str) -> tuple[Action, ...]:
     if batch.resumes:
         return (Action("start", "monitor.start", "Resume", f"go on with the run of {named}"),)
     return (Action("start", "monitor.start", label, f"train {named}"),)
+
+
+# the step's run is chosen in the list of runs
+_CHOOSE = Action("app.go('runs')", "everywhere.runs", "Choose a seed", "the next step starts from it")
+
+
+def _ahead(view: View) -> tuple[str, ...]:
+    """Return what keeps the next step from being trained, else what a person does first, else what it would be."""
+    return _blocked(view, NOT_YET) or _seeds(view) or _plan(view)
+
+
+def why_not(view: View) -> str:
+    """Return why no step can be begun or resumed now, "" where one can."""
+    return f"{NOT_YET}{view.blocked[0]}" if view.blocked else "".join(_seeds(view))
+
+
+def _seeds(view: View) -> tuple[str, ...]:
+    """Return that the seeds of the next step are to be trained or that one is to be chosen; nothing without seeds."""
+    seeds = view.undecided
+    if seeds is None:
+        return ()
+    cure = seeds.cure
+    if seeds.finished and not seeds.left:
+        cure = f"In Runs ({{everywhere.runs}}) {{runs.take}} takes the selected one. {cure}"
+    return (f"{seeds.problem[:1].upper()}{seeds.problem[1:]} {cure}",)
 
 
 def _starting(view: View) -> Situation:
@@ -204,6 +235,8 @@ def _interrupted(view: View) -> Situation:
         line = "The process ended unexpectedly (crash, kill or reboot)."
     if view.blocked:
         return Situation("interrupted", "Interrupted", (line, *_blocked(view, NOT_YET)), _all_problems(view))
+    if view.undecided is not None:
+        return Situation("interrupted", "Interrupted", (line, *_seeds(view)), _start_offer(view, "Resume"))
     cure = "It resumes from the last verified checkpoint; nothing before it is trained again."
     resume = (Action("start", "monitor.start", "Resume", "go on with this run"),)
     return Situation("interrupted", "Interrupted", (line, cure), resume)
@@ -213,7 +246,7 @@ def _failed(view: View) -> Situation:
     failure = view.state.failure
     cause = view.trouble or (failure.message if failure else "Unknown cause.")
     lines = tuple(clean_line(line) for line in cause.splitlines() if line.strip())
-    told = (*lines[:3], *_blocked(view, NOT_YET), "The log ({everywhere.log}) has the details.")
+    told = (*lines[:3], *(_blocked(view, NOT_YET) or _seeds(view)), "The log ({everywhere.log}) has the details.")
     return Situation("failed", "The training failed", told, _try_again(view), details=lines[3:])
 
 
@@ -222,6 +255,8 @@ def _try_again(view: View) -> tuple[Action, ...]:
     failure = view.state.failure
     if view.blocked:
         return _all_problems(view)
+    if view.undecided is not None:
+        return _start_offer(view, "Try again")
     if failure is not None and not failure.again:
         return ()
     if failure is not None and failure.resumable:
@@ -245,12 +280,13 @@ def _finished(view: View) -> Situation:
     if view.following is None:
         lines += (_nothing_next(view),)
     else:
-        lines += _blocked(view, NOT_YET) or _plan(view)
+        lines += _ahead(view)
     started = view.state.started
     step = f"Step {started.step}" if started else "The step"
     if started is not None and started.group and not view.state.counts:
         step = f"Seed {started.seed} of step {started.step}"
-        lines += ("It is not the step's run. Runs (6) has the other seeds, and takes another one.",)
+        if view.undecided is None:
+            lines += ("It is not the step's run. In Runs ({everywhere.runs}) {runs.take} takes a seed as that.",)
     return Situation("finished", f"{step} is trained", lines, offers)
 
 

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from opeddev_tui.analysis.whats_next import StepWord
 from opeddev_tui.runs.events import SamplesStreaming, TokenStats, TrainedBatch
+from opeddev_tui.runs.groups import Undecided
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.keymap import Keymap
 from opeddev_tui.ui.state.guard import Chosen
@@ -39,9 +40,10 @@ class BatchRow(Struct, frozen=True):
     # what has become of it since it was trained; ``there``: its rows are in the data folders
     change: str = ""
     there: bool = True
-    # the step that a training takes up next, and the run that it goes on with
+    # the step that a training takes up next, the run that it goes on with, and its seeds where none is chosen
     following: bool = False
     resumes: str = ""
+    seeds: Undecided | None = None
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -132,6 +134,11 @@ class View(Struct, frozen=True):
     def following(self) -> BatchRow | None:
         """The batch of the step that a training takes up next, whether it can or not; None where all are trained."""
         return next((batch for batch in self.batches if batch.following), None)
+
+    @property
+    def undecided(self) -> Undecided | None:
+        """The seeds of the next step, to be trained on or to be chosen from; None where it has none."""
+        return self.following.seeds if self.following is not None else None
 
     @property
     def blocked(self) -> tuple[str, ...]:

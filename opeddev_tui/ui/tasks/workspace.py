@@ -10,9 +10,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
-
-from textual.message import Message
+from typing import Any
 
 from opeddev_tui.config import loading
 from opeddev_tui.errors import Problem
@@ -27,11 +25,9 @@ from opeddev_tui.ui.state.reader import WorkspaceReader
 from opeddev_tui.ui.state.training_thread import RUNS_ALREADY, in_words, traceback_text
 from opeddev_tui.ui.state.view import RunRow, Watched
 from opeddev_tui.ui.tasks.base import TaskBase
+from opeddev_tui.ui.tasks.recovery import CrashFound, find_interrupted
 from opeddev_tui.ui.tasks.settings import SettingsWatch
 from opeddev_tui.workspace.setup import make_workspace
-
-if TYPE_CHECKING:
-    from opeddev_tui.checkpoints.recovery import Recovery
 
 # seconds between two readings of another process's journal, and of the data folders
 FOLLOW_EVERY = 0.25
@@ -39,15 +35,6 @@ WATCH_EVERY = 3.0
 
 # a run with such a status is being trained
 IN_PROGRESS = ("starting", "training", "paused", "awaiting")
-
-
-class CrashFound(Message):
-    """The newest run ended unexpectedly: the app asks what to do about it."""
-
-    def __init__(self, found: Recovery) -> None:
-        super().__init__()
-        # what that run left behind
-        self.found = found
 
 
 class WorkspaceTasks(TaskBase):
@@ -95,26 +82,13 @@ class WorkspaceTasks(TaskBase):
                 await self._show_old(run)
         self._shell.show_now()
         asks_nothing = isinstance(start, StepRequest) or self._shell.live.running
-        recovery = None if asks_nothing else await self._find_interrupted()
+        recovery = None if asks_nothing else await find_interrupted(self._shell)
         if recovery is not None:
             self._shell.post_message(CrashFound(recovery))
         elif start and not self._shell.live.running:
             self._shell.start_training(start if isinstance(start, StepRequest) else None)
         self.refresh()
         self._go(self._watch, "watch", exclusive=True)
-
-    async def _find_interrupted(self) -> Recovery | None:
-        """Return what a run that ended unexpectedly left behind; reads every byte of its newest checkpoint."""
-        session = self._shell.session
-        if session.read_only or session.current.started is None:
-            return None
-        recovery = await asyncio.to_thread(importlib.import_module, "opeddev_tui.checkpoints.recovery")
-        if not recovery.needs_recovery(session.current, alive=session.trained_by != "none"):
-            return None
-        self._shell.tell("The last run did not end well: reading its newest checkpoint …")
-        workspace = self._provider.workspace
-        examined = await asyncio.to_thread(recovery.examine, workspace, session.current_run, session.current)
-        return cast("Recovery", examined)
 
     async def _open_latest(self, run: str) -> None:
         """Show the newest run ("": there is none yet), and follow another process that trains it or is about to."""
@@ -235,8 +209,13 @@ class WorkspaceTasks(TaskBase):
 
     async def _refresh(self) -> None:
         await self._scan()
-        rows = await asyncio.to_thread(self._provider.runs)
-        self._shell.session.rows = tuple(rows)
+        session, provider = self._shell.session, self._provider
+        session.rows = tuple(await asyncio.to_thread(provider.runs))
+        session.undecided = await asyncio.to_thread(provider.undecided)
+        newest = next((row.state for row in session.rows if row.run == session.current_run), session.current)
+        if session.trained_by == "none" and newest.events > session.current.events:
+            # a seed that was taken, or a note of another process: nobody follows a run that is over
+            session.current = newest
         self.opened = True
         self._shell.show_now()
 

@@ -159,6 +159,10 @@ class GraderScreen(BaseScreen):
 
     # --- parts
 
+    def is_seen(self, part: str) -> bool:
+        """Return whether ``part`` is in view: beside a single answer there is no room for the list."""
+        return part == self._part or (self.has_class("-all") and not (part == "list" and self.has_class("-single")))
+
     def _show_part(self) -> None:
         for name, _ in PARTS:
             self.query_one(f"#{name}").set_class(name == self._part, "-current")
@@ -250,6 +254,7 @@ class GraderScreen(BaseScreen):
             self.shell.tell("Nothing is graded yet.")
         else:
             self.desk.write_feedback(self._number)
+            self.action_show_pane("answers")
 
     def action_stop(self) -> None:
         """Stop; what is graded stays."""

@@ -15,6 +15,7 @@ from textual.events import DescendantFocus, Resize
 from textual.widget import Widget
 from textual.widgets import Static
 
+from opeddev_tui.runs.grade_records import WayGrades
 from opeddev_tui.runs.grade_words import few_rows
 from opeddev_tui.terminal.ascii_fallback import ascii_only
 from opeddev_tui.text import clean_line
@@ -37,7 +38,6 @@ from opeddev_tui.ui.widgets.text_pane import TextPane
 
 if TYPE_CHECKING:
     from opeddev_tui.grading.trust import Trust
-    from opeddev_tui.runs.grade_records import WayGrades
 
 PARTS = (("race", "Race"), ("trust", "Trust"), ("disputed", "Disputed rows"))
 # from this size on all three parts are shown
@@ -95,7 +95,8 @@ class GradingScreen(FilteredScreen):
         self._back: int | None = None
         # how many epochs after that of the race
         self._later = 0
-        self._way = 0
+        # the way that a person chose, "": the one that grades
+        self._way, self._ways = "", list[WayGrades]()
         self._wanted = 90
         self._tolerance = 0
         # what was computed last, and for what
@@ -177,11 +178,11 @@ class GradingScreen(FilteredScreen):
     def _show_trust(self, run: GradedRun) -> None:
         pane = self.query_one("#trust", ScrollPane)
         read, self._later = reading_at(run.state, run.race, self._later)
-        ways = trusted_ways(read, run.race) if read is not None else []
-        if read is None or not ways:
+        self._ways = trusted_ways(read, run.race) if read is not None else []
+        if read is None or not self._ways:
             pane.set_text("Trust", Content(_NO_READINGS), place=run.run)
             return
-        way = ways[self._way % len(ways)]
+        way = self._ways[self._way_at()]
         title = f"Trust · {way.words} · {len(read.reference)} hold-out rows, epoch {read.epoch}"
         wanted = (run.run, read.epoch, read.at, way.way, self._tolerance)
         if self._trust is None or self._trust[0] != wanted:
@@ -193,10 +194,14 @@ class GradingScreen(FilteredScreen):
         text = self._trust_text(pane, found, len(read.labels)) if found is not None else Content(few or _UNKNOWN)
         pane.set_text(title, text, place=run.run)
 
+    def _way_at(self) -> int:
+        """Return the place of the way on show: the chosen one, else the first, which grades."""
+        return next((at for at, way in enumerate(self._ways) if way.way == self._way), 0)
+
     def _trust_text(self, pane: TextPane, found: Trust, labels: int) -> Content:
         palette = palette_of(self.app.theme_variables)
         look = Look(self._room(pane), pane.size.height - 12, palette, ascii_only())
-        return trust_text(found, labels, self._wanted, self.corrections.people, look)
+        return trust_text(found, labels, self._wanted, self.corrections.people, look, self.shell.session.keymap)
 
     def _compute(
         self, wanted: tuple[object, ...], way: WayGrades, reference: tuple[str, ...], labels: tuple[str, ...]
@@ -247,6 +252,10 @@ class GradingScreen(FilteredScreen):
 
     # --- keys
 
+    def is_seen(self, part: str) -> bool:
+        """Return whether ``part`` is in view. Of the disputed rows the selected one counts, so they need the focus."""
+        return part == self._part or (part != "disputed" and self.has_class("-all"))
+
     def action_pane(self, step: int) -> None:
         """Go to another part."""
         names = [name for name, _ in PARTS]
@@ -266,7 +275,7 @@ class GradingScreen(FilteredScreen):
     def action_step(self, step: int) -> None:
         """Show an earlier or later step."""
         _, place = self._runs(self.shell.session.view())
-        self._back, self._later = max(0, place + step), 0
+        self._back, self._later, self._way = max(0, place + step), 0, ""
         self.shell.show_now()
 
     def action_epoch(self, step: int) -> None:
@@ -276,8 +285,9 @@ class GradingScreen(FilteredScreen):
 
     def action_way(self) -> None:
         """Show another way that has probabilities."""
-        self._way += 1
-        self.shell.show_now()
+        if self._ways:
+            self._way = self._ways[(self._way_at() + 1) % len(self._ways)].way
+            self.shell.show_now()
 
     def action_wanted(self, step: int) -> None:
         """Want more or less agreement."""
@@ -299,17 +309,10 @@ class GradingScreen(FilteredScreen):
         self.action_show_pane("disputed")
         super().action_filter()
 
-    def action_clear_filter(self) -> None:
-        """Drop the search."""
-        if self._part == "disputed":
-            super().action_clear_filter()
-
     def action_open_row(self) -> None:
         """Read the selected row and give it another grade."""
-        if self._part == "disputed":
-            self.corrections.open(self.query_one(Grid).selected)
+        self.corrections.open(self.query_one(Grid).selected)
 
     def action_undo(self) -> None:
         """Undo the correction of the selected row."""
-        if self._part == "disputed":
-            self.corrections.undo(self.query_one(Grid).selected)
+        self.corrections.undo(self.query_one(Grid).selected)

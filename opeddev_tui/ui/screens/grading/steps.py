@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from opeddev_tui.runs.events import GradesRead, RaceHeld
-from opeddev_tui.runs.grade_records import RacedWay, WayGrades
+from opeddev_tui.runs.grade_records import BASE_HEAD, STEP_HEAD, STEP_TOKENS, RacedWay, WayGrades
 from opeddev_tui.runs.state import RunState
 
-# which way is shown first where no race has chosen one
-_PREFERRED = ("step head", "base head", "step tokens")
+# which way is shown first where no race has chosen one: the one that grades then (``serving.choice``)
+_PREFERRED = (BASE_HEAD, STEP_HEAD, STEP_TOKENS)
 
 
 class GradedRun(Struct, frozen=True):
@@ -64,7 +64,7 @@ def reading_at(state: RunState, race: RaceHeld | None, later: int) -> tuple[Grad
 
 
 def trusted_ways(read: GradesRead, race: RaceHeld | None) -> list[WayGrades]:
-    """Return the ways with probabilities, the one that the race chose first."""
+    """Return the ways with probabilities, the one that grades first."""
     chosen = race.chosen if race is not None else ""
     order = (chosen, *_PREFERRED)
     ways = [way for way in read.ways if way.probabilities]

@@ -11,6 +11,7 @@ from textual.content import Content
 
 from opeddev_tui.runs.grade_words import few_rows
 from opeddev_tui.text import clean_line
+from opeddev_tui.ui.keymap import Keymap
 from opeddev_tui.ui.plots.canvas import Colours, Series, render
 from opeddev_tui.ui.plots.look import Palette
 from opeddev_tui.ui.screens.grading.race_table import two
@@ -48,10 +49,10 @@ def between(estimate: Estimate) -> str:
     return f"{percent(estimate.value)} ({percent(estimate.low)} to {percent(estimate.high)})"
 
 
-def trust_text(found: Trust, labels: int, wanted: int, people: str, look: Look) -> Content:
+def trust_text(found: Trust, labels: int, wanted: int, people: str, look: Look, keymap: Keymap) -> Content:
     """Return everything that is said of ``found``; ``people`` is a sentence on how far people agree, or empty."""
     parts = [
-        Content.styled(alone_sentence(found.alone[wanted], wanted, found.tolerance), "bold"),
+        Content.styled(keymap.text(alone_sentence(found.alone[wanted], wanted, found.tolerance)), "bold"),
         Content.styled(checked_sentence(found.alone[wanted]), "$muted"),
         *([Content.styled(few, "$text-warning")] if (few := few_rows(found.rows)) else []),
         Content(""),
@@ -69,11 +70,11 @@ def trust_text(found: Trust, labels: int, wanted: int, people: str, look: Look) 
 
 
 def alone_sentence(alone: Alone, wanted: int, tolerance: int) -> str:
-    """Return what grading alone with the ``wanted`` agreement (in percent) means on these rows."""
+    """Return what grading alone with the ``wanted`` agreement (in percent) means on these rows; it may name a key."""
     kind = " within one grade" if tolerance else ""
     if alone.chosen is None:
-        hint = "" if tolerance else " (x: within one grade)"
-        return f"No threshold reaches {wanted} % agreement{kind} on these rows{hint}: a person grades all of them."
+        hint = "" if tolerance else " {grading.within-one} takes one grade off as agreement, too."
+        return f"No threshold reaches {wanted} % agreement{kind} on these rows: a person grades all of them.{hint}"
     return (
         f"At {wanted} % agreement{kind} {percent(alone.chosen.share)} of the rows can be graded without a person: "
         f"those with a confidence of {alone.chosen.threshold:.2f} or more."

@@ -16,8 +16,13 @@ from opeddev_tui.ui.widgets.pane import Pane, lines
 from opeddev_tui.ui.widgets.tables import Column, table
 
 # those of a run are the marks that it has in the bar and in the list of runs
-_MARKS = {**MARKS, "next": "▶", "training": "●", "waiting": "·", "problem": "✗", "trained": "✓", "unknown": "!"}
-_STYLES = {**KIND_STYLES, "next": "bold $primary", "waiting": "$muted", "trained": "$success"}
+_MARKS = {
+    **MARKS, "next": "▶", "training": "●", "waiting": "·", "undecided": "?", "problem": "✗", "trained": "✓",
+    "unknown": "!",
+}  # fmt: skip
+_STYLES = {
+    **KIND_STYLES, "next": "bold $primary", "waiting": "$muted", "undecided": "bold $accent", "trained": "$success",
+}  # fmt: skip
 
 
 def _columns(low: int, high: int) -> tuple[Column[BatchRow], ...]:
