@@ -1,7 +1,11 @@
 """torchrun starts the ranks: rank 0 leads as `train`, the others wait for it; nobody hangs where nothing is trained."""
 
+import os
+import socket
 import subprocess
 import sys
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import engine_helpers as eh
@@ -22,6 +26,18 @@ def torchrun(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
 
+def as_launched(variables: Mapping[str, str]) -> None:
+    """Be a process of which ``variables`` say what it is."""
+    os.environ.update(variables)
+
+
+def launched(root: Path, rank: int, port: int) -> eh.Command:
+    """Start one of two ranks with what a launcher says, which meet at ``port``."""
+    here = {"RANK": str(rank), "LOCAL_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    before = partial(as_launched, {**here, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"})
+    return eh.Command(["train", "-w", str(root)], root.parent / f"rank{rank}.out", before)
+
+
 def test_torchrun_trains_the_weights_that_own_hands_train(
     trained_by_two: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -33,10 +49,12 @@ def test_torchrun_trains_the_weights_that_own_hands_train(
 
 def test_while_another_process_trains_all_ranks_end(tiny_model: Path, tmp_path: Path) -> None:
     root = make_ranks(tmp_path / "workspace", tiny_model, 2)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
     with RunLock(eh.workspace_of(root)):
-        done = torchrun(root)
-    assert f"exitcode  : {BusyProblem.exit_code}" in done.stderr
-    assert "a training is already running here" in done.stderr
+        ranks = [launched(root, rank, port) for rank in range(2)]
+        assert [process.code() for process in ranks] == [BusyProblem.exit_code] * 2
+    assert "a training is already running here" in ranks[0].text()
     assert not (root / "logs/runs").exists()
 
 
