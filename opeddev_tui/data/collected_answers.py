@@ -1,7 +1,7 @@
 """The corrections that stand in the open batch, and which of them is of a submission. Changes nothing."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from opeddev_tui.data.ungraded import FILLED
 from opeddev_tui.errors import DataProblem, Problem
 from opeddev_tui.text import clean_line
 
+# corrections by the plain text of their submission
+ByText = Mapping[str, Sequence["Corrected"]]
 # fields that tell corrections of one submission apart, and characters that are shown of one
 _TOLD_BY, _SHOWN = (*FILLED, "kind"), 40
 
@@ -63,11 +65,22 @@ def collected(workspace: Path, settings: Settings, begun: Begun) -> tuple[str, t
     return found.name, tuple(_of(change, json.loads(line), grade_in(row, settings)) for change, line, row in rows)
 
 
-def same_row(items: Sequence[Corrected], fields: Mapping[str, Any], settings: Settings) -> Corrected | None:
-    """Return the one of ``items`` that a correction of ``fields`` (of a grading row) would replace, else None."""
-    text = plain(str(fields.get("submission") or ""))
+def by_text(items: Iterable[Corrected]) -> ByText:
+    """Return ``items`` by their submissions, those whose submission is not known under an empty text."""
+    found: dict[str, list[Corrected]] = {}
+    for item in items:
+        found.setdefault(_text(item.fields), []).append(item)
+    return found
+
+
+def _text(fields: Mapping[str, Any]) -> str:
+    return plain(str(fields.get("submission") or ""))
+
+
+def same_row(known: ByText, fields: Mapping[str, Any], settings: Settings) -> Corrected | None:
+    """Return the one of ``known`` that a correction of ``fields`` (of a grading row) would replace, else None."""
     # to make a row of each submission takes long: most have another text than any of them
-    likely = [item for item in items if "submission" not in item.fields or item.has({"submission": text})]
+    likely = [*known.get(_text(fields), ()), *known.get("", ())]
     keys = {form: _key(fields, form, settings) for form in {item.form for item in likely}}
     return next((item for item in likely if item.row == keys[item.form]), None)
 
@@ -96,15 +109,15 @@ def the_one(
     begun with.
     """
     name, items = collected(workspace, settings, begun)
-    text = {"submission": str(fields.get("submission") or "")}
-    same, exact = [item for item in items if item.has(text)], same_row(items, fields, settings)
+    known, text = by_text(items), _text(fields)
+    same, exact = known.get(text, ()), same_row(known, fields, settings)
     fitting = [item for item in same if item.has(given)] or ([exact] if exact is not None else [])
     if len(fitting) == 1:
         return fitting[0]
     if same:
         raise _not_one(same, fitting, given, file)
     every = [_of(change) for change in standing(read_history(workspace)) if change.batch != name]
-    trained = [item for item in every if item.has(text)]
+    trained = by_text(every).get(text, ())
     if not trained:
         cure = "See all that there are: opeddev-tui correct."
         raise DataProblem(f"there is no correction of it in {name}.", where=file, cure=cure)

@@ -11,7 +11,7 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 
 from opeddev_tui.errors import TrainingProblem
-from opeddev_tui.files import fsync, open_file, storage_errors
+from opeddev_tui.files import fsync, open_file, read_file, storage_errors, storage_problem
 from opeddev_tui.format import moment
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import ratings
@@ -100,6 +100,23 @@ def _append_or_undo(descriptor: int, size: int, text: str) -> None:
 def keep_note(path: Path, state: RunState, event: ev.Annotated) -> None:
     """Add a note that is in the journal to the file at ``path``."""
     keep(path, render(state, event.epoch, event.note, event.at))
+
+
+def complete_file(path: Path, state: RunState, event: ev.Annotated) -> bool:
+    """Add a note that is in the journal to the file at ``path``; return False where that has it already.
+
+    The file alone may have failed. Raises ``StorageProblem``.
+    """
+    try:
+        written = read_file(path).decode(errors="replace")
+    except FileNotFoundError:
+        written = ""
+    except OSError as error:
+        raise storage_problem(error, path, "read") from error
+    if clean(event.note).strip() in written:
+        return False
+    keep_note(path, state, event)
+    return True
 
 
 def record(workspace: Workspace, run: str, events: Sequence[ev.AnyEvent]) -> None:

@@ -9,10 +9,10 @@ from correction_files import PATHS, make_files, row
 from engine_helpers import write_rows
 
 from opeddev_tui.config.settings import Data, Grading, Paths, Settings
-from opeddev_tui.data import corrected_answers
+from opeddev_tui.data import collected_answers, corrected_answers
 from opeddev_tui.data.answer_history import read_history
 from opeddev_tui.data.batches import check_data, load_step
-from opeddev_tui.data.collected_answers import collected, same_row, the_one
+from opeddev_tui.data.collected_answers import by_text, collected, same_row, the_one
 from opeddev_tui.data.corrected_answers import correct_answer, undo_answer
 from opeddev_tui.data.proposed_batch import next_name
 from opeddev_tui.data.sets import find_batches
@@ -240,13 +240,13 @@ def test_what_stands_is_known_of_each_submission(root: Path, chats: bool) -> Non
     correct(root, row("new", 4))
     correct(root, row("new", 2))
     correct(root, row("other", 1))
-    _, items = collected(root, SETTINGS, tuple)
+    items = by_text(collected(root, SETTINGS, tuple)[1])
     asked = {name: row(name, None) for name in ("new", "other", "third")}
     found = {name: same_row(items, fields, SETTINGS) for name, fields in asked.items()}
     assert {name: item and item.grade for name, item in found.items()} == {"new": "2", "other": "1", "third": None}
     assert same_row(items, {**asked["new"], "task": "Another."}, SETTINGS) is None
     undo_answer(root, SETTINGS, tuple, the_one(root, SETTINGS, tuple, asked["new"], {}, "new").row)
-    again = same_row(collected(root, SETTINGS, tuple)[1], asked["new"], SETTINGS)
+    again = same_row(by_text(collected(root, SETTINGS, tuple)[1]), asked["new"], SETTINGS)
     assert again is not None
     assert again.grade == "4"
 
@@ -266,3 +266,14 @@ def test_a_correction_that_the_history_does_not_take_is_not_kept(
     with pytest.raises(StorageProblem, match="no space left"):
         correct(root, row("new", 4))
     assert (first(root).read_bytes() if first(root).exists() else None) == batch
+
+
+def test_no_row_is_made_of_a_submission_that_nobody_corrected(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of thousands is looked through while it is drawn."""
+    correct(root, row("new", 4))
+    items = by_text(collected(root, SETTINGS, tuple)[1])
+    made: list[str] = []
+    monkeypatch.setattr(collected_answers, "_key", lambda fields, *_: made.append(fields["id"]) or "")
+    for name in ("new", "third", "fourth"):
+        same_row(items, row(name, None), SETTINGS)
+    assert made == ["new"]

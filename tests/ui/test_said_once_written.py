@@ -119,3 +119,20 @@ async def test_what_the_disk_has_taken_is_said(tmp_path: Path, said: list[str], 
             if saver.again:
                 await go(app, pilot, AT_REST[saver.again])
                 assert saver.text not in typed(app)
+
+
+async def test_an_observation_that_the_journal_alone_took_reaches_its_file_too(tmp_path: Path, said: list[str]) -> None:
+    app, path = make(tmp_path), tmp_path / "logs/observations.md"
+    path.mkdir(parents=True)
+    async with fake_graders(), app.run_test(size=(120, 40)) as pilot:
+        async for _ in tour(app, pilot, ("note",)):
+            await pilot.press(*"seen", "ctrl+s")
+            await until(pilot, lambda: any("it is a folder" in words for words in said))
+            assert "Observation kept." not in said
+            path.rmdir()
+            await go(app, pilot, AT_REST["note"])
+            assert typed(app) == "seen"
+            await pilot.press("ctrl+s")
+            await until(pilot, lambda: "Observation kept." in said)
+    assert path.read_text().count("seen") == 1
+    assert [note.note for note in app.session.current.notes] == ["seen"]

@@ -27,7 +27,7 @@ from opeddev_tui.workspace.paths import grader_draft_file
 
 if TYPE_CHECKING:
     from opeddev_tui.checkpoints.catalog import CheckpointList
-    from opeddev_tui.data.collected_answers import Corrected
+    from opeddev_tui.data.collected_answers import ByText
     from opeddev_tui.data.corrected_answers import Kept
     from opeddev_tui.serving.asked import Answer, Filling
 
@@ -186,18 +186,19 @@ class GraderTasks(TaskBase):
 
     # --- corrections
 
-    def corrected(self, done: Callable[[tuple[Corrected, ...]], None]) -> None:
+    def corrected(self, done: Callable[[ByText], None]) -> None:
         """Read the corrections that stand in the open batch."""
         if self._shell.session.has_workspace:
             self._in_thread("corrected", self._corrected, done, exclusive=True)
 
-    def _corrected(self) -> tuple[Corrected, ...]:
+    def _corrected(self) -> ByText:
+        from opeddev_tui.data.collected_answers import by_text
         from opeddev_tui.serving.corrected import collected
 
         # what is wrong with the batch is said with the data, and where a correction is kept
         with suppress(Problem):
-            return collected(self._shell.provider.workspace, self._shell.loaded.settings)[1]
-        return ()
+            return by_text(collected(self._shell.provider.workspace, self._shell.loaded.settings)[1])
+        return {}
 
     def keep(
         self,

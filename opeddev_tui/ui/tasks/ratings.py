@@ -64,10 +64,12 @@ class Recorder(TaskBase):
         return session.current_run == run and session.trained_by != "none" and not session.current.over
 
     def _write(self, run: str, fact: Fact) -> bool:
-        """Append the fact to the journal; return False if it is there already."""
+        """Append the fact to the journal, a note also to its file; return False if it is there already."""
         workspace = self._shell.provider.workspace
-        if _taken(reduce(read(workspace.run_folder(run))), fact, 0):
-            return False
+        state = reduce(read(workspace.run_folder(run)))
+        if _taken(state, fact, 0):
+            file = workspace.path(workspace.paths.observations)
+            return isinstance(fact, Annotated) and notes.complete_file(file, state, fact)
         notes.record(workspace, run, [fact])
         return True
 

@@ -20,7 +20,7 @@ from opeddev_tui.ui.tasks.grader import GraderTasks
 
 if TYPE_CHECKING:
     from opeddev_tui.data.answer_history import Change
-    from opeddev_tui.data.collected_answers import Corrected
+    from opeddev_tui.data.collected_answers import ByText
     from opeddev_tui.data.corrected_answers import Kept
     from opeddev_tui.serving.asked import Answer
 
@@ -32,7 +32,7 @@ class Corrections:
 
     def __init__(self, shell: Shell, tasks: GraderTasks, changed: Callable[[], None]) -> None:
         self._shell, self._tasks, self._changed = shell, tasks, changed
-        self._standing: tuple[Corrected, ...] = ()
+        self._standing: ByText = {}
         self._drafts: dict[bytes, Draft] = {}
         # of each request and number, as texts may be long: the key of its draft, and a person's grade
         self._keys: dict[tuple[int, int], bytes] = {}
@@ -42,7 +42,7 @@ class Corrections:
         """Read what stands in the open batch: it may be of another day, or kept by a command meanwhile."""
         self._tasks.corrected(self._take)
 
-    def _take(self, standing: tuple[Corrected, ...]) -> None:
+    def _take(self, standing: ByText) -> None:
         if standing != self._standing:
             self._standing = standing
             self._grades.clear()
