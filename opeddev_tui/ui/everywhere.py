@@ -128,7 +128,7 @@ class EverywhereKeys(TerminalApp):
         """Ctrl+C ends nothing here: say which key quits."""
         over = isinstance(self.screen, ModalScreen)
         self.tell(
-            "Esc closes this; then {everywhere.quit} quits."
+            "Close this first; then {everywhere.quit} quits."
             if over
             else "{everywhere.quit} quits, {everywhere.copy} copies."
         )

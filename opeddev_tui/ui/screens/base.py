@@ -138,8 +138,9 @@ class BaseScreen(SteadyScreen):
         self.explain()
 
     def on_screen_resume(self) -> None:
-        """Show what happened while another screen was on top."""
+        """Show what happened while another screen was on top; the keys may be others now."""
         self.call_after_refresh(self.shell.show_now)
+        self.call_after_refresh(self.keys_changed)
 
     def show(self, view: View) -> None:
         """Draw ``view``."""

@@ -50,11 +50,12 @@ class NoteScreen(Dialog[str]):
         """Make the question and the text area."""
         with Vertical(classes="dialog", id="note") as box:
             box.border_title = Content(clean_line(self._title))
-            box.border_subtitle = "Esc closes; what is typed stays"
+            keymap = cast("Shell", self.app).session.keymap
+            box.border_subtitle = keymap.text("{note.not-now} closes; what is typed stays")
             yield Static(Content(self._question), markup=False, classes="hint")
             yield TextArea(self._drafts.get(self._about, ""), soft_wrap=True, show_line_numbers=False, id="note-text")
-            keys = cast("Shell", self.app).session.keymap.keys(NOTE)
-            yield Static(Content("   ").join(key_part(key)[0] for key in keys), markup=False, classes="hint")
+            keys = Content("   ").join(key_part(key)[0] for key in keymap.keys(NOTE))
+            yield Static(keys, markup=False, classes="hint")
 
     def on_mount(self) -> None:
         """Go on where the text ends."""

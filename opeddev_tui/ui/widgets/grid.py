@@ -41,6 +41,7 @@ class Grid(DataTable[Text]):
         enter: str,
         right: Collection[str] = (),
         gives: Mapping[str, int] = MappingProxyType({}),
+        leaves_out: Sequence[str] = (),
     ) -> None:
         super().__init__(id=id, cursor_type="row", zebra_stripes=False, cell_padding=1)
         self._titles = tuple(columns)
@@ -48,10 +49,12 @@ class Grid(DataTable[Text]):
         self._right = frozenset(right)
         # columns that give way where the table is too wide, each down to so many cells; the first one gives first
         self._gives = gives
+        # columns that go where the others still have no room, the first one first; files and details have them all
+        self._leaves_out = leaves_out
         self._enter = enter
         self._filled: tuple[tuple[str, tuple[Cell, ...]], ...] = ()
-        # the titles and the cells of the columns now
-        self._laid: tuple[tuple[str, ...], tuple[int, ...]] = ((), ())
+        # of the columns that are shown: their places, titles and cells
+        self._laid: tuple[tuple[int, ...], tuple[str, ...], tuple[int, ...]] = ((), (), ())
 
     def on_mount(self) -> None:
         """Make the columns."""
@@ -84,13 +87,13 @@ class Grid(DataTable[Text]):
 
     def _make_columns(self) -> None:
         """Have empty columns for the rows there are now. Textual's own widths only grow, and come later than rows."""
-        laid = self._titles, self._fitted()
+        laid = self._fitted()
         if laid == self._laid:
             self.clear()
             return
         self._laid = laid
         self.clear(columns=True)
-        for title, width in zip(*laid, strict=True):
+        for title, width in zip(*laid[1:], strict=True):
             self.add_column(Text(title, justify=self._side(title)), width=width)
 
     def render_line(self, y: int) -> Strip:
@@ -110,9 +113,10 @@ class Grid(DataTable[Text]):
         row = at + self.scroll_offset.y
         if at >= 0 and row >= len(self._filled):
             return False
-        cells: Sequence[Cell] = self._filled[row][1] if at >= 0 else self._titles
+        places, titles, _ = self._laid
+        cells: Sequence[Cell] = [self._filled[row][1][place] for place in places] if at >= 0 else titles
         begin = 0
-        for column, title, cell in zip(self.ordered_columns, self._titles, cells, strict=False):
+        for column, title, cell in zip(self.ordered_columns, titles, cells, strict=False):
             width = column.get_render_width(self)
             if edge < begin + width:
                 text = cell_len(clean_line(_plain(cell)).rstrip())
@@ -123,15 +127,20 @@ class Grid(DataTable[Text]):
 
     @property
     def titles(self) -> tuple[str, ...]:
-        """The titles of the columns, which the cells of every row belong to."""
+        """The titles of all columns, which the cells of every row belong to."""
         return self._titles
+
+    @property
+    def titles_shown(self) -> tuple[str, ...]:
+        """The titles of the columns that there is room for."""
+        return self._laid[1]
 
     @property
     def titles_in_view(self) -> list[str]:
         """The titles that can be read where the table is scrolled to now."""
         begin, found = self.scroll_offset.x, []
         edge, at = begin + self.scrollable_content_region.width, 0
-        for column, title in zip(self.ordered_columns, self._titles, strict=False):
+        for column, title in zip(self.ordered_columns, self.titles_shown, strict=False):
             width = column.get_render_width(self)
             start = at + self.cell_padding
             if title in self._right:
@@ -170,7 +179,7 @@ class Grid(DataTable[Text]):
         self._filled = new
         self._make_columns()
         for key, cells in new:
-            every = zip(cells, *self._laid, strict=True)
+            every = zip((cells[at] for at in self._laid[0]), *self._laid[1:], strict=True)
             self.add_row(*(_text(cell, self._side(title), width) for cell, title, width in every), key=key)
         at = next((number for number, (key, _) in enumerate(new) if key == selected), 0)
         if new:
@@ -179,13 +188,21 @@ class Grid(DataTable[Text]):
 
     def _fit(self) -> None:
         """Draw the rows again where columns have another width in the room there is now."""
-        if self._filled and (self._titles, self._fitted()) != self._laid:
+        if self._filled and self._fitted() != self._laid:
             self._draw(self._filled)
 
-    def _fitted(self) -> tuple[int, ...]:
-        cells = [[_shown(cell) for cell in cells] for _, cells in self._filled]
-        room = self._room(len(self._filled)) - 2 * self.cell_padding * len(self._titles)
-        return shortened(self._titles, natural(self._titles, cells), self._gives, room)
+    def _fitted(self) -> tuple[tuple[int, ...], tuple[str, ...], tuple[int, ...]]:
+        """Return places, titles and cells of the columns that there is room for."""
+        needed = natural(self._titles, [[_shown(cell) for cell in cells] for _, cells in self._filled])
+        for left_out in range(len(self._leaves_out) + 1):
+            gone = self._leaves_out[:left_out]
+            places = tuple(at for at, title in enumerate(self._titles) if title not in gone)
+            titles = tuple(self._titles[at] for at in places)
+            room = self._room(len(self._filled)) - 2 * self.cell_padding * len(places)
+            widths = shortened(titles, [needed[at] for at in places], self._gives, room)
+            if sum(widths) <= room:
+                break
+        return places, titles, widths
 
     def _side(self, title: str) -> Literal["left", "right"]:
         return "right" if title in self._right else "left"

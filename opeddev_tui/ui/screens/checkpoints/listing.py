@@ -23,6 +23,8 @@ ORDERS: tuple[str, ...] = ("tree", "loss", "age", "size")
 # what a person chooses by comes first: it is in view on 80 columns
 TITLES = ("checkpoint", "hold-out", "marks", "verified", "gain (95 %)", "size", "age", "human", "exact", "kind")
 NUMBERS = ("hold-out", "size", "age", "human", "exact")
+# what the details say as well, the least asked for first
+LEFT_OUT = ("kind", "human", "age", "size", "exact", "gain (95 %)")
 RUN = "run "
 # the first column leaves room for the others on 80 columns
 _WIDEST = 24

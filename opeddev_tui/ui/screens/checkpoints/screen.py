@@ -83,7 +83,12 @@ class CheckpointsScreen(WithDetails):
         yield FilterBox("best, lora, step 2, a note", "#checkpoints")
         with Container(id="shelf"):
             yield Grid(
-                listing.TITLES, id="checkpoints", enter="act('resume_from')", right=listing.NUMBERS, gives={"marks": 25}
+                listing.TITLES,
+                id="checkpoints",
+                enter="act('resume_from')",
+                right=listing.NUMBERS,
+                gives={"marks": 20},
+                leaves_out=listing.LEFT_OUT,
             )
             with VerticalScroll(id="about", can_focus=True):
                 yield Static(markup=False, id="detail")

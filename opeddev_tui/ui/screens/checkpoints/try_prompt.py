@@ -82,7 +82,8 @@ class TryScreen(Dialog[Tried]):
         """Make the prompt, the keys and the answers."""
         with Vertical(classes="dialog") as box:
             box.border_title = "Try a prompt"
-            box.border_subtitle = "Esc closes; what is typed stays"
+            keymap = cast("Shell", self.app).session.keymap
+            box.border_subtitle = keymap.text("{try.close} closes; what is typed stays")
             for name in _FIELDS:
                 with Horizontal(classes="field"):
                     yield Static(name, markup=False, classes="label")

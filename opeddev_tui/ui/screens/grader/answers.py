@@ -75,12 +75,12 @@ def _nothing(keymap: Keymap) -> str:
     return "\n".join(["Nothing is graded yet.", "", *(f"{key:{width}}{words}" for key, words in keys), "", _PROCESS])
 
 
-def heading(sides: Sequence[Side]) -> Content:
+def heading(sides: Sequence[Side], keymap: Keymap) -> Content:
     """Return a line for each checkpoint: its name, and what it does or why it cannot."""
     lines = []
     for place, side in enumerate(sides):
         words = side.words or ("ready" if side.ready is not None else "loaded when it grades first")
         style = "$text-error-own" if side.problem and not side.busy else "$muted"
         name = Content.styled(f"{'beside ' if place else ''}{clean_line(side.name)}", "bold $primary")
-        lines.append(name + Content.styled(f"  {clean_line(words, max_chars=300)}", style))
+        lines.append(name + Content.styled(f"  {clean_line(keymap.text(words), max_chars=300)}", style))
     return Content("\n").join(lines)

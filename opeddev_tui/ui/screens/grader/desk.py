@@ -26,7 +26,9 @@ from opeddev_tui.serving.worker_messages import (
     Stop,
 )
 
-_GAVE_WAY = "a training has begun: the grader was closed, so that the training has the memory. ^g grades beside it."
+_GAVE_WAY = (
+    "a training has begun: the grader was closed, so that the training has the memory. {grader.grade} grades beside it."
+)
 
 
 class Process(Protocol):

@@ -99,8 +99,16 @@ class Form(Vertical):
                     yield PathInput(suggester=Paths(), id=name, compact=True)
                 else:
                     yield Input(id=name, compact=True)
+        yield TextArea(id="code", soft_wrap=True, compact=True)
+
+    def on_mount(self) -> None:
+        """Name the key that grades."""
+        self.name_keys()
+
+    def name_keys(self) -> None:
+        """Name the key that grades as it is now."""
         grade = keymap_in(self).first("grader.grade")
-        yield TextArea(id="code", soft_wrap=True, compact=True, placeholder=f"write or paste code; {grade} grades it")
+        self.query_one("#code", TextArea).placeholder = f"write or paste code; {grade} grades it"
 
     def on_resize(self) -> None:
         """Cut what empty fields say to the new width."""

@@ -12,6 +12,7 @@ from textual.widgets import Static
 from opeddev_tui.serving.worker_messages import Answered
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.screens.grader.answer_text import name_of
+from opeddev_tui.ui.widgets.bars import keymap_in
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.ui.widgets.grid import Cell, Grid
 
@@ -50,7 +51,8 @@ class GradedList(Vertical):
         self.query_one(Grid).retitle(titles(bool(beside)), rows[:MOST_SHOWN])
         asks = sum(answer.graded.ask for answer in answers.values())
         found = f"{len(rows):,} of {len(answers):,} found" if self.search else f"{len(rows):,} graded"
-        cut = [f"the first {MOST_SHOWN:,} are shown: / searches"] if len(rows) > MOST_SHOWN else []
+        search = keymap_in(self).first("grader.search")
+        cut = [f"the first {MOST_SHOWN:,} are shown: {search} searches"] if len(rows) > MOST_SHOWN else []
         words = [found, f"{asks:,} for a person", ORDERS[self.order], *cut]
         self.query_one("#about", Static).update(Content(" · ".join(words)))
 

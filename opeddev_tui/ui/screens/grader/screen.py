@@ -93,6 +93,11 @@ class GraderScreen(BaseScreen):
         self._tasks.filling(self._fill)
         self.corrections.read()
 
+    def keys_changed(self) -> None:
+        """Name the keys as they are now, in the empty code too."""
+        super().keys_changed()
+        self._form.name_keys()
+
     def _fill(self, found: tuple[Filling, str]) -> None:
         if self.can_be_drawn:
             self._form.fill_with(*found)
@@ -143,7 +148,7 @@ class GraderScreen(BaseScreen):
         several = len(first.answers) > 1 or (first.total or 1) > 1
         self.set_class(not several, "-single")
         self.query_one(PaneTabs).show_tabs(PARTS, self._part)
-        self.query_one("#which", Static).update(heading(self.desk.sides))
+        self.query_one("#which", Static).update(heading(self.desk.sides, self.shell.session.keymap))
         self.query_one(Answers).show(self.desk.sides, self._number, self.corrections.grade_of)
         self._show_list()
 
@@ -249,7 +254,7 @@ class GraderScreen(BaseScreen):
     def action_feedback(self) -> None:
         """Let the grader write a text for the submission on show."""
         if self.desk.busy:
-            self.shell.tell("It is still grading: s stops that.")
+            self.shell.tell("It is still grading: {grader.stop} stops that.")
         elif self._answer() is None:
             self.shell.tell("Nothing is graded yet.")
         else:

@@ -167,7 +167,8 @@ class GradingScreen(FilteredScreen):
 
     def _head(self, runs: Sequence[GradedRun], place: int) -> None:
         run = runs[place]
-        where = f"{len(runs) - place} of {len(runs)}  ← → other steps" if len(runs) > 1 else ""
+        others = self.shell.session.keymap.text("{grading.earlier-step} {grading.later-step} other steps")
+        where = f"{len(runs) - place} of {len(runs)}  {others}" if len(runs) > 1 else ""
         heading = Content.styled(f"Grades of {clean_line(run.title, max_chars=50)}", "bold $primary")
         self.query_one("#which", Static).update(heading + Content.styled(f"  {where}", "$muted"))
 
