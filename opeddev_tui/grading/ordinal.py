@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
+from opeddev_tui.grading.intervals import drawn_together
 from opeddev_tui.grading.scale import Positions
 
 Floats = NDArray[np.float64]
@@ -20,6 +21,7 @@ UNIFORM = 0.002
 _SLOPE_PENALTY = 1e-3
 # holds the distances of cut points to those of the plain frequencies where rows say nothing (rare grades)
 _GAP_PENALTY = 0.02
+_FOLDS = 10
 
 
 class Ordinal(Struct, frozen=True):
@@ -93,14 +95,12 @@ def out_of_fold_probabilities(
     return result
 
 
-def fold_numbers(count: int, groups: Sequence[str] = (), folds: int = 10) -> Positions:
+def fold_numbers(count: int, groups: Sequence[str] = ()) -> Positions:
     """Return a fold [n] per row, rows of one group in one fold; the same each time."""
-    names = (
-        [group or f"\0{row}" for row, group in enumerate(groups)] if any(groups) else [str(row) for row in range(count)]
-    )
+    names = drawn_together(count, groups)
     order = {name: place for place, name in enumerate(dict.fromkeys(names))}
     shuffled = np.random.default_rng(0).permutation(len(order))
-    return np.array([shuffled[order[name]] % min(folds, len(order)) for name in names], dtype=np.int64)
+    return np.array([shuffled[order[name]] % min(_FOLDS, len(order)) for name in names], dtype=np.int64)
 
 
 def _start_cuts(grades: Positions, size: int, share: Floats) -> Floats:
