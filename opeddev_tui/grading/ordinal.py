@@ -110,9 +110,14 @@ def _start_cuts(grades: Positions, size: int, share: Floats) -> Floats:
 
 
 def _plain(slope: float, cuts: Floats, scores: Floats) -> Floats:
-    cumulative = expit(cuts[None, :] - slope * scores[:, None])
-    edges = np.c_[np.zeros(len(scores)), cumulative, np.ones(len(scores))]
-    return np.diff(edges, axis=1)
+    return np.diff(_between(0.0, expit(cuts[None, :] - slope * scores[:, None]), 1.0), axis=1)
+
+
+def _between(first: float, inner: Floats, last: float) -> Floats:
+    """Return ``inner`` [n, k] with a column before and one behind it; ``np.c_`` takes a third of a fit's time."""
+    found = np.empty((len(inner), inner.shape[1] + 2))
+    found[:, 0], found[:, 1:-1], found[:, -1] = first, inner, last
+    return found
 
 
 def _mixed(probabilities: Floats) -> Floats:
@@ -123,12 +128,12 @@ def _mixed(probabilities: Floats) -> Floats:
 def _loss(x: Floats, scores: Floats, grades: Positions, share: Floats, start: Floats) -> tuple[float, Floats]:
     """Return the penalised mean −log p and its gradient; x: log slope, first cut, logs of the gaps."""
     slope, gaps = np.exp(x[0]), np.exp(x[2:])
-    cuts = np.cumsum(np.r_[x[1], gaps])
+    cuts = np.cumsum(np.concatenate((x[1:2], gaps)))
     cumulative = expit(cuts[None, :] - slope * scores[:, None])
     rows = np.arange(len(scores))
-    edges = np.c_[np.zeros(len(scores)), cumulative, np.ones(len(scores))]
+    edges = _between(0.0, cumulative, 1.0)
     chance = (1 - UNIFORM) * (edges[rows, grades + 1] - edges[rows, grades]) + UNIFORM / (len(cuts) + 1)
-    density = np.c_[np.zeros(len(scores)), cumulative * (1 - cumulative), np.zeros(len(scores))] * (1 - UNIFORM)
+    density = _between(0.0, cumulative * (1 - cumulative), 0.0) * (1 - UNIFORM)
     upper, lower = density[rows, grades + 1] / chance * share, density[rows, grades] / chance * share
     by_cut = np.zeros(len(cuts) + 2)
     np.add.at(by_cut, grades + 1, -upper)
