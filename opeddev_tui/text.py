@@ -16,6 +16,8 @@ _INVISIBLE = (
 )
 _MOST_COMBINING = 4
 _REPLACEMENT = "\ufffd"
+# of a text that may have any number of them
+_MOST_LINES = 3
 
 
 def _shown(char: str) -> str:
@@ -62,12 +64,12 @@ def clean_line(text: str, *, max_chars: int = 500) -> str:
     return clean(text, max_chars=max_chars).replace("\n", "⏎").replace("\t", " ")
 
 
-def clean_lines(text: str, *, most: int = 3, max_chars: int = 300) -> list[str]:
-    """Return the lines of ``text`` that say something, each cleaned; a last one counts those beyond ``most``."""
+def clean_lines(text: str, *, max_chars: int = 300) -> list[str]:
+    """Return the first three lines of ``text`` that say something, each cleaned; a last one counts the others."""
     # far more than is shown, to count lines
     found = [line for line in clean(text, max_chars=100_000).split("\n") if line.strip()]
-    shown = [clean_line(line, max_chars=max_chars) for line in found[:most]]
-    return [*shown, f"… and {len(found) - most:,} more"] if len(found) > most else shown
+    shown = [clean_line(line, max_chars=max_chars) for line in found[:_MOST_LINES]]
+    return [*shown, f"… and {len(found) - _MOST_LINES:,} more"] if len(found) > _MOST_LINES else shown
 
 
 def escaped(text: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from opeddev_tui.commands.options import add_json, add_workspace, open_workspace
-from opeddev_tui.commands.printing import CleanConsole, write_json
+from opeddev_tui.commands.printing import CleanConsole, print_json
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.regrading import Doctor
 from opeddev_tui.errors import SettingsProblem
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.row:
         rows, overlay = doctor.rows(), doctor.overlay()
         if options.json:
-            write_json(tables.corrections_json(rows, overlay))
+            print_json(tables.corrections_json(rows, overlay))
         else:
             tables.show_corrections(console, rows, overlay)
     elif options.undo:
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         row = doctor.find(options.row)
         if options.json:
-            write_json(tables.row_json(row, loaded.settings.grading))
+            print_json(tables.row_json(row, loaded.settings.grading))
         else:
             tables.show_row(console, row, loaded.settings.grading)
     return 0
@@ -97,7 +97,7 @@ def _list(options: argparse.Namespace, workspace: Workspace, settings: Settings,
     moves = _moves(model, rows, features, settings, as_lines=options.progress)
     disputed = rank(rows, features, settings.grading, moves)[: max(0, options.count)]
     if options.json:
-        write_json(tables.disputed_json(disputed, found, doctor.overlay()))
+        print_json(tables.disputed_json(disputed, found, doctor.overlay()))
     else:
         tables.show_disputed(CleanConsole(workspace.root), disputed, len(rows))
     return 0
@@ -136,7 +136,7 @@ def _effect(options: argparse.Namespace, workspace: Workspace, settings: Setting
     moves = _moves(model, train, features[: len(train)], settings)
     told = effect(train, features[: len(train)], held, features[len(train) :], settings.grading, moves)
     if options.json:
-        write_json(tables.effect_json(told))
+        print_json(told)
     else:
         tables.show_effect(CleanConsole(workspace.root), told)
     return 0

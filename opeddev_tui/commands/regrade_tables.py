@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from rich.text import Text
 
-from opeddev_tui.commands.printing import CleanConsole, json_text, plain_table
+from opeddev_tui.commands.printing import CleanConsole, plain_table
 from opeddev_tui.config.settings import Grading
 from opeddev_tui.data.corrected_rows import HOLDOUT, Corrected, SetRow
 from opeddev_tui.data.corrections import Overlay
@@ -32,12 +32,8 @@ def _name(row: SetRow) -> str:
 # --- corrections
 
 
-def corrections_json(found: Corrected, overlay: Overlay) -> str:
-    """Return all corrections, those that are not applied, and damaged lines as JSON."""
-    return json_text(_corrections(found, overlay))
-
-
-def _corrections(found: Corrected, overlay: Overlay) -> dict[str, Any]:
+def corrections_json(found: Corrected, overlay: Overlay) -> dict[str, Any]:
+    """Return all corrections, those that are not applied, and damaged lines as plain values."""
     applied = [row for listed in found.rows.values() for row in listed if row.correction is not None]
     return {
         "corrections": [{"key": row.key, **msgspec.to_builtins(row.correction)} for row in applied],
@@ -96,24 +92,22 @@ def show_regraded(console: CleanConsole, made: Regraded, workspace: "Workspace")
 # --- one row
 
 
-def row_json(row: SetRow, grading: Grading) -> str:
-    """Return one row with its grades as JSON."""
-    return json_text(
-        {
-            "key": row.key,
-            "id": row.own.id,
-            "set": row.set,
-            "where": row.own.where,
-            "kind": row.own.kind,
-            "own": None if row.own.grade is None else written(row.own.grade, grading),
-            "grade": None if row.example.grade is None else written(row.example.grade, grading),
-            "grades": [written(grade, grading) for grade in row.own.grades],
-            "rater": row.example.rater,
-            "prompt": [{"role": turn.role, "content": turn.content} for turn in row.own.prompt],
-            "completion": row.example.completion,
-            "correction": row.correction,
-        }
-    )
+def row_json(row: SetRow, grading: Grading) -> dict[str, Any]:
+    """Return one row with its grades as plain values."""
+    return {
+        "key": row.key,
+        "id": row.own.id,
+        "set": row.set,
+        "where": row.own.where,
+        "kind": row.own.kind,
+        "own": None if row.own.grade is None else written(row.own.grade, grading),
+        "grade": None if row.example.grade is None else written(row.example.grade, grading),
+        "grades": [written(grade, grading) for grade in row.own.grades],
+        "rater": row.example.rater,
+        "prompt": [{"role": turn.role, "content": turn.content} for turn in row.own.prompt],
+        "completion": row.example.completion,
+        "correction": row.correction,
+    }
 
 
 def show_row(console: CleanConsole, row: SetRow, grading: Grading) -> None:
@@ -138,8 +132,8 @@ def show_row(console: CleanConsole, row: SetRow, grading: Grading) -> None:
 # --- disputed rows
 
 
-def disputed_json(disputed: "Sequence[Disputed]", found: Corrected, overlay: Overlay) -> str:
-    """Return the disputed rows and the corrections so far as JSON."""
+def disputed_json(disputed: "Sequence[Disputed]", found: Corrected, overlay: Overlay) -> dict[str, Any]:
+    """Return the disputed rows and the corrections so far as plain values."""
     listed = [
         {
             "key": item.row.key,
@@ -152,7 +146,7 @@ def disputed_json(disputed: "Sequence[Disputed]", found: Corrected, overlay: Ove
         }
         for item in disputed
     ]
-    return json_text({"disputed": listed, **_corrections(found, overlay)})
+    return {"disputed": listed, **corrections_json(found, overlay)}
 
 
 def show_disputed(console: CleanConsole, disputed: "Sequence[Disputed]", rows: int) -> None:
@@ -173,11 +167,6 @@ def show_disputed(console: CleanConsole, disputed: "Sequence[Disputed]", rows: i
 
 
 # --- effect
-
-
-def effect_json(told: "Effect") -> str:
-    """Return the effect as JSON."""
-    return json_text(told)
 
 
 def show_effect(console: CleanConsole, told: "Effect") -> None:

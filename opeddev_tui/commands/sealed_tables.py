@@ -1,10 +1,10 @@
 """The score of the test set as a table and sentences that fit 80 columns, and as JSON. It has no row to show."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from opeddev_tui.commands.printing import CleanConsole, json_text
+from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.format import moment, plural, with_interval
 from opeddev_tui.runs.grade_words import graded_by
 from opeddev_tui.runs.looks import Looks
@@ -14,15 +14,10 @@ if TYPE_CHECKING:
     from opeddev_tui.grading.sealed_score import Scored
 
 
-def as_json(scored: "Scored", looks: Looks, fingerprint: str) -> str:
-    """Return the figures and the number of the look as JSON."""
+def as_json(scored: "Scored", looks: Looks, fingerprint: str) -> dict[str, Any]:
+    """Return the figures and the number of the look as plain values."""
     counted = {"look": looks.at_version(fingerprint), "looks": looks.count, "fingerprint": fingerprint}
-    return json_text({**counted, **msgspec.to_builtins(scored)})
-
-
-def looks_json(looks: Looks) -> str:
-    """Return all looks as JSON."""
-    return json_text({"looks": looks.looks, "damaged": looks.damaged})
+    return {**counted, **msgspec.to_builtins(scored)}
 
 
 def look_words(looks: Looks, fingerprint: str) -> str:

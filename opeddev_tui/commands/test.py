@@ -11,7 +11,7 @@ from rich.text import Text
 
 from opeddev_tui.checkpoints import catalog
 from opeddev_tui.commands.options import add_from, add_json, add_workspace, open_workspace
-from opeddev_tui.commands.printing import CleanConsole, plain_table, write_json
+from opeddev_tui.commands.printing import CleanConsole, plain_table, print_json
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.batches import StepData
 from opeddev_tui.data.sealed import load_sealed
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     if options.looks:
         looks = read_looks(workspace.root)
         if options.json:
-            write_json(tables.looks_json(looks))
+            print_json({"looks": looks.looks, "damaged": looks.damaged})
         else:
             _show_looks(CleanConsole(workspace.root), looks)
         return 0
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     fingerprint = data.holdout.fingerprint
     looks = record_look(workspace.root, as_look(scored, name, fingerprint))
     if options.json:
-        write_json(tables.as_json(scored, looks, fingerprint))
+        print_json(tables.as_json(scored, looks, fingerprint))
     else:
         tables.show(CleanConsole(workspace.root), scored, looks, fingerprint)
     return 0

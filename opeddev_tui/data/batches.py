@@ -152,12 +152,9 @@ def check_data(workspace: Path, settings: settings.Settings, *, fetch: bool = Tr
     return _read_all(workspace, settings, None, fetch=fetch)
 
 
-def load_step(workspace: Path, settings: settings.Settings, step: Chosen, *, corrected: bool = True) -> StepData:
-    """Return the chosen batches and the hold-out; raises ``Problems`` with all that is wrong.
-
-    ``corrected`` off: with the grades of the person's files.
-    """
-    report = _read_all(workspace, settings, step, corrected=corrected)
+def load_step(workspace: Path, settings: settings.Settings, step: Chosen) -> StepData:
+    """Return the chosen batches and the hold-out; raises ``Problems`` with all that is wrong."""
+    report = _read_all(workspace, settings, step)
     if report.problems or report.holdout is None:
         raise Problems(report.problems)
     return StepData(report.batches, report.holdout, report.warnings, report.routine)
@@ -202,18 +199,16 @@ def _read_all(
     settings: settings.Settings,
     step: Chosen,
     *,
-    corrected: bool = True,
     held: bool = True,
     fetch: bool = True,
 ) -> DataReport:
     found = _read_sets(workspace, settings, step, held=held, fetch=fetch)
     warnings: list[str] = []
-    if corrected:
-        try:
-            every, warnings = with_corrections(workspace, settings, found.shown, found.existing)
-            found.batches, found.holdout = every[: len(found.batches)], every[-1] if found.holdout else None
-        except Problem as problem:
-            found.problems.append(problem)
+    try:
+        every, warnings = with_corrections(workspace, settings, found.shown, found.existing)
+        found.batches, found.holdout = every[: len(found.batches)], every[-1] if found.holdout else None
+    except Problem as problem:
+        found.problems.append(problem)
     batches, holdout, problems, every = found.batches, found.holdout, found.problems, found.shown
     examples = [row for loaded in every for row in loaded.examples]
     problems += [problem for loaded in [*every, *([found.test] if found.test else [])] for problem in loaded.problems]

@@ -103,12 +103,10 @@ def _without_rows(areas: Areas) -> Areas:
     return replace(areas, failed=np.zeros((0, len(areas.names))), read=np.zeros(0, bool))
 
 
-def grade_from_sum(
-    criteria: FittedCriteria, labels: Labels, scale: Scale, coverage: float
-) -> tuple[Ordinal, float, Grades]:
+def grade_from_sum(criteria: FittedCriteria, labels: Labels, scale: Scale) -> tuple[Ordinal, float, Grades]:
     """Return the ordinal fit on the areas' summed scores, the limit of its sets, and out-of-fold grades."""
     ordinal, probabilities = fit_probabilities(-criteria.sums, labels, scale.size)
-    return ordinal, limit_of(probabilities, labels, coverage), Grades(probabilities)
+    return ordinal, limit_of(probabilities, labels), Grades(probabilities)
 
 
 def sum_beats_head(direct: FittedHead, summed: Grades, labels: Labels) -> bool:

@@ -127,7 +127,6 @@ def fit_head(
     labels: Labels,
     scale: Scale,
     *,
-    coverage: float = COVERAGE,
     differences: NDArray[np.floating] | None = None,
 ) -> FittedHead:
     """Return the head fitted on ``features`` [n, d]; raises ``DataProblem`` where ``cannot_fit`` says why.
@@ -138,9 +137,9 @@ def fit_head(
     targets = labels.grades.astype(np.float64)[:, None]
     linear, scores = fit_linear(features, targets, labels, differences)
     ordinal, out_of_fold = fit_probabilities(scores[:, 0], labels, scale.size)
-    limit = limit_of(out_of_fold, labels, coverage)
+    limit = limit_of(out_of_fold, labels)
     rows = int(labels.used.sum())
-    return FittedHead(GradeHead(scale, linear, ordinal, limit, coverage, rows), scores[:, 0], Grades(out_of_fold))
+    return FittedHead(GradeHead(scale, linear, ordinal, limit, COVERAGE, rows), scores[:, 0], Grades(out_of_fold))
 
 
 def require_fit(labels: Labels) -> None:
@@ -221,10 +220,10 @@ def fit_probabilities(scores: Floats, labels: Labels, size: int) -> tuple[Ordina
     return ordinal, probabilities
 
 
-def limit_of(probabilities: Floats, labels: Labels, coverage: float) -> float:
+def limit_of(probabilities: Floats, labels: Labels) -> float:
     """Return the conformal limit from out-of-fold ``probabilities`` [n, grades] of the rows in use."""
     part = labels.chosen(labels.used)
-    return set_limit(probabilities[labels.used], part.grades, coverage=coverage, groups=part.groups)
+    return set_limit(probabilities[labels.used], part.grades, groups=part.groups)
 
 
 def _standards(features: NDArray[np.floating]) -> tuple[Singles, Singles]:

@@ -14,10 +14,9 @@ from opeddev_tui.runs.grade_words import on_rows, too_few
 
 
 class Claim(Struct, frozen=True):
-    """``gap``: what the rows of the fit show more than the hold-out (None where not comparable); ``words`` say it."""
+    """Whether the rows of the fit show no more than the hold-out; ``words`` say it."""
 
     holds: bool
-    gap: Estimate | None
     words: str
 
 
@@ -27,23 +26,20 @@ def check_claim(
     rows: int,
     *,
     remembered: bool,
-    figure: str = "kappa",
 ) -> Claim:
-    """Return whether ``figure`` out of fold is more than the ``rows`` of the hold-out show, beyond the doubt of both.
+    """Return whether kappa out of fold is more than the ``rows`` of the hold-out show, beyond the doubt of both.
 
     ``remembered``: the model has trained on the rows of the fit.
     """
-    one, other = out_of_fold[figure], holdout[figure]
+    one, other = out_of_fold["kappa"], holdout["kappa"]
     source = "the model has trained on these rows" if remembered else "the model has not trained on these rows"
     if any(math.isnan(value) for item in (one, other) for value in (item.value, item.low, item.high)):
-        return Claim(not remembered, None, f"Out of fold and hold-out cannot be compared; {source}.")
-    center = one.value - other.value
+        return Claim(not remembered, f"Out of fold and hold-out cannot be compared; {source}.")
     # the rows are different ones, so the squared half widths add up
     reach = math.hypot((one.high - one.low) / 2, (other.high - other.low) / 2)
-    gap = Estimate(center, center - reach, center + reach)
-    told = f"{figure} {one.value:.2f} out of fold, {other.value:.2f} on {on_rows(rows)}; {source}"
+    told = f"kappa {one.value:.2f} out of fold, {other.value:.2f} on {on_rows(rows)}; {source}"
     if too_few(rows):
-        return Claim(not remembered, None, f"{told[:1].upper()}{told[1:]}.")
-    if gap.low > 0:
-        return Claim(False, gap, f"The head claims too much: {told}. Trust the hold-out.")
-    return Claim(True, gap, f"The head's claim holds: {told}.")
+        return Claim(not remembered, f"{told[:1].upper()}{told[1:]}.")
+    if one.value - other.value > reach:
+        return Claim(False, f"The head claims too much: {told}. Trust the hold-out.")
+    return Claim(True, f"The head's claim holds: {told}.")

@@ -43,22 +43,22 @@ def standard_error(influences: Floats, groups: Sequence[str] = ()) -> tuple[floa
     return math.sqrt(draws / (draws - 1) * float((sums**2).sum())) / count, draws
 
 
-def mean(values: Floats, *, groups: Sequence[str] = (), confidence: float = CONFIDENCE) -> Estimate:
+def mean(values: Floats, *, groups: Sequence[str] = ()) -> Estimate:
     """Return the mean of ``values`` [n] with Student's interval."""
     center = float(values.mean())
     error, draws = standard_error(values - center, groups)
-    reach = _quantile(confidence, draws) * error
+    reach = _quantile(draws) * error
     return Estimate(center, center - reach, center + reach)
 
 
-def share(hits: NDArray[np.bool_], *, groups: Sequence[str] = (), confidence: float = CONFIDENCE) -> Estimate:
+def share(hits: NDArray[np.bool_], *, groups: Sequence[str] = ()) -> Estimate:
     """Return the share of ``hits`` [n] with Wilson's interval (1927); groups reduce the number of rows it counts."""
     value = float(hits.mean())
     count = float(len(hits))
     if any(groups) and 0 < value < 1:
         error, draws = standard_error(hits.astype(np.float64) - value, groups)
         count = min(count, value * (1 - value) / error**2) if error > 0 else float(draws)
-    return Estimate(value, *wilson(value * count, count, confidence))
+    return Estimate(value, *wilson(value * count, count, CONFIDENCE))
 
 
 def kappa(grades: Floats, reference: Floats) -> tuple[float, Floats]:
@@ -80,31 +80,27 @@ def kappa(grades: Floats, reference: Floats) -> tuple[float, Floats]:
     return float(1 - observed / expected), np.asarray(influence, dtype=np.float64)
 
 
-def kappa_estimate(
-    grades: Floats, reference: Floats, *, groups: Sequence[str] = (), confidence: float = CONFIDENCE
-) -> Estimate:
+def kappa_estimate(grades: Floats, reference: Floats, *, groups: Sequence[str] = ()) -> Estimate:
     """Return kappa with its interval on Fisher's z scale."""
     value, influence = kappa(grades, reference)
-    return kappa_interval(value, influence, float(reference.var()), groups=groups, confidence=confidence)
+    return kappa_interval(value, influence, float(reference.var()), groups=groups)
 
 
-def kappa_interval(
-    value: float, influence: Floats, variance: float, *, groups: Sequence[str] = (), confidence: float = CONFIDENCE
-) -> Estimate:
+def kappa_interval(value: float, influence: Floats, variance: float, *, groups: Sequence[str] = ()) -> Estimate:
     """Return the kappa ``value`` with its interval from rows' influences [n]; ``variance`` is that of the reference."""
     error, draws = standard_error(influence, groups)
     if math.isnan(value) or math.isnan(error):
         return Estimate(value, math.nan, math.nan)
     if value > 1 - 1e-12:
         # no row disagrees: as many as could have been overlooked, each one grade apart (Clopper and Pearson 1934)
-        missed = 1 - ((1 - confidence) / 2) ** (1 / draws)
+        missed = 1 - ((1 - CONFIDENCE) / 2) ** (1 / draws)
         return Estimate(1.0, max(-1.0, 1 - missed / (2 * variance)), 1.0)
-    reach = _quantile(confidence, draws) * error / (1 - value**2) if abs(value) < 1 else 0.0
+    reach = _quantile(draws) * error / (1 - value**2) if abs(value) < 1 else 0.0
     z = math.atanh(max(value, -1 + 1e-12))
     return Estimate(value, min(value, math.tanh(z - reach)), math.tanh(z + reach))
 
 
-def calibration(confidences: Floats, right: NDArray[np.bool_], *, confidence: float = CONFIDENCE) -> Estimate:
+def calibration(confidences: Floats, right: NDArray[np.bool_]) -> Estimate:
     """Return the root mean square difference of confidence and agreement over bins of equal size.
 
     The noise of the bins is taken out (Kumar, Liang and Ma 2019), which the usual calibration error is full of: on 100
@@ -119,7 +115,7 @@ def calibration(confidences: Floats, right: NDArray[np.bool_], *, confidence: fl
         square += part * (gaps.mean() ** 2 - noise)
         first += part**2 * noise
         second += (part * noise) ** 2
-    reach = _quantile(confidence, len(right)) ** 2
+    reach = _quantile(len(right)) ** 2
     half = square + 2 * reach * first
     root = math.sqrt(max(0.0, half**2 - square**2 + 2 * reach * second))
     value, low, high = (math.sqrt(max(0.0, found)) for found in (square, half - root, half + root))
@@ -131,21 +127,24 @@ def bin_count(rows: int) -> int:
     return max(1, min(_MOST_BINS, rows // 10))
 
 
-def from_influences(
-    value: float, influences: Floats, *, groups: Sequence[str] = (), confidence: float = CONFIDENCE
-) -> Estimate:
+def from_influences(value: float, influences: Floats, *, groups: Sequence[str] = ()) -> Estimate:
     """Return ``value`` with Student's interval from ``influences`` [n]: what paired differences use."""
     error, draws = standard_error(influences - influences.mean(), groups)
-    reach = _quantile(confidence, draws) * error
+    reach = _quantile(draws) * error
     return Estimate(value, value - reach, value + reach)
 
 
+def drawn_together(count: int, groups: Sequence[str]) -> list[str]:
+    """Return a name for each of ``count`` rows, the same for rows of one group; a row without a group is by itself."""
+    return [group or f"\0{row}" for row, group in enumerate(groups if any(groups) else [""] * count)]
+
+
 def _draws(count: int, groups: Sequence[str]) -> NDArray[np.int64]:
-    names = [group or f"\0{row}" for row, group in enumerate(groups)] if any(groups) else []
-    if not names:
+    if not any(groups):
         return np.arange(count)
-    return np.asarray(np.unique(np.asarray(names), return_inverse=True)[1], dtype=np.int64)
+    names = np.asarray(drawn_together(count, groups))
+    return np.asarray(np.unique(names, return_inverse=True)[1], dtype=np.int64)
 
 
-def _quantile(confidence: float, draws: int) -> float:
-    return float(stats.t.ppf((1 + confidence) / 2, draws - 1)) if draws > 1 else math.nan
+def _quantile(draws: int) -> float:
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, draws - 1)) if draws > 1 else math.nan

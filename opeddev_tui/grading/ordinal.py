@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
+from opeddev_tui.grading.intervals import drawn_together
 from opeddev_tui.grading.scale import Positions
 
 Floats = NDArray[np.float64]
@@ -20,6 +21,7 @@ UNIFORM = 0.002
 _SLOPE_PENALTY = 1e-3
 # holds the distances of cut points to those of the plain frequencies where rows say nothing (rare grades)
 _GAP_PENALTY = 0.02
+_FOLDS = 10
 
 
 class Ordinal(Struct, frozen=True):
@@ -93,14 +95,12 @@ def out_of_fold_probabilities(
     return result
 
 
-def fold_numbers(count: int, groups: Sequence[str] = (), folds: int = 10) -> Positions:
+def fold_numbers(count: int, groups: Sequence[str] = ()) -> Positions:
     """Return a fold [n] per row, rows of one group in one fold; the same each time."""
-    names = (
-        [group or f"\0{row}" for row, group in enumerate(groups)] if any(groups) else [str(row) for row in range(count)]
-    )
+    names = drawn_together(count, groups)
     order = {name: place for place, name in enumerate(dict.fromkeys(names))}
     shuffled = np.random.default_rng(0).permutation(len(order))
-    return np.array([shuffled[order[name]] % min(folds, len(order)) for name in names], dtype=np.int64)
+    return np.array([shuffled[order[name]] % min(_FOLDS, len(order)) for name in names], dtype=np.int64)
 
 
 def _start_cuts(grades: Positions, size: int, share: Floats) -> Floats:
@@ -110,9 +110,14 @@ def _start_cuts(grades: Positions, size: int, share: Floats) -> Floats:
 
 
 def _plain(slope: float, cuts: Floats, scores: Floats) -> Floats:
-    cumulative = expit(cuts[None, :] - slope * scores[:, None])
-    edges = np.c_[np.zeros(len(scores)), cumulative, np.ones(len(scores))]
-    return np.diff(edges, axis=1)
+    return np.diff(_between(0.0, expit(cuts[None, :] - slope * scores[:, None]), 1.0), axis=1)
+
+
+def _between(first: float, inner: Floats, last: float) -> Floats:
+    """Return ``inner`` [n, k] with a column before and one behind it; ``np.c_`` takes a third of a fit's time."""
+    found = np.empty((len(inner), inner.shape[1] + 2))
+    found[:, 0], found[:, 1:-1], found[:, -1] = first, inner, last
+    return found
 
 
 def _mixed(probabilities: Floats) -> Floats:
@@ -123,12 +128,12 @@ def _mixed(probabilities: Floats) -> Floats:
 def _loss(x: Floats, scores: Floats, grades: Positions, share: Floats, start: Floats) -> tuple[float, Floats]:
     """Return the penalised mean −log p and its gradient; x: log slope, first cut, logs of the gaps."""
     slope, gaps = np.exp(x[0]), np.exp(x[2:])
-    cuts = np.cumsum(np.r_[x[1], gaps])
+    cuts = np.cumsum(np.concatenate((x[1:2], gaps)))
     cumulative = expit(cuts[None, :] - slope * scores[:, None])
     rows = np.arange(len(scores))
-    edges = np.c_[np.zeros(len(scores)), cumulative, np.ones(len(scores))]
+    edges = _between(0.0, cumulative, 1.0)
     chance = (1 - UNIFORM) * (edges[rows, grades + 1] - edges[rows, grades]) + UNIFORM / (len(cuts) + 1)
-    density = np.c_[np.zeros(len(scores)), cumulative * (1 - cumulative), np.zeros(len(scores))] * (1 - UNIFORM)
+    density = _between(0.0, cumulative * (1 - cumulative), 0.0) * (1 - UNIFORM)
     upper, lower = density[rows, grades + 1] / chance * share, density[rows, grades] / chance * share
     by_cut = np.zeros(len(cuts) + 2)
     np.add.at(by_cut, grades + 1, -upper)

@@ -65,32 +65,32 @@ class Race(Struct, frozen=True):
     tuning: str
 
 
-def run_race(ways: Sequence[Way], reference: Reference, confidence: float = 0.95, *, mode: str = AUTO) -> Race:
+def run_race(ways: Sequence[Way], reference: Reference, *, mode: str = AUTO) -> Race:
     """Return the race of ``ways`` on the rows of ``reference``; there is at least one way.
 
     ``mode`` as in ``grading.mode``: only ways of that mode may be chosen, with "auto" all that grade.
     """
-    found = {way.name: figures(way.predictions, reference, confidence) for way in ways}
+    found = {way.name: figures(way.predictions, reference) for way in ways}
     ordered = sorted(ways, key=lambda way: _rank(found[way.name]["kappa"]), reverse=True)
     cheap = next((way for way in ordered if way.cheap), None)
     rows = tuple(
         RaceRow(
             *(way.name, way.words, found[way.name], answered(way.predictions), way.seconds),
-            _difference(way, cheap, reference, confidence),
+            _difference(way, cheap, reference),
         )
         for way in ordered
     )
-    chosen = _choice([way for way in ordered if way.mode and mode in (AUTO, way.mode)], reference, confidence)
-    verdict = _verdict(chosen or ordered[0], cheap, reference, found, confidence)
+    chosen = _choice([way for way in ordered if way.mode and mode in (AUTO, way.mode)], reference)
+    verdict = _verdict(chosen or ordered[0], cheap, reference, found)
     verdict = " ".join(filter(None, [verdict, few_rows(len(reference.grades))]))
     if mode != AUTO:
-        auto = _choice([way for way in ordered if way.mode], reference, confidence)
+        auto = _choice([way for way in ordered if way.mode], reference)
         verdict += _set_by_hand(mode, chosen, auto)
     return Race(
         rows,
         chosen.name if chosen else "",
         verdict,
-        _tuning(ordered, reference, confidence),
+        _tuning(ordered, reference),
     )
 
 
@@ -127,13 +127,13 @@ def _rank(kappa: Estimate) -> float:
     return -2.0 if np.isnan(kappa.value) else kappa.value
 
 
-def _difference(way: Way, other: Way | None, reference: Reference, confidence: float) -> Estimate | None:
+def _difference(way: Way, other: Way | None, reference: Reference) -> Estimate | None:
     if other is None or other is way:
         return None
-    return paired_difference(way.predictions, other.predictions, reference, "kappa", confidence)
+    return paired_difference(way.predictions, other.predictions, reference)
 
 
-def _choice(usable: Sequence[Way], reference: Reference, confidence: float) -> Way | None:
+def _choice(usable: Sequence[Way], reference: Reference) -> Way | None:
     """Return the way that grades: the head on the base model, unless the interval shows that another is better.
 
     That head is never trained on by a step, costs one pass, and has probabilities; the others must earn their place,
@@ -144,7 +144,7 @@ def _choice(usable: Sequence[Way], reference: Reference, confidence: float) -> W
         return usable[0] if usable else None
     chosen = next((way for way in heads if not way.tuned), heads[0])
     for way in usable if not too_few(len(reference.grades)) else ():
-        difference = _difference(way, chosen, reference, confidence)
+        difference = _difference(way, chosen, reference)
         if difference is not None and difference.low > 0:
             return way
     return chosen
@@ -164,7 +164,6 @@ def _verdict(
     cheap: Way | None,
     reference: Reference,
     found: dict[str, dict[str, Estimate]],
-    confidence: float,
 ) -> str:
     kappa = found[shown.name]["kappa"]
     if math.isnan(kappa.value):
@@ -178,7 +177,7 @@ def _verdict(
     begin = f"{_capital(shown.words)} grades: kappa {_told(kappa)}"
     if cheap is None or cheap is shown:
         return f"{begin}."
-    difference = _difference(shown, cheap, reference, confidence)
+    difference = _difference(shown, cheap, reference)
     if difference is None:
         return f"{begin}; {cheap.words} has no kappa to compare with."
     size = f"kappa differs by {_told(difference, signed=True)}"
@@ -193,7 +192,7 @@ def _verdict(
     return f"{begin}; on {len(reference.grades)} rows it is not shown to beat {cheap.words}{perhaps} ({size})."
 
 
-def _tuning(ordered: Sequence[Way], reference: Reference, confidence: float) -> str:
+def _tuning(ordered: Sequence[Way], reference: Reference) -> str:
     """Return whether fine-tuning was worth it for the grade, in one sentence; empty where nothing was tuned."""
     tuned = next((way for way in ordered if way.tuned), None)
     other = next((way for way in ordered if way.mode and not way.tuned), None) or next(
@@ -201,7 +200,7 @@ def _tuning(ordered: Sequence[Way], reference: Reference, confidence: float) -> 
     )
     if tuned is None or other is None or too_few(len(reference.grades)):
         return ""
-    difference = _difference(tuned, other, reference, confidence)
+    difference = _difference(tuned, other, reference)
     if difference is None:
         return ""
     size = f"{tuned.words} less {other.words}: kappa {_told(difference, signed=True)}"

@@ -34,7 +34,6 @@ def way_grades(
     *,
     sets: NDArray[np.bool_] | None = None,
     seconds: float = 0.0,
-    confidence: float = 0.95,
 ) -> WayGrades:
     """Return ``grades`` [n, grades] of the rows of ``reference`` by ``way``, with figures and ``sets`` [n, grades]."""
     inside = sets if sets is not None else np.zeros((0, scale.size), bool)
@@ -44,6 +43,6 @@ def way_grades(
         tuple(scale.labels[place] for place in grades.median.tolist()),
         tuple(tuple(round(chance, DIGITS) for chance in row) for row in grades.probabilities.tolist()),
         tuple(tuple(label for label, is_in in zip(scale.labels, row, strict=True) if is_in) for row in inside.tolist()),
-        recorded(figures(Predictions.of(grades), reference, confidence)),
+        recorded(figures(Predictions.of(grades), reference)),
         seconds,
     )

@@ -57,23 +57,21 @@ class Reference(Struct, frozen=True):
         )
 
 
-def figures(predictions: Predictions, reference: Reference, confidence: float = 0.95) -> dict[str, Estimate]:
+def figures(predictions: Predictions, reference: Reference) -> dict[str, Estimate]:
     """Return every figure by name with its interval; those of probabilities only where there are some."""
     found: dict[str, Estimate] = {}
     groups = reference.groups
     grades, right = counted_grades(predictions, reference), reference.grades
-    found["kappa"] = intervals.kappa_estimate(
-        grades.astype(float), right.astype(float), groups=groups, confidence=confidence
-    )
-    found["exact"] = intervals.share(grades == right, groups=groups, confidence=confidence)
-    found["within_one"] = intervals.share(_is_within_one(predictions, reference), groups=groups, confidence=confidence)
+    found["kappa"] = intervals.kappa_estimate(grades.astype(float), right.astype(float), groups=groups)
+    found["exact"] = intervals.share(grades == right, groups=groups)
+    found["within_one"] = intervals.share(_is_within_one(predictions, reference), groups=groups)
     for name in ("mae", "signed_error", "nll", "expected_distance", "brier"):
         values = _PER_ROW[name](predictions, reference)
         if values is not None:
-            found[name] = intervals.mean(values, groups=groups, confidence=confidence)
+            found[name] = intervals.mean(values, groups=groups)
     if predictions.probabilities is not None:
         confident = _given(predictions.probabilities, grades)
-        found["calibration_error"] = intervals.calibration(confident, grades == right, confidence=confidence)
+        found["calibration_error"] = intervals.calibration(confident, grades == right)
     return found
 
 
@@ -83,7 +81,7 @@ def answered(predictions: Predictions) -> float:
 
 
 def paired_difference(
-    one: Predictions, other: Predictions, reference: Reference, figure: str = "kappa", confidence: float = 0.95
+    one: Predictions, other: Predictions, reference: Reference, figure: str = "kappa"
 ) -> Estimate | None:
     """Return ``figure`` of ``one`` less that of ``other`` on the same rows; None where one of them has none.
 
@@ -93,7 +91,7 @@ def paired_difference(
     if mine is None or theirs is None or math.isnan(mine[0] - theirs[0]):
         return None
     gap = mine[1] - theirs[1]
-    return intervals.from_influences(mine[0] - theirs[0], gap, groups=reference.groups, confidence=confidence)
+    return intervals.from_influences(mine[0] - theirs[0], gap, groups=reference.groups)
 
 
 def counted_grades(predictions: Predictions, reference: Reference) -> Positions:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from opeddev_tui.analysis.one_thread import one_thread
 from opeddev_tui.grading.areas import Areas
-from opeddev_tui.grading.conformal import COVERAGE
 from opeddev_tui.grading.criteria import (
     CriteriaHeads,
     FittedCriteria,
@@ -58,18 +57,17 @@ def fit_step(
     scale: Scale,
     areas: Areas | None,
     *,
-    coverage: float = COVERAGE,
     differences: NDArray[np.floating] | None = None,
 ) -> StepHead:
     """Return the heads fitted on ``features`` [n, d] of ``rows``; raises ``DataProblem`` where rows are too few.
 
     ``differences`` [m, d] of features steady the heads against pleas (``steady.steadying_examples``).
     """
-    direct = fit_head(features, rows.labels, scale, coverage=coverage, differences=differences)
+    direct = fit_head(features, rows.labels, scale, differences=differences)
     criteria = None
     if areas is not None:
         criteria = fit_criteria(features, rows.labels, areas, rows.kinds, rows.prompts, differences=differences)
-    fitted, from_sum = _better(direct, criteria, rows, scale, coverage)
+    fitted, from_sum = _better(direct, criteria, rows, scale)
     used = np.flatnonzero(rows.labels.used)
     groups = rows.labels.groups
     reference = Reference(
@@ -94,11 +92,11 @@ def read(fitted: StepHead, features: NDArray[np.floating], kinds: Sequence[str],
 
 
 def _better(
-    direct: FittedHead, criteria: FittedCriteria | None, rows: GradedRows, scale: Scale, coverage: float
+    direct: FittedHead, criteria: FittedCriteria | None, rows: GradedRows, scale: Scale
 ) -> tuple[FittedHead, bool]:
     if criteria is None:
         return direct, False
-    summed = grade_from_sum(criteria, rows.labels, scale, coverage)
+    summed = grade_from_sum(criteria, rows.labels, scale)
     if not sum_beats_head(direct, summed[2], rows.labels):
         return direct, False
     head = summed_head(direct.head, criteria.heads, summed)

@@ -57,22 +57,17 @@ class Scorer:
         self._settings = settings
         self._bus = bus
         self._loaded = loaded
-        self._holdout = holdout
+        self.holdout = holdout
         self.runner = ModelRunner(settings, bus, loaded, team)
         self.step_grades: StepGrades | None = None
 
-    @property
-    def holdout(self) -> Holdout:
-        """The hold-out that is scored."""
-        return self._holdout
-
     def score(self, epoch: int) -> ev.HoldoutEvaluated:
         """Return the hold-out loss after ``epoch`` in nats per token, and each row's sum; the caller records it."""
-        self.runner.phase("evaluating", f"{len(self._holdout.rows)} hold-out rows")
+        self.runner.phase("evaluating", f"{len(self.holdout.rows)} hold-out rows")
         pulse = self.runner.pulse("evaluating", "hold-out rows")
         began = time.perf_counter()
         found = self.step_grades.losses(epoch, pulse) if self.step_grades is not None else None
-        sums, tokens = found or shares.losses(self.runner, self._holdout.rows, pulse)
+        sums, tokens = found or shares.losses(self.runner, self.holdout.rows, pulse)
         return ev.HoldoutEvaluated(
             epoch=epoch,
             loss=sum(sums) / max(1, sum(tokens)),
@@ -83,9 +78,7 @@ class Scorer:
 
     def prompts(self, examples: Sequence[Example], max_new_tokens: int) -> list[list[int]]:
         """Return the prompt ids of ``examples``: those of the hold-out's rows, and of own prompts cut the same way."""
-        known = {
-            id(example): row.prompt for example, row in zip(self._holdout.examples, self._holdout.rows, strict=True)
-        }
+        known = {id(example): row.prompt for example, row in zip(self.holdout.examples, self.holdout.rows, strict=True)}
         encode = self._loaded.encoder.encode_question
         return [
             known[id(example)] if id(example) in known else encode(example.prompt, max_new_tokens)
@@ -123,7 +116,7 @@ class Scorer:
 
     def sample(self, epoch: float, global_step: int, *, on_demand: bool = False) -> None:
         """Generate texts for the probe prompts and record them with the weights' fingerprint."""
-        examples = [*(self._holdout.examples[index] for index in self._holdout.probes), *self._holdout.own]
+        examples = [*(self.holdout.examples[index] for index in self.holdout.probes), *self.holdout.own]
         if not examples:
             return
         self.runner.phase("generating", f"{len(examples)} probe prompts")
@@ -164,5 +157,5 @@ class Scorer:
             kind=example.kind,
             grade=parse_grade(text, self._settings.grading),
             reference_grade=example.grade,
-            own=number >= len(self._holdout.probes),
+            own=number >= len(self.holdout.probes),
         )

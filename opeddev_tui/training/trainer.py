@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 from transformers import PrinterCallback
 
 from opeddev_tui.checkpoints import folders
@@ -90,10 +90,7 @@ class StepTrainer(RankTrainer):
         """Rows per optimizer step, of all ranks together."""
         return int(self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size)
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:  # noqa: ARG002 - the Trainer's signature
-        return self._order()
-
-    def _order(self) -> SimilarLengthSampler:
+    def _get_train_sampler(self, train_dataset: Any = None) -> SimilarLengthSampler:  # noqa: ARG002 - as the Trainer has it
         lengths = [row.length for row in self._rows]
         per_epoch = self._callback.steps_per_epoch
         return SimilarLengthSampler(lengths, self._group, self.args.seed, lambda: self.state.global_step // per_epoch)
@@ -103,7 +100,7 @@ class StepTrainer(RankTrainer):
         if self.args.world_size == 1:
             return with_lasting_workers(super().get_train_dataloader())
         batches = RankBatches(
-            self._order(),
+            self._get_train_sampler(),
             group=self._group,
             batch=self.args.train_batch_size,
             world=self.args.world_size,

@@ -40,8 +40,8 @@ class Context(Struct, frozen=True):
     line: CommandLine
 
 
-def open_line(shell: Shell, app: App[Any], screen: BaseScreen, text: str = "") -> None:
-    """Open the line over ``screen``, with ``text`` typed already."""
+def open_line(shell: Shell, app: App[Any], screen: BaseScreen) -> None:
+    """Open the line over ``screen``."""
     known = known_now(shell, app, screen)
 
     def carry_out(line: CommandLine, typed: str) -> None:
@@ -52,7 +52,7 @@ def open_line(shell: Shell, app: App[Any], screen: BaseScreen, text: str = "") -
         except Problem as problem:
             line.refuse(str(problem))
 
-    shell.push_screen(CommandLine(known, shell.session.typed, carry_out, text))
+    shell.push_screen(CommandLine(known, shell.session.typed, carry_out))
 
 
 def known_now(shell: Shell, app: App[Any], screen: BaseScreen) -> Known:

@@ -43,9 +43,9 @@ class CommandLine(Dialog[None]):
     #told { max-height: 4; }
     """
 
-    def __init__(self, known: Known, history: list[str], carry_out: CarryOut, text: str = "") -> None:
+    def __init__(self, known: Known, history: list[str], carry_out: CarryOut) -> None:
         super().__init__()
-        self._known, self._history, self._carry_out, self._first = known, history, carry_out, text
+        self._known, self._history, self._carry_out = known, history, carry_out
         # how many lines back in the history, and which completion is on show of those for what was typed
         self._back = 0
         self._offered: list[str] = []
@@ -58,12 +58,12 @@ class CommandLine(Dialog[None]):
             yield Static(markup=False, id="offered")
             with Horizontal(id="typed"):
                 yield Static(Content(":"), markup=False, id="colon")
-                yield Input(self._first, id="line", select_on_focus=False)
+                yield Input(id="line", select_on_focus=False)
             yield Static(markup=False, id="told")
 
     def on_mount(self) -> None:
         """Say what can be typed."""
-        self._typed(self._first)
+        self._typed("")
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Offer what the text can become, unless it is a completion or a line of the history."""
