@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 import torch
-from engine_helpers import Seen, states, train
+from engine_helpers import Seen, settings_of, states, train
 from test_faults import too_big
 from transformers import Qwen3ForCausalLM
 
 from opeddev_tui import cli
 from opeddev_tui.config import settings as st
+from opeddev_tui.data.batches import load_holdout
 from opeddev_tui.errors import ModelProblem, ran_out_of_memory
+from opeddev_tui.grading.reader import FeatureReader
 from opeddev_tui.models import loading
 from opeddev_tui.models.smaller_batches import in_batches_that_fit
 from opeddev_tui.runs import events as ev
@@ -99,6 +101,19 @@ def test_the_race_goes_on_in_smaller_batches(
     too_big(monkeypatch, most=1, training_only=False)
     assert cli.main(["race", "-w", str(root)]) == 0
     assert "The head on the base model grades" in " ".join(capsys.readouterr().out.split())
+
+
+def test_grades_are_written_in_smaller_batches(
+    workspace_factory: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    root = workspace_factory(holdout=15)
+    settings = settings_of(root)
+    reader = FeatureReader(settings.model.name, settings, tmp_path / "features")
+    examples = load_holdout(root, settings).examples
+    whole = reader.written_grades(examples).grades
+    # two prompts are generated together where rows are read one by one
+    too_big(monkeypatch, most=2, training_only=False)
+    assert reader.written_grades(examples).grades == whole
 
 
 def test_a_checkpoint_is_evaluated_in_smaller_batches(

@@ -60,7 +60,6 @@ class GradesScreen(FilteredScreen):
         self._behind = 0
         self._group, self._shown_group = 0, ""
         self._flips: list[Flip] = []
-        self._rows: list[Example] | None = None
 
     def compose_body(self) -> Iterable[Widget]:
         """Make the two panes, the groups and the list."""
