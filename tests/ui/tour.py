@@ -245,8 +245,8 @@ async def go(app: OpeddevApp, pilot: Pilot[str], stop: Stop, *, but_last: bool =
         await pilot.press(key)
         if at == 0:
             await until(pilot, lambda: app.current_mode == _MODES[stop.keys[0]] and len(app.screen_stack) == 1)
-    await until(pilot, lambda: but_last or type(app.screen) is stop.shown, 15)
-    await until(pilot, lambda: _ready(app.screen), 15)
+    await until(pilot, lambda: but_last or type(app.screen) is stop.shown)
+    await until(pilot, lambda: _ready(app.screen))
     await pilot.pause()
 
 
