@@ -9,7 +9,7 @@ from types import TracebackType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from opeddev_tui.commands.printing import CleanConsole
-from opeddev_tui.format import duration, size
+from opeddev_tui.format import duration, share, size
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import command_words
 from opeddev_tui.runs.grade_records import SHORT_WORDS
@@ -165,9 +165,9 @@ def _results(event: ev.AnyEvent, state: RunState) -> str:
             grades = state.grades.get(event.epoch)
             if grades is None:
                 return line
-            exact = f"exact {grades.exact:.0%} (majority {grades.majority_exact:.0%})"
+            exact = f"exact {share(grades.exact)} (majority {share(grades.majority_exact)})"
             if grades.way == "step text":
-                return f"{line}  grades: parsed {grades.parsed:.0%}, {exact}"
+                return f"{line}  grades: parsed {share(grades.parsed)}, {exact}"
             kappa = "–" if grades.kappa is None else f"{grades.kappa + 0.0:.2f}"
             return f"{line}  grades by {SHORT_WORDS.get(grades.way, grades.way)}: kappa {kappa}, {exact}"
         case ev.HeadFitted():

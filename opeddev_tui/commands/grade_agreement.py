@@ -32,7 +32,7 @@ def agreement_table(right: Sequence[int], given: Sequence[int], scale: "Scale") 
         for place in (commonest, scale.middle)
     ]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.title = Text(f"Agreement with people on {len(right)} (with 95 % intervals)")
+    table.title = Text(f"Agreement with people on {len(right)} (with 95% intervals)")
     table.title_justify = "left"
     for name in ("", "the grader", f"always {scale.labels[commonest]}", f"always {scale.labels[scale.middle]}"):
         table.add_column(name)

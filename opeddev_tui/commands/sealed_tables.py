@@ -51,7 +51,7 @@ def show(console: CleanConsole, scored: "Scored", looks: Looks, fingerprint: str
         console.say("Grades are not scored: training rows or test rows have too few.")
         return
     console.print(_race_table(scored.race))
-    console.say("In brackets: 95 % intervals.")
+    console.say("In brackets: 95% intervals.")
     verdict = scored.race.verdict.replace("the hold-out", "the test set").replace("hold-out row", "test row")
     console.say(verdict, style="bold")
     console.say(graded_by(scored.race.chosen))

@@ -5,6 +5,7 @@ from typing import Literal
 from msgspec import Struct
 
 from opeddev_tui.config.settings import Notify
+from opeddev_tui.format import share
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.runs.verdict_words import reasons_of
@@ -94,7 +95,9 @@ class Notices:
         lines = [f"Hold-out loss {row.val_loss:.4f}{was}{train}."]
         grades = self.state.grades.get(epoch)
         if grades is not None:
-            lines.append(f"Grades exactly right: {grades.exact:.0%} (majority class: {grades.majority_exact:.0%}).")
+            lines.append(
+                f"Grades exactly right: {share(grades.exact)} (majority class: {share(grades.majority_exact)})."
+            )
         return lines
 
     def _generation(self, epoch: int) -> list[str]:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from opeddev_tui.analysis import forecast, learning_curve
 from opeddev_tui.analysis.seed_figures import step_spread
 from opeddev_tui.analysis.word_diff import Piece, word_differences
+from opeddev_tui.format import share
 from opeddev_tui.reports import plots, races, tables
 from opeddev_tui.reports.examples import grade_words
 from opeddev_tui.reports.races import RaceFindings
@@ -123,8 +124,8 @@ def summary(chosen: Sequence[RunRecord]) -> str:
     by = "" if grades.way == "step text" else f" by {SHORT_WORDS.get(grades.way, grades.way)}"
     more = "more often than" if grades.exact > grades.majority_exact else "no more often than"
     return (
-        f"{text} Grades{by} are exactly right in {grades.exact:.0%} of them, {more} by always saying the "
-        f"majority class ({grades.majority_exact:.0%})."
+        f"{text} Grades{by} are exactly right in {share(grades.exact)} of them, {more} by always saying the "
+        f"majority class ({share(grades.majority_exact)})."
     )
 
 

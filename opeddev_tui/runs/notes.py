@@ -12,7 +12,7 @@ from pathlib import Path
 
 from opeddev_tui.errors import TrainingProblem
 from opeddev_tui.files import fsync, open_file, storage_errors
-from opeddev_tui.format import moment
+from opeddev_tui.format import moment, share
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import ratings
 from opeddev_tui.runs.control import Record
@@ -51,8 +51,8 @@ def _metrics(state: RunState, epoch: int) -> list[str]:
     if grades is not None:
         kappa = f", kappa {grades.kappa:.2f}" if grades.kappa is not None else ""
         facts.append(
-            f"grades: parsed {grades.parsed:.0%}, exact {grades.exact:.0%} (always the commonest "
-            f"{grades.majority_exact:.0%}), within one {grades.within_one:.0%}{kappa}"
+            f"grades: parsed {share(grades.parsed)}, exact {share(grades.exact)} (always the commonest "
+            f"{share(grades.majority_exact)}), within one {share(grades.within_one)}{kappa}"
         )
     score = ratings.scores(state).get(epoch)
     if score is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from opeddev_tui.format import duration, number, plural
+from opeddev_tui.format import duration, number, plural, share
 from opeddev_tui.runs.events import DecisionAwaited, Verdict
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.runs.verdict_words import advice, findings, one_grade, to_beat, word_of
@@ -76,8 +76,10 @@ def _grades(state: RunState, epoch: int) -> tuple[str, ...]:
         return ()
     cheap, alike = to_beat(measured), one_grade(state, epoch)
     kappa = f", kappa {measured.kappa:.2f}" if measured.kappa is not None else ""
-    within = f"{measured.within_one:.0%} within one (to beat: {measured.middle_within_one:.0%})"
-    return (f"Grades: {measured.exact:.0%} exact (to beat: {cheap:.0%}), {within}{kappa}{alike and f'; {alike}'}.",)
+    within = f"{share(measured.within_one)} within one (to beat: {share(measured.middle_within_one)})"
+    return (
+        f"Grades: {share(measured.exact)} exact (to beat: {share(cheap)}), {within}{kappa}{alike and f'; {alike}'}.",
+    )
 
 
 def _exact(state: RunState, verdict: Verdict) -> float | None:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual.content import Content
 
-from opeddev_tui.format import number, signed, whole
+from opeddev_tui.format import number, share, signed, whole
 from opeddev_tui.runs.events import EpochFinished, GradesMeasured
 from opeddev_tui.runs.grade_records import SHORT_WORDS
 from opeddev_tui.runs.state import RunState
@@ -65,18 +65,17 @@ def epoch_table(state: RunState, width: int) -> Content:
 
 def _baselines(measured: GradesMeasured) -> str:
     way = SHORT_WORDS.get(measured.way, clean_line(measured.way))
-    text = f"Grades by {way}. To beat: always the commonest grade {measured.majority_exact:.0%} exact"
+    text = f"Grades by {way}. To beat: always the commonest grade {share(measured.majority_exact)} exact"
     if measured.classifier_exact is not None:
-        text += f", a text classifier {measured.classifier_exact:.0%} exact"
-    return text + f", always the middle grade {measured.middle_within_one:.0%} within one."
+        text += f", a text classifier {share(measured.classifier_exact)} exact"
+    return text + f", always the middle grade {share(measured.middle_within_one)} within one."
 
 
 def _columns(state: RunState) -> tuple[Column[EpochFinished], ...]:
     best, first = state.best_epoch(), state.epochs.get(0)
 
-    def share(epoch: int, name: str) -> str:
-        measured = state.grades.get(epoch)
-        return f"{getattr(measured, name):.0%}" if measured is not None else "–"
+    def figure(epoch: int, name: str) -> str:
+        return share(getattr(state.grades.get(epoch), name, None))
 
     def kappa(row: EpochFinished) -> str:
         measured = state.grades.get(row.epoch)
@@ -93,11 +92,11 @@ def _columns(state: RunState) -> tuple[Column[EpochFinished], ...]:
         Column("epoch", lambda row: f"{row.epoch}{' ★' if row.epoch == best else '  '}", right=False, width=5),
         Column("train", lambda row: number(row.train_loss), style="$plot-train", width=6),
         Column("hold-out", lambda row: number(row.val_loss), style="$plot-holdout", width=8),
-        Column("exact", lambda row: share(row.epoch, "exact"), rank=1, width=5),
-        Column("±1", lambda row: share(row.epoch, "within_one"), rank=2, width=4),
+        Column("exact", lambda row: figure(row.epoch, "exact"), rank=1, width=5),
+        Column("±1", lambda row: figure(row.epoch, "within_one"), rank=2, width=4),
         Column("kappa", kappa, rank=3, width=5),
         Column("Δ 0", difference, rank=4, width=6),
-        Column("parsed", lambda row: share(row.epoch, "parsed"), rank=6, width=6),
+        Column("parsed", lambda row: figure(row.epoch, "parsed"), rank=6, width=6),
         Column("samples/s", lambda row: number(row.samples_per_second, 1), rank=7, width=9),
         Column("opt. step", lambda row: whole(row.global_step), rank=8, width=9),
         Column("decision", decision, rank=5, right=False, width=17),
