@@ -129,7 +129,7 @@ def grade_all(root: Path, folder: Path, out: Path, count: int, kills: int) -> No
         end = "ended" if ended else "killed"
         print(
             f"process {part} {end}: {graded} files, {graded / max(1e-9, working):.2f} per second once loaded; resident "
-            f"{', '.join(f'{mib:.0f}' for mib in marks)} MiB after 10, 50 and 90 % of it, at most {max(sizes):.0f}"
+            f"{', '.join(f'{mib:.0f}' for mib in marks)} MiB after 10, 50 and 90% of it, at most {max(sizes):.0f}"
         )
     names = [json.loads(line)["file"] for line in out.read_text().splitlines()]
     print(f"{len(names)} results, {len(set(names))} different files of {count}: {len(names) - len(set(names))} twice")

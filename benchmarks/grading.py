@@ -2,7 +2,7 @@
 
 Rows are read as the app reads them; features of the frozen model are read once and cached (about 0.2 s per row on one
 core). Prints, for 100, 200 and 300 training rows (several draws, the last size once): agreement on the hold-out, how
-often the 90 % sets hold the right grade, F1 of named areas, and how well disputed rows show 10 % of changed grades.
+often the 90% sets hold the right grade, F1 of named areas, and how well disputed rows show 10% of changed grades.
 
     python benchmarks/grading.py MODEL DATA --cache FOLDER [--robustness] [--tokens]
     python benchmarks/grading.py MODEL DATA --train OUT [--rows 100] [--steps 3] [--set KEY=VALUE] ...
@@ -219,7 +219,7 @@ def _disputed_once(features: Any, train: GradedRows, seed: int) -> dict[str, flo
     surprise[[item.row for item in ranked]] = [item.surprise for item in ranked]
     changed = np.isin(np.arange(len(grades)), wrong)
     top = [item.row for item in ranked[: max(1, round(0.05 * len(grades)))]]
-    return {"auroc": float(roc_auc_score(changed, surprise)), "wrong in the top 5 %": float(changed[top].mean())}
+    return {"auroc": float(roc_auc_score(changed, surprise)), "wrong in the top 5%": float(changed[top].mean())}
 
 
 # --- tables
@@ -255,7 +255,7 @@ def _missed(count: int, draws: Sequence[Mapping[str, Mapping[str, float]]]) -> l
     if kappa < WANTED_KAPPA.get(count, 0):
         missed.append(f"kappa {kappa:.3f} at {count} rows, wanted {WANTED_KAPPA[count]}")
     if not 0.85 <= covered <= 0.95:
-        missed.append(f"the 90 % sets cover {covered:.3f} at {count} rows")
+        missed.append(f"the 90% sets cover {covered:.3f} at {count} rows")
     found = float(np.mean([draw["disputes"]["auroc"] for draw in draws]))
     if count == max(SIZES) and found < WANTED_DISPUTES:
         missed.append(f"disputed ranking {found:.3f}, wanted {WANTED_DISPUTES}")

@@ -1,8 +1,8 @@
 """How often the grader's intervals and sets hold the truth, in simulations in which the truth is known.
 
-Prints, for 50, 100 and 300 rows: coverage of the 95 % interval of each figure, coverage of paired differences, false
-alarms of comparisons of equally good graders, and coverage of the 90 % sets of heads fitted on made-up features. From
-100 rows on 95 ± 2 % and 90 ± 3 % are wanted; at 50 the true coverage is printed.
+Prints, for 50, 100 and 300 rows: coverage of the 95% interval of each figure, coverage of paired differences, false
+alarms of comparisons of equally good graders, and coverage of the 90% sets of heads fitted on made-up features. From
+100 rows on 95 ± 2% and 90 ± 3% are wanted; at 50 the true coverage is printed.
 
     python benchmarks/grading_coverage.py --draws 4000
 """
@@ -89,7 +89,7 @@ def difference_coverage(draw: Draw, count: int, draws: int) -> float:
 
 
 def set_coverage(count: int, draws: int) -> tuple[float, float, float]:
-    """Return mean coverage of the 90 % sets on new rows, its standard deviation over heads, and the mean size."""
+    """Return mean coverage of the 90% sets on new rows, its standard deviation over heads, and the mean size."""
     covered: list[float] = []
     sizes: list[float] = []
     for seed in range(draws):
@@ -131,7 +131,7 @@ def main() -> int:
             for name, value in alarms(draw, count, skill, options.draws).items():
                 tell(f"false alarms, {name} (skill {skill})", count, value, 0.05, 0.02)
         covered, deviation, size = set_coverage(count, options.heads)
-        tell(f"90 % sets (± {deviation:.3f} between heads, mean size {size:.2f})", count, covered, 0.9, 0.03)
+        tell(f"90% sets (± {deviation:.3f} between heads, mean size {size:.2f})", count, covered, 0.9, 0.03)
     print("not as promised: " + "; ".join(missed) if missed else "all as promised")
     return 1 if missed else 0
 

@@ -148,7 +148,7 @@ def open_questions(make: Made, undisturbed: str) -> bool:
     codes = [training.end() for training in both]
     equal = all(training.digest() == undisturbed for training in both)
     percents = ", ".join(f"{percent:.2f}" for percent in used)
-    found = f"open for {_OPEN_SECONDS:.0f} s, processor time {percents} %; codes {codes}, weights equal: {equal}"
+    found = f"open for {_OPEN_SECONDS:.0f} s, processor time {percents}%; codes {codes}, weights equal: {equal}"
     right = codes == [0, 0] and equal and max(used) < 1
     return told("two workspaces at once, a question in each", found, left_of(processes), right=right)
 

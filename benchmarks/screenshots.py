@@ -119,7 +119,7 @@ async def _grade(camera: Camera) -> None:
     await camera.press("escape", "8", words="what was asked")
     camera.take("rows")
     await camera.press("9", "i", *CODE)
-    await camera.press("ctrl+g", words="90 % set")
+    await camera.press("ctrl+g", words="90% set")
     camera.take("grader")
 
 

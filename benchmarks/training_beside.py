@@ -156,7 +156,7 @@ def speeds(found: Found) -> list[tuple[str, str, str, bool]]:
     """Return what the screen costs, as rows."""
     seen, pressed, alone = (statistics.median(found.speeds[name]) for name in ("seen", "pressed", "alone"))
     return [
-        ("training speed with the screen", f"{seen / alone:.1%} of without", ">= 95 %", seen / alone >= 0.95),
+        ("training speed with the screen", f"{seen / alone:.1%} of without", ">= 95%", seen / alone >= 0.95),
         ("… with three or four keys a second", f"{pressed / alone:.1%} of without", "", True),
         (
             "bytes a minute at 80x24 while training",

@@ -25,9 +25,14 @@ def signed(value: float | None, digits: int = 3) -> str:
     return _formatted(value, f"+.{digits}f")
 
 
-def share(value: float | None) -> str:
-    """Return a share (0 to 1) in whole percent."""
-    return _formatted(value, ".0%")
+def share(value: float | None, digits: int = 0) -> str:
+    """Return a share (0 to 1) in percent with ``digits`` decimals: 76%."""
+    return _formatted(value, f".{digits}%")
+
+
+def percent(value: float | None) -> str:
+    """Return a figure that is in percent already, as ``share`` writes one: 76%."""
+    return share(value / 100 if value is not None else None)
 
 
 def rate(value: float | None) -> str:
@@ -123,7 +128,7 @@ def area(values: Sequence[float], most: float, width: int, height: int) -> list[
     """Return ``values`` from first to last as ``height`` lines of ``width`` characters, ``most`` being the highest.
 
     A character stands for one value, or for the mean of several; NaN is a gap. Only the edge of the area is solid:
-    a load of 100 % for hours should not shout.
+    a load of 100% for hours should not shout.
     """
     shown = means(values, width)
     edged = [math.nan, *shown, math.nan]

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from opeddev_tui.analysis import grade_evidence
 from opeddev_tui.analysis.grade_evidence import GradeDistances
+from opeddev_tui.format import share
 from opeddev_tui.intervals import percentile_interval, resampled_sums
 from opeddev_tui.runs.events import Choice, GradesRead, HoldoutEvaluated, Verdict
 from opeddev_tui.runs.grade_words import maybe_chance
@@ -225,8 +226,8 @@ def _reasons(what: str, compared: int, difference: Difference, limits: Limits, *
     size = "" if difference.mean == 0 else f" by {abs(difference.mean):.4f}"
     before = "before the step" if compared == 0 else f"epoch {compared}, the best so far"
     noise = ", within noise: the interval holds zero" if low <= 0 <= high else ""
-    share = f"{limits.confidence:.0%} interval {low:.4f} to {high:.4f}"
-    reasons = [f"{what} {word}{size} than {before} ({share}{noise})" if size else f"{what} as {before}"]
+    interval = f"{share(limits.confidence)} interval {low:.4f} to {high:.4f}"
+    reasons = [f"{what} {word}{size} than {before} ({interval}{noise})" if size else f"{what} as {before}"]
     if counts and limits.min_delta and 0 < difference.mean <= limits.min_delta:
         reasons.append(f"less than early_stop.min_delta ({limits.min_delta:g})")
     return reasons

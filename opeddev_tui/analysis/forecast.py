@@ -5,7 +5,7 @@ The metric is the hold-out loss, or the distance of the step's model from the ri
 The law is ``loss = a * rows ** b``. Three to five steps cannot tell a floor from the exponent, so no floor is fitted
 and nothing is forecast beyond the next increment. The interval joins two uncertainties: which examples the hold-out
 happens to hold (a bootstrap over them, the same draw for every step) and how far the steps lie off the law (residuals,
-Student's t). It is meant for the loss on any hold-out of this kind (in simulations, 83 to 91 % of the 80 % intervals
+Student's t). It is meant for the loss on any hold-out of this kind (in simulations, 83 to 91% of the 80% intervals
 held it), so it is wide for the loss on this one. There is no forecast if the direction is uncertain.
 """
 
@@ -19,6 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from opeddev_tui.analysis.learning_curve import StepPoint, grade_points, points, resampled_losses
+from opeddev_tui.format import share
 from opeddev_tui.intervals import percentile_interval
 from opeddev_tui.runs.state import RunState
 
@@ -56,7 +57,7 @@ class Forecast(Struct, frozen=True):
         low, high = self.interval
         text = (
             f"The next +{self.added} rows should bring the {_METRICS[self.metric]} from {self.now:.{digits}f} to "
-            f"{self.loss:.{digits}f} ({CONFIDENCE:.0%} interval {low:.{digits}f} to {high:.{digits}f}; "
+            f"{self.loss:.{digits}f} ({share(CONFIDENCE)} interval {low:.{digits}f} to {high:.{digits}f}; "
             f"power law through {self.points} steps)"
         )
         return f"{text}; it may also bring nothing." if high >= self.now else f"{text}."

@@ -136,7 +136,7 @@ def resampled_losses(sums: Numbers, tokens: Numbers, samples: int, seed: int) ->
 
 
 def loss_interval(evaluated: HoldoutEvaluated) -> tuple[float, float]:
-    """Return the 95 % interval of the mean loss over other hold-outs of this kind and size."""
+    """Return the 95% interval of the mean loss over other hold-outs of this kind and size."""
     if len(evaluated.sums) < 2:
         return evaluated.loss, evaluated.loss
     sums, tokens = resampled_sums([evaluated.sums, evaluated.tokens], _SAMPLES)

@@ -92,7 +92,7 @@ def _run_table(run: str, entries: list[catalog.Entry], *, aged: bool) -> Table:
     origin = f"{Path(parent).parent.name}/{Path(parent).name}" if parent else "the base model"
     table = plain_table(title=f"step {entries[-1].step}, {entries[-1].rows} rows: {run}, started from {origin}")
     # the names are typed into other commands: never shortened, however narrow the terminal is
-    for name in ("checkpoint", "epoch", "hold-out", "gain in the step (95 %)", "exact", "size", *["age"] * aged):
+    for name in ("checkpoint", "epoch", "hold-out", "gain in the step (95%)", "exact", "size", *["age"] * aged):
         table.add_column(name, no_wrap=True)
     table.add_column("marks")
     for entry in entries:

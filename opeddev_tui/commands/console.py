@@ -9,7 +9,7 @@ from types import TracebackType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from opeddev_tui.commands.printing import CleanConsole
-from opeddev_tui.format import duration, size
+from opeddev_tui.format import duration, share, size
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.cheap_ways import to_beat
 from opeddev_tui.runs.control import command_words
@@ -165,7 +165,7 @@ def _results(event: ev.AnyEvent, state: RunState) -> str:
             grades = state.grades.get(event.epoch)
             if grades is None:
                 return line
-            exact = f"exact {grades.exact:.0%} (to beat: {to_beat(grades).value:.0%})"
+            exact = f"exact {share(grades.exact)} (to beat: {share(to_beat(grades).value)})"
             kappa = "–" if grades.kappa is None else f"{grades.kappa + 0.0:.2f}"
             return f"{line}  grades by {read_by(grades.way)}: kappa {kappa}, {exact}"
         case ev.HeadFitted():

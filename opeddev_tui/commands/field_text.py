@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from opeddev_tui.format import moment, number, signed, size
+from opeddev_tui.format import moment, number, share, signed, size
 from opeddev_tui.text import clean_line
 
 _NONE = "–"
@@ -24,7 +24,7 @@ def field_text(name: str, value: Any) -> str:
         case "interval", (float() as low, float() as high):
             return f"{signed(low, 4)} to {signed(high, 4)}"
         case (("exact" | "human"), float()):
-            return f"{100 * value:.0f} %"
+            return share(value)
         case "val_loss", float():
             return number(value, 4)
         case _, float():

@@ -31,7 +31,7 @@ def agreement_table(right: Sequence[int], given: Sequence[int], scale: "Scale") 
         for place in (commonest, scale.middle)
     ]
     names = ("the grader", f"always {scale.labels[commonest]}", f"always {scale.labels[scale.middle]}")
-    table = plain_table("", *names, title=f"Agreement with people on {len(right)} (with 95 % intervals)", gap=2)
+    table = plain_table("", *names, title=f"Agreement with people on {len(right)} (with 95% intervals)", gap=2)
     for name, words in _SHOWN:
         told = with_interval(found[name].value, (found[name].low, found[name].high))
         table.add_row(words, told, *(number(item[name].value, 2) for item in others))

@@ -33,7 +33,7 @@ def show(console: CleanConsole, report: Report, reads: "Sequence[ModelRead]", ba
     )
     console.print(race_table(report.race))
     console.say(
-        "In brackets: 95 % intervals. The heads' seconds are those of fitting and grading; a text without a grade "
+        "In brackets: 95% intervals. The heads' seconds are those of fitting and grading; a text without a grade "
         "counts as wrong.",
     )
     for read in reads:
@@ -61,7 +61,7 @@ def _sets(sets: SetFigures | None) -> str:
     if sets is None:
         return ""
     return (
-        f"Sets that promise to hold the right grade {sets.promised:.0%} of the time hold it for "
+        f"Sets that promise to hold the right grade {share(sets.promised)} of the time hold it for "
         f"{share(sets.covered.value)} ({share(sets.covered.low)} to {share(sets.covered.high)}) of the hold-out rows, "
         f"with {number(sets.mean_size, 1)} grades on average (base head)."
     )

@@ -184,7 +184,7 @@ def show_effect(console: CleanConsole, told: "Effect") -> None:
         table.add_row(name, str(found.rows), *kappas)
     console.print(table)
     console.say(
-        "In brackets: 95 % intervals. Both heads are measured against the same grades, the corrected ones. Out of fold "
+        "In brackets: 95% intervals. Both heads are measured against the same grades, the corrected ones. Out of fold "
         "these are partly grades that the head proposed; the hold-out judges fairly, unless it was corrected likewise."
         + f" {few_rows(told.holdout.rows)}".rstrip()
         + (" File: against the hold-out as it is in your file." if told.as_written is not None else ""),

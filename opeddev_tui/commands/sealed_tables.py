@@ -46,7 +46,7 @@ def show(console: CleanConsole, scored: "Scored", looks: Looks, fingerprint: str
     from opeddev_tui.commands.race_tables import race_table
 
     console.print(race_table(scored.race, timed=False))
-    console.say("In brackets: 95 % intervals.")
+    console.say("In brackets: 95% intervals.")
     verdict = scored.race.verdict.replace("the hold-out", "the test set").replace("hold-out row", "test row")
     console.say(verdict, style="bold")
     console.say(graded_by(scored.race.chosen))

@@ -48,7 +48,7 @@ def find(train: Iterable[Example], holdout: Sequence[Example], near_duplicate: f
             leaks.exact.append(DataProblem(message, where=example.where, cure=cure))
         elif near := near_copies.of(number):
             share, other = near
-            # 100 % is for equal ones only
+            # 100% is for equal ones only
             percent = 100 if share == 1 else min(99, round(100 * share))
             leaks.near.append(f"{example.where} is {percent}% like the hold-out row {other.where}.")
         earlier = first.setdefault(_whole_key(example), example)

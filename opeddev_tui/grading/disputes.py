@@ -1,6 +1,6 @@
 """Rank graded rows by how much the head, fitted without them, disputes their grade.
 
-A dispute is a question to the person, not an error: with 10 % of wrong grades about half of the most disputed rows are
+A dispute is a question to the person, not an error: with 10% of wrong grades about half of the most disputed rows are
 wrong.
 """
 

@@ -43,7 +43,7 @@ class _DeepEnough(Exception):
 
 
 def layers_of(model: Any) -> list[int]:
-    """Return the numbers of layers after which states are read: 20 to 60 % of the depth, each once, at least 1."""
+    """Return the numbers of layers after which states are read: 20 to 60% of the depth, each once, at least 1."""
     depth = len(_decoder_layers(model))
     return sorted({max(1, round(share * depth)) for share in DEPTHS})
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from opeddev_tui.analysis.forecast import CONFIDENCE
+from opeddev_tui.format import share
 from opeddev_tui.grading.head import Floats, Labels, cannot_fit, fit_head
 from opeddev_tui.grading.intervals import Estimate
 from opeddev_tui.grading.scale import Positions, Scale
@@ -22,7 +23,7 @@ _FEWEST = 40
 
 
 class GradeForecast(Struct, frozen=True):
-    """Kappa ``now`` with ``rows`` rows and ``then`` with ``added`` more; ``gain`` has an 80 % interval."""
+    """Kappa ``now`` with ``rows`` rows and ``then`` with ``added`` more; ``gain`` has an 80% interval."""
 
     rows: int
     added: int
@@ -35,7 +36,7 @@ class GradeForecast(Struct, frozen=True):
         """The forecast as a sentence."""
         text = (
             f"{self.added} more rows: kappa {self.now:.2f} → {self.then:.2f} "
-            f"({CONFIDENCE:.0%} interval of the gain {self.gain.low:+.2f} to {self.gain.high:+.2f})"
+            f"({share(CONFIDENCE)} interval of the gain {self.gain.low:+.2f} to {self.gain.high:+.2f})"
         )
         return f"{text}; it may also bring nothing." if self.gain.low <= 0 else f"{text}."
 

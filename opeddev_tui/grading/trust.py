@@ -43,7 +43,7 @@ class Alone(Struct, frozen=True):
 class Trust(Struct, frozen=True):
     """What can be trusted of one way on ``rows`` rows, where a grade ``tolerance`` grades off still counts as right.
 
-    ``alone`` is by wanted agreement in percent. ``covered`` is the share of the 90 % sets that hold the right grade and
+    ``alone`` is by wanted agreement in percent. ``covered`` is the share of the 90% sets that hold the right grade and
     ``set_size`` their mean size, None where the way promises no sets. ``confident`` and ``other`` are the figures of
     the surer half of the rows and of the other.
     """

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from msgspec.structs import replace
 
 from opeddev_tui.config import settings as st
+from opeddev_tui.format import share
 
 # the bytes of each phase with other settings
 Phases = Callable[[st.Settings], Mapping[str, int]]
@@ -32,7 +33,7 @@ def _ways(settings: st.Settings, adapters: float, *, training: bool) -> dict[str
     own = settings.training
     found: dict[str, st.Settings] = {}
     if not settings.lora.enabled:
-        words = f"lora.enabled = true trains {adapters:.1%} of the parameters"
+        words = f"lora.enabled = true trains {share(adapters, 1)} of the parameters"
         found[words] = replace(settings, lora=replace(settings.lora, enabled=True))
     if training and not own.activation_checkpointing:
         words = "training.activation_checkpointing = true keeps one layer's activations"

@@ -5,6 +5,7 @@ from typing import Literal
 from msgspec import Struct
 
 from opeddev_tui.config.settings import Notify
+from opeddev_tui.format import share
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.cheap_ways import to_beat
 from opeddev_tui.runs.state import RunState
@@ -95,7 +96,7 @@ class Notices:
         lines = [f"Hold-out loss {row.val_loss:.4f}{was}{train}."]
         grades = self.state.grades.get(epoch)
         if grades is not None:
-            lines.append(f"Grades exactly right: {grades.exact:.0%} (to beat: {to_beat(grades).value:.0%}).")
+            lines.append(f"Grades exactly right: {share(grades.exact)} (to beat: {share(to_beat(grades).value)}).")
         return lines
 
     def _generation(self, epoch: int) -> list[str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def calibration_figure(bins: Sequence[Bin], words: str, rows: int) -> Figure:
-    """Return the reliability plot of the way called ``words`` on ``rows`` hold-out rows, with 95 % intervals."""
+    """Return the reliability plot of the way called ``words`` on ``rows`` hold-out rows, with 95% intervals."""
     with drawing():
         figure = new_figure(4.2, width=4.6)
         axes = figure.add_subplot()

@@ -11,6 +11,7 @@ from msgspec import Struct
 from opeddev_tui.analysis import forecast, learning_curve
 from opeddev_tui.analysis.seed_figures import step_spread
 from opeddev_tui.analysis.word_diff import Piece, word_differences
+from opeddev_tui.format import share
 from opeddev_tui.reports import plots, races, tables
 from opeddev_tui.reports.examples import grade_words
 from opeddev_tui.reports.races import RaceFindings
@@ -129,8 +130,8 @@ def summary(chosen: Sequence[RunRecord]) -> str:
     cheap = to_beat(grades)
     more = "more often than" if grades.exact > cheap.value else "no more often than"
     return (
-        f"{text} Grades by {read_by(grades.way)} are exactly right in {grades.exact:.0%} of them, {more} those of the "
-        f"best cheap way ({cheap.way.words}: {cheap.value:.0%})."
+        f"{text} Grades by {read_by(grades.way)} are exactly right in {share(grades.exact)} of them, {more} those of "
+        f"the best cheap way ({cheap.way.words}: {share(cheap.value)})."
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from opeddev_tui.analysis.forecast import CONFIDENCE, Forecast
 from opeddev_tui.analysis.learning_curve import StepPoint, loss_interval
+from opeddev_tui.format import share
 from opeddev_tui.intervals import wilson
 from opeddev_tui.runs.cheap_ways import cheap_ways
 from opeddev_tui.runs.state import RunState
@@ -219,7 +220,7 @@ def _ahead(axes: Axes, first: int, ahead: Forecast) -> None:
     axes.plot(grid, line, color="black", linestyle=":", linewidth=1, label=f"power law, exponent {ahead.exponent:.2f}")
     axes.errorbar(
         [ahead.rows], [ahead.loss], yerr=_bars([ahead.loss], [ahead.interval]), color=PURPLE, marker="D",
-        markerfacecolor="white", linestyle="none", label=f"forecast, {CONFIDENCE:.0%} interval", zorder=4,
+        markerfacecolor="white", linestyle="none", label=f"forecast, {share(CONFIDENCE)} interval", zorder=4,
     )  # fmt: skip
     axes.annotate(f"{ahead.loss:.3f}", (ahead.rows, ahead.loss), (7, 5), textcoords="offset points", fontsize=7.5)
 

@@ -48,7 +48,7 @@ class Bin(Struct, frozen=True):
 
 
 class Forecast(Struct, frozen=True):
-    """What more rows should bring to kappa; ``gain`` has an 80 % interval."""
+    """What more rows should bring to kappa; ``gain`` has an 80% interval."""
 
     rows: int
     added: int
@@ -138,7 +138,7 @@ def _notes(race: ev.RaceHeld, details: Details, written: ev.FeedbackWritten | No
     if (sets := details.sets) is not None:
         low_high = interval((sets.covered.low or 0.0, sets.covered.high or 0.0), 2)
         notes.append(
-            f"Sets that promise to hold the right grade {sets.promised:.0%} of the time hold it in "
+            f"Sets that promise to hold the right grade {share(sets.promised)} of the time hold it in "
             f"{share(sets.covered.value)} of the hold-out rows ({low_high}), with {number(sets.mean_size, 1)} grades "
             "on average (base head)."
         )

@@ -29,7 +29,7 @@ def by_metric(metric: str) -> str:
 
 
 class Figure(Struct, frozen=True):
-    """A figure with its 95 % interval; None where it is not defined for the rows."""
+    """A figure with its 95% interval; None where it is not defined for the rows."""
 
     value: float | None
     low: float | None = None
@@ -41,7 +41,7 @@ class WayGrades(Struct, frozen=True):
 
     ``way`` is "base head", "step head", "step tokens" or "step text"; ``words`` name it for people. ``probabilities``
     [rows][grades] are rounded to 4 digits, empty for a way without. ``grades`` are the medians, "" where a text had no
-    grade. ``sets`` are the grades of each row's 90 % set, empty for a way that promises none. ``figures`` are by name,
+    grade. ``sets`` are the grades of each row's 90% set, empty for a way that promises none. ``figures`` are by name,
     as ``grading.scores`` names them. ``seconds`` is what this way took by itself; what came with the loss costs 0.
     """
 

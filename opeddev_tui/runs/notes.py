@@ -12,7 +12,7 @@ from pathlib import Path
 
 from opeddev_tui.errors import TrainingProblem
 from opeddev_tui.files import fsync, open_file, read_file, storage_errors, storage_problem
-from opeddev_tui.format import moment
+from opeddev_tui.format import moment, share
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import ratings
 from opeddev_tui.runs.cheap_ways import to_beat
@@ -52,8 +52,8 @@ def _metrics(state: RunState, epoch: int) -> list[str]:
         facts.append(f"metrics: {train}hold-out loss {row.val_loss:.4f}{change}")
     if grades is not None:
         kappa = f", kappa {grades.kappa:.2f}" if grades.kappa is not None else ""
-        exact = f"exact {grades.exact:.0%} (to beat: {to_beat(grades).value:.0%})"
-        facts.append(f"grades by {read_by(grades.way)}: {exact}, within one {grades.within_one:.0%}{kappa}")
+        exact = f"exact {share(grades.exact)} (to beat: {share(to_beat(grades).value)})"
+        facts.append(f"grades by {read_by(grades.way)}: {exact}, within one {share(grades.within_one)}{kappa}")
     score = ratings.scores(state).get(epoch)
     if score is not None:
         low, high = score.interval

@@ -7,6 +7,7 @@ import numpy as np
 from msgspec import Struct
 
 from opeddev_tui.config.settings import Grade
+from opeddev_tui.format import share
 from opeddev_tui.grading.calibration import automatic_curve, threshold_for
 from opeddev_tui.grading.ordinal import Grades
 from opeddev_tui.runs.grade_words import few_rows, too_few
@@ -43,9 +44,9 @@ def ask_rule(state: RunState, epoch: int, way: str, grade: Grade, labels: tuple[
         return AskRule(None, tolerance, f"how sure is sure enough is not known: {few_rows(len(right))}")
     threshold: float | None
     if grades is None:
-        share = float((np.abs(answers - right) <= tolerance).mean())
-        threshold = 0.0 if share * 100 >= grade.agreement else None
-        said = f"on the hold-out {share:.0%} of its grades agreed{near}, less than {grade.agreement}%."
+        agreed = float((np.abs(answers - right) <= tolerance).mean())
+        threshold = 0.0 if agreed * 100 >= grade.agreement else None
+        said = f"on the hold-out {share(agreed)} of its grades agreed{near}, less than {grade.agreement}%."
     elif (point := threshold_for(automatic_curve(grades, right, tolerance=tolerance), grade.agreement / 100)) is None:
         threshold = None
         said = f"no confidence reached {grade.agreement}% agreement{near} with people on the hold-out."

@@ -72,7 +72,7 @@ class Graded(Struct, frozen=True, kw_only=True):
 
     ``grade`` is the median of ``probabilities`` (by grade as the scale writes it, lowest first; empty where a way has
     none), None where nothing could be graded. ``expected`` is their mean as a number of the scale. ``set`` holds the
-    right grade 90 % of the time, where the way promises sets. ``confidence`` is the probability that the right grade is
+    right grade 90% of the time, where the way promises sets. ``confidence`` is the probability that the right grade is
     at most ``grade.tolerance`` grades away. ``ask``: a person should look, and ``why``. ``prompt_hash`` tells the
     template and arithmetic, ``model`` the base model, ``way`` how the grade was read.
     """

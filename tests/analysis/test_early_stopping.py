@@ -91,7 +91,7 @@ def test_words_say_direction_size_and_noise() -> None:
 
 
 def test_the_interval_covers_the_true_difference() -> None:
-    """95 % intervals hold the true value in 95 ± 2 % of simulated hold-outs (token counts vary, noise is paired)."""
+    """95% intervals hold the true value in 95 ± 2% of simulated hold-outs (token counts vary, noise is paired)."""
     generator = random.Random(1)
     held, trials = 0, 1200
     for trial in range(trials):

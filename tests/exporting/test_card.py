@@ -25,7 +25,7 @@ def test_the_card_has_figures_with_intervals_the_holdout_and_the_licence(full: T
         'license: "apache-2.0"',
         "10 rows that were never trained on, 10 of them graded; SHA-256 of the hold-out: `",
         "| the head on the step's model | ",
-        "In brackets: 95 % intervals.",
+        "In brackets: 95% intervals.",
         "## Limits",
         "30 rows",
         "vllm serve .",

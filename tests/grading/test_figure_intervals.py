@@ -9,7 +9,7 @@ from opeddev_tui.grading import intervals
 from opeddev_tui.grading.scores import Predictions, Reference, figures, paired_difference
 
 DRAWS = 1000
-# twice the standard deviation of a share of 0.95 over so many draws, and the promised 2 %
+# twice the standard deviation of a share of 0.95 over so many draws, and the promised 2%
 ROOM = 0.02
 
 

@@ -51,7 +51,7 @@ def test_the_words_explain_every_headline_of_the_monitor_and_of_grading() -> Non
     columns = (*epochs._columns(RunState()), *race_table.columns([way], "base head"))
     titles = {column.title for column in columns} | {title.strip() for title in disputed.TITLES}
     words = {word for entry, _ in WORDS for word in entry.split(", ")}
-    assert {"kappa", "exact", "Δ 0", "calib.", "95 %", "head", "surprise"} <= titles
+    assert {"kappa", "exact", "Δ 0", "calib.", "95%", "head", "surprise"} <= titles
     assert titles - words - PLAIN == set()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import Struct
 from rich.text import Text
 
-from opeddev_tui.format import number, rate
+from opeddev_tui.format import number, percent, rate
 from opeddev_tui.runs.cheap_ways import to_beat
 from opeddev_tui.runs.events import GradesMeasured
 from opeddev_tui.runs.state import RunState
@@ -91,12 +91,8 @@ def _machine(names: Mapping[str, tuple[str, float]]) -> Callable[[RunState, Look
     return make
 
 
-def _percent(value: float) -> str:
-    return f"{value:.0f} %"
-
-
 CHARTS: Mapping[str, Chart] = {
-    "grades": Chart("Grades", "Grades of the hold-out are read after every epoch.", _grades, _percent),
+    "grades": Chart("Grades", "Grades of the hold-out are read after every epoch.", _grades, percent),
     "rate": Chart("Learning rate", "It is drawn from the first logged point on.",
                   _logged("learning_rate", "LR", smoothed=False), rate),
     "gradient": Chart("Gradient norm", "It is drawn from the first logged point on.",
@@ -106,7 +102,7 @@ CHARTS: Mapping[str, Chart] = {
     "memory": Chart("Memory, GiB", "The machine is read every few seconds while it trains.",
                     _machine({"gpu_memory": ("GPU", _GIB), "ram": ("RAM", _GIB)}), lambda value: f"{value:.1f} GiB"),
     "load": Chart("Load, %", "The machine is read every few seconds while it trains.",
-                  _machine({"gpu": ("GPU", 1.0), "cpu": ("CPU", 1.0)}), _percent),
+                  _machine({"gpu": ("GPU", 1.0), "cpu": ("CPU", 1.0)}), percent),
 }  # fmt: skip
 # the order of the pages; the first two are those of ``series``
 PAGES: tuple[str, ...] = ("loss", "sizes", *CHARTS)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from rich.text import Text
 from textual.color import Color
 
-from opeddev_tui.format import number, rate
+from opeddev_tui.format import number, percent, rate, share
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.plots import series as data
 from opeddev_tui.ui.plots.canvas import Colours, Series, render
@@ -86,21 +86,17 @@ def _machine(field: str, divisor: float = 1.0) -> Callable[[RunState, bool, floa
     return points
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.0f} %"
-
-
 MEASURES: Mapping[str, Measure] = {
     "holdout": Measure("Hold-out loss", _holdout, lambda value: number(value, 4), scored=True),
     "train": Measure("Train loss", _logged("loss", smoothed=True), lambda value: number(value, 4)),
-    "exact": Measure("Grades exact", _graded("exact"), _percent, lower=False, scored=True),
-    "within": Measure("Grades within one", _graded("within_one"), _percent, lower=False, scored=True),
+    "exact": Measure("Grades exact", _graded("exact"), share, lower=False, scored=True),
+    "within": Measure("Grades within one", _graded("within_one"), share, lower=False, scored=True),
     "kappa": Measure("Kappa (QWK)", _graded("kappa"), lambda value: number(value, 3), lower=False, scored=True),
     "rate": Measure("Learning rate", _logged("learning_rate"), rate),
     "gradient": Measure("Gradient norm", _logged("grad_norm", smoothed=True), lambda value: number(value, 2)),
     "speed": Measure("Samples per second", _logged("samples_per_second"), lambda value: number(value, 1), lower=False),
     "memory": Measure("GPU memory, GiB", _machine("gpu_memory", _GIB), lambda value: f"{value:.1f} GiB"),
-    "load": Measure("GPU use, %", _machine("gpu"), lambda value: f"{value:.0f} %", lower=False),
+    "load": Measure("GPU use, %", _machine("gpu"), percent, lower=False),
 }
 # what is tiled, as many as fit
 TILES = ("holdout", "train", "kappa", "exact", "rate", "gradient", "speed", "load", "memory")

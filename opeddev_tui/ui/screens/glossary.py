@@ -36,7 +36,7 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("off", "Disagreement of a row: how many grades the one read is from the one given; of training rows, a surprise."),
     ("surprise", "How unlikely the head of a race, fitted without a row, finds the grade that the row has."),
     ("carries loss", "The tokens that the model is trained to write: those of the answer, never those of the prompt."),
-    ("95 %", "The interval beside a figure: such intervals hold the true value in 95 of 100 cases."),
+    ("95%", "The interval beside a figure: such intervals hold the true value in 95 of 100 cases."),
     ("to cheap", "Kappa less that of the best way that needs no language model."),
     ("off by, signed", "How far grades are from yours on average; signed: above zero where they are too high."),
     ("−log p", "Surprise at your grades; less is better."),
@@ -47,6 +47,6 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("decision", "What was chosen after an epoch, and by whom: a person, the rule, or the limit of epochs."),
     ("predicted", "How likely grades were said to be right; the column right has how often they were."),
     ("given, now", "A row's grade in your files, and what a person made of it in the list of disputed rows."),
-    ("median, p95", "Half of the rows, or 95 % of them, have no more tokens than this."),
+    ("median, p95", "Half of the rows, or 95% of them, have no more tokens than this."),
     ("run", "One execution of a step. Its journal has everything that this screen shows."),
 )

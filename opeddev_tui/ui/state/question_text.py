@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from opeddev_tui.format import duration, number, plural
+from opeddev_tui.format import duration, number, plural, share
 from opeddev_tui.runs.cheap_ways import to_beat
 from opeddev_tui.runs.events import DecisionAwaited, Verdict
 from opeddev_tui.runs.state import RunState
@@ -78,7 +78,7 @@ def _grades(state: RunState, epoch: int) -> tuple[str, ...]:
     alike = one_grade(state, epoch)
     kappa = f", kappa {measured.kappa:.2f}" if measured.kappa is not None else ""
     exact, within = (
-        f"{getattr(measured, name):.0%} {words} (to beat: {to_beat(measured, name).value:.0%})"
+        f"{share(getattr(measured, name))} {words} (to beat: {share(to_beat(measured, name).value)})"
         for name, words in (("exact", "exact"), ("within_one", "within one"))
     )
     return (f"Grades: {exact}, {within}{kappa}{alike and f'; {alike}'}.",)

@@ -65,12 +65,12 @@ def test_legend_and_reading_name_the_values(state: RunState) -> None:
     chart = CHARTS["grades"]
     series = chart.series(state, Look(), Palette())
     named = [entry.plain for entry in legend(chart, series, 0.6, Palette())]
-    assert "● exact 54 %" in named
+    assert "● exact 54%" in named
     # kappa is drawn with the shares, and is none
     assert "◆ kappa 0.46" in named
     # measured after an epoch, between two of them as the line runs, and nothing where there is no line
-    assert "exact 38 %" in reading(chart, series, 1.0)
-    assert "exact ≈41 %" in reading(chart, series, 1.4)
+    assert "exact 38%" in reading(chart, series, 1.0)
+    assert "exact ≈41%" in reading(chart, series, 1.4)
     assert "exact" not in reading(chart, series, 3.5)
 
 
@@ -102,7 +102,7 @@ async def test_charts_are_tiled_and_paged_with_one_cursor(tmp_path: Path, size: 
         await settle(app, "awaiting")
         await pilot.press("tab", "a")
         view = app.screen.query_one(CurvesView)
-        await until(pilot, lambda: "exact 54 %" in view.plain_text())
+        await until(pilot, lambda: "exact 54%" in view.plain_text())
         titles = [chart.title for chart in CHARTS.values() if chart.title in view.plain_text()]
         assert len(titles) + 1 >= shown
         await pilot.press("v")

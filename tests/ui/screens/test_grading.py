@@ -71,7 +71,7 @@ async def test_a_wider_screen_leaves_out_fewer_columns(tmp_path: Path) -> None:
         app = make(folder, [raced_step(1, AT)])
         async with grading(app, size):
             heading = next(line for line in text_of(app).splitlines() if "kappa" in line and "way" in line)
-            counts.append(len(heading.replace("95 %", "interval").replace("off by", "off").split()))
+            counts.append(len(heading.replace("95%", "interval").replace("off by", "off").split()))
     assert counts == sorted(set(counts))
 
 
@@ -132,22 +132,22 @@ async def test_trust_says_how_much_can_be_graded_without_a_person(tmp_path: Path
     app = make(tmp_path, [raced_step(1, AT)])
     async with grading(app, size, ("tab",)):
         shown = words_of(app.screen)
-        assert "At 90 % agreement 54 % of the rows can be graded without a person" in shown
+        assert "At 90% agreement 54% of the rows can be graded without a person" in shown
         assert "Checked with thresholds chosen on other rows" in shown
         if size != SMALL:
             assert "predicted probability" in shown
-            assert "90 % sets hold the right grade in" in shown
+            assert "90% sets hold the right grade in" in shown
             assert "the surer one" in shown
 
 
 async def test_keys_move_the_wanted_agreement_within_its_bounds(tmp_path: Path) -> None:
     app = make(tmp_path, [raced_step(1, AT)])
     async with grading(app, MIDDLE, ("tab", "plus")) as (screen, pilot):
-        assert "At 91 % agreement" in words_of(app.screen)
+        assert "At 91% agreement" in words_of(app.screen)
         await pilot.press(*["minus"] * 15)
-        assert "At 80 % agreement" in words_of(app.screen)
+        assert "At 80% agreement" in words_of(app.screen)
         await pilot.press(*["plus"] * 25)
-        assert "99 %" in words_of(app.screen)
+        assert "99%" in words_of(app.screen)
         await pilot.press("minus", "x")
         await until(pilot, lambda: screen.trust_is_there)
         await pilot.pause()

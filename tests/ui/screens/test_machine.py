@@ -63,7 +63,7 @@ async def test_the_machine_is_shown_at_every_size(tmp_path: Path, size: tuple[in
         for card in range(min(gpus, 4)):
             assert f"GPU {card} · NVIDIA H100" in text_of(app)
         pane = app.screen.query_one(MachinePane)
-        assert "5 to 95 %" in pane.plain_text() or "CPU" in pane.plain_text()
+        assert "5 to 95%" in pane.plain_text() or "CPU" in pane.plain_text()
         assert "20.0 to 28.0 GiB" in pane.plain_text()
         await pilot.press("M")
         await until(pilot, lambda: not app.screen.has_class("-grown"))

@@ -21,10 +21,10 @@ from opeddev_tui.ui.widgets.tables import cut, fit
 Verified = Mapping[str, list[str]]
 ORDERS: tuple[str, ...] = ("tree", "loss", "age", "size")
 # what a person chooses by comes first: it is in view on 80 columns
-TITLES = ("checkpoint", "hold-out", "marks", "verified", "gain (95 %)", "size", "age", "human", "exact", "kind")
+TITLES = ("checkpoint", "hold-out", "marks", "verified", "gain (95%)", "size", "age", "human", "exact", "kind")
 NUMBERS = ("hold-out", "size", "age", "human", "exact")
 # what the details say as well, the least asked for first
-LEFT_OUT = ("kind", "human", "age", "size", "exact", "gain (95 %)")
+LEFT_OUT = ("kind", "human", "age", "size", "exact", "gain (95%)")
 RUN = "run "
 # the first column leaves room for the others on 80 columns
 _WIDEST = 24
@@ -132,7 +132,7 @@ def _cells(entry: Entry, name: str, verified: Verified, marked: Sequence[str], n
 
 
 def gain(entry: Entry) -> str:
-    """Return how far the hold-out loss fell since the step's beginning, with its 95 % interval."""
+    """Return how far the hold-out loss fell since the step's beginning, with its 95% interval."""
     if entry.gain is None or entry.interval is None:
         return "–"
     return f"{signed(entry.gain, 3)} ({signed(entry.interval[0], 3)} to {signed(entry.interval[1], 3)})"

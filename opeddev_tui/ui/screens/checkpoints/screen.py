@@ -45,7 +45,7 @@ class CheckpointsScreen(WithDetails):
         "checkpoints": {
             "marks": "★ the best epoch, pinned: never deleted",
             "verified": "every byte was read",
-            "gain (95 %)": "fall of the hold-out loss in its step",
+            "gain (95%)": "fall of the hold-out loss in its step",
             "human": "how often a person preferred it",
             "exact": "grades that are right",
         },

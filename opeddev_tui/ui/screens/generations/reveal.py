@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from textual.content import Content
 
+from opeddev_tui.format import share
 from opeddev_tui.runs import ratings
 from opeddev_tui.runs.events import Preference
 from opeddev_tui.runs.ratings import Pair, Score
@@ -23,7 +24,7 @@ def revealed(
     if score is None:
         return Content("Nothing was rated.")
     low, high = score.interval
-    interval = f"   {confidence:.0%} interval {low:.2f} to {high:.2f}, {score.rated} prompts rated"
+    interval = f"   {share(confidence)} interval {low:.2f} to {high:.2f}, {score.rated} prompts rated"
     counts = (
         f"epoch {epoch} better {score.wins} · before the step better {score.losses} · "
         f"ties {score.ties} · both bad {score.both_bad}"

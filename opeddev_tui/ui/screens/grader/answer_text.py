@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from textual.content import Content
 
+from opeddev_tui.format import share
 from opeddev_tui.runs.grade_words import graded_by
 from opeddev_tui.serving.worker_messages import Answered, Ready
 from opeddev_tui.text import clean, clean_line
@@ -66,7 +67,11 @@ def _bars(answer: Answered, width: int, block: str) -> Iterator[Content]:
         inside = "·" if label in graded.set else " "
         bar = (block * round(chance * room)).ljust(room)
         style = "bold $primary" if label == graded.grade else "$muted"
-        line = Content(f"{names[label]:>{longest}}{inside} ") + Content.styled(bar, style) + Content(f" {chance:6.1%}")
+        line = (
+            Content(f"{names[label]:>{longest}}{inside} ")
+            + Content.styled(bar, style)
+            + Content(f" {share(chance, 1):>6}")
+        )
         yield line
 
 
@@ -81,7 +86,7 @@ def _sure(answer: Answered) -> Iterator[Content]:
     graded = answer.graded
     parts = []
     if graded.set:
-        parts.append(f"90 % set {', '.join(clean_line(label) for label in graded.set)} (·)")
+        parts.append(f"90% set {', '.join(clean_line(label) for label in graded.set)} (·)")
     if graded.confidence is not None:
         parts.append(f"confidence {graded.confidence:.2f} that it is near enough (grade.tolerance)")
     if graded.truncated:
@@ -116,7 +121,7 @@ def _areas(answer: Answered, width: int) -> Iterator[Content]:
     for name, item in sorted(criteria.items(), key=lambda pair: -pair[1].failed):
         mark, style = ("✓", "$text-success") if item.passed else ("✗", "$text-error-own")
         shown = clean_line(name, max_chars=room)
-        yield Content.styled(f"{mark} ", style) + Content(f"{shown:{room}} {item.failed:6.1%}")
+        yield Content.styled(f"{mark} ", style) + Content(f"{shown:{room}} {share(item.failed, 1):>6}")
 
 
 def _assumed(answer: Answered, ready: Ready | None) -> Iterator[Content]:

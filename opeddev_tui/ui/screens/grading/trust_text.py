@@ -9,6 +9,7 @@ from msgspec import Struct
 from rich.text import Text
 from textual.content import Content
 
+from opeddev_tui.format import percent, share
 from opeddev_tui.runs.grade_words import few_rows
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keymap import Keymap
@@ -37,16 +38,11 @@ class Look(Struct, frozen=True):
     ascii_only: bool = False
 
 
-def percent(value: float) -> str:
-    """Return a share as the sentences write it."""
-    return f"{value:.0%}".replace("%", " %")
-
-
 def between(estimate: Estimate) -> str:
     """Return a share with its interval."""
     if estimate.low != estimate.low:
-        return percent(estimate.value)
-    return f"{percent(estimate.value)} ({percent(estimate.low)} to {percent(estimate.high)})"
+        return share(estimate.value)
+    return f"{share(estimate.value)} ({share(estimate.low)} to {share(estimate.high)})"
 
 
 def trust_text(found: Trust, labels: int, wanted: int, people: str, look: Look, keymap: Keymap) -> Content:
@@ -74,9 +70,11 @@ def alone_sentence(alone: Alone, wanted: int, tolerance: int) -> str:
     kind = " within one grade" if tolerance else ""
     if alone.chosen is None:
         hint = "" if tolerance else " {grading.within-one} takes one grade off as agreement, too."
-        return f"No threshold reaches {wanted} % agreement{kind} on these rows: a person grades all of them.{hint}"
+        return (
+            f"No threshold reaches {percent(wanted)} agreement{kind} on these rows: a person grades all of them.{hint}"
+        )
     return (
-        f"At {wanted} % agreement{kind} {percent(alone.chosen.share)} of the rows can be graded without a person: "
+        f"At {percent(wanted)} agreement{kind} {share(alone.chosen.share)} of the rows can be graded without a person: "
         f"those with a confidence of {alone.chosen.threshold:.2f} or more."
     )
 
@@ -87,13 +85,13 @@ def checked_sentence(alone: Alone) -> str:
         return "Thresholds chosen on nine tenths of the rows let none of the other tenth pass."
     return (
         "Checked with thresholds chosen on other rows: "
-        f"{percent(alone.checked_share)} of the rows pass, agreement {between(alone.checked)}."
+        f"{share(alone.checked_share)} of the rows pass, agreement {between(alone.checked)}."
     )
 
 
 def coverage_sentence(covered: Estimate, size: float, labels: int) -> str:
-    """Return how often the 90 % sets hold the right grade."""
-    return f"90 % sets hold the right grade in {between(covered)} of the rows; mean size {size:.1f} of {labels} grades."
+    """Return how often the 90% sets hold the right grade."""
+    return f"90% sets hold the right grade in {between(covered)} of the rows; mean size {size:.1f} of {labels} grades."
 
 
 class _Half(Struct, frozen=True):
@@ -107,7 +105,7 @@ def halves_table(found: Trust, width: int) -> Content:
     def figure(name: str, *, is_share: bool) -> Callable[[_Half], str]:
         def write(half: _Half) -> str:
             value = half.figures[name].value
-            return "–" if value != value else percent(value) if is_share else two(value)
+            return share(value) if is_share else two(value)
 
         return write
 
@@ -126,9 +124,9 @@ def halves_table(found: Trust, width: int) -> Content:
 def bins_table(bins: Sequence[Bin], width: int) -> Content:
     """Return predicted probability against observed share, with counts."""
     columns: tuple[Column[Bin], ...] = (
-        Column("predicted", lambda item: percent(item.confidence)),
-        Column("right", lambda item: percent(item.right.value)),
-        Column("95 %", lambda item: f"{percent(item.right.low)} to {percent(item.right.high)}", rank=1, style="$muted"),
+        Column("predicted", lambda item: share(item.confidence)),
+        Column("right", lambda item: share(item.right.value)),
+        Column("95%", lambda item: f"{share(item.right.low)} to {share(item.right.high)}", rank=1, style="$muted"),
         Column("rows", lambda item: str(item.rows)),
     )
     return table(bins, columns, width)

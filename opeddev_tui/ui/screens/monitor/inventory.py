@@ -69,7 +69,7 @@ class InventoryPane(Pane):
     brief: ClassVar[str] = "Each batch adds a step. Only tokens of completions are trained on."
     about: ClassVar[str] = (
         "Rows of each batch and of all so far; tokens after the chat template: half of the rows are shorter than the "
-        "median, 95 % shorter than p95. Only the tokens of the completion carry loss."
+        "median, 95% shorter than p95. Only the tokens of the completion carry loss."
     )
 
     def render_view(self, view: View, width: int) -> Content:

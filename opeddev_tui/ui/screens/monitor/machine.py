@@ -9,7 +9,7 @@ from typing import ClassVar
 from msgspec import Struct
 from textual.content import Content
 
-from opeddev_tui.format import area, duration, means, plural, size, sparkline
+from opeddev_tui.format import area, duration, means, percent, plural, size, sparkline
 from opeddev_tui.runs.curves import GpuHistory
 from opeddev_tui.runs.events import GpuReading
 from opeddev_tui.runs.state import RunState
@@ -69,9 +69,7 @@ def _readings(state: RunState) -> list[_Reading]:
     for past in sorted(history.gpus.values(), key=lambda item: (item.newest.host, item.newest.index, item.newest.uuid)):
         found += _of_gpu(past)
     if sample is not None:
-        found.append(
-            _Reading("CPU", history.cpu, 100.0, f"{sample.cpu_percent:.0f} %", "$plot-train", title="Processor")
-        )
+        found.append(_Reading("CPU", history.cpu, 100.0, percent(sample.cpu_percent), "$plot-train", title="Processor"))
         ram = f"{size(sample.ram_used)} of {size(sample.ram_total)}"
         found.append(_Reading("RAM", history.ram, sample.ram_total, ram, "$plot-holdout", percent=False))
     return found
@@ -94,7 +92,7 @@ def _of_gpu(past: GpuHistory) -> list[_Reading]:
     name = " · ".join(filter(None, named))
     found = []
     if any(value == value for value in past.percent):
-        now = f"{gpu.percent:.0f} %" if gpu.percent is not None else "–"
+        now = percent(gpu.percent)
         found.append(_Reading("use", past.percent, 100.0, now, "$plot-train", title=name))
     if gpu.memory_total and any(value == value for value in past.memory):
         used = f"{size(gpu.memory_used)} of {size(gpu.memory_total)}"
@@ -115,7 +113,7 @@ def _between(item: _Reading) -> str:
         return ""
     low, high = min(known), max(known)
     if item.percent:
-        return f"{low:.0f} to {high:.0f} %"
+        return f"{low:.0f} to {percent(high)}"
     return f"{low / _GIB:.1f} to {high / _GIB:.1f} GiB"
 
 

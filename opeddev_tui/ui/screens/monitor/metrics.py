@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from textual.content import Content
 
-from opeddev_tui.format import bar, duration, number, rate, short_count, signed, size, sparkline
+from opeddev_tui.format import bar, duration, number, percent, rate, share, short_count, signed, size, sparkline
 from opeddev_tui.runs.curves import MachineHistory, gpus_of
 from opeddev_tui.runs.events import GpuReading, HardwareSampled
 from opeddev_tui.runs.state import RunState
@@ -89,9 +89,9 @@ def _progress(view: View, width: int) -> list[Content]:
     rows.append(_row("opt. step", (f"{done:,}", "bold"), (f" of {goal:,}", "")))
     if data.processes > 1:
         rows.append(_row("processes", (str(data.processes), "bold"), (_together(state), "")))
-    share = done / goal if goal else 0.0
-    tail = f" {share:4.0%}{_eta(view, goal - done)}"
-    rows.append(_row("", (bar(share, max(8, min(40, width - LABEL - len(tail)))), "$primary"), (tail, "")))
+    done_of = done / goal if goal else 0.0
+    tail = f" {share(done_of):>4}{_eta(view, goal - done)}"
+    rows.append(_row("", (bar(done_of, max(8, min(40, width - LABEL - len(tail)))), "$primary"), (tail, "")))
     return rows
 
 
@@ -157,18 +157,18 @@ def _machine_in_short(sample: HardwareSampled, width: int) -> list[Content]:
     rows: list[Content] = []
     for gpu in gpus if len(gpus) <= _FEW else ():
         used = _used(gpu.memory_used, gpu.memory_total) if gpu.memory_total else ""
-        busy = f"{gpu.percent:.0f} %" if gpu.percent is not None else ""
+        busy = percent(gpu.percent) if gpu.percent is not None else ""
         heat = f"{gpu.celsius:.0f} °C" if gpu.celsius is not None else ""
         rows.append(_row(_numbered("GPU", sample, gpu), (_fitting((used, busy, heat), width - LABEL), "")))
         rows += _others([gpu], width)
     if len(gpus) > _FEW:
         busy = _span([gpu.percent for gpu in gpus], 1.0, "%")
-        used = _span([gpu.memory_used for gpu in gpus], 2.0**30, "GiB")
-        heat = _span([gpu.celsius for gpu in gpus], 1.0, "°C")
+        used = _span([gpu.memory_used for gpu in gpus], 2.0**30, " GiB")
+        heat = _span([gpu.celsius for gpu in gpus], 1.0, " °C")
         rows.append(_row(f"{len(gpus)} GPUs", (_fitting((busy, used, heat), width - LABEL), "")))
         rows += _others(gpus, width)
     memory = _used(sample.ram_used, sample.ram_total)
-    return [*rows, _row("RAM, CPU", (f"{memory} · {sample.cpu_percent:.0f} %", ""))]
+    return [*rows, _row("RAM, CPU", (f"{memory} · {percent(sample.cpu_percent)}", ""))]
 
 
 def _others(gpus: Sequence[GpuReading], width: int) -> list[Content]:
@@ -195,7 +195,7 @@ def _span(values: Sequence[float | None], unit: float, name: str) -> str:
     if not known:
         return ""
     low, high = f"{min(known):.0f}", f"{max(known):.0f}"
-    return f"{low} {name}" if low == high else f"{low} to {high} {name}"
+    return f"{low}{name}" if low == high else f"{low} to {high}{name}"
 
 
 def _machine(sample: HardwareSampled, history: MachineHistory, width: int) -> list[Content]:
@@ -216,9 +216,9 @@ def _machine(sample: HardwareSampled, history: MachineHistory, width: int) -> li
         heat = f"  {gpu.celsius:.0f} °C" if gpu.celsius is not None else ""
         if gpu.percent is not None:
             use = past.percent if past is not None else ()
-            rows.append(load(_numbered("GPU", sample, gpu), use, 100.0, f"{gpu.percent:.0f} %{heat}", "$primary"))
+            rows.append(load(_numbered("GPU", sample, gpu), use, 100.0, f"{percent(gpu.percent)}{heat}", "$primary"))
     rows.append(load("RAM", history.ram, sample.ram_total, _used(sample.ram_used, sample.ram_total), "$muted"))
-    return [*rows, load("CPU", history.cpu, 100.0, f"{sample.cpu_percent:.0f} %", "$muted")]
+    return [*rows, load("CPU", history.cpu, 100.0, percent(sample.cpu_percent), "$muted")]
 
 
 def _numbered(label: str, sample: HardwareSampled, gpu: GpuReading) -> str:
