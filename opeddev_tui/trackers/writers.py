@@ -8,6 +8,7 @@ import importlib
 import itertools
 import os
 import re
+import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -89,11 +90,19 @@ class TensorBoard:
         self._file.close()
 
 
+# bytes that the disk must take before figures are given to a library that says nothing where it cannot write them
+_ROOM = 1 << 16
+
+
 class Wandb:
-    """A run of Weights & Biases; WANDB_MODE=offline keeps it on this machine for ``wandb sync``."""
+    """A run of Weights & Biases; WANDB_MODE=offline keeps it on this machine for ``wandb sync``.
+
+    Offline, the library loses figures on a full disk: it raises nothing, logs nothing and ends with exit code 0.
+    """
 
     def __init__(self, folder: Path, project: str) -> None:
         self._folder, self._project = folder, project
+        self._place = os.environ.get("WANDB_DIR") or str(folder)
         self._run: Any = None
         self._tried = False
 
@@ -119,7 +128,7 @@ class Wandb:
         )
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT") or self._project,
-            dir=os.environ.get("WANDB_DIR") or str(self._folder),
+            dir=self._place,
             id=known_id or run,
             name=run,
             config=dict(facts),
@@ -131,7 +140,8 @@ class Wandb:
         return str(self._run.id)
 
     def write(self, figures: Sequence[Scalar], facts: Sequence[Fact]) -> None:
-        """Log the figures of each step together; facts go into the run's summary."""
+        """Log the figures of each step together; facts go into the run's summary. Raises ``OSError`` without room."""
+        self._check_room()
         for step, values in _by_step(figures):
             self._run.log({**values, _STEP: step})
         for fact in facts:
@@ -141,6 +151,13 @@ class Wandb:
         """Finish the run; anything but the end of the step counts as a failure there."""
         self._run.summary["status"] = status
         self._run.finish(exit_code=0 if status == "finished" else 1)
+        self._check_room()
+
+    def _check_room(self) -> None:
+        """Raise ``OSError`` where the disk takes nothing more of a run that is kept on it alone."""
+        if getattr(self._run, "offline", False) and os.path.isdir(self._place):
+            with tempfile.TemporaryFile(dir=self._place, buffering=0) as file:
+                file.write(bytes(_ROOM))
 
 
 # of the library's warnings, those of figures that it has not kept

@@ -59,6 +59,11 @@ def table(name: str, *keys: Key) -> tuple[Key, ...]:
     return tuple(replace(key, table=name) for key in keys)
 
 
+def of_part(part: str, *keys: Key) -> tuple[Key, ...]:
+    """Return rows that are there only while the part ``part`` of the screen is in view."""
+    return tuple(replace(key, part=part) for key in keys)
+
+
 def pane_title(number: int, title: str) -> str:
     """Return a pane's title with the number that leads to it, 0 for none."""
     return f"[{number}] {title}" if number else title

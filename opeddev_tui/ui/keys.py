@@ -6,8 +6,8 @@ these in ``keymap``; a text names an action as {monitor.pause}, and the keymap w
 
 from opeddev_tui.ui.key_rows import Key as Key
 from opeddev_tui.ui.key_rows import bindings as bindings
+from opeddev_tui.ui.key_rows import of_part, table
 from opeddev_tui.ui.key_rows import pane_title as pane_title
-from opeddev_tui.ui.key_rows import table
 from opeddev_tui.ui.key_rows import written as written
 from opeddev_tui.ui.list_keys import COMPARE as COMPARE
 from opeddev_tui.ui.list_keys import LONG_LIST as LONG_LIST
@@ -176,41 +176,29 @@ GRADING = table(
     Key("tab", "pane(1)", "Part", "Go to the next part: race, trust, disputed rows.", footer=True),
     Key("shift+tab", "pane(-1)", "Previous part", "Go to the part before."),
     Key("d", "disputed", "Disputed", "Find the training rows whose grade the head disputes; a model is read.", True),
-    Key("enter,r", "open_row", "Read", "Read the selected row and give it another grade.", True, part="disputed"),
-    Key("u", "undo", "Undo", "Give the selected row the grade of your file again; once more: yours.", part="disputed"),
+    *of_part(
+        "disputed",
+        Key("enter,r", "open_row", "Read", "Read the selected row and give it another grade.", footer=True),
+        Key("u", "undo", "Undo", "Give the selected row the grade of your file again; once more: yours."),
+    ),
     Key(
         "slash", "filter", "Search", "Show only disputed rows that contain a text: a name, a kind, a word.", footer=True
     ),
-    Key("escape", "clear_filter", "Clear", "Drop the search.", part="disputed"),
-    Key(
-        "plus,equals_sign",
-        "wanted(1)",
-        "Agreement",
-        "Trust: want more agreement, up to 99%.",
-        True,
-        "+ -",
-        part="trust",
+    *of_part("disputed", Key("escape", "clear_filter", "Clear", "Drop the search.")),
+    *of_part(
+        "trust",
+        Key("plus,equals_sign", "wanted(1)", "Agreement", "Trust: want more agreement, up to 99%.", True, "+ -"),
+        Key("minus", "wanted(-1)", "Less agreement", "Trust: want less agreement, down to 80%.", shown="-"),
+        Key("x", "tolerance", "Within one", "Trust: agreement is the same grade, or at most one grade off.", True),
+        Key("w", "way", "Way", "Trust: another way to a grade that has probabilities.", footer=True),
     ),
-    Key("minus", "wanted(-1)", "Less agreement", "Trust: want less agreement, down to 80%.", shown="-", part="trust"),
-    Key(
-        "x",
-        "tolerance",
-        "Within one",
-        "Trust: agreement is the same grade, or at most one grade off.",
-        True,
-        part="trust",
-    ),
-    Key("w", "way", "Way", "Trust: another way to a grade that has probabilities.", True, part="trust"),
     Key("left", "step(1)", "Earlier step", "Show an earlier step.", shown="←", priority=True),
     Key("right", "step(-1)", "Later step", "Show a later step.", shown="→", priority=True),
-    Key(
-        "left_square_bracket",
-        "epoch(-1)",
-        "Earlier epoch",
-        "Trust: the grades read after an earlier epoch.",
-        part="trust",
+    *of_part(
+        "trust",
+        Key("left_square_bracket", "epoch(-1)", "Earlier epoch", "Trust: the grades read after an earlier epoch."),
+        Key("right_square_bracket", "epoch(1)", "Later epoch", "Trust: the grades read after a later epoch."),
     ),
-    Key("right_square_bracket", "epoch(1)", "Later epoch", "Trust: the grades read after a later epoch.", part="trust"),
     Key("o", "note", "Observation", "Write an observation on the run on show in the monitor."),
 )
 

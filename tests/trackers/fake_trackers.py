@@ -38,6 +38,7 @@ def called(module, name, **values):
 """
 
 WANDB = """
+import os
 import fake_calls
 fake_calls.called("wandb", "import")
 
@@ -52,6 +53,7 @@ class Summary(dict):
 class Run:
     def __init__(self, id):
         self.id, self.summary = id, Summary()
+        self.offline = os.environ.get("WANDB_MODE") == "offline"
     def define_metric(self, name, step_metric):
         pass
     def log(self, values):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Control
 from opeddev_tui.runs.journal import Journal
 from opeddev_tui.trackers.sink import with_trackers
-from opeddev_tui.trackers.writers import TensorBoard
+from opeddev_tui.trackers.writers import TensorBoard, Wandb
 from opeddev_tui.workspace.paths import Workspace
 
 SECRET = "canary7f3asecret"
@@ -272,6 +273,32 @@ def test_tensorboard_goes_on_in_a_new_file_where_the_first_one_could_not_be_writ
     reader = accumulator.EventAccumulator(str(folder))
     reader.Reload()
     assert [(item.step, item.value) for item in reader.Scalars("train/loss")] == [(2, 1.5)]
+
+
+def test_wandb_offline_gives_nothing_to_a_full_disk_and_says_so(
+    tmp_path: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its library would lose the figures without a word."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+
+    def full(**_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    loss = Scalar(run="run-0", step=0, name="train/loss", value=2.0, global_step=1, epoch=None, at=0.0)
+    tracker = Wandb(tmp_path, "project")
+    try:
+        tracker.start("run-0", "", {"seed": 7})
+        with monkeypatch.context() as disk:
+            disk.setattr("tempfile.TemporaryFile", full)
+            with pytest.raises(OSError, match="No space left"):
+                tracker.write([loss], [])
+            assert logged(calls, "wandb") == []
+            with pytest.raises(OSError, match="No space left"):
+                tracker.end("finished")
+        tracker.write([loss], [])
+        assert logged(calls, "wandb") == [("train/loss", 1, 2.0)]
+    finally:
+        sys.modules.pop("wandb", None)
 
 
 def test_what_trackio_could_not_keep_is_told_though_it_raises_nothing(
