@@ -1,6 +1,7 @@
 """Whether a grader's confidence can be trusted, and how much it may grade alone.
 
-A threshold is chosen on rows that the head did not see in its fit (out of fold) and reported on others (the hold-out).
+A threshold counts only where it is borne out: thresholds that are chosen in the same way on nine tenths of the rows
+must reach the wanted agreement on the last tenth.
 """
 
 from collections.abc import Sequence
@@ -11,11 +12,14 @@ from numpy.typing import NDArray
 
 from opeddev_tui.grading import intervals
 from opeddev_tui.grading.intervals import Estimate
-from opeddev_tui.grading.ordinal import Grades
+from opeddev_tui.grading.ordinal import Grades, fold_numbers
 from opeddev_tui.grading.scale import Positions
 from opeddev_tui.grading.scores import Predictions, Reference, figures
 
 Floats = NDArray[np.float64]
+Hits = NDArray[np.bool_]
+# neither a threshold nor its check rests on fewer rows
+FEWEST_ALONE = 10
 
 
 class Bin(Struct, frozen=True):
@@ -34,6 +38,18 @@ class Automatic(Struct, frozen=True):
     agreement: Estimate
 
 
+class Alone(Struct, frozen=True):
+    """Grading alone with a wanted agreement.
+
+    ``chosen`` is the point of the curve that is borne out, None where none is: a person looks at all rows then.
+    ``checked`` is the agreement of the ``checked_rows`` that thresholds chosen on other rows let pass, None of no row.
+    """
+
+    chosen: Automatic | None
+    checked_rows: int
+    checked: Estimate | None
+
+
 class Halves(Struct, frozen=True):
     """Figures of the more confident half of the rows and of the other."""
 
@@ -41,7 +57,7 @@ class Halves(Struct, frozen=True):
     other: dict[str, Estimate]
 
 
-def reliability(confidences: Floats, right: NDArray[np.bool_]) -> list[Bin]:
+def reliability(confidences: Floats, right: Hits) -> list[Bin]:
     """Return bins of equal size from the least confident rows to the most; the diagonal is perfect."""
     parts = np.array_split(np.argsort(confidences, kind="stable"), intervals.bin_count(len(right)))
     return [
@@ -67,10 +83,46 @@ def automatic_curve(grades: Grades, reference: Positions, *, tolerance: int = 0)
     return found
 
 
-def threshold_for(curve: Sequence[Automatic], wanted: float) -> Automatic | None:
-    """Return the point that grades most rows alone with at least the ``wanted`` agreement; None where none does."""
-    reaching = [point for point in curve if point.agreement.value >= wanted]
-    return max(reaching, key=lambda point: point.share) if reaching else None
+def bears_out(agrees: Hits, wanted: int) -> bool:
+    """Return whether enough rows [n] show ``wanted`` percent of agreement, even were there one more wrong row."""
+    return len(agrees) >= FEWEST_ALONE and 100 * int(agrees.sum()) >= wanted * (len(agrees) + 1)
+
+
+def grading_alone(
+    grades: Grades, reference: Positions, wanted: Sequence[int], *, tolerance: int = 0
+) -> dict[int, Alone]:
+    """Return what can be graded alone for each ``wanted`` agreement in percent.
+
+    A threshold that just reaches the wanted agreement on the rows that chose it reaches less on others. So the aim is
+    raised above the wanted agreement until the check bears it out.
+    """
+    curve = {point.threshold: point for point in automatic_curve(grades, reference, tolerance=tolerance)}
+    confidence, agrees = grades.within(tolerance), np.abs(grades.median - reference) <= tolerance
+    folds, aims = fold_numbers(len(agrees)), range(min(wanted), 101)
+    chosen = _thresholds(confidence, agrees, aims)
+    limits = np.empty((len(agrees), len(aims)))
+    for fold in np.unique(folds):
+        limits[folds == fold] = _thresholds(confidence[folds != fold], agrees[folds != fold], aims)
+    checked = [agrees[confidence >= column] for column in limits.T]
+    found = {}
+    for want in wanted:
+        at = want - aims[0]
+        reached = [at for at in range(at, len(aims)) if chosen[at] < np.inf and bears_out(checked[at], want)]
+        # without one that is borne out, the check of the plain threshold tells why
+        rows = checked[reached[0] if reached else at]
+        point = curve[float(chosen[reached[0]])] if reached else None
+        found[want] = Alone(point, len(rows), intervals.share(rows) if len(rows) else None)
+    return found
+
+
+def _thresholds(confidence: Floats, agrees: Hits, aims: Sequence[int]) -> Floats:
+    """Return the lowest confidence from which at least each of ``aims`` percent agreed; infinite where none."""
+    order = np.argsort(-confidence, kind="stable")
+    sure, rows = confidence[order], np.arange(1, len(order) + 1)
+    # rows of equal confidence are taken together
+    usable = np.r_[sure[1:] != sure[:-1], True] & (rows >= FEWEST_ALONE) if len(sure) else np.zeros(0, dtype=bool)
+    reaching = [sure[usable & (100 * np.cumsum(agrees[order]) >= aim * rows)] for aim in aims]
+    return np.array([found[-1] if len(found) else np.inf for found in reaching])
 
 
 def halves(grades: Grades, reference: Reference) -> Halves:

@@ -1,43 +1,31 @@
 """What can be trusted of recorded grades: calibration, how much can be graded without a person, coverage, halves.
 
-Takes what a journal records of one way; reads no model. Thresholds are also checked on rows that did not choose them.
+Takes what a journal records of one way; reads no model.
 """
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from opeddev_tui.grading import intervals
 from opeddev_tui.grading.calibration import (
+    Alone,
     Automatic,
     Bin,
     automatic_curve,
+    grading_alone,
     halves,
     reliability,
-    threshold_for,
 )
 from opeddev_tui.grading.intervals import Estimate
-from opeddev_tui.grading.ordinal import Grades, fold_numbers
+from opeddev_tui.grading.ordinal import Grades
 from opeddev_tui.grading.scores import Reference
 from opeddev_tui.runs.grade_records import WayGrades
 from opeddev_tui.runs.grade_words import too_few
 
 # agreements that can be wanted, in percent
 WANTED = tuple(range(80, 100))
-
-
-class Alone(Struct, frozen=True):
-    """Grading alone with a wanted agreement.
-
-    ``chosen`` is the point of the curve that grades most rows, None where no threshold reaches the wanted agreement.
-    ``checked`` has the share of rows that thresholds chosen on other rows let pass, and the agreement on these.
-    """
-
-    chosen: Automatic | None
-    checked_share: float
-    checked: Estimate | None
 
 
 class Trust(Struct, frozen=True):
@@ -71,52 +59,17 @@ def trust(way: WayGrades, reference: Sequence[str], labels: Sequence[str], toler
     # they are recorded with four digits
     grades = Grades(probabilities / probabilities.sum(1, keepdims=True))
     agrees = np.abs(grades.median - right) <= tolerance
-    confidence = grades.within(tolerance)
-    curve = automatic_curve(grades, right, tolerance=tolerance)
     parts = halves(grades, Reference(right, len(labels)))
     covered = [label in inside for label, inside in zip(reference, way.sets, strict=False)]
     has_sets = len(covered) == len(reference)
     return Trust(
         len(reference),
         tolerance,
-        tuple(reliability(confidence, agrees)),
-        tuple(curve),
-        _alone(curve, confidence, agrees),
+        tuple(reliability(grades.within(tolerance), agrees)),
+        tuple(automatic_curve(grades, right, tolerance=tolerance)),
+        grading_alone(grades, right, WANTED, tolerance=tolerance),
         intervals.share(np.array(covered)) if has_sets else None,
         float(np.mean([len(inside) for inside in way.sets])) if has_sets else None,
         parts.confident,
         parts.other,
     )
-
-
-def _alone(curve: Sequence[Automatic], confidence: NDArray[np.float64], agrees: NDArray[np.bool_]) -> dict[int, Alone]:
-    """Return what each wanted agreement lets pass, and what thresholds chosen on nine tenths give on the last tenth."""
-    folds = fold_numbers(len(agrees))
-    passed = {wanted: np.zeros(len(agrees), dtype=bool) for wanted in WANTED}
-    for fold in np.unique(folds):
-        inside = folds == fold
-        thresholds, shares = _thresholds(confidence[~inside], agrees[~inside])
-        for wanted in WANTED:
-            reaching = np.flatnonzero(shares >= wanted / 100)
-            if len(reaching):
-                passed[wanted][inside] = confidence[inside] >= thresholds[reaching[-1]]
-    return {
-        wanted: Alone(
-            threshold_for(curve, wanted / 100),
-            float(passed[wanted].mean()),
-            intervals.share(agrees[passed[wanted]]) if passed[wanted].any() else None,
-        )
-        for wanted in WANTED
-    }
-
-
-def _thresholds(
-    confidence: NDArray[np.float64], agrees: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return every threshold, the strictest first, and the share of agreement among the rows that reach it."""
-    order = np.argsort(-confidence, kind="stable")
-    sure = confidence[order]
-    shares = np.cumsum(agrees[order]) / np.arange(1, len(order) + 1)
-    # rows of equal confidence are taken together
-    last = np.r_[sure[1:] != sure[:-1], True] if len(sure) else np.zeros(0, dtype=bool)
-    return sure[last], shares[last]

@@ -1,7 +1,10 @@
 """The rule's verdict in one sentence: its advice, what loss, grades and people say, and whether they disagree. Pure.
 
-The reasons of a verdict have the figures; every place that names them says first that the measures disagree, and where
-the grades came nearer without being worth anything yet: a smaller distance alone is no grading.
+A measure is called better or worse only where the interval of its change excludes zero: within noise nothing changed,
+and nothing disagrees. Grades are judged by their expected distance from the right ones, and the screen shows shares and
+kappa: where these do not bear the word out, the distance is named. The reasons of a verdict have the figures; every
+place that names them says first that the measures disagree, and where the grades came nearer without being worth
+anything yet: a smaller distance alone is no grading.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from opeddev_tui.intervals import wilson
 from opeddev_tui.runs.cheap_ways import to_beat
 from opeddev_tui.runs.choice_events import Verdict
 from opeddev_tui.text import clean_line
@@ -22,8 +26,9 @@ if TYPE_CHECKING:
 # of the hold-out rows; a model that gives as many of them one grade does not tell rows apart
 _NEARLY_ALL = 0.95
 
-# a measure, what it says ("better", "worse", "the same"), and whether that is within noise
-_Signal = tuple[str, str, bool]
+_NOISE = "unchanged within noise"
+# a measure, what it says ("better", "worse", "the same", within noise), and by what figure where that must be said
+_Signal = tuple[str, str, str]
 
 
 def advice(verdict: Verdict) -> str:
@@ -33,25 +38,26 @@ def advice(verdict: Verdict) -> str:
     return verdict.choice
 
 
-def findings(verdict: Verdict, exact: float | None = None, state: RunState | None = None) -> str:
+def findings(verdict: Verdict, state: RunState | None = None) -> str:
     """Return what each measure says and whether they disagree, without a full stop; "" where nothing was compared.
 
-    ``exact`` is the change of the share of exact grades, where the verdict has no better measure of the grades.
-    ``state`` is that of the verdict's run: grades that are better than before may still be worth nothing.
+    ``state`` is that of the verdict's run: its shares may not bear out that grades are better than before, such grades
+    may still be worth nothing, and exact grades stand in where the verdict has no better measure of the grades.
     """
-    signals = _signals(verdict)
-    if exact is not None and verdict.grade_difference is None:
-        signals.append(("exact grades", word_of(exact), False))
-    if not signals:
-        return ""
+    signals = _signals(verdict, state)
     short = _short(verdict, state)
     text = ", ".join(_said(signal, short) for signal in signals)
-    return f"{text}: they disagree{_decides(verdict)}" if _opposed(signals) else text
+    if _opposed(signals):
+        return f"{text}: they disagree{_decides(verdict)}"
+    if signals and verdict.choice == "continue" and not _by_plan(verdict) and not _words(signals, "better"):
+        # the rule goes by any gain, unless early_stop.significant is set
+        return f"{text}, but the rule counts the gain of the {'grades' if verdict.metric == 'grade' else 'loss'}"
+    return text
 
 
-def disagree(verdict: Verdict) -> bool:
-    """Return whether one measure got better and another one worse."""
-    return _opposed(_signals(verdict))
+def disagree(verdict: Verdict, state: RunState | None = None) -> bool:
+    """Return whether one measure got better and another one worse, each by more than noise."""
+    return _opposed(_signals(verdict, state))
 
 
 def one_grade(state: RunState, epoch: int) -> str:
@@ -93,15 +99,18 @@ def _short(verdict: Verdict, state: RunState | None) -> str:
 
 def _said(signal: _Signal, short: str) -> str:
     """Return a measure in words; ``short``: what grades that are better fall short of."""
-    name, word, noise = signal
+    name, word, figure = signal
     if word == "better" and short and "grades" in name:
-        # what is worth nothing need not be called noise as well
-        return f"{name} {'nearer' if name == 'grades' else word} but {short}"
-    return f"{name} {word}{' within noise' if noise else ''}"
+        return f"{name} {'nearer' if name == 'grades' else word}{figure} but {short}"
+    return f"{name} {word}{figure}"
+
+
+def _words(signals: Sequence[_Signal], wanted: str) -> bool:
+    return any(word == wanted for _, word, _ in signals)
 
 
 def _opposed(signals: Sequence[_Signal]) -> bool:
-    return {"better", "worse"} <= {word for _, word, _ in signals}
+    return _words(signals, "better") and _words(signals, "worse")
 
 
 def reasons_of(verdict: Verdict, state: RunState | None = None) -> tuple[str, ...]:
@@ -109,8 +118,8 @@ def reasons_of(verdict: Verdict, state: RunState | None = None) -> tuple[str, ..
 
     ``state`` is that of the verdict's run; without it only the verdict is looked at.
     """
-    short = _short(verdict, state) if verdict.grade_difference is not None and verdict.grade_difference > 0 else ""
-    first = [findings(verdict, state=state)] if short or disagree(verdict) else []
+    nearer = any("grades" in name and word == "better" for name, word, _ in _signals(verdict, state))
+    first = [findings(verdict, state)] if disagree(verdict, state) or (nearer and _short(verdict, state)) else []
     alike = one_grade(state, verdict.epoch) if state is not None else ""
     return (*first, *filter(None, [alike]), *verdict.reasons)
 
@@ -137,20 +146,51 @@ def _decides(verdict: Verdict) -> str:
     return "; what people prefer decides" if verdict.human_improved and not improved else f"; {decides}"
 
 
-def _signals(verdict: Verdict) -> list[_Signal]:
+def _signals(verdict: Verdict, state: RunState | None) -> list[_Signal]:
     """Return what each measure says, the one that decides first."""
-    found = [
-        _signal("loss", verdict.difference, verdict.interval),
-        _signal("grades", verdict.grade_difference, verdict.grade_interval),
-    ]
+    found = [_signal("loss", verdict.difference, verdict.interval), _grades_signal(verdict, state)]
     if verdict.metric == "grade":
         found.reverse()
     signals = [signal for signal in found if signal is not None]
-    return [*signals, ("generations", "better", False)] if verdict.human_improved else signals
+    return [*signals, ("generations", "better", "")] if verdict.human_improved else signals
 
 
 def _signal(name: str, difference: float | None, interval: tuple[float, float] | None) -> _Signal | None:
     if difference is None or not math.isfinite(difference):
         return None
-    noise = difference != 0 and interval is not None and interval[0] <= 0 <= interval[1]
-    return name, word_of(difference), noise
+    clear = difference == 0 or (interval is not None and (interval[0] > 0 or interval[1] < 0))
+    return name, word_of(difference) if clear else _NOISE, ""
+
+
+def _grades_signal(verdict: Verdict, state: RunState | None) -> _Signal | None:
+    """Return what the distance of the grades says; it is named where the shown figures do not bear that out."""
+    if verdict.grade_difference is None:
+        before, now = _compared_grades(state, verdict.epoch, verdict.compared_with)
+        return _exact_signal(before, now) if before is not None and now is not None else None
+    signal = _signal("grades", verdict.grade_difference, verdict.grade_interval)
+    before, now = _compared_grades(state, verdict.epoch, verdict.grade_compared_with)
+    if signal is None or signal[1] not in ("better", "worse") or before is None or now is None:
+        return signal
+    sign = 1 if signal[1] == "better" else -1
+    shown = [(before.exact, now.exact), (before.within_one, now.within_one), (before.kappa, now.kappa)]
+    # as they are shown: what is below one percent, or 0.01, is no change
+    moves = [sign * (round(b, 2) - round(a, 2)) for a, b in shown if a is not None and b is not None]
+    return signal if max(moves) > 0 and min(moves) >= 0 else (*signal[:2], " by expected distance")
+
+
+def _compared_grades(
+    state: RunState | None, epoch: int, before: int | None
+) -> tuple[GradesMeasured | None, GradesMeasured | None]:
+    """Return the trained model's grades after ``before`` and ``epoch``; None for what is unknown or read otherwise."""
+    if state is None or before is None:
+        return None, None
+    one, other = _own_grades(state, before), _own_grades(state, epoch)
+    return (one, other) if one is not None and other is not None and one.way == other.way else (None, None)
+
+
+def _exact_signal(before: GradesMeasured, now: GradesMeasured) -> _Signal | None:
+    """Return how the share of exact grades changed, by the sign test on the rows that one of both has right."""
+    rows = zip(before.predicted, now.predicted, now.reference, strict=False)
+    turned = [new == right for old, new, right in rows if (old == right) != (new == right)]
+    low, high = wilson(sum(turned), len(turned))
+    return _signal("exact grades", now.exact - before.exact, (low - 0.5, high - 0.5))

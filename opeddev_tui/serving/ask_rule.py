@@ -7,8 +7,8 @@ import numpy as np
 from msgspec import Struct
 
 from opeddev_tui.config.settings import Grade
-from opeddev_tui.format import share
-from opeddev_tui.grading.calibration import automatic_curve, threshold_for
+from opeddev_tui.format import plural, share
+from opeddev_tui.grading.calibration import Alone, bears_out, grading_alone
 from opeddev_tui.grading.ordinal import Grades
 from opeddev_tui.runs.grade_words import few_rows, too_few
 from opeddev_tui.runs.state import RunState
@@ -44,15 +44,24 @@ def ask_rule(state: RunState, epoch: int, way: str, grade: Grade, labels: tuple[
         return AskRule(None, tolerance, f"how sure is sure enough is not known: {few_rows(len(right))}")
     threshold: float | None
     if grades is None:
-        agreed = float((np.abs(answers - right) <= tolerance).mean())
-        threshold = 0.0 if agreed * 100 >= grade.agreement else None
-        said = f"on the hold-out {share(agreed)} of its grades agreed{near}, less than {grade.agreement}%."
-    elif (point := threshold_for(automatic_curve(grades, right, tolerance=tolerance), grade.agreement / 100)) is None:
-        threshold = None
-        said = f"no confidence reached {grade.agreement}% agreement{near} with people on the hold-out."
+        agrees = np.abs(answers - right) <= tolerance
+        threshold = 0.0 if bears_out(agrees, grade.agreement) else None
+        said = f"on the hold-out {share(agrees.mean())} of its grades agreed{near}, which does not bear out the wanted "
+        said += f"{grade.agreement}%."
     else:
-        threshold, said = point.threshold, f"from which {grade.agreement}% agreed{near} with people."
+        alone = grading_alone(grades, right, (grade.agreement,), tolerance=tolerance)[grade.agreement]
+        threshold = alone.chosen.threshold if alone.chosen is not None else None
+        said = _alone(alone, grade.agreement, near)
     return AskRule(threshold, tolerance, f"{said} {few_rows(len(right))}".rstrip())
+
+
+def _alone(alone: Alone, wanted: int, near: str) -> str:
+    """Return why a person looks at grades below the threshold, or at all; the figure is that of the check."""
+    checked = f"{share(alone.checked.value)}" if alone.checked is not None else ""
+    if alone.chosen is not None:
+        return f"from which {checked} of {alone.checked_rows} checked rows agreed{near} with people ({wanted}% wanted)."
+    rows = f": {checked} of {plural(alone.checked_rows, 'checked row')} agreed" if checked else ""
+    return f"no confidence is borne out as enough for {wanted}% agreement{near} with people{rows}."
 
 
 def _measured(

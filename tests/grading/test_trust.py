@@ -42,25 +42,68 @@ def test_fewer_rows_graded_alone_agree_better(tolerance: int) -> None:
         assert one.threshold > other.threshold
 
 
-def test_a_threshold_chosen_on_some_rows_keeps_its_agreement_on_others() -> None:
+def test_a_threshold_that_is_borne_out_keeps_its_agreement_on_other_rows() -> None:
     features, labels = graded_features(300)
     fitted = fit_head(features, labels, FIVE)
-    chosen = calibration.threshold_for(
-        calibration.automatic_curve(fitted.out_of_fold, labels.grades, tolerance=1), 0.95
-    )
-    assert chosen is not None
-    assert chosen.share > 0.1
+    found = calibration.grading_alone(fitted.out_of_fold, labels.grades, (95,), tolerance=1)[95]
+    assert found.chosen is not None
+    assert found.checked is not None
+    assert found.checked.value >= 0.95
+    assert found.chosen.share > 0.1
     grades, truth = graded(2000)
-    alone = grades.within(1) >= chosen.threshold
-    assert share(np.abs(grades.median - truth)[alone] <= 1) > 0.9
-    assert share(alone) == pytest.approx(chosen.share, abs=0.15)
+    alone = grades.within(1) >= found.chosen.threshold
+    assert share(np.abs(grades.median - truth)[alone] <= 1) > 0.93
+    assert share(alone) == pytest.approx(found.chosen.share, abs=0.15)
+
+
+def made_up(rows: int, seed: int, *, honest: bool) -> tuple[Grades, np.ndarray]:
+    """Return grades that are right as often as they are sure of it, or whose confidence tells nothing."""
+    draw = np.random.default_rng(seed)
+    confidence = 0.55 + 0.44 * draw.uniform(0, 1, rows) ** 0.5
+    chances = np.stack([confidence, 1 - confidence], axis=1)
+    wrong = draw.random(rows) > (confidence if honest else 0.66)
+    return Grades(chances), wrong.astype(np.int64)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 9, 10, 11, 30, 50, 200])
+def test_no_threshold_counts_that_other_rows_do_not_bear_out(rows: int) -> None:
+    wanted = (50, 80, 90, 99, 100)
+    for seed in range(20):
+        grades, truth = made_up(rows, seed, honest=seed % 2 == 0)
+        for want, found in calibration.grading_alone(grades, truth, wanted).items():
+            if found.chosen is not None:
+                assert found.checked is not None
+                assert found.checked.value >= want / 100
+                assert found.checked_rows >= calibration.FEWEST_ALONE
+                assert found.chosen.agreement.value >= want / 100
+                assert round(found.chosen.share * rows) >= calibration.FEWEST_ALONE
+                assert want < 100
+
+
+@pytest.mark.parametrize("rows", [50, 300])
+def test_a_confidence_that_tells_nothing_has_no_threshold_and_an_honest_one_has(rows: int) -> None:
+    drawn = {honest: [made_up(rows, seed, honest=honest) for seed in range(20)] for honest in (False, True)}
+    borne_out = {
+        honest: sum(calibration.grading_alone(*one, (90,))[90].chosen is not None for one in several)
+        for honest, several in drawn.items()
+    }
+    assert borne_out[False] <= 1
+    assert borne_out[True] >= (8 if rows == 50 else 15)
+
+
+@pytest.mark.parametrize(
+    ("agreed", "of", "wanted", "shown"),
+    [(3, 3, 90, False), (9, 9, 90, False), (10, 10, 90, True), (10, 11, 90, False), (18, 19, 90, True),
+     (18, 20, 90, False),      (99, 99, 99, True), (98, 98, 99, False), (500, 500, 100, False)],
+)  # fmt: skip
+def test_how_many_rows_bear_an_agreement_out(agreed: int, of: int, wanted: int, shown: bool) -> None:
+    assert calibration.bears_out(np.arange(of) < agreed, wanted) is shown
 
 
 def test_an_agreement_that_cannot_be_had_has_no_threshold() -> None:
     grades = Grades(np.full((20, 5), 0.2))
-    curve = calibration.automatic_curve(grades, np.zeros(20, np.int64))
-    assert len(curve) == 1
-    assert calibration.threshold_for(curve, 0.9) is None
+    assert len(calibration.automatic_curve(grades, np.zeros(20, np.int64))) == 1
+    assert calibration.grading_alone(grades, np.zeros(20, np.int64), (90,))[90].chosen is None
 
 
 def test_the_surer_half_is_better() -> None:

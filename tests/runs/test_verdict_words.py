@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from msgspec.structs import replace
 
 from opeddev_tui.runs.events import GradesMeasured, GradesRead, Verdict
 from opeddev_tui.runs.grade_records import Figure, WayGrades
@@ -17,29 +18,46 @@ def verdict(**values: object) -> Verdict:
     return Verdict(**(fields | values))  # type: ignore[arg-type]
 
 
+UP, DOWN, NOISE = (0.05, 0.2), (-0.2, -0.05), (-0.1, 0.2)
+WORSE, BETTER = {"difference": -0.1, "interval": DOWN}, {"difference": 0.1, "interval": UP}
+NEARER, FARTHER = {"grade_difference": 0.1, "grade_interval": UP}, {"grade_difference": -0.1, "grade_interval": DOWN}
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [
         ({}, ""),
         ({"difference": math.nan}, ""),
         ({"difference": 0.0, "interval": (0.0, 0.0)}, "loss the same"),
-        ({"difference": 0.1, "interval": (0.05, 0.2)}, "loss better"),
-        ({"difference": -0.1, "interval": (-0.2, 0.1)}, "loss worse within noise"),
-        ({"difference": -0.1, "grade_difference": -0.1}, "loss worse, grades worse"),
-        ({"difference": -0.1, "grade_difference": 0.1}, "loss worse, grades better: they disagree; the loss decides"),
+        (BETTER, "loss better"),
+        ({"difference": -0.1, "interval": NOISE}, "loss unchanged within noise"),
+        # nothing says that it is more than noise
+        ({"difference": -0.1}, "loss unchanged within noise"),
+        ({"difference": -0.1, "interval": (math.nan, math.nan)}, "loss unchanged within noise"),
+        (WORSE | FARTHER, "loss worse, grades worse"),
+        (WORSE | NEARER, "loss worse, grades better: they disagree; the loss decides"),
+        (BETTER | {"grade_difference": -0.1, "grade_interval": NOISE}, "loss better, grades unchanged within noise"),
         (
-            {"difference": -0.1, "grade_difference": 0.1, "metric": "grade", "grade_improved": True,
-             "choice": "continue"},
+            WORSE | NEARER | {"metric": "grade", "grade_improved": True, "choice": "continue"},
             "grades better, loss worse: they disagree; the grades decide",
         ),
         (
-            {"difference": -0.1, "human_improved": True, "choice": "continue"},
+            WORSE | {"human_improved": True, "choice": "continue"},
             "loss worse, generations better: they disagree; what people prefer decides",
         ),
         # the plan decides, and no measure
-        ({"difference": 0.0, "grade_difference": -0.1, "choice": "continue"}, "loss the same, grades worse"),
-        ({"difference": -0.1, "grade_difference": 0.1, "choice": "continue"},
-         "loss worse, grades better: they disagree"),
+        ({"difference": 0.0, "choice": "continue"} | FARTHER, "loss the same, grades worse"),
+        (WORSE | NEARER | {"choice": "continue"}, "loss worse, grades better: they disagree"),
+        # the rule goes by a gain that is noise, unless it is set not to
+        (
+            {"difference": 0.1, "interval": NOISE, "loss_improved": True, "choice": "continue"},
+            "loss unchanged within noise, but the rule counts the gain of the loss",
+        ),
+        (
+            {"grade_difference": 0.1, "grade_interval": NOISE, "grade_improved": True, "choice": "continue",
+             "metric": "grade"} | WORSE,
+            "grades unchanged within noise, loss worse, but the rule counts the gain of the grades",
+        ),
     ],
 )  # fmt: skip
 def test_what_the_measures_say(values: dict[str, object], said: str) -> None:
@@ -101,22 +119,65 @@ def graded(**values: object) -> RunState:
 )
 def test_nearer_grades_are_not_called_better_where_they_are_worth_nothing(values: dict[str, object], said: str) -> None:
     state = graded(**values)
-    for noise, interval in (("", (0.05, 0.3)), (" within noise", (-0.1, 0.3))):
-        found = verdict(difference=0.1, interval=(0.05, 0.2), grade_difference=0.1, grade_interval=interval)
-        # what is worth nothing is not called noise as well
-        short = " but " in said
-        told = f"loss better, grades {said if short else said + noise}"
-        assert findings(found, state=state) == told
-        # a list of reasons begins with it, as it does with a disagreement
-        assert reasons_of(found, state) == ((told,) if short else ()) + ("first", "second")
-    # what got worse is said as before, and so are exact grades, which are no distance
-    assert findings(verdict(grade_difference=-0.1), state=state) == "grades worse"
-    told = f"exact grades better{said[len('nearer') :] if said != 'better' else ''}"
-    assert findings(verdict(), 0.1, state) == told
+    found = verdict(**BETTER, **NEARER)
+    told = f"loss better, grades {said}"
+    assert findings(found, state) == told
+    # a list of reasons begins with it, as it does with a disagreement
+    assert reasons_of(found, state) == ((told,) if " but " in said else ()) + ("first", "second")
+    # what is noise is not nearer, and what got worse is said as before
+    noise = verdict(**BETTER, grade_difference=0.1, grade_interval=NOISE)
+    assert findings(noise, state) == "loss better, grades unchanged within noise"
+    assert reasons_of(noise, state) == ("first", "second")
+    assert findings(verdict(**FARTHER), state) == "grades worse"
+
+
+RISES = (-0.02, 0.0, 0.004, 0.02)
+
+
+@pytest.mark.parametrize("kappa", [None, *RISES])
+@pytest.mark.parametrize("within", RISES)
+@pytest.mark.parametrize("exact", RISES)
+def test_the_distance_is_named_where_the_shown_figures_do_not_bear_it_out(
+    exact: float, within: float, kappa: float | None
+) -> None:
+    state = graded(exact=0.5 + exact, within_one=0.9 + within, kappa=None if kappa is None else 0.4 + kappa)
+    state.grades[1] = replace(graded().grades[2], epoch=1)
+    # 0.004 is not seen
+    seen = {round(rise, 2) for rise in (exact, within, kappa) if rise is not None}
+    for sign, said, values in ((1, "better", NEARER), (-1, "worse", FARTHER)):
+        moves = {sign * rise for rise in seen}
+        told = "" if max(moves) > 0 and min(moves) >= 0 else " by expected distance"
+        found = verdict(**values, grade_compared_with=1)
+        assert findings(found, state) == f"grades {said}{told}"
+        # other grades are not beside it: of another epoch, or read in another way
+        assert findings(verdict(**values, grade_compared_with=0), state) == f"grades {said}"
+        other = graded()
+        other.grades[1] = replace(state.grades[1], way="step head")
+        assert findings(found, other) == f"grades {said}"
+        noise = verdict(grade_difference=0.1 * sign, grade_interval=NOISE, grade_compared_with=1)
+        assert findings(noise, state) == "grades unchanged within noise"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [(10, 10, "the same"), (10, 12, "unchanged within noise"), (12, 10, "unchanged within noise"),
+     (10, 25, "better"), (25, 10, "worse"), (0, 3, "unchanged within noise"), (0, 6, "better")],
+)  # fmt: skip
+def test_exact_grades_stand_in_where_the_verdict_has_no_distance(before: int, now: int, said: str) -> None:
+    wrong = (0,) * 40
+    state = graded(predicted=RIGHT[:now] + wrong[now:], exact=now / 40)
+    state.grades[1] = replace(state.grades[2], predicted=RIGHT[:before] + wrong[before:], exact=before / 40)
+    found = verdict(compared_with=1)
+    short = " but nothing beaten yet" if said == "better" and now / 40 <= 0.26 else ""
+    assert findings(found, state) == f"exact grades {said}{short}"
+    assert findings(verdict(), state) == ""
+    # the base model's grades are the same after every epoch
+    state.grades[2] = replace(state.grades[2], way="base head")
+    assert findings(found, state) == ""
 
 
 def test_grades_of_another_epoch_say_nothing_of_this_one() -> None:
-    assert findings(verdict(epoch=3, grade_difference=0.1), state=graded(kappa=0.0)) == "grades better"
+    assert findings(verdict(epoch=3, **NEARER), graded(kappa=0.0)) == "grades better"
 
 
 @pytest.mark.parametrize(

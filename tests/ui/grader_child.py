@@ -38,7 +38,9 @@ def graded(number: int, *, file: str = "", shift: int = 0, feedback: str | None 
         set=tuple(LABELS[max(0, place - 1) : place + 2]),
         confidence=0.5 + number % 5 / 10,
         ask=ask,
-        why=("confidence 0.50 is below 0.71, from which 90% agreed within one grade with people.",) if ask else (),
+        why=("confidence 0.50 is below 0.71, from which 93% of 28 checked rows agreed with people (90% wanted).",)
+        if ask
+        else (),
         criteria={"Layout": Criterion(0.81, False), "Naming": Criterion(0.07, True)},
         feedback=feedback,
         assumed={"task": "Make a page. (the commonest of the training rows)"},

@@ -82,12 +82,14 @@ async def test_the_whole_question_is_read_without_scrolling(tmp_path: Path, size
             assert ("continue (10 epochs are planned)" in shown) == (planned and not improved)
             words = {name: "better" if sign > 0 else "worse" for name, sign in (("loss", loss), ("grades", grades))}
             # the headline names both measures, says where they disagree, and what is noise
-            within = " within noise" * (noise == "noise")
-            assert f"loss {words['loss']}{within}" in shown.lower()
-            # kappa is below zero: nearer grades are no grading yet
-            said = "nearer but still guessing" if grades > 0 else f"worse{within}"
-            assert f"grades {said}" in shown.lower()
-            assert ("they disagree" in shown) == (loss != grades)
+            unchanged = "unchanged within noise" if noise == "noise" else ""
+            assert f"loss {unchanged or words['loss']}" in shown.lower()
+            # kappa fell below zero while the shares rose: the distance is named, and nearer grades are no grading yet
+            figure = "by expected distance"
+            said = f"nearer {figure} but still guessing" if grades > 0 else f"worse {figure}"
+            assert f"grades {unchanged or said}" in shown.lower()
+            assert ("they disagree" in shown) == (loss != grades and not unchanged)
+            assert ("the rule counts the gain" in shown) == (improved and bool(unchanged))
             assert f"Hold-out loss 0.9641: {words['loss']} by 0.0123 than after epoch 2." in shown
             assert "Grades: 100% exact (to beat: 100%), 100% within one (to beat: 64%), kappa -0.46." in shown
             assert ("Distance from the right grades" in shown) == (metric == "grade")
@@ -133,8 +135,10 @@ async def test_exact_grades_are_named_where_the_rule_knows_no_better(
         await settle(app, "awaiting")
         state = app.session.state
         way = way or state.grades[3].way
-        state.grades[3] = replace(state.grades[3], exact=exact, way=way)
-        state.grades[2] = replace(state.grades[2], exact=0.3, way=way)
+        right = round(50 * exact)
+        predicted = (3,) * right + (1,) * (50 - right)
+        state.grades[3] = replace(state.grades[3], exact=exact, way=way, predicted=predicted)
+        state.grades[2] = replace(state.grades[2], exact=0.3, way=way, predicted=(3,) * 15 + (1,) * 35)
         app.show_now()
         await pilot.pause()
         await pilot.pause()

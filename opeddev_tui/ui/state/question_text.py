@@ -35,7 +35,7 @@ def awaiting(view: View) -> Situation | None:
     figures = (*grades, *loss) if verdict.metric == "grade" else (*loss, *grades)
     lines = (*figures, *_deadline(view, question), *chosen_line(state))
     offers = (*_answers(question), _MORE, _WHY, _SAMPLE)
-    found = _sentence(findings(verdict, _exact(state, verdict), state))
+    found = _sentence(findings(verdict, state))
     return Situation("awaiting", headline, lines, offers, details=_details(verdict), finding=found)
 
 
@@ -82,18 +82,6 @@ def _grades(state: RunState, epoch: int) -> tuple[str, ...]:
         for name, words in (("exact", "exact"), ("within_one", "within one"))
     )
     return (f"Grades: {exact}, {within}{kappa}{alike and f'; {alike}'}.",)
-
-
-def _exact(state: RunState, verdict: Verdict) -> float | None:
-    """Return how the share of exact grades changed since the epoch that the verdict compares with; None if unknown.
-
-    Grades that are read from the base model are the same after every epoch, and no evidence.
-    """
-    before = state.grades.get(verdict.compared_with) if verdict.compared_with is not None else None
-    now = state.grades.get(verdict.epoch)
-    if before is None or now is None or before.way != now.way or now.way.startswith("base"):
-        return None
-    return now.exact - before.exact
 
 
 def _deadline(view: View, question: DecisionAwaited) -> tuple[str, ...]:

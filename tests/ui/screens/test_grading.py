@@ -130,20 +130,22 @@ async def test_a_race_held_while_another_process_trains_is_shown(tmp_path: Path)
 @pytest.mark.parametrize("size", [SMALL, MIDDLE, LARGE])
 async def test_trust_says_how_much_can_be_graded_without_a_person(tmp_path: Path, size: tuple[int, int]) -> None:
     app = make(tmp_path, [raced_step(1, AT)])
-    async with grading(app, size, ("tab",)):
+    async with grading(app, size, ("tab",)) as (_, pilot):
         shown = words_of(app.screen)
-        assert "At 90% agreement 54% of the rows can be graded without a person" in shown
+        assert "No threshold is borne out at 90% agreement: a person looks at all rows" in shown
         assert "Checked with thresholds chosen on other rows" in shown
         if size != SMALL:
             assert "predicted probability" in shown
             assert "90% sets hold the right grade in" in shown
             assert "the surer one" in shown
+        await pilot.press(*["minus"] * 5)
+        assert "At 85% agreement 54% of the rows can be graded without a person" in words_of(app.screen)
 
 
 async def test_keys_move_the_wanted_agreement_within_its_bounds(tmp_path: Path) -> None:
     app = make(tmp_path, [raced_step(1, AT)])
     async with grading(app, MIDDLE, ("tab", "plus")) as (screen, pilot):
-        assert "At 91% agreement" in words_of(app.screen)
+        assert "at 91% agreement" in words_of(app.screen)
         await pilot.press(*["minus"] * 15)
         assert "At 80% agreement" in words_of(app.screen)
         await pilot.press(*["plus"] * 25)

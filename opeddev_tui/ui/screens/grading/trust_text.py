@@ -9,7 +9,7 @@ from msgspec import Struct
 from rich.text import Text
 from textual.content import Content
 
-from opeddev_tui.format import percent, share
+from opeddev_tui.format import percent, plural, share
 from opeddev_tui.runs.grade_words import few_rows
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keymap import Keymap
@@ -19,9 +19,9 @@ from opeddev_tui.ui.screens.grading.race_table import two
 from opeddev_tui.ui.widgets.tables import Column, table
 
 if TYPE_CHECKING:
-    from opeddev_tui.grading.calibration import Bin
+    from opeddev_tui.grading.calibration import Alone, Bin
     from opeddev_tui.grading.intervals import Estimate
-    from opeddev_tui.grading.trust import Alone, Trust
+    from opeddev_tui.grading.trust import Trust
 
 # from this width on the two plots stand beside each other
 BESIDE = 96
@@ -70,9 +70,7 @@ def alone_sentence(alone: Alone, wanted: int, tolerance: int) -> str:
     kind = " within one grade" if tolerance else ""
     if alone.chosen is None:
         hint = "" if tolerance else " {grading.within-one} takes one grade off as agreement, too."
-        return (
-            f"No threshold reaches {percent(wanted)} agreement{kind} on these rows: a person grades all of them.{hint}"
-        )
+        return f"No threshold is borne out at {percent(wanted)} agreement{kind}: a person looks at all rows.{hint}"
     return (
         f"At {percent(wanted)} agreement{kind} {share(alone.chosen.share)} of the rows can be graded without a person: "
         f"those with a confidence of {alone.chosen.threshold:.2f} or more."
@@ -80,13 +78,16 @@ def alone_sentence(alone: Alone, wanted: int, tolerance: int) -> str:
 
 
 def checked_sentence(alone: Alone) -> str:
-    """Return what thresholds give on rows that they were not chosen on."""
+    """Return what thresholds give on rows that did not choose them, and what is missing where that is not enough."""
+    missing = "needed are at least 10 that agree as wanted, even with one more wrong row."
     if alone.checked is None:
-        return "Thresholds chosen on nine tenths of the rows let none of the other tenth pass."
-    return (
+        return f"Thresholds chosen on nine tenths of the rows let none of the other tenth pass; {missing}"
+    told = (
         "Checked with thresholds chosen on other rows: "
-        f"{share(alone.checked_share)} of the rows pass, agreement {between(alone.checked)}."
+        f"{plural(alone.checked_rows, 'row')} pass{'es' if alone.checked_rows == 1 else ''}, "
+        f"agreement {between(alone.checked)}"
     )
+    return f"{told}." if alone.chosen is not None else f"{told}; {missing}"
 
 
 def coverage_sentence(covered: Estimate, size: float, labels: int) -> str:
