@@ -454,6 +454,46 @@ async def test_pasted_lines_become_code_wherever_the_focus_is(tmp_path: Path) ->
         assert screen.query_one("#path", Input).value == ""
 
 
+def last_asked(children: FakeChildren) -> str:
+    request = next(asked for asked in reversed(children.opened[-1].asked) if isinstance(asked, Request))
+    return request.path or request.text
+
+
+async def test_what_was_typed_last_is_graded_and_named(tmp_path: Path, children: FakeChildren) -> None:
+    ways = {
+        ("p", *"pages"): "pages",
+        ("i", *"<b>"): "<b>",
+        ("p", "end", "slash"): "pages/",
+        ("i", "x"): "<b>x",
+        ("p", "enter"): "pages/",
+        ("i", *["backspace"] * 4): "pages/",
+        ("i", *"<i>"): "<i>",
+        ("p", "end", "ctrl+u"): "<i>",
+    }
+    async with grader(make(tmp_path, [raced_step(0, AT)])) as (screen, pilot):
+        for keys, graded in ways.items():
+            await pilot.press("escape", *keys)
+            if keys[-1] != "enter":
+                await pilot.press("ctrl+g")
+            await until(pilot, lambda: not screen.desk.busy and bool(screen.desk.sides[0].answers))
+            assert last_asked(children) == graded, keys
+            is_path, form = graded.startswith("pages"), screen.query_one(Form)
+            named = str(form.border_title).endswith(f"the {'path' if is_path else 'code'} is graded")
+            assert named == bool(form.typed.path)
+            assert screen.query_one("#code").has_class("-idle") == is_path
+
+
+async def test_what_was_typed_last_is_graded_after_another_start_too(tmp_path: Path, children: FakeChildren) -> None:
+    async with grader(make(tmp_path, [raced_step(0, AT)])) as (screen, pilot):
+        await pilot.press("p", *"pages", "escape", "i", *"<p>")
+    async with grader(make(tmp_path, [])) as (screen, pilot):
+        await until(pilot, lambda: screen.query_one(Form).typed.path == "pages")
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: not screen.desk.busy and bool(screen.desk.sides[0].answers))
+        assert last_asked(children) == "<p>"
+        assert screen.query_one("#path").has_class("-idle")
+
+
 @pytest.mark.usefixtures("children")
 async def test_what_is_typed_is_there_again_when_the_app_is(tmp_path: Path) -> None:
     async with grader(make(tmp_path, [raced_step(0, AT)])) as (screen, pilot):
