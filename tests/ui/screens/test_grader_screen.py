@@ -80,7 +80,8 @@ async def test_code_is_graded_and_its_answer_explained(
         screen._draw()
         await pilot.pause()
         shown = words_of(app.screen)
-        for part in ("Grade 1", "expected 1.00", "68.0%", "90 % set 1, 2", "confidence 0.50", "✗ Layout", "✓ Naming"):
+        near = "confidence 0.50 that it is within one grade of a person's"
+        for part in ("Grade 1", "expected 1.00", "68.0%", "90 % set 1, 2", near, "✗ Layout", "✓ Naming"):
             assert part in shown, part
         (request,) = children.opened[0].asked
         assert isinstance(request, Request)

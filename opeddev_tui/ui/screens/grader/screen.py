@@ -54,7 +54,7 @@ class GraderScreen(BaseScreen):
         "answers": "The grade, how sure the grader is, whether a person should look, and why.",
         "list": {
             "ask": "look at it yourself",
-            "sure": "how probably the grade is near enough",
+            "sure": "how probably it is near a person's grade",
             "expected": "mean of the probable grades",
             "person": "your grade",
             "failed": "areas of the rubric",
