@@ -6,13 +6,14 @@ Keeps counts and grades only, however many submissions there are.
 import shutil
 import textwrap
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from opeddev_tui.commands.printing import CleanConsole, write_json
 from opeddev_tui.config.settings import Grading
 from opeddev_tui.data import grade_scale
-from opeddev_tui.format import plural
-from opeddev_tui.runs.grade_words import graded_by
+from opeddev_tui.format import plural, share
+from opeddev_tui.runs.grade_words import graded_by, near_words
 from opeddev_tui.serving.answers import COLUMNS, as_json, csv_line, csv_values, json_line
 from opeddev_tui.serving.asked import Graded
 from opeddev_tui.serving.items import Skipped
@@ -142,6 +143,9 @@ class Printer:
         counts = ", ".join(f"{label}: {tally.grades[label]}" for label in tally.scale.labels if tally.grades[label])
         say(f"{plural(tally.count, 'submission')} by {grader.choice.checkpoint}. {counts}")
         say(graded_by(grader.choice.way))
+        if self.form == "table":
+            for words in _column_words(grader):
+                say(words)
         if tally.known:
             say(f"{tally.known} of them were graded before.")
         if tally.asks:
@@ -159,6 +163,14 @@ class Printer:
             from opeddev_tui.commands.grade_agreement import agreement_table
 
             told.print(agreement_table(tally.right, tally.given, tally.scale))
+
+
+def _column_words(grader: "Grader") -> Iterator[str]:
+    """Yield what the figures of the table are."""
+    yield f"sure: the probability that the grade is {near_words(grader.rule.tolerance)}."
+    if grader.models.head is not None and (criteria := grader.models.head.criteria) is not None:
+        limit = f"{share(criteria.threshold)}, the threshold that found the failed areas of your rows best"
+        yield f"failed: areas from {limit}; the grade is read separately, not counted from them."
 
 
 def _reason(grader: "Grader") -> str:

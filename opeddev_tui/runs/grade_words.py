@@ -35,6 +35,12 @@ def read_by(way: str) -> str:
     return SHORT_WORDS.get(way, clean_line(way))
 
 
+def near_words(tolerance: int) -> str:
+    """Return what a confidence is of, to follow "that it is"; ``tolerance`` in grades."""
+    near = {0: "", 1: "within one grade of "}.get(tolerance, f"within {tolerance} grades of ")
+    return f"{near}a person's"
+
+
 def base_needed(name: str) -> str:
     """Return what a way needs that reads the base model ``name``; empty where ``name`` is."""
     return f"The base model {name} is needed too: instead of the checkpoint, for texts beside it." if name else ""

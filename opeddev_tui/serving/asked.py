@@ -61,10 +61,14 @@ class Asked(Struct, frozen=True):
 
 
 class Criterion(Struct, frozen=True):
-    """One area of the rubric: the probability that it ``failed``, and whether a person would be told of it."""
+    """One area of the rubric: the probability that it ``failed``, and whether a person would be told of it.
+
+    ``limit`` is the probability from which it is told, None where that is not known.
+    """
 
     failed: float
     passed: bool
+    limit: float | None = None
 
 
 class Graded(Struct, frozen=True, kw_only=True):
@@ -73,7 +77,7 @@ class Graded(Struct, frozen=True, kw_only=True):
     ``grade`` is the median of ``probabilities`` (by grade as the scale writes it, lowest first; empty where a way has
     none), None where nothing could be graded. ``expected`` is their mean as a number of the scale. ``set`` holds the
     right grade 90% of the time, where the way promises sets. ``confidence`` is the probability that the right grade is
-    at most ``grade.tolerance`` grades away. ``ask``: a person should look, and ``why``. ``prompt_hash`` tells the
+    at most ``tolerance`` grades away. ``ask``: a person should look, and ``why``. ``prompt_hash`` tells the
     template and arithmetic, ``model`` the base model, ``way`` how the grade was read.
     """
 
@@ -86,6 +90,7 @@ class Graded(Struct, frozen=True, kw_only=True):
     probabilities: dict[str, float] = field(default_factory=dict)
     set: tuple[str, ...] = ()
     confidence: float | None = None
+    tolerance: int = 0
     ask: bool = False
     why: tuple[str, ...] = ()
     criteria: dict[str, Criterion] = field(default_factory=dict)

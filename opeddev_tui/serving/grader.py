@@ -173,6 +173,7 @@ class Grader:
         grades = answers.grades
         confidence = float(grades.within(self.rule.tolerance)[row]) if grades is not None else None
         areas = answers.areas[row] if answers.areas is not None else {}
+        limit = head.criteria.threshold if (head := self.models.head) is not None and head.criteria else None
         why = self._why(item, label, confidence)
         graded = Graded(
             index=item.index,
@@ -184,9 +185,10 @@ class Grader:
             if answers.sets is not None
             else (),
             confidence=confidence,
+            tolerance=self.rule.tolerance,
             ask=bool(why),
             why=why,
-            criteria={name: Criterion(chance, not told) for name, (chance, told) in areas.items()},
+            criteria={name: Criterion(chance, not told, limit) for name, (chance, told) in areas.items()},
             feedback=text,
             truncated=item.row.cut,
         )

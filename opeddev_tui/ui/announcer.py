@@ -90,7 +90,7 @@ def title_of(view: View, kind: Kind) -> str:
 
 
 def _saved(shell: Shell, event: ev.CheckpointSaved) -> None:
-    shell.tell(f"Saved and verified: optimizer step {event.global_step}.")
+    shell.tell(f"Saved and verified: optimizer step {event.global_step}.", logged=True)
 
 
 def _decided(shell: Shell, event: ev.Decided) -> None:
@@ -103,7 +103,7 @@ def _decided(shell: Shell, event: ev.Decided) -> None:
 
 
 def _warned(shell: Shell, event: ev.Warned) -> None:
-    shell.tell(event.message, severity="information" if event.routine else "warning")
+    shell.tell(event.message, severity="information" if event.routine else "warning", logged=True)
 
 
 def _answered(shell: Shell, event: ev.CommandTaken) -> None:
@@ -113,11 +113,12 @@ def _answered(shell: Shell, event: ev.CommandTaken) -> None:
         shell.tell(
             f"{command_words(event.command)}: {told}{event.reason}.",
             severity="information" if event.done else "warning",
+            logged=True,
         )
 
 
 def _failed(shell: Shell, event: ev.RunFailed) -> None:
-    shell.tell(event.message, severity="error")
+    shell.tell(event.message, severity="error", logged=True)
     shell.disk.refresh()
 
 

@@ -6,6 +6,7 @@ training stack is imported here: the first frame comes first.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -49,6 +50,8 @@ IDLE_DRAW = 1.0
 PROGRESS_TICKS = 8
 # events that are drawn with the next picture: they come several times a second
 _MEASURES = (Progress, HardwareSampled)
+_LOG = logging.getLogger(__name__)
+_LEVELS = {"warning": logging.WARNING, "error": logging.ERROR}
 
 
 class OpeddevApp(EverywhereKeys):
@@ -163,13 +166,17 @@ class OpeddevApp(EverywhereKeys):
             if show is not None and screen.is_mounted and screen.is_running:
                 show(view)
 
-    def tell(self, text: str, *, severity: str = "information") -> None:
-        """Say something for some seconds; the text may come from anywhere.
+    def tell(self, text: str, *, severity: str = "information", logged: bool = False) -> None:
+        """Say something for some seconds; the text may come from anywhere. The log keeps it, where it is not yet there.
 
         What went well is said in the status line. A warning or an error is a notice below it, where there is no key,
         and so is what is said over a dialog. Several problems have a line each.
         """
-        lines = clean_lines(self.session.keymap.text(self.session.shown.typed(text)))
+        words = self.session.keymap.text(self.session.shown.typed(text))
+        lines = clean_lines(words)
+        if not logged:
+            whole = " · ".join(line for line in words.splitlines() if line.strip())
+            _LOG.log(_LEVELS.get(severity, logging.INFO), "%s", clean_line(whole, max_chars=2000))
         if severity == "information" and not isinstance(self.screen, ModalScreen):
             self.session.tell(clean_line(" · ".join(lines), max_chars=300))
             self.show_now()

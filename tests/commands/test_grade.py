@@ -75,6 +75,7 @@ def test_the_table_fits_80_columns_and_says_what_came_out(grader_root: Path, fil
     assert "there is no submission to grade: it is empty." in words
     assert "5 submissions by " in words
     assert "Graded by a small model (head) on top of the" in words
+    assert "sure: the probability that the grade is within one grade of a person's." in words
     assert "Without a grade: 1." in words
     assert f"Assumed for 4: rubric: {RUBRIC} (the commonest of the training rows)" in words
     assert "Agreement" not in words

@@ -37,11 +37,12 @@ def graded(number: int, *, file: str = "", shift: int = 0, feedback: str | None 
         probabilities=chances,
         set=tuple(LABELS[max(0, place - 1) : place + 2]),
         confidence=0.5 + number % 5 / 10,
+        tolerance=1,
         ask=ask,
         why=("confidence 0.50 is below 0.71, from which 93% of 28 checked rows agreed with people (90% wanted).",)
         if ask
         else (),
-        criteria={"Layout": Criterion(0.81, False), "Naming": Criterion(0.07, True)},
+        criteria={"Layout": Criterion(0.81, False, 0.38), "Naming": Criterion(0.07, True, 0.38)},
         feedback=feedback,
         assumed={"task": "Make a page. (the commonest of the training rows)"},
         checkpoint="20260101-000000-step0-base/checkpoint-75",

@@ -1,4 +1,4 @@
-"""What a person has typed into a dialog is there again after Esc, until it is kept."""
+"""What a person has typed into a dialog is there again after Esc, until it is kept; Enter in it keeps nothing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from scenes import until
 from textual.pilot import Pilot
+from textual.screen import ModalScreen
 from textual.widgets import Input, TextArea
 from tour import AT_REST, fake_graders, go, make, tour
 
@@ -105,3 +106,20 @@ async def test_an_observation_that_the_disk_refused_is_there_again(
             await until(pilot, lambda: app.session.drafts)
             await go(app, pilot, AT_REST["note"])
             assert typed(app) == "seen"
+
+
+async def test_enter_goes_to_the_next_field_of_every_dialog_with_several(tmp_path: Path) -> None:
+    app, seen = make(tmp_path), set()
+    async with fake_graders(), app.run_test(size=(120, 40)) as pilot:
+        async for name in tour(app, pilot, [name for name, stop in AT_REST.items() if stop.text]):
+            dialog, fields = app.screen, [item for item in app.screen.focus_chain if isinstance(item, Input | TextArea)]
+            if not isinstance(dialog, ModalScreen) or len(fields) < 2:
+                continue
+            seen.add(name)
+            for field in [field for field in fields if isinstance(field, Input)]:
+                field.focus()
+                chain = dialog.focus_chain
+                await pilot.press(*"x", "enter")
+                assert app.screen is dialog, name
+                assert app.focused is chain[(chain.index(field) + 1) % len(chain)], (name, field.id)
+    assert seen == {"try-template", "correct"}

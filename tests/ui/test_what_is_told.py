@@ -27,6 +27,7 @@ from opeddev_tui.runs.events import (
     RankSilent,
     RanksStarted,
     RunFinished,
+    Warned,
 )
 from opeddev_tui.runs.state import reduce
 from opeddev_tui.ui.app import OpeddevApp
@@ -253,3 +254,27 @@ async def test_several_problems_have_a_line_each(tmp_path: Path) -> None:
         app.tell("The first is done.\nThe second too.")
         await until(pilot, lambda: "The first is done. · The second too." in text_of(app))
         assert "⏎" not in text_of(app)
+
+
+async def test_what_is_told_can_be_read_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    app, end = make(tmp_path, "awaiting"), "Note: the last words of it."
+    async with app.run_test(size=SMALL, notifications=True) as pilot:
+        await opened(pilot)
+        await settle(app, "awaiting")
+        with caplog.at_level("INFO", "opeddev_tui.ui"):
+            app.tell(f"card.css: grade 2, in batch_corrections_01 (1 row): data of step 3. {LONG}{end}")
+            app.tell(f"{LONG}{end}", severity="error")
+            app.announcer.tell([Warned(at=time.time() + 60, message="a run's own log has this", routine=True)])
+    assert [record.levelname for record in caplog.records if record.message.endswith(end)] == ["INFO", "ERROR"]
+    assert "a run's own log" not in caplog.text
+
+
+@pytest.mark.parametrize("size", [SMALL, MIDDLE])
+async def test_what_the_status_line_cuts_names_the_log(tmp_path: Path, size: tuple[int, int]) -> None:
+    app = make(tmp_path, "awaiting")
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot)
+        await settle(app, "awaiting")
+        app.tell(LONG)
+        await pilot.pause()
+        assert text_of(app).splitlines()[1].rstrip().endswith("… (4 Log: all)")

@@ -37,7 +37,7 @@ class LogScreen(FilteredScreen):
     BINDINGS: ClassVar[list[BindingType]] = bindings(LOG)
     AUTO_FOCUS = "#log"
     explanations: ClassVar[Mapping[str, Legend]] = {
-        "log": "What training and libraries wrote; {log.raw} shows the lines of the file.",
+        "log": "What training and libraries wrote and the app told; {log.raw} shows the lines of the file.",
     }
 
     def __init__(self) -> None:

@@ -37,13 +37,17 @@ _ERROR_LINES = 5
 
 
 class Typed(Struct, frozen=True):
-    """What is typed on the screen: kept when it is left, so that no end of the app loses it."""
+    """What is typed on the screen: kept when it is left, so that no end of the app loses it.
+
+    ``by_code``: the code was typed last, so it is graded and not the path.
+    """
 
     code: str = ""
     path: str = ""
     task: str = ""
     rubric: str = ""
     kind: str = ""
+    by_code: bool = False
 
 
 class Child:

@@ -110,7 +110,10 @@ class StatusLine(Static):
         room = (self.size.width or 80) - 1
         shown = [Content.styled(f" {situation.mark} {word}", KIND_STYLES.get(situation.kind, "bold"))]
         if view.told:
-            shown.append(Content.styled(cut(view.told, max(12, room - shown[0].cell_length - 3)), "bold $success"))
+            left = max(24, room - shown[0].cell_length - 3)
+            # what is cut can be read in the log
+            more = keymap_in(self).text(" ({everywhere.log} Log: all)") if cell_len(view.told) > left else ""
+            shown.append(Content.styled(cut(view.told, left - len(more)) + more, "bold $success"))
         for part in (Content.styled(text, "$foreground") for text in self._parts(view)):
             if sum(item.cell_length + 3 for item in shown) + part.cell_length <= room:
                 shown.append(part)

@@ -6,7 +6,7 @@ They know neither the app nor what is asked: a screen gives the words and gets t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -25,6 +25,18 @@ Answer = tuple[str, str, str]
 
 # not a letter: on the monitor and elsewhere each letter does something
 CANCEL: Answer = ("escape", "", "Cancel")
+
+
+Result = TypeVar("Result")
+
+
+class FormDialog(Dialog[Result]):
+    """A dialog with several fields: Enter in a one-line field goes to the next one, and keeps nothing half filled."""
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Go on as Tab does."""
+        event.stop()
+        self.focus_next()
 
 
 class AskScreen(Dialog[str]):

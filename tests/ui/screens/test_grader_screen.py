@@ -80,7 +80,8 @@ async def test_code_is_graded_and_its_answer_explained(
         screen._draw()
         await pilot.pause()
         shown = words_of(app.screen)
-        for part in ("Grade 1", "expected 1.00", "68.0%", "90% set 1, 2", "confidence 0.50", "✗ Layout", "✓ Naming"):
+        near = "confidence 0.50 that it is within one grade of a person's"
+        for part in ("Grade 1", "expected 1.00", "68.0%", "90% set 1, 2", near, "✗ Layout", "✓ Naming"):
             assert part in shown, part
         (request,) = children.opened[0].asked
         assert isinstance(request, Request)
@@ -452,6 +453,46 @@ async def test_pasted_lines_become_code_wherever_the_focus_is(tmp_path: Path) ->
         await pilot.pause()
         assert screen.query_one("#code", TextArea).text == "<p>\n</p><i>\n</i>"
         assert screen.query_one("#path", Input).value == ""
+
+
+def last_asked(children: FakeChildren) -> str:
+    request = next(asked for asked in reversed(children.opened[-1].asked) if isinstance(asked, Request))
+    return request.path or request.text
+
+
+async def test_what_was_typed_last_is_graded_and_named(tmp_path: Path, children: FakeChildren) -> None:
+    ways = {
+        ("p", *"pages"): "pages",
+        ("i", *"<b>"): "<b>",
+        ("p", "end", "slash"): "pages/",
+        ("i", "x"): "<b>x",
+        ("p", "enter"): "pages/",
+        ("i", *["backspace"] * 4): "pages/",
+        ("i", *"<i>"): "<i>",
+        ("p", "end", "ctrl+u"): "<i>",
+    }
+    async with grader(make(tmp_path, [raced_step(0, AT)])) as (screen, pilot):
+        for keys, graded in ways.items():
+            await pilot.press("escape", *keys)
+            if keys[-1] != "enter":
+                await pilot.press("ctrl+g")
+            await until(pilot, lambda: not screen.desk.busy and bool(screen.desk.sides[0].answers))
+            assert last_asked(children) == graded, keys
+            is_path, form = graded.startswith("pages"), screen.query_one(Form)
+            named = str(form.border_title).endswith(f"the {'path' if is_path else 'code'} is graded")
+            assert named == bool(form.typed.path)
+            assert screen.query_one("#code").has_class("-idle") == is_path
+
+
+async def test_what_was_typed_last_is_graded_after_another_start_too(tmp_path: Path, children: FakeChildren) -> None:
+    async with grader(make(tmp_path, [raced_step(0, AT)])) as (screen, pilot):
+        await pilot.press("p", *"pages", "escape", "i", *"<p>")
+    async with grader(make(tmp_path, [])) as (screen, pilot):
+        await until(pilot, lambda: screen.query_one(Form).typed.path == "pages")
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: not screen.desk.busy and bool(screen.desk.sides[0].answers))
+        assert last_asked(children) == "<p>"
+        assert screen.query_one("#path").has_class("-idle")
 
 
 @pytest.mark.usefixtures("children")

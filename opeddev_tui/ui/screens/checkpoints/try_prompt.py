@@ -21,14 +21,13 @@ from opeddev_tui.data import trial_prompts
 from opeddev_tui.data.rows import Example
 from opeddev_tui.data.trial_prompts import Messages
 from opeddev_tui.errors import Problem
-from opeddev_tui.terminal.textual_private import Dialog
 from opeddev_tui.text import clean, clean_line, clean_lines
 from opeddev_tui.ui.keys import TRY, bindings
 from opeddev_tui.ui.screens.checkpoints.listing import short
 from opeddev_tui.ui.screens.checkpoints.trial import Trial
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.widgets.bars import key_part
-from opeddev_tui.ui.widgets.dialogs import AskText
+from opeddev_tui.ui.widgets.dialogs import AskText, FormDialog
 
 # seconds between two drawings of what is being written
 _DRAW = 0.1
@@ -45,7 +44,7 @@ class Tried(Struct, frozen=True):
     row: Example | None = None
 
 
-class TryScreen(Dialog[Tried]):
+class TryScreen(FormDialog[Tried]):
     """A prompt of several lines, the template's other fields where it is used, and the answers side by side.
 
     Its result is what was typed, for the next time.

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from textual.content import Content
 
-from opeddev_tui.format import share
-from opeddev_tui.runs.grade_words import graded_by
+from opeddev_tui.format import plural, share
+from opeddev_tui.runs.grade_words import graded_by, near_words
+from opeddev_tui.serving.asked import Graded
 from opeddev_tui.serving.worker_messages import Answered, Ready
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.ui.widgets.code_text import coloured
@@ -88,7 +89,7 @@ def _sure(answer: Answered) -> Iterator[Content]:
     if graded.set:
         parts.append(f"90% set {', '.join(clean_line(label) for label in graded.set)} (·)")
     if graded.confidence is not None:
-        parts.append(f"confidence {graded.confidence:.2f} that it is near enough (grade.tolerance)")
+        parts.append(f"confidence {graded.confidence:.2f} that it is {near_words(graded.tolerance)}")
     if graded.truncated:
         parts.append("cut: its middle was not read")
     if parts:
@@ -122,6 +123,20 @@ def _areas(answer: Answered, width: int) -> Iterator[Content]:
         mark, style = ("✓", "$text-success") if item.passed else ("✗", "$text-error-own")
         shown = clean_line(name, max_chars=room)
         yield Content.styled(f"{mark} ", style) + Content(f"{shown:{room}} {share(item.failed, 1):>6}")
+    yield from (Content.styled(words, "$muted") for words in _about_areas(answer.graded))
+
+
+def _about_areas(graded: Graded) -> Iterator[str]:
+    """Yield what ✗ means, and that the grade is another reading where it says something else than their number."""
+    failed = [item for item in graded.criteria.values() if not item.passed]
+    limits = [item.limit for item in graded.criteria.values() if item.limit is not None]
+    if limits:
+        yield f"✗ from {share(limits[0])} on: the threshold that found the failed areas of your rows best."
+    labels = list(graded.probabilities)
+    off = len(labels) - 1 - labels.index(graded.grade) if graded.grade in labels else len(failed)
+    if off != len(failed):
+        below = f"{plural(off, 'grade')} below the best" if off else "the best grade"
+        yield f"{plural(len(failed), 'area')} ✗, {below}: the grade is read separately, not counted from the ✗."
 
 
 def _assumed(answer: Answered, ready: Ready | None) -> Iterator[Content]:

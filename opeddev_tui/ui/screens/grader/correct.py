@@ -14,8 +14,8 @@ from textual.content import Content
 from textual.widgets import Input, Static, TextArea
 
 from opeddev_tui.serving.asked import Answer
-from opeddev_tui.terminal.textual_private import Dialog
 from opeddev_tui.text import clean, clean_line
+from opeddev_tui.ui.widgets.dialogs import FormDialog
 
 
 class Draft(Struct, frozen=True):
@@ -31,7 +31,7 @@ class Draft(Struct, frozen=True):
     offered_for: str = ""
 
 
-class CorrectScreen(Dialog[None]):
+class CorrectScreen(FormDialog[None]):
     """Asks for a grade, a text and areas. ``keep`` is called with them; the dialog closes when they are kept."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -60,7 +60,7 @@ class CorrectScreen(Dialog[None]):
         """Make the fields."""
         with Vertical(classes="dialog") as box:
             box.border_title = "Correct: a row of the last batch"
-            box.border_subtitle = "^s keeps, Tab goes on, Esc closes; what is typed stays"
+            box.border_subtitle = "^s keeps, Enter or Tab goes on, Esc closes; what is typed stays"
             yield Static(Content(clean_line(self._about, max_chars=400)), markup=False, classes="asked")
             yield Static(Content(f"Grade: {clean_line(self._scale, max_chars=200)}"), markup=False, classes="asked")
             yield Input(value=self._draft.grade, placeholder="needed", id="grade", compact=True)
@@ -84,11 +84,6 @@ class CorrectScreen(Dialog[None]):
             self._draft.offered,
             self._draft.offered_for,
         )
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Keep it."""
-        event.stop()
-        self.action_keep()
 
     def action_keep(self) -> None:
         """Hand the answer on once the field has taken the keys that were pressed before this one."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from textual import on
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
@@ -120,14 +121,26 @@ class Form(Vertical):
         self._say_what_is_taken()
 
     def _say_what_is_taken(self) -> None:
-        for name, words in empty_words(self._fill, self._template, self.typed).items():
+        for name, words in empty_words(self._fill, self._template, replace(self.typed, path=self.path)).items():
             field = self.query_one(f"#{name}", Input)
             field.placeholder = cut(words, field.content_size.width or len(words))
 
     @property
     def path(self) -> str:
-        """The path that is named, empty where code is graded."""
-        return self.query_one("#path", Input).value.strip()
+        """The path that is graded, empty where code is."""
+        return "" if self._is_by_code() else self.query_one("#path", Input).value.strip()
+
+    def name_path(self) -> None:
+        """Grade the path that stands there from now on, until code is typed."""
+        self._take_in("path")
+
+    def _is_by_code(self, changed: str = "") -> bool:
+        """Return whether code was typed after the path, also where its change is not told yet; ``changed`` is."""
+        if changed == "path":
+            return False
+        if changed == "code" or self.code != self.typed.code:
+            return bool(self.code.strip())
+        return self.typed.by_code and self.query_one("#path", Input).value == self.typed.path
 
     @property
     def code(self) -> str:
@@ -142,22 +155,34 @@ class Form(Vertical):
 
     @on(Input.Changed)
     @on(TextArea.Changed)
-    def _changed(self) -> None:
+    def _changed(self, event: Input.Changed | TextArea.Changed) -> None:
+        self._take_in(event.control.id or "")
+
+    def _take_in(self, changed: str) -> None:
         """Know what is typed also when the widgets are gone, and say which of it is graded."""
         lines = {name: self.query_one(f"#{name}", Input).value for name in _FIELDS}
-        self.typed = Typed(code=self.code, **lines)
+        self.typed = Typed(code=self.code, by_code=self._is_by_code(changed), **lines)
+        self._say_what_is_graded()
+
+    def _say_what_is_graded(self) -> None:
+        """Name what is graded where both are there, and have the other one pale."""
         self._say_what_is_taken()
-        is_code = not self.path
-        self.border_title = Content("Submission" if is_code else "Submission: the path is graded")
-        self.query_one("#code").set_class(not is_code, "-idle")
+        path, named = self.path, bool(self.typed.path.strip())
+        graded = f": the {'path' if path else 'code'} is graded" if named else ""
+        self.border_title = Content(f"Submission{graded}")
+        self.query_one("#code").set_class(bool(path), "-idle")
+        self.query_one("#path").set_class(named and not path, "-idle")
 
     def restore(self, typed: Typed) -> None:
         """Put back what was typed before, where nothing has been typed since."""
         if self.typed != Typed():
             return
-        self.query_one("#code", TextArea).text = typed.code
-        for name in _FIELDS:
-            self.query_one(f"#{name}", Input).value = getattr(typed, name)
+        with self.prevent(Input.Changed, TextArea.Changed):
+            self.query_one("#code", TextArea).text = typed.code
+            for name in _FIELDS:
+                self.query_one(f"#{name}", Input).value = getattr(typed, name)
+        self.typed = typed
+        self._say_what_is_graded()
 
     def take(self, code: str) -> None:
         """Put pasted ``code`` where the cursor is in the code."""

@@ -50,11 +50,11 @@ class GraderScreen(BaseScreen):
     CSS_PATH = "grader.tcss"
     AUTO_FOCUS = "#first"
     explanations: ClassVar[Mapping[str, Legend]] = {
-        "submission": "A path, else the code; a row's own task, rubric and kind go before typed ones.",
+        "submission": "What was typed last, path or code; a row's own fields go before typed ones.",
         "answers": "The grade, how sure the grader is, whether a person should look, and why.",
         "list": {
             "ask": "look at it yourself",
-            "sure": "how probably the grade is near enough",
+            "sure": "how probably it is near a person's grade",
             "expected": "mean of the probable grades",
             "person": "your grade",
             "failed": "areas of the rubric",
@@ -225,6 +225,8 @@ class GraderScreen(BaseScreen):
     def _submitted(self, event: Input.Submitted) -> None:
         if event.input.id != "filter":
             event.stop()
+            if event.input.id == "path":
+                self._form.name_path()
             self.action_grade()
 
     @on(Input.Changed, "#filter")
