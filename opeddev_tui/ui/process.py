@@ -51,8 +51,9 @@ def run_app(
     read_only: bool = False,
     runner: Runner = launch.train,
 ) -> int | str:
-    """Show the app until it is left and nothing is trained here any more; return the exit code, or ``DEMO``.
+    """Show the app until it is left and nothing is trained here any more; return the exit code.
 
+    Where there is no workspace yet: ``DEMO``, or the path of the workspace to open, where it was left for that.
     ``owner`` is the process that owns the terminal; None where this one does.
     """
     if first_terminal() is None:
@@ -64,7 +65,8 @@ def run_app(
         result = alone.run()
         if alone.failure is not None:
             raise alone.failure
-        return DEMO if result == "demo" else alone.return_code or 0
+        opens = str(alone.opens) if alone.opens is not None else ""
+        return DEMO if result == "demo" else opens or alone.return_code or 0
     process = AppProcess(Workspace(root, loaded.settings.paths), loaded, TrainingThread(runner), owner)
     return process.run(run=run, start=start, read_only=read_only)
 

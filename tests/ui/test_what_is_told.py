@@ -14,6 +14,8 @@ from scenes import make, opened, run_id, settle, trained, training, until, write
 from test_app import LARGE, MIDDLE, SMALL, text_of
 from textual.widgets._toast import Toast
 
+from opeddev_tui.cli import main
+from opeddev_tui.commands import open as open_command
 from opeddev_tui.commands.console import ConsoleView
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.commands.status import run as show_status
@@ -29,12 +31,14 @@ from opeddev_tui.runs.events import (
     RunFinished,
 )
 from opeddev_tui.runs.state import reduce
+from opeddev_tui.ui import process
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.screens.monitor.epochs import EpochsPane
 from opeddev_tui.ui.state.situation_text import situation
 from opeddev_tui.ui.state.view import RunRow, View
 from opeddev_tui.workspace.lock import RunLock
 from opeddev_tui.workspace.paths import Workspace
+from opeddev_tui.workspace.setup import make_workspace
 
 LONG = "the disk is full: no space left on the device that holds the model store. Free some space there. " * 3
 
@@ -92,6 +96,45 @@ async def test_a_demo_right_after_a_new_workspace_leaves_nothing_unawaited(
             app.run_demo()
             await pilot.pause()
     assert app.return_value == "demo"
+
+
+@pytest.mark.parametrize(("names", "keys", "opens"), [
+    (["opeddev-demo"], ["O"], "opeddev-demo"),
+    (["'odd' name", "b"], ["O", "2"], "b"),
+    (["'odd' name", "b"], ["O", "1"], "'odd' name"),
+    (["a", "b"], ["O", "escape", "q"], None),
+])  # fmt: skip
+async def test_a_workspace_in_the_folder_is_opened_by_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str], keys: list[str], opens: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in names:
+        make_workspace(tmp_path / name)
+    app = OpeddevApp(None, loading.resolve([loading.Layer("test", {"ui": {"guard_ms": 0}})]))
+    async with app.run_test(size=SMALL) as pilot:
+        await opened(pilot)
+        said = text_of(app)
+        assert "This folder is no workspace" in said
+        assert all(name in said for name in names)
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause()
+    assert app.opens == (tmp_path / opens if opens else None)
+
+
+def test_the_app_starts_anew_in_the_workspace_it_was_left_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Path | None, bool]] = []
+
+    def run_app(root: Path | None, *_: object, read_only: bool, **__: object) -> int | str:
+        asked.append((root, read_only))
+        return 3 if root else str(tmp_path / "mine")
+
+    monkeypatch.chdir(tmp_path)
+    make_workspace(tmp_path / "mine")
+    monkeypatch.setattr(process, "run_app", run_app)
+    monkeypatch.setattr(open_command, "split", lambda: None)
+    assert main(["open", "--view"]) == 3
+    assert asked == [(None, True), (tmp_path / "mine", True)]
 
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE, LARGE])

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 Send = Callable[[str, AnyCommand], None]
 # seconds for which the status line says what went well
 TELL_SECONDS = 6.0
-# workspaces that are named where there is none
-_MOST_NEAR = 3
+# workspaces that are offered where there is none: a key for each
+_MOST_NEAR = 9
 
 
 class AppState:

@@ -5,7 +5,6 @@ Pure: a function of the view. Only the actions returned here are accepted from k
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 
 from msgspec.structs import replace
@@ -69,17 +68,20 @@ def _of_repetition(base: Situation, view: View) -> Situation:
 
 def _no_workspace(view: View) -> Situation:
     place = clean_line(view.workspace) or "this folder"
-    near = ", ".join(f"opeddev-tui {clean_line(shlex.quote(name))}" for name in view.near)
+    near = [clean_line(name) for name in view.near]
     lines = (
-        *([f"There is one in this folder; leave the app and open it with: {near}"] if near else []),
+        *([f"It holds {'one' if len(near) == 1 else len(near)}: {', '.join(near)}."] if near else []),
         "A workspace is a folder with your data sets, settings, runs and logs.",
         "The demo brings its own data and a tiny model, and trains in two minutes on any machine.",
     )
+    which = f"Open {near[0]}" if len(near) == 1 else "Open one of them"
     offers = (
+        *([Action("open_near", "monitor.open", which)] if near else []),
         Action("make_workspace", "monitor.new-workspace", "New workspace", f"in {place}"),
         Action("demo", "monitor.demo", "Demo", "a tiny model in a folder of its own"),
     )
-    return Situation("no workspace", "No workspace here yet", lines, offers)
+    headline = "This folder is no workspace" if near else "No workspace here yet"
+    return Situation("no workspace", headline, lines, offers)
 
 
 def _problem(view: View) -> Situation:
