@@ -52,7 +52,10 @@ _MEASURES = (Progress, HardwareSampled)
 
 
 class OpeddevApp(EverywhereKeys):
-    """The app. Its result is how it was left: "quit", "detach" (training goes on), "lost" (no terminal), "demo", "open"."""
+    """The app. Its result says how it was left: "quit", "detach" (training goes on), "lost" (no terminal), "demo".
+
+    "open": for the workspace ``opens``.
+    """
 
     TITLE = "opeddev-tui"
     CSS_PATH = Path(__file__).with_name("app.tcss")

@@ -76,7 +76,7 @@ def _no_workspace(view: View) -> Situation:
     )
     which = f"Open {near[0]}" if len(near) == 1 else "Open one of them"
     offers = (
-        *([Action("open_near", "monitor.open", which)] if near else []),
+        *([Action("open_near", "monitor.open-workspace", which)] if near else []),
         Action("make_workspace", "monitor.new-workspace", "New workspace", f"in {place}"),
         Action("demo", "monitor.demo", "Demo", "a tiny model in a folder of its own"),
     )
