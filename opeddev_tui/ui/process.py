@@ -15,6 +15,7 @@ from typing import Any
 
 from opeddev_tui import launch
 from opeddev_tui.config.loading import LoadedSettings
+from opeddev_tui.demo.about import about, is_demo
 from opeddev_tui.errors import Problem
 from opeddev_tui.launch import Runner
 from opeddev_tui.runs import log as logs
@@ -113,6 +114,8 @@ class AppProcess:
         """Run the app, then the training to its end; return the exit code, or ``DEMO``."""
         with output_guard(self.workspace.log) as guard:
             logs.to_file(self.workspace.log)
+            if is_demo(self.loaded.settings):
+                _LOG.info("%s", about(self.workspace.root))
             with received(self.live.stop, self._restore) as self.signals:
                 self._app = LastingApp(
                     self, run=run, start=start, read_only=read_only, on_ready=guard.redirect_python_output

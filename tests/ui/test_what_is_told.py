@@ -20,6 +20,7 @@ from opeddev_tui.commands.console import ConsoleView
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.commands.status import run as show_status
 from opeddev_tui.config import loading
+from opeddev_tui.demo.workspace import CONFIG
 from opeddev_tui.runs.events import (
     AnyEvent,
     DataPrepared,
@@ -35,11 +36,12 @@ from opeddev_tui.ui import process
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.screens.monitor.epochs import EpochsPane
 from opeddev_tui.ui.state.situation_text import situation
-from opeddev_tui.ui.state.view import RunRow, View
+from opeddev_tui.ui.state.view import BatchRow, RunRow, View
 from opeddev_tui.workspace.lock import RunLock
 from opeddev_tui.workspace.paths import Workspace
 from opeddev_tui.workspace.setup import make_workspace
 
+NOW = time.time()
 LONG = "the disk is full: no space left on the device that holds the model store. Free some space there. " * 3
 
 
@@ -296,3 +298,26 @@ async def test_several_problems_have_a_line_each(tmp_path: Path) -> None:
         app.tell("The first is done.\nThe second too.")
         await until(pilot, lambda: "The first is done. · The second too." in text_of(app))
         assert "⏎" not in text_of(app)
+
+
+@pytest.mark.parametrize(("events", "said"), [
+    ([], True), (training(NOW), False), (scenes.awaiting(NOW), False),
+    ([scenes.started(at=NOW)], True), ([scenes.started(at=NOW), scenes.question(1, NOW)], True),
+    ([scenes.started(at=NOW), scenes.question(1, NOW), scenes.decided(1, NOW)], False),
+])  # fmt: skip
+def test_what_a_demo_is_for_is_said_until_the_first_decision(events: list[AnyEvent], *, said: bool) -> None:
+    row = BatchRow("base", 0, 100, following=True)
+    for demo in (True, False):
+        view = View(workspace="/w/my-demo", demo=demo, state=reduce(events), trained_by="mine" if events else "none",
+                    batches=(row,))  # fmt: skip
+        found = situation(view)
+        lines = [line for line in (*found.lines, *found.details) if line.startswith("The demo, in my-demo, shows")]
+        assert bool(lines) == (said and demo), found
+
+
+async def test_a_workspace_with_the_toy_model_is_the_demo(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(CONFIG)
+    app = OpeddevApp(tmp_path, loading.load(tmp_path))
+    async with app.run_test(size=SMALL) as pilot:
+        await opened(pilot)
+        assert app.session.view().demo

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from opeddev_tui.config.loading import LoadedSettings
+from opeddev_tui.demo.about import is_demo
 from opeddev_tui.errors import BusyProblem
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Adjust, AnyCommand, Decide, Pause, Resume, SampleNow, SaveNow, StepRequest, Stop
@@ -202,6 +203,7 @@ class AppState:
             workspace=str(self.root or Path.cwd()),
             has_workspace=self.has_workspace,
             near=self.near,
+            demo=is_demo(self.loaded.settings),
             trained_by=self.trained_by,
             starting=self.starting,
             preparing=self.preparing,

@@ -6,9 +6,11 @@ Pure: a function of the view. Only the actions returned here are accepted from k
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from msgspec.structs import replace
 
+from opeddev_tui.demo.about import about
 from opeddev_tui.format import duration, number, plural
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.state.leaving_text import before_leaving
@@ -38,6 +40,9 @@ def situation(view: View) -> Situation:
         lines = (*lines, clean_line(f"! This run is damaged: {view.state.damage}."))
     epoch = view.state.question.epoch if view.state.question else None
     details = (*base.details, *before_leaving(view))
+    if view.demo and not (view.replay or view.state.decisions or view.previous):
+        said = (clean_line(about(Path(view.workspace))),)
+        lines, details = (*lines, *said * (kind in _BEGINS)), (*said * (kind == "awaiting"), *details)
     lines, details = (tuple(view.keymap.text(view.typed(line)) for line in part) for part in (lines, details))
     offers = tuple(replace(offer, key=view.keymap.first(offer.key)) for offer in offers)
     question = (kind, view.run, epoch, view.replay, busy)
@@ -48,6 +53,8 @@ def situation(view: View) -> Situation:
 NOT_YET = "Cannot train yet: "
 # problems that the bar names
 _FIRST = 2
+# until the first decision, when what a demo is for has been said for long enough
+_BEGINS: frozenset[Kind] = frozenset({"ready", "starting", "training", "paused"})
 _OVER: frozenset[Kind] = frozenset({"interrupted", "finished"})
 _REPEATED: dict[Kind, str] = {
     "interrupted": "The repetition was interrupted",
