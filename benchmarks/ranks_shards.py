@@ -17,7 +17,7 @@ from msgspec import Struct
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from opeddev_tui.config.loading import load
-from opeddev_tui.demo.workspace import MODEL
+from opeddev_tui.demo.about import MODEL
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.history import list_runs
 from opeddev_tui.runs.journal import read

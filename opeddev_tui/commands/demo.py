@@ -7,6 +7,7 @@ from opeddev_tui.commands import train
 from opeddev_tui.commands.options import named_in_text
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.loading import load
+from opeddev_tui.demo.about import about
 from opeddev_tui.demo.workspace import make_demo
 from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.terminal.own_session import Owner, split
@@ -42,11 +43,7 @@ def show(folder: Path, owner: Owner | None) -> int:
 def _make(folder: Path) -> Path:
     root = named_in_text(folder.expanduser().resolve())
     console = CleanConsole()
-    console.print(
-        "The demo trains a toy model of about one million random weights, made here from a seed. "
-        "It shows how the app works; the model does not learn to grade well.",
-        highlight=False,
-    )
+    console.say(f"{about(root)} It has about one million random weights, made here from a seed.")
     with console.status("making the data and the model"):
         make_demo(root)
     console.print(f"Workspace: {root}", markup=False, highlight=False)

@@ -27,7 +27,7 @@ def carry_out(
         raise SettingsProblem(
             "--adapter and --merge exclude each other.", where="checkpoints export", cure="Leave one of them out."
         )
-    from opeddev_tui.exporting.folder import Form, export, told
+    from opeddev_tui.exporting.folder import Form, commands, export, told
 
     target = options.target.expanduser().absolute()
     adapter = True if options.adapter else False if options.merge else None
@@ -36,6 +36,9 @@ def carry_out(
         exported = export(workspace, entry, settings, target, form)
     for line in told(entry, exported):
         console.say(clean_line(line), soft_wrap=True)
+    for line in commands(workspace.root, entry, exported):
+        # to be copied: in one line
+        console.print(line, soft_wrap=True)
     return verified(console, workspace, entry, settings, exported) if options.verify else 0
 
 

@@ -1,6 +1,7 @@
 """``open`` and ``attach``: open the app on a workspace, also where another process trains in it."""
 
 import argparse
+from pathlib import Path
 
 from opeddev_tui.commands.options import add_workspace, find_workspace, named_workspace
 from opeddev_tui.config.loading import load
@@ -24,6 +25,9 @@ def run(options: argparse.Namespace) -> int:
 
     workspace = root if is_workspace(root) or named_workspace(options) else None
     result = run_app(workspace, loaded, owner, run=options.run, read_only=options.view)
+    while isinstance(result, str) and result != DEMO:
+        folder = Path(result)
+        result = run_app(folder, load(folder, overrides=options.overrides), owner, read_only=options.view)
     if result != DEMO:
         return int(result)
     from opeddev_tui.commands.demo import DEFAULT_FOLDER, show

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from opeddev_tui.config.loading import CONFIG_NAME, load
 from opeddev_tui.config.settings import Settings
+from opeddev_tui.demo.about import MODEL
 from opeddev_tui.demo.dataset import write_dataset
 from opeddev_tui.files import write_atomic
 from opeddev_tui.workspace.setup import make_workspace
-
-MODEL = "models/tiny-qwen3"
 
 # random weights need a larger learning rate than pretrained ones; what is not named here has its default
 CONFIG = f"""\

@@ -3,6 +3,8 @@
 A place of this machine is never a name: what has no hub name is known by its folder's own.
 """
 
+import hashlib
+import os
 import re
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.checkpoints.folders import manifest_of
 from opeddev_tui.config import settings as st
 from opeddev_tui.errors import Problem
+from opeddev_tui.files import open_file
 from opeddev_tui.models.place import source_of
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+|[A-Za-z0-9][\w.-]*")
@@ -35,6 +38,16 @@ class KnownBase(Struct, frozen=True):
     def words(self) -> str:
         """The name, with its commit where one is known."""
         return f"{self.name} ({self.revision[:12]})" if self.hub and self.revision else self.name
+
+    @property
+    def weights(self) -> str:
+        """The first file of its weights on this machine with its SHA-256, as ``sha256sum`` prints it; "" for none."""
+        folder = Path(self.source)
+        files = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
+        if not files:
+            return ""
+        with os.fdopen(open_file(files[0]), "rb") as file:
+            return f"{files[0].name}, SHA-256 {hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def known_base(source: str, identity: str, revision: str) -> KnownBase:

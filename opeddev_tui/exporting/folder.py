@@ -4,7 +4,9 @@ Plain Transformers, PEFT, vLLM and Ollama ask with it what training asked. No fi
 none holds a row of the data.
 """
 
+import shlex
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +21,7 @@ from opeddev_tui.config import settings as st
 from opeddev_tui.errors import StorageProblem
 from opeddev_tui.exporting.bases import KnownBase, adapter_base, first_base
 from opeddev_tui.exporting.card import model_card
-from opeddev_tui.exporting.grader import Defaults, carry_heads, grader_files, usual_in, write_grader
+from opeddev_tui.exporting.grader import SCRIPT, Defaults, carry_heads, grader_files, usual_in, write_grader
 from opeddev_tui.exporting.ollama import modelfile
 from opeddev_tui.exporting.ways import Way, way_of
 from opeddev_tui.files import storage_errors, sync, sync_folder
@@ -31,6 +33,7 @@ from opeddev_tui.serving.asked import filling
 from opeddev_tui.serving.choice import Choice, choose
 from opeddev_tui.serving.training_rows import stem_of, usual_of
 from opeddev_tui.workspace.paths import Workspace
+from opeddev_tui.workspace.typed_commands import for_here, within_here
 
 
 class Exported(Struct, frozen=True):
@@ -161,7 +164,7 @@ def _notes(below: KnownBase | None, *, alone: bool, asked: bool | None) -> list[
 
 
 def told(entry: Entry, exported: Exported) -> Iterator[str]:
-    """Yield sentences on a written export."""
+    """Yield sentences on a written export, wherever its folder may go."""
     form = "the adapter alone" if exported.adapter else exported.dtype
     yield f"{entry.name} is at {exported.folder} ({form})."
     yield from exported.notes
@@ -174,5 +177,19 @@ def told(entry: Entry, exported: Exported) -> Iterator[str]:
     yield f"Its grade.py grades by {exported.way.words}{more}. {graded_by(exported.way.name)}"
     if usual := usual_in(exported.defaults):
         yield f"For files without one it holds the commonest {' and '.join(usual)} of the training rows."
-    if exported.way.name == "base head" and exported.has_step_head:
-        yield "With --way step-head it grades by this model alone."
+
+
+def commands(root: Path, entry: Entry, exported: Exported) -> Iterator[str]:
+    """Yield what to type in the folder of now where an export does not grade alone, a line each; ``root``: workspace.
+
+    They name places of this machine, so they are only said.
+    """
+    base, here = exported.base, within_here(str(exported.folder))
+    if base is not None and not base.hub:
+        source = shlex.quote(str(Path(base.source).absolute())) if Path(base.source).is_dir() else "FOLDER"
+        script = shlex.quote(str(Path(here, SCRIPT)))
+        yield f"To grade with it here: {shlex.quote(sys.executable)} {script} FILE --base {source}"
+    if exported.way is not None and exported.way.name == "base head" and exported.has_step_head:
+        words = shlex.join([entry.name, f"{here}-step-head", "--way", "step-head"])
+        command = for_here(f"opeddev-tui checkpoints export {words}", root)
+        yield f"To export it so that it grades by this model alone: {command}"

@@ -88,16 +88,22 @@ def write_grader(
         head=way.head,
         merges=files.adapter and way.model == heads.STEP,
         adds_blank=encoder.adds_blank,
-        base_help=_base_help(base),
+        base_help=_base_help(files),
         local=base is not None and not base.hub,
     )
     write_atomic(folder / SCRIPT, script.encode())
 
 
-def _base_help(base: KnownBase | None) -> str:
+def _base_help(files: GraderFiles) -> str:
+    """Return which model belongs to ``--base``: by its name and, as whoever needs it has no other sign, its hash."""
+    base = files.base
     if base is None:
         return ""
-    return f"the folder of {base.name}, the model that is needed too{', instead of the hub' if base.hub else ''}"
+    role = "below the adapters" if files.way.model == heads.STEP else "that the first step began with"
+    if base.hub:
+        return f"the folder of {base.name}, the model {role}, instead of the hub"
+    weights = f" ({base.weights})" if base.weights else ""
+    return f"the folder of {base.name}, the model {role}{weights}; whoever made this export has it"
 
 
 def _described(

@@ -55,7 +55,10 @@ _LEVELS = {"warning": logging.WARNING, "error": logging.ERROR}
 
 
 class OpeddevApp(EverywhereKeys):
-    """The app. Its result says how it was left: "quit", "detach" (training goes on), "lost" (no terminal), "demo"."""
+    """The app. Its result says how it was left: "quit", "detach" (training goes on), "lost" (no terminal), "demo".
+
+    "open": for the workspace ``opens``.
+    """
 
     TITLE = "opeddev-tui"
     CSS_PATH = Path(__file__).with_name("app.tcss")
@@ -89,6 +92,8 @@ class OpeddevApp(EverywhereKeys):
         self.session = AppState(root, loaded, self.live, self.disk.send, read_only=read_only)
         self._use_keys(keymap_of(loaded.keys))
         self.announcer = Announcer(self)
+        # the workspace that it was left for
+        self.opens: Path | None = None
         self._open_run = run
         self._start_at_once = start
         self._leaving = False
@@ -274,6 +279,11 @@ class OpeddevApp(EverywhereKeys):
     def make_workspace(self) -> None:
         """Make a workspace in the folder the app was started in."""
         self.disk.make_workspace()
+
+    def open_workspace(self, name: str) -> None:
+        """Leave for the workspace ``name`` in the folder of now: the app starts anew there."""
+        self.opens = Path.cwd() / name
+        self.exit("open")
 
     def run_demo(self) -> None:
         """Leave for the demo: it has a workspace of its own, so the app starts anew there."""

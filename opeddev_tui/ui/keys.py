@@ -84,6 +84,7 @@ MONITOR = table(
     Key("w", "ask('save')", "Save now", "Save a checkpoint now; you are notified once it is verified."),
     Key("o", "note", "Observation", "Write an observation on this run, kept in its journal and in observations.md."),
     Key("n", "make_workspace", "New workspace", "Make a workspace in this folder, where there is none."),
+    Key("O", "open_near", "Open workspace", "Open a workspace in this folder, where it is none itself."),
     Key("d", "demo", "Demo", "Try everything with a tiny model, where there is no workspace yet."),
     Key("r", "back_to_live", "Return", "Return from an old run to the newest one."),
     Key("M", "machine", "Machine", "Show the history of every GPU and of the processor on the full screen, and back."),

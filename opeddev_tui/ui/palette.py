@@ -35,7 +35,9 @@ _MOVES = frozenset(
      "pane", "app.focus_next", "app.pane_number", "app.command_palette", "prompt", "top", "bottom", "zoom"}
 )  # fmt: skip
 # actions of the monitor that the decision bar offers when they are possible
-_OFFERED = frozenset({"decide", "more", "undo", "start", "ask", "make_workspace", "demo", "back_to_live", "stop_now"})
+_OFFERED = frozenset(
+    {"decide", "more", "undo", "start", "ask", "make_workspace", "open_near", "demo", "back_to_live", "stop_now"}
+)
 
 
 class Entry(Struct, frozen=True):

@@ -15,6 +15,7 @@ from typing import Any
 
 from opeddev_tui import launch
 from opeddev_tui.config.loading import LoadedSettings
+from opeddev_tui.demo.about import about, is_demo
 from opeddev_tui.errors import Problem
 from opeddev_tui.launch import Runner
 from opeddev_tui.runs import log as logs
@@ -51,8 +52,9 @@ def run_app(
     read_only: bool = False,
     runner: Runner = launch.train,
 ) -> int | str:
-    """Show the app until it is left and nothing is trained here any more; return the exit code, or ``DEMO``.
+    """Show the app until it is left and nothing is trained here any more; return the exit code.
 
+    Where there is no workspace yet: ``DEMO``, or the path of the workspace to open, where it was left for that.
     ``owner`` is the process that owns the terminal; None where this one does.
     """
     if first_terminal() is None:
@@ -64,7 +66,8 @@ def run_app(
         result = alone.run()
         if alone.failure is not None:
             raise alone.failure
-        return DEMO if result == "demo" else alone.return_code or 0
+        opens = str(alone.opens) if alone.opens is not None else ""
+        return DEMO if result == "demo" else opens or alone.return_code or 0
     process = AppProcess(Workspace(root, loaded.settings.paths), loaded, TrainingThread(runner), owner)
     return process.run(run=run, start=start, read_only=read_only)
 
@@ -111,6 +114,8 @@ class AppProcess:
         """Run the app, then the training to its end; return the exit code, or ``DEMO``."""
         with output_guard(self.workspace.log) as guard:
             logs.to_file(self.workspace.log)
+            if is_demo(self.loaded.settings):
+                _LOG.info("%s", about(self.workspace.root))
             with received(self.live.stop, self._restore) as self.signals:
                 self._app = LastingApp(
                     self, run=run, start=start, read_only=read_only, on_ready=guard.redirect_python_output

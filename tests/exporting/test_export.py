@@ -1,10 +1,13 @@
 """Exports are what was trained: the same prompts and grades, the true base; whole or not at all, and no traces."""
 
+import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import stat
+import sys
 import tempfile
 from collections import namedtuple
 from pathlib import Path
@@ -165,12 +168,43 @@ def test_a_base_head_after_all_parameters_were_trained_names_the_base_and_what_i
     exported = export_of(full, tmp_path / "out", way="base head")
     sentences = " ".join(told(full.entry, exported))
     assert "which needs another model too: tiny, in memory and on disk; give its folder with --base" in sentences
-    assert "With --way step-head it grades by this model alone." in sentences
     card = (exported.folder / "README.md").read_text()
     assert re.search(r"That needs another model too, `tiny`: \d+\.\d KiB in float32", card)
     # a prompt is cut where grade.py cuts it
     room = read_json(exported.folder / "grader.json")["max_prompt_tokens"]
     assert f"A prompt keeps {room} tokens at most" in card
+
+
+def test_the_commands_after_an_export_are_complete_and_run(
+    full: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["checkpoints", "export", full.entry.name, "out put", "-w", str(full.root), "--way", "base-head"]
+    assert main([*words, "--dtype", "fp32"]) == 0
+    grade, again = (shlex.split(line.partition(": ")[2]) for line in capsys.readouterr().out.splitlines()[-2:])
+    Path("page.html").write_text("<b>card menu good clean</b>")
+    assert grade[:3] == [sys.executable, "out put/grade.py", "FILE"]
+    assert len(run_script(Path(grade[1]), ["page.html", *grade[3:]])) == 1
+    assert again[:3] == ["opeddev-tui", "checkpoints", "export"]
+    assert main(again[1:]) == 0
+    assert len(run_script(tmp_path / "out put-step-head/grade.py", ["page.html"])) == 1
+
+
+def test_a_script_without_its_base_model_says_which_one_that_is(
+    full: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exported = export_of(full, tmp_path / "out", way="base head")
+    assert exported.base is not None
+    with pytest.raises(SystemExit):
+        run_script(exported.folder / "grade.py", ["page.html", "--way", "step-head"])
+    with pytest.raises(SystemExit):
+        run_script(exported.folder / "grade.py", [str(exported.folder / "grader.json")])
+    said = " ".join(capsys.readouterr().err.split())
+    digest = hashlib.sha256((Path(exported.base.source) / "model.safetensors").read_bytes()).hexdigest()
+    assert "unrecognized arguments: --way step-head" in said
+    assert "--base FOLDER is missing: the folder of tiny, the model that the first step began with (model.saf" in said
+    assert digest in said
+    assert str(Path(exported.base.source).parent) not in (exported.folder / "grade.py").read_text()
 
 
 # --- whole or not at all

@@ -14,10 +14,13 @@ from scenes import make, opened, run_id, settle, trained, training, until, write
 from test_app import LARGE, MIDDLE, SMALL, text_of
 from textual.widgets._toast import Toast
 
+from opeddev_tui.cli import main
+from opeddev_tui.commands import open as open_command
 from opeddev_tui.commands.console import ConsoleView
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.commands.status import run as show_status
 from opeddev_tui.config import loading
+from opeddev_tui.demo.workspace import CONFIG
 from opeddev_tui.runs.events import (
     AnyEvent,
     DataPrepared,
@@ -30,13 +33,16 @@ from opeddev_tui.runs.events import (
     Warned,
 )
 from opeddev_tui.runs.state import reduce
+from opeddev_tui.ui import process
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.screens.monitor.epochs import EpochsPane
 from opeddev_tui.ui.state.situation_text import situation
-from opeddev_tui.ui.state.view import RunRow, View
+from opeddev_tui.ui.state.view import BatchRow, RunRow, View
 from opeddev_tui.workspace.lock import RunLock
 from opeddev_tui.workspace.paths import Workspace
+from opeddev_tui.workspace.setup import make_workspace
 
+NOW = time.time()
 LONG = "the disk is full: no space left on the device that holds the model store. Free some space there. " * 3
 
 
@@ -93,6 +99,45 @@ async def test_a_demo_right_after_a_new_workspace_leaves_nothing_unawaited(
             app.run_demo()
             await pilot.pause()
     assert app.return_value == "demo"
+
+
+@pytest.mark.parametrize(("names", "keys", "opens"), [
+    (["opeddev-demo"], ["O"], "opeddev-demo"),
+    (["'odd' name", "b"], ["O", "2"], "b"),
+    (["'odd' name", "b"], ["O", "1"], "'odd' name"),
+    (["a", "b"], ["O", "escape", "q"], None),
+])  # fmt: skip
+async def test_a_workspace_in_the_folder_is_opened_by_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str], keys: list[str], opens: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in names:
+        make_workspace(tmp_path / name)
+    app = OpeddevApp(None, loading.resolve([loading.Layer("test", {"ui": {"guard_ms": 0}})]))
+    async with app.run_test(size=SMALL) as pilot:
+        await opened(pilot)
+        said = text_of(app)
+        assert "This folder is no workspace" in said
+        assert all(name in said for name in names)
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause()
+    assert app.opens == (tmp_path / opens if opens else None)
+
+
+def test_the_app_starts_anew_in_the_workspace_it_was_left_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Path | None, bool]] = []
+
+    def run_app(root: Path | None, *_: object, read_only: bool, **__: object) -> int | str:
+        asked.append((root, read_only))
+        return 3 if root else str(tmp_path / "mine")
+
+    monkeypatch.chdir(tmp_path)
+    make_workspace(tmp_path / "mine")
+    monkeypatch.setattr(process, "run_app", run_app)
+    monkeypatch.setattr(open_command, "split", lambda: None)
+    assert main(["open", "--view"]) == 3
+    assert asked == [(None, True), (tmp_path / "mine", True)]
 
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE, LARGE])
@@ -278,3 +323,26 @@ async def test_what_the_status_line_cuts_names_the_log(tmp_path: Path, size: tup
         app.tell(LONG)
         await pilot.pause()
         assert text_of(app).splitlines()[1].rstrip().endswith("… (4 Log: all)")
+
+
+@pytest.mark.parametrize(("events", "said"), [
+    ([], True), (training(NOW), False), (scenes.awaiting(NOW), False),
+    ([scenes.started(at=NOW)], True), ([scenes.started(at=NOW), scenes.question(1, NOW)], True),
+    ([scenes.started(at=NOW), scenes.question(1, NOW), scenes.decided(1, NOW)], False),
+])  # fmt: skip
+def test_what_a_demo_is_for_is_said_until_the_first_decision(events: list[AnyEvent], *, said: bool) -> None:
+    row = BatchRow("base", 0, 100, following=True)
+    for demo in (True, False):
+        view = View(workspace="/w/my-demo", demo=demo, state=reduce(events), trained_by="mine" if events else "none",
+                    batches=(row,))  # fmt: skip
+        found = situation(view)
+        lines = [line for line in (*found.lines, *found.details) if line.startswith("The demo, in my-demo, shows")]
+        assert bool(lines) == (said and demo), found
+
+
+async def test_a_workspace_with_the_toy_model_is_the_demo(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(CONFIG)
+    app = OpeddevApp(tmp_path, loading.load(tmp_path))
+    async with app.run_test(size=SMALL) as pilot:
+        await opened(pilot)
+        assert app.session.view().demo

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from opeddev_tui.config.loading import LoadedSettings
+from opeddev_tui.demo.about import is_demo
 from opeddev_tui.errors import BusyProblem
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.control import Adjust, AnyCommand, Decide, Pause, Resume, SampleNow, SaveNow, StepRequest, Stop
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 Send = Callable[[str, AnyCommand], None]
 # seconds for which the status line says what went well
 TELL_SECONDS = 6.0
-# workspaces that are named where there is none
-_MOST_NEAR = 3
+# workspaces that are offered where there is none: a key for each
+_MOST_NEAR = 9
 
 
 class AppState:
@@ -202,6 +203,7 @@ class AppState:
             workspace=str(self.root or Path.cwd()),
             has_workspace=self.has_workspace,
             near=self.near,
+            demo=is_demo(self.loaded.settings),
             trained_by=self.trained_by,
             starting=self.starting,
             preparing=self.preparing,

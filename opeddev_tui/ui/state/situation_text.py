@@ -5,11 +5,12 @@ Pure: a function of the view. Only the actions returned here are accepted from k
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
+from pathlib import Path
 
 from msgspec.structs import replace
 
+from opeddev_tui.demo.about import about
 from opeddev_tui.format import duration, number, plural
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.state.leaving_text import before_leaving
@@ -39,6 +40,9 @@ def situation(view: View) -> Situation:
         lines = (*lines, clean_line(f"! This run is damaged: {view.state.damage}."))
     epoch = view.state.question.epoch if view.state.question else None
     details = (*base.details, *before_leaving(view))
+    if view.demo and not (view.replay or view.state.decisions or view.previous):
+        said = (clean_line(about(Path(view.workspace))),)
+        lines, details = (*lines, *said * (kind in _BEGINS)), (*said * (kind == "awaiting"), *details)
     lines, details = (tuple(view.keymap.text(view.typed(line)) for line in part) for part in (lines, details))
     offers = tuple(replace(offer, key=view.keymap.first(offer.key)) for offer in offers)
     question = (kind, view.run, epoch, view.replay, busy)
@@ -49,6 +53,8 @@ def situation(view: View) -> Situation:
 NOT_YET = "Cannot train yet: "
 # problems that the bar names
 _FIRST = 2
+# until the first decision, when what a demo is for has been said for long enough
+_BEGINS: frozenset[Kind] = frozenset({"ready", "starting", "training", "paused"})
 _OVER: frozenset[Kind] = frozenset({"interrupted", "finished"})
 _REPEATED: dict[Kind, str] = {
     "interrupted": "The repetition was interrupted",
@@ -69,17 +75,20 @@ def _of_repetition(base: Situation, view: View) -> Situation:
 
 def _no_workspace(view: View) -> Situation:
     place = clean_line(view.workspace) or "this folder"
-    near = ", ".join(f"opeddev-tui {clean_line(shlex.quote(name))}" for name in view.near)
+    near = [clean_line(name) for name in view.near]
     lines = (
-        *([f"There is one in this folder; leave the app and open it with: {near}"] if near else []),
+        *([f"It holds {'one' if len(near) == 1 else len(near)}: {', '.join(near)}."] if near else []),
         "A workspace is a folder with your data sets, settings, runs and logs.",
         "The demo brings its own data and a tiny model, and trains in two minutes on any machine.",
     )
+    which = f"Open {near[0]}" if len(near) == 1 else "Open one of them"
     offers = (
+        *([Action("open_near", "monitor.open-workspace", which)] if near else []),
         Action("make_workspace", "monitor.new-workspace", "New workspace", f"in {place}"),
         Action("demo", "monitor.demo", "Demo", "a tiny model in a folder of its own"),
     )
-    return Situation("no workspace", "No workspace here yet", lines, offers)
+    headline = "This folder is no workspace" if near else "No workspace here yet"
+    return Situation("no workspace", headline, lines, offers)
 
 
 def _problem(view: View) -> Situation:

@@ -78,6 +78,8 @@ class View(Struct, frozen=True):
     run: str = ""
     workspace: str = ""
     has_workspace: bool = True
+    # it is a demo
+    demo: bool = False
     # where there is none: the names of workspaces right in the folder of now
     near: tuple[str, ...] = ()
     trained_by: TrainedBy = "none"

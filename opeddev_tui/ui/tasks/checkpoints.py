@@ -6,6 +6,7 @@ Only these load models in the app, when a person asks for it, and never on the e
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,8 @@ from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.rows import Message
 from opeddev_tui.ui.tasks.base import TaskBase
 from opeddev_tui.workspace.paths import Workspace
+
+_LOG = logging.getLogger(__name__)
 
 
 class Model(Protocol):
@@ -107,9 +110,13 @@ class CheckpointTasks(TaskBase):
         self._in_thread("model", lambda: self._export(entry, target), done)
 
     def _export(self, entry: Entry, target: Path) -> list[str]:
-        from opeddev_tui.exporting.folder import export, told
+        from opeddev_tui.exporting.folder import commands, export, told
 
-        return list(told(entry, export(self.workspace, entry, self.settings, target)))
+        exported = export(self.workspace, entry, self.settings, target)
+        lines = [*told(entry, exported), *commands(self.workspace.root, entry, exported)]
+        for line in lines:
+            _LOG.info("%s", line)
+        return lines
 
     def score(self, entry: Entry, done: Callable[[float, str], None]) -> None:
         """Score ``entry`` on the hold-out; ``done`` gets the loss and the hold-out's fingerprint."""

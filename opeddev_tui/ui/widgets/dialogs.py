@@ -5,7 +5,7 @@ They know neither the app nor what is asked: a screen gives the words and gets t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, TypeVar
 
 from textual.app import ComposeResult
@@ -187,3 +187,15 @@ class ReadScreen(Dialog[None]):
         """Scroll to the top (-1) or to the end (1)."""
         box = self.query_one(".dialog")
         box.scroll_to(y=0 if way < 0 else box.max_scroll_y, animate=False)
+
+
+class LinesScreen(ReadScreen):
+    """Some lines to read, of any length; the text may come from anywhere."""
+
+    def __init__(self, title: str, lines: Sequence[str]) -> None:
+        super().__init__(title)
+        self._lines = [Content(clean(line)) for line in lines]
+
+    def parts(self) -> list[Content]:
+        """Return the lines."""
+        return self._lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.screens.checkpoints.screen import CheckpointsScreen
 from opeddev_tui.ui.state.training_thread import TrainingThread
 from opeddev_tui.ui.tasks import checkpoints as shelf_work
-from opeddev_tui.ui.widgets.dialogs import AskScreen
+from opeddev_tui.ui.widgets.dialogs import AskScreen, LinesScreen
 from opeddev_tui.ui.widgets.grid import Grid
 
 MIDDLE, LARGE = (120, 40), (200, 60)
@@ -248,6 +249,24 @@ async def test_export_asks_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         await pilot.press("enter")
         await until(pilot, lambda: made)
         assert made == [tmp_path / "exports/mine"]
+        await until(pilot, lambda: isinstance(app.screen, LinesScreen))
+        assert str(tmp_path / "exports/mine") in str(app.screen.query_one(".part", Static).render())
+
+
+async def test_an_export_that_ends_while_another_screen_is_shown_puts_no_dialog_over_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = threading.Event()
+    monkeypatch.setattr(
+        shelf_work.CheckpointTasks, "_export", lambda *_: ["It is written."] if goes_on.wait(30) else []
+    )
+    async with opened(tmp_path) as (app, pilot, _screen):
+        await pilot.press("x")
+        await pilot.pause()
+        await pilot.press("enter", "5")
+        goes_on.set()
+        await until(pilot, lambda: "It is written. The log (4) says" in app.session.view().told)
+        assert len(app.screen_stack) == 1
 
 
 async def test_nothing_is_changed_in_a_view(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Whatever deletes a checkpoint, or loads a model beside a training, asks first an
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from opeddev_tui.checkpoints.catalog import Entry
@@ -15,7 +16,7 @@ from opeddev_tui.runs.control import StepRequest
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.screens.checkpoints.listing import removal_text, short
 from opeddev_tui.ui.tasks.checkpoints import CheckpointTasks
-from opeddev_tui.ui.widgets.dialogs import CANCEL, Answer, AskScreen, AskText
+from opeddev_tui.ui.widgets.dialogs import CANCEL, Answer, AskScreen, AskText, LinesScreen
 
 if TYPE_CHECKING:
     from opeddev_tui.ui.screens.checkpoints.screen import CheckpointsScreen
@@ -211,7 +212,7 @@ class CheckpointActions:
             if target:
                 folder = self._tasks.workspace.path(target)
                 self._tell(f"Exporting {short(entry)} …")
-                self._tasks.export(entry, folder, lambda lines: self._tell(" ".join(lines)))
+                self._tasks.export(entry, folder, partial(self._exported, entry))
 
         name = f"exports/{entry.run}-{entry.folder.name}"
         text = "A new folder: weights, chat template as trained, grade head, grade.py, model card."
@@ -220,6 +221,13 @@ class CheckpointActions:
             self._shell.push_screen(AskText(f"Export {short(entry)}", text, name), export)
 
         self._with_model(ask)
+
+    def _exported(self, entry: Entry, lines: Sequence[str]) -> None:
+        """Show what was written and how to use it; on another screen the status line says that it is done."""
+        if self._browser.is_current:
+            self._shell.push_screen(LinesScreen(f"Exported {short(entry)}", lines))
+        else:
+            self._tell(f"{lines[0]} The log ({{everywhere.log}}) says how to use it.")
 
     # --- deleting
 

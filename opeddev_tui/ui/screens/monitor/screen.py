@@ -26,6 +26,7 @@ from opeddev_tui.ui.screens.monitor.machine import MachinePane
 from opeddev_tui.ui.screens.monitor.metrics import MetricsPane
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.bars import PaneTabs
+from opeddev_tui.ui.widgets.dialogs import CANCEL, AskScreen
 from opeddev_tui.ui.widgets.legend import fitting
 from opeddev_tui.ui.widgets.pane import Pane
 
@@ -230,6 +231,23 @@ class MonitorScreen(BaseScreen):
     def action_make_workspace(self) -> None:
         """Make a workspace here."""
         self.shell.offered("make_workspace", self.shell.make_workspace)
+
+    def action_open_near(self) -> None:
+        """Open a workspace in the folder of now; asks which one, where there are several."""
+        self.shell.offered("open_near", self._open_near)
+
+    def _open_near(self) -> None:
+        near = self.shell.session.near
+        if len(near) == 1:
+            self.shell.open_workspace(near[0])
+            return
+
+        def chosen(answer: str | None) -> None:
+            if answer:
+                self.shell.open_workspace(near[int(answer) - 1])
+
+        answers = tuple((str(at), str(at), name) for at, name in enumerate(near, 1))
+        self.shell.push_screen(AskScreen("Open which workspace?", "", (*answers, CANCEL)), chosen)
 
     def action_demo(self) -> None:
         """Run the demo."""
