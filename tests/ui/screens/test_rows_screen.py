@@ -82,7 +82,26 @@ def test_a_column_without_a_value_takes_no_room() -> None:
         "row", "id", "kind", "read", "off", "chars",
     ]  # fmt: skip
     asked = listing.line(plain, 1, listing.fitting(listing.columns_of(plain, 1), 78), 78)
-    assert asked.rstrip().endswith("<b>2</b>")
+    assert asked.rstrip().endswith("question 2 word word")
+
+
+def test_what_was_asked_is_the_task_whatever_was_handed_in() -> None:
+    given = Example((Message("user", "Task: Centre\n\nSubmission:\n<b>"),), "Grade: 3", 3, "", "f:1", "", "<b>")
+    line = listing.line(RowSet("base", False, [given], {}), 0, listing.fitting(listing.columns(1), 118), 118)
+    assert line.rstrip().endswith("Task: Centre Submission: <b>")
+    answer = Example((), "only an answer", None, "", "f:1", "", "")
+    assert listing.asked(answer) == "only an answer"
+
+
+def test_a_set_has_no_order_by_what_none_of_its_rows_has() -> None:
+    assert listing.orders_of(ROWS) == list(listing.ORDERS)
+    assert listing.orders_of(ROWS)[1] == "most disagreement first"
+    for rows in (ROWS, RowSet("base", False, [row(0), row(2, None)], {}), RowSet("base", False, [], {})):
+        shown = {column.title for column in listing.columns_of(rows, 1)}
+        needed = {"loss": "highest loss first", "grade": "lowest grade first", "off": "most disagreement first",
+                  "group": "by group", "kind": "by kind"}  # fmt: skip
+        left = {needed[title] for title in needed.keys() - shown}
+        assert listing.orders_of(rows) == [name for name in listing.ORDERS if name not in left]
 
 
 def test_what_carries_loss_and_what_is_cut_shows_without_colour() -> None:
@@ -275,6 +294,20 @@ async def test_the_list_is_searched_and_sorted_at_every_size(workspace_factory: 
         await until(pilot, lambda: "nothing here is called x" in text_of(app))
         await pilot.press("escape")
         await until(pilot, lambda: grid.count == 30)
+
+
+async def test_an_order_that_the_next_set_cannot_have_is_left(workspace_factory: Make) -> None:
+    root = workspace_factory(rows=30, holdout=3)
+    app = OpeddevApp(root, loading.load(root), read_only=True)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await _browser(app, pilot)
+        screen.order = "highest loss first"  # as on a hold-out that was scored
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: screen.rows is not None and screen.rows.holdout and bool(screen.chosen))
+        assert "3 rows · as in the files" in text_of(app)
+        await pilot.press("o")
+        await pilot.pause()
+        assert screen.order == listing.orders_of(screen.rows or ROWS)[1]
 
 
 async def test_a_hundred_thousand_lines_are_made_only_where_they_are_seen(tmp_path: Path) -> None:

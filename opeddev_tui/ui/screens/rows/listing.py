@@ -53,9 +53,9 @@ def label(rows: RowSet, grade: int | None, lowest: int) -> str:
 
 
 def asked(example: Example) -> str:
-    """Return what tells a row from others: its submission, else its last question."""
+    """Return the last question of a row, which begins with the task where it has one, else its text."""
     last = next((turn.content for turn in reversed(example.prompt) if turn.role == "user"), "")
-    return example.submission or last or example.completion
+    return last or example.submission or example.completion
 
 
 def columns(lowest: int) -> tuple[Column, ...]:
@@ -92,10 +92,10 @@ def length(example: Example) -> int:
     return sum(len(turn.content) for turn in example.prompt) + len(example.completion)
 
 
-def columns_of(rows: RowSet, lowest: int) -> tuple[Column, ...]:
-    """Return the columns that have something to show of a set: empty ones would take room from what was asked."""
+def _filled(rows: RowSet) -> dict[str, bool]:
+    """Return whether any row of a set has a value, by the titles of the columns that may be empty."""
     known = rows.records
-    filled = {
+    return {
         "kind": any(example.kind for example in rows.examples),
         "group": any(example.group for example in rows.examples),
         "grade": any(example.grade is not None for example in rows.examples),
@@ -103,7 +103,18 @@ def columns_of(rows: RowSet, lowest: int) -> tuple[Column, ...]:
         "off": any(item.disagreement(rows.examples[at]) is not None for at, item in known.items()),
         "loss": any(item.losses for item in known.values()),
     }
+
+
+def columns_of(rows: RowSet, lowest: int) -> tuple[Column, ...]:
+    """Return the columns that have something to show of a set: empty ones would take room from what was asked."""
+    filled = _filled(rows)
     return tuple(column for column in columns(lowest) if filled.get(column.title, True))
+
+
+def orders_of(rows: RowSet) -> list[str]:
+    """Return the names of the orders that a set can have: an order by what no row has would be that of the files."""
+    filled = _filled(rows)
+    return [name for name in ORDERS if filled.get(_ORDERED_BY.get(name, ""), True)]
 
 
 def fitting(every: Sequence[Column], width: int) -> list[Column]:
@@ -122,20 +133,24 @@ def line(rows: RowSet, at: int, shown: Sequence[Column], width: int) -> str:
     """Return a row as one line of ``width`` cells."""
     cells = [fit(clean_line(column.cell(rows, at), max_chars=60), column.width, right=column.right) for column in shown]
     room = max(8, width - 2 - sum(column.width + GAP for column in shown))
-    text = clean_line(asked(rows.examples[at])[:_SHOWN])
+    # line breaks as blanks: their signs would stand for much of what is asked
+    text = clean_line(" ".join(asked(rows.examples[at])[:_SHOWN].split()))
     return _BETWEEN.join([*cells, text if cell_len(text) <= room else fit(text, room)])
 
 
-# name: what comes first; numbers that are not known come last
+# name: what comes first, the order that is wanted most before others; numbers that are not known come last
 ORDERS: Mapping[str, Callable[[RowSet, int], tuple[object, ...]]] = {
     "as in the files": lambda _rows, at: (at,),
+    "most disagreement first": lambda rows, at: (-(record(rows, at).disagreement(rows.examples[at]) or 0.0), at),
     "highest loss first": lambda rows, at: (-(record(rows, at).loss or 0.0), at),
     "lowest grade first": lambda rows, at: (_or_last(rows.examples[at].grade), at),
-    "most disagreement first": lambda rows, at: (-(record(rows, at).disagreement(rows.examples[at]) or 0.0), at),
     "longest first": lambda rows, at: (-length(rows.examples[at]), at),
     "by group": lambda rows, at: (rows.examples[at].group == "", rows.examples[at].group, at),
     "by kind": lambda rows, at: (rows.examples[at].kind == "", rows.examples[at].kind, at),
 }
+# the column that an order needs
+_ORDERED_BY = {"most disagreement first": "off", "highest loss first": "loss", "lowest grade first": "grade",
+               "by group": "group", "by kind": "kind"}  # fmt: skip
 
 
 def _or_last(value: int | None) -> float:

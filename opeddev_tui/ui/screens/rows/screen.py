@@ -67,6 +67,7 @@ class RowsScreen(DetailedScreen):
         self.chosen: list[int] = []
         # those that the set on show has values for
         self._columns: tuple[listing.Column, ...] = ()
+        self._orders = [self.order]
         self._sets: list[str] = []
         self._set = ""
         self._reading = ""
@@ -135,6 +136,9 @@ class RowsScreen(DetailedScreen):
     def _take(self, rows: RowSet) -> None:
         if rows.name == self._set:
             self.rows, self._columns = rows, listing.columns_of(rows, self.lowest)
+            self._orders = listing.orders_of(rows)
+            if self.order not in self._orders:
+                self.order = self._orders[0]
             self._arrange()
 
     def titles_in_view(self, name: str) -> Collection[str]:
@@ -234,7 +238,7 @@ class RowsScreen(DetailedScreen):
 
     def action_order(self, step: int) -> None:
         """Sort in another way."""
-        names = list(listing.ORDERS)
+        names = self._orders
         self.order = names[(names.index(self.order) + step) % len(names)]
         self.query_one(LongList).cursor = 0
         self.chosen = []
