@@ -178,6 +178,7 @@ GRADING = table(
     Key("d", "disputed", "Disputed", "Find the training rows whose grade the head disputes; a model is read.", True),
     Key("enter,r", "open_row", "Read", "Read the selected row and give it another grade.", True, part="disputed"),
     Key("u", "undo", "Undo", "Give the selected row the grade of your file again; once more: yours.", part="disputed"),
+    Key("a", "every", "All", "List all disputed rows, or only the most disputed tenth of your rows.", part="disputed"),
     Key(
         "slash", "filter", "Search", "Show only disputed rows that contain a text: a name, a kind, a word.", footer=True
     ),
