@@ -167,8 +167,8 @@ def _passed_over(chosen: Way | None, usable: Sequence[Way], reference: Reference
     size = f"{difference.value:+.2f}" if too_few(len(reference.grades)) else _told(difference, signed=True)
     kept = "" if first.tuned else ", which no step changes,"
     return (
-        f"{_capital(usable[0].words)} has a higher kappa ({size} over {first.words}), but is not shown to be better: "
-        f"{first.words}{kept} gives way only to one that is."
+        f"The highest kappa is that of {usable[0].words} ({size} over {first.words}), not shown to be better: "
+        f"{first.words}{kept} gives way only to a way that is."
     )
 
 

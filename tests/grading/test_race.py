@@ -78,9 +78,9 @@ def test_the_verdict_says_why_a_way_of_a_higher_kappa_does_not_grade(
         kappas = {row.name: row.figures["kappa"].value for row in race.rows if row.name in usable}
         best = max(kappas, key=lambda name: kappas[name])
         higher = mode != "text" and best != race.chosen and round(kappas[best] - kappas["head"], 2) > 0
-        assert ("has a higher kappa" in race.verdict) == higher
-        assert (f"The {best} has a higher kappa (+" in race.verdict) == higher
-        assert ("the head, which no step changes, gives way only to" in race.verdict) == higher
+        assert ("The highest kappa is" in race.verdict) == higher
+        assert (f"The highest kappa is that of the {best} (+" in race.verdict) == higher
+        assert ("the head, which no step changes, gives way only to a way that is" in race.verdict) == higher
         said += higher
     assert bool(said) == (mode != "text")
 
