@@ -52,7 +52,7 @@ def show(console: CleanConsole, report: Report, reads: "Sequence[ModelRead]", ba
     if report.forecast is not None:
         console.say(f"Forecast for the base head: {report.forecast.words}")
     console.print()
-    _show_disputed(console, report.disputed)
+    _show_disputed(console, report.disputed, report.disputes)
     _show_areas(console, report.areas)
     _show_pleas(console, report.pleas)
 
@@ -126,11 +126,12 @@ def _told(estimate: Estimate, *, sign: bool = False) -> str:
     return with_interval(estimate.value, (estimate.low, estimate.high), sign=sign)
 
 
-def _show_disputed(console: CleanConsole, disputed: Sequence[DisputedRow]) -> None:
+def _show_disputed(console: CleanConsole, disputed: Sequence[DisputedRow], disputes: int) -> None:
     if not disputed:
         console.say("No training row's grade is disputed.")
         return
-    console.say("Training rows whose grade is disputed most (base head, out of fold); worth another look:")
+    first = f"the first {len(disputed)} of {disputes:,}" if len(disputed) < disputes else "all of them"
+    console.say(f"Training rows whose grade is disputed (base head, out of fold), {first}; worth another look:")
     table = plain_table("row", "given", "graded", "-log p")
     for row in disputed:
         name = clean_line(row.id or row.where, max_chars=45)

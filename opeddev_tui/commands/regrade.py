@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from opeddev_tui.grading.doctor import Singles
     from opeddev_tui.grading.reader import FeatureReader
 
-_COUNT = 20
-
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -38,7 +36,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--effect", action="store_true", help="kappa of the head with and without the corrections")
     parser.add_argument("--rater", metavar="NAME", default="", help="who corrects")
     parser.add_argument("--note", metavar="TEXT", default="", help="why")
-    parser.add_argument("--count", type=int, metavar="N", default=_COUNT, help=f"rows of --list (default: {_COUNT})")
+    parser.add_argument(
+        "--count", type=int, metavar="N", help="rows of --list (default: a tenth of the graded ones, at least 10)"
+    )
     add_json(parser)
     # for the app, which runs this command in a process of its own
     parser.add_argument("--progress", action="store_true", help=argparse.SUPPRESS)
@@ -88,6 +88,7 @@ def _list(options: argparse.Namespace, workspace: Workspace, settings: Settings,
     from opeddev_tui.commands import feature_reading as reading
     from opeddev_tui.commands import regrade_tables as tables
     from opeddev_tui.grading.doctor import graded_training_rows, rank
+    from opeddev_tui.runs.grade_words import worth_reading
 
     found = doctor.rows()
     rows = graded_training_rows([row for listed in found.rows.values() for row in listed])
@@ -95,11 +96,12 @@ def _list(options: argparse.Namespace, workspace: Workspace, settings: Settings,
     with reading.progress("features", as_lines=options.progress) as on_batch:
         features = model.features([row.example for row in rows], on_batch).features
     moves = _moves(model, rows, features, settings, as_lines=options.progress)
-    disputed = rank(rows, features, settings.grading, moves)[: max(0, options.count)]
+    every = rank(rows, features, settings.grading, moves)
+    listed = every[: max(0, worth_reading(len(rows)) if options.count is None else options.count)]
     if options.json:
-        print_json(tables.disputed_json(disputed, found, doctor.overlay()))
+        print_json(tables.disputed_json(listed, len(every), found, doctor.overlay()))
     else:
-        tables.show_disputed(CleanConsole(workspace.root), disputed, len(rows))
+        tables.show_disputed(CleanConsole(workspace.root), listed, len(every), len(rows))
     return 0
 
 

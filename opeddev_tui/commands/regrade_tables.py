@@ -132,8 +132,8 @@ def show_row(console: CleanConsole, row: SetRow, grading: Grading) -> None:
 # --- disputed rows
 
 
-def disputed_json(disputed: "Sequence[Disputed]", found: Corrected, overlay: Overlay) -> dict[str, Any]:
-    """Return the disputed rows and the corrections so far as plain values."""
+def disputed_json(disputed: "Sequence[Disputed]", disputes: int, found: Corrected, overlay: Overlay) -> dict[str, Any]:
+    """Return the first of the ``disputes`` disputed rows and the corrections so far as plain values."""
     listed = [
         {
             "key": item.row.key,
@@ -146,20 +146,25 @@ def disputed_json(disputed: "Sequence[Disputed]", found: Corrected, overlay: Ove
         }
         for item in disputed
     ]
-    return {"disputed": listed, **corrections_json(found, overlay)}
+    return {"disputed": listed, "disputes": disputes, **corrections_json(found, overlay)}
 
 
-def show_disputed(console: CleanConsole, disputed: "Sequence[Disputed]", rows: int) -> None:
-    """Print the disputed rows, most disputed first."""
-    if not disputed:
+def show_disputed(console: CleanConsole, disputed: "Sequence[Disputed]", disputes: int, rows: int) -> None:
+    """Print the first of the ``disputes`` disputed rows, most disputed first, and how to see the others."""
+    if not disputes:
         console.say(f"None of {plural(rows, 'graded training row')} is disputed.")
         return
-    console.say(f"Of {plural(rows, 'graded training row')}, the head disputes most (fitted without the row itself):")
+    console.say(
+        f"Of {plural(rows, 'graded training row')} the head, fitted without the row itself, disputes {disputes:,}; "
+        f"{'all of them' if len(disputed) == disputes else f'the first {len(disputed):,}'}, most disputed first:"
+    )
     table = plain_table("key", "row", "set", "given", "graded", "-log p")
     for item in disputed:
         texts = (item.row.key, _name(item.row), item.row.set, item.given, item.graded, number(item.surprise, 2))
         table.add_row(*(Text(clean_line(text, max_chars=_NAME_WIDTH)) for text in texts))
     console.print(table)
+    if len(disputed) < disputes:
+        console.say(f"The others are less often wrong; --count {disputes} lists them too.")
     console.say(
         "A dispute is a question, not an error. Read a row: opeddev-tui regrade ROW --show. Correct or confirm it: "
         "opeddev-tui regrade ROW GRADE.",

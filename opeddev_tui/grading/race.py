@@ -80,9 +80,11 @@ def run_race(ways: Sequence[Way], reference: Reference, *, mode: str = AUTO) -> 
         )
         for way in ordered
     )
-    chosen = _choice([way for way in ordered if way.mode and mode in (AUTO, way.mode)], reference)
+    usable = [way for way in ordered if way.mode and mode in (AUTO, way.mode)]
+    chosen = _choice(usable, reference)
     verdict = _verdict(chosen or ordered[0], cheap, reference, found)
-    verdict = " ".join(filter(None, [verdict, few_rows(len(reference.grades))]))
+    told = [verdict, _passed_over(chosen, usable, reference), few_rows(len(reference.grades))]
+    verdict = " ".join(filter(None, told))
     if mode != AUTO:
         auto = _choice([way for way in ordered if way.mode], reference)
         verdict += _set_by_hand(mode, chosen, auto)
@@ -139,15 +141,35 @@ def _choice(usable: Sequence[Way], reference: Reference) -> Way | None:
     That head is never trained on by a step, costs one pass, and has probabilities; the others must earn their place,
     which they cannot on a few rows.
     """
-    heads = [way for way in usable if way.mode == "head"]
-    if not heads:
+    chosen = _first_choice(usable)
+    if chosen is None:
         return usable[0] if usable else None
-    chosen = next((way for way in heads if not way.tuned), heads[0])
     for way in usable if not too_few(len(reference.grades)) else ():
         difference = _difference(way, chosen, reference)
         if difference is not None and difference.low > 0:
             return way
     return chosen
+
+
+def _first_choice(usable: Sequence[Way]) -> Way | None:
+    heads = [way for way in usable if way.mode == "head"]
+    return next((way for way in heads if not way.tuned), heads[0] if heads else None)
+
+
+def _passed_over(chosen: Way | None, usable: Sequence[Way], reference: Reference) -> str:
+    """Return why the way of the highest kappa does not grade, as a sentence; empty where it does."""
+    first = _first_choice(usable)
+    if first is None or chosen is usable[0]:
+        return ""
+    difference = _difference(usable[0], first, reference)
+    if difference is None or round(difference.value, 2) <= 0:
+        return ""
+    size = f"{difference.value:+.2f}" if too_few(len(reference.grades)) else _told(difference, signed=True)
+    kept = "" if first.tuned else ", which no step changes,"
+    return (
+        f"The highest kappa is that of {usable[0].words} ({size} over {first.words}), not shown to be better: "
+        f"{first.words}{kept} gives way only to a way that is."
+    )
 
 
 def _set_by_hand(mode: str, chosen: Way | None, auto: Way | None) -> str:

@@ -15,7 +15,7 @@ from opeddev_tui.reports.tables import Table
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.grade_events import steadied_rows
 from opeddev_tui.runs.grade_records import FeedbackText, Figure
-from opeddev_tui.runs.grade_words import base_needed, graded_by, steadied_heads
+from opeddev_tui.runs.grade_words import base_needed, graded_by, steadied_heads, worth_reading
 from opeddev_tui.runs.history import RunRecord
 from opeddev_tui.text import clean, clean_line
 
@@ -144,7 +144,9 @@ def _notes(race: ev.RaceHeld, details: Details, written: ev.FeedbackWritten | No
         )
     if details.disputes:
         rows = plural(details.disputes, "training row")
-        notes.append(f"The base head would give {rows} another grade: opeddev-tui regrade --list.")
+        some = worth_reading(race.rows)
+        most = f"; the {some:,} most disputed are worth reading" if some < details.disputes else ""
+        notes.append(f"The base head would give {rows} another grade{most}: opeddev-tui regrade --list.")
     if details.areas is not None and details.areas.f1 is not None:
         notes.append(
             f"The heads name areas of the rubric with F1 {number(details.areas.f1, 2)} out of fold (naming all: "

@@ -56,6 +56,14 @@ def steadied_heads(rows: int) -> str:
     return f"The heads are {steadied(rows)} (grading.steady)." if rows else ""
 
 
+def worth_reading(rows: int) -> int:
+    """Return how many of the most disputed of ``rows`` graded training rows are worth a person's time.
+
+    A tenth of them, and at least ten: there a wrong grade is likeliest, and an unsure head disputes most rows.
+    """
+    return max(10, -(-rows // 10))
+
+
 # --- few hold-out rows
 
 

@@ -61,7 +61,7 @@ def _alone(alone: Alone, wanted: int, near: str) -> str:
     if alone.chosen is not None:
         return f"from which {checked} of {alone.checked_rows} checked rows agreed{near} with people ({wanted}% wanted)."
     rows = f": {checked} of {plural(alone.checked_rows, 'checked row')} agreed" if checked else ""
-    return f"no confidence is borne out as enough for {wanted}% agreement{near} with people{rows}."
+    return f"no threshold is borne out at {wanted}% agreement{near} with people{rows}."
 
 
 def _measured(

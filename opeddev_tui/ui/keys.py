@@ -181,6 +181,7 @@ GRADING = table(
         "disputed",
         Key("enter,r", "open_row", "Read", "Read the selected row and give it another grade.", footer=True),
         Key("u", "undo", "Undo", "Give the selected row the grade of your file again; once more: yours."),
+        Key("a", "every", "All", "List all disputed rows, or only the most disputed tenth of your rows."),
     ),
     Key(
         "slash", "filter", "Search", "Show only disputed rows that contain a text: a name, a kind, a word.", footer=True

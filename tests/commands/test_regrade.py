@@ -85,6 +85,28 @@ def test_disputed_rows_are_listed_without_those_that_are_settled(
     assert "A dispute is a question, not an error." in " ".join(out.split())
 
 
+def test_the_list_is_short_and_says_how_many_more_there_are(
+    workspace_factory: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = workspace_factory(rows=60)
+    listed = {}
+    for count in ((), ("--count", "2"), ("--count", "0"), ("--count", "999")):
+        assert regrade(root, "--list", "--json", *count) == 0
+        listed[count] = json.loads(capsys.readouterr().out)
+    every = listed["--count", "999"]["disputed"]
+    assert {found["disputes"] for found in listed.values()} == {len(every)}
+    assert len(every) > 10
+    assert listed[()]["disputed"] == every[:10]
+    assert listed["--count", "2"]["disputed"] == every[:2]
+    assert listed["--count", "0"]["disputed"] == []
+    for count, more in (((), True), (("--count", "999"), False)):
+        assert regrade(root, "--list", *count) == 0
+        words = told(capsys)
+        assert (f"disputes {len(every)}; the first 10, most disputed first" in words) == more
+        assert (f"--count {len(every)} lists them too" in words) == more
+        assert ("all of them, most disputed first" in words) != more
+
+
 def test_the_effect_is_shown_on_equal_terms(workspace_factory: Make, capsys: pytest.CaptureFixture[str]) -> None:
     root = workspace_factory(rows=30, holdout=12)
     assert regrade(root, "--effect", "--json") == 0

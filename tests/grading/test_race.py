@@ -1,5 +1,8 @@
 """The race: who grades, whether fine-tuning was worth it, and figures per part; rivals that are strong."""
 
+import re
+from itertools import product
+
 import numpy as np
 import pytest
 from grading_samples import FIVE, graded_features, grades_of_two
@@ -8,7 +11,7 @@ from msgspec.structs import replace
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.grading import rivals
 from opeddev_tui.grading.head import labels_of
-from opeddev_tui.grading.race import Way, parts, run_race
+from opeddev_tui.grading.race import AUTO, Way, parts, run_race
 from opeddev_tui.grading.scores import MISSING, Predictions, Reference, figures
 
 COUNT = 120
@@ -55,6 +58,33 @@ def test_a_tuned_way_grades_where_it_is_better_beyond_doubt(reference: Reference
     assert race.tuning.startswith("Fine-tuning was worth it for the grade")
 
 
+SKILLS = (0.2, 0.5, 0.6, 0.7, 1.0)
+
+
+@pytest.mark.parametrize("rows", [8, 25, COUNT])
+@pytest.mark.parametrize("mode", [AUTO, "head", "text"])
+def test_the_verdict_says_why_a_way_of_a_higher_kappa_does_not_grade(
+    reference: Reference, mode: str, rows: int
+) -> None:
+    places, right = np.arange(rows), reference.rows(np.arange(rows))
+    said = 0
+    for head, tuned, text in product(SKILLS, SKILLS, SKILLS):
+        every = [
+            replace(item, predictions=item.predictions.rows(places))
+            for item in ways(reference, head=head, tuned=tuned, text=text)
+        ]
+        race = run_race(every, right, mode=mode)
+        usable = {item.name for item in every if item.mode and mode in (AUTO, item.mode)}
+        kappas = {row.name: row.figures["kappa"].value for row in race.rows if row.name in usable}
+        best = max(kappas, key=lambda name: kappas[name])
+        higher = mode != "text" and best != race.chosen and round(kappas[best] - kappas["head"], 2) > 0
+        assert ("The highest kappa is" in race.verdict) == higher
+        assert (f"The highest kappa is that of the {best} (+" in race.verdict) == higher
+        assert ("the head, which no step changes, gives way only to a way that is" in race.verdict) == higher
+        said += higher
+    assert bool(said) == (mode != "text")
+
+
 def test_a_tuned_way_that_lost_is_said_to_have_made_it_worse(reference: Reference) -> None:
     assert run_race(ways(reference, head=0.9, tuned=0.2), reference).tuning.startswith(
         "Fine-tuning made the grade worse"
@@ -88,7 +118,7 @@ def test_on_few_rows_the_verdict_is_cautious_and_on_fewer_there_is_none(referenc
     assert ("Fine-tuning was worth it" in words) == (rows >= 10)
     if rows < 10:
         assert race.verdict.startswith("The head grades. Kappa: the head -")
-        assert " to " not in race.verdict
+        assert not re.search(r"\d to [+-]?\d", race.verdict)
 
 
 def test_without_a_head_the_best_written_way_grades_and_without_any_the_race_still_runs(reference: Reference) -> None:

@@ -55,7 +55,7 @@ def test_the_grader_goes_by_what_the_trust_view_shows(rows: int, noise: float, t
             assert int(told[2]) == alone.checked_rows
         if rule.threshold is None:
             assert rule.asks(1.0)
-            assert f"no confidence is borne out as enough for {wanted}% agreement" in rule.why
+            assert f"no threshold is borne out at {wanted}% agreement" in rule.why
             assert f"No threshold is borne out at {wanted} % agreement" in shown
             assert "needed are at least 10" in shown
         else:

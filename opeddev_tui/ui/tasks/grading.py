@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from opeddev_tui.runs.grade_records import WayGrades
 
 # rows that are listed at most
-_COUNT = 500
+_COUNT = 1_000_000
 # how a line of the command's progress begins
 _PROGRESS = "features "
 
@@ -62,13 +62,15 @@ class Row(Struct, frozen=True):
 class Rows(Struct, frozen=True):
     """All graded rows by key, a sentence for each correction that is not applied, and how far people agree.
 
-    ``recorded`` are the most disputed rows of the newest race, those that are still there.
+    ``recorded`` are the most disputed rows of the newest race, those that are still there; ``training`` counts the
+    graded training rows.
     """
 
     rows: dict[str, Row]
     unmatched: tuple[str, ...] = ()
     people: str = ""
     recorded: tuple[Dispute, ...] = ()
+    training: int = 0
 
 
 class Changed(Struct, frozen=True):
@@ -104,13 +106,15 @@ class GradingTasks(TaskBase):
         self._in_thread("rows", self._rows, done, ended)
 
     def _rows(self) -> Rows:
+        from opeddev_tui.data.corrected_rows import HOLDOUT
         from opeddev_tui.data.regrading import Doctor
 
         settings = self._shell.loaded.settings
         found = Doctor(self._shell.provider.root, settings).rows()
         every = [row for listed in found.rows.values() for row in listed if row.own.grade is not None]
         rows = {row.key: self._row(row) for row in every}
-        return Rows(rows, found.unmatched, self._people(every), tuple(self._recorded([*rows.values()])))
+        training = sum(row.set != HOLDOUT for row in every)
+        return Rows(rows, found.unmatched, self._people(every), tuple(self._recorded([*rows.values()])), training)
 
     def _recorded(self, rows: Sequence[Row]) -> Iterator[Dispute]:
         """Yield the disputed rows of the newest race, with their keys."""

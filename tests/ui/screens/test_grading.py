@@ -203,6 +203,32 @@ async def test_disputed_rows_are_searched_by_name_and_by_words_and_letters_are_n
         await until(pilot, lambda: grid.row_count == every)
 
 
+async def test_of_many_disputed_rows_the_most_disputed_are_listed_and_a_key_lists_all(tmp_path: Path) -> None:
+    app = make(tmp_path, [raced_step(1, AT)])
+    async with grading(app, MIDDLE, ("shift+tab",)) as (screen, pilot):
+        every = disputes(screen, 14)
+        assert len(every) == 14
+        screen.corrections.take_disputed(every)
+        grid = screen.query_one(Grid)
+        assert grid.row_count == 10
+        await pilot.pause()
+        assert "The 10 most disputed rows of 14: questions, not errors." in words_of(app.screen)
+        assert "the others are less often wrong, a lists all" in words_of(app.screen)
+        # a search is of all rows, and opening one knows what disputes it
+        await pilot.press("slash", *every[12].id)
+        await until(pilot, lambda: grid.row_count == 1)
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: isinstance(app.screen, RegradeScreen))
+        assert "the head, fitted without it, gives" in words_of(app.screen)
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: app.screen is screen and grid.row_count == 10)
+        await pilot.press("a")
+        assert grid.row_count == 14
+        assert "14 disputed rows: questions, not errors." in words_of(app.screen)
+        await pilot.press("a")
+        assert grid.row_count == 10
+
+
 async def test_a_disputed_row_is_read_regraded_and_undone_by_keys(tmp_path: Path) -> None:
     app = make(tmp_path, [raced_step(1, AT)])
     file = tmp_path / "datasets/processed_webdev_coding/rows.jsonl"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec.structs import replace
 
 from opeddev_tui.data.grade_scale import written
+from opeddev_tui.runs.grade_words import worth_reading
 from opeddev_tui.ui.screens.grading import disputed as listing
 from opeddev_tui.ui.screens.grading.regrade import RegradeScreen, Wish, note_about
 from opeddev_tui.ui.tasks.disputes import Dispute
@@ -43,6 +44,8 @@ class Corrections:
         self._screen, self._tasks = screen, tasks
         self.disputed: tuple[Dispute, ...] | None = None
         self.rows: Rows | None = None
+        # whether all disputed rows are listed, not only those worth reading
+        self.every = False
         self._working = ""
         self._reading = False
         # rows as they were graded before that was undone
@@ -55,7 +58,8 @@ class Corrections:
 
     def about(self) -> str:
         """Return the sentence above the list."""
-        text = listing.about(self.disputed, self.rows, self._working, self._cannot_find())
+        shown = len(self.listed if self.every else self.worth)
+        text = listing.about(self.disputed, shown, self.rows, self._working, self._cannot_find())
         return self._screen.shell.session.keymap.text(text)
 
     @property
@@ -64,6 +68,16 @@ class Corrections:
         if self.disputed is not None:
             return self.disputed
         return self.rows.recorded if self.rows is not None else ()
+
+    @property
+    def worth(self) -> tuple[Dispute, ...]:
+        """Those of the listed rows that are worth reading: the most disputed ones."""
+        return self.listed[: worth_reading(self.rows.training if self.rows is not None else 0)]
+
+    def show_every(self) -> None:
+        """List all disputed rows, or only those that are worth reading."""
+        self.every = not self.every
+        self._show()
 
     def _cannot_find(self) -> str:
         session = self._screen.shell.session

@@ -52,8 +52,11 @@ def _cells(row: Row | None, dispute: Dispute | None) -> tuple[Cell, ...]:
     return clean_line(name, max_chars=_NAME), clean_line(kind, max_chars=8), given, head, surprise, now, of
 
 
-def about(disputed: Sequence[Dispute] | None, rows: Rows | None, working: str, cannot: str) -> str:
-    """Return the sentence above the list: what is done now, what is shown, or how rows come here."""
+def about(disputed: Sequence[Dispute] | None, shown: int, rows: Rows | None, working: str, cannot: str) -> str:
+    """Return the sentence above the list: what is done now, what is shown, or how rows come here.
+
+    The first ``shown`` of ``disputed`` are listed.
+    """
     corrected = [row for row in rows.rows.values() if row.settled] if rows is not None else []
     unmatched = [clean_line(sentence) for sentence in rows.unmatched[:2]] if rows is not None else []
     told = f"{plural(len(corrected), 'row')} graded again by a person" if corrected else ""
@@ -70,17 +73,13 @@ def about(disputed: Sequence[Dispute] | None, rows: Rows | None, working: str, c
         return " · ".join(filter(None, [how, told, *unmatched]))
     if not disputed:
         return " · ".join(filter(None, ["No grade is disputed.", told, *unmatched]))
-    open_rows = sum(1 for item in disputed if rows is None or not _is_settled(rows, item))
-    return " · ".join(
-        filter(
-            None,
-            [
-                f"{plural(open_rows, 'disputed row')}: questions, not errors. {{grading.read}} reads one",
-                told,
-                *unmatched,
-            ],
-        )
-    )
+    open_rows = sum(1 for item in disputed[:shown] if rows is None or not _is_settled(rows, item))
+    count = plural(open_rows, "disputed row")
+    if shown < len(disputed):
+        count = f"The {plural(open_rows, 'most disputed row')} of {len(disputed):,}"
+    how = f"{count}: questions, not errors. {{grading.read}} reads one"
+    rest = "the others are less often wrong, {grading.all} lists all" if shown < len(disputed) else ""
+    return " · ".join(filter(None, [how, rest, told, *unmatched]))
 
 
 def _is_settled(rows: Rows, item: Dispute) -> bool:

@@ -225,7 +225,8 @@ class GradingScreen(FilteredScreen):
     def fill(self) -> None:
         """List the disputed and corrected rows that the search lets pass."""
         found = self.corrections
-        rows = listing.lines(found.listed, found.rows)
+        # a search is of all rows
+        rows = listing.lines(found.listed if found.every or self.filter_text else found.worth, found.rows)
         chosen = listing.searched(rows, found.rows, self.filter_text)
         count = f"{len(chosen):,} of {len(rows):,} with “{clean_line(self.filter_text)}” · " if self.filter_text else ""
         self.query_one("#about", Static).update(Content(f"{count}{found.about()}"))
@@ -304,6 +305,10 @@ class GradingScreen(FilteredScreen):
         """Find the disputed rows."""
         self.action_show_pane("disputed")
         self.corrections.find()
+
+    def action_every(self) -> None:
+        """List all disputed rows, or only those that are worth reading."""
+        self.corrections.show_every()
 
     def action_filter(self) -> None:
         """Search the disputed rows."""
