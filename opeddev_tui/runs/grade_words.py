@@ -30,6 +30,13 @@ def graded_by(way: str) -> str:
     return f"Graded by {_MEANINGS[way]}." if way in _MEANINGS else ""
 
 
+def grader_name(way: str, checkpoint: str, step: int | None) -> str:
+    """Return what grades, for titles: ``checkpoint``, or the base model with the head of ``step`` where that reads."""
+    if way == BASE_HEAD:
+        return "base model, its head" if step is None else f"base model, head of step {step}"
+    return "base model" if way == BASE_TOKENS else checkpoint
+
+
 def read_by(way: str) -> str:
     """Return by what grades were read, in a word or two, to follow "grades by"."""
     return SHORT_WORDS.get(way, clean_line(way))

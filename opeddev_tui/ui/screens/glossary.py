@@ -23,7 +23,7 @@ WORDS: tuple[tuple[str, str], ...] = (
         "All ways to a grade on the same hold-out, at a step's end. The best one with a model grades from then on; "
         "cheap ways are only there to be beaten.",
     ),
-    ("confidence", "How likely the grade is at most grade.tolerance grades from a person's; not how likely it is that very one."),
+    ("confidence", "How likely the grade is within grade.tolerance of a person's: not how likely that very grade is."),
     ("kappa", "Agreement beyond chance: 0 is guessing, 1 is perfect. Far misses weigh more."),
     ("to beat", "The best that needs no language model: always the commonest or the middle grade, or the n-grams."),
     ("LR", "Learning rate: how far the weights move per optimizer step."),
