@@ -23,7 +23,7 @@ class RowRecord(Struct, frozen=True):
     losses: dict[int, float] = {}
     grades: dict[int, int | None] = {}
     surprise: float = 0.0
-    head: str = ""
+    head: int | None = None
 
     @property
     def loss(self) -> float | None:
@@ -32,18 +32,16 @@ class RowRecord(Struct, frozen=True):
 
     @property
     def read(self) -> int | None:
-        """The grade that was read after the newest epoch, None where none was."""
-        return self.grades[max(self.grades)] if self.grades else None
+        """The grade that was read after the newest epoch, else by a race's head, None where none was."""
+        return self.grades[max(self.grades)] if self.grades else self.head
 
     def disagreement(self, example: Example) -> float | None:
         """Return how far grades of the row are apart, in grades: read and given, else given by several people.
 
-        Of a training row that a race disputes it is the surprise. None where there is nothing to compare.
+        None where there is nothing to compare.
         """
         if self.read is not None and example.grade is not None:
             return float(abs(self.read - example.grade))
-        if self.surprise:
-            return self.surprise
         if len(example.grades) > 1:
             return float(max(example.grades) - min(example.grades))
         return None

@@ -141,7 +141,7 @@ class Printer:
         if self.form == "table":
             print()
         counts = ", ".join(f"{label}: {tally.grades[label]}" for label in tally.scale.labels if tally.grades[label])
-        say(f"{plural(tally.count, 'submission')} by {grader.choice.checkpoint}. {counts}")
+        say(f"{plural(tally.count, 'submission')} by {grader.choice.named}. {counts}")
         say(graded_by(grader.choice.way))
         if self.form == "table":
             for words in _column_words(grader):

@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         def ready(grader: Grader) -> None:
             for note in grader.notes:
                 console.print(f"Note: {note}")
-            console.print(f"Ready: {grader.choice.checkpoint}. {graded_by(grader.choice.way)}")
+            console.print(f"Ready: {grader.choice.named}. {graded_by(grader.choice.way)}")
             console.print("Ctrl+C stops the service.")
 
         console.print(

@@ -8,7 +8,7 @@ for the same fact.
 from collections.abc import Mapping
 
 from opeddev_tui.format import plural
-from opeddev_tui.runs.grade_records import BASE_HEAD, BASE_TOKENS, SHORT_WORDS, STEP_HEAD, STEP_TEXT, STEP_TOKENS
+from opeddev_tui.runs.grade_records import BASE_HEAD, BASE_TOKENS, SHORT_WORDS, STEP_HEAD, STEP_TEXT, STEP_TOKENS, WORDS
 from opeddev_tui.text import clean_line
 
 # with fewer hold-out rows a verdict has a caution, and below the second number there is none
@@ -30,9 +30,21 @@ def graded_by(way: str) -> str:
     return f"Graded by {_MEANINGS[way]}." if way in _MEANINGS else ""
 
 
+def grader_name(way: str, checkpoint: str, step: int | None) -> str:
+    """Return what grades, for titles: ``checkpoint``, or the base model with the head of ``step`` where that reads."""
+    if way == BASE_HEAD:
+        return "base model, its head" if step is None else f"base model, head of step {step}"
+    return "base model" if way == BASE_TOKENS else checkpoint
+
+
 def read_by(way: str) -> str:
     """Return by what grades were read, in a word or two, to follow "grades by"."""
     return SHORT_WORDS.get(way, clean_line(way))
+
+
+def way_words(way: str) -> str:
+    """Return by what grades were read, with the model it reads, to follow "by"."""
+    return WORDS.get(way, clean_line(way))
 
 
 def near_words(tolerance: int) -> str:

@@ -28,7 +28,10 @@ def plain_grade(label: str | None) -> int | float | str | None:
 
 
 def as_json(graded: Graded, content: str = "") -> dict[str, Any]:
-    """Return ``graded`` as plain values, in the order of ``COLUMNS``; ``content`` is the hash of what was asked."""
+    """Return ``graded`` as plain values, in the order of ``COLUMNS``, then in words what grades.
+
+    ``content`` is the hash of what was asked.
+    """
     return {
         "id": graded.id or None,
         "file": graded.file or None,
@@ -51,6 +54,7 @@ def as_json(graded: Graded, content: str = "") -> dict[str, Any]:
         "prompt_hash": graded.prompt_hash,
         "reference": plain_grade(graded.reference or None),
         "content": content,
+        "graded_by": graded.grader or graded.checkpoint,
     }
 
 

@@ -78,7 +78,7 @@ class Graded(Struct, frozen=True, kw_only=True):
     none), None where nothing could be graded. ``expected`` is their mean as a number of the scale. ``set`` holds the
     right grade 90% of the time, where the way promises sets. ``confidence`` is the probability that the right grade is
     at most ``tolerance`` grades away. ``ask``: a person should look, and ``why``. ``prompt_hash`` tells the
-    template and arithmetic, ``model`` the base model, ``way`` how the grade was read.
+    template and arithmetic, ``model`` the base model, ``grader`` what grades in words, ``way`` how the grade was read.
     """
 
     index: int
@@ -99,6 +99,7 @@ class Graded(Struct, frozen=True, kw_only=True):
     assumed: dict[str, str] = field(default_factory=dict)
     reference: str = ""
     checkpoint: str = ""
+    grader: str = ""
     model: str = ""
     way: str = ""
     prompt_hash: str = ""

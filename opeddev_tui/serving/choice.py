@@ -20,6 +20,7 @@ from opeddev_tui.config.settings import Model, Settings
 from opeddev_tui.errors import ModelProblem, Problem, StorageProblem
 from opeddev_tui.models.place import source_of
 from opeddev_tui.runs.grade_records import BASE_HEAD, BASE_TOKENS, STEP_HEAD, STEP_TEXT, STEP_TOKENS
+from opeddev_tui.runs.grade_words import grader_name
 from opeddev_tui.runs.history import RunRecord, list_runs
 from opeddev_tui.runs.manifest import settings_of
 from opeddev_tui.runs.state import RunState
@@ -50,6 +51,18 @@ class Choice(Struct, frozen=True):
     def checkpoint(self) -> str:
         """The checkpoint's name for people; "base" for the base model itself."""
         return BASE_MODEL if self.entry is None else self.entry.name
+
+    @property
+    def grader(self) -> str:
+        """What grades, for people: not the checkpoint where the base model does."""
+        step = self.state.started.step if self.state.started is not None else None
+        return grader_name(self.way, self.checkpoint, step)
+
+    @property
+    def named(self) -> str:
+        """What grades, with the checkpoint that was chosen where that does not."""
+        chosen = "" if self.entry is None or self.grader == self.checkpoint else f" (chosen: {self.checkpoint})"
+        return f"{self.grader}{chosen}"
 
     @property
     def reads_base(self) -> bool:

@@ -151,6 +151,7 @@ class Grader:
             assumed=item.assumed,
             reference=item.reference,
             checkpoint=self.choice.checkpoint,
+            grader=self.choice.grader,
             model=self.model_name,
             way=self.choice.way,
             prompt_hash=self.models.prompt,

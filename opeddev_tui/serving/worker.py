@@ -111,7 +111,7 @@ def work(
         put(Failed(0, _words_of(error)))
         return 1
     labels, notes = grader.models.scale.labels, tuple(grader.notes)
-    put(Ready(checkpoint=grader.choice.checkpoint, model=grader.model_name, labels=labels, notes=notes))
+    put(Ready(checkpoint=choice.checkpoint, grader=choice.grader, model=grader.model_name, labels=labels, notes=notes))
     for request in inbox:
         try:
             _answer(grader, settings, request, inbox, put)

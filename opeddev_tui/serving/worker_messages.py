@@ -35,9 +35,10 @@ class Loading(Struct, frozen=True, tag="loading"):
 
 
 class Ready(Struct, frozen=True, tag="ready", kw_only=True):
-    """The model is in memory: the checkpoint's name, its base model, what to know of it."""
+    """The model is in memory: the checkpoint's name, what ``grader`` grades, its base model, what to know of it."""
 
     checkpoint: str
+    grader: str = ""
     model: str
     labels: tuple[str, ...]
     notes: tuple[str, ...] = ()

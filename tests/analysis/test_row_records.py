@@ -59,5 +59,5 @@ def test_losses_are_not_told_of_the_wrong_rows_where_some_were_left_out() -> Non
 
 def test_people_who_disagree_and_disputes_are_disagreement_too() -> None:
     assert RowRecord().disagreement(example(0, 3, grades=(1, 3, 4))) == 3.0
-    assert RowRecord(surprise=0.7, head="5").disagreement(example(0, 3)) == 0.7
+    assert RowRecord(surprise=0.7, head=5).disagreement(example(0, 3)) == 2.0
     assert RowRecord().disagreement(example(0, 3)) is None

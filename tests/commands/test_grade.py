@@ -108,6 +108,8 @@ def test_json_has_every_field_that_is_documented(grader_root: Path, files: Path,
     assert first["feedback"]
     assert first["assumed"]["rubric"] == "Be kind. (--rubric)"  # type: ignore[index]
     assert (empty["grade"], empty["ask"], empty["feedback"]) == (None, True, None)
+    base = str(first["way"]).startswith("base")
+    assert str(first["graded_by"]).startswith("base model") if base else first["graded_by"] == first["checkpoint"]
 
 
 def test_csv_has_a_line_per_submission_and_no_formula(grader_root: Path, tmp_path: Path, capsys: Told) -> None:

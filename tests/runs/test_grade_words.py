@@ -10,7 +10,15 @@ import pytest
 import opeddev_tui
 from opeddev_tui.exporting.ways import WAYS
 from opeddev_tui.runs import grade_records
-from opeddev_tui.runs.grade_words import base_needed, few_rows, graded_by, maybe_chance, steadied, steadied_heads
+from opeddev_tui.runs.grade_words import (
+    base_needed,
+    few_rows,
+    graded_by,
+    grader_name,
+    maybe_chance,
+    steadied,
+    steadied_heads,
+)
 
 SOURCE = Path(opeddev_tui.__file__).parent
 
@@ -21,6 +29,13 @@ def test_every_way_says_what_it_means_for_a_person(way: str) -> None:
     assert told.startswith("Graded by ")
     assert "these grades" in told
     assert ("fine-tuning does not change" in told or "neither fine-tuning" in told) == way.startswith("base")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_title_names_the_checkpoint_only_where_its_own_weights_grade(way: str) -> None:
+    name = grader_name(way, "run/checkpoint-1", 1)
+    assert ("checkpoint" in name, "base model" in name) == (not way.startswith("base"), way.startswith("base"))
+    assert ("step 1" in name) == (way == "base head")
 
 
 def test_what_does_not_grade_says_nothing() -> None:

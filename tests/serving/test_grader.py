@@ -41,6 +41,9 @@ def test_the_holdouts_grades_are_those_that_the_training_recorded(
     grader = by_way(root, way, monkeypatch)
     graded = grader.grade(held(grader, root))
     read = states(root)[-1].readings[1]
+    base = way.startswith("base")
+    assert (grader.choice.grader == grader.choice.checkpoint) != base
+    assert f"chosen: {grader.choice.checkpoint}" in grader.choice.named or not base
     recorded = read.by(way)
     assert recorded is not None
     assert [item.id for item in graded] == list(read.ids)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from opeddev_tui.serving.asked import Criterion, Graded
 from opeddev_tui.serving.worker_messages import (
     Answered,
@@ -63,12 +65,15 @@ class FakeChild:
         self.answers_at_once = True
         # fields for which no text is known
         self.empty: tuple[str, ...] = ()
+        # what grades, where that is not the checkpoint
+        self.grader = ""
 
     def get_ready(self) -> None:
         self.heard(Loading("loading the checkpoint"))
         self.heard(
             Ready(
                 checkpoint=self.source or "20260101-000000-step0-base/checkpoint-75",
+                grader=self.grader,
                 model="Qwen/Qwen3-0.6B",
                 labels=LABELS,
             )
@@ -95,7 +100,7 @@ class FakeChild:
         fields |= dict.fromkeys(self.empty, "")
         file = f"{what.path}/page{number}.html" if what.path else ""
         feedback = "Layout: the card is not centred." if what.feedback else None
-        one = graded(number, file=file, shift=self.shift, feedback=feedback)
+        one = replace(graded(number, file=file, shift=self.shift, feedback=feedback), grader=self.grader)
         self.heard(Answered(id=what.id, number=number, graded=one, fields=fields))
 
     def end(self) -> None:

@@ -51,6 +51,7 @@ _GRADED: dict[str, Any] = {
         "prompt_hash": _TEXT,
         "reference": _GRADE,
         "content": _TEXT,
+        "graded_by": _TEXT,
     },
 }
 _GRADED["required"] = list(_GRADED["properties"])

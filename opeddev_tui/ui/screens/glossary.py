@@ -23,7 +23,7 @@ WORDS: tuple[tuple[str, str], ...] = (
         "All ways to a grade on the same hold-out, at a step's end. The best one with a model grades from then on; "
         "cheap ways are only there to be beaten.",
     ),
-    ("confidence", "How likely a grade is at most grade.tolerance grades off a person's, not that it is the very one."),
+    ("confidence", "How likely the grade is within grade.tolerance of a person's: not how likely that very grade is."),
     ("kappa", "Agreement beyond chance: 0 is guessing, 1 is perfect. Far misses weigh more."),
     ("to beat", "The best that needs no language model: always the commonest or the middle grade, or the n-grams."),
     ("LR", "Learning rate: how far the weights move per optimizer step."),
@@ -33,7 +33,7 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("the rule", "The early-stop rule: it says continue while the hold-out loss or your ratings improve."),
     ("checkpoint", "The weights as they were saved. It is verified as it is saved; damaged ones are never used."),
     ("flips", "How often the grade that was read of a prompt changed from one epoch to the next."),
-    ("off", "Disagreement of a row: how many grades the one read is from the one given; of training rows, a surprise."),
+    ("off", "How many grades the one that was read of a row is from the one given, or people's from each other."),
     ("surprise", "How unlikely the head of a race, fitted without a row, finds the grade that the row has."),
     ("carries loss", "The tokens that the model is trained to write: those of the answer, never those of the prompt."),
     ("95%", "The interval beside a figure: such intervals hold the true value in 95 of 100 cases."),

@@ -18,6 +18,8 @@ import msgspec
 from msgspec import Struct
 
 from opeddev_tui.analysis.row_records import AskedRow, EncodedText, RowRecord, holdout_records
+from opeddev_tui.runs.grade_records import BASE_HEAD
+from opeddev_tui.runs.grade_words import way_words
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.tasks.base import TaskBase
 from opeddev_tui.ui.tasks.disputes import recorded
@@ -32,7 +34,10 @@ _LONGEST = 1 << 26
 
 
 class RowSet(Struct, frozen=True):
-    """A set that was read: its rows, what is known of each by its index, and what a person should know of it."""
+    """A set that was read: its rows, what is known of each by its index, and what a person should know of it.
+
+    ``read_by`` says by what the grades in ``records`` were read, to follow "read by".
+    """
 
     name: str
     holdout: bool
@@ -40,6 +45,7 @@ class RowSet(Struct, frozen=True):
     records: dict[int, RowRecord]
     labels: tuple[str, ...] = ()
     note: str = ""
+    read_by: str = ""
 
 
 class RowTasks(TaskBase):
@@ -85,9 +91,11 @@ class RowTasks(TaskBase):
         if name == HOLDOUT:
             records, why = holdout_records(state, loaded.version, loaded.examples)
             note = " · ".join([*([f"no losses or grades: {why}"] if why else []), *told])
-            return RowSet(name, True, loaded.examples, records, labels, note)
+            way = state.grades[max(state.grades)].way if state.grades else ""
+            return RowSet(name, True, loaded.examples, records, labels, note, way_words(way))
         records = self._disputed(loaded.examples)
-        return RowSet(name, False, loaded.examples, records, labels, " · ".join(told))
+        by = f"{way_words(BASE_HEAD)}, row left out"
+        return RowSet(name, False, loaded.examples, records, labels, " · ".join(told), by)
 
     def _problems_of(self, loaded: LoadedBatch) -> list[str]:
         """Return the first problem of the set; before it, where there is room, how many there are."""
@@ -113,6 +121,7 @@ class RowTasks(TaskBase):
 
     def _disputed(self, examples: Sequence[Example]) -> dict[int, RowRecord]:
         """Return what the newest race that can be read disputes of these rows."""
+        from opeddev_tui.data.grade_scale import grade_of as placed
         from opeddev_tui.data.grade_scale import written
 
         grading = self._shell.loaded.settings.grading
@@ -121,7 +130,7 @@ class RowTasks(TaskBase):
             return "" if row.grade is None else written(row.grade, grading)
 
         found = recorded(self._shell.provider.workspace, examples, grade_of)
-        return {index: RowRecord(surprise=item.surprise, head=item.graded) for index, item in found}
+        return {index: RowRecord(surprise=item.surprise, head=placed(item.graded, grading)) for index, item in found}
 
     def arrange(self, work: Callable[[], list[int]], done: Callable[[list[int]], None]) -> None:
         """Search and sort in a thread; a newer call replaces an older one."""

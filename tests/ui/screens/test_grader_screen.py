@@ -455,6 +455,20 @@ async def test_pasted_lines_become_code_wherever_the_focus_is(tmp_path: Path) ->
         assert screen.query_one("#path", Input).value == ""
 
 
+async def test_titles_name_what_grades_and_the_first_line_the_chosen_checkpoint(
+    tmp_path: Path, children: FakeChildren
+) -> None:
+    async with grader(make(tmp_path, [raced_step(0, AT)])) as (screen, pilot):
+        children.prepare = lambda child: setattr(child, "grader", "base model, head of step 1")
+        await grade_code(pilot, screen)
+        pane = screen.query_one("#first")
+        for _ in ("in memory", "closed"):
+            assert str(pane.border_title).endswith("Answer · base model, head of step 1")
+            assert "base model, head of step 1 chosen: " in words_of(screen)
+            screen.desk.close()
+            screen._draw()
+
+
 def last_asked(children: FakeChildren) -> str:
     request = next(asked for asked in reversed(children.opened[-1].asked) if isinstance(asked, Request))
     return request.path or request.text

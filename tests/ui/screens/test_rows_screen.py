@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from scenes import HOSTILE, opened, until
 from test_app import text_of
 from textual.pilot import Pilot
@@ -38,6 +39,7 @@ ROWS = RowSet(
     [row(0, 3, "b"), row(1, 1, "a"), row(2, None), row(3, 5, "a")],
     {0: RowRecord({1: 0.5}, {1: 3}), 1: RowRecord({0: 9.0, 1: 2.5}, {1: 5}), 3: RowRecord({1: 1.5}, {1: None})},
     ("1", "2", "3", "4", "5"),
+    read_by="the texts of its model",
 )  # fmt: skip
 
 
@@ -78,8 +80,8 @@ def test_a_column_without_a_value_takes_no_room() -> None:
     assert titles(ROWS) == ["row", "id", "kind", "group", "grade", "read", "off", "loss", "chars"]
     plain = RowSet("base", False, [row(0), row(2, None)], {})
     assert titles(plain) == ["row", "id", "kind", "grade", "chars"]
-    assert titles(RowSet("base", False, [row(0, None)], {0: RowRecord(surprise=2.5, head="4")})) == [
-        "row", "id", "kind", "read", "off", "chars",
+    assert titles(RowSet("base", False, [row(0, 1)], {0: RowRecord(surprise=2.5, head=4)})) == [
+        "row", "id", "kind", "grade", "read", "off", "chars",
     ]  # fmt: skip
     asked = listing.line(plain, 1, listing.fitting(listing.columns_of(plain, 1), 78), 78)
     assert asked.rstrip().endswith("question 2 word word")
@@ -158,6 +160,20 @@ def test_what_was_recorded_is_told_by_epoch() -> None:
     assert "epoch 1 · loss 2.5000 · grade 5" in told
     assert "grade 3 = given" in recorded(ROWS, 0, 1).plain
     assert "Nothing" in recorded(ROWS, 2, 1).plain
+    # by which way, where there are several in one app
+    assert "Grades read by the texts of its model." in told
+    disputed = RowSet("base", False, [row(0, 1)], {0: RowRecord(surprise=2.63, head=3)}, ROWS.labels)
+    assert "fitted without the row, gives 3 (surprise 2.63)" in recorded(disputed, 0, 1).plain
+
+
+def test_off_is_a_number_of_grades_whatever_read_the_row() -> None:
+    every = [row(0, 1), row(1, 5), row(2, 2)]
+    known = {0: RowRecord(surprise=2.63, head=3), 1: RowRecord(surprise=5.1, head=3), 2: RowRecord({1: 0.1}, {1: 3})}
+    rows = RowSet("base", False, every, known, ROWS.labels)
+    off = next(column for column in listing.columns_of(rows, 1) if column.title == "off")
+    assert [off.cell(rows, at) for at in range(3)] == ["2", "2", "1"]
+    assert listing.arranged(rows, "most disagreement first", parse(""), 1) == [1, 0, 2]
+    assert listing.arranged(rows, "as in the files", parse("read=3 off>1", listing.known_names(rows)), 1) == [0, 1]
 
 
 async def _browser(app: OpeddevApp, pilot: Pilot[str]) -> RowsScreen:
@@ -193,6 +209,19 @@ async def test_a_row_is_read_as_the_model_sees_it_and_as_it_was_written(workspac
         await pilot.press("m", "escape")
         await until(pilot, lambda: app.screen is screen)
         assert screen.query_one(LongList).cursor == 2
+
+
+async def test_the_line_above_the_rows_says_by_what_they_were_read(workspace_factory: Make) -> None:
+    root = workspace_factory(rows=4, holdout=3)
+    app = OpeddevApp(root, loading.load(root), read_only=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await _browser(app, pilot)
+        rows = screen.rows
+        assert rows is not None
+        assert "read by" not in text_of(app)
+        screen._take(replace(rows, records={0: RowRecord(surprise=2.5, head=4)}))
+        words = "read by the head on the base model, row left out"
+        await until(pilot, lambda: words in text_of(app))
 
 
 async def test_what_comes_after_a_row_was_left_has_nowhere_to_go(

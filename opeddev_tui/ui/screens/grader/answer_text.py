@@ -147,8 +147,8 @@ def _assumed(answer: Answered, ready: Ready | None) -> Iterator[Content]:
     graded = answer.graded
     if by := graded_by(graded.way):
         yield Content.styled(by, "$muted")
-    yield Content.styled(
-        clean_line(f"checkpoint {graded.checkpoint}, base model {graded.model}", max_chars=200), "$muted"
-    )
+    chosen = "" if graded.grader in ("", graded.checkpoint) else "chosen "
+    words = f"{chosen}checkpoint {graded.checkpoint}, base model {graded.model}"
+    yield Content.styled(clean_line(words, max_chars=200), "$muted")
     for note in ready.notes if ready is not None else ():
         yield Content.styled(clean_line(f"note: {note}", max_chars=300), "$muted")

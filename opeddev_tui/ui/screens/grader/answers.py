@@ -1,4 +1,4 @@
-"""The answers of one or two checkpoints side by side, and what each of them does in one line."""
+"""The answers of one or two checkpoints side by side; in a line of each what grades, and what it does."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Answers(Horizontal):
 
     def _show_one(self, side: Side, pane: AnswerPane, number: int, corrected: Callable[[Answered], str]) -> None:
         answer = side.answers.get(number)
-        name = clean_line(_RUN_BEGAN.sub("", side.name), max_chars=40)
+        name = clean_line(_RUN_BEGAN.sub("", side.grader), max_chars=40)
         title = f"{'Answer' if pane.id == 'first' else 'Beside'} · {name}"
         if answer is None:
             waiting = f"{side.words[:1].upper()}{side.words[1:]} …" if side.busy and side.words else _NOT_YET
@@ -76,11 +76,13 @@ def _nothing(keymap: Keymap) -> str:
 
 
 def heading(sides: Sequence[Side], keymap: Keymap) -> Content:
-    """Return a line for each checkpoint: its name, and what it does or why it cannot."""
+    """Return a line for each checkpoint: what grades, which one is chosen, what it does or why it cannot."""
     lines = []
     for place, side in enumerate(sides):
         words = side.words or ("ready" if side.ready is not None else "loaded when it grades first")
         style = "$text-error-own" if side.problem and not side.busy else "$muted"
-        name = Content.styled(f"{'beside ' if place else ''}{clean_line(side.name)}", "bold $primary")
+        name = Content.styled(f"{'beside ' if place else ''}{clean_line(side.grader)}", "bold $primary")
+        if side.grader != side.name:
+            name += Content.styled(f"  chosen: {clean_line(side.name)}", "$muted")
         lines.append(name + Content.styled(f"  {clean_line(keymap.text(words), max_chars=300)}", style))
     return Content("\n").join(lines)

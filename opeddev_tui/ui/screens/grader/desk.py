@@ -183,8 +183,15 @@ class Side:
     # --- in words
 
     @property
+    def grader(self) -> str:
+        """What grades, for people: the base model where its head does, whichever checkpoint is chosen."""
+        if self.ready is None and (answer := next(iter(self.answers.values()), None)) is not None:
+            return answer.graded.grader or self.name
+        return (self.ready.grader if self.ready is not None else "") or self.name
+
+    @property
     def name(self) -> str:
-        """What grades, for people."""
+        """The checkpoint that is chosen, for people."""
         return self.ready.checkpoint if self.ready is not None else self.source or "the best checkpoint"
 
     @property

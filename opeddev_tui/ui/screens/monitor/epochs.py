@@ -10,7 +10,7 @@ from textual.content import Content
 from opeddev_tui.format import number, share, signed, whole
 from opeddev_tui.runs.cheap_ways import fitted_ways
 from opeddev_tui.runs.events import EpochFinished, GradesMeasured
-from opeddev_tui.runs.grade_words import read_by
+from opeddev_tui.runs.grade_words import read_by, way_words
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.legend import explained
@@ -36,7 +36,8 @@ class EpochsPane(Pane):
 
     title: ClassVar[str] = "Epochs"
     about: ClassVar[str] = (
-        "Exact and ±1: grades of the hold-out that are right, or off by one; how they were read stands below. "
+        "Exact and ±1: grades of the hold-out that are right, or off by one. Below: how they were "
+        "read, and where the Grader reads in another way. "
         "Kappa: agreement beyond chance, weighted by distance. ★ marks the best epoch; Δ 0 is the change since epoch 0."
     )
 
@@ -56,7 +57,7 @@ class EpochsPane(Pane):
             return Content.styled("One line appears here after every epoch; epoch 0 is the state before it.", "$muted")
         parts: list[Content | str] = [epoch_table(state, width)]
         if state.grades:
-            text = Content.styled(_baselines(state.grades[max(state.grades)]), "$muted")
+            text = Content.styled(_baselines(state.grades[max(state.grades)], _chosen(state)), "$muted")
             needed = len(state.epochs) + 2 + text.get_height({}, width)
             parts += [text] if needed > self.size.height > 0 else ["", text]
         return lines(parts)
@@ -67,7 +68,12 @@ def epoch_table(state: RunState, width: int) -> Content:
     return table([state.epochs[epoch] for epoch in sorted(state.epochs)], _columns(state), width)
 
 
-def _baselines(measured: GradesMeasured) -> str:
+def _chosen(state: RunState) -> str:
+    """Return the way that the newest race chose to grade by, empty before one."""
+    return state.races[max(state.races)].chosen if state.races else ""
+
+
+def _baselines(measured: GradesMeasured, chosen: str) -> str:
     told = [
         f"always the commonest grade {share(measured.majority_exact)} exact",
         f"always the middle grade {share(measured.middle_within_one)} within one",
@@ -75,7 +81,8 @@ def _baselines(measured: GradesMeasured) -> str:
     for way in fitted_ways(measured):
         known = [(words, way.figures[name].value) for name, words in _TO_BEAT if name in way.figures]
         told.append(f"{way.words} {' and '.join(f'{share(value)} {words}' for words, value in known)}")
-    return f"Grades by {read_by(measured.way)}. To beat: {', '.join(told)}."
+    grader = "" if chosen in ("", measured.way) else f"; the Grader's by {way_words(chosen)}"
+    return f"Grades by {read_by(measured.way)}{grader}. To beat: {', '.join(told)}."
 
 
 def _columns(state: RunState) -> tuple[Column[EpochFinished], ...]:

@@ -82,9 +82,7 @@ def columns(lowest: int) -> tuple[Column, ...]:
 
 def _read(rows: RowSet, at: int, lowest: int) -> str:
     known = record(rows, at)
-    if known.head:
-        return known.head
-    return ("?" if known.read is None else label(rows, known.read, lowest)) if known.grades else ""
+    return "?" if known.grades and known.read is None else label(rows, known.read, lowest)
 
 
 def length(example: Example) -> int:
@@ -99,7 +97,7 @@ def _filled(rows: RowSet) -> dict[str, bool]:
         "kind": any(example.kind for example in rows.examples),
         "group": any(example.group for example in rows.examples),
         "grade": any(example.grade is not None for example in rows.examples),
-        "read": any(item.head or item.grades for item in known.values()),
+        "read": any(item.read is not None or item.grades for item in known.values()),
         "off": any(item.disagreement(rows.examples[at]) is not None for at, item in known.items()),
         "loss": any(item.losses for item in known.values()),
     }
@@ -141,7 +139,11 @@ def line(rows: RowSet, at: int, shown: Sequence[Column], width: int) -> str:
 # name: what comes first, the order that is wanted most before others; numbers that are not known come last
 ORDERS: Mapping[str, Callable[[RowSet, int], tuple[object, ...]]] = {
     "as in the files": lambda _rows, at: (at,),
-    "most disagreement first": lambda rows, at: (-(record(rows, at).disagreement(rows.examples[at]) or 0.0), at),
+    "most disagreement first": lambda rows, at: (
+        -(record(rows, at).disagreement(rows.examples[at]) or 0.0),
+        -record(rows, at).surprise,
+        at,
+    ),
     "highest loss first": lambda rows, at: (-(record(rows, at).loss or 0.0), at),
     "lowest grade first": lambda rows, at: (_or_last(rows.examples[at].grade), at),
     "longest first": lambda rows, at: (-length(rows.examples[at]), at),

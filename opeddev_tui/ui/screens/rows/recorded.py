@@ -22,8 +22,12 @@ def recorded(rows: RowSet, at: int, lowest: int) -> Content:
             grade = f"grade {label(rows, read, lowest)}" if read is not None else "no grade read"
             grade += " = given" if read is not None and read == example.grade else ""
         lines.append(Content(" · ".join(filter(None, [f"epoch {epoch}", loss, grade]))))
+    if known.grades:
+        lines.append(Content.styled(f"Grades read by {rows.read_by}.", "$muted"))
     if known.surprise:
-        told = f"The newest race's head, fitted without it, gives {known.head} (surprise {known.surprise:.2f})."
+        given = label(rows, known.head, lowest)
+        told = f"The newest race's head on the base model, fitted without the row, gives {given}"
+        told += f" (surprise {known.surprise:.2f})."
         lines.append(Content(clean_line(told)))
     if len(example.grades) > 1:
         given = ", ".join(label(rows, grade, lowest) for grade in example.grades)

@@ -47,8 +47,8 @@ class RowsScreen(DetailedScreen):
     panes: ClassVar[tuple[str, ...]] = FRAMES
     explanations: ClassVar[Mapping[str, Legend]] = {
         "rows-list": {
-            "read": "a model's grade",
-            "off": "distance from yours, or surprise",
+            "read": "a grade, by what is named above",
+            "off": "how many grades from yours",
             "chars": "length of the row",
             "": "{rows.read} shows a row as the model sees it",
         },
@@ -230,6 +230,7 @@ class RowsScreen(DetailedScreen):
             count = plural(len(rows.examples), "row")
             parts.append(count if len(self.chosen) == len(rows.examples) else f"{len(self.chosen):,} of {count}")
             parts.append(self.order)
+            parts += [f"read by {rows.read_by}"] if any(column.title == "read" for column in self._columns) else []
             parts += ["losses: of the hold-out only"] if not rows.holdout else []
             parts += [clean_line(rows.note)] if rows.note else []
         self.query_one("#which", Static).update(heading(parts, self.filter_text))
