@@ -16,19 +16,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from opeddev_tui import __version__
-from opeddev_tui.errors import (
-    ModelProblem,
-    Problem,
-    SettingsProblem,
-    StorageProblem,
-    did_you_mean,
-    nearest,
-    ran_out_of_memory,
-)
+from opeddev_tui.commands import misspelt
+from opeddev_tui.errors import ModelProblem, Problem, StorageProblem, did_you_mean, ran_out_of_memory
 from opeddev_tui.files import storage_problem
 from opeddev_tui.ranks import launcher
 from opeddev_tui.terminal.command_output import filtered, open_standard_descriptors, write_problem
-from opeddev_tui.text import clean_line
 from opeddev_tui.workspace.typed_commands import for_here
 
 # name: (module, one line of help), in the order of the help
@@ -94,12 +86,12 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print ``message`` with the nearest name, and leave with code 2."""
-        found = re.search(r"unrecognized arguments: (?:.* )?(--[\w-]+)|invalid choice: '([^']*)'", message)
-        if found is not None:
-            known = _options(self) if found[1] else re.findall(r"[\w-]+", message[found.end() :])
-            cure = did_you_mean(found[1] or found[2], known)
-            message = f"{message}. {cure}" if cure else message
-        super().error(message)
+        choice = re.search(r"invalid choice: '([^']*)'", message)
+        if choice is not None:
+            cure = did_you_mean(choice[1], re.findall(r"[\w-]+", message[choice.end() :]))
+        else:
+            cure = misspelt.unknown_option(message, _options(self))
+        super().error(f"{message}. {cure}" if cure else message)
 
 
 def _options(parser: argparse.ArgumentParser) -> list[str]:
@@ -110,19 +102,6 @@ def _options(parser: argparse.ArgumentParser) -> list[str]:
             for sub in action.choices.values():
                 found += _options(sub)
     return found
-
-
-def _refuse_misspelt(word: str) -> None:
-    """Raise ``SettingsProblem`` where ``word`` is no folder and is like a command or an action of one."""
-    if not word or word.startswith("-") or "/" in word or os.path.lexists(word):
-        return
-    from opeddev_tui.commands.checkpoints import ACTIONS
-
-    full = {name: f"checkpoints {name}" for name in ACTIONS} | {name: name for name in COMMANDS}
-    near = nearest(word.lower(), full)
-    if near is not None:
-        cure = f"Did you mean opeddev-tui {full[near]}?"
-        raise SettingsProblem(f"{clean_line(word)} is no command and no folder.", cure=cure)
 
 
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
@@ -154,7 +133,7 @@ def _with_command(arguments: Sequence[str]) -> list[str]:
     first = arguments[0] if arguments else ""
     if first in COMMANDS or first in _HIDDEN or first in ("-h", "--help", "--version"):
         return list(arguments)
-    _refuse_misspelt(first)
+    misspelt.refuse(first, COMMANDS)
     return ["open", *arguments]
 
 

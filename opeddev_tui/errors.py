@@ -98,17 +98,24 @@ class Problems(Problem):
         self.kind = problems[0].kind if problems else "problem"
 
 
-def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
-    """Return the one of ``known`` that is most like ``word``; None where none is alike by ``cutoff``, from 0 to 1."""
+def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.75, parts: bool = True) -> str | None:
+    """Return the one of ``known`` that ``word`` is a misspelling of, else the only one that has it as a part.
+
+    That one only with ``parts``. A misspelling is alike by ``cutoff``, from 0 to 1; below 0.75 other words are taken
+    for one. None where none is.
+    """
     # the app opens without it
     import difflib
 
-    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)), None)
+    names = list(dict.fromkeys(known))
+    wider = [name for name in names if parts and len(word) > 2 and word in name]
+    alone = wider[0] if len(wider) == 1 else None
+    return next(iter(difflib.get_close_matches(word, names, n=1, cutoff=cutoff)), alone)
 
 
-def did_you_mean(word: str, known: Iterable[str], otherwise: str = "", *, cutoff: float = 0.6) -> str:
+def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
     """Return the question whether the nearest of ``known`` was meant, as a cure; ``otherwise`` where none is near."""
-    near = nearest(word, known, cutoff=cutoff)
+    near = nearest(word, known)
     return otherwise if near is None else f"Did you mean {near}?"
 
 

@@ -169,7 +169,7 @@ def _name(written: str, known: Mapping[str, Value] | None) -> str:
         if known is None or name in known:
             return ALIASES.get(lower, lower) if known is None else name
     names: Collection[str] = {*(known or {}), *ALIASES}
-    near = nearest(lower, sorted(names), cutoff=0.5)
+    near = nearest(lower, sorted(names))
     hint = "" if near is None else f" The nearest is {near}."
     raise Problem(f"nothing here is called {written}.{hint}", cure='Write it in "quotes" to search for it as text.')
 

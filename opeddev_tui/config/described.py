@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import tomli_w
@@ -10,6 +11,7 @@ from msgspec.structs import fields
 
 from opeddev_tui.config.section import Each
 from opeddev_tui.config.settings import Settings
+from opeddev_tui.errors import nearest
 
 
 class Choice(Struct, frozen=True):
@@ -27,6 +29,35 @@ def sections() -> dict[str, type[Struct]]:
 def known_keys() -> list[str]:
     """Return every ``section.key``."""
     return [f"{name}.{item.name}" for name, kind in sections().items() for item in fields(kind)]
+
+
+# what people call settings elsewhere
+_OTHER_NAMES = {
+    "epochs": "training.num_train_epochs", "num_epochs": "training.num_train_epochs", "lr": "training.learning_rate",
+    "learning_rate": "training.learning_rate", "batch": "training.per_device_train_batch_size",
+    "batch_size": "training.per_device_train_batch_size", "accumulation": "training.gradient_accumulation_steps",
+    "grad_accum": "training.gradient_accumulation_steps", "base_model": "model.name", "model": "model.name",
+    "rank": "lora.r", "lora": "lora.enabled", "gpus": "training.num_processes", "processes": "training.num_processes",
+    "dtype": "model.precision", "bf16": "model.precision",
+    "fp16": "model.precision", "context": "data.max_length", "seq_len": "data.max_length",
+}  # fmt: skip
+
+
+def meant_setting(name: str, among: Iterable[str] | None = None) -> str | None:
+    """Return the setting (one of ``among``) that a wrong ``name`` means: by its last part, another name, or a near one.
+
+    ``name`` may be written with hyphens, as options are.
+    """
+    keys = known_keys() if among is None else list(among)
+    name = name.strip().lower().replace("-", "_")
+    short = name.rpartition(".")[2]
+    by_short = {key.partition(".")[2]: key for key in reversed(keys)}
+    if (other := _OTHER_NAMES.get(short)) in keys:
+        return other
+    near = nearest(short, by_short)
+    by_part = [_OTHER_NAMES.get(near, by_short[near])] if near is not None else []
+    whole = nearest(name, keys) if "." in name else None
+    return next((key for key in (whole, by_short.get(short), *by_part) if key in keys), None)
 
 
 def describe(section: str, key: str) -> tuple[str, str]:

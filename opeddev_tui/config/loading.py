@@ -17,7 +17,7 @@ import tomli_w
 from msgspec import Struct
 from msgspec.structs import fields
 
-from opeddev_tui.config.described import describe, known_keys, sections
+from opeddev_tui.config.described import describe, meant_setting, sections
 from opeddev_tui.config.own_keys import EXAMPLE, SECTION, OwnKeys, read_own_keys
 from opeddev_tui.config.setting_rules import semantic_problem
 from opeddev_tui.config.settings import Settings
@@ -92,7 +92,8 @@ def resolve(layers: Iterable[Layer], problems: list[Problem] | None = None) -> L
 def _checked_table(origin: str, section: str, table: Any, problems: list[Problem]) -> Iterable[tuple[str, Any]]:
     kind = sections().get(section)
     if kind is None:
-        problems.append(_unknown(origin, f"[{section}]", section, [*sections(), SECTION]))
+        known = [*sections(), SECTION]
+        problems.append(_unknown(origin, f"[{section}]", nearest(section, known), known))
         return
     if section in SHORT_FORMS and isinstance(table, list):
         table = {SHORT_FORMS[section]: table}
@@ -102,7 +103,8 @@ def _checked_table(origin: str, section: str, table: Any, problems: list[Problem
     hints = get_type_hints(kind, include_extras=True)
     for key, value in table.items():
         if key not in hints:
-            problems.append(_unknown(origin, f"{section}.{key}", f"{section}.{key}", known_keys()))
+            full = f"{section}.{key}"
+            problems.append(_unknown(origin, full, meant_setting(full), [f"{section}.{name}" for name in hints]))
             continue
         if (problem := _problem_of(origin, section, key, value, hints[key])) is not None:
             problems.append(problem)
@@ -121,11 +123,7 @@ def _problem_of(origin: str, section: str, key: str, value: Any, expected: Any) 
     return wrong if isinstance(value, float) and math.isnan(value) else semantic_problem(origin, section, key, value)
 
 
-def _unknown(origin: str, shown: str, name: str, valid: list[str]) -> Problem:
-    near = nearest(name, valid, cutoff=0.4)
-    if near is None and "." in name:
-        by_key = {item.rpartition(".")[2]: item for item in valid}
-        near = by_key.get(nearest(name.rpartition(".")[2], by_key) or "")
+def _unknown(origin: str, shown: str, near: str | None, valid: list[str]) -> Problem:
     cure = f"Valid are: {', '.join(valid)}." if near is None else f"Did you mean {near}?"
     return SettingsProblem(f"unknown setting {shown}.", where=origin, cure=cure)
 

@@ -109,7 +109,7 @@ def _likeliest(field: str, names: Sequence[str]) -> str | None:
         for name in plains:
             if len(synonym) > 3 and synonym in name.split("_"):
                 return plains[name]
-    close = nearest(field, plains, cutoff=_CLOSE)
+    close = nearest(field, plains, cutoff=_CLOSE, parts=False)
     return None if close is None else plains[close]
 
 

@@ -81,10 +81,11 @@ def _nearby(path: Path) -> str:
         names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
     except OSError:
         return f"{folder} cannot be listed."
-    if close := nearest(missing.name, names, cutoff=0.5):
+    if close := nearest(missing.name, names):
         return f"Did you mean {folder / clean_line(close)}?"
     shown = clean_line(", ".join(names[:5])) + (", …" if len(names) > 5 else "")
-    return f"{folder} holds {shown}." if names else f"{folder} is empty."
+    place = "This folder" if folder == Path() else folder
+    return f"{place} holds {shown}." if names else f"{place} is empty."
 
 
 def data_suffix(path: Path) -> str:

@@ -87,7 +87,7 @@ def other_seeds(workspace: Workspace, run: str) -> tuple[StepRequest, dict[str, 
     records = {record.id: record for record in list_runs(workspace)}
     record = records.get(run)
     if record is None:
-        cure = did_you_mean(run, records, "See the runs: opeddev-tui status.", cutoff=0.3)
+        cure = did_you_mean(run, records, "See the runs: opeddev-tui status.")
         raise TrainingProblem(f"there is no run {run}.", where=str(workspace.runs), cure=cure)
     if record.state.status != "finished" or record.state.repeats:
         what = "repeats another run" if record.state.repeats else "is not finished"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import msgspec
 
-from opeddev_tui.config.described import known_keys
+from opeddev_tui.config.described import known_keys, meant_setting
 from opeddev_tui.config.loading import LoadedSettings, load
 from opeddev_tui.config.settings import RUN_SECTIONS, Settings
-from opeddev_tui.errors import Problem, Problems, SettingsProblem, did_you_mean
+from opeddev_tui.errors import Problem, Problems, SettingsProblem
 
 MOST_SETTINGS = 64
 # probe prompts change neither what is trained nor what is compared
@@ -102,8 +102,8 @@ def full_name(name: str, *, lora: bool, from_parent: bool) -> str:
         return meant[0]
     if meant:
         raise SettingsProblem(f"{name} may be {' or '.join(meant)}.", where="tune", cure="Write the full name.")
-    shorts = [short for short in by_key if len(short) > 2]
-    cure = did_you_mean(name, [*searchable(), *shorts], "docs/settings.md has all of them.", cutoff=0.4)
+    near = meant_setting(name, searchable())
+    cure = "docs/settings.md has all of them." if near is None else f"Did you mean {near}?"
     raise SettingsProblem(f"unknown setting {name}.", where="tune", cure=cure)
 
 

@@ -113,7 +113,7 @@ def _digests(events: Sequence[ev.AnyEvent]) -> dict[int, str]:
 def _recorded(workspace: Workspace, run: str) -> RunManifest:
     runs = workspace.run_ids()
     if run not in runs:
-        cure = did_you_mean(run, runs, "See the runs: opeddev-tui status --json.", cutoff=0.3)
+        cure = did_you_mean(run, runs, "See the runs: opeddev-tui status --json.")
         raise TrainingProblem(f"there is no run {run}.", where=str(workspace.runs), cure=cure)
     path = workspace.run_manifest(run)
     recorded = manifest.read(path)

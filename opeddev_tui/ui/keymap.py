@@ -100,7 +100,7 @@ def _name_of(text: str, where: str, problems: list[Problem]) -> str:
     alike = [full for full in _BY_NAME if full.partition(".")[2] == name]
     if len(alike) == 1:
         return alike[0]
-    near = nearest(name, _BY_NAME, cutoff=0.5)
+    near = nearest(name, _BY_NAME)
     if near is None:
         by_action = {full.partition(".")[2]: full for full in _BY_NAME}
         near = by_action.get(nearest(name.rpartition(".")[2], by_action) or "")

@@ -98,7 +98,7 @@ def test_short_names_mean_what_the_step_trains_with(workspace_factory: Make) -> 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["learning_rte=1,2"], "Did you mean learning_rate"),
+        (["learning_rte=1,2"], "Did you mean training.learning_rate"),
         (["training.learning_rat=1e-5,2e-5"], "Did you mean training.learning_rate"),
         (["learning_rate=5,1e-5"], "training.learning_rate = 5 is not allowed"),
         (["learning_rate=1e-5,oops"], "is not allowed"),

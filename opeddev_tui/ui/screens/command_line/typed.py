@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import Struct
 
 from opeddev_tui.config import described
-from opeddev_tui.errors import SettingsProblem, did_you_mean, nearest
+from opeddev_tui.errors import SettingsProblem, did_you_mean
 from opeddev_tui.text import clean_line
 
 
@@ -146,9 +146,8 @@ def setting_named(name: str, *, lora: bool) -> str:
     several = [key for key in keys if key.partition(".")[2] == name]
     if several:
         raise SettingsProblem(f"{name} is the name of several settings.", cure=f"Write {' or '.join(several)}.")
-    parts = {**{key.partition(".")[2]: key for key in keys}, **{key: key for key in keys}}
-    near = nearest(name, parts, cutoff=0.4)
-    cure = "Tab shows all." if near is None else f"Did you mean {parts[near]}?"
+    near = described.meant_setting(name)
+    cure = "Tab shows all." if near is None else f"Did you mean {near}?"
     raise SettingsProblem(f"there is no setting {clean_line(name) or 'without a name'}.", cure=cure)
 
 
