@@ -291,12 +291,12 @@ CHECKPOINTS = table(
     Key("n", "act('note')", "Note", "Write a note on it."),
     Key("t", "act('try_it')", "Try", "Answer a prompt with it; with two marked, side by side.", footer=True),
     Key("s", "act('score')", "Score", "Score it on the hold-out again."),
-    Key("x", "act('export')", "Export", "Write it as an ordinary model folder with a model card."),
     Key("d,delete", "act('remove')", "Delete", "Delete the selected (or marked) ones; asks first.", footer=True),
     *details(),
+    Key("x", "act('export')", "Export", "Write it as an ordinary model folder with a model card.", True),
     Key("D", "act('prune')", "Prune", "Delete every checkpoint that nothing needs; asks first."),
-    Key("o", "order", "Order", "Order them as a tree, by loss, by age or by size."),
-    Key("slash", "filter", "Filter", "Show only checkpoints that contain a text: best, lora, step 2, a note."),
+    Key("o", "order", "Order", "Order them as a tree, by loss, by age or by size.", True),
+    Key("slash", "filter", "Filter", "Show only checkpoints that contain a text: best, lora, step 2, a note.", True),
     Key("escape", "clear_filter", "Clear", "Drop the filter, then the marks."),
 )
 
