@@ -154,9 +154,9 @@ BLIND = table(
     Key("4", "answer('both bad')", "Both bad", "Neither is any good; counts as a tie.", True, priority=True),
     Key("u", "undo", "Undo", "Undo the last rating; possible until the names are shown.", footer=True),
     Key("k,up,pageup", "move(-1)", "Up", "Scroll both texts up.", shown="k ↑", priority=True),
-    Key("j,down,pagedown", "move(1)", "Down", "Scroll both texts down.", shown="j ↓", priority=True),
-    Key("tab", "app.focus_next", "Next text", "Go to the next text."),
-    Key("enter", "grow", "Grow", "Grow both sides to the full screen; press again to shrink."),
+    Key("j,down,pagedown", "move(1)", "Down", "Scroll both texts down.", True, "j ↓", priority=True),
+    Key("tab", "app.focus_next", "Next text", "Go to the next text, to scroll or to grow it.", footer=True),
+    Key("enter", "grow", "Grow", "Grow the text you went to; once all are rated: close the round, show the names."),
     Key("question_mark,f1", "help", "Help", "Show these keys.", shown="?"),
     Key("escape,q", "leave", "Leave", "Leave; an unfinished round can be continued later.", footer=True, shown="Esc"),
 )
@@ -281,12 +281,12 @@ CHECKPOINTS = table(
     Key("n", "act('note')", "Note", "Write a note on it."),
     Key("t", "act('try_it')", "Try", "Answer a prompt with it; with two marked, side by side.", footer=True),
     Key("s", "act('score')", "Score", "Score it on the hold-out again."),
-    Key("x", "act('export')", "Export", "Write it as an ordinary model folder with a model card."),
     Key("d,delete", "act('remove')", "Delete", "Delete the selected (or marked) ones; asks first.", footer=True),
     *details(),
+    Key("x", "act('export')", "Export", "Write it as an ordinary model folder with a model card.", True),
     Key("D", "act('prune')", "Prune", "Delete every checkpoint that nothing needs; asks first."),
-    Key("o", "order", "Order", "Order them as a tree, by loss, by age or by size."),
-    Key("slash", "filter", "Filter", "Show only checkpoints that contain a text: best, lora, step 2, a note."),
+    Key("o", "order", "Order", "Order them as a tree, by loss, by age or by size.", True),
+    Key("slash", "filter", "Filter", "Show only checkpoints that contain a text: best, lora, step 2, a note.", True),
     Key("escape", "clear_filter", "Clear", "Drop the filter, then the marks."),
 )
 

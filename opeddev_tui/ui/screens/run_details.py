@@ -15,28 +15,35 @@ from opeddev_tui.ui.screens.monitor.epochs import epoch_table
 from opeddev_tui.ui.state.view import RunRow
 from opeddev_tui.ui.widgets.details import Part
 
-# letters of a name up to which values stand below each other
-_NAME = 13
+# cells that a value gets at least beside its name; a name that leaves fewer has a line of its own
+_VALUE = 14
 # the ids of the frames, in the order of ``parts_of``
 FRAMES = ("run-went", "run-epochs", "run-about")
 
 
 def parts_of(row: RunRow, settings: Settings, width: int) -> tuple[Part, ...]:
-    """Return the texts of a run; ``settings`` are those of its manifest, ``width`` cells are for the table."""
+    """Return the texts of a run, ``width`` cells wide; ``settings`` are those of its manifest."""
     state = row.state
     epochs = epoch_table(state, width) if state.epochs else Content.styled("No epoch was finished.", "$muted")
     return (
-        Part("How it went", _listed(_went(row)), below=clean_line(row.run)),
+        Part("How it went", _listed(_went(row), width), below=clean_line(row.run)),
         Part("Epochs", epochs),
-        Part("What it was", _listed(_about(row, settings))),
+        Part("What it was", _listed(_about(row, settings), width)),
     )
 
 
-def _listed(pairs: Iterator[tuple[str, str]]) -> Content:
-    """Return (name, value) as lines, the names pale and aligned as far as they are short."""
+def _listed(pairs: Iterator[tuple[str, str]], width: int) -> Content:
+    """Return (name, value) as lines, the names pale, all values, also their further lines, in one column."""
     known = list(pairs)
-    widest = max((len(name) for name, _ in known if len(name) <= _NAME), default=0)
-    lines = [Content.styled(f"{name:<{widest}}  ", "$muted") + Content(value) for name, value in known]
+    widest = max((len(name) for name, _ in known if len(name) + 2 <= width - _VALUE), default=0)
+    lines = []
+    for name, value in known:
+        first, *more = Content(value).wrap(max(_VALUE, width - widest - 2)) or [Content("")]
+        if len(name) > widest:
+            lines.append(Content.styled(name, "$muted"))
+            name = ""
+        lines.append(Content.styled(f"{name:<{widest}}  ", "$muted") + first)
+        lines += [Content(" " * (widest + 2)) + line for line in more]
     return Content("\n").join(lines) if lines else Content.styled("Nothing was recorded.", "$muted")
 
 
@@ -53,7 +60,23 @@ def _about(row: RunRow, settings: Settings) -> Iterator[tuple[str, str]]:
         yield "learning rate", rate(data.learning_rate)
         yield "batch", f"{data.effective_batch} rows per optimizer step"
     yield "seed", str(started.seed)
-    yield from ((name, clean_line(value, max_chars=120)) for name, value in changed(settings))
+    said = _said(state)
+    for name, value in changed(settings):
+        section, _, key = name.partition(".")
+        if settings[section][key] != said.get(name):
+            yield name, clean_line(value, max_chars=120)
+
+
+def _said(state: RunState) -> dict[str, object]:
+    """Return by name the settings that other lines tell already; one with another value than these was not used."""
+    begun = state.begun
+    said: dict[str, object] = {"training.seed": begun.seed, "lora.enabled": begun.lora}
+    if not begun.parent:
+        said["model.name"] = begun.model
+    if state.data is not None:
+        rates = ("training.learning_rate", "training.resume_learning_rate", "lora.learning_rate")
+        said |= dict.fromkeys(rates, state.data.learning_rate)
+    return said
 
 
 def _went(row: RunRow) -> Iterator[tuple[str, str]]:

@@ -120,7 +120,7 @@ class RunsScreen(DetailedScreen, RunListScreen):
         row = self._selected()
         if row is None:
             return None, ()
-        return row.run, parts_of(row, self.settings.of(row.run), max(20, self.size.width // 2 - 5))
+        return row.run, parts_of(row, self.settings.of(row.run), self.query_one(Details).text_width)
 
     def _heading(self, everyone: Sequence[RunRow], rows: Sequence[RunRow], others: bool) -> None:
         if not everyone:

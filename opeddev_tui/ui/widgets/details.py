@@ -77,6 +77,11 @@ class Details(Horizontal):
         self.query(DetailPane).first().scroll_relative(y=lines, animate=False)
 
     @property
+    def text_width(self) -> int:
+        """The cells of a line in a frame."""
+        return max(20, (self.size.width or self.app.size.width) // (1 if self.has_class("-together") else 2) - 5)
+
+    @property
     def text(self) -> str:
         """All texts under their titles."""
         return "\n\n".join(f"{clean_line(part.title)}\n{part.text.plain}" for part in self._parts)

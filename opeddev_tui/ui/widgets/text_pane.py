@@ -42,6 +42,11 @@ class TextPane(VerticalScroll):
             self.scroll_home(animate=False)
 
     @property
+    def lines_needed(self) -> int:
+        """The lines that the whole text takes at this width, with its frame."""
+        return self._text.get_height({}, max(1, self.size.width)) + 2
+
+    @property
     def text(self) -> str:
         """The text on show, without styles."""
         return self._text.plain
@@ -56,3 +61,17 @@ def scroll_together(owner: Widget, first: TextPane, second: TextPane) -> None:
 
     owner.watch(first, "scroll_y", lambda y: follow(second, y), init=False)
     owner.watch(second, "scroll_y", lambda y: follow(first, y), init=False)
+
+
+def share_height(above: Widget, below: Widget) -> None:
+    """Give two rows of texts the lines that they need; where there are too few, ``below`` at most two thirds of them.
+
+    What is left over goes to ``below``. Nothing is done before they have a size.
+    """
+    room = above.outer_size.height + below.outer_size.height
+    if not (above.display and below.display and above.outer_size.height and below.outer_size.height):
+        return
+    high, low = (max(pane.lines_needed for pane in row.query(TextPane)) for row in (above, below))
+    high = min(high, room - min(low, room * 2 // 3))
+    # fractions follow every change of the room around them
+    above.styles.height, below.styles.height = f"{high}fr", f"{max(1, room - high)}fr"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from engine import ScriptedEngine
 from evidence import finished, make, notices, rated, samples, showing
 from scenes import run_id, until
@@ -14,9 +15,12 @@ from opeddev_tui.runs import events as ev
 from opeddev_tui.runs import ratings
 from opeddev_tui.runs.control import Record, Stop
 from opeddev_tui.runs.journal import read
+from opeddev_tui.runs.state import reduce
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.screens.generations.blind import BlindScreen
+from opeddev_tui.ui.screens.generations.reveal import revealed
 from opeddev_tui.ui.tasks.ratings import Recorder
+from opeddev_tui.ui.widgets.text_pane import TextPane
 
 SMALL = (80, 24)
 
@@ -53,8 +57,16 @@ async def test_a_round_with_undo_interrupt_and_resume(tmp_path: Path) -> None:
     async with showing(again, SMALL, ("2", "b")) as pilot:
         await pilot.pause()
         assert "2 of 5" in text_of(again)
-        await pilot.press("right", "left", "3")
+        await pilot.press("right", "left", "1")
         await recorded(again, pilot)
+        assert "5 of 5" in text_of(again)
+        for hidden in ("What was what", "left was", "Score"):
+            assert hidden not in text_of(again), hidden
+        # the last rating is taken back like any other until the round is closed
+        await pilot.press("u", "3")
+        await recorded(again, pilot)
+        await pilot.press("enter")
+        await pilot.pause()
         shown = text_of(again)
         assert "What was what" in shown
         state = again.session.state
@@ -79,7 +91,7 @@ async def test_a_round_with_undo_interrupt_and_resume(tmp_path: Path) -> None:
         assert ratings.ratings_of(state, 3) == given
         await pilot.press("escape")
     kinds = [type(event).__name__ for event in ratings_in(again, run)]
-    assert kinds == ["Rated", "Rated", "RatingUndone", "Rated", "Rated", "Rated", "Rated"]
+    assert kinds == ["Rated", "Rated", "RatingUndone", "Rated", "Rated", "Rated", "Rated", "RatingUndone", "Rated"]
 
 
 def make_again(folder: Path) -> OpeddevApp:
@@ -105,7 +117,56 @@ async def test_the_reveal_names_what_stood_where(tmp_path: Path) -> None:
             line = next(line for line in lines if f"+ {prompt + 1} " in line)
             side = "left" if left == "now" else "right"
             assert f"{names[left]:<11}{names[right]:<11}{side}: epoch 3" in line
-        assert any("better than the best so far (0.50)" in line for line in lines)
+        told = " ".join(text_of(app).replace("┃", " ").split())
+        assert (
+            "Epoch 3 is better beyond chance; the rule goes by the score, better than the best so far (0.50)." in told
+        )
+
+
+@pytest.mark.parametrize(
+    ("choices", "meaning"),
+    [
+        (("now",) * 5, "Epoch 3 is better beyond chance"),
+        (("before",) * 5, "The state before the step is better beyond chance"),
+        (("now", "now", "now", "before", "tie"), "No difference beyond chance"),
+        (("tie",) * 5, "No difference beyond chance"),
+    ],
+)
+def test_a_score_means_one_thing(choices: tuple[ev.Preference, ...], meaning: str) -> None:
+    state = reduce(finished(0.0))
+    pairs = ratings.pairs(state, 3, 11)
+    text = revealed(state, 3, pairs, dict(enumerate(choices)), 0.95, 80).plain
+    said = [one for one in ("is better beyond chance", "No difference beyond chance") if one in text]
+    assert len(said) == 1
+    assert meaning in text
+
+
+@pytest.mark.parametrize("size", [SMALL, (120, 40), (200, 60)])
+async def test_no_text_is_cut_beside_empty_lines(tmp_path: Path, size: tuple[int, int]) -> None:
+    app = make(tmp_path, finished)
+    async with showing(app, size, ("2", "b")) as pilot:
+        await pilot.pause()
+        panes = {pane.id: pane for pane in app.screen.query(TextPane) if pane.id != "names"}
+        cut = {name for name, pane in panes.items() if pane.max_scroll_y}
+        rows = (("probe", "reference"), ("left", "right"))
+        spare = [
+            min(pane.size.height + 2 - pane.lines_needed for name in row for pane in [panes[name]]) for row in rows
+        ]
+        assert not cut or max(spare) <= 0, (cut, spare)
+
+
+async def test_enter_hides_nothing_that_was_not_gone_to(tmp_path: Path) -> None:
+    app = make(tmp_path, finished)
+    async with showing(app, SMALL, ("2", "b", "enter")) as pilot:
+        await pilot.pause()
+        assert "Prompt" in text_of(app)
+        await pilot.press("tab", "enter")
+        await pilot.pause()
+        assert "Prompt" in text_of(app)
+        assert "1 left" not in text_of(app)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "1 left" in text_of(app)
 
 
 async def test_ratings_of_a_living_run_go_through_its_training(tmp_path: Path) -> None:

@@ -227,7 +227,7 @@ def test_a_row_has_every_message_its_answer_and_what_is_recorded() -> None:
 
 def run_parts(events: list[ev.AnyEvent], settings: dict[str, dict[str, Any]], status: str = "finished") -> list[str]:
     row = RunRow("run-1", reduce(events), status)
-    return [part.text.plain for part in run_details.parts_of(row, settings, 50)]
+    return [part.text.plain for part in run_details.parts_of(row, settings, 99)]
 
 
 def test_a_run_has_what_came_of_it_its_epochs_and_its_settings() -> None:
@@ -239,11 +239,31 @@ def test_a_run_has_what_came_of_it_its_epochs_and_its_settings() -> None:
     assert epochs.splitlines()[-1].startswith("3 ★")
     assert "lora.enabled   true" in what
     assert "training.seed  7" in what
+    # what another line says is not said again
+    seed = run_parts(events, {"training": {"seed": 42, "resume_learning_rate": 1e-5, "num_train_epochs": 9}})[2]
+    assert [line.split()[0] for line in seed.splitlines()][-2:] == ["seed", "training.num_train_epochs"]
     assert "lora.r" not in what
     failed = ending(ev.RunFailed(at=AT, kind="x", message="CUDA out of memory"))(AT)
     assert "✗ CUDA out of memory" in run_parts(failed, {}, "failed")[0]
     stopped = ending(ev.Interrupted(at=AT, reason="by you", checkpoint="", global_step=1))(AT)
     assert "by you; it can be resumed" in run_parts(stopped, {}, "interrupted")[0]
+
+
+@pytest.mark.parametrize("width", [20, 35, 60, 95])
+def test_all_values_of_a_run_stand_in_one_column(width: int) -> None:
+    settings = {"training": {"per_device_train_batch_size": 64}, "data": {"max_length": 512}, "lora": {"r": 99}}
+    row = RunRow(
+        "run-1", reduce([*trained(1, AT), ev.Annotated(at=AT, epoch=3, note="a longer note " * 9)]), "finished"
+    )
+    for part, name in zip(run_details.parts_of(row, settings, width)[::2], ("note", "seed"), strict=True):
+        lines = part.text.plain.splitlines()
+        first = next(line for line in lines if line.startswith(name))
+        column = len(first) - len(first[len(name) :].lstrip())
+        names = {part.text.plain[span.start : span.end].strip() for span in part.text.spans if span.style == "$muted"}
+        assert {line for line in lines if line[:column].strip() and line.strip() not in names} >= {first}
+        for line in lines:
+            assert line.strip() in names or (line[column - 2 : column] == "  " and line[column] != " "), line
+            assert line.strip() in names or len(line.rstrip()) <= width
 
 
 def test_nothing_dangerous_of_a_text_reaches_the_details() -> None:

@@ -13,6 +13,7 @@ from graded import FIVE, disputes, grading, make, race, raced_step, readings, tr
 from scenes import opening, run_id, until
 from screen_text import words_of
 from test_app import text_of
+from textual.containers import VerticalScroll
 from textual.pilot import Pilot
 
 from opeddev_tui.config.own_keys import OwnKeys
@@ -71,8 +72,20 @@ async def test_a_wider_screen_leaves_out_fewer_columns(tmp_path: Path) -> None:
         app = make(folder, [raced_step(1, AT)])
         async with grading(app, size):
             heading = next(line for line in text_of(app).splitlines() if "kappa" in line and "way" in line)
-            counts.append(len(heading.replace("95%", "interval").replace("off by", "off").split()))
+            for title in ("to cheap", "off by", "−log p"):
+                heading = heading.replace(title, title.replace(" ", "-"))
+            titles = heading.replace(" 95%", "-interval").replace("│", " ").replace("┃", " ").split()
+            assert len(set(titles)) == len(titles), "each title is there once"
+            counts.append(len(titles))
     assert counts == sorted(set(counts))
+
+
+async def test_the_whole_race_is_in_view_where_there_is_room(tmp_path: Path) -> None:
+    app = make(tmp_path, [raced_step(1, AT)])
+    async with grading(app, LARGE) as (_, pilot):
+        race = app.screen.query_one("#race", VerticalScroll)
+        await until(pilot, lambda: race.size.height)
+        assert race.max_scroll_y == 0
 
 
 async def test_left_and_right_show_the_races_of_other_steps(tmp_path: Path) -> None:

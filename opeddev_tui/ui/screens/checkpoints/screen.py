@@ -54,12 +54,12 @@ class CheckpointsScreen(WithDetails):
     DEFAULT_CSS = """
     CheckpointsScreen #shelf { height: 1fr; layout: vertical; }
     CheckpointsScreen #shelf > DataTable { height: 1fr; width: 1fr; min-height: 4; }
-    CheckpointsScreen #about { height: auto; max-height: 55%; border-top: solid $border-idle; padding: 0 1;
+    CheckpointsScreen #about { height: 1fr; border-top: solid $border-idle; padding: 0 1;
       background: $surface; scrollbar-size-vertical: 1; display: none; }
     CheckpointsScreen.-details #about { display: block; }
     CheckpointsScreen #detail { height: auto; min-height: 3; }
     CheckpointsScreen.-beside #shelf { layout: horizontal; }
-    CheckpointsScreen.-beside #about { width: 32%; height: 1fr; max-height: 100%; border-top: none;
+    CheckpointsScreen.-beside #about { width: 32%; border-top: none;
       border-left: solid $border-idle; }
     """
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import ClassVar, cast
 
+from msgspec.structs import replace
 from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.content import Content
@@ -25,7 +26,7 @@ from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.tasks.ratings import Recorder
 from opeddev_tui.ui.widgets.bars import ClickBar, key_part
 from opeddev_tui.ui.widgets.code_text import coloured, compared
-from opeddev_tui.ui.widgets.text_pane import TextPane, scroll_together
+from opeddev_tui.ui.widgets.text_pane import TextPane, scroll_together, share_height
 
 
 class BlindScreen(Dialog[None]):
@@ -43,6 +44,8 @@ class BlindScreen(Dialog[None]):
         given = ratings.ratings_of(state, epoch)
         # by prompt, in the order they were given: undo takes the last one
         self._given: dict[int, Preference] = {at: rated.preferred for at, rated in given.items()}
+        # the names are shown: no rating would be blind any more
+        self._named = self._open is None
         self._shown_at = float("inf")
 
     @property
@@ -72,14 +75,18 @@ class BlindScreen(Dialog[None]):
         """Fit the keys, and the result of the round, to the new width."""
         self.call_after_refresh(self._draw_keys)
         if self._open is None:
-            self.call_after_refresh(self._reveal)
+            self.call_after_refresh(self._end)
+        else:
+            self.call_after_refresh(share_height, self.query_one("#asked"), self.query_one("#texts"))
 
     def _draw_keys(self) -> None:
-        over = self._open is None
-        keys = [
-            key for key in self.shell.session.keymap.keys(BLIND) if key.footer and (not over or key.action == "leave")
-        ]
-        self.query_one("#keys", ClickBar).lay(key_part(key) for key in keys)
+        keys = self.shell.session.keymap.keys(BLIND)
+        if self._open is None:
+            ended = {"leave": "Leave"} if self._named else {"grow": "Show the names", "undo": "Undo", "leave": "Leave"}
+            shown = [replace(key, label=ended[key.action]) for key in keys if key.action in ended]
+        else:
+            shown = [key for key in keys if key.footer]
+        self.query_one("#keys", ClickBar).lay(key_part(key) for key in shown)
 
     @property
     def _open(self) -> Pair | None:
@@ -95,13 +102,13 @@ class BlindScreen(Dialog[None]):
         blocks = "■" * done + "□" * (len(self._pairs) - done)
         started = self._state.started
         step = f"step {started.step}, " if started is not None else ""
-        question = "against before the step" if pair is None else "· which text is better?"
+        question = "against before the step" if self._named else "· which text is better?"
         head = Content.styled(" Blind round ", "bold $background on $accent")
         head += Content(f" {step}epoch {self._epoch} {question} ")
         head += Content.styled(f"{blocks} {done} of {len(self._pairs)}", "bold $primary")
         self.query_one("#round", Static).update(head)
         if pair is None:
-            self._reveal()
+            self._end()
         else:
             self._ask(pair)
 
@@ -115,12 +122,21 @@ class BlindScreen(Dialog[None]):
         same = "the same text on both sides" if pair.left_text == pair.right_text else ""
         for key, name, text in zip("12", ("left", "right"), texts, strict=True):
             self.query_one(f"#{name}", TextPane).set_text(f"{key} {name}", text, below=same, place=pair.prompt)
+        share_height(self.query_one("#asked"), self.query_one("#texts"))
 
-    def _reveal(self) -> None:
+    def _end(self) -> None:
+        """Say what closes the round; once it is closed, show which side was which."""
         pane = self.query_one("#names", TextPane)
-        width = (pane.size.width or self.size.width - 4) - 2
-        content = revealed(self._state, self._epoch, self._pairs, self._given, self._confidence, width)
-        pane.set_text("What was what", content, place="over")
+        if self._named:
+            width = (pane.size.width or self.size.width - 4) - 2
+            content = revealed(self._state, self._epoch, self._pairs, self._given, self._confidence, width)
+            pane.set_text("What was what", content, place="over")
+        else:
+            told = (
+                "All are rated. {blind.grow} closes the round and shows which side was which; "
+                "until then {blind.undo} takes the last rating back."
+            )
+            pane.set_text("Names hidden", Content(self.shell.session.keymap.text(told)), place="rated")
         pane.focus()
 
     # --- keys
@@ -150,9 +166,10 @@ class BlindScreen(Dialog[None]):
 
     def action_undo(self) -> None:
         """Undo the last rating; once the names are known, another rating would no longer be blind."""
-        if not self._given or self._open is None:
-            self.shell.tell("There is nothing to undo." if self._open else "The names are known: the round is closed.")
+        if not self._given or self._named:
+            self.shell.tell("The names are known: the round is closed." if self._named else "There is nothing to undo.")
             return
+        self.set_focus(None)
         prompt, choice = self._given.popitem()
         undo = RatingUndone(epoch=self._epoch, prompt=prompt)
         self._recorder.record(self._run, undo, failed=lambda: self._restore(prompt, choice))
@@ -164,11 +181,19 @@ class BlindScreen(Dialog[None]):
         focused.scroll_relative(y=2 * step, animate=False)
 
     def action_grow(self) -> None:
-        """Grow both sides to the full screen, or shrink them; at the end, leave."""
-        if self._open is None:
+        """Grow the focused row of texts, or shrink it; close a round that is rated, leave a closed one."""
+        if self._named:
             self.action_leave()
-        else:
-            self.toggle_class("-grow-sides")
+        elif self._open is None:
+            # a key that was meant for the last pair shows no names
+            if time.monotonic() - self._shown_at >= self._guard:
+                self._named = True
+                self._draw()
+        elif isinstance(self.focused, TextPane):
+            grown = self.has_class("-grow-sides") or self.has_class("-grow-top")
+            top = self.focused.id in ("probe", "reference")
+            self.set_class(not grown and top, "-grow-top")
+            self.set_class(not grown and not top, "-grow-sides")
 
     def action_help(self) -> None:
         """Show the keys."""

@@ -40,9 +40,11 @@ def revealed(
 def _meaning(state: RunState, epoch: int, score: Score) -> str:
     earlier = ratings.shares(state)
     best = max([0.5, *(value for at, value in earlier.items() if at < epoch)])
-    better = "better than" if score.value > best else "not better than"
-    doubt = "" if score.interval[0] > 0.5 or score.interval[1] < 0.5 else " Within chance: the interval holds 0.50."
-    return f"For the rule: {better} the best so far ({best:.2f}).{doubt} Both bad counts as a tie."
+    low, high = score.interval
+    better = f"Epoch {epoch} is better" if low > 0.5 else "The state before the step is better"
+    chance = "No difference beyond chance" if low <= 0.5 <= high else f"{better} beyond chance"
+    compared = "better than" if score.value > best else "not better than"
+    return f"{chance}; the rule goes by the score, {compared} the best so far ({best:.2f}). Both bad counts as a tie."
 
 
 def _line(number: int, pair: Pair, choice: Preference, epoch: int) -> Content:

@@ -9,6 +9,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.content import Content
+from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -24,7 +25,7 @@ from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.bars import ClickBar
 from opeddev_tui.ui.widgets.code_text import coloured
 from opeddev_tui.ui.widgets.legend import Legend
-from opeddev_tui.ui.widgets.text_pane import TextPane, scroll_together
+from opeddev_tui.ui.widgets.text_pane import TextPane, scroll_together, share_height
 
 NO_PROBES = "No probe prompts: the setting generation.num_probes is 0."
 
@@ -67,6 +68,10 @@ class GenerationsScreen(BaseScreen):
         """Let the two sides scroll together."""
         scroll_together(self, self.query_one("#left", TextPane), self.query_one("#right", TextPane))
 
+    def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
+        """Share the lines anew among the texts."""
+        self.call_after_refresh(self.shell.show_now)
+
     def show_body(self, view: View) -> None:
         """Show the chosen prompt at the two chosen points."""
         if view.run != self._run:
@@ -97,6 +102,7 @@ class GenerationsScreen(BaseScreen):
         same.display = bool(warning)
         same.update(Content.styled(f"! {warning}", "bold $warning"))
         self._sides(left, right, asked)
+        share_height(self.query_one("#asked"), self.query_one("#texts"))
 
     def _head(self, left: Point, right: Point, asked: Sample, count: int) -> None:
         change = signed(right.loss - left.loss, 4) if left.loss is not None and right.loss is not None else ""

@@ -51,9 +51,11 @@ def race_text(run: GradedRun, width: int, how: str = HOW) -> Content:
     return _lines([*_why_none(run, race), Content.styled(how, "$muted"), *_so_far(run, width)])
 
 
+# the title of an interval, which stands to the right of its figure
+_INTERVAL = "{} 95%"
 # what titles of columns mean, said where they are shown
 _MEANINGS = (
-    ("95%", "intervals"),
+    ("kappa 95%", "its interval, as for the other figures"),
     ("to cheap", "kappa less that of the best way that needs no language model"),
     ("off by", "how far a grade is from yours on average"),
     ("−log p", "surprise at your grades, less is better"),
@@ -132,12 +134,12 @@ def columns(ways: Sequence[RacedWay], chosen: str, *, short: bool = False) -> tu
     found = [
         Column[RacedWay]("way", lambda way: _name(way, chosen, short), right=False, style=style, widest=44),
         Column("kappa", figure("kappa", two), style=style),
-        Column("95%", bounds("kappa", two), rank=1, style="$muted"),
+        Column(_INTERVAL.format("kappa"), bounds("kappa", two), rank=1, style="$muted"),
     ]
     if compared:
         found += [
             Column("to cheap", lambda way: plus(way.to_cheap.value) if way.to_cheap else "", rank=2),
-            Column("95%", lambda way: ends(way.to_cheap, plus), rank=6, style="$muted"),
+            Column(_INTERVAL.format("to cheap"), lambda way: ends(way.to_cheap, plus), rank=6, style="$muted"),
         ]
     rest: tuple[tuple[str, str, Write, int], ...] = (
         ("exact", "exact", share, 3),
@@ -150,7 +152,7 @@ def columns(ways: Sequence[RacedWay], chosen: str, *, short: bool = False) -> tu
     for title, name, write, rank in rest:
         if any(name in way.figures for way in ways):
             found.append(Column(title, figure(name, write), rank=rank))
-            found.append(Column("95%", bounds(name, write), rank=10 + rank, style="$muted"))
+            found.append(Column(_INTERVAL.format(title), bounds(name, write), rank=10 + rank, style="$muted"))
     if any(way.answered < 1 for way in ways):
         found.append(Column("answered", lambda way: share(way.answered), rank=5))
     return (*found, Column("seconds", lambda way: number(way.seconds, 1), rank=9))
