@@ -169,8 +169,9 @@ def _column_words(grader: "Grader") -> Iterator[str]:
     """Yield what the figures of the table are."""
     yield f"sure: the probability that the grade is {near_words(grader.rule.tolerance)}."
     if grader.models.head is not None and (criteria := grader.models.head.criteria) is not None:
-        limit = f"{criteria.threshold:.0%}, the threshold that found the failed areas of your rows best"
-        yield f"failed: areas whose probability of that is at least {limit}; the grade is read separately, not counted from them."
+        found = "the threshold that found the failed areas of your rows best"
+        yield f"failed: areas that are at least {criteria.threshold:.0%} likely to have failed, {found}."
+        yield "The grade is read separately, not counted from them."
 
 
 def _reason(grader: "Grader") -> str:
