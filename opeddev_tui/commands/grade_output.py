@@ -169,8 +169,9 @@ def _column_words(grader: "Grader") -> Iterator[str]:
     """Yield what the figures of the table are."""
     yield f"sure: the probability that the grade is {near_words(grader.rule.tolerance)}."
     if grader.models.head is not None and (criteria := grader.models.head.criteria) is not None:
-        limit = f"{share(criteria.threshold)}, the threshold that found the failed areas of your rows best"
-        yield f"failed: areas from {limit}; the grade is read separately, not counted from them."
+        found = "the threshold that found the failed areas of your rows best"
+        yield f"failed: areas that are at least {share(criteria.threshold)} likely to have failed, {found}."
+        yield "The grade is read separately, not counted from them."
 
 
 def _reason(grader: "Grader") -> str:
