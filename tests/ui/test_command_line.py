@@ -141,7 +141,9 @@ async def live(folder: Path, engine: ScriptedEngine) -> AsyncIterator[tuple[Oped
 async def test_more_is_chosen_at_the_question_with_three_keys(tmp_path: Path) -> None:
     engine = ScriptedEngine()
     async with live(tmp_path, engine) as (app, pilot):
-        await pilot.press("e", "l")
+        await pilot.press("e")
+        await until(pilot, lambda: "(resume_learning_rate: later steps)" in shown(app), seconds=20)
+        await pilot.press("l")
         await pilot.pause()
         line = app.screen.query_one("#text", Input)
         line.value = "seven"

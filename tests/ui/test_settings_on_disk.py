@@ -128,6 +128,21 @@ def test_a_folder_that_is_no_model_is_told(tmp_path: Path) -> None:
     assert "model" in outlook(tmp_path, settings, 100).problem
 
 
+@pytest.mark.parametrize(("table", "first", "chosen", "told"), [
+    ({"learning_rate": 3e-3, "resume_learning_rate": 3e-4}, True, None, "0.003"),
+    ({"learning_rate": 3e-3, "resume_learning_rate": 3e-4}, False, None, "0.0003 (resume_learning_rate: later steps)"),
+    ({"learning_rate": 3e-3, "resume_learning_rate": 3e-4}, False, 1e-3, "0.001 (chosen at the question)"),
+    ({"learning_rate": 3e-4, "resume_learning_rate": 3e-4}, False, None, "0.0003"),
+])  # fmt: skip
+def test_a_rate_that_is_not_the_first_steps_says_why(
+    table: dict[str, float], *, first: bool, chosen: float | None, told: str
+) -> None:
+    settings = loading.resolve([loading.Layer("test", {"training": table})]).settings
+    plan = plan_of(settings, None, first=first, chosen_rate=chosen)
+    assert dict(plan.rows)["LR"] == told
+    assert f"LR {told} · " in plan.line
+
+
 def test_adapters_have_their_own_rate() -> None:
     settings = loading.resolve([loading.Layer("test", {"lora": {"enabled": True}})]).settings
     plan = plan_of(settings, Outlook(Device("CPU", 2**33, "fp32"), fetched=False), first=False)

@@ -26,7 +26,10 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("confidence", "How likely the grade is within grade.tolerance of a person's: not how likely that very grade is."),
     ("kappa", "Agreement beyond chance: 0 is guessing, 1 is perfect. Far misses weigh more."),
     ("to beat", "The best that needs no language model: always the commonest or the middle grade, or the n-grams."),
-    ("LR", "Learning rate: how far the weights move per optimizer step."),
+    (
+        "LR",
+        "Learning rate: how far weights move per optimizer step; steps after the first: resume_learning_rate.",
+    ),
     ("gradient norm", "How strongly the newest rows pull at the weights. Sudden peaks are a warning."),
     ("probe prompts", "A few hold-out prompts that are answered after every epoch, so you can read the difference."),
     ("blind round", "You choose the better of two texts without knowing which one is newer."),

@@ -24,12 +24,23 @@ class Plan(Struct, frozen=True):
     problem: str = ""
 
 
+def next_rate(settings: Settings, *, first: bool, chosen: float | None = None) -> str:
+    """Return the learning rate of the next training, and why it is another one than that of the first step.
+
+    ``first``: it starts from the base model; ``chosen``: at the question.
+    """
+    if chosen is not None:
+        return f"{rate(chosen)} (chosen at the question)"
+    if settings.lora.enabled:
+        return rate(settings.lora.learning_rate)
+    begins, later = settings.training.learning_rate, settings.training.resume_learning_rate
+    return rate(begins) if first else rate(later) + " (resume_learning_rate: later steps)" * (later != begins)
+
+
 def plan_of(settings: Settings, outlook: Outlook | None, *, first: bool, chosen_rate: float | None = None) -> Plan:
     """Return the next training in words; ``first``: from the base model; ``chosen_rate``: chosen at the question."""
     training, lora = settings.training, settings.lora
-    rates = training.learning_rate if first else training.resume_learning_rate
-    rates = lora.learning_rate if lora.enabled else rates
-    learning_rate = rate(rates if chosen_rate is None else chosen_rate)
+    learning_rate = next_rate(settings, first=first, chosen=chosen_rate)
     epochs, extra = plural(training.num_train_epochs, "epoch"), settings.early_stop.max_extra_epochs
     name = clean_line(settings.model.name)
     count = f"{short_count(outlook.parameters)} " if outlook is not None and outlook.parameters else ""

@@ -12,7 +12,7 @@ from opeddev_tui.format import rate
 from opeddev_tui.runs.control import Adjust
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.shell import Shell
-from opeddev_tui.ui.state.plan_text import chosen_words
+from opeddev_tui.ui.state.plan_text import chosen_words, next_rate
 from opeddev_tui.ui.widgets.dialogs import CANCEL, Answer, AskScreen, AskText
 
 _MOST_BATCHES = 9
@@ -45,7 +45,9 @@ def open_more(shell: Shell) -> None:
     answers: list[Answer] = []
     waiting = waiting_batches(shell)
     if waiting:
-        answers.append(("l", "rate", "Learning rate of the next step"))
+        chosen = state.next_step.learning_rate if state.next_step is not None else None
+        now = next_rate(shell.loaded.settings, first=False, chosen=chosen)
+        answers.append(("l", "rate", f"Learning rate of the next step, now {now}"))
         answers.append(("b", "batch", f"Data of the next step (now up to {clean_line(waiting[0])})"))
     if best is not None and best != epoch:
         losses = f"{state.epochs[best].val_loss:.4f} instead of {state.epochs[epoch].val_loss:.4f}"
