@@ -47,3 +47,11 @@ def cuts_off(series: Sequence[Series], drawn: tuple[float, float] | None) -> boo
     columns = [column(item.ys) for item in series if item.line]
     slack = 0.04 * (drawn[1] - drawn[0])
     return any(bool(np.any((ys > drawn[1] + slack) | (ys < drawn[0] - slack))) for ys in columns)
+
+
+def in_sight(ys: Sequence[float], drawn: tuple[float, float] | None) -> bool:
+    """Return whether enough of a curve is in view to be one: a lone mark would read as a value of its own."""
+    if drawn is None:
+        return True
+    slack = 0.04 * (drawn[1] - drawn[0])
+    return sum(drawn[0] - slack <= y <= drawn[1] + slack for y in ys) > 1

@@ -26,8 +26,8 @@ from opeddev_tui.ui.theme_colours import LINE, parsed_colour, readable
 if TYPE_CHECKING:
     from opeddev_tui.ui.plots.downsample import Column
 
-# one per run; no more runs than marks are drawn
-MARKS = "1234567890abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+# one per run; no more runs than marks are drawn; no digits: in the loss curves these are numbers of steps
+MARKS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _OKABE_ITO = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#0072b2", "#d55e00", "#999999")
 # of more points than this not every one gets the mark: they would hide the curve
 _MOST_MARKED = 16

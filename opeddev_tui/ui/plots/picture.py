@@ -15,7 +15,7 @@ from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.plots import charts
 from opeddev_tui.ui.plots import series as data
 from opeddev_tui.ui.plots.canvas import Colours, Series, render
-from opeddev_tui.ui.plots.heights import cuts_off, heights
+from opeddev_tui.ui.plots.heights import cuts_off, heights, in_sight
 from opeddev_tui.ui.plots.legends import legend_text
 from opeddev_tui.ui.plots.look import NO_LOSS, Look, Palette
 from opeddev_tui.ui.plots.tiles import tiled
@@ -78,7 +78,7 @@ class Pictures:
             told = charts.reading(chart, drawn, look.cursor, log=_log(look)) if look.cursor is not None else None
             return legend, told, drawn
         points = self.size_points() if look.sizes else []
-        drawn = data.size_series(points, palette) if look.sizes else self._losses(look, palette)
+        drawn = data.size_series(points, palette) if look.sizes else self._in_view(look, palette)
         return self._legend(look, points, palette, width), self._reading(look, points), drawn
 
     def _plot(self, look: Look, palette: Palette, drawn: Sequence[Series], width: int, height: int) -> Text:
@@ -128,11 +128,30 @@ class Pictures:
             self._series = key, data.loss_series(self._state, self._previous, look, palette)
         return self._series[1]
 
+    def _hidden(self, look: Look) -> set[int]:
+        """Return the places of the earlier steps of which almost nothing is in view.
+
+        In a window a line may cross the view without a point in it: there all are drawn.
+        """
+        fitted = self._fitted(look) if look.window is None else None
+        runs = enumerate(self._previous)
+        return {at for at, run in runs if not in_sight(data.holdout_points(run, look.by_step)[1], fitted)}
+
+    def _in_view(self, look: Look, palette: Palette) -> list[Series]:
+        """Return the series of the losses without those of steps that are not in view; earlier steps are the first."""
+        hidden = self._hidden(look)
+        return [series for at, series in enumerate(self._losses(look, palette)) if at not in hidden]
+
     def _legend(self, look: Look, points: Sequence[data.SizePoint], palette: Palette, width: int) -> Text:
         if look.sizes:
             entries = data.size_legend(points, palette)
         else:
-            entries = data.loss_legend(self._state, self._previous, look, palette)
+            hidden = self._hidden(look)
+            shown = [run for at, run in enumerate(self._previous) if at not in hidden]
+            entries = data.loss_legend(self._state, shown, look, palette)
+            if hidden:
+                steps = ", ".join(str(step) for step in sorted({data.step_number(self._previous[at]) for at in hidden}))
+                entries.append(Text(f"step {steps} not in view", palette.axis))
         cut = bool(entries) and not look.sizes and cuts_off(self._losses(look, palette), self._fitted(look))
         for flags in _flags(look, bool(entries), cut):
             legend = legend_text(entries, width - len(flags) - 2 if flags else width)

@@ -56,3 +56,8 @@ def ordered(rows: Sequence[RunRow], order: str) -> list[RunRow]:
     value, compared = ORDERS[order]
     newest = next((row.state.scored_on for row in rows if row.state.holdout), None)
     return sorted(rows, key=lambda row: (compared and row.state.scored_on != newest, value(row)))
+
+
+def possible(rows: Sequence[RunRow]) -> list[str]:
+    """Return the names of the orders for which some run has a value; that of the list as it is stands first."""
+    return [name for name, (value, _) in ORDERS.items() if not rows or any(value(row) != _LAST for row in rows)]

@@ -17,7 +17,7 @@ from opeddev_tui.ui.keys import RUNS, bindings
 from opeddev_tui.ui.screens.detailed import DetailedScreen
 from opeddev_tui.ui.screens.run_details import FRAMES, parts_of
 from opeddev_tui.ui.screens.run_list import EXAMPLE, RunListScreen
-from opeddev_tui.ui.screens.run_orders import ORDERS, ordered
+from opeddev_tui.ui.screens.run_orders import ORDERS, ordered, possible
 from opeddev_tui.ui.state.situation import MARKS
 from opeddev_tui.ui.state.view import RunRow, View
 from opeddev_tui.ui.tasks.seeds import SeedTasks
@@ -137,8 +137,8 @@ class RunsScreen(DetailedScreen, RunListScreen):
 
     def action_order(self) -> None:
         """Order the runs in another way, from the first one on."""
-        names = list(ORDERS)
-        self.order = names[(names.index(self.order) + 1) % len(names)]
+        names = possible([row for row, _ in self.chosen_rows()])
+        self.order = names[(names.index(self.order) + 1) % len(names) if self.order in names else 0]
         self.fill()
         self.query_one(Grid).move_cursor(row=0)
 

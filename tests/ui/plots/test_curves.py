@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Iterable
 
@@ -112,6 +113,20 @@ async def test_losses_epochs_and_earlier_steps_are_there() -> None:
         assert shown.count("●") == 4
         assert "smoothing 0.6" in legend
         assert "epoch" in shown.split("\n")[-1]
+
+
+@pytest.mark.parametrize(("start", "drawn"), [(3.0, True), (60.0, False)])
+async def test_an_earlier_step_of_which_almost_nothing_is_in_view_is_left_out(start: float, drawn: bool) -> None:
+    async with Curves(run(1, 2), [run(0, 3, start=start)]).run_test(size=(100, 30)) as pilot:
+        legend, *plot = (await press(pilot)).split("\n")
+        # the mark of step 0, not a number of an axis
+        marked = [line for line in plot[:-2] if re.search(r"(?<![\d.])0(?![\d.])", line)]
+        assert bool(marked) is drawn
+        assert ("hold-out, step 0" in legend) is drawn
+        assert ("step 0 not in view" in legend) is not drawn
+        # all of it on request
+        whole = await press(pilot, "0")
+        assert "hold-out, step 0" in whole.split("\n")[0]
 
 
 async def test_log_smoothing_and_axis_keys() -> None:

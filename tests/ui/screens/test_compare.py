@@ -36,10 +36,15 @@ def test_every_measure_of_three_runs_has_the_marks_of_all_three(measure: str, as
     picture = overlay(3, ascii_only=ascii_only).draw(OverlayLook(measure=measure), Palette(), (80, 20)).plain
     body = "\n".join(line[7:] for line in picture.split("\n")[1:-3])
     # equal values hide each other: the last run is in front
-    assert "3" in body
+    assert MARKS[2] in body
     assert ascii_only == body.isascii() or "│" in picture
     if measure in ("holdout", "train", "rate", "gradient"):
         assert all(mark in body for mark in MARKS[:3])
+
+
+def test_no_run_is_marked_by_a_number_as_steps_are_in_the_loss_curves() -> None:
+    assert len(set(MARKS)) == len(MARKS) >= 50
+    assert MARKS.isalpha()
 
 
 def test_a_value_is_that_of_the_line_at_the_cursor() -> None:
@@ -66,7 +71,7 @@ def test_runs_have_colours_that_can_be_seen_and_are_not_alike(background: str) -
 
 def test_more_runs_than_marks_are_no_error_and_an_empty_run_neither() -> None:
     drawn = Overlay(ascii_only=False)
-    drawn.show([Line("empty", "1", "#ffffff", RunState())])
+    drawn.show([Line("empty", "a", "#ffffff", RunState())])
     assert "None of these runs has it" in drawn.draw(OverlayLook(), Palette(), (60, 12)).plain
 
 

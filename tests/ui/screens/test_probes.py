@@ -43,6 +43,15 @@ def test_a_prompt_without_grades_is_a_line_as_well() -> None:
     assert alone.flips == 0
 
 
+def test_a_long_id_is_whole_where_there_is_room() -> None:
+    name = "batch_100_01/card-centred-00"
+    asked = replace(ASKED, id=name)
+    ((_, narrow),) = lines([Probe(0, asked, asked, asked)], 80)
+    ((_, wide),) = lines([Probe(0, asked, asked, asked)], 200)
+    assert str(narrow[0]).endswith("…")
+    assert wide[0] == name
+
+
 def test_flips_are_counted_over_every_epoch_of_the_run() -> None:
     assert probe(2, 3, grades=(2, 3, None, 2, 2, 3)).flips == 3
     found = points([], reduce(awaiting(AT)))

@@ -12,7 +12,7 @@ from test_app import text_of
 
 from opeddev_tui.runs import events as ev
 from opeddev_tui.runs.state import reduce
-from opeddev_tui.ui.screens.run_orders import ORDERS, ordered
+from opeddev_tui.ui.screens.run_orders import ORDERS, ordered, possible
 from opeddev_tui.ui.screens.runs import RunsScreen
 from opeddev_tui.ui.state.view import RunRow
 from opeddev_tui.ui.widgets.grid import Grid
@@ -56,6 +56,12 @@ def test_every_order_puts_first_what_it_says(order: str, first: str, last: str) 
     names = [row.run for row in ordered(ROWS, order)]
     assert (names[0], names[-1]) == (first, last)
     assert sorted(names) == sorted(row.run for row in ROWS)
+
+
+def test_an_order_by_what_no_run_has_is_not_offered() -> None:
+    assert possible(ROWS) == possible([]) == list(ORDERS)
+    assert possible([run("without grades", (2.0, 1.0))]) == [name for name in ORDERS if name != "best kappa first"]
+    assert possible([run("failed", (), status="failed")]) == ["newest first", "by step", "by state"]
 
 
 def test_every_order_is_tried() -> None:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
+from rich.cells import cell_len
 
 from opeddev_tui.runs.events import Sample
 from opeddev_tui.text import clean_line
@@ -18,7 +19,8 @@ from opeddev_tui.ui.widgets.tables import cut
 TITLES = ("row", "change", "grades", "flips", "now", "before", "reference", "prompt")
 # cells of the columns for change and flips, and the least that a text gets
 _FIXED, _LEAST = 14, 10
-_NAME = 12
+# cells that a name takes at most: a share of the screen, so that long ids are whole where there is room
+_NAME, _SHARE = 12, 5
 # cells of the screen from which on the prompt, which says the least about a change, has a column of its own
 _WITH_PROMPT = 90
 
@@ -111,18 +113,19 @@ def titles(width: int) -> tuple[str, ...]:
 
 def lines(listed: Sequence[Probe], width: int, columns: int = len(TITLES)) -> list[tuple[str, tuple[Cell, ...]]]:
     """Return (key, the first ``columns`` cells) per prompt; the texts share what is left of ``width``."""
-    name = max((len(cut(item.name, _NAME)) for item in listed), default=0)
+    most = max(_NAME, width // _SHARE)
+    name = max((cell_len(cut(item.name, most)) for item in listed), default=0)
     grades = max((len(_grades(item)) for item in listed), default=0)
     fixed = _FIXED + 2 * columns + name + max(6, grades)
     room = max(_LEAST, (width - fixed) // max(1, columns - 4))
-    return [(str(probe.number), _cells(probe, room)[:columns]) for probe in listed]
+    return [(str(probe.number), _cells(probe, room, most)[:columns]) for probe in listed]
 
 
-def _cells(probe: Probe, room: int) -> tuple[Cell, ...]:
+def _cells(probe: Probe, room: int, name: int) -> tuple[Cell, ...]:
     style = {"fixed": "bold", "broken": "bold", "worse": "bold"}.get(probe.change, "")
     mark = {"fixed": "✓ ", "better": "✓ ", "broken": "✗ ", "worse": "✗ "}.get(probe.change, "  ")
     return (
-        cut(probe.name, _NAME), (mark + probe.change, style), _grades(probe), str(probe.flips or "·"),
+        cut(probe.name, name), (mark + probe.change, style), _grades(probe), str(probe.flips or "·"),
         _text(probe.now, room), _text(probe.before, room), cut(clean_line(probe.asked.reference), room),
         cut(clean_line(probe.asked.prompt), room),
     )  # fmt: skip
