@@ -13,6 +13,7 @@ from test_app import text_of
 
 from opeddev_tui.format import area, means
 from opeddev_tui.runs.state import RunState, reduce
+from opeddev_tui.ui.screens.monitor import machine
 from opeddev_tui.ui.screens.monitor.machine import MachinePane
 from opeddev_tui.ui.screens.monitor.metrics import _machine_in_short
 from opeddev_tui.ui.screens.monitor.screen import MonitorScreen
@@ -47,6 +48,16 @@ def test_an_area_is_as_high_as_its_values_and_only_its_edge_is_solid() -> None:
     assert area([math.nan, 100.0], 100.0, 2, 1) == [" █"]
     assert area([], 100.0, 3, 2) == ["   ", "   "]
     assert area([5.0], 0.0, 1, 1) == [" "]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 40])
+def test_a_graph_has_the_whole_width_however_few_readings_there_are(count: int) -> None:
+    reading = machine._Reading("use", [100.0] * (count - 1) + [10.0], 100.0, "10 %", "$plot-train")
+    _, *drawn = machine._graph(reading, 20, 4)
+    assert drawn[-1].plain.count(" ") == 0
+    # the newest reading, which is low, is at the right
+    assert drawn[0].plain.endswith(" ")
+    assert (drawn[0].plain[0] != " ") is (count > 1)
 
 
 @pytest.mark.parametrize(("size", "gpus"), [((80, 24), 2), ((120, 40), 2), ((200, 60), 8), ((80, 24), 0)])

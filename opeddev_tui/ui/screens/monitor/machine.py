@@ -158,7 +158,10 @@ def _graph(item: _Reading, width: int, tall: int) -> list[Content]:
     between = _between(item)
     words = f"{item.label} {item.now}"
     head = Content.styled(fit(words, max(0, width - len(between) - 1)) + " ", item.style)
-    drawn = area(item.values, item.most, width, tall)
+    known = len(item.values)
+    # the graph is of the whole run: a few readings fill its width, each with a step of its own
+    values = [item.values[at * known // width] for at in range(width)] if 0 < known < width else item.values
+    drawn = area(values, item.most, width, tall)
     return [head + Content.styled(between, "$muted"), *(_line(line, item.style) for line in drawn)]
 
 
