@@ -156,7 +156,7 @@ BLIND = table(
     Key("k,up,pageup", "move(-1)", "Up", "Scroll both texts up.", shown="k ↑", priority=True),
     Key("j,down,pagedown", "move(1)", "Down", "Scroll both texts down.", True, "j ↓", priority=True),
     Key("tab", "app.focus_next", "Next text", "Go to the next text, to scroll or to grow it.", footer=True),
-    Key("enter", "grow", "Grow", "Grow the text you went to; once all are rated: close the round, show the names."),
+    Key("enter", "grow", "Grow", "Grow the text you went to; once all are rated: show the names at once."),
     Key("question_mark,f1", "help", "Help", "Show these keys.", shown="?"),
     Key("escape,q", "leave", "Leave", "Leave; an unfinished round can be continued later.", footer=True, shown="Esc"),
 )

@@ -121,10 +121,18 @@ def rated(prompt: int, preferred: ev.Preference, *, seed: int = 7, epoch: int = 
 
 
 def make(
-    folder: Path, script: Callable[[float], list[ev.AnyEvent]], *, guard_ms: int = 0, theme: str = "opeddev-dark"
+    folder: Path,
+    script: Callable[[float], list[ev.AnyEvent]],
+    *,
+    guard_ms: int = 0,
+    theme: str = "opeddev-dark",
+    undo_seconds: float = 60.0,
 ) -> OpeddevApp:
     """Return an app on a workspace with step 0 trained and the run of ``script``."""
-    layer = {"ui": {"guard_ms": guard_ms, "theme": theme}, "paths": {"model_store": str(folder / "store")}}
+    layer = {
+        "ui": {"guard_ms": guard_ms, "theme": theme, "undo_seconds": undo_seconds},
+        "paths": {"model_store": str(folder / "store")},
+    }
     loaded = loading.resolve([loading.Layer("test", layer)])
     (folder / "config.toml").touch()
     workspace = Workspace(folder, loaded.settings.paths)

@@ -53,7 +53,7 @@ TASKS = {
     "pane": Task("Go to the batches", ("alt+4",), "3"),
     "theme": Task("Choose a theme", ("colon", "type theme nord", "enter"), "3"),
     "run": Task("Look at an earlier run", ("6", "j", "enter"), "3"),
-    "blind": Task("A blind round of six", ("2", "b", "1", "2", "1", "3", "2", "1", "enter"), "8"),
+    "blind": Task("A blind round of six", ("2", "b", "1", "2", "1", "3", "2", "1"), "8"),
     "compare": Task("Compare two checkpoints", ("3", "space", "j", "space"), "4"),
     "try": Task("Try a checkpoint with a row of the hold-out", ("3", "t", "ctrl+r", "enter", "ctrl+s"), "–"),
 }

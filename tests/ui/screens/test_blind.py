@@ -98,7 +98,7 @@ def make_again(folder: Path) -> OpeddevApp:
     """Open the workspace of an earlier app."""
     from opeddev_tui.config import loading
 
-    layer = {"ui": {"guard_ms": 0}, "paths": {"model_store": str(folder / "store")}}
+    layer = {"ui": {"guard_ms": 0, "undo_seconds": 60.0}, "paths": {"model_store": str(folder / "store")}}
     return OpeddevApp(folder, loading.resolve([loading.Layer("test", layer)]))
 
 
@@ -246,3 +246,10 @@ async def test_what_a_training_does_not_take_before_its_end_goes_into_its_journa
         kept = [event for event in read(app.provider.workspace.run_folder(run)) if isinstance(event, ev.Annotated)]
         assert [event.note for event in kept] == ["too late for the training"]
         assert "too late" in (tmp_path / "logs/observations.md").read_text()
+
+
+async def test_the_names_appear_by_themselves_once_the_last_rating_can_no_longer_be_taken_back(tmp_path: Path) -> None:
+    app = make(tmp_path, finished, undo_seconds=0.05)
+    async with showing(app, SMALL, ("2", "b")) as pilot:
+        await pilot.press("1", "2", "1", "3", "2")
+        await until(pilot, lambda: "What was what" in text_of(app))

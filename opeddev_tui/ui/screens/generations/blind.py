@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.content import Content
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -36,8 +37,13 @@ class BlindScreen(Dialog[None]):
     CSS_PATH = "blind.tcss"
     AUTO_FOCUS = ""  # a frame that stands out would favour a side
 
-    def __init__(self, state: RunState, run: str, epoch: int, seed: int, *, confidence: float, guard: float) -> None:
+    def __init__(
+        self, state: RunState, run: str, epoch: int, seed: int, *, confidence: float, guard: float, undo_seconds: float
+    ) -> None:
         super().__init__()
+        self._undo_seconds = undo_seconds
+        # shows the names some time after the last rating
+        self._naming: Timer | None = None
         self._state, self._run, self._epoch, self._seed = state, run, epoch, seed
         self._confidence, self._guard = confidence, guard
         self._pairs = ratings.pairs(state, epoch, seed)
@@ -133,11 +139,24 @@ class BlindScreen(Dialog[None]):
             pane.set_text("What was what", content, place="over")
         else:
             told = (
-                "All are rated. {blind.grow} closes the round and shows which side was which; "
-                "until then {blind.undo} takes the last rating back."
+                f"All are rated. In {self._undo_seconds:g} seconds, or by {{blind.grow}}, it is closed and shows "
+                "which side was which; until then {blind.undo} takes the last rating back."
             )
+            if self._naming is None:
+                self._naming = self.set_timer(self._undo_seconds, self._show_names)
             pane.set_text("Names hidden", Content(self.shell.session.keymap.text(told)), place="rated")
         pane.focus()
+
+    def _show_names(self) -> None:
+        """Close the round and show the names."""
+        self._wait_no_longer()
+        self._named = True
+        self._draw()
+
+    def _wait_no_longer(self) -> None:
+        if self._naming is not None:
+            self._naming.stop()
+            self._naming = None
 
     # --- keys
 
@@ -161,6 +180,8 @@ class BlindScreen(Dialog[None]):
             self._given.pop(prompt, None)
         else:
             self._given[prompt] = choice
+        if self._open is not None:
+            self._wait_no_longer()
         if self.is_running:
             self._draw()
 
@@ -169,6 +190,7 @@ class BlindScreen(Dialog[None]):
         if not self._given or self._named:
             self.shell.tell("The names are known: the round is closed." if self._named else "There is nothing to undo.")
             return
+        self._wait_no_longer()
         self.set_focus(None)
         prompt, choice = self._given.popitem()
         undo = RatingUndone(epoch=self._epoch, prompt=prompt)
@@ -187,8 +209,7 @@ class BlindScreen(Dialog[None]):
         elif self._open is None:
             # a key that was meant for the last pair shows no names
             if time.monotonic() - self._shown_at >= self._guard:
-                self._named = True
-                self._draw()
+                self._show_names()
         elif isinstance(self.focused, TextPane):
             grown = self.has_class("-grow-sides") or self.has_class("-grow-top")
             top = self.focused.id in ("probe", "reference")
@@ -231,6 +252,7 @@ def open_blind(shell: Shell, epoch: int | None = None) -> bool:
             BlindScreen(
                 state, session.run, chosen, seed,
                 confidence=settings.early_stop.confidence, guard=settings.ui.guard_ms / 1000,
+                undo_seconds=settings.ui.undo_seconds,
             )
         )  # fmt: skip
         return True
