@@ -76,7 +76,7 @@ def test_the_recording_ends_with_a_graded_submission_and_names_no_folder_of_the_
     text = (IMAGES / "run.cast").read_text(encoding="utf-8")
     last = "\n".join(shown(*read(text))[""])
     assert "Grader" in last
-    assert "90 % set" in last
+    assert "90% set" in last
     assert "/tmp" not in text
 
 
