@@ -23,14 +23,18 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", help="the port to listen on; 0 takes a free one (setting serve.port)")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Serve until a signal comes; return its exit code."""
+def _require_packages() -> None:
     missing = [name for name in ("starlette", "uvicorn") if importlib.util.find_spec(name) is None]
     if missing:
         raise SettingsProblem(
             f"the service needs {' and '.join(missing)}, which is not installed.",
             cure='Install it: pip install "opeddev-tui[serve]".',
         )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until a signal comes; return its exit code."""
+    _require_packages()
     extra = [f"serve.host={options.host}"] if options.host is not None else []
     extra += [f"serve.port={options.port}"] if options.port is not None else []
     workspace, loaded = open_workspace(options, extra)

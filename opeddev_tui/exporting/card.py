@@ -69,8 +69,7 @@ def model_card(
     ``folder`` holds the other files; ``prompt_tokens`` are the most that a prompt keeps; ``without_ollama``: why it has
     no Modelfile.
     """
-    state = record.state
-    started = state.started
+    state, started = record.state, record.state.started
     first = started.model if started else settings.model.name
     base = known_base(first, "", settings.model.revision)
     present = [(name, words) for name, words in _FILES.items() if (folder / name).exists()]
@@ -78,11 +77,7 @@ def model_card(
     return render(
         "model_card.md.jinja",
         entry=entry,
-        exported=exported,
-        way=exported.way,
-        graded_by=graded_by(way),
-        below=exported.below,
-        needs=exported.base,
+        **_of_the_export(exported),
         on_hub=exported.below.hub if exported.below is not None else base.hub,
         first_model=base.name,
         parent=checkpoint_name(entry.parent) if entry.parent else "",
@@ -102,9 +97,20 @@ def model_card(
         rank=_rank(folder),
         prompt_tokens=prompt_tokens,
         lowest=json.dumps(plain_grade(Scale.of(settings.grading).labels[0])),
-        assumes=bool(exported.defaults),
-        usual=usual_in(exported.defaults),
     )
+
+
+def _of_the_export(exported: "Exported") -> dict[str, Any]:
+    """Return what the card says of how the exported folder grades."""
+    return {
+        "exported": exported,
+        "way": exported.way,
+        "graded_by": graded_by(exported.way.name if exported.way is not None else ""),
+        "below": exported.below,
+        "needs": exported.base,
+        "assumes": bool(exported.defaults),
+        "usual": usual_in(exported.defaults),
+    }
 
 
 def _rank(folder: Path) -> int:

@@ -58,8 +58,7 @@ class AppState:
         self.current_run = ""
         self.trained_by: TrainedBy = "none"
         self.old: RunRow | None = None
-        self.starting = False
-        self.preparing = ""
+        self.starting, self.preparing = False, ""
         # when that began, Unix seconds
         self.preparing_at = 0.0
         self.trouble = ""

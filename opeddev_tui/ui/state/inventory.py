@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from opeddev_tui.analysis.next_step import chosen_in, up_to_chosen
 from opeddev_tui.analysis.trained_steps import Step, Steps, match_steps
-from opeddev_tui.analysis.whats_next import Known, newest_runs, step_words, whats_next
+from opeddev_tui.analysis.whats_next import Known, StepWord, newest_runs, step_words, whats_next
 from opeddev_tui.runs.events import TokenStats, TrainedBatch
 from opeddev_tui.runs.groups import Undecided
 from opeddev_tui.runs.history import status_of
@@ -45,31 +45,31 @@ def inventory(
     words = step_words(found, upcoming, newest, wrong, starting=starting, seeds=seeds)
     coming = whats_next(found, upcoming, newest, wrong, seeds=seeds)
     stats = _Stats(states)
-    result: list[BatchRow] = []
-    total = 0
+    result, total = list[BatchRow](), 0
     for step in found.steps:
-        word = words[step.number]
         if step.place is None:
-            lost = step.was or TrainedBatch(step.name)
-            result.append(BatchRow(lost.name, step.number, rows=lost.rows, state=word, change=step.change, there=False))
+            result.append(_lost(step, words[step.number]))
             continue
         row = rows[step.place]
         total += row.rows or 0
-        follows = step == coming.step
-        result.append(
-            replace(
-                row,
-                number=step.number,
-                state=word,
-                cumulative=total or None,
-                tokens=stats.of(_known(row)),
-                change=step.change,
-                following=follows,
-                resumes=coming.resumes if follows else "",
-                seeds=coming.seeds if follows else None,
-            )
+        shown = replace(
+            row,
+            number=step.number,
+            state=words[step.number],
+            cumulative=total or None,
+            tokens=stats.of(_known(row)),
+            change=step.change,
         )
+        if step == coming.step:
+            shown = replace(shown, following=True, resumes=coming.resumes, seeds=coming.seeds)
+        result.append(shown)
     return tuple(result)
+
+
+def _lost(step: Step, word: StepWord) -> BatchRow:
+    """Return the line of a batch that a step trained and that is not there any more."""
+    lost = step.was or TrainedBatch(step.name)
+    return BatchRow(lost.name, step.number, rows=lost.rows, state=word, change=step.change, there=False)
 
 
 def _upcoming(found: Steps, states: Sequence[RunState]) -> Step | None:
