@@ -51,12 +51,12 @@ def test_the_grader_goes_by_what_the_trust_view_shows(rows: int, noise: float, t
         told = re.search(r"(\d+)% of (\d+) checked row", rule.why)
         if alone.checked is not None:
             assert told is not None
-            assert f"{told[1]} %" in shown
+            assert f"{told[1]}%" in shown
             assert int(told[2]) == alone.checked_rows
         if rule.threshold is None:
             assert rule.asks(1.0)
             assert f"no threshold is borne out at {wanted}% agreement" in rule.why
-            assert f"No threshold is borne out at {wanted} % agreement" in shown
+            assert f"No threshold is borne out at {wanted}% agreement" in shown
             assert "needed are at least 10" in shown
         else:
             assert alone.checked is not None
