@@ -49,7 +49,7 @@ def test_the_words_explain_every_headline_of_the_monitor_and_of_grading() -> Non
     figures = dict.fromkeys(("kappa", "exact", "within_one", "mae", "signed_error", "nll", "calibration_error"), found)
     way = RacedWay("base head", "a head", figures, answered=0.5, to_cheap=found)
     columns = (*epochs._columns(RunState()), *race_table.columns([way], "base head"))
-    headlines = {part for column in columns for part in column.title.replace(" 95 %", "|95 %").split("|")}
+    headlines = {part for column in columns for part in column.title.replace(" 95%", "|95%").split("|")}
     titles = headlines | {title.strip() for title in disputed.TITLES}
     words = {word for entry, _ in WORDS for word in entry.split(", ")}
     assert {"kappa", "exact", "Δ 0", "calib.", "95%", "head", "surprise"} <= titles
