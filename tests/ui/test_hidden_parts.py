@@ -78,7 +78,7 @@ WALKED = (
     "grader", "grader-answer",
 )  # fmt: skip
 # goes on in another process for as long as a model takes
-WORK = {"checkpoints.score"}
+WORK = {"checkpoints.score", "grading.disputed"}
 
 
 async def test_no_key_of_any_screen_changes_only_what_is_hidden(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ async def test_trust_begins_with_the_way_that_grades_whatever_was_pressed_before
     async with grading(app, (120, 40), ("w", "x", "plus", "left_square_bracket", "tab")) as (_, pilot):
         await rest(app, pilot)
         assert "Trust · the head on the step's model · 50 hold-out rows, epoch 3" in text_of(app.screen)
-        assert "At 90% agreement" in " ".join(text_of(app.screen).split())
+        assert "at 90% agreement:" in " ".join(text_of(app.screen).split()).lower()
         await pilot.press("w")
         await until(pilot, lambda: "Trust · the head on the base model" in text_of(app.screen))
         # another step begins with the way that grades there; another epoch keeps the chosen one

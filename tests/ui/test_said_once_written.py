@@ -47,7 +47,7 @@ SAVERS = {
     "grader.correct": Saver("correct", ("2", "ctrl+s"), "in batch_corrections_01", "2"),
     "set": Saver("command-line", (*"set training.seed=43", "enter"), "Saved training.seed", "training.seed=43"),
     "unset": Saver("command-line", (*"unset training.seed", "enter"), "no longer set", "training.seed"),
-    "key": Saver("command-line", (*"key monitor.pause O", "enter"), "has the key O now", "monitor.pause O"),
+    "key": Saver("command-line", (*"key monitor.pause Y", "enter"), "has the key Y now", "monitor.pause Y"),
     "write": Saver("runs", ("colon", *"write lists/runs.csv", "enter"), "Wrote ", "write lists/runs.csv"),
 }
 # what the help of a key or a command says of what it writes, and those of which it says something else
