@@ -26,7 +26,7 @@ class Shell:
         workspace = SimpleNamespace(run_folder=lambda run: folder / run)
         self.provider = SimpleNamespace(workspace=workspace)
 
-    def tell(self, text: str, *, severity: str = "information", logged: bool = True) -> None:
+    def tell(self, text: str, *, severity: str = "information", **_: object) -> None:
         self.said.append(f"{severity}: {text}")
 
     def show_now(self) -> None:

@@ -333,8 +333,8 @@ async def test_what_the_status_line_cuts_names_the_log(tmp_path: Path, size: tup
 def test_what_a_demo_is_for_is_said_until_the_first_decision(events: list[AnyEvent], *, said: bool) -> None:
     row = BatchRow("base", 0, 100, following=True)
     for demo in (True, False):
-        view = View(now=NOW, workspace="/w/my-demo", demo=demo, state=reduce(events), trained_by="mine" if events else "none",
-                    batches=(row,))  # fmt: skip
+        view = View(now=NOW, workspace="/w/my-demo", demo=demo, state=reduce(events), batches=(row,),
+                    trained_by="mine" if events else "none")  # fmt: skip
         found = situation(view)
         lines = [line for line in (*found.lines, *found.details) if line.startswith("The demo, in my-demo, shows")]
         assert bool(lines) == (said and demo), found
