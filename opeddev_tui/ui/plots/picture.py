@@ -78,8 +78,9 @@ class Pictures:
             told = charts.reading(chart, drawn, look.cursor, log=_log(look)) if look.cursor is not None else None
             return legend, told, drawn
         points = self.size_points() if look.sizes else []
-        drawn = data.size_series(points, palette) if look.sizes else self._in_view(look, palette)
-        return self._legend(look, points, palette, width), self._reading(look, points), drawn
+        hidden = set[int]() if look.sizes else self._hidden(look)
+        drawn = data.size_series(points, palette) if look.sizes else self._in_view(look, palette, hidden)
+        return self._legend(look, points, palette, width, hidden), self._reading(look, points), drawn
 
     def _plot(self, look: Look, palette: Palette, drawn: Sequence[Series], width: int, height: int) -> Text:
         whole: tuple[float, float] | None = data.extent(self._state, look.by_step)
@@ -137,16 +138,16 @@ class Pictures:
         runs = enumerate(self._previous)
         return {at for at, run in runs if not in_sight(data.holdout_points(run, look.by_step)[1], fitted)}
 
-    def _in_view(self, look: Look, palette: Palette) -> list[Series]:
-        """Return the series of the losses without those of steps that are not in view; earlier steps are the first."""
-        hidden = self._hidden(look)
+    def _in_view(self, look: Look, palette: Palette, hidden: set[int]) -> list[Series]:
+        """Return the series of the losses without those of ``hidden`` steps; earlier steps are the first."""
         return [series for at, series in enumerate(self._losses(look, palette)) if at not in hidden]
 
-    def _legend(self, look: Look, points: Sequence[data.SizePoint], palette: Palette, width: int) -> Text:
+    def _legend(
+        self, look: Look, points: Sequence[data.SizePoint], palette: Palette, width: int, hidden: set[int]
+    ) -> Text:
         if look.sizes:
             entries = data.size_legend(points, palette)
         else:
-            hidden = self._hidden(look)
             shown = [run for at, run in enumerate(self._previous) if at not in hidden]
             entries = data.loss_legend(self._state, shown, look, palette)
             if hidden:
