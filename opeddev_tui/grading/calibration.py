@@ -96,7 +96,6 @@ def grading_alone(
     A threshold that just reaches the wanted agreement on the rows that chose it reaches less on others. So the aim is
     raised above the wanted agreement until the check bears it out.
     """
-    curve = {point.threshold: point for point in automatic_curve(grades, reference, tolerance=tolerance)}
     confidence, agrees = grades.within(tolerance), np.abs(grades.median - reference) <= tolerance
     folds, aims = fold_numbers(len(agrees)), range(min(wanted), 101)
     chosen = _thresholds(confidence, agrees, aims)
@@ -110,9 +109,15 @@ def grading_alone(
         reached = [at for at in range(at, len(aims)) if chosen[at] < np.inf and bears_out(checked[at], want)]
         # without one that is borne out, the check of the plain threshold tells why
         rows = checked[reached[0] if reached else at]
-        point = curve[float(chosen[reached[0]])] if reached else None
+        point = _point(confidence, agrees, float(chosen[reached[0]])) if reached else None
         found[want] = Alone(point, len(rows), intervals.share(rows) if len(rows) else None)
     return found
+
+
+def _point(confidence: Floats, agrees: Hits, threshold: float) -> Automatic:
+    """Return the point of the curve at ``threshold``."""
+    passing = confidence >= threshold
+    return Automatic(threshold, float(passing.mean()), intervals.share(agrees[passing]))
 
 
 def _thresholds(confidence: Floats, agrees: Hits, aims: Sequence[int]) -> Floats:
