@@ -64,6 +64,16 @@ def with_interval(
     return f"{shown} ({interval((low, high), digits)})"
 
 
+def rounded(value: float | None, digits: int = 2) -> str:
+    """Return a figure with ``digits`` decimals as it stands beside ``with_interval``: never a negative zero."""
+    return with_interval(value, (None, None), digits)
+
+
+def capital(words: str) -> str:
+    """Return ``words`` with a capital first letter, the others as they are."""
+    return words[:1].upper() + words[1:]
+
+
 def short_count(value: float | None) -> str:
     """Return a count with at most four digits: 999, 12.3k, 596M."""
     if value is None:

@@ -18,7 +18,7 @@ from opeddev_tui.commands.printing import CleanConsole, plain_table, print_json
 from opeddev_tui.commands.seed_tables import take_seed
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.errors import StorageProblem
-from opeddev_tui.format import duration, number, share, size
+from opeddev_tui.format import capital, duration, number, share, size
 from opeddev_tui.runs.manifest import difference, settings_of
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.workspace.paths import Workspace
@@ -80,7 +80,7 @@ def _list(context: Context) -> int:
     if problem := pins.notes_problem(context.workspace):
         context.console.say(clean_line(problem), soft_wrap=True)
     if notice := context.workspace.copy_notice:
-        context.console.say(clean_line(f"{notice[0].upper()}{notice[1:]}"), soft_wrap=True)
+        context.console.say(clean_line(capital(notice)), soft_wrap=True)
     if not context.entries:
         context.console.say("No checkpoint yet. Train a step first: opeddev-tui train.")
     return 0

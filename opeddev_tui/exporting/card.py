@@ -14,7 +14,7 @@ from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.config import settings as st
 from opeddev_tui.exporting.bases import known_base
 from opeddev_tui.exporting.grader import usual_in
-from opeddev_tui.format import size, with_interval
+from opeddev_tui.format import capital, rounded, size, with_interval
 from opeddev_tui.grading.scale import Scale
 from opeddev_tui.models.export import ADAPTER_FILES
 from opeddev_tui.reports.report import render
@@ -168,8 +168,8 @@ def _unbeaten(way: str, own: Sequence[WayGrades | RacedWay], cheap: Sequence[Che
         here, there = _value(mine, name), _value(rival, name)
         # as they are shown: a rounding error beats nothing
         if here is not None and there is not None and round(there, 2) >= round(here, 2):
-            begin = f"{rival.words[:1].upper()}{rival.words[1:]}, which needs no language model, is not beaten"
-            return f"{begin}: its {words} is {_rounded(there)}, that of {mine.words} {_rounded(here)}."
+            begin = f"{capital(rival.words)}, which needs no language model, is not beaten"
+            return f"{begin}: its {words} is {rounded(there)}, that of {mine.words} {rounded(here)}."
     return ""
 
 
@@ -181,10 +181,6 @@ def _row(way: AnyWay) -> tuple[str, ...]:
     words = f"{way.words}, without a language model" if isinstance(way, CheapWay) else way.words
     found = [way.figures.get(name, Figure(None)) for name, _ in _FIGURES]
     return (words, *(with_interval(item.value, (item.low, item.high)) for item in found))
-
-
-def _rounded(value: float) -> str:
-    return with_interval(value, (None, None))
 
 
 def _cost(record: RunRecord) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from opeddev_tui.format import capital
 from opeddev_tui.grading.intervals import Estimate
 from opeddev_tui.runs.grade_words import on_rows, too_few
 
@@ -39,7 +40,7 @@ def check_claim(
     reach = math.hypot((one.high - one.low) / 2, (other.high - other.low) / 2)
     told = f"kappa {one.value:.2f} out of fold, {other.value:.2f} on {on_rows(rows)}; {source}"
     if too_few(rows):
-        return Claim(not remembered, f"{told[:1].upper()}{told[1:]}.")
+        return Claim(not remembered, f"{capital(told)}.")
     if one.value - other.value > reach:
         return Claim(False, f"The head claims too much: {told}. Trust the hold-out.")
     return Claim(True, f"The head's claim holds: {told}.")

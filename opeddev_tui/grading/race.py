@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 
+from opeddev_tui.format import capital
 from opeddev_tui.grading.intervals import Estimate
 from opeddev_tui.grading.scores import Predictions, Reference, answered, figures, paired_difference
 from opeddev_tui.runs.grade_words import few_rows, too_few
@@ -189,14 +190,14 @@ def _verdict(
 ) -> str:
     kappa = found[shown.name]["kappa"]
     if math.isnan(kappa.value):
-        return f"{_capital(shown.words)} grades, but the hold-out has too few different grades for a kappa."
+        return f"{capital(shown.words)} grades, but the hold-out has too few different grades for a kappa."
     if too_few(len(reference.grades)):
         # neither what is better nor an interval: both would look surer than they are
         beside = [cheap] if cheap is not None and cheap is not shown else []
         values = [(way.words, found[way.name]["kappa"].value) for way in (shown, *beside)]
         told = [f"{words} {round(value, 2) + 0.0:.2f}" for words, value in values if not math.isnan(value)]
-        return f"{_capital(shown.words)} grades. Kappa: {', '.join(told)}."
-    begin = f"{_capital(shown.words)} grades: kappa {_told(kappa)}"
+        return f"{capital(shown.words)} grades. Kappa: {', '.join(told)}."
+    begin = f"{capital(shown.words)} grades: kappa {_told(kappa)}"
     if cheap is None or cheap is shown:
         return f"{begin}."
     difference = _difference(shown, cheap, reference)
@@ -239,7 +240,3 @@ def _told(estimate: Estimate, *, signed: bool = False) -> str:
     value, low, high = (f"{round(found, 2) + 0.0:{form}}" for found in (estimate.value, estimate.low, estimate.high))
     unknown = math.isnan(estimate.low) or math.isnan(estimate.high)
     return value if unknown else f"{value}, {low} to {high}"
-
-
-def _capital(words: str) -> str:
-    return words[:1].upper() + words[1:]

@@ -17,6 +17,7 @@ from opeddev_tui.checkpoints.folders import Manifest, read_manifest
 from opeddev_tui.config import settings as st
 from opeddev_tui.data import hub_reach
 from opeddev_tui.errors import ModelProblem
+from opeddev_tui.format import capital
 from opeddev_tui.models.adapters import check_targets, targets_of
 from opeddev_tui.models.attention import attend_in_padding, leave_out_cudnn
 from opeddev_tui.models.causal_lm import CausalLM
@@ -107,7 +108,7 @@ def _from_pretrained(source: str, model: st.Model) -> tuple[CausalLM, list[str]]
         arguments |= {"config": config.text, "key_mapping": TEXT_WEIGHTS}
     loader: Any = AutoModelForCausalLM  # its types do not know output_loading_info
     if note := without_hub(source, model):
-        _LOG.warning("%s", note[0].upper() + note[1:])
+        _LOG.warning("%s", capital(note))
     while True:
         try:
             with hub_reach.as_far_as_it_is(source):

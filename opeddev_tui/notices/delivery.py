@@ -16,6 +16,7 @@ from typing import Any
 
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import Problem, SettingsProblem
+from opeddev_tui.format import capital
 from opeddev_tui.notices.addresses import masked, read_addresses
 from opeddev_tui.notices.rules import Notice, Notices
 from opeddev_tui.runs import events as ev
@@ -190,7 +191,7 @@ def _first_is_shown(sink: Sink) -> Callable[[str], None]:
         _LOG.warning("%s", message)
         if not shown.is_set():
             shown.set()
-            text = f"{message[:1].upper()}{message[1:]}. The training goes on; further ones are only in train.log."
+            text = f"{capital(message)}. The training goes on; further ones are only in train.log."
             guarded.emit(ev.Warned(message=text))
 
     return failed

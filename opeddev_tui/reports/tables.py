@@ -12,7 +12,7 @@ from msgspec import Struct
 from opeddev_tui.analysis import learning_curve
 from opeddev_tui.analysis.seed_figures import StepSpread
 from opeddev_tui.config.settings import Settings
-from opeddev_tui.format import interval, number, share, size, with_interval
+from opeddev_tui.format import interval, number, rounded, share, size
 from opeddev_tui.intervals import wilson
 from opeddev_tui.runs.events import GradesMeasured
 from opeddev_tui.runs.grade_records import STEP_TEXT, by_metric
@@ -173,7 +173,7 @@ def _figure_columns(items: Sequence[GradesMeasured]) -> list[tuple[str, list[str
         ("mean error", [_of_read(item, item.mean_absolute_error) for item in items]),
         ("weighted kappa", [_of_read(item, item.kappa) for item in items]),
         ("95% interval", [interval(item.kappa_interval, 2) for item in items]),
-        ("n-gram grader: kappa", [_rounded(found.get("kappa")) for found in n_grams]),
+        ("n-gram grader: kappa", [rounded(found.get("kappa")) for found in n_grams]),
     ]
 
 
@@ -182,11 +182,7 @@ def _exact_interval(item: GradesMeasured) -> tuple[float, float]:
 
 
 def _of_read(item: GradesMeasured, figure: float | None) -> str:
-    return f"{_rounded(figure)}{' (of the grades read)' if item.leaves_out and figure is not None else ''}"
-
-
-def _rounded(figure: float | None) -> str:
-    return with_interval(figure, (None, None))
+    return f"{rounded(figure)}{' (of the grades read)' if item.leaves_out and figure is not None else ''}"
 
 
 def data(manifest: RunManifest) -> Table:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from opeddev_tui.format import duration, number, plural, share
+from opeddev_tui.format import capital, duration, number, plural, share
 from opeddev_tui.runs.cheap_ways import to_beat
 from opeddev_tui.runs.events import DecisionAwaited, Verdict
 from opeddev_tui.runs.state import RunState
@@ -109,4 +109,4 @@ def _details(verdict: Verdict) -> tuple[str, ...]:
 
 def _sentence(text: str) -> str:
     """Return a reason as a sentence of its own."""
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
+    return f"{capital(text.rstrip('.'))}." if text else ""

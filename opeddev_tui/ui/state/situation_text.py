@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from opeddev_tui.demo.about import about
-from opeddev_tui.format import duration, number, plural
+from opeddev_tui.format import capital, duration, number, plural
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.state.leaving_text import before_leaving
 from opeddev_tui.ui.state.question_text import awaiting, chosen_line
@@ -178,7 +178,7 @@ def _seeds(view: View) -> tuple[str, ...]:
     cure = seeds.cure
     if seeds.finished and not seeds.left:
         cure = f"In Runs ({{everywhere.runs}}) {{runs.take}} takes the selected one. {cure}"
-    return (f"{seeds.problem[:1].upper()}{seeds.problem[1:]} {cure}",)
+    return (f"{capital(seeds.problem)} {cure}",)
 
 
 def _starting(view: View) -> Situation:
@@ -189,7 +189,7 @@ def _starting(view: View) -> Situation:
     line = phase or "Loading the training libraries; this takes some seconds the first time."
     since = view.now - (state.last_event_at if from_run else view.preparing_at or view.now)
     took = f" · {duration(since)}" if since >= 2 else ""
-    return Situation("starting", "Starting", (line[:1].upper() + line[1:] + took,), (_STOP,))
+    return Situation("starting", "Starting", (capital(line) + took,), (_STOP,))
 
 
 _STOP = Action("stop_now", "monitor.stop", "Stop", "save and end, resumable")
@@ -219,7 +219,7 @@ def _training(view: View) -> Situation:
         who = "you decide" if view.state.policy == "ask" else "the rule decides"
         after = f"After epoch {epoch} of at most {started.max_epochs} {who}."
     warning = tuple(clean_line(f"! {text}") for text in view.state.warnings[-1:])
-    return Situation("training", phase[:1].upper() + phase[1:], (after, *warning), offers)
+    return Situation("training", capital(phase), (after, *warning), offers)
 
 
 def _paused(view: View) -> Situation:

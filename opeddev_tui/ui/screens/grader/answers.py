@@ -11,6 +11,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widget import Widget
 
+from opeddev_tui.format import capital
 from opeddev_tui.serving.worker_messages import Answered
 from opeddev_tui.terminal.ascii_fallback import ascii_only
 from opeddev_tui.text import clean_line
@@ -59,7 +60,7 @@ class Answers(Horizontal):
         name = clean_line(_RUN_BEGAN.sub("", side.grader), max_chars=40)
         title = f"{'Answer' if pane.id == 'first' else 'Beside'} · {name}"
         if answer is None:
-            waiting = f"{side.words[:1].upper()}{side.words[1:]} …" if side.busy and side.words else _NOT_YET
+            waiting = f"{capital(side.words)} …" if side.busy and side.words else _NOT_YET
             words = clean_line(waiting) if side.answers or side.busy else _nothing(keymap_in(self))
             pane.set_text(title, Content(words))
             return
