@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
-import importlib.util
 import logging
 import os
 import queue
@@ -126,12 +125,14 @@ def _open_torch() -> None:
 
     Where it cannot be opened so, importing torch does it, as always.
     """
+    # both are for this alone: the app opens without them
+    import ctypes
+    import importlib.util
+
     found = importlib.util.find_spec("torch")
     if found is None or found.origin is None:
         return
     # a foreign call, unlike ``CDLL(path)``, is made without Python's lock
-    import ctypes
-
     dlopen = ctypes.CDLL(None).dlopen
     dlopen.restype, dlopen.argtypes = ctypes.c_void_p, [ctypes.c_char_p, ctypes.c_int]
     dlopen(str(Path(found.origin).parent / "lib" / "libtorch_cpu.so").encode(), os.RTLD_LAZY)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -48,6 +47,8 @@ def refuse(word: str, commands: Iterable[str]) -> None:
 
 
 def _cure(word: str, commands: Iterable[str]) -> str:
+    import shlex  # as the modules below: only where a word is wrong
+
     from opeddev_tui.commands.checkpoints import ACTIONS
     from opeddev_tui.workspace.setup import workspaces_below
 

@@ -1,7 +1,6 @@
 """The options that commands share: the workspace, ``--set``, ``--json``, ``--from``."""
 
 import argparse
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -61,6 +60,8 @@ def find_workspace(options: argparse.Namespace) -> Path:
     if not root.is_dir():
         if root.exists():
             raise SettingsProblem("it is a file.", where=str(root), cure="A workspace is a folder: name that.")
+        import shlex  # the app opens without it
+
         cure = f"Make a workspace: opeddev-tui init {shlex.quote(str(root))}"
         raise SettingsProblem("there is no such folder.", where=str(root), cure=cure)
     return named_in_text(root.resolve())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-import tomli_w
 from msgspec import Meta, Struct
 from msgspec.structs import fields
 
@@ -114,9 +113,15 @@ def toml_value(value: Any) -> str:
     if isinstance(value, dict):
         inner = ", ".join(f"{_toml_key(key)} = {toml_value(item)}" for key, item in value.items())
         return f"{{{inner}}}"
-    return tomli_w.dumps({"v": value}).removeprefix("v = ").strip()
+    return _written({"v": value}).removeprefix("v = ").strip()
 
 
 def _toml_key(key: str) -> str:
     """Return a key as it is written in TOML: in quotes where it has other characters than letters, digits, - and _."""
-    return tomli_w.dumps({key: 0}).partition(" = ")[0]
+    return _written({key: 0}).partition(" = ")[0]
+
+
+def _written(table: dict[str, Any]) -> str:
+    import tomli_w  # the app opens without it
+
+    return tomli_w.dumps(table)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import msgspec
-import tomli_w
 from msgspec import Struct
 from msgspec.structs import fields
 
@@ -186,6 +185,8 @@ def save(workspace: Path, changes: Mapping[str, Any]) -> Path:
 
     Raises ``Problems`` and leaves the file as it was if a value is not allowed.
     """
+    import tomli_w  # the app opens without it
+
     path = workspace / SAVED_NAME
     with changing(path):
         problems: list[Problem] = []
@@ -225,6 +226,8 @@ def render_default(*, commented_out: bool = False) -> str:
 
     With ``commented_out`` the values are comments, so a workspace follows later defaults until one is chosen.
     """
+    import tomli_w
+
     lines = [
         "# Settings of opeddev-tui. Order: these defaults < a workspace's config.toml < settings saved by the app",
         "# (.specs/settings.toml) < environment (OPEDDEV_TRAINING__LEARNING_RATE=1e-5) < --set section.key=value.",

@@ -4,15 +4,15 @@ from __future__ import annotations  # array[float] is only subscriptable from Py
 
 import math
 from array import array
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from opeddev_tui.runs import events as ev
 
 _NAN = float("nan")
 
 
-@dataclass
-class Curves:
+class Curves(Struct):
     """Logged points, one array per field; a missing number is NaN."""
 
     global_step: array[float] = field(default_factory=lambda: array("d"))
@@ -51,8 +51,7 @@ class Curves:
         return total / count if count else None
 
 
-@dataclass
-class GpuHistory:
+class GpuHistory(Struct):
     """Readings of one GPU, one array per field: percent, bytes, NaN where there was none. ``newest`` is the last."""
 
     newest: ev.GpuReading
@@ -86,8 +85,7 @@ def _name_of(gpu: ev.GpuReading) -> str:
     return gpu.uuid or f"{gpu.host} GPU {gpu.index}".strip()
 
 
-@dataclass
-class MachineHistory:
+class MachineHistory(Struct):
     """Readings of the machine, one array per field: bytes and percent, NaN where there is no such reading."""
 
     at: array[float] = field(default_factory=lambda: array("d"))

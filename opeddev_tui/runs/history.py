@@ -3,9 +3,8 @@
 A damaged journal is never an error here: what can be read of it counts, and ``RunState.damage`` says what cannot.
 """
 
-import calendar
-import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -154,6 +153,6 @@ def _started(recorded: RunManifest | None, run: str) -> RunStarted | None:
 def _moment(run: str) -> float:
     """Return when ``run`` began by its id, in Unix seconds; 0 for a folder of another name."""
     try:
-        return float(calendar.timegm(time.strptime(run[:15], "%Y%m%d-%H%M%S")))
+        return datetime.strptime(run[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC).timestamp()
     except ValueError:
         return 0.0

@@ -4,9 +4,9 @@ A state is not safe to share between threads: each thread reduces the events its
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from opeddev_tui.runs import events as ev
@@ -15,8 +15,7 @@ from opeddev_tui.runs.curves import Curves, MachineHistory
 Status = Literal["empty", "starting", "training", "paused", "awaiting", "interrupted", "failed", "finished"]
 
 
-@dataclass
-class RunState:
+class RunState(Struct):
     """Everything that the events record of one run. Tables are keyed by epoch unless a comment names another key."""
 
     status: Status = "empty"

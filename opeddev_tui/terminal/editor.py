@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shlex
 import shutil
 import subprocess
 import tempfile
@@ -41,6 +40,8 @@ def pager_command(path: Path) -> list[str]:
 
 def _split(what: str, given: str, variable: str) -> list[str]:
     try:
+        import shlex  # the app opens without it
+
         command = shlex.split(given)
     except ValueError as error:
         raise SettingsProblem(f"the {what} {given!r} does not start: {error}.", where=variable) from None

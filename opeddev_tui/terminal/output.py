@@ -133,7 +133,9 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
+    # the libraries that write through C's buffers load it; the app opens without it
+    ctypes = sys.modules.get("ctypes")
+    if ctypes is None:
+        return
     with contextlib.suppress(OSError, AttributeError):
-        import ctypes
-
         ctypes.CDLL(None).fflush(None)

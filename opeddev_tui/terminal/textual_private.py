@@ -25,6 +25,7 @@ from textual._compositor import CompositorUpdate as CompositorUpdate
 from textual._compositor import LayoutUpdate as LayoutUpdate
 from textual._xterm_parser import XTermParser
 from textual.app import App, RenderResult
+from textual.css.stylesheet import Stylesheet
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Event, Key, Mount, Resize
@@ -74,11 +75,23 @@ def _chops(update: ChopsUpdate) -> Iterator[tuple[int, int, Strip]]:
                 yield x, y, strip
 
 
+class _ParsedOnce(Stylesheet):
+    """Style sheets that are parsed once for as long as the theme stays; Textual parses all for each one that is new."""
+
+    def reparse(self) -> None:
+        """Parse what is new, or everything where the theme is: whoever changes the colours drops what was parsed."""
+        self.parse()
+
+
 class PrivateApp(KeysInOrder):
     """Hooks that Textual's app has no public names for."""
 
     # reduces a picture to what is not yet shown, given the size (columns, lines); None sends everything
     only_changes: Callable[[CompositorUpdate, tuple[int, int]], CompositorUpdate] | None = None
+
+    def __init__(self, *, driver_class: type[Driver] | None = None) -> None:
+        super().__init__(driver_class=driver_class)
+        self.stylesheet = _ParsedOnce(variables=self.stylesheet._variables)
 
     @property
     def failure(self) -> Exception | None:

@@ -62,6 +62,8 @@ class OpeddevApp(EverywhereKeys):
 
     TITLE = "opeddev-tui"
     CSS_PATH = Path(__file__).with_name("app.tcss")
+    # styles that the first picture does without
+    LATER_CSS_PATH = Path(__file__).with_name("later.tcss")
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = dict(SCREENS)
     DEFAULT_MODE = "monitor"
     BINDINGS: ClassVar[list[BindingType]] = bindings(GLOBAL)
@@ -123,6 +125,7 @@ class OpeddevApp(EverywhereKeys):
 
     def _begin(self) -> None:
         launch.collect_again()
+        self._read_later_styles()
         for failed in self.failed_themes:
             self.tell(f"Theme {failed.path}: {failed.reason}", severity="warning")
         if self.missing_theme:
@@ -130,6 +133,14 @@ class OpeddevApp(EverywhereKeys):
         self.theme_changed_signal.subscribe(self, lambda theme: self._remember_theme(theme.name))
         self.disk.open(self._open_run, self._start_at_once)
         self.show_now()
+
+    def _read_later_styles(self) -> None:
+        """Know the styles of all that comes after the first picture."""
+        self.stylesheet.read(self.LATER_CSS_PATH)
+        self.stylesheet.parse()
+        if len(self.screen_stack) > 1:
+            # what is open by now was made without them
+            self.refresh_css(animate=False)
 
     # --- time
 

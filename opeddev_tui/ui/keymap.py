@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -34,7 +35,6 @@ _SPELLINGS: Mapping[str, str] = {
     "page_up": "pageup", "page_down": "pagedown", "control": "ctrl", "option": "alt", "meta": "alt",
 }  # fmt: skip
 _HELD = ("ctrl", "alt", "shift")
-_NAMED = sorted({key.value for key in Keys if "+" not in key.value and not key.value.startswith("<")} | {"space"})
 
 
 class Keymap(Struct, frozen=True):
@@ -144,7 +144,7 @@ def normalised(text: str) -> str:
     if len(last) == 1:
         key = _character(last.lower() if "ctrl" in held else last)
     else:
-        key = plain if plain in _NAMED or _is_character(plain) else ""
+        key = plain if plain in _named() or _is_character(plain) else ""
     if not key:
         return ""
     if held == ["shift"] and len(key) == 1 and key.isalpha():
@@ -160,13 +160,19 @@ def _character(char: str) -> str:
     return KEY_NAME_REPLACEMENTS.get(name, name)
 
 
+@cache
+def _named() -> list[str]:
+    """Return the names of the keys that no character has."""
+    return sorted({key.value for key in Keys if "+" not in key.value and not key.value.startswith("<")} | {"space"})
+
+
 def _is_character(name: str) -> bool:
     char = key_to_character(REPLACED_KEYS.get(name, name))
     return char is not None and _character(char) == name
 
 
 def _nearest_key(text: str) -> str:
-    known = [*_NAMED, "question_mark", "slash", "comma", "colon", "full_stop", "plus", "minus"]
+    known = [*_named(), "question_mark", "slash", "comma", "colon", "full_stop", "plus", "minus"]
     near = did_you_mean(text.lower().rpartition("+")[2], known)
     examples = 'A key is a character such as "y" or "?", or a name such as "enter", "f5", "ctrl+e" or "alt+1".'
     return f"{near} {examples}".lstrip()

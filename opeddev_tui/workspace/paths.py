@@ -3,11 +3,11 @@
 No other module joins path parts of a workspace.
 """
 
-import calendar
 import contextlib
 import os
 import time
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from opeddev_tui.config.settings import Paths
@@ -244,5 +244,5 @@ def new_run_id(step: int, batch: str, before: Sequence[str] = ()) -> str:
     if stamp <= newest:
         # a stamp that is no time, or the last one there is, is left alone
         with contextlib.suppress(ValueError, OverflowError):
-            stamp = time.strftime(_STAMP, time.gmtime(calendar.timegm(time.strptime(newest, _STAMP)) + 1))
+            stamp = (datetime.strptime(newest, _STAMP) + timedelta(seconds=1)).strftime(_STAMP)
     return f"{stamp}-step{step}-{safe}-{os.urandom(2).hex()}"

@@ -6,7 +6,6 @@ relative to a folder that is known to who reads them.
 
 import contextlib
 import re
-import shlex
 from pathlib import Path
 
 # commands that work on a workspace; the others name a folder of their own
@@ -18,10 +17,11 @@ IN_A_WORKSPACE = (
 _EVERY = (*IN_A_WORKSPACE, "open", "attach", "demo", "init", "rank")
 # whose options are those of the action that follows
 _WITH_ACTIONS = "checkpoints"
-_COMMAND = re.compile(
-    rf"(?<![\w./-])opeddev-tui(?: (?:{_WITH_ACTIONS} [a-z]+|(?!{_WITH_ACTIONS} [a-z])(?:{'|'.join(IN_A_WORKSPACE)}))"
-    r"(?![\w-])(?! -w\b)|(?=[.;,)]|$| to open))",
-    re.MULTILINE,
+# re keeps what it has compiled; to do that at the start would cost a part of the first picture's time
+_COMMAND = (
+    r"(?m)(?<![\w./-])opeddev-tui"
+    rf"(?: (?:{_WITH_ACTIONS} [a-z]+|(?!{_WITH_ACTIONS} [a-z])(?:{'|'.join(IN_A_WORKSPACE)}))"
+    r"(?![\w-])(?! -w\b)|(?=[.;,)]|$| to open))"
 )
 
 
@@ -32,6 +32,8 @@ def named_from_here(root: Path) -> str:
         if root == here:
             return ""
         root = root.relative_to(here) if root.is_relative_to(here) else root
+    import shlex  # the app opens without it
+
     name = str(root)
     return shlex.quote(f"./{name}" if name in _EVERY or name.startswith("-") else name)
 
@@ -40,7 +42,7 @@ def for_here(text: str, root: Path) -> str:
     """Return ``text`` with every command in it complete for the folder of now: with ``-w`` outside of ``root``."""
     if "opeddev-tui" not in text or not (place := named_from_here(root)):
         return text
-    return _COMMAND.sub(lambda found: f"{found[0]} {'-w ' if ' ' in found[0] else ''}{place}", text)
+    return re.sub(_COMMAND, lambda found: f"{found[0]} {'-w ' if ' ' in found[0] else ''}{place}", text)
 
 
 def within(text: str, folder: Path) -> str:

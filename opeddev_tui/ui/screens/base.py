@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import App, ComposeResult
 from textual.content import Content
+from textual.css.query import DOMQuery
 from textual.events import DescendantFocus, Resize
 from textual.reactive import Reactive
 from textual.screen import Screen
@@ -21,11 +22,14 @@ from opeddev_tui.terminal.textual_private import SteadyScreen
 from opeddev_tui.ui.keys import GLOBAL, SCREEN_KEYS, Key, Sections
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.state.view import View
-from opeddev_tui.ui.tasks.lists import Listed
 from opeddev_tui.ui.widgets.bars import KeyLine, Places, StatusLine
 from opeddev_tui.ui.widgets.filter_box import TYPING, FilterBox
-from opeddev_tui.ui.widgets.grid import Grid
 from opeddev_tui.ui.widgets.legend import Legend, explained
+
+if TYPE_CHECKING:
+    # the first picture has no table
+    from opeddev_tui.ui.tasks.lists import Listed
+    from opeddev_tui.ui.widgets.grid import Grid
 
 # by mode and name of action: the part of the screen that it changes
 _PARTS: Mapping[str, Mapping[str, str]] = {
@@ -62,6 +66,11 @@ class BaseScreen(SteadyScreen):
     def can_be_drawn(self) -> bool:
         """False before its widgets are made and once it was left: what a task brings then has nowhere to go."""
         return self.is_mounted and self.is_running and bool(self.query(KeyLine))
+
+    @property
+    def grids(self) -> DOMQuery[Grid]:
+        """The tables of the screen."""
+        return cast("DOMQuery[Grid]", self.query("Grid"))
 
     def compose(self) -> ComposeResult:
         """Make the bars and what stands between them."""
@@ -119,7 +128,7 @@ class BaseScreen(SteadyScreen):
 
     def titles_in_view(self, name: str) -> Collection[str]:
         """Return the titles of the columns of the list ``name`` that are in view."""
-        around = (grid for grid in self.query(Grid) if any(node.id == name for node in grid.ancestors_with_self))
+        around = (grid for grid in self.grids if any(node.id == name for node in grid.ancestors_with_self))
         return next((grid.titles_in_view for grid in around), ())
 
     def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
@@ -170,15 +179,17 @@ class BaseScreen(SteadyScreen):
 
         It is called in a thread.
         """
-        grid = next(iter(self.query(Grid)), None)
+        grid = next(iter(self.grids), None)
         if grid is None:
             return None
+        from opeddev_tui.ui.tasks.lists import Listed
+
         found = Listed(grid.titles, grid.all_cells)
         return lambda: found
 
     def text_to_copy(self) -> str:
         """Return what `y` copies where nothing is selected: the selected row, where there is a table."""
-        return next((grid.selected_text for grid in self.query(Grid)), "")
+        return next((grid.selected_text for grid in self.grids), "")
 
     def text_to_read(self) -> str:
         """Return what the pager shows: what is copied, or all of it where a clipboard gets a part."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from scenes import awaiting, hardware, make, opened, settle, training, until
 from test_app import LARGE, MIDDLE, SMALL, text_of
@@ -76,7 +77,7 @@ def test_legend_and_reading_name_the_values(state: RunState) -> None:
 
 def test_points_trained_again_after_a_crash_are_dropped_from_every_column(state: RunState) -> None:
     state.curves.drop_from(100)
-    assert {len(column) for column in vars(state.curves).values()} == {99}
+    assert {len(column) for column in msgspec.structs.asdict(state.curves).values()} == {99}
 
 
 def test_the_current_step_fills_the_plot() -> None:

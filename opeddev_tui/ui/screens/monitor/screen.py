@@ -26,7 +26,6 @@ from opeddev_tui.ui.screens.monitor.machine import MachinePane
 from opeddev_tui.ui.screens.monitor.metrics import MetricsPane
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.bars import PaneTabs
-from opeddev_tui.ui.widgets.dialogs import CANCEL, AskScreen
 from opeddev_tui.ui.widgets.legend import fitting
 from opeddev_tui.ui.widgets.pane import Pane
 
@@ -241,6 +240,8 @@ class MonitorScreen(BaseScreen):
         if len(near) == 1:
             self.shell.open_workspace(near[0])
             return
+
+        from opeddev_tui.ui.widgets.dialogs import CANCEL, AskScreen  # the first picture has no dialog
 
         def chosen(answer: str | None) -> None:
             if answer:
