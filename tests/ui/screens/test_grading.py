@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.keymap import keymap_of
 from opeddev_tui.ui.screens.grading.regrade import RegradeScreen, grade_keys
 from opeddev_tui.ui.tasks.disputes import Dispute
-from opeddev_tui.ui.tasks.grading import GradingTasks, listed
+from opeddev_tui.ui.tasks.grading import GradingTasks, Rows, listed
 from opeddev_tui.ui.widgets.grid import Grid
 
 SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 60)
@@ -280,6 +281,37 @@ async def test_a_correction_has_a_note_and_can_confirm(tmp_path: Path) -> None:
         await until(pilot, lambda: "✓ confirmed" in text_of(app))
         found = read_overlay(tmp_path).corrections[0]
         assert (found.was, found.now, found.note) == ("1", "1", "seen")
+
+
+async def test_a_correction_is_not_lost_to_a_reading_that_began_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make(tmp_path, [raced_step(1, AT)])
+    go_on, begun, reads = threading.Event(), threading.Event(), []
+    async with grading(app, SMALL) as (screen, pilot):
+        screen.corrections.take_disputed(disputes(screen))
+        await open_first(app, pilot)
+        read = GradingTasks._rows
+
+        def slowly(tasks: GradingTasks) -> Rows:
+            found = read(tasks)
+            reads.append(found)
+            if len(reads) == 1:
+                begun.set()
+                go_on.wait(60)
+            return found
+
+        monkeypatch.setattr(GradingTasks, "_rows", slowly)
+        try:
+            await until(pilot, lambda: not screen.corrections._reading)
+            screen.corrections.read()
+            await until(pilot, begun.is_set)
+            await pilot.press("1", "enter")
+            await until(pilot, lambda: "✓ confirmed" in text_of(app))
+        finally:
+            go_on.set()
+        await until(pilot, lambda: len(reads) == 2 and screen.corrections.rows is reads[1])
+        assert "✓ confirmed" in text_of(app)
 
 
 @pytest.mark.parametrize("scale", [FIVE, ("F", "E", "D", "C", "B", "A")], ids="/".join)

@@ -48,6 +48,8 @@ class Corrections:
         self.every = False
         self._working = ""
         self._reading = False
+        # whether a row was graded since the reading that goes on began: it may not have seen that
+        self._overtaken = False
         # rows as they were graded before that was undone
         self._undone: dict[str, Row] = {}
 
@@ -92,15 +94,18 @@ class Corrections:
     def read(self) -> None:
         """Read all rows with their corrections."""
         if self._screen.shell.session.has_workspace and not self._reading:
-            self._reading = True
+            self._reading, self._overtaken = True, False
             self._tasks.rows(self._take_rows, self._rows_ended)
 
     def _rows_ended(self) -> None:
         self._reading = False
+        if self._overtaken:
+            self.read()
 
     def _take_rows(self, rows: Rows) -> None:
-        self.rows = rows
-        self._show()
+        if not self._overtaken:
+            self.rows = rows
+            self._show()
 
     def find(self) -> None:
         """Find the disputed rows, unless that is going on."""
@@ -185,6 +190,7 @@ class Corrections:
 
     def _changed(self, changed: Changed) -> None:
         shell = self._screen.shell
+        self._overtaken = self._reading
         shell.tell(changed.words)
         if changed.warning:
             shell.tell(changed.warning, severity="warning")
