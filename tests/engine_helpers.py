@@ -63,14 +63,6 @@ _SETTINGS: Mapping[str, object] = {
     "grading.system_prompt": "",
     "grading.prompt_template": "{task} {submission}",
 }
-_PRELOAD = (
-    "opeddev_tui.training.steps",
-    "opeddev_tui.commands.console",
-    "transformers.models.qwen3.modeling_qwen3",
-    "transformers.models.auto.modeling_auto",
-    "transformers.models.auto.tokenization_auto",
-)
-
 
 # --- workspaces
 
@@ -342,7 +334,7 @@ class Command(ForkServerProcess):
 
     def __init__(self, words: Sequence[str], output: Path, before: Callable[[], None] | None = None) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(list(_PRELOAD))
+        context.set_forkserver_preload(["training_stack"])
         kept = {name: value for name, value in os.environ.items() if name.startswith(("HOME", "HF_", "XDG_"))}
         super().__init__(target=_command, args=(list(words), kept, str(output), before), daemon=True)
         self.output = output
