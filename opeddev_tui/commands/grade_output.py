@@ -143,6 +143,8 @@ class Printer:
         counts = ", ".join(f"{label}: {tally.grades[label]}" for label in tally.scale.labels if tally.grades[label])
         say(f"{plural(tally.count, 'submission')} by {grader.choice.named}. {counts}")
         say(graded_by(grader.choice.way))
+        for words in grader.rule.measured.words if grader.rule.measured is not None else ():
+            say(words)
         if self.form == "table":
             for words in _column_words(grader):
                 say(words)

@@ -25,10 +25,12 @@ from opeddev_tui.exporting.grader import SCRIPT, Defaults, carry_heads, grader_f
 from opeddev_tui.exporting.ollama import modelfile
 from opeddev_tui.exporting.ways import Way, way_of
 from opeddev_tui.files import storage_errors, sync, sync_folder
+from opeddev_tui.grading.scale import Scale
 from opeddev_tui.models import loading
 from opeddev_tui.models.export import AdapterBase, write_model
 from opeddev_tui.runs.grade_words import graded_by
 from opeddev_tui.runs.history import read_run
+from opeddev_tui.runs.measured_grades import Measured, measured, tolerance_on
 from opeddev_tui.serving.asked import filling
 from opeddev_tui.serving.choice import Choice, choose
 from opeddev_tui.serving.training_rows import stem_of, usual_of
@@ -40,7 +42,7 @@ class Exported(Struct, frozen=True):
     """A written export: what grades in it (None: its rows have no grades), its form, and what a person should know.
 
     ``below`` is the model below adapters that are exported alone, ``base`` the model that its grader needs beside it;
-    ``defaults`` are what the grader fills in.
+    ``defaults`` are what the grader fills in, ``measured`` what the hold-out showed of its grades.
     """
 
     folder: Path
@@ -52,6 +54,7 @@ class Exported(Struct, frozen=True):
     has_step_head: bool = False
     notes: tuple[str, ...] = ()
     defaults: Defaults = field(default_factory=dict)
+    measured: Measured | None = None
 
 
 class Form(Struct, frozen=True):
@@ -139,11 +142,17 @@ def _written(
     )
     if way is not None:
         stem = stem_of(workspace, choice) if way.reads == "tokens" else None
+        labels = Scale.of(settings.grading).labels
+        fill = filling(settings, usual=usual_of(workspace, settings))
         files = grader_files(
-            way, base, filling(settings, usual=usual_of(workspace, settings)), adapter=exported.adapter
+            *(way, base, fill),
+            adapter=exported.adapter,
+            measured=measured(
+                choice.state, choice.epoch, way.name, labels, tolerance_on(labels, settings.grade.tolerance)
+            ),
         )
         write_grader(half, files, settings, model.encoder, stem)
-        exported = replace(exported, defaults=files.defaults)
+        exported = replace(exported, defaults=files.defaults, measured=files.measured)
     ollama, refused = modelfile(model.tokenizer, model.encoder, settings, alone)
     if ollama:
         (half / "Modelfile").write_text(ollama, encoding="utf-8")
@@ -175,6 +184,8 @@ def told(entry: Entry, exported: Exported) -> Iterator[str]:
     where = "" if needs is None else "; it is fetched from the hub" if needs.hub else "; give its folder with --base"
     more = "" if needs is None else f", which needs another model too: {needs.words}, in memory and on disk{where}"
     yield f"Its grade.py grades by {exported.way.words}{more}. {graded_by(exported.way.name)}"
+    if exported.measured is not None:
+        yield " ".join(exported.measured.words)
     if usual := usual_in(exported.defaults):
         yield f"For files without one it holds the commonest {' and '.join(usual)} of the training rows."
 

@@ -27,7 +27,8 @@ from opeddev_tui.grading.scale import Scale
 from opeddev_tui.grading.spans import STAND_INS
 from opeddev_tui.models.chat import ChatEncoder
 from opeddev_tui.reports.report import render
-from opeddev_tui.serving.answers import plain_grade
+from opeddev_tui.runs.measured_grades import Measured
+from opeddev_tui.serving.answers import measured_json, plain_grade
 from opeddev_tui.serving.asked import USUAL, Filling
 
 SCRIPT, DESCRIPTION = "grade.py", "grader.json"
@@ -41,7 +42,8 @@ Defaults = Mapping[str, Mapping[str, tuple[str, str]]]
 class GraderFiles(Struct, frozen=True):
     """How a folder grades: by ``way``, with ``base`` where that or an ``adapter`` needs a model beside the folder.
 
-    ``kinds`` names the kind of a source file by its ending; ``defaults`` are what a submission gets that lacks a field.
+    ``kinds`` names the kind of a source file by its ending; ``defaults`` are what a submission gets that lacks a field,
+    ``measured`` is what the hold-out showed of its grades.
     """
 
     way: Way
@@ -49,14 +51,17 @@ class GraderFiles(Struct, frozen=True):
     adapter: bool
     kinds: Mapping[str, str]
     defaults: Defaults
+    measured: Measured | None = None
 
 
-def grader_files(way: Way, base: KnownBase | None, fill: Filling, *, adapter: bool) -> GraderFiles:
+def grader_files(
+    way: Way, base: KnownBase | None, fill: Filling, *, adapter: bool, measured: Measured | None = None
+) -> GraderFiles:
     """Return how a folder grades where ``fill`` fills in what a submission lacks."""
     kinds = {ending: fill.usual.kind_of(Path(f"x{ending}")) for ending in KINDS}
     named = ("", *sorted({*fill.usual.kinds, *kinds.values()}))
     defaults = {name: _told_apart({kind: fill.of(name, kind) for kind in named}) for name in ("kind", *FILLED)}
-    return GraderFiles(way, base, adapter, kinds, defaults)
+    return GraderFiles(way, base, adapter, kinds, defaults, measured)
 
 
 def usual_in(defaults: Defaults) -> list[str]:
@@ -123,6 +128,7 @@ def _described(
         "markers": encoder.guard.cuts,
         "kinds": dict(files.kinds),
         "defaults": {name: dict(texts) for name, texts in files.defaults.items()},
+        "measured": measured_json(files.measured),
         **(_needs(base) if base is not None else {}),
         **({"stand_ins": STAND_INS, "uniform": UNIFORM} if files.way.reads == "head" else {}),
         **(_tokens(encoder, stem, scale) if files.way.reads == "tokens" else {}),

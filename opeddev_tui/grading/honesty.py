@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from opeddev_tui.format import capital
 from opeddev_tui.grading.intervals import Estimate
-from opeddev_tui.runs.grade_words import on_rows, too_few
+from opeddev_tui.runs.grade_words import CLAIMS_TOO_MUCH, on_rows, too_few
 
 
 class Claim(Struct, frozen=True):
@@ -42,5 +42,5 @@ def check_claim(
     if too_few(rows):
         return Claim(not remembered, f"{capital(told)}.")
     if one.value - other.value > reach:
-        return Claim(False, f"The head claims too much: {told}. Trust the hold-out.")
+        return Claim(False, f"{CLAIMS_TOO_MUCH}: {told}. Trust the hold-out.")
     return Claim(True, f"The head's claim holds: {told}.")

@@ -13,6 +13,9 @@ from opeddev_tui.text import clean_line
 
 # with fewer hold-out rows a verdict has a caution, and below the second number there is none
 ENOUGH_ROWS, FEWEST_ROWS = 30, 10
+# how a race warns of grades, and of a head that promises more than the hold-out shows
+DO_NOT_RELY = "do not rely on these grades"
+CLAIMS_TOO_MUCH = "The head claims too much"
 _HEAD = "a small model (head) on top of"
 _TOKENS = "by how probable it finds each grade"
 _TRAINED = "fine-tuning changes these grades"

@@ -3,10 +3,15 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import astuple
+
 from opeddev_tui.data import grade_scale
+from opeddev_tui.runs.grade_records import Figure
+from opeddev_tui.runs.measured_grades import Measured
 from opeddev_tui.serving.asked import Graded
 from opeddev_tui.text import clean_line, escaped
 
@@ -28,7 +33,7 @@ def plain_grade(label: str | None) -> int | float | str | None:
 
 
 def as_json(graded: Graded, content: str = "") -> dict[str, Any]:
-    """Return ``graded`` as plain values, in the order of ``COLUMNS``, then in words what grades.
+    """Return ``graded`` as plain values, in the order of ``COLUMNS``, then in words what grades, and what was measured.
 
     ``content`` is the hash of what was asked.
     """
@@ -55,7 +60,26 @@ def as_json(graded: Graded, content: str = "") -> dict[str, Any]:
         "reference": plain_grade(graded.reference or None),
         "content": content,
         "graded_by": graded.grader or graded.checkpoint,
+        "measured": measured_json(graded.measured),
     }
+
+
+def measured_json(measured: Measured | None) -> dict[str, Any] | None:
+    """Return what the hold-out showed as plain values: shares as [value, low, high], and in sentences."""
+    if measured is None:
+        return None
+    return {
+        "rows": measured.rows,
+        "tolerance": measured.tolerance,
+        "agreed": _figure(measured.agreed),
+        "covered": _figure(measured.covered) if measured.covered is not None else None,
+        "words": list(measured.words),
+    }
+
+
+def _figure(figure: Figure) -> list[float | None]:
+    # an interval that is not defined is no JSON number
+    return [_rounded(end) if end is not None and math.isfinite(end) else None for end in astuple(figure)]
 
 
 def _rounded(value: float | None) -> float | None:

@@ -7,19 +7,24 @@ import numpy as np
 from msgspec import Struct
 
 from opeddev_tui.config.settings import Grade
-from opeddev_tui.format import plural, share
+from opeddev_tui.format import share
 from opeddev_tui.grading.calibration import Alone, bears_out, grading_alone
 from opeddev_tui.grading.ordinal import Grades
 from opeddev_tui.runs.grade_words import few_rows, too_few
+from opeddev_tui.runs.measured_grades import Measured, measured, tolerance_on
 from opeddev_tui.runs.state import RunState
 
 
 class AskRule(Struct, frozen=True):
-    """A grade of less confidence than ``threshold`` (None: every grade) is for a person; ``why`` says so."""
+    """A grade of less confidence than ``threshold`` (None: every grade) is for a person; ``why`` says so.
+
+    ``measured`` is what the hold-out showed of these grades, None where nothing was recorded.
+    """
 
     threshold: float | None
     tolerance: int
     why: str
+    measured: Measured | None = None
 
     def asks(self, confidence: float | None) -> bool:
         """Return whether a person should look at a grade of ``confidence``, None where a way tells none."""
@@ -34,14 +39,14 @@ class AskRule(Struct, frozen=True):
 
 def ask_rule(state: RunState, epoch: int, way: str, grade: Grade, labels: tuple[str, ...]) -> AskRule:
     """Return the rule for ``way`` by what the run of ``state`` recorded of it after ``epoch``."""
-    tolerance = max(0, min(grade.tolerance, (len(labels) - 2) // 2))
+    tolerance = tolerance_on(labels, grade.tolerance)
     near = "" if not tolerance else " within one grade" if tolerance == 1 else f" within {tolerance} grades"
-    found = _measured(state, epoch, way, labels)
+    found, told = _recorded(state, epoch, way, labels), measured(state, epoch, way, labels, tolerance)
     if found is None:
         return AskRule(None, tolerance, "this way to a grade was not compared with people's grades.")
     right, grades, answers = found
     if too_few(len(right)):
-        return AskRule(None, tolerance, f"how sure is sure enough is not known: {few_rows(len(right))}")
+        return AskRule(None, tolerance, f"how sure is sure enough is not known: {few_rows(len(right))}", told)
     threshold: float | None
     if grades is None:
         agrees = np.abs(answers - right) <= tolerance
@@ -51,20 +56,22 @@ def ask_rule(state: RunState, epoch: int, way: str, grade: Grade, labels: tuple[
     else:
         alone = grading_alone(grades, right, (grade.agreement,), tolerance=tolerance)[grade.agreement]
         threshold = alone.chosen.threshold if alone.chosen is not None else None
-        said = _alone(alone, grade.agreement, near)
-    return AskRule(threshold, tolerance, f"{said} {few_rows(len(right))}".rstrip())
+        said = _alone(alone, grade.agreement, near, len(right))
+    return AskRule(threshold, tolerance, f"{said} {few_rows(len(right))}".rstrip(), told)
 
 
-def _alone(alone: Alone, wanted: int, near: str) -> str:
+def _alone(alone: Alone, wanted: int, near: str, rows: int) -> str:
     """Return why a person looks at grades below the threshold, or at all; the figure is that of the check."""
-    checked = f"{share(alone.checked.value)}" if alone.checked is not None else ""
+    told = ""
+    if alone.checked is not None:
+        passed = f"of {rows} hold-out rows {alone.checked_rows} passed one that was chosen without them"
+        told = f": {passed}, and {share(alone.checked.value)} of those agreed"
     if alone.chosen is not None:
-        return f"from which {checked} of {alone.checked_rows} checked rows agreed{near} with people ({wanted}% wanted)."
-    rows = f": {checked} of {plural(alone.checked_rows, 'checked row')} agreed" if checked else ""
-    return f"no threshold is borne out at {wanted}% agreement{near} with people{rows}."
+        return f"the threshold{told}{near} with people ({wanted}% wanted)."
+    return f"no threshold is borne out at {wanted}% agreement{near} with people{told}."
 
 
-def _measured(
+def _recorded(
     state: RunState, epoch: int, way: str, labels: tuple[str, ...]
 ) -> "tuple[np.ndarray, Grades | None, np.ndarray] | None":
     """Return right places, probabilities and given places of the hold-out by ``way``; None where not recorded."""

@@ -22,6 +22,7 @@ from opeddev_tui.data.raw_rows import RawRow
 from opeddev_tui.data.rows import Example, RowContext
 from opeddev_tui.data.ungraded import FILLED, KINDS, Usual
 from opeddev_tui.errors import DataProblem, SettingsProblem
+from opeddev_tui.runs.measured_grades import Measured
 
 if TYPE_CHECKING:
     from opeddev_tui.grading.scale import Scale
@@ -78,7 +79,8 @@ class Graded(Struct, frozen=True, kw_only=True):
     none), None where nothing could be graded. ``expected`` is their mean as a number of the scale. ``set`` holds the
     right grade 90% of the time, where the way promises sets. ``confidence`` is the probability that the right grade is
     at most ``tolerance`` grades away. ``ask``: a person should look, and ``why``. ``prompt_hash`` tells the
-    template and arithmetic, ``model`` the base model, ``grader`` what grades in words, ``way`` how the grade was read.
+    template and arithmetic, ``model`` the base model, ``grader`` what grades in words, ``way`` how the grade was read,
+    ``measured`` what the hold-out showed of grades by that way.
     """
 
     index: int
@@ -103,6 +105,7 @@ class Graded(Struct, frozen=True, kw_only=True):
     model: str = ""
     way: str = ""
     prompt_hash: str = ""
+    measured: Measured | None = None
 
 
 class Answer(Struct, frozen=True):

@@ -155,6 +155,7 @@ class Grader:
             model=self.model_name,
             way=self.choice.way,
             prompt_hash=self.models.prompt,
+            measured=self.rule.measured,
         )
 
     def _graded(self, part: Sequence[Ready], feedback: bool, raise_if_stopped: Callable[[], None]) -> list[Graded]:

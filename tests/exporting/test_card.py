@@ -53,6 +53,15 @@ def test_the_card_has_what_must_be_beaten_with_the_races_figures(full: Trained, 
         assert [float(cell.split()[0]) for cell in cells] == pytest.approx(shown, abs=0.006)
 
 
+def test_the_card_has_what_was_measured_of_its_grades_beside_what_a_set_promises(full: Trained, tmp_path: Path) -> None:
+    exported = export(full.workspace, full.entry, full.settings, tmp_path / "out")
+    card = (exported.folder / "README.md").read_text()
+    assert exported.measured is not None
+    (line,) = [line for line in card.splitlines() if "9 times out of 10" in line]
+    assert all(words in line for words in exported.measured.words)
+    assert "On 10 hold-out rows " in line
+
+
 NOT_BEATEN = "which needs no language model, is not beaten"
 KAPPAS = "its kappa is {}, that of the head on the step's model {}."
 

@@ -78,9 +78,11 @@ def test_what_is_not_named_is_assumed_as_in_the_app(full: Trained, tmp_path: Pat
         assert len(mine) == len(theirs) == 6
         for one, other in zip(mine, theirs, strict=True):
             known = as_json(one)
-            assert {name: other[name] for name in ("grade", "assumed")} == {
-                name: known[name] for name in ("grade", "assumed")
+            assert {name: other[name] for name in ("grade", "assumed", "measured")} == {
+                name: known[name] for name in ("grade", "assumed", "measured")
             }
+            assert known["measured"]["rows"] == 10
+            assert known["measured"]["words"]
             assert "rubric" in other["assumed"]
             if way != "step text":
                 assert other["probabilities"] == pytest.approx(one.probabilities, abs=1e-5)
@@ -95,12 +97,13 @@ def test_what_was_assumed_and_what_is_not_known_is_said_at_the_end(
     told = capsys.readouterr().err
     assert "Assumed for 1: rubric: It works. (the commonest of the training rows)" in told
     assert "No task is known for 1: name it with --task." in told
+    assert "On 10 hold-out rows " in told
 
 
 def test_a_folder_without_defaults_still_grades(script: Path, tmp_path: Path) -> None:
     old = shutil.copytree(script.parent, tmp_path / "old")
     described = json.loads((old / "grader.json").read_text())
-    del described["defaults"], described["grades"]
+    del described["defaults"], described["grades"], described["measured"]
     (old / "grader.json").write_text(json.dumps(described))
     (tmp_path / "card.html").write_text("<b>card</b>")
     (found,) = answers(old / "grade.py", tmp_path / "card.html", "--task", TASK)

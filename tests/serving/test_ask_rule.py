@@ -48,11 +48,12 @@ def test_the_grader_goes_by_what_the_trust_view_shows(rows: int, noise: float, t
         assert rule.threshold == (alone.chosen.threshold if alone.chosen is not None else None)
         shown = f"{alone_sentence(alone, wanted, tolerance)} {checked_sentence(alone)}"
         # the figure that is told is that of rows which chose no threshold, here and there
-        told = re.search(r"(\d+)% of (\d+) checked row", rule.why)
+        told = re.search(r"of (\d+) hold-out rows (\d+) passed one that .* and (\d+)% of those agreed", rule.why)
         if alone.checked is not None:
             assert told is not None
-            assert f"{told[1]}%" in shown
+            assert int(told[1]) == rows
             assert int(told[2]) == alone.checked_rows
+            assert f"{told[3]}%" in shown
         if rule.threshold is None:
             assert rule.asks(1.0)
             assert f"no threshold is borne out at {wanted}% agreement" in rule.why

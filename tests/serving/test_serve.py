@@ -371,7 +371,7 @@ async def test_its_description_names_every_path_and_loads_nothing_from_elsewhere
     assert "https://" not in page
     named = set(document["components"]["schemas"])
     assert {"Row", "Graded", "ChatRequest", "ChatAnswer", "ErrorBody"} <= named
-    assert list(document["components"]["schemas"]["Graded"]["properties"]) == [*COLUMNS, "graded_by"]
+    assert list(document["components"]["schemas"]["Graded"]["properties"]) == [*COLUMNS, "graded_by", "measured"]
     for reference in _references(document):
         assert reference.rpartition("/")[2] in named
 

@@ -52,6 +52,7 @@ _GRADED: dict[str, Any] = {
         "reference": _GRADE,
         "content": _TEXT,
         "graded_by": _TEXT,
+        "measured": {"type": ["object", "null"], "description": "What the hold-out showed of grades by this way."},
     },
 }
 _GRADED["required"] = list(_GRADED["properties"])

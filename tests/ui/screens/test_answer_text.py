@@ -40,3 +40,28 @@ def test_a_mark_says_from_which_probability_on_it_stands() -> None:
 )
 def test_a_confidence_says_what_it_is_of(tolerance: int, words: str) -> None:
     assert words in told("4", 2, tolerance=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "far"), [(0.66, False), (0.52, False), (0.78, False), (0.85, True), (0.3, True)]
+)
+def test_what_was_measured_stands_below_a_confidence_and_warns_where_they_are_far_apart(
+    confidence: float, far: bool
+) -> None:
+    one = replace(graded(0), confidence=confidence)
+    shown = answer_text(Answered(id=1, number=0, graded=one), None, 76, plain=False)
+    lines = shown.split("\n")
+    (place,) = [place for place, line in enumerate(lines) if "confidence" in line.plain]
+    below = lines[place + 1]
+    assert below.plain == "On 50 hold-out rows 66% (52% to 78%) of its grades were within one grade of a person's."
+    assert any("warning" in str(span.style) for span in below.spans) is far
+    assert "90% sets held the right grade in 76% (63% to 86%)" in lines[place + 2].plain
+
+
+def test_the_warning_of_the_race_stands_beside_the_grade() -> None:
+    one = graded(0)
+    assert one.measured is not None
+    warned = replace(one, measured=replace(one.measured, warning="Do not rely on these grades: it is worse."))
+    shown = answer_text(Answered(id=1, number=0, graded=warned), None, 76, plain=False).plain
+    assert "Do not rely on these grades: it is worse." in shown
+    assert shown.index("Do not rely") < shown.index("No person needs to look")

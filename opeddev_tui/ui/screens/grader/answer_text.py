@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from textual.content import Content
 
 from opeddev_tui.format import plural, share
-from opeddev_tui.runs.grade_words import graded_by, near_words
+from opeddev_tui.runs.grade_words import graded_by, near_words, too_few
+from opeddev_tui.runs.measured_grades import Measured
 from opeddev_tui.serving.asked import Graded
 from opeddev_tui.serving.worker_messages import Answered, Ready
 from opeddev_tui.text import clean, clean_line
@@ -94,6 +95,18 @@ def _sure(answer: Answered) -> Iterator[Content]:
         parts.append("cut: its middle was not read")
     if parts:
         yield Content(" · ".join(parts))
+    if graded.measured is not None and graded.grade is not None:
+        yield from _measured(graded.measured, graded.confidence)
+
+
+def _measured(measured: Measured, confidence: float | None) -> Iterator[Content]:
+    """Yield what the hold-out showed, as a warning where the confidence beside it is not what was measured."""
+    low, high = measured.agreed.low, measured.agreed.high
+    known = None not in (low, high, confidence) and not too_few(measured.rows)
+    far = known and not low <= confidence <= high  # type: ignore[operator]  # none of them is None
+    yield Content.styled(measured.agreement, "$text-warning" if far else "$muted")
+    for words in filter(None, (measured.coverage, measured.warning)):
+        yield Content.styled(clean_line(words, max_chars=400), "$text-warning")
 
 
 def _ask(answer: Answered) -> Iterator[Content]:
