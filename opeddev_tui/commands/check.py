@@ -6,6 +6,7 @@ import statistics
 from rich.table import Table
 from rich.text import Text
 
+from opeddev_tui.analysis.same_holdout import changed_holdout
 from opeddev_tui.analysis.workspace_steps import matched
 from opeddev_tui.commands.options import add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
@@ -36,7 +37,8 @@ def run(options: argparse.Namespace) -> int:
     changes = matched(report.batches, list_runs(workspace)).steps.notes
     held = len(report.holdout.examples) if report.holdout is not None else 0
     few = filter(None, [few_rows(held, "every verdict")])
-    notes, problems = [*changes, *few, *report.warnings], [*report.problems]
+    changed = changed_holdout(workspace, report.holdout)
+    notes, problems = [*changes, *few, *report.warnings], [*report.problems, *([changed] if changed else [])]
     # without rows nothing is tokenized, and asking the hub would take its time
     if any(item.examples for item in report.batches):
         with console.status("loading the tokenizer"):

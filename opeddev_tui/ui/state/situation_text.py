@@ -103,7 +103,9 @@ def _blocked(view: View, said: str = "") -> tuple[str, ...]:
     """
     told = [view.typed(text) for text in view.blocked[:_FIRST]]
     lines = tuple(f"✗ {said * (at == 0)}{clean_line(text)}" for at, text in enumerate(told))
-    return (*lines, further(view)) if further(view) else lines
+    anew = view.begins_anew
+    again = f"{{everywhere.command}}step {anew.number} new begins it again; what its run left is kept." if anew else ""
+    return tuple(line for line in (*lines, further(view), again) if line)
 
 
 def further(view: View) -> str:
