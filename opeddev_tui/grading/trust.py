@@ -24,8 +24,8 @@ from opeddev_tui.grading.scores import Reference
 from opeddev_tui.runs.grade_records import WayGrades
 from opeddev_tui.runs.grade_words import too_few
 
-# agreements that can be wanted, in percent
-WANTED = tuple(range(80, 100))
+# agreements that can be wanted, in percent, as the setting grade.agreement has them
+WANTED = tuple(range(50, 101))
 
 
 class Trust(Struct, frozen=True):

@@ -47,6 +47,19 @@ def way_words(way: str) -> str:
     return WORDS.get(way, clean_line(way))
 
 
+def counted_off(tolerance: int, labels: int) -> int:
+    """Return how many grades off count as agreement on a scale of ``labels`` grades where ``tolerance`` is wanted.
+
+    On a scale of few grades nearly every grade would agree.
+    """
+    return max(0, min(tolerance, (labels - 2) // 2))
+
+
+def within_words(tolerance: int) -> str:
+    """Return what counts as agreement, to follow that word: empty where only the same grade does."""
+    return {0: "", 1: " within one grade"}.get(tolerance, f" within {tolerance} grades")
+
+
 def near_words(tolerance: int) -> str:
     """Return what a confidence is of, to follow "that it is"; ``tolerance`` in grades."""
     near = {0: "", 1: "within one grade of "}.get(tolerance, f"within {tolerance} grades of ")

@@ -10,7 +10,7 @@ from opeddev_tui.config.settings import Grade
 from opeddev_tui.format import plural, share
 from opeddev_tui.grading.calibration import Alone, bears_out, grading_alone
 from opeddev_tui.grading.ordinal import Grades
-from opeddev_tui.runs.grade_words import few_rows, too_few
+from opeddev_tui.runs.grade_words import counted_off, few_rows, too_few, within_words
 from opeddev_tui.runs.state import RunState
 
 
@@ -34,8 +34,8 @@ class AskRule(Struct, frozen=True):
 
 def ask_rule(state: RunState, epoch: int, way: str, grade: Grade, labels: tuple[str, ...]) -> AskRule:
     """Return the rule for ``way`` by what the run of ``state`` recorded of it after ``epoch``."""
-    tolerance = max(0, min(grade.tolerance, (len(labels) - 2) // 2))
-    near = "" if not tolerance else " within one grade" if tolerance == 1 else f" within {tolerance} grades"
+    tolerance = counted_off(grade.tolerance, len(labels))
+    near = within_words(tolerance)
     found = _measured(state, epoch, way, labels)
     if found is None:
         return AskRule(None, tolerance, "this way to a grade was not compared with people's grades.")

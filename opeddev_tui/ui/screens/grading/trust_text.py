@@ -10,7 +10,7 @@ from rich.text import Text
 from textual.content import Content
 
 from opeddev_tui.format import percent, plural, share
-from opeddev_tui.runs.grade_words import few_rows
+from opeddev_tui.runs.grade_words import few_rows, within_words
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keymap import Keymap
 from opeddev_tui.ui.plots.canvas import Colours, Series, render
@@ -67,7 +67,7 @@ def trust_text(found: Trust, labels: int, wanted: int, people: str, look: Look, 
 
 def alone_sentence(alone: Alone, wanted: int, tolerance: int) -> str:
     """Return what grading alone with the ``wanted`` agreement (in percent) means on these rows; it may name a key."""
-    kind = " within one grade" if tolerance else ""
+    kind = within_words(tolerance)
     if alone.chosen is None:
         hint = "" if tolerance else " {grading.within-one} takes one grade off as agreement, too."
         return f"No threshold is borne out at {percent(wanted)} agreement{kind}: a person looks at all rows.{hint}"
