@@ -39,17 +39,17 @@ def ask_rule(state: RunState, epoch: int, way: str, grade: Grade, labels: tuple[
     found = _measured(state, epoch, way, labels)
     if found is None:
         return AskRule(None, tolerance, "this way to a grade was not compared with people's grades.")
-    right, grades, answers = found
+    right, grades, answers, groups = found.right, found.grades, found.answers, found.groups
     if too_few(len(right)):
         return AskRule(None, tolerance, f"how sure is sure enough is not known: {few_rows(len(right))}")
     threshold: float | None
     if grades is None:
         agrees = np.abs(answers - right) <= tolerance
-        threshold = 0.0 if bears_out(agrees, grade.agreement) else None
+        threshold = 0.0 if bears_out(agrees, grade.agreement, groups) else None
         said = f"on the hold-out {share(agrees.mean())} of its grades agreed{near}, which does not bear out the wanted "
         said += f"{grade.agreement}%."
     else:
-        alone = grading_alone(grades, right, (grade.agreement,), tolerance=tolerance)[grade.agreement]
+        alone = grading_alone(grades, right, (grade.agreement,), tolerance=tolerance, groups=groups)[grade.agreement]
         threshold = alone.chosen.threshold if alone.chosen is not None else None
         said = _alone(alone, grade.agreement, near)
     return AskRule(threshold, tolerance, f"{said} {few_rows(len(right))}".rstrip())
@@ -59,23 +59,35 @@ def _alone(alone: Alone, wanted: int, near: str) -> str:
     """Return why a person looks at grades below the threshold, or at all; the figure is that of the check."""
     checked = f"{share(alone.checked.value)}" if alone.checked is not None else ""
     if alone.chosen is not None:
-        return f"from which {checked} of {alone.checked_rows} checked rows agreed{near} with people ({wanted}% wanted)."
-    rows = f": {checked} of {plural(alone.checked_rows, 'checked row')} agreed" if checked else ""
+        rows = f"{alone.checked_rows} checked rows{_groups(alone)}"
+        return f"from which {checked} of {rows} agreed{near} with people ({wanted}% wanted)."
+    rows = f": {checked} of {plural(alone.checked_rows, 'checked row')}{_groups(alone)} agreed" if checked else ""
     return f"no threshold is borne out at {wanted}% agreement{near} with people{rows}."
 
 
-def _measured(
-    state: RunState, epoch: int, way: str, labels: tuple[str, ...]
-) -> "tuple[np.ndarray, Grades | None, np.ndarray] | None":
-    """Return right places, probabilities and given places of the hold-out by ``way``; None where not recorded."""
+def _groups(alone: Alone) -> str:
+    return "" if alone.checked_groups is None else f" of {plural(alone.checked_groups, 'group')}"
+
+
+class _Measured(Struct, frozen=True):
+    """Right places [n], probabilities and given places of the graded hold-out rows, and their groups, if any."""
+
+    right: np.ndarray
+    grades: Grades | None
+    answers: np.ndarray
+    groups: tuple[str, ...]
+
+
+def _measured(state: RunState, epoch: int, way: str, labels: tuple[str, ...]) -> _Measured | None:
+    """Return what was recorded of the hold-out by ``way``; None where nothing was."""
     places = {label: place for place, label in enumerate(labels)}
     read, race = state.readings.get(epoch), state.races.get(epoch)
     known = read.by(way) if read is not None else None
     raced = next((item for item in race.ways if item.way == way), None) if race is not None else None
     if known is not None and read is not None:
-        reference, given = read.reference, known.grades
+        reference, given, groups = read.reference, known.grades, read.groups
     elif raced is not None and race is not None:
-        reference, given = race.reference, raced.grades
+        reference, given, groups = race.reference, raced.grades, race.groups
     else:
         return None
     if not reference or len(given) != len(reference) or any(label not in places for label in reference):
@@ -84,7 +96,7 @@ def _measured(
     # a text without a grade is as wrong as can be
     answers = np.array([places.get(label, -len(labels)) for label in given], dtype=np.int64)
     if known is None or len(known.probabilities) != len(reference):
-        return right, None, answers
+        return _Measured(right, None, answers, groups)
     chances = np.asarray(known.probabilities, dtype=np.float64)
     # they are recorded with four digits
-    return right, Grades(chances / chances.sum(1, keepdims=True)), answers
+    return _Measured(right, Grades(chances / chances.sum(1, keepdims=True)), answers, groups)

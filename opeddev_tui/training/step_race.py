@@ -210,6 +210,7 @@ class StepRace(Struct, frozen=True):
             checkpoint=kept.checkpoint,
             needs=base if chosen is not None and not chosen.tuned and not self.bus.state.begun.lora else "",
             seconds=seconds,
+            groups=tuple(self.graded.reference.groups),
         )
 
 

@@ -25,6 +25,7 @@ from opeddev_tui.ui.tasks.disputes import Dispute, recorded
 if TYPE_CHECKING:
     from opeddev_tui.data.corrected_rows import SetRow
     from opeddev_tui.grading.trust import Trust
+    from opeddev_tui.runs.events import GradesRead
     from opeddev_tui.runs.grade_records import WayGrades
 
 # rows that are listed at most
@@ -87,17 +88,16 @@ class GradingTasks(TaskBase):
     def trust(
         self,
         way: WayGrades,
-        reference: tuple[str, ...],
-        labels: tuple[str, ...],
+        read: GradesRead,
         tolerance: int,
         done: Callable[[Trust | None], None],
     ) -> None:
-        """Compute what can be trusted of ``way``."""
+        """Compute what can be trusted of ``way``, which is one of ``read``."""
 
         def work() -> Trust | None:
             from opeddev_tui.grading.trust import trust
 
-            return trust(way, reference, labels, tolerance)
+            return trust(way, read.reference, read.labels, tolerance, read.groups)
 
         self._in_thread("trust", work, done)
 

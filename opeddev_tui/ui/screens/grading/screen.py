@@ -16,6 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from opeddev_tui.config.settings import Grade
+from opeddev_tui.runs.events import GradesRead
 from opeddev_tui.runs.grade_records import WayGrades
 from opeddev_tui.runs.grade_words import few_rows
 from opeddev_tui.terminal.ascii_fallback import ascii_only
@@ -189,7 +190,7 @@ class GradingScreen(FilteredScreen):
         wanted = (run.run, read.epoch, read.at, way.way, self._wanted.tolerance(self._grade, self._labels))
         if self._trust is None or self._trust[0] != wanted:
             pane.set_text(title, Content.styled("One moment: computing …", "$muted"), place=run.run)
-            self._compute(wanted, way, read.reference, read.labels)
+            self._compute(wanted, way, read)
             return
         found = self._trust[1]
         few = few_rows(len(read.reference))
@@ -207,9 +208,7 @@ class GradingScreen(FilteredScreen):
             found, labels, self._wanted.agreement(self._grade), self.corrections.people, look, self.shell.session.keymap
         )
 
-    def _compute(
-        self, wanted: tuple[object, ...], way: WayGrades, reference: tuple[str, ...], labels: tuple[str, ...]
-    ) -> None:
+    def _compute(self, wanted: tuple[object, ...], way: WayGrades, read: GradesRead) -> None:
         if wanted == self._asked_for:
             return
         self._asked_for = wanted
@@ -219,7 +218,7 @@ class GradingScreen(FilteredScreen):
                 self._trust = (wanted, found)
                 self.shell.show_now()
 
-        self._tasks.trust(way, reference, labels, self._wanted.tolerance(self._grade, len(labels)), take)
+        self._tasks.trust(way, read, self._wanted.tolerance(self._grade, len(read.labels)), take)
 
     @property
     def _grade(self) -> Grade:

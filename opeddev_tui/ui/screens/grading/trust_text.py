@@ -79,12 +79,15 @@ def alone_sentence(alone: Alone, wanted: int, tolerance: int) -> str:
 
 def checked_sentence(alone: Alone) -> str:
     """Return what thresholds give on rows that did not choose them, and what is missing where that is not enough."""
-    missing = "needed are at least 10 that agree as wanted, even with one more wrong row."
+    grouped = alone.checked_groups is not None
+    rows, row, those = ("groups", "group", "rows of at least 10 groups") if grouped else ("rows", "row", "at least 10")
+    missing = f"needed are {those} that agree as wanted, even with one more wrong {row}."
     if alone.checked is None:
-        return f"Thresholds chosen on nine tenths of the rows let none of the other tenth pass; {missing}"
+        return f"Thresholds chosen on nine tenths of the {rows} let none of the other tenth pass; {missing}"
+    groups = f" of {plural(alone.checked_groups, 'group')}" if alone.checked_groups is not None else ""
     told = (
-        "Checked with thresholds chosen on other rows: "
-        f"{plural(alone.checked_rows, 'row')} pass{'es' if alone.checked_rows == 1 else ''}, "
+        f"Checked with thresholds chosen on other {rows}: "
+        f"{plural(alone.checked_rows, 'row')}{groups} pass{'es' if alone.checked_rows == 1 else ''}, "
         f"agreement {between(alone.checked)}"
     )
     return f"{told}." if alone.chosen is not None else f"{told}; {missing}"
