@@ -140,7 +140,7 @@ def test_every_sink_gets_the_events_of_all_threads_in_one_order() -> None:
         for step in range(first, first + 200):
             together.emit(progress(step, 1.0))
 
-    threads = [threading.Thread(target=emit, args=(first,)) for first in (0, 1000, 2000, 3000)]
+    threads = [threading.Thread(target=emit, args=(first,), daemon=True) for first in (0, 1000, 2000, 3000)]
     for thread in threads:
         thread.start()
     for thread in threads:

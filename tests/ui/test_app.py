@@ -60,9 +60,11 @@ async def live(
         app.show_now()
         await until(pilot, lambda: app.session.guard.accepts(float("inf")))
         app.start_training()
-        yield app, pilot
-        app.live.stop("the test is over")
-        await until(pilot, lambda: not app.live.running)
+        try:
+            yield app, pilot
+        finally:
+            app.live.stop("the test is over")
+            await until(pilot, lambda: not app.live.running)
 
 
 def text_of(app: OpeddevApp) -> str:

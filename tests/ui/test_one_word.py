@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from leftovers import ended
 from msgspec import Struct
 from scenes import awaiting, make, opened, run_id, trained, training, until, write
 from test_app import text_of
@@ -174,7 +175,7 @@ def process_of(workspace: Workspace, case: Case) -> Iterator[None]:
         "    print('holds', flush=True); sys.stdin.read()"
     )
     started = [sys.executable, "-c", code, str(workspace.root)]
-    with subprocess.Popen(started, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with ended(subprocess.Popen(started, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "holds\n"
         if case.trains:
@@ -183,6 +184,7 @@ def process_of(workspace: Workspace, case: Case) -> Iterator[None]:
         yield
         assert process.stdin is not None
         process.stdin.close()
+        process.wait()
 
 
 def said(root: Path, capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, object], list[str], str]:
