@@ -106,6 +106,12 @@ class Grading(Section, frozen=True):
             force_setattr(self, "pattern", rf"Grade:\s*({spellings})(?![\w+-]|[.,][0-9])")
 
 
+# the fields of a submission that training rows tell where nobody says them
+FILLED_FIELDS = ("task", "rubric")
+# those that a person, an option or [grade] can say of a submission that does not name them
+GIVEN_FIELDS = (*FILLED_FIELDS, "kind")
+
+
 class Grade(Section, frozen=True):
     """Grading submissions with a trained model: defaults for their fields, and when a person is asked."""
 

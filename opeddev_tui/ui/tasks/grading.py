@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from opeddev_tui.runs.events import GradesRead
     from opeddev_tui.runs.grade_records import WayGrades
 
-# rows that are listed at most
-_COUNT = 1_000_000
 # how a line of the command's progress begins
 _PROGRESS = "features "
 
@@ -213,7 +211,7 @@ class GradingTasks(TaskBase):
         sets = [part for override in provider.overrides() for part in ("--set", override)]
         return [
             *(sys.executable, "-m", "opeddev_tui", "regrade", "--list", "--json", "--progress"),
-            *("--count", str(_COUNT), "-w", str(provider.root), *sets),
+            *("--count", "all", "-w", str(provider.root), *sets),
         ]
 
 
