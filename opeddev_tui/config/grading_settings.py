@@ -64,13 +64,14 @@ class Grading(Section, frozen=True):
         bool, "Read grades of the hold-out after every epoch, and fit a grade head on the base model before the first."
     ] = True
     mode: Annotated[
-        Literal["auto", "head", "text", "tokens"],
+        Literal["auto", "head", "text", "tokens", "n-grams"],
         Each(
             {
                 "auto": "what the race at the step's end chose",
                 "head": "a head on hidden states",
                 "text": "the grade that the model writes",
                 "tokens": "the probabilities of the grades' tokens",
+                "n-grams": "short pieces of text, without a language model",
             }
         ),
         "What gives the grades that are reported.",

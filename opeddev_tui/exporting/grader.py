@@ -125,6 +125,7 @@ def _described(
         "defaults": {name: dict(texts) for name, texts in files.defaults.items()},
         **(_needs(base) if base is not None else {}),
         **({"stand_ins": STAND_INS, "uniform": UNIFORM} if files.way.reads == "head" else {}),
+        **({"uniform": UNIFORM} if files.way.reads == "pieces" else {}),
         **(_tokens(encoder, stem, scale) if files.way.reads == "tokens" else {}),
         **(_text(grading, scale) if files.way.reads == "text" else {}),
     }

@@ -8,7 +8,16 @@ for the same fact.
 from collections.abc import Mapping
 
 from opeddev_tui.format import plural
-from opeddev_tui.runs.grade_records import BASE_HEAD, BASE_TOKENS, SHORT_WORDS, STEP_HEAD, STEP_TEXT, STEP_TOKENS, WORDS
+from opeddev_tui.runs.grade_records import (
+    BASE_HEAD,
+    BASE_TOKENS,
+    N_GRAMS,
+    SHORT_WORDS,
+    STEP_HEAD,
+    STEP_TEXT,
+    STEP_TOKENS,
+    WORDS,
+)
 from opeddev_tui.text import clean_line
 
 # with fewer hold-out rows a verdict has a caution, and below the second number there is none
@@ -21,6 +30,7 @@ _MEANINGS: Mapping[str, str] = {
     STEP_HEAD: f"{_HEAD} the fine-tuned model: fine-tuning and more rows change these grades",
     STEP_TOKENS: f"the fine-tuned model itself, {_TOKENS}: {_TRAINED}",
     STEP_TEXT: f"the fine-tuned model itself, in the text that it writes: {_TRAINED}",
+    N_GRAMS: "short pieces of text, without a language model: rows change these grades, and so can padding",
     BASE_TOKENS: f"the base model itself, {_TOKENS}: neither fine-tuning nor your rows change these grades",
 }
 
@@ -34,6 +44,8 @@ def grader_name(way: str, checkpoint: str, step: int | None) -> str:
     """Return what grades, for titles: ``checkpoint``, or the base model with the head of ``step`` where that reads."""
     if way == BASE_HEAD:
         return "base model, its head" if step is None else f"base model, head of step {step}"
+    if way == N_GRAMS:
+        return f"n-grams of {checkpoint}"
     return "base model" if way == BASE_TOKENS else checkpoint
 
 
