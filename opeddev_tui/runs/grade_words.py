@@ -41,11 +41,11 @@ def graded_by(way: str) -> str:
 
 
 def grader_name(way: str, checkpoint: str, step: int | None) -> str:
-    """Return what grades, for titles: ``checkpoint``, or the base model with the head of ``step`` where that reads."""
+    """Return what grades, for titles: ``checkpoint``, or what of ``step`` grades in its stead."""
     if way == BASE_HEAD:
         return "base model, its head" if step is None else f"base model, head of step {step}"
     if way == N_GRAMS:
-        return f"n-grams of {checkpoint}"
+        return "n-grams" if step is None else f"n-grams of step {step}"
     return "base model" if way == BASE_TOKENS else checkpoint
 
 

@@ -171,7 +171,8 @@ def _no_n_grams() -> ModelProblem:
     return ModelProblem(
         "this checkpoint has no n-gram grader: it is kept where it is surely better than the way that grades.",
         where="grading.mode",
-        cure=f'Train a step with grading.mode = "{N_GRAMS}", or choose another way.',
+        cure="Choose the checkpoint that the race was held on (best); else train a step with "
+        f'grading.mode = "{N_GRAMS}", or choose another way.',
     )
 
 

@@ -102,7 +102,7 @@ def test_the_command_grades_by_it_and_says_so(root: Path, tmp_path: Path, capsys
     told = capsys.readouterr()
     line = json.loads(told.out.splitlines()[0])
     assert line["way"] == "n-grams"
-    assert line["graded_by"].startswith("n-grams of ")
+    assert line["graded_by"].startswith("n-grams of step 0")
     assert main(["grade", str(page), "-w", str(root), "--task", "t", "--rubric", "r"]) == 0
     told = capsys.readouterr()
     assert graded_by(N_GRAMS) in " ".join((told.out + told.err).split())
@@ -125,7 +125,7 @@ def test_a_checkpoint_without_it_says_so(tiny_model: Path, tmp_path: Path, capsy
     assert main(["grade", str(page), "-w", str(without), "--set", "grading.mode=n-grams"]) == 5
     told = capsys.readouterr().err
     assert "this checkpoint has no n-gram grader" in told
-    assert 'Train a step with grading.mode = "n-grams"' in told
+    assert 'train a step with grading.mode = "n-grams"' in told
 
 
 def test_an_exported_folder_grades_alone_and_loads_no_model(
