@@ -6,22 +6,28 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from engine_helpers import settings_of, states, workspace_of
+from engine_helpers import copy_workspace, settings_of, states, workspace_of
 from trained_graders import make_grader
 
-from opeddev_tui.checkpoints import catalog
+from opeddev_tui.checkpoints import catalog, heads
 from opeddev_tui.checkpoints.heads import heads_in
 from opeddev_tui.cli import main
 from opeddev_tui.config.loading import load
 from opeddev_tui.config.settings import Settings
-from opeddev_tui.data.batches import load_holdout
+from opeddev_tui.data.batches import load_holdout, load_step
 from opeddev_tui.grading import store
+from opeddev_tui.grading.contest import contest_rows
+from opeddev_tui.runs.events import GradesRead
 from opeddev_tui.runs.grade_records import N_GRAMS
 from opeddev_tui.runs.grade_words import graded_by
+from opeddev_tui.runs.state import RunState
 from opeddev_tui.serving.choice import choose
 from opeddev_tui.serving.grader import Grader
+from opeddev_tui.training import kept_n_grams
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +161,24 @@ def test_an_export_may_be_made_to_grade_by_it(root: Path, tmp_path: Path) -> Non
     words = ["checkpoints", "export", "best", str(target), "--way", "n-grams", "-w", str(root)]
     assert main([*words, "--set", "grading.mode=head"]) == 0
     assert json.loads((target / "grader.json").read_text())["way"] == "n-grams"
+
+
+def test_a_race_that_is_held_again_keeps_the_same(root: Path, tmp_path: Path) -> None:
+    copied = copy_workspace(root, tmp_path / "copy")
+    settings, folder = settings_of(copied), best(copied)
+    rows = contest_rows(load_step(copied, settings, 0), settings)
+    before = {name: (folder / name).read_bytes() for name in heads.head_files(heads.N_GRAMS)}
+    race = states(copied)[0].race
+    assert race is not None
+    events: list[GradesRead] = []
+    bus: Any = SimpleNamespace(state=RunState(), emit=events.append)
+    kept_n_grams.keep(folder, rows, bus, race.epoch, race.ids)
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    assert catalog.problems_of(catalog.find_entry(catalog.list_entries(workspace_of(copied)), "best")) == []
+    (read,) = events
+    known = states(root)[0].readings[race.epoch].by(N_GRAMS)
+    found = read.by(N_GRAMS)
+    assert known is not None
+    assert found is not None
+    assert (found.grades, found.probabilities, found.sets) == (known.grades, known.probabilities, known.sets)
+    assert (read.ids, read.reference) == (race.ids, race.reference)
