@@ -87,6 +87,10 @@ def test_it_grades_as_recorded_and_loads_no_model(root: Path) -> None:
     for item, chances, inside in zip(found, recorded.probabilities, recorded.sets, strict=True):
         assert tuple(item.probabilities.values()) == pytest.approx(chances, abs=1e-3)
         assert item.set == inside
+    # it reads no prompt: a task that is not known is no reason to ask a person
+    (bare,) = grader.grade([grader.ask({"submission": rows[0]["submission"], "kind": rows[0]["kind"]})])
+    assert bare.grade == found[0].grade
+    assert bare.why == found[0].why
     # the whole submission is read, however long the prompt
     (long,) = grader.grade([grader.ask({**rows[0], "submission": "<b>button</b>" * 5000})])
     assert not long.truncated
