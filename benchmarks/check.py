@@ -71,7 +71,7 @@ def make_workspace(root: Path, tokenizer: Path, rows: int, tokens: int) -> int:
 
 def main() -> None:
     """Make the rows, import everything once, time ``check``."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(allow_abbrev=False, description=__doc__)
     parser.add_argument("tokenizer", type=Path)
     parser.add_argument("--rows", type=int, default=500)
     parser.add_argument("--tokens", type=int, default=1000)

@@ -151,7 +151,9 @@ def measure_versions(options: argparse.Namespace) -> list[float]:
 
 def main() -> None:
     """Measure in turns and print seconds and ratios."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model")
     parser.add_argument("data", type=Path)
     parser.add_argument("--other", type=Path)

@@ -46,7 +46,9 @@ def seconds(work: Callable[[], object]) -> float:
 
 def main() -> None:
     """Print the median seconds of both ways for each fit, and their ratio."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()

@@ -68,7 +68,7 @@ def round_of(tokenizer: Any, encoder: ChatEncoder, number: int) -> int:
 
 def main() -> None:
     """Go round the tokenizers until the time is over."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(allow_abbrev=False, description=__doc__)
     parser.add_argument("tokenizers", nargs="*", metavar="TOKENIZER")
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=0)

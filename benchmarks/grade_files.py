@@ -137,7 +137,9 @@ def grade_all(root: Path, folder: Path, out: Path, count: int, kills: int) -> No
 
 def main() -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model", type=Path, metavar="MODEL")
     parser.add_argument("data", type=Path, metavar="DATA")
     parser.add_argument("--workspace", type=Path, help="a trained one; nothing is trained then")

@@ -344,7 +344,9 @@ def print_robustness(rows: Rows, reader: Reader) -> None:
 
 def main() -> int:
     """Run the benchmark; 1 where a target was missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model")
     parser.add_argument("data", type=Path)
     parser.add_argument("--cache", help="folder for features; not needed with --train")

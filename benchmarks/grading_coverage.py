@@ -104,7 +104,9 @@ def set_coverage(count: int, draws: int) -> tuple[float, float, float]:
 
 def main() -> int:
     """Print all coverages; 1 where one from 100 rows on is not as promised."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--draws", type=int, default=4000)
     parser.add_argument("--heads", type=int, default=100, help="heads fitted per number of rows")
     options = parser.parse_args()

@@ -322,7 +322,9 @@ def _tell(cell: Mapping[str, Any], elapsed: float) -> None:
 
 def main() -> int:
     """Run the benchmark, or print the tables of what earlier ones wrote."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model", nargs="?")
     parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--rows", type=int, nargs="+", default=[100], help="training rows, one or several sizes")

@@ -153,7 +153,7 @@ def one_case(root: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Run every case and print a table in Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(allow_abbrev=False, description=__doc__)
     parser.add_argument("--only", default="")
     parser.add_argument("--phases", action="store_true")
     parser.add_argument("--case", type=Path, help=argparse.SUPPRESS)

@@ -68,7 +68,7 @@ def train(root: Path, address: str) -> tuple[float, float, float, float]:
 
 def main() -> None:
     """Measure in turns and print the ratios."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
     measured: dict[str, list[tuple[float, float, float, float]]] = {"without": [], "hanging": []}

@@ -39,7 +39,9 @@ STEP_ROWS = 4
 
 def main() -> int:
     """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--namespaces", action="store_true", help="train across two network namespaces; needs root")

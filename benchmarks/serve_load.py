@@ -164,7 +164,9 @@ def _tells(line: str) -> bool:
 
 def main() -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("workspace", type=Path)
     parser.add_argument("rows", type=Path)
     parser.add_argument("--requests", type=int, default=64, help="requests per line of the table")

@@ -13,7 +13,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from opeddev_tui import __version__
 from opeddev_tui.commands import misspelt
@@ -82,26 +82,45 @@ ENVIRONMENT = {
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that says which option or action was meant where one is misspelt; its sub-parsers are of this class."""
+    """A parser that says which option or action was meant where one is misspelt or cut; so are its sub-parsers.
+
+    The beginning of an option's name is not taken for it.
+    """
+
+    def __init__(self, **of_argparse: Any) -> None:
+        super().__init__(**of_argparse, allow_abbrev=False)
+        self._given: list[str] = []
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Read ``args`` as argparse does, and keep them for what is said of a mistake."""
+        self._given = list(args or ())
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
-        """Print ``message`` with the nearest name, and leave with code 2."""
+        """Print ``message`` with the nearest name, and leave with code 2.
+
+        An option that is near one of this command goes first: where it is not known, what argparse says of other
+        words follows from that, for it takes the option's value for something else.
+        """
+        name, cure = misspelt.unknown_option(self._given, _options(self))
+        if name and not message.startswith("unrecognized arguments"):
+            message = f"unrecognized arguments: {name}"
         choice = re.search(r"invalid choice: '([^']*)'", message)
         if choice is not None:
             cure = did_you_mean(choice[1], re.findall(r"[\w-]+", message[choice.end() :]))
-        else:
-            cure = misspelt.unknown_option(message, _options(self))
         super().error(f"{message}. {cure}" if cure else message)
 
 
 def _options(parser: argparse.ArgumentParser) -> list[str]:
-    """Return the long options of ``parser`` and of the commands that it knows."""
-    found = [name for name in parser._option_string_actions if name.startswith("--")]
+    """Return the options of ``parser`` and of the commands that it knows, without those that no help lists."""
+    found: dict[str, None] = {}
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for sub in action.choices.values():
-                found += _options(sub)
-    return found
+                found |= dict.fromkeys(_options(sub))
+        elif action.help != argparse.SUPPRESS:
+            found |= dict.fromkeys(action.option_strings)
+    return list(found)
 
 
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:

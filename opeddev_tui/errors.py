@@ -98,6 +98,13 @@ class Problems(Problem):
         self.kind = problems[0].kind if problems else "problem"
 
 
+def each(problem: Problem) -> Sequence[Problem]:
+    """Return the problems that ``problem`` is made of: itself, where it is one alone."""
+    if not isinstance(problem, Problems):
+        return (problem,)
+    return [one for part in problem.problems for one in each(part)]
+
+
 def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.75, parts: bool = True) -> str | None:
     """Return the one of ``known`` that ``word`` is a misspelling of, else the only one that has it as a part.
 

@@ -17,6 +17,7 @@ os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import engine_helpers
+import leftovers
 import trained_graders
 
 _USER_PATHS = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
@@ -59,6 +60,13 @@ def _home(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Send every user path of a test to a folder that goes with it."""
     with tempfile.TemporaryDirectory(prefix="opeddev-home-") as home:
         _own_home(monkeypatch, Path(home))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _nothing_goes_on() -> Iterator[None]:
+    """End the trainings and processes that a test started, also where it failed before it did."""
+    with pytest.MonkeyPatch.context() as patch, leftovers.ended_with_the_test(patch):
         yield
 
 

@@ -1,5 +1,6 @@
 """The direction of dependencies: no import circle, and the training stack is loaded only by who trains."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import grimp
 import pytest
+
+from opeddev_tui.config.settings import GIVEN_FIELDS, ROW_FIELDS, Grade
 
 HEAVY = ("torch", "transformers", "datasets", "peft", "accelerate", "sklearn", "matplotlib")
 
@@ -25,6 +28,22 @@ def test_every_module_says_what_it_owns() -> None:
     package = Path(__file__).parent.parent / "opeddev_tui"
     silent = [str(path) for path in package.rglob("*.py") if not path.read_text().lstrip().startswith('"""')]
     assert silent == []
+
+
+def test_the_fields_of_a_submission_that_can_be_said_are_named_in_one_place() -> None:
+    package = Path(__file__).parent.parent / "opeddev_tui"
+    named = {
+        (str(path.relative_to(package)), ast.unparse(node))
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Tuple | ast.List | ast.Set | ast.Dict)
+        and {ast.unparse(item) for item in (node.keys if isinstance(node, ast.Dict) else node.elts) if item}
+        in ({"'task'", "'rubric'"}, {"'task'", "'rubric'", "'kind'"})
+    }
+    assert named == {("config/grading_settings.py", "('task', 'rubric')")}
+    assert GIVEN_FIELDS == ("task", "rubric", "kind")
+    assert set(GIVEN_FIELDS) < set(ROW_FIELDS)
+    assert all(hasattr(Grade(), name) for name in GIVEN_FIELDS)
 
 
 def import_circles(imports: Mapping[str, Set[str]]) -> list[list[str]]:

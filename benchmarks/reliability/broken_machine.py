@@ -232,7 +232,9 @@ def chosen(only: str) -> Sequence[Case]:
 
 def main() -> int:
     """Run every case and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--only", default="", help="cases whose names contain this")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="opeddev-machine-"))

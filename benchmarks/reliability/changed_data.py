@@ -364,7 +364,7 @@ FAULTS: dict[str, Callable[[Workspace], str]] = {
 
 def main() -> int:
     """Try every fault in every round; print the table and return 1 if one was not met as it should be."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(allow_abbrev=False, description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="opeddev-changed-"))

@@ -129,7 +129,9 @@ def undisturbed(folder: Path, model: Path) -> str:
 
 def main() -> int:
     """Run the experiment and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5, help="rounds over all levels (default: 5)")
     options = parser.parse_args()
     if not may_mount():

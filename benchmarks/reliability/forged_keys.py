@@ -90,7 +90,9 @@ def in_a_training(folder: Path) -> Found:
 
 def main() -> int:
     """Run both and return the exit code."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     if shutil.which("tmux") is None:
         print("Skipped: there is no tmux here.")
         return 0

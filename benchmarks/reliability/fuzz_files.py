@@ -17,7 +17,7 @@ import file_faults as faults
 
 def main() -> int:
     """Fuzz until the time is over; print what was found and return 1 if anything was."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(allow_abbrev=False, description=__doc__)
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()

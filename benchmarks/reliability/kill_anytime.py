@@ -52,7 +52,9 @@ def faults(root: Path, expected: str) -> list[str]:
 
 def main() -> int:
     """Run the experiment and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", type=int, default=30, help="runs (default: 30)")
     parser.add_argument("--kills", type=int, default=6, help="most kills a run (default: 6)")
     parser.add_argument("--rows", type=int, default=40, help="rows of the step (default: 40)")

@@ -62,7 +62,9 @@ def disturb(root: Path, draw: random.Random) -> tuple[int, int, int]:
 
 def main() -> int:
     """Run the experiment and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", type=int, default=20, help="runs (default: 20)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the epochs and moments")
     options = parser.parse_args()

@@ -95,7 +95,9 @@ def once(source: Path, folder: Path, words: list[str], after: float) -> tuple[bo
 
 def main() -> int:
     """Run the experiment and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=20, help="runs per command")
     options = parser.parse_args()
     assert common.REPOSITORY.is_dir()

@@ -67,7 +67,9 @@ def kill_in_a_save(root: Path, draw: random.Random, seconds: float) -> tuple[int
 
 def main() -> int:
     """Run the experiment and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", type=int, default=100, help="kills (default: 100)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the moments")
     options = parser.parse_args()

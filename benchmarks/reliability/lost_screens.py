@@ -187,7 +187,9 @@ def row(fault: str, figures: list[Figures], tried: int) -> str:
 
 def main() -> int:
     """Run every fault, print the table and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     faults = ["closed", "hang-up", *(["tmux"] if shutil.which("tmux") else []), "stops-reading"]
     parser.add_argument("repetitions", type=int, nargs="?", default=10)
     parser.add_argument("--only", nargs="+", choices=faults, default=faults)

@@ -163,7 +163,9 @@ def _end_what_is_left(root: Path) -> None:
 
 def main() -> int:
     """Run the experiment and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", type=int, default=20, help="runs (default: 20)")
     options = parser.parse_args()
     os.environ["PYTHONPATH"] = os.environ.get("PYTHONPATH", str(common.REPOSITORY))

@@ -78,7 +78,9 @@ def growth(first: Figures, last: Figures) -> list[float]:
 
 def main() -> int:
     """Run the soak and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=25, help="steps (default: 25)")
     parser.add_argument("--rows", type=int, default=8, help="rows of the first step (default: 8)")
     options = parser.parse_args()

@@ -64,7 +64,7 @@ def once(folder: Path, model: Path, pair: tuple[list[str], list[str]]) -> float:
 
 def main() -> None:
     """Run every pair and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(allow_abbrev=False, description=__doc__)
     parser.add_argument("repetitions", type=int, nargs="?", default=20)
     repetitions: int = parser.parse_args().repetitions
     home = tempfile.mkdtemp(prefix="home-")

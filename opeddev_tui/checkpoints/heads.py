@@ -14,22 +14,24 @@ from opeddev_tui.files import write_atomic
 WEIGHTS_NAME = "grade_head.safetensors"
 DESCRIPTION_NAME = "grade_head.json"
 BASE, STEP = "base", "step"
+# the n-gram grader, which reads no model
+N_GRAMS = "n_grams"
 
 
 def head_files(model: str) -> tuple[str, str]:
-    """Return the names of the two files (weights, description) of the head on ``model``: base or step."""
+    """Return the names of the two files (weights, description) of the head on ``model``: base, step or n_grams."""
     before = "" if model == BASE else f"{model}_"
     return f"{before}{WEIGHTS_NAME}", f"{before}{DESCRIPTION_NAME}"
 
 
 def is_head(name: str) -> bool:
     """Return whether ``name`` is a file of a head, not of the model beside it."""
-    return name in (*head_files(BASE), *head_files(STEP))
+    return name in (*head_files(BASE), *head_files(STEP), *head_files(N_GRAMS))
 
 
 def heads_in(folder: Path) -> list[str]:
-    """Return the models (base, step) that have a head in ``folder``; none in a checkpoint of version 0.1."""
-    return [model for model in (BASE, STEP) if (folder / head_files(model)[1]).is_file()]
+    """Return the models that have a head in ``folder``, and n_grams; none in a checkpoint of version 0.1."""
+    return [model for model in (BASE, STEP, N_GRAMS) if (folder / head_files(model)[1]).is_file()]
 
 
 def carry(source: Path, target: Path, digest: str) -> None:

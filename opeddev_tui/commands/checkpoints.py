@@ -263,7 +263,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "--merge": {"action": "store_true", "help": "LoRA: merged into a copy of its base (default where that is not)"},
     "--dtype": {"choices": ("bf16", "fp16", "fp32"), "help": "of the weights (default: export.dtype)"},
     "--way": {
-        "choices": ("base-head", "step-head", "step-tokens", "step-text"),
+        "choices": ("base-head", "step-head", "step-tokens", "step-text", "n-grams"),
         "help": "what its grade.py reads grades from (default: what the race chose)",
     },
     "--verify": {

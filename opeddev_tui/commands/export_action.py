@@ -28,10 +28,11 @@ def carry_out(
             "--adapter and --merge exclude each other.", where="checkpoints export", cure="Leave one of them out."
         )
     from opeddev_tui.exporting.folder import Form, commands, export, told
+    from opeddev_tui.exporting.ways import WAYS
 
     target = options.target.expanduser().absolute()
     adapter = True if options.adapter else False if options.merge else None
-    form = Form(adapter, options.dtype or "", (options.way or "").replace("-", " "))
+    form = Form(adapter, options.dtype or "", way if (way := options.way or "") in WAYS else way.replace("-", " "))
     with console.status(f"exporting {entry.name}"):
         exported = export(workspace, entry, settings, target, form)
     for line in told(entry, exported):
@@ -56,8 +57,8 @@ def verified(
 
 
 def must_be_equal(exported: "Exported") -> bool:
-    """True where what grades is stored exactly: in float32, or a base model that is not in the folder."""
-    return exported.dtype == "fp32" or (exported.way is not None and exported.way.model == "base")
+    """True where what grades is stored exactly: in float32, or a base model that is not in the folder, or n-grams."""
+    return exported.dtype == "fp32" or (exported.way is not None and exported.way.model in ("base", "n_grams"))
 
 
 def lines_of(found: "Verified", exported: "Exported") -> Iterator[str]:

@@ -5,9 +5,10 @@ Must load nothing that the right words would not.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from opeddev_tui.errors import SettingsProblem, did_you_mean, nearest
@@ -61,18 +62,44 @@ def _cure(word: str, commands: Iterable[str]) -> str:
     return f"Did you mean opeddev-tui {full[near]}?" if near is not None else f"Commands: {', '.join(commands)}."
 
 
-def unknown_option(message: str, known: Iterable[str]) -> str:
-    """Return what was meant by the first option that argparse's ``message`` calls unrecognized, "" where none is near.
+def unknown_option(given: Sequence[str], known: Iterable[str]) -> tuple[str, str]:
+    """Return the first of ``given`` that is none of ``known`` though something near is, and the cure; else "" twice.
 
-    What is no option, but a setting, is told as ``--set`` where ``known``, the options of the command, has that.
+    ``known`` are the options as they are listed, without those that only the app itself uses. The beginning of an
+    option's name stands for nothing, as it would stand for another option once there is a new one. What is no option,
+    but a setting, is told as ``--set`` where ``known`` has that.
     """
-    found = re.search(r"unrecognized arguments: (?:.*? )?--([\w-]+)(?:[= ]([^-\s]\S*))?", message)
-    if found is None:
-        return ""
-    cure = did_you_mean(f"--{found[1]}", known)
-    if cure or "--set" not in known:
-        return cure
+    names = list(known)
+    for word in itertools.takewhile(lambda word: word != "--", given):
+        name, _, value = word.partition("=")
+        if not _is_option(word, names) or name in names:
+            continue
+        cure = _option_meant(f"--{name.lstrip('-')}", names)
+        if not cure and "--set" in names:
+            cure = _setting_meant(name.lstrip("-"), value or _after(given, word))
+        if cure:
+            return name, cure
+    return "", ""
+
+
+def _is_option(word: str, known: Sequence[str]) -> bool:
+    """Return whether ``word`` was meant as a long option: neither a number nor a short option with its value."""
+    long = re.match(r"--[a-zA-Z][\w-]*(=|$)|-[a-zA-Z][\w-]+(=|$)", word)
+    return long is not None and (word.startswith("--") or word[:2] not in known)
+
+
+def _option_meant(name: str, known: Sequence[str]) -> str:
+    longer = [option for option in known if option.startswith(name)]
+    return f"Did you mean {' or '.join(longer)}?" if longer else did_you_mean(name, known)
+
+
+def _after(given: Sequence[str], word: str) -> str:
+    value = "".join(given[given.index(word) + 1 :][:1])
+    return "" if value.startswith("-") else value
+
+
+def _setting_meant(name: str, value: str) -> str:
     from opeddev_tui.config.described import meant_setting
 
-    key = meant_setting(found[1])
-    return f"That is a setting: --set {key}={found[2] or 'VALUE'}" if key is not None else ""
+    key = meant_setting(name)
+    return f"That is a setting: --set {key}={value or 'VALUE'}" if key is not None else ""

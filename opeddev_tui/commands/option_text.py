@@ -3,13 +3,14 @@
 import argparse
 from pathlib import Path
 
+from opeddev_tui.config.settings import FILLED_FIELDS, GIVEN_FIELDS
 from opeddev_tui.errors import SettingsProblem
 from opeddev_tui.files import read_text, reason_of
 
 
 def add_fields(parser: argparse.ArgumentParser, of: str, usual: str, *, kind: bool = True) -> None:
     """Add ``--task``, ``--rubric`` and ``--kind``: what is taken for ``of`` that have none, else ``usual``."""
-    for name in ("task", "rubric"):
+    for name in FILLED_FIELDS:
         parser.add_argument(f"--{name}", metavar="TEXT|@FILE", help=f"of {of} that have none (default: {usual})")
     if kind:
         parser.add_argument("--kind", metavar="KIND", help=f"of {of} that have none: html, css, js …")
@@ -17,7 +18,7 @@ def add_fields(parser: argparse.ArgumentParser, of: str, usual: str, *, kind: bo
 
 def fields_of(options: argparse.Namespace) -> dict[str, str]:
     """Return what was given for the fields, by name, empty where nothing was; raises ``SettingsProblem``."""
-    return {name: option_text(name, getattr(options, name, None)) for name in ("task", "rubric", "kind")}
+    return {name: option_text(name, getattr(options, name, None)) for name in GIVEN_FIELDS}
 
 
 def option_text(name: str, value: str | None) -> str:

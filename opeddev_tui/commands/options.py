@@ -7,9 +7,11 @@ from typing import Any
 
 from opeddev_tui.config.loading import LoadedSettings, load
 from opeddev_tui.errors import SettingsProblem
-from opeddev_tui.text import is_text
+from opeddev_tui.text import clean_line, is_text
 from opeddev_tui.workspace.paths import Workspace
 
+# said instead of a number of rows
+ALL = "all"
 # of the commands that grade with a checkpoint
 WHAT_GRADES = "what grades (default: the best checkpoint of the newest run; before any training the base model)"
 
@@ -34,6 +36,17 @@ def add_workspace(parser: argparse.ArgumentParser, *, positional: bool = False) 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add ``--json``."""
     parser.add_argument("--json", action="store_true", help="for scripts; the fields are in docs/json.md")
+
+
+def add_count(parser: argparse.ArgumentParser, words: str, default: int | None = None, *, least: int = 1) -> None:
+    """Add ``--count``: a whole number from ``least`` on, ``ALL``, or ``default``; ``words`` say of what."""
+
+    def count(text: str) -> int | str:
+        if text == ALL or (text.isascii() and text.isdecimal() and int(text) >= least):
+            return text if text == ALL else int(text)
+        raise argparse.ArgumentTypeError(f"{clean_line(text)!r} is neither a whole number from {least} on nor all")
+
+    parser.add_argument("--count", type=count, default=default, metavar="N|all", help=words)
 
 
 def named_workspace(options: argparse.Namespace) -> Path | None:

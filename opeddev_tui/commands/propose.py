@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opeddev_tui.commands.option_text import add_fields, fields_of
-from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.options import ALL, add_count, add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data import formats, proposed_batch
@@ -46,7 +46,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "source", nargs="?", type=Path, metavar="FOLDER|FILE", help="source files, or rows without grades"
     )
     add_workspace(parser)
-    parser.add_argument("--count", type=int, default=_COUNT, metavar="N", help=f"rows to propose (default: {_COUNT})")
+    add_count(parser, f"rows to propose (default: {_COUNT})", _COUNT)
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: the next batch's name in paths.proposals")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the choice (default: 0)")
     add_fields(parser, "rows", "the usual one", kind=False)
@@ -71,8 +71,8 @@ def run(options: argparse.Namespace) -> int:
     if options.source is None:
         cure = "Write: opeddev-tui propose FOLDER, or opeddev-tui propose --take FILE."
         raise SettingsProblem("nothing is named to propose rows from.", where="propose", cure=cure)
-    if options.count < 1 or options.seed < 0:
-        raise SettingsProblem("--count is at least 1 and --seed at least 0.", where="propose")
+    if options.seed < 0:
+        raise SettingsProblem("--seed is at least 0.", where="propose")
     return _propose(options, workspace, settings, console)
 
 
@@ -89,7 +89,8 @@ def _propose(options: argparse.Namespace, workspace: Workspace, settings: Settin
         raise DataProblem(
             "nothing is left to grade: every row is there already.", where=str(options.source), cure="Name other files."
         )
-    chosen = choose(left, known.train, options.count, settings, _Reading(workspace, settings), seed=options.seed)
+    count = len(left) if options.count == ALL else options.count
+    chosen = choose(left, known.train, count, settings, _Reading(workspace, settings), seed=options.seed)
     place = options.out.expanduser().absolute() if options.out is not None else None
     place = place or proposed_batch.default_place(workspace.root, settings, len(chosen.rows))
     rows = [{name: value for name, value in row.items() if name != "proposed"} for row in chosen.rows]

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from opeddev_tui.commands.options import add_json, add_workspace, open_workspace
+from opeddev_tui.commands.options import ALL, add_count, add_json, add_workspace, open_workspace
 from opeddev_tui.commands.printing import CleanConsole, print_json
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.data.regrading import Doctor
@@ -36,9 +36,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--effect", action="store_true", help="kappa of the head with and without the corrections")
     parser.add_argument("--rater", metavar="NAME", default="", help="who corrects")
     parser.add_argument("--note", metavar="TEXT", default="", help="why")
-    parser.add_argument(
-        "--count", type=int, metavar="N", help="rows of --list (default: a tenth of the graded ones, at least 10)"
-    )
+    add_count(parser, "rows of --list (default: a tenth of the graded ones, at least 10)", least=0)
     add_json(parser)
     # for the app, which runs this command in a process of its own
     parser.add_argument("--progress", action="store_true", help=argparse.SUPPRESS)
@@ -97,7 +95,8 @@ def _list(options: argparse.Namespace, workspace: Workspace, settings: Settings,
         features = model.features([row.example for row in rows], on_batch).features
     moves = _moves(model, rows, features, settings, as_lines=options.progress)
     every = rank(rows, features, settings.grading, moves)
-    listed = every[: max(0, worth_reading(len(rows)) if options.count is None else options.count)]
+    most = worth_reading(len(rows)) if options.count is None else options.count
+    listed = every if most == ALL else every[:most]
     if options.json:
         print_json(tables.disputed_json(listed, len(every), found, doctor.overlay()))
     else:

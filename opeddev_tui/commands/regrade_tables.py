@@ -164,7 +164,7 @@ def show_disputed(console: CleanConsole, disputed: "Sequence[Disputed]", dispute
         table.add_row(*(Text(clean_line(text, max_chars=_NAME_WIDTH)) for text in texts))
     console.print(table)
     if len(disputed) < disputes:
-        console.say(f"The others are less often wrong; --count {disputes} lists them too.")
+        console.say("The others are less often wrong; --count all lists them too.")
     console.say(
         "A dispute is a question, not an error. Read a row: opeddev-tui regrade ROW --show. Correct or confirm it: "
         "opeddev-tui regrade ROW GRADE.",

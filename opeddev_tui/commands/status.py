@@ -10,9 +10,10 @@ import msgspec
 
 from opeddev_tui.analysis.learning_curve import other_holdouts
 from opeddev_tui.analysis.next_step import NOTHING, chosen_for, up_to_chosen
+from opeddev_tui.analysis.same_holdout import changed_holdout
 from opeddev_tui.analysis.seed_figures import step_spread
 from opeddev_tui.analysis.trained_steps import Step
-from opeddev_tui.analysis.whats_next import StepWord, newest_runs, step_words, whats_next
+from opeddev_tui.analysis.whats_next import Next, StepWord, newest_runs, step_words, whats_next
 from opeddev_tui.analysis.workspace_steps import matched
 from opeddev_tui.commands.options import add_json, add_workspace, open_workspace
 from opeddev_tui.commands.printing import print_json
@@ -69,7 +70,9 @@ def status(workspace: Workspace, settings: Settings) -> dict[str, Any]:
     groups = list_groups(workspace)
     seeds = undecided(groups, records, upcoming.number) if upcoming is not None else None
     words = step_words(found, upcoming, newest, wrong.of_batches, starting=starting, seeds=seeds)
-    coming = whats_next(found, upcoming, newest, wrong.of_batches, wrong.general, seeds)
+    changed = changed_holdout(workspace, data.holdout)
+    general = (*wrong.general, *([str(changed)] if changed is not None else []))
+    coming = whats_next(found, upcoming, newest, wrong.of_batches, general, seeds)
     empty = nothing_yet(workspace.root, settings)
     spreads = [step_spread(group, records) for group in groups]
     done = finished_steps(records)
@@ -87,13 +90,24 @@ def status(workspace: Workspace, settings: Settings) -> dict[str, Any]:
         "resumes": coming.resumes or None,
         "undecided": msgspec.to_builtins(seeds),
         "empty": empty,
-        "problems": [] if empty else list(coming.problems),
+        "problems": [] if empty else _problems(workspace, settings, coming),
         "chosen": None if chosen == NOTHING else _as_values(chosen),
         "seeds": [msgspec.to_builtins(spread) for spread in spreads],
         "runs": [_run(record, alive=_lives(record, records, trained)) for record in records],
-        "problem": None if data.batches else next(iter(wrong.general), None),
+        "problem": None if data.batches else next(iter(general), None),
         "notes": [*found.notes, *([scored] if scored else []), *damage_notes(every)],
     }
+
+
+def _problems(workspace: Workspace, settings: Settings, coming: Next) -> list[str]:
+    """Return what keeps the next step from being trained: its data, else that its run cannot be gone on with."""
+    if coming.problems or not coming.resumes:
+        return list(coming.problems)
+    # late: only where a run waits to be resumed
+    from opeddev_tui.training.step_data import refusals
+
+    refused = refusals(workspace, settings, coming.resumes).resume
+    return [refused] if refused else []
 
 
 def _not_begun(workspace: Workspace, records: list[RunRecord], trains: Holder) -> bool:

@@ -64,13 +64,14 @@ class Grading(Section, frozen=True):
         bool, "Read grades of the hold-out after every epoch, and fit a grade head on the base model before the first."
     ] = True
     mode: Annotated[
-        Literal["auto", "head", "text", "tokens"],
+        Literal["auto", "head", "text", "tokens", "n-grams"],
         Each(
             {
                 "auto": "what the race at the step's end chose",
                 "head": "a head on hidden states",
                 "text": "the grade that the model writes",
                 "tokens": "the probabilities of the grades' tokens",
+                "n-grams": "short pieces of text, without a language model",
             }
         ),
         "What gives the grades that are reported.",
@@ -104,6 +105,12 @@ class Grading(Section, frozen=True):
             spellings = "|".join(re.escape(grade) for grade in longest_first)
             # not the beginning of a longer word or number: A is not read in "Also", 1 not in "1.5"
             force_setattr(self, "pattern", rf"Grade:\s*({spellings})(?![\w+-]|[.,][0-9])")
+
+
+# the fields of a submission that training rows tell where nobody says them
+FILLED_FIELDS = ("task", "rubric")
+# those that a person, an option or [grade] can say of a submission that does not name them
+GIVEN_FIELDS = (*FILLED_FIELDS, "kind")
 
 
 class Grade(Section, frozen=True):

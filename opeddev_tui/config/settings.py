@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
+from opeddev_tui.config.grading_settings import FILLED_FIELDS as FILLED_FIELDS
+from opeddev_tui.config.grading_settings import GIVEN_FIELDS as GIVEN_FIELDS
 from opeddev_tui.config.grading_settings import Grade as Grade
 from opeddev_tui.config.grading_settings import Grading as Grading
 from opeddev_tui.config.outward_settings import Export as Export

@@ -8,13 +8,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from opeddev_tui.config.settings import Grading, Settings
+from opeddev_tui.config.settings import FILLED_FIELDS, Grading, Settings
 from opeddev_tui.data import grade_scale
 from opeddev_tui.data.raw_rows import RawRow
 from opeddev_tui.data.row_forms import GRADING, MESSAGES, family
 from opeddev_tui.data.row_schemas import read_examples
 from opeddev_tui.data.rows import Example
-from opeddev_tui.data.ungraded import FILLED
 from opeddev_tui.errors import DataProblem, Problems
 from opeddev_tui.text import clean_line, is_text
 
@@ -79,7 +78,7 @@ def _as_messages(fields: Mapping[str, Any], example: Example) -> dict[str, Any]:
 
 def lacking(fields: Mapping[str, Any], grading: Grading) -> list[str]:
     """Return which fields the prompt has a place for and the row of ``fields`` does not fill: task, rubric."""
-    return [name for name in FILLED if f"{{{name}}}" in grading.prompt_template and not fields.get(name)]
+    return [name for name in FILLED_FIELDS if f"{{{name}}}" in grading.prompt_template and not fields.get(name)]
 
 
 def _notes(fields: Mapping[str, Any], settings: Settings) -> tuple[str, ...]:

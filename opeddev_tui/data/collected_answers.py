@@ -7,21 +7,20 @@ from typing import Any
 
 from msgspec import Struct
 
-from opeddev_tui.config.settings import Settings
+from opeddev_tui.config.settings import GIVEN_FIELDS, Settings
 from opeddev_tui.data.answer_history import Change, Row, read_history, standing
 from opeddev_tui.data.answered_row import example_of
 from opeddev_tui.data.corrected_answers import Begun, grade_in, name_of, open_batch
 from opeddev_tui.data.corrections import plain, row_hash
 from opeddev_tui.data.grade_scale import written
 from opeddev_tui.data.row_forms import detect_schema
-from opeddev_tui.data.ungraded import FILLED
 from opeddev_tui.errors import DataProblem, Problem
 from opeddev_tui.text import clean_line
 
 # corrections by the plain text of their submission
 ByText = Mapping[str, Sequence["Corrected"]]
 # fields that tell corrections of one submission apart, and characters that are shown of one
-_TOLD_BY, _SHOWN = (*FILLED, "kind"), 40
+_SHOWN = 40
 
 
 class Corrected(Struct, frozen=True):
@@ -133,9 +132,9 @@ def _not_one(
     """Return that several (``fitting``) or none of the corrections ``same`` of one submission are meant, and how to
     name one.
     """
-    texts = {name: {plain(str(item.fields.get(name) or "")) for item in fitting or same} for name in _TOLD_BY}
+    texts = {name: {plain(str(item.fields.get(name) or "")) for item in fitting or same} for name in GIVEN_FIELDS}
     named = {name: {plain(text)} for name, text in given.items() if not fitting}
-    names = [name for name in _TOLD_BY if len(texts[name] | named.get(name, set())) > 1]
+    names = [name for name in GIVEN_FIELDS if len(texts[name] | named.get(name, set())) > 1]
     listed = "; ".join(f"grade {item.grade} ({_told_apart(item, names)})" for item in fitting or same)
     several = f"it has {len(fitting)} corrections" if fitting else f"no correction of it has this {' and '.join(names)}"
     options = " ".join(f"--{name} TEXT" for name in names)

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from opeddev_tui.config.settings import Settings
+from opeddev_tui.config.settings import FILLED_FIELDS, Settings
 from opeddev_tui.data import columns, folder_files, formats, grade_scale
 from opeddev_tui.data.byte_order import marked_text, wide_encoding
 from opeddev_tui.data.grading_rows import from_grading
@@ -38,7 +38,6 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 # folders of other people's code
 LIBRARY_FOLDERS = frozenset({"node_modules", "bower_components", "vendor", "__pycache__", "dist", "build"})
 _MOST_FILES = 20_000
-FILLED = ("task", "rubric")
 
 
 class Candidate(Struct, frozen=True):
@@ -83,7 +82,7 @@ def usual_fields(rows: Sequence[RawRow], settings: Settings, asked: Mapping[str,
     named = columns.renamed(rows, settings.data.columns)
     kinds = frozenset(str(row.fields["kind"]) for row in named if isinstance(row.fields.get("kind"), str))
     found: dict[str, dict[str, str]] = {}
-    for name in FILLED:
+    for name in FILLED_FIELDS:
         for kind in ("", *sorted(kinds)):
             texts = [row.fields.get(name) for row in named if not kind or row.fields.get("kind") == kind]
             counted = Counter(text for text in texts if isinstance(text, str) and text.strip()).most_common(1)
@@ -100,7 +99,7 @@ def read_ungraded(place: Path, settings: Settings, usual: Usual) -> Ungraded:
     context = RowContext(settings.grading)
     lowest = grade_scale.written(settings.grading.minimum, settings.grading)
     for fields, where in rows:
-        for name in FILLED:
+        for name in FILLED_FIELDS:
             if not fields.get(name):
                 fields[name] = usual.of(name, str(fields.get("kind") or ""))
         row = RawRow({**fields, "grade": lowest, "grades": None, "feedback": ""}, where)
@@ -176,7 +175,7 @@ def _of_rows(place: Path, settings: Settings, found: Ungraded) -> Iterator[tuple
     if read.problems:
         raise read.problems[0]
     rows = columns.renamed(read.rows, settings.data.columns)
-    known = ("submission", "grade", "feedback", "kind", "id", *FILLED)
+    known = ("submission", "grade", "feedback", "kind", "id", *FILLED_FIELDS)
     if rows and (implied := columns.implied(rows[0].fields, known)):
         rows = columns.renamed(rows, implied)
     if rows and not any(row.fields.get("submission") for row in rows):

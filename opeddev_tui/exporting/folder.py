@@ -28,9 +28,9 @@ from opeddev_tui.files import storage_errors, sync, sync_folder
 from opeddev_tui.grading.scale import Scale
 from opeddev_tui.models import loading
 from opeddev_tui.models.export import AdapterBase, write_model
-from opeddev_tui.runs.grade_words import graded_by
+from opeddev_tui.runs.grade_words import counted_off, graded_by
 from opeddev_tui.runs.history import read_run
-from opeddev_tui.runs.measured_grades import Measured, measured, tolerance_on
+from opeddev_tui.runs.measured_grades import Measured, measured
 from opeddev_tui.serving.asked import filling
 from opeddev_tui.serving.choice import Choice, choose
 from opeddev_tui.serving.training_rows import stem_of, usual_of
@@ -148,7 +148,7 @@ def _written(
             *(way, base, fill),
             adapter=exported.adapter,
             measured=measured(
-                choice.state, choice.epoch, way.name, labels, tolerance_on(labels, settings.grade.tolerance)
+                choice.state, choice.epoch, way.name, labels, counted_off(settings.grade.tolerance, len(labels))
             ),
         )
         write_grader(half, files, settings, model.encoder, stem)

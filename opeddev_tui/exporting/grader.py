@@ -16,7 +16,7 @@ from opeddev_tui.checkpoints import folders, heads
 from opeddev_tui.checkpoints.catalog import Entry
 from opeddev_tui.config import settings as st
 from opeddev_tui.data import grade_scale
-from opeddev_tui.data.ungraded import FILLED, KINDS
+from opeddev_tui.data.ungraded import KINDS
 from opeddev_tui.errors import ModelProblem
 from opeddev_tui.exporting.bases import KnownBase
 from opeddev_tui.exporting.ways import Way
@@ -60,7 +60,7 @@ def grader_files(
     """Return how a folder grades where ``fill`` fills in what a submission lacks."""
     kinds = {ending: fill.usual.kind_of(Path(f"x{ending}")) for ending in KINDS}
     named = ("", *sorted({*fill.usual.kinds, *kinds.values()}))
-    defaults = {name: _told_apart({kind: fill.of(name, kind) for kind in named}) for name in ("kind", *FILLED)}
+    defaults = {name: _told_apart({kind: fill.of(name, kind) for kind in named}) for name in st.GIVEN_FIELDS}
     return GraderFiles(way, base, adapter, kinds, defaults, measured)
 
 
@@ -131,6 +131,7 @@ def _described(
         "measured": measured_json(files.measured),
         **(_needs(base) if base is not None else {}),
         **({"stand_ins": STAND_INS, "uniform": UNIFORM} if files.way.reads == "head" else {}),
+        **({"uniform": UNIFORM} if files.way.reads == "pieces" else {}),
         **(_tokens(encoder, stem, scale) if files.way.reads == "tokens" else {}),
         **(_text(grading, scale) if files.way.reads == "text" else {}),
     }

@@ -71,7 +71,7 @@ def verify(workspace: Workspace, entry: Entry, settings: st.Settings, exported: 
     way = exported.way
     # arithmetic of 16 bits differs from machine to machine
     settings = replace(choice.settings, model=replace(choice.settings.model, precision="fp32"))
-    head = entry.folder if way.reads == "head" else None
+    head = entry.folder if way.reads in ("head", "pieces") else None
     choice = replace(choice, way=way.name, settings=settings, head_folder=head)
     holdout = load_holdout(workspace.root, settings)
     if holdout.problems:

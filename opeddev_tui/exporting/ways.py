@@ -4,14 +4,17 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from opeddev_tui.checkpoints.heads import BASE, STEP, head_files, heads_in
+from opeddev_tui.checkpoints.heads import BASE, N_GRAMS, STEP, head_files, heads_in
 from opeddev_tui.errors import ModelProblem
 from opeddev_tui.runs.grade_records import BASE_TOKENS, STEP_TEXT, STEP_TOKENS
 from opeddev_tui.serving.choice import Choice
 
 
 class Way(Struct, frozen=True):
-    """A way to a grade: what it ``reads`` (head, tokens, text) of which ``model`` (base, step); ``words`` name it."""
+    """A way to a grade: what it ``reads`` (head, tokens, text, pieces) of which ``model``; ``words`` name it.
+
+    The model is base or step, or n_grams, which reads none.
+    """
 
     name: str
     reads: str
@@ -32,6 +35,7 @@ WAYS: Mapping[str, Way] = {
         Way("step tokens", "tokens", STEP, "this model's probabilities of the tokens that write each grade"),
         Way("base tokens", "tokens", BASE, "the base model's probabilities of the tokens that write each grade"),
         Way("step text", "text", STEP, "the grade that this model writes"),
+        Way("n-grams", "pieces", N_GRAMS, "short pieces of text, without a language model"),
     )
 }
 
@@ -44,7 +48,7 @@ def way_of(choice: Choice, wanted: str = "") -> Way | None:
     state, entry = choice.state, choice.entry
     present = heads_in(entry.folder) if entry is not None else []
     is_graded = bool(present or state.readings or state.grades or state.races)
-    possible = [f"{model} head" for model in present]
+    possible = [f"{model} head" if model != N_GRAMS else "n-grams" for model in present]
     if any(read.by(STEP_TOKENS) is not None for read in state.readings.values()):
         possible += [STEP_TOKENS, BASE_TOKENS]
     possible = list(dict.fromkeys([*possible, choice.way, STEP_TEXT])) if is_graded else []

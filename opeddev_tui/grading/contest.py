@@ -24,6 +24,7 @@ from opeddev_tui.grading.race_report import HeadEntry, RaceRows, Report, report_
 from opeddev_tui.grading.reader import TokenGrades, WrittenGrades
 from opeddev_tui.grading.scale import Scale
 from opeddev_tui.grading.scores import Predictions, Reference, figures
+from opeddev_tui.runs.grade_records import N_GRAMS, WORDS
 from opeddev_tui.runs.grade_words import too_few
 
 Singles = NDArray[np.float32]
@@ -100,7 +101,7 @@ def cheap_ways(rows: RaceRows) -> list[Way]:
         # too few rows, one grade, no text: a head says so of the same rows, or every row shows it
         return ways
     seconds = time.perf_counter() - began
-    return [*ways, Way("n-grams", "the n-gram grader", Predictions.of(read.grades), seconds, cheap=True)]
+    return [*ways, Way(N_GRAMS, WORDS[N_GRAMS], Predictions.of(read.grades), seconds, mode=N_GRAMS, cheap=True)]
 
 
 def forecast_of(rows: RaceRows, train: Singles, held: Singles, moves: Singles | None) -> GradeForecast | None:

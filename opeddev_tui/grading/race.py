@@ -24,8 +24,8 @@ AUTO = "auto"
 class Way(Struct, frozen=True):
     """One way to a grade; ``cheap``: needs no language model; ``tuned``: needs the fine-tuned one.
 
-    ``mode`` is the setting that chooses it (head, text, tokens), empty where none does. ``seconds`` is what grading the
-    rows took, and fitting where there is something to fit.
+    ``mode`` is the setting that chooses it (head, text, tokens, n-grams), empty where none does. ``seconds`` is what
+    grading the rows took, and fitting where there is something to fit.
     """
 
     name: str
@@ -69,7 +69,8 @@ class Race(Struct, frozen=True):
 def run_race(ways: Sequence[Way], reference: Reference, *, mode: str = AUTO) -> Race:
     """Return the race of ``ways`` on the rows of ``reference``; there is at least one way.
 
-    ``mode`` as in ``grading.mode``: only ways of that mode may be chosen, with "auto" all that grade.
+    ``mode`` as in ``grading.mode``: only ways of that mode may be chosen, with "auto" all that read a model. A cheap
+    way is chosen by a person alone.
     """
     found = {way.name: figures(way.predictions, reference) for way in ways}
     ordered = sorted(ways, key=lambda way: _rank(found[way.name]["kappa"]), reverse=True)
@@ -81,13 +82,13 @@ def run_race(ways: Sequence[Way], reference: Reference, *, mode: str = AUTO) -> 
         )
         for way in ordered
     )
-    usable = [way for way in ordered if way.mode and mode in (AUTO, way.mode)]
+    usable = [way for way in ordered if mode == way.mode or (mode == AUTO and _reads_model(way))]
     chosen = _choice(usable, reference)
     verdict = _verdict(chosen or ordered[0], cheap, reference, found)
     told = [verdict, _passed_over(chosen, usable, reference), few_rows(len(reference.grades))]
     verdict = " ".join(filter(None, told))
     if mode != AUTO:
-        auto = _choice([way for way in ordered if way.mode], reference)
+        auto = _choice([way for way in ordered if _reads_model(way)], reference)
         verdict += _set_by_hand(mode, chosen, auto)
     return Race(
         rows,
@@ -95,6 +96,18 @@ def run_race(ways: Sequence[Way], reference: Reference, *, mode: str = AUTO) -> 
         verdict,
         _tuning(ordered, reference),
     )
+
+
+def _reads_model(way: Way) -> bool:
+    return bool(way.mode) and not way.cheap
+
+
+def best_cheap(race: Race, ways: Sequence[Way]) -> tuple[str, bool]:
+    """Return the name of the best cheap way of ``race``, and whether it is better than the way that grades, surely."""
+    cheap = {way.name for way in ways if way.cheap}
+    best = next((row.name for row in race.rows if row.name in cheap), "")
+    chosen = next((row for row in race.rows if row.name == race.chosen), None)
+    return best, chosen is not None and chosen.to_cheap is not None and chosen.to_cheap.high < 0
 
 
 def parts(
@@ -198,6 +211,8 @@ def _verdict(
         told = [f"{words} {round(value, 2) + 0.0:.2f}" for words, value in values if not math.isnan(value)]
         return f"{capital(shown.words)} grades. Kappa: {', '.join(told)}."
     begin = f"{capital(shown.words)} grades: kappa {_told(kappa)}"
+    if shown.cheap and shown.mode:
+        return f"{begin}. It reads no meaning: padding can move its grades."
     if cheap is None or cheap is shown:
         return f"{begin}."
     difference = _difference(shown, cheap, reference)
@@ -207,9 +222,14 @@ def _verdict(
     if difference.low > 0:
         return f"{begin}, better than {cheap.words}, the best cheap way ({size})."
     if difference.high < 0:
+        other = (
+            f'grading.mode = "{cheap.mode}" grades by {cheap.words}, which padding moves'
+            if cheap.mode
+            else "a grade that is always the same is only there to be beaten"
+        )
         return (
-            f"{begin}, worse than {cheap.words} ({size}). A cheap way is only there to be beaten and cannot be "
-            "chosen: do not rely on these grades; more graded rows or another model may help."
+            f"{begin}, worse than {cheap.words} ({size}). Do not rely on these grades: more graded rows or another "
+            f"model may help; {other}."
         )
     perhaps = " and may be worse" if difference.value < 0 else ""
     return f"{begin}; on {len(reference.grades)} rows it is not shown to beat {cheap.words}{perhaps} ({size})."
@@ -218,7 +238,7 @@ def _verdict(
 def _tuning(ordered: Sequence[Way], reference: Reference) -> str:
     """Return whether fine-tuning was worth it for the grade, in one sentence; empty where nothing was tuned."""
     tuned = next((way for way in ordered if way.tuned), None)
-    other = next((way for way in ordered if way.mode and not way.tuned), None) or next(
+    other = next((way for way in ordered if _reads_model(way) and not way.tuned), None) or next(
         (way for way in ordered if way.cheap), None
     )
     if tuned is None or other is None or too_few(len(reference.grades)):

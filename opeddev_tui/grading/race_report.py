@@ -173,7 +173,7 @@ def _bins(way: Way, reference: Reference) -> list[Bin]:
     if chances is None:
         return []
     grades = counted_grades(way.predictions, reference)
-    return reliability(chances[np.arange(len(grades)), grades], grades == reference.grades)
+    return reliability(chances[np.arange(len(grades)), grades], grades == reference.grades, reference.groups)
 
 
 def _set_figures(head: HeadEntry, reference: Reference) -> SetFigures | None:

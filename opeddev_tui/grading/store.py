@@ -1,12 +1,13 @@
 """Save and load grade heads beside a checkpoint: a safetensors file of weights and a JSON file that explains it.
 
-There may be two, one on the base model and one on the step's own model. A head is worth nothing on other weights or
+There may be two, one on the base model and one on the step's own model, and the n-gram grader, which is a head on
+pieces of text. A head is worth nothing on other weights or
 another prompt than it was fitted on, so it is refused there. No pickle, no row, no feature is stored.
 """
 
 import hashlib
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 import numpy as np
@@ -15,19 +16,20 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from opeddev_tui.checkpoints.heads import BASE, DESCRIPTION_NAME, STEP, WEIGHTS_NAME, head_files
+from opeddev_tui.checkpoints.heads import BASE, DESCRIPTION_NAME, N_GRAMS, STEP, WEIGHTS_NAME, head_files
 from opeddev_tui.errors import ModelProblem, StorageProblem
 from opeddev_tui.files import read_file, read_record, write_atomic
 from opeddev_tui.grading.areas import Areas, Style
 from opeddev_tui.grading.criteria import CriteriaHeads
 from opeddev_tui.grading.head import GradeHead, LinearScores
 from opeddev_tui.grading.intervals import Estimate
+from opeddev_tui.grading.n_grams import Pieces
 from opeddev_tui.grading.ordinal import Ordinal
 from opeddev_tui.grading.scale import Scale
 
 __all__ = [
-    "BASE", "DESCRIPTION_NAME", "STEP", "WEIGHTS_NAME", "Origin", "StoredHead", "has_head", "head_files", "load_head",
-    "origin_of", "save_head",
+    "BASE", "DESCRIPTION_NAME", "N_GRAMS", "STEP", "WEIGHTS_NAME", "Origin", "StoredHead", "has_head", "head_files",
+    "load_head", "origin_of", "save_head",
 ]  # fmt: skip
 
 FORMAT = 1
@@ -49,12 +51,16 @@ class Origin(Struct, frozen=True):
 
 
 class StoredHead(Struct, frozen=True):
-    """A grade head with its criteria heads, where it belongs, and its leave-one-out figures by name."""
+    """A grade head with its criteria heads, where it belongs, and its leave-one-out figures by name.
+
+    ``pieces`` are those of the n-gram grader, None for a head on a model's states.
+    """
 
     origin: Origin
     head: GradeHead
     criteria: CriteriaHeads | None
     out_of_fold: dict[str, Estimate]
+    pieces: Pieces | None = None
 
 
 class _Linear(Struct, frozen=True):
@@ -98,6 +104,10 @@ def save_head(folder: Path, stored: StoredHead) -> list[Path]:
     tensors = _tensors("grade", stored.head.linear)
     if stored.criteria is not None:
         tensors |= _tensors("criteria", stored.criteria.linear)
+    if stored.pieces is not None:
+        # no piece holds a line break
+        letters = "\n".join(stored.pieces.known).encode(errors="surrogatepass")
+        tensors |= {"pieces.known": np.frombuffer(letters, np.uint8), "pieces.rarity": stored.pieces.rarity}
     content = save(tensors)
     description = _Description(
         FORMAT,
@@ -129,7 +139,7 @@ def origin_of(folder: Path, model: str = BASE) -> Origin:
 
 
 def load_head(folder: Path, *, base: str, prompt: str, model: str = BASE) -> StoredHead:
-    """Return the head on ``model`` (base or step) in ``folder``.
+    """Return the head on ``model`` (base, step or n_grams) in ``folder``.
 
     Raises ``ModelProblem`` if it was fitted on other weights than ``base`` or another prompt than ``prompt`` (hashes),
     and ``StorageProblem`` if its files are damaged.
@@ -152,14 +162,15 @@ def load_head(folder: Path, *, base: str, prompt: str, model: str = BASE) -> Sto
             found.rows,
         )
         criteria = None if found.criteria is None else _criteria(tensors, found.criteria)
+        pieces = _pieces(tensors) if model == N_GRAMS else None
     except (KeyError, ValueError) as error:
         _damaged(folder / head_files(model)[1], error)
     return StoredHead(
-        found.origin, head, criteria, {name: _estimate(*item) for name, item in found.out_of_fold.items()}
+        found.origin, head, criteria, {name: _estimate(*item) for name, item in found.out_of_fold.items()}, pieces
     )
 
 
-def _read(folder: Path, model: str) -> tuple[_Description, dict[str, NDArray[np.float32]]]:
+def _read(folder: Path, model: str) -> tuple[_Description, dict[str, NDArray[Any]]]:
     weights, explained = (folder / name for name in head_files(model))
     try:
         found = read_record(explained, _Description)
@@ -179,12 +190,20 @@ def _damaged(path: Path, error: Exception) -> NoReturn:
     ) from error
 
 
+def _pieces(tensors: dict[str, NDArray[Any]]) -> Pieces:
+    known = tensors["pieces.known"].astype(np.uint8).tobytes().decode(errors="surrogatepass").split("\n")
+    rarity = tensors["pieces.rarity"]
+    if rarity.shape != (len(known),) or tensors["grade.mean"].shape != rarity.shape or not np.isfinite(rarity).all():
+        raise ValueError("the pieces have the wrong shape or are not finite")
+    return Pieces(tuple(known), rarity)
+
+
 def _estimate(*ends: float | None) -> Estimate:
     # JSON has no NaN: what is not known comes back as null
     return Estimate(*(float("nan") if end is None else end for end in ends))
 
 
-def _tensors(name: str, linear: LinearScores) -> dict[str, NDArray[np.float32]]:
+def _tensors(name: str, linear: LinearScores) -> dict[str, NDArray[Any]]:
     return {
         f"{name}.mean": np.ascontiguousarray(linear.mean),
         f"{name}.spread": np.ascontiguousarray(linear.spread),
@@ -196,7 +215,7 @@ def _described(linear: LinearScores) -> _Linear:
     return _Linear(linear.kinds, linear.intercepts, linear.penalties)
 
 
-def _linear(name: str, tensors: dict[str, NDArray[np.float32]], known: _Linear) -> LinearScores:
+def _linear(name: str, tensors: dict[str, NDArray[Any]], known: _Linear) -> LinearScores:
     weights = tensors[f"{name}.weights"]
     if weights.shape[:2] != (len(known.intercepts), 1 + len(known.kinds)) or not np.isfinite(weights).all():
         raise ValueError(f"the weights {name} have the wrong shape or are not finite")
@@ -221,7 +240,7 @@ def _criteria_described(heads: CriteriaHeads) -> _Criteria:
     )
 
 
-def _criteria(tensors: dict[str, NDArray[np.float32]], known: _Criteria) -> CriteriaHeads:
+def _criteria(tensors: dict[str, NDArray[Any]], known: _Criteria) -> CriteriaHeads:
     areas = Areas(
         known.names,
         tuple(frozenset(kinds) for kinds in known.kinds),

@@ -24,8 +24,8 @@ from opeddev_tui.grading.scores import Reference
 from opeddev_tui.runs.grade_records import WayGrades
 from opeddev_tui.runs.grade_words import too_few
 
-# agreements that can be wanted, in percent
-WANTED = tuple(range(80, 100))
+# agreements that can be wanted, in percent, as the setting grade.agreement has them
+WANTED = tuple(range(50, 101))
 
 
 class Trust(Struct, frozen=True):
@@ -47,8 +47,17 @@ class Trust(Struct, frozen=True):
     other: Mapping[str, Estimate]
 
 
-def trust(way: WayGrades, reference: Sequence[str], labels: Sequence[str], tolerance: int = 0) -> Trust | None:
-    """Return what can be trusted of ``way``; None where it has no probabilities or too few rows."""
+def trust(
+    way: WayGrades,
+    reference: Sequence[str],
+    labels: Sequence[str],
+    tolerance: int = 0,
+    groups: Sequence[str] = (),
+) -> Trust | None:
+    """Return what can be trusted of ``way``; None where it has no probabilities or too few rows.
+
+    ``reference`` has the right grade of each row and ``groups`` its group, empty where no row has one.
+    """
     if len(way.probabilities) != len(reference) or too_few(len(reference)):
         return None
     places = {label: place for place, label in enumerate(labels)}
@@ -59,16 +68,16 @@ def trust(way: WayGrades, reference: Sequence[str], labels: Sequence[str], toler
     # they are recorded with four digits
     grades = Grades(probabilities / probabilities.sum(1, keepdims=True))
     agrees = np.abs(grades.median - right) <= tolerance
-    parts = halves(grades, Reference(right, len(labels)))
+    parts = halves(grades, Reference(right, len(labels), groups))
     covered = [label in inside for label, inside in zip(reference, way.sets, strict=False)]
     has_sets = len(covered) == len(reference)
     return Trust(
         len(reference),
         tolerance,
-        tuple(reliability(grades.within(tolerance), agrees)),
-        tuple(automatic_curve(grades, right, tolerance=tolerance)),
-        grading_alone(grades, right, WANTED, tolerance=tolerance),
-        intervals.share(np.array(covered)) if has_sets else None,
+        tuple(reliability(grades.within(tolerance), agrees, groups)),
+        tuple(automatic_curve(grades, right, tolerance=tolerance, groups=groups)),
+        grading_alone(grades, right, WANTED, tolerance=tolerance, groups=groups),
+        intervals.share(np.array(covered), groups=groups) if has_sets else None,
         float(np.mean([len(inside) for inside in way.sets])) if has_sets else None,
         parts.confident,
         parts.other,

@@ -32,12 +32,28 @@ class Fitted(Struct, frozen=True):
     config: ModelConfig
 
 
+class Lengths(Struct, frozen=True):
+    """Tokens per row, of training and hold-out rows together; ``most`` is what a row may have."""
+
+    median: int
+    longest: int
+    most: int
+
+
 class TokenReport(Struct, frozen=True):
-    """What the check of the tokens found: what cannot be trained, what a person should know, a line of figures."""
+    """What the check of the tokens found: what cannot be trained, what a person should know, how long the rows are."""
 
     problems: list[Problem]
     notes: list[str]
-    figures: str = ""
+    lengths: Lengths | None = None
+
+    @property
+    def figures(self) -> str:
+        """The lengths as a sentence; empty where nothing was encoded."""
+        if self.lengths is None:
+            return ""
+        shown = self.lengths
+        return f"tokens per row: median {shown.median}, longest {shown.longest}, at most {shown.most}."
 
 
 def fit(source: str, settings: st.Settings) -> Fitted:
@@ -117,8 +133,7 @@ def check(root: Path, settings: st.Settings, data: DataReport) -> TokenReport:
     return TokenReport(
         [],
         [*filter(None, [without_hub(source, settings.model)]), *notes],
-        f"tokens per row: median {lengths[len(lengths) // 2]}, longest {lengths[-1]}, "
-        f"at most {fitted.encoder.max_length}.",
+        Lengths(lengths[len(lengths) // 2], lengths[-1], fitted.encoder.max_length),
     )
 
 

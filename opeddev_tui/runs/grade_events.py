@@ -95,7 +95,8 @@ def steadied_rows(heads: Iterable[HeadFitted]) -> int:
 class GradesRead(DurableEvent, frozen=True):
     """Grades of the hold-out after ``epoch``, by every way that was read: see ``WayGrades``.
 
-    ``ids`` and ``reference`` have an entry per graded hold-out row, ``labels`` are the scale, the lowest first.
+    ``ids`` and ``reference`` have an entry per graded hold-out row, and so has ``groups`` (author, repository), but
+    where no row has one it is empty; ``labels`` are the scale, the lowest first.
     ``ungraded`` counts hold-out rows without a grade. ``seconds`` is what all of it took beside the hold-out loss.
     """
 
@@ -106,6 +107,7 @@ class GradesRead(DurableEvent, frozen=True):
     ways: tuple[WayGrades, ...]
     ungraded: int = 0
     seconds: float = 0.0
+    groups: tuple[str, ...] = ()
 
     def by(self, way: str) -> WayGrades | None:
         """Return the grades by ``way``, None where it was not read."""
@@ -118,7 +120,7 @@ class RaceHeld(DurableEvent, frozen=True):
     ``rows`` graded training rows were fitted on, ``holdout_rows`` compared on. ``chosen`` is the way that grades from
     now on, ``verdict`` and ``tuning`` say in a sentence each what came out and whether fine-tuning was worth it for the
     grade. ``seconds`` is the whole race. ``checkpoint`` names the step's model, ``needs`` the base model where it
-    grades instead of that one. Without a race ``problem`` says why.
+    grades instead of that one. ``groups`` as in ``GradesRead``. Without a race ``problem`` says why.
     """
 
     epoch: int
@@ -135,6 +137,7 @@ class RaceHeld(DurableEvent, frozen=True):
     needs: str = ""
     seconds: float = 0.0
     problem: str = ""
+    groups: tuple[str, ...] = ()
 
 
 class FeedbackWritten(DurableEvent, frozen=True):

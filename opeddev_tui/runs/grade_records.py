@@ -7,12 +7,15 @@ from msgspec import Struct, field
 
 BASE_HEAD, STEP_HEAD, STEP_TOKENS, STEP_TEXT = "base head", "step head", "step tokens", "step text"
 BASE_TOKENS = "base tokens"
+# needs no language model
+N_GRAMS = "n-grams"
 # what each way is called for people
 WORDS = {
     BASE_HEAD: "the head on the base model",
     STEP_HEAD: "the head on the step's model",
     STEP_TOKENS: "the grade tokens of the step's model",
     STEP_TEXT: "the texts that the step's model writes",
+    N_GRAMS: "the n-gram grader",
 }
 # the ways to read a grade of the step's own model, and that of the base model, in a word
 SHORT_WORDS = {
@@ -20,6 +23,7 @@ SHORT_WORDS = {
     "step tokens": "its grade tokens",
     "step head": "its head",
     "base head": "base",
+    "n-grams": "n-grams",
 }
 
 
@@ -39,10 +43,11 @@ class Figure(Struct, frozen=True):
 class WayGrades(Struct, frozen=True):
     """Grades of all graded hold-out rows by one way, in the order of the event's ``ids``.
 
-    ``way`` is "base head", "step head", "step tokens" or "step text"; ``words`` name it for people. ``probabilities``
-    [rows][grades] are rounded to 4 digits, empty for a way without. ``grades`` are the medians, "" where a text had no
-    grade. ``sets`` are the grades of each row's 90% set, empty for a way that promises none. ``figures`` are by name,
-    as ``grading.scores`` names them. ``seconds`` is what this way took by itself; what came with the loss costs 0.
+    ``way`` is "base head", "step head", "step tokens", "step text" or "n-grams"; ``words`` name it for people.
+    ``probabilities`` [rows][grades] are rounded to 4 digits, empty for a way without. ``grades`` are the medians, ""
+    where a text had no grade. ``sets`` are the grades of each row's 90% set, empty for a way that promises none.
+    ``figures`` are by name, as ``grading.scores`` names them. ``seconds`` is what this way took by itself; what came
+    with the loss costs 0.
     """
 
     way: str
@@ -57,9 +62,9 @@ class WayGrades(Struct, frozen=True):
 class RacedWay(Struct, frozen=True):
     """One way of a race, with figures on the hold-out and its kappa less that of the best cheap way.
 
-    ``mode`` is the way of grading it stands for (head, tokens, text), empty for a mere comparison. ``cheap``: needs no
-    language model; ``tuned``: needs the fine-tuned one. ``answered`` is the share of rows with a grade, ``grades`` the
-    grade of each row ("" for none). ``claim`` says whether what a head claims of itself holds.
+    ``mode`` is the way of grading it stands for (head, tokens, text, n-grams), empty for a mere comparison. ``cheap``:
+    needs no language model; ``tuned``: needs the fine-tuned one. ``answered`` is the share of rows with a grade,
+    ``grades`` the grade of each row ("" for none). ``claim`` says whether what a head claims of itself holds.
     """
 
     way: str

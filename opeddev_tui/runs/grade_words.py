@@ -8,7 +8,16 @@ for the same fact.
 from collections.abc import Mapping
 
 from opeddev_tui.format import plural
-from opeddev_tui.runs.grade_records import BASE_HEAD, BASE_TOKENS, SHORT_WORDS, STEP_HEAD, STEP_TEXT, STEP_TOKENS, WORDS
+from opeddev_tui.runs.grade_records import (
+    BASE_HEAD,
+    BASE_TOKENS,
+    N_GRAMS,
+    SHORT_WORDS,
+    STEP_HEAD,
+    STEP_TEXT,
+    STEP_TOKENS,
+    WORDS,
+)
 from opeddev_tui.text import clean_line
 
 # with fewer hold-out rows a verdict has a caution, and below the second number there is none
@@ -24,6 +33,7 @@ _MEANINGS: Mapping[str, str] = {
     STEP_HEAD: f"{_HEAD} the fine-tuned model: fine-tuning and more rows change these grades",
     STEP_TOKENS: f"the fine-tuned model itself, {_TOKENS}: {_TRAINED}",
     STEP_TEXT: f"the fine-tuned model itself, in the text that it writes: {_TRAINED}",
+    N_GRAMS: "short pieces of text, without a language model: rows change these grades, and so can padding",
     BASE_TOKENS: f"the base model itself, {_TOKENS}: neither fine-tuning nor your rows change these grades",
 }
 
@@ -34,9 +44,11 @@ def graded_by(way: str) -> str:
 
 
 def grader_name(way: str, checkpoint: str, step: int | None) -> str:
-    """Return what grades, for titles: ``checkpoint``, or the base model with the head of ``step`` where that reads."""
+    """Return what grades, for titles: ``checkpoint``, or what of ``step`` grades in its stead."""
     if way == BASE_HEAD:
         return "base model, its head" if step is None else f"base model, head of step {step}"
+    if way == N_GRAMS:
+        return "n-grams" if step is None else f"n-grams of step {step}"
     return "base model" if way == BASE_TOKENS else checkpoint
 
 
@@ -48,6 +60,19 @@ def read_by(way: str) -> str:
 def way_words(way: str) -> str:
     """Return by what grades were read, with the model it reads, to follow "by"."""
     return WORDS.get(way, clean_line(way))
+
+
+def counted_off(tolerance: int, labels: int) -> int:
+    """Return how many grades off count as agreement on a scale of ``labels`` grades where ``tolerance`` is wanted.
+
+    On a scale of few grades nearly every grade would agree.
+    """
+    return max(0, min(tolerance, (labels - 2) // 2))
+
+
+def within_words(tolerance: int) -> str:
+    """Return what counts as agreement, to follow that word: empty where only the same grade does."""
+    return {0: "", 1: " within one grade"}.get(tolerance, f" within {tolerance} grades")
 
 
 def near_words(tolerance: int) -> str:

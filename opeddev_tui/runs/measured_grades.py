@@ -61,11 +61,6 @@ class Measured(Struct, frozen=True):
         return f"Its 90% sets held the right grade in {_told(covered, self.rows)} of these rows."
 
 
-def tolerance_on(labels: Sequence[str], wanted: int) -> int:
-    """Return by how many grades one may be off on the scale ``labels``: fewer than ``wanted`` where it has few."""
-    return max(0, min(wanted, (len(labels) - 2) // 2))
-
-
 def measured(state: RunState, epoch: int, way: str, labels: Sequence[str], tolerance: int) -> Measured | None:
     """Return what the run of ``state`` recorded of ``way`` after ``epoch``; None where it recorded no such grades."""
     read, race = state.readings.get(epoch), state.races.get(epoch)

@@ -7,11 +7,11 @@ import numpy as np
 from msgspec import Struct
 
 from opeddev_tui.config.settings import Grade
-from opeddev_tui.format import share
+from opeddev_tui.format import plural, share
 from opeddev_tui.grading.calibration import Alone, bears_out, grading_alone
 from opeddev_tui.grading.ordinal import Grades
-from opeddev_tui.runs.grade_words import few_rows, too_few
-from opeddev_tui.runs.measured_grades import Measured, measured, tolerance_on
+from opeddev_tui.runs.grade_words import counted_off, few_rows, too_few, within_words
+from opeddev_tui.runs.measured_grades import Measured, measured
 from opeddev_tui.runs.state import RunState
 
 
@@ -39,22 +39,22 @@ class AskRule(Struct, frozen=True):
 
 def ask_rule(state: RunState, epoch: int, way: str, grade: Grade, labels: tuple[str, ...]) -> AskRule:
     """Return the rule for ``way`` by what the run of ``state`` recorded of it after ``epoch``."""
-    tolerance = tolerance_on(labels, grade.tolerance)
-    near = "" if not tolerance else " within one grade" if tolerance == 1 else f" within {tolerance} grades"
+    tolerance = counted_off(grade.tolerance, len(labels))
+    near = within_words(tolerance)
     found, told = _recorded(state, epoch, way, labels), measured(state, epoch, way, labels, tolerance)
     if found is None:
         return AskRule(None, tolerance, "this way to a grade was not compared with people's grades.")
-    right, grades, answers = found
+    right, grades, answers, groups = found.right, found.grades, found.answers, found.groups
     if too_few(len(right)):
         return AskRule(None, tolerance, f"how sure is sure enough is not known: {few_rows(len(right))}", told)
     threshold: float | None
     if grades is None:
         agrees = np.abs(answers - right) <= tolerance
-        threshold = 0.0 if bears_out(agrees, grade.agreement) else None
+        threshold = 0.0 if bears_out(agrees, grade.agreement, groups) else None
         said = f"on the hold-out {share(agrees.mean())} of its grades agreed{near}, which does not bear out the wanted "
         said += f"{grade.agreement}%."
     else:
-        alone = grading_alone(grades, right, (grade.agreement,), tolerance=tolerance)[grade.agreement]
+        alone = grading_alone(grades, right, (grade.agreement,), tolerance=tolerance, groups=groups)[grade.agreement]
         threshold = alone.chosen.threshold if alone.chosen is not None else None
         said = _alone(alone, grade.agreement, near, len(right))
     return AskRule(threshold, tolerance, f"{said} {few_rows(len(right))}".rstrip(), told)
@@ -64,25 +64,36 @@ def _alone(alone: Alone, wanted: int, near: str, rows: int) -> str:
     """Return why a person looks at grades below the threshold, or at all; the figure is that of the check."""
     told = ""
     if alone.checked is not None:
-        passed = f"of {rows} hold-out rows {alone.checked_rows} passed one that was chosen without them"
+        passed = f"of {rows} hold-out rows {alone.checked_rows}{_groups(alone)} passed one that was chosen without them"
         told = f": {passed}, and {share(alone.checked.value)} of those agreed"
     if alone.chosen is not None:
         return f"the threshold{told}{near} with people ({wanted}% wanted)."
     return f"no threshold is borne out at {wanted}% agreement{near} with people{told}."
 
 
-def _recorded(
-    state: RunState, epoch: int, way: str, labels: tuple[str, ...]
-) -> "tuple[np.ndarray, Grades | None, np.ndarray] | None":
-    """Return right places, probabilities and given places of the hold-out by ``way``; None where not recorded."""
+def _groups(alone: Alone) -> str:
+    return "" if alone.checked_groups is None else f" (of {plural(alone.checked_groups, 'group')})"
+
+
+class _Recorded(Struct, frozen=True):
+    """Right places [n], probabilities and given places of the graded hold-out rows, and their groups, if any."""
+
+    right: np.ndarray
+    grades: Grades | None
+    answers: np.ndarray
+    groups: tuple[str, ...]
+
+
+def _recorded(state: RunState, epoch: int, way: str, labels: tuple[str, ...]) -> _Recorded | None:
+    """Return what was recorded of the hold-out by ``way``; None where nothing was."""
     places = {label: place for place, label in enumerate(labels)}
     read, race = state.readings.get(epoch), state.races.get(epoch)
     known = read.by(way) if read is not None else None
     raced = next((item for item in race.ways if item.way == way), None) if race is not None else None
     if known is not None and read is not None:
-        reference, given = read.reference, known.grades
+        reference, given, groups = read.reference, known.grades, read.groups
     elif raced is not None and race is not None:
-        reference, given = race.reference, raced.grades
+        reference, given, groups = race.reference, raced.grades, race.groups
     else:
         return None
     if not reference or len(given) != len(reference) or any(label not in places for label in reference):
@@ -91,7 +102,7 @@ def _recorded(
     # a text without a grade is as wrong as can be
     answers = np.array([places.get(label, -len(labels)) for label in given], dtype=np.int64)
     if known is None or len(known.probabilities) != len(reference):
-        return right, None, answers
+        return _Recorded(right, None, answers, groups)
     chances = np.asarray(known.probabilities, dtype=np.float64)
     # they are recorded with four digits
-    return right, Grades(chances / chances.sum(1, keepdims=True)), answers
+    return _Recorded(right, Grades(chances / chances.sum(1, keepdims=True)), answers, groups)

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from opeddev_tui.config.settings import Settings
+from opeddev_tui.config.settings import FILLED_FIELDS, GIVEN_FIELDS, Settings
 from opeddev_tui.data import grade_scale
 from opeddev_tui.data.grading_rows import from_grading
 from opeddev_tui.data.optional_fields import read_grades, with_optional_fields
 from opeddev_tui.data.raw_rows import RawRow
 from opeddev_tui.data.rows import Example, RowContext
-from opeddev_tui.data.ungraded import FILLED, KINDS, Usual
+from opeddev_tui.data.ungraded import KINDS, Usual
 from opeddev_tui.errors import DataProblem, SettingsProblem
 from opeddev_tui.runs.measured_grades import Measured
 
@@ -132,7 +132,7 @@ class Filling(Struct, frozen=True):
         for texts, origin in ((self.given, f"--{name}"), (self.defaults, f"grade.{name}")):
             if texts.get(name):
                 return texts[name], origin
-        usual = self.usual.of(name, kind) if name in FILLED else ""
+        usual = self.usual.of(name, kind) if name in FILLED_FIELDS else ""
         return usual, USUAL if usual else ""
 
     def kind_of(self, name: str) -> tuple[str, str]:
@@ -149,7 +149,7 @@ class Filling(Struct, frozen=True):
 def filling(settings: Settings, given: Mapping[str, str] | None = None, usual: Usual | None = None) -> Filling:
     """Return what submissions get that do not have a field, by the settings' ``[grade]``."""
     grade = settings.grade
-    defaults = {"task": grade.task, "rubric": grade.rubric, "kind": grade.kind}
+    defaults = {name: getattr(grade, name) for name in GIVEN_FIELDS}
     return Filling(dict(given or {}), defaults, usual or Usual({}, {}, frozenset()))
 
 
@@ -203,7 +203,7 @@ def _filled(
         filled["kind"] = kind
         if kind:
             assumed["kind"] = f"{kind} ({origin})"
-    for field_name in FILLED:
+    for field_name in FILLED_FIELDS:
         if filled.get(field_name):
             continue
         text, origin = fill.of(field_name, str(filled["kind"]))

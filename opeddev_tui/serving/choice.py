@@ -13,13 +13,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from opeddev_tui.checkpoints import catalog, folders
+from opeddev_tui.checkpoints import heads as head_files
 from opeddev_tui.checkpoints.heads import BASE, STEP, heads_in
 from opeddev_tui.config.described import known_keys
 from opeddev_tui.config.loading import Layer, resolve
 from opeddev_tui.config.settings import Model, Settings
 from opeddev_tui.errors import ModelProblem, Problem, StorageProblem
 from opeddev_tui.models.place import source_of
-from opeddev_tui.runs.grade_records import BASE_HEAD, BASE_TOKENS, STEP_HEAD, STEP_TEXT, STEP_TOKENS
+from opeddev_tui.runs.grade_records import BASE_HEAD, BASE_TOKENS, N_GRAMS, STEP_HEAD, STEP_TEXT, STEP_TOKENS
 from opeddev_tui.runs.grade_words import grader_name
 from opeddev_tui.runs.history import RunRecord, list_runs
 from opeddev_tui.runs.manifest import settings_of
@@ -29,7 +30,14 @@ from opeddev_tui.workspace.paths import Workspace
 BASE_MODEL = "base"
 # what is graded with where nobody says: the model that the race was held on
 DEFAULT_SOURCE = "best"
-_MODES = {BASE_HEAD: "head", STEP_HEAD: "head", STEP_TOKENS: "tokens", BASE_TOKENS: "tokens", STEP_TEXT: "text"}
+_MODES = {
+    BASE_HEAD: "head",
+    STEP_HEAD: "head",
+    STEP_TOKENS: "tokens",
+    BASE_TOKENS: "tokens",
+    STEP_TEXT: "text",
+    N_GRAMS: N_GRAMS,
+}
 # where a run keeps its base head (see ``training.base_head``)
 _RUN_HEADS = "grading"
 
@@ -69,6 +77,11 @@ class Choice(Struct, frozen=True):
         """True where the grade is read from the base model."""
         return self.way in (BASE_HEAD, BASE_TOKENS)
 
+    @property
+    def reads_step(self) -> bool:
+        """True where the grade is read from the checkpoint's own model; n-grams read none."""
+        return not self.reads_base and self.way != N_GRAMS
+
 
 def choose(workspace: Workspace, settings: Settings, source: str = "") -> Choice:
     """Return what grades: ``source`` is a checkpoint as ``catalog.find_entry`` takes it, or base.
@@ -93,7 +106,7 @@ def choose(workspace: Workspace, settings: Settings, source: str = "") -> Choice
     epoch = round(entry.epoch) if entry.epoch.is_integer() else -1
     trained, notes = as_trained(workspace, settings, entry.run)
     way, more = _way(settings.grading.mode, heads_in(entry.folder), state, epoch)
-    head = entry.folder if _MODES[way] == "head" else None
+    head = entry.folder if way == N_GRAMS or _MODES[way] == "head" else None
     return Choice(way, trained, entry, head, state, epoch, (*notes, *more))
 
 
@@ -112,6 +125,8 @@ def _base_choice(workspace: Workspace, settings: Settings, records: list[RunReco
             if BASE in heads_in(folder):
                 trained, notes = as_trained(workspace, settings, record.id)
                 epoch = max(record.state.readings, default=-1)
+                if settings.grading.mode == N_GRAMS:
+                    notes = (*notes, "n-grams belong to a checkpoint: the head on the base model grades.")
                 return Choice(BASE_HEAD, trained, None, folder, record.state, epoch, notes)
     raise ModelProblem(
         "no grade head on the base model is kept here, so it cannot grade.",
@@ -124,8 +139,20 @@ def _base_choice(workspace: Workspace, settings: Settings, records: list[RunReco
 
 
 def _way(mode: str, heads: list[str], state: RunState, epoch: int) -> tuple[str, list[str]]:
-    """Return the way to a grade for ``mode``, with what to say of it."""
-    there = [*([BASE_HEAD] if BASE in heads else []), *([STEP_HEAD] if STEP in heads else []), STEP_TOKENS, STEP_TEXT]
+    """Return the way to a grade for ``mode``, with what to say of it; raises ``ModelProblem``."""
+    if mode == N_GRAMS:
+        if head_files.N_GRAMS not in heads:
+            raise _no_n_grams()
+        return N_GRAMS, []
+    pieces = [N_GRAMS] if head_files.N_GRAMS in heads else []
+    heads = [model for model in heads if model != head_files.N_GRAMS]
+    there = [
+        *pieces,
+        *([BASE_HEAD] if BASE in heads else []),
+        *([STEP_HEAD] if STEP in heads else []),
+        STEP_TOKENS,
+        STEP_TEXT,
+    ]
     race = state.races.get(epoch)
     chosen = race.chosen if race is not None else ""
     if mode in ("auto", _MODES.get(chosen)) and chosen in there:
@@ -138,6 +165,15 @@ def _way(mode: str, heads: list[str], state: RunState, epoch: int) -> tuple[str,
         words = "the probabilities of its grade tokens" if way == STEP_TOKENS else "the grade that it writes"
         return way, [f"{said}: {words} grade instead."]
     return (STEP_TOKENS if mode == "tokens" else STEP_TEXT), []
+
+
+def _no_n_grams() -> ModelProblem:
+    return ModelProblem(
+        "this checkpoint has no n-gram grader: it is kept where it is surely better than the way that grades.",
+        where="grading.mode",
+        cure="Choose the checkpoint that the race was held on (best); else train a step with "
+        f'grading.mode = "{N_GRAMS}", or choose another way.',
+    )
 
 
 def _without_head(state: RunState, epoch: int) -> str:

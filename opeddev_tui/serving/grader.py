@@ -16,6 +16,7 @@ from opeddev_tui.data.rows import Example
 from opeddev_tui.errors import DataProblem
 from opeddev_tui.format import size
 from opeddev_tui.grading.spans import GradeRow
+from opeddev_tui.runs.grade_records import N_GRAMS
 from opeddev_tui.serving.ask_rule import AskRule, ask_rule
 from opeddev_tui.serving.asked import Asked, Criterion, Filling, Graded, asked, filling, identity_of, number_of
 from opeddev_tui.serving.choice import Choice, choose
@@ -76,13 +77,18 @@ class Grader:
 
     def ask(self, fields: Mapping[str, object], where: str = "", *, name: str = "") -> Asked:
         """Return the submission in ``fields`` (of a grading row) as this grader is asked it; see ``asked.asked``."""
-        return asked(fields, where, self.settings, self.fill, name=name)
+        return self._asked(fields, where, name)
 
     def ask_item(self, item: Item) -> Asked:
         """Return a submission from a file as this grader is asked it."""
         if item.problem:
             return Asked(None, identity_of(item.fields), item.file, item.problem, item.doubts)
-        return asked(item.fields, item.file, self.settings, self.fill, name=item.name, doubts=item.doubts)
+        return self._asked(item.fields, item.file, item.name, item.doubts)
+
+    def _asked(self, fields: Mapping[str, object], where: str, name: str, doubts: tuple[str, ...] = ()) -> Asked:
+        found = asked(fields, where, self.settings, self.fill, name=name, doubts=doubts)
+        # n-grams read no prompt, so what is not known for one is no reason to doubt their grade
+        return replace(found, doubts=doubts) if self.choice.way == N_GRAMS else found
 
     def ask_items(self, items: Iterable[Item | None]) -> Iterator[Asked | None]:
         """Yield submissions from files as this grader is asked them; a None, where one may be waited for, stays."""

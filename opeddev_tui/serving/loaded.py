@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from opeddev_tui.checkpoints import folders
@@ -21,11 +22,12 @@ from opeddev_tui.grading import store
 from opeddev_tui.grading.features import Readings, adapters_off, read_rows
 from opeddev_tui.grading.grade_tokens import GradeTokens, grade_tokens
 from opeddev_tui.grading.graded_rows import prompt_frame
+from opeddev_tui.grading.n_grams import NGramGrader
 from opeddev_tui.grading.ordinal import Grades
 from opeddev_tui.grading.reader import prompt_hash
 from opeddev_tui.grading.scale import Scale
 from opeddev_tui.grading.spans import GradeRow, grade_row
-from opeddev_tui.runs.grade_records import STEP_TEXT
+from opeddev_tui.runs.grade_records import N_GRAMS, STEP_TEXT
 from opeddev_tui.serving.choice import Choice
 from opeddev_tui.workspace.paths import Workspace
 
@@ -89,7 +91,7 @@ class LoadedModels:
         if self.choice.reads_base:
             self.base = loading.load_model(self._base_source, model).eval()
             self._base_weights = fingerprint(self.base)
-        if entry is None or (self.choice.reads_base and not texts):
+        if entry is None or (not self.choice.reads_step and not texts):
             return
         if not entry.lora:
             self.tuned = loading.load_model(str(entry.folder), model).eval()
@@ -109,6 +111,8 @@ class LoadedModels:
         """Return the head, also where it was fitted in another arithmetic than this machine's, which is noted."""
         folder, entry = self.choice.head_folder, self.choice.entry
         assert folder is not None
+        if self.choice.way == N_GRAMS:
+            return store.load_head(folder, base="", prompt="", model=store.N_GRAMS)
         which = store.BASE if self.choice.reads_base else store.STEP
         if self.choice.reads_base:
             weights = self._base_weights
@@ -152,8 +156,12 @@ class LoadedModels:
     # --- reading
 
     def row(self, example: Example) -> GradeRow:
-        """Return ``example`` as tokens, cut as in training; raises ``DataProblem`` where the template refuses it."""
-        return grade_row(self.encoder, example, max_length=self.encoder.max_length)
+        """Return ``example`` as tokens, cut as in training; raises ``DataProblem`` where the template refuses it.
+
+        N-grams read the whole submission, so nothing is cut for them.
+        """
+        row = grade_row(self.encoder, example, max_length=self.encoder.max_length)
+        return row if self.choice.way != N_GRAMS else replace(row, cut=False)
 
     def answers(self, examples: Sequence[Example], rows: Sequence[GradeRow]) -> Answers:
         """Return the grades of ``examples``, whose tokens are ``rows``."""
@@ -172,9 +180,12 @@ class LoadedModels:
         return Answers(grades.median, grades)
 
     def _by_head(self, head: store.StoredHead, examples: Sequence[Example], rows: Sequence[GradeRow]) -> Answers:
+        kinds = [example.kind for example in examples]
+        if head.pieces is not None:
+            found = NGramGrader(head.pieces, head.head).grades([example.submission for example in examples], kinds)
+            return Answers(found.median, found, head.head.sets(found))
         with adapters_off(self._reading) if self.choice.reads_base else nullcontext():
             states = self._read(rows).states
-        kinds = [example.kind for example in examples]
         grades = head.head.grades(states, kinds)
         areas = None
         if head.criteria is not None:

@@ -20,7 +20,7 @@ _NICE = 10
 
 def main() -> int:
     """Follow one run; return 0 if the tracker has taken everything."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("tracker", choices=MAKERS)
     for name in ("run_folder", "folder"):
         parser.add_argument(name, type=Path)

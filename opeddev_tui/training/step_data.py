@@ -10,11 +10,12 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from opeddev_tui.analysis.same_holdout import changed_holdout
 from opeddev_tui.analysis.workspace_steps import read_steps
 from opeddev_tui.config import settings as st
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.data.batches import LoadedBatch, StepData, load_step
-from opeddev_tui.errors import DataProblem, Problem, TrainingProblem
+from opeddev_tui.errors import Problem, TrainingProblem
 from opeddev_tui.files import write_atomic
 from opeddev_tui.runs import holdout_record, manifest
 from opeddev_tui.runs.control import StepRequest
@@ -35,17 +36,12 @@ def read_step(workspace: Workspace, settings: st.Settings, plan: StepPlan) -> St
 
 def _same_holdout(workspace: Workspace, holdout: LoadedBatch) -> list[str]:
     """Return what a person should know of the record and of corrected grades; raises ``DataProblem`` for other rows."""
+    changed = changed_holdout(workspace, holdout)
+    if changed is not None:
+        raise changed
     found = holdout_record.read(workspace)
-    recorded = found.holdout
-    if recorded is not None and recorded.fingerprint != holdout.fingerprint:
-        raise DataProblem(
-            f"the hold-out is not the one that earlier runs were scored on ({recorded.rows} rows then, "
-            f"{len(holdout.examples)} now).",
-            where=str(holdout.batch.path),
-            cure=f"Restore it, or delete {workspace.relative(workspace.holdout_record)} to begin a new comparison.",
-        )
     notes = [found.damage] if found.damage else []
-    versions = _versions(recorded, holdout)
+    versions = _versions(found.holdout, holdout)
     if len(versions) == 1:
         return notes
     return [
@@ -83,14 +79,27 @@ def with_chosen_rate(loaded: LoadedSettings, plan: StepPlan) -> LoadedSettings:
 
     The manifest then has the rate that was used, so that a repetition uses it too.
     """
-    if plan.learning_rate is None:
+    name = _rate_for(loaded.settings, plan)
+    if not name:
         return loaded
-    lora = loaded.settings.lora.enabled
-    name = "learning_rate" if lora or plan.parent is None else "resume_learning_rate"
-    section = "lora" if lora else "training"
-    table = replace(getattr(loaded.settings, section), **{name: plan.learning_rate})
-    origins = loaded.origins | {f"{section}.{name}": "chosen at the question"}
-    return replace(loaded, settings=replace(loaded.settings, **{section: table}), origins=origins)
+    origins = loaded.origins | {name: "chosen at the question"}
+    return replace(loaded, settings=_at_chosen_rate(loaded.settings, plan), origins=origins)
+
+
+def _rate_for(settings: st.Settings, plan: StepPlan) -> str:
+    """Return the setting that is the step's learning rate, "" where none was chosen."""
+    if plan.learning_rate is None:
+        return ""
+    if settings.lora.enabled:
+        return "lora.learning_rate"
+    return "training.learning_rate" if plan.parent is None else "training.resume_learning_rate"
+
+
+def _at_chosen_rate(settings: st.Settings, plan: StepPlan) -> st.Settings:
+    section, _, name = _rate_for(settings, plan).partition(".")
+    if not section:
+        return settings
+    return replace(settings, **{section: replace(getattr(settings, section), **{name: plan.learning_rate})})
 
 
 def refuse_other_seeds(workspace: Workspace, group: Group, now: manifest.RunManifest) -> None:
@@ -167,7 +176,7 @@ class Refusals(Struct, frozen=True):
     anew: str = ""
 
 
-def refusals(workspace: Workspace, loaded: LoadedSettings, run: str) -> Refusals:
+def refusals(workspace: Workspace, settings: st.Settings, run: str) -> Refusals:
     """Return what the training would refuse of ``run``, as far as rows and settings tell it.
 
     Reads every row and loads no model: what has changed in that is found when the training begins.
@@ -177,22 +186,21 @@ def refusals(workspace: Workspace, loaded: LoadedSettings, run: str) -> Refusals
     if record is None:
         return Refusals()
     try:
-        found = read_steps(workspace, loaded.settings, records)
-        start_from = loaded.settings.training.start_from
-        plan = plan_step(workspace, start_from, found, records, StepRequest(which=str(record.step)))
-        data = read_step(workspace, loaded.settings, plan) if plan is not None else None
+        found = read_steps(workspace, settings, records)
+        plan = plan_step(workspace, settings.training.start_from, found, records, StepRequest(which=str(record.step)))
+        data = read_step(workspace, settings, plan) if plan is not None else None
     except Problem as problem:
         return Refusals(str(problem), str(problem))
     if plan is None or data is None or plan.resume is None or plan.resume.id != run:
         return Refusals()
     try:
         before = _resumable(workspace, record)
-        settings = manifest.masked(msgspec.to_builtins(with_chosen_rate(loaded, plan).settings))
-        if not loaded.settings.training.num_processes:
+        tables = manifest.masked(msgspec.to_builtins(_at_chosen_rate(settings, plan)))
+        if not settings.training.num_processes:
             # as many as there are GPUs: only the training counts them
-            settings["training"].pop("num_processes")
+            tables["training"].pop("num_processes")
         described = msgspec.convert(data.describe(workspace), manifest.DataRecord)
-        _refuse(record, manifest.plain_differences(before, settings, described))
+        _refuse(record, manifest.plain_differences(before, tables, described))
     except TrainingProblem as problem:
         return Refusals(str(problem))
     return Refusals()

@@ -154,6 +154,7 @@ class StepGrades:
             ways=tuple(ways),
             ungraded=self.graded.rows.ungraded[1],
             seconds=seconds,
+            groups=tuple(self.graded.reference.groups),
         )
 
     def _measured(self, epoch: int, way: WayGrades, began: float) -> ev.GradesMeasured:

@@ -37,6 +37,7 @@ from opeddev_tui.runs.grade_records import (
     RacedWay,
     WayGrades,
 )
+from opeddev_tui.training import kept_n_grams
 from opeddev_tui.training.base_head import BaseFeatures, BaseHead, BaseHeadMaker
 from opeddev_tui.training.deciders import StopRequested
 from opeddev_tui.training.graded_step import GradedStep
@@ -108,12 +109,17 @@ class StepRace(Struct, frozen=True):
         heads = [*self._base_entry(base), *self._step_entry(epoch)]
         known = base.features if base is not None else None
         forecast = forecast_of(rows, known.train, known.held, known.moves) if known is not None else None
-        report = report_of(rows, ways, heads, mode=self.settings.grading.mode, forecast=forecast)
+        mode = self.settings.grading.mode
+        report = report_of(rows, ways, heads, mode=mode, forecast=forecast)
         started = self.bus.state.begun
+        every = [*ways, *(head.way for head in heads)]
+        if kept_n_grams.wanted(report.race, every, mode, report.holdout_rows):
+            folder = self.workspace.checkpoints(started.run) / Path(checkpoint).name
+            kept_n_grams.keep(folder, rows, self.bus, epoch, self.graded.ids)
         kept = RaceFile(started.run, started.step, epoch, checkpoint, report)
         # before the event: where the journal knows of a race, its file is there
         write_race(self.workspace.race_file(started.run), kept)
-        return self._event(kept, [*ways, *(head.way for head in heads)], time.perf_counter() - began)
+        return self._event(kept, every, time.perf_counter() - began)
 
     # --- what enters
 
@@ -208,8 +214,9 @@ class StepRace(Struct, frozen=True):
             ids=self.graded.ids,
             reference=tuple(labels[at] for at in self.graded.reference.grades.tolist()),
             checkpoint=kept.checkpoint,
-            needs=base if chosen is not None and not chosen.tuned and not self.bus.state.begun.lora else "",
+            needs=base if chosen and not chosen.tuned and not chosen.cheap and not self.bus.state.begun.lora else "",
             seconds=seconds,
+            groups=tuple(self.graded.reference.groups),
         )
 
 

@@ -189,9 +189,9 @@ GRADING = table(
     *of_part("disputed", Key("escape", "clear_filter", "Clear", "Drop the search.")),
     *of_part(
         "trust",
-        Key("plus,equals_sign", "wanted(1)", "Agreement", "Trust: want more agreement, up to 99%.", True, "+ -"),
-        Key("minus", "wanted(-1)", "Less agreement", "Trust: want less agreement, down to 80%.", shown="-"),
-        Key("x", "tolerance", "Within one", "Trust: agreement is the same grade, or at most one grade off.", True),
+        Key("plus,equals_sign", "wanted(1)", "Agreement", "Trust: want more agreement, up to 100%.", True, "+ -"),
+        Key("minus", "wanted(-1)", "Less agreement", "Trust: want less agreement, down to 50%.", shown="-"),
+        Key("x", "tolerance", "Within one", "Trust: agreement is the same grade, or one or more grades off.", True),
         Key("w", "way", "Way", "Trust: another way to a grade that has probabilities.", footer=True),
     ),
     Key("left", "step(1)", "Earlier step", "Show an earlier step.", shown="←", priority=True),

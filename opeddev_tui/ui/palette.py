@@ -39,6 +39,51 @@ _OFFERED = frozenset(
     {"decide", "more", "undo", "start", "ask", "make_workspace", "open_near", "demo", "back_to_live", "stop_now"}
 )
 
+# what the palette calls a key whose word in the footer, where a person sees the screen, is one of several screens
+_CALLED = {
+    "monitor.compare": "Compare this run with others", "runs.compare": "Compare the marked runs",
+    "monitor.observation": "Observation on this run", "generations.observation": "Observation on this run",
+    "grading.observation": "Observation on this run",
+    "monitor.grow": "Grow the pane", "generations.grow": "Grow the text",
+    "monitor.back": "Back from a grown pane or an old run", "generations.back": "Back from a grown text",
+    "grader.back": "Leave the text or the search", "compare.back": "Back from the comparison",
+    "probes.back": "Back from the prompts", "grades.back": "Back from the grades",
+    "generations.search": "Search all probe prompts", "probes.search": "Search these prompts",
+    "grades.search": "Search the changed rows", "grading.search": "Search the disputed rows",
+    "rows.search": "Search the rows", "grader.search": "Search the answers",
+    "checkpoints.filter": "Filter the checkpoints", "log.filter": "Filter the log", "runs.filter": "Filter the runs",
+    "settings.filter": "Filter the settings", "compare.filter": "Filter the compared runs",
+    "checkpoints.clear": "Drop the filter of the checkpoints", "log.clear": "Drop the filter of the log",
+    "settings.clear": "Drop the filter of the settings", "runs.clear": "Drop the filter of the runs",
+    "grading.clear": "Drop the search of the disputed rows", "rows.clear": "Drop the search of the rows",
+    "generations.pin": "Pin the prompt", "checkpoints.pin": "Pin the checkpoint",
+    "checkpoints.mark": "Mark the checkpoint", "runs.mark": "Mark the run",
+    "checkpoints.order": "Order the checkpoints", "runs.order": "Order the runs", "grader.order": "Order the answers",
+    "probes.sort": "Sort the prompts", "rows.sort": "Sort the rows",
+    "generations.later": "Later point on the right", "generations.earlier": "Earlier point on the right",
+    "probes.later": "Later point as now", "probes.earlier": "Earlier point as now",
+    "grades.later": "Later epoch of these grades", "grades.earlier": "Earlier epoch of these grades",
+    "settings.undo": "Undo the change of a setting", "grading.undo": "Undo the correction of a row",
+    "grader.undo": "Undo the correction of an answer",
+    "runs.reload": "Reload the runs", "rows.reload": "Reload the rows",
+    "grading.read": "Read the disputed row", "rows.read": "Read the row", "grader.read": "Read the answer",
+    "probes.read": "Read the prompt", "grades.read": "Read the changed row",
+    "runs.open": "Open the run", "compare.open": "Open the compared run",
+    "grader.stop": "Stop grading",
+    **{f"{table}.details{more}": f"{words} of the {of}"
+       for table, of in (("checkpoints", "checkpoint"), ("settings", "setting"), ("runs", "run"), ("rows", "row"),
+                         ("probes", "prompt"))
+       for more, words in (("", "Details"), ("-down", "Further down in the details"),
+                           ("-up", "Further up in the details"))},
+}  # fmt: skip
+# what does the same on several screens has one entry
+_SAME = frozenset({"note"})
+
+
+def called(key: Key) -> str:
+    """Return the name of ``key`` among those of all screens."""
+    return _CALLED.get(key.name, key.label)
+
 
 class Entry(Struct, frozen=True):
     """One line of the palette; a higher ``rank`` stands above a lower one."""
@@ -71,7 +116,7 @@ def entries(app: App[Any], screen: Screen[Any], choose_theme: Callable[[str], No
             name = key.action.partition("(")[0]
             in_bar = key.action in offered or (key.table == "monitor" and name in _OFFERED)
             if name not in _MOVES and not in_bar and screen.offers(key):
-                yield Entry(_rank(key, title, screen), f"{key.label}  ({key.display})", key.help,
+                yield Entry(_rank(key, title, screen), f"{called(key)}  ({key.display})", key.help,
                             partial(do_action, app, screen, key.action))  # fmt: skip
     for name in sorted(app.available_themes):
         yield Entry(0, f"{THEME}{name}", "Use this theme from now on.", partial(choose_theme, name))
@@ -97,12 +142,15 @@ def elsewhere(app: App[Any], screen: Screen[Any]) -> Iterator[Entry]:
     shell = cast("Shell", app)
     keymap = shell.session.keymap
     here = {key.name for _, keys in screen.help_sections() for key in keys}
+    same = {key.action for _, keys in screen.help_sections() for key in keys} & _SAME
     for _, mode, place in PLACES:
         for key in keymap.keys(SCREEN_KEYS[mode][0][1]):
-            if key.name not in here and key.action.partition("(")[0] not in _MOVES:
-                yield Entry(0, f"{place}: {key.label}  ({key.display})", key.help, partial(_say_key, shell, mode, key))
+            if key.name in here or key.action in same or key.action.partition("(")[0] in _MOVES:
+                continue
+            same |= {key.action} & _SAME
+            yield Entry(0, f"{place}: {called(key)}  ({key.display})", key.help, partial(_say_key, shell, mode, key))
     for name in described.known_keys():
-        words = name.partition(".")[2].replace("_", " ")
+        words = name.replace(".", " ").replace("_", " ")
         yield Entry(0, f"Settings: {words}  ({name})", "Go to this setting.", partial(_to_setting, app, name))
 
 

@@ -159,6 +159,11 @@ def _changed(root: Path) -> None:
     path.write_text(path.read_text().replace('"grade": 1', '"grade": 2', 1))
 
 
+def _changed_back(root: Path) -> None:
+    path = eh.base_file(root)
+    path.write_text(path.read_text().replace('"grade": 2', '"grade": 1', 1))
+
+
 def _broken(root: Path) -> None:
     with eh.base_file(root).open("a") as file:
         file.write('{"prompt": "cut' * 4 + "\n")
@@ -195,3 +200,14 @@ async def test_what_the_training_would_refuse_is_not_offered_and_said_in_place(
         await pilot.pause()
         assert isinstance(app.screen, RecoveryScreen)
         assert engine.starts == []
+        # once the dialog is closed the bar offers no more and no less, and says why
+        await pilot.press("escape")
+        await until(pilot, lambda: app.disk.opened)
+        bar = app.session.shown.situation
+        assert bar.offers_action("start") == ("r" in offered)
+        assert ("Cannot train yet" in " ".join(bar.lines)) == ("r" not in offered)
+        assert (":step 0 new begins it again" in " ".join(bar.lines)) == (offered == {"b"})
+        # what is put right is offered again, without another start of the app
+        if change is _changed:
+            _changed_back(root)
+            await until(pilot, lambda: app.session.shown.situation.offers_action("start"))

@@ -335,6 +335,43 @@ def test_check_finds_the_same_and_exits_with_1(workspace_factory: Make, capsys: 
     assert tree(root) == before
 
 
+CHECKED = [case for case in CASES if case.code in (2, 3, 5)]
+
+
+@pytest.mark.parametrize("case", CHECKED, ids=lambda case: case.name)
+def test_check_says_in_json_what_it_says_in_text(
+    workspace_factory: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, case: Case
+) -> None:
+    monkeypatch.setenv("COLUMNS", "9999")
+    root = workspace_factory(rows=8, batches=(8,))
+    case.spoil(root)
+    words = ["check", "-w", str(root), *(() if "--step" in case.words else case.words)]
+    code = cli.main(words)
+    text = capsys.readouterr()
+    assert cli.main([*words, "--json"]) == code
+    shown = capsys.readouterr()
+    if case.code == 2 and code == 2:
+        assert (text.out, shown.out) == ("", "")
+        assert shown.err == text.err
+        return
+    found = json.loads(shown.out)
+    assert found["trainable"] == (code == 0)
+    problems = [
+        " ".join(filter(None, (f"{one['where']}:" if one["where"] else "", one["message"], one["cure"])))
+        for one in found["problems"]
+    ]
+    lines = [line.rstrip() for line in text.out.splitlines()]
+    assert [line.removeprefix("problem: ") for line in lines if line.startswith("problem: ")] == problems
+    assert [line.removeprefix("note: ") for line in lines if line.startswith("note: ")] == found["notes"]
+    assert lines[-1] == (
+        f"{len(problems)} problem{'s' * (len(problems) > 1)}." if problems else "Everything can be trained on."
+    )
+    cells = [[cell.strip() for cell in line.split("│")[1:3]] for line in lines if line.startswith("│")]
+    assert cells == [[one["name"], str(one["rows"])] for one in found["sets"]]
+    if case.code == 3:
+        assert any(all(part in problem for part in case.told) for problem in problems), problems
+
+
 @pytest.fixture
 def read_only(workspace_factory: Make) -> Iterator[Path]:
     """A workspace on a file system that cannot be written."""

@@ -1,6 +1,7 @@
 """What ``check`` prints: every set, every note, every problem, and exit code 1 where there is one."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -153,3 +154,40 @@ def test_no_name_of_a_file_is_broken(
     monkeypatch.chdir(folder)
     assert cli.main(["check"]) == 1
     assert f"problem: base/{name}:7" in printed(capsys)
+
+
+def test_json_has_every_figure_of_the_text_and_of_a_sealed_set_its_size_alone(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "sealed").mkdir()
+    (folder / "sealed/test.jsonl").write_bytes(jsonl([graded(200, grade="A"), graded(201, grade="F")]))
+    words = ["check", "-w", str(folder), "--set", "paths.test=sealed"]
+    assert cli.main(words) == 0
+    text = printed(capsys)
+    assert cli.main([*words, "--json"]) == 0
+    found = json.loads(printed(capsys))
+    assert found["workspace"] == str(folder)
+    base, holdout, test = found["sets"]
+    assert (base["set"], base["rows"], base["rows_so_far"]) == ("training", 6, 6)
+    assert base["grades"] == {"F": 1, "C": 1, "B": 1, "A": 3}
+    assert (holdout["set"], holdout["rows"], holdout["rows_so_far"]) == ("holdout", 2, None)
+    assert (test["set"], test["rows"], test["grades"], test["longest_characters"]) == ("test", 2, None, None)
+    for one in found["sets"]:
+        assert len(one["fingerprint"]) == 64
+        assert f"│ {one['fingerprint'][:12]} │" in text
+        assert one["longest_characters"] is None or f"│ {one['longest_characters']} " in text
+    assert list(base) == list(holdout) == list(test)
+    assert found["notes"]
+    assert found["problems"] == []
+
+
+def test_json_has_the_lengths_in_tokens(
+    workspace_factory: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = workspace_factory(rows=8)
+    assert cli.main(["check", "-w", str(root)]) == 0
+    text = printed(capsys)
+    assert cli.main(["check", "-w", str(root), "--json"]) == 0
+    tokens = json.loads(printed(capsys))["tokens"]
+    said = "tokens per row: median {median}, longest {longest}, at most {most}."
+    assert said.format(**tokens) in " ".join(text.split())

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 from engine_helpers import copy_workspace, journal_of, settings_of, states, train, workspace_of
+from leftovers import ended
 
 from opeddev_tui.cli import main
 from opeddev_tui.config.settings import Settings
@@ -76,8 +77,9 @@ class Grading:
 
     def __exit__(self, *_: object) -> None:
         assert self._child.stdin is not None
-        self._child.stdin.close()
-        self._child.wait(timeout=60)
+        with ended(self._child):
+            self._child.stdin.close()
+            self._child.wait(timeout=60)
 
     def say(self, what: Request | Stop) -> None:
         assert self._child.stdin is not None

@@ -136,7 +136,7 @@ def test_an_answer_is_found_also_where_the_next_question_is_open_already(crashed
         journal.emit(ev.DecisionAwaited(epoch=2, verdict=question.verdict, max_epochs=5))
         journal.close()
 
-    helper = threading.Thread(target=train_a_short_epoch)
+    helper = threading.Thread(target=train_a_short_epoch, daemon=True)
     with RunLock(workspace):
         helper.start()
         decided = decide.answer(followed, "continue", "", patience=5.0)
@@ -182,7 +182,7 @@ def test_what_came_before_the_answer_is_told(crashed: Path, fact: str, told: str
             journal.emit(ev.Interrupted(reason="SIGTERM", global_step=2, checkpoint=""))
         journal.close()
 
-    helper = threading.Thread(target=other)
+    helper = threading.Thread(target=other, daemon=True)
     with RunLock(workspace):
         helper.start()
         with pytest.raises(TrainingProblem, match=told):

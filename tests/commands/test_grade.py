@@ -250,7 +250,7 @@ def test_a_pipe_gets_each_answer_before_it_writes_the_next_row(
                     return
                 seen.append(json.loads(answered.readline())["id"])
 
-    asker = threading.Thread(target=ask)
+    asker = threading.Thread(target=ask, daemon=True)
     with open(rows) as standard_input, open(write_answer, "w") as standard_output:
         monkeypatch.setattr(sys, "stdin", standard_input)
         monkeypatch.setattr(sys, "stdout", standard_output)
@@ -280,7 +280,7 @@ def test_rows_of_a_file_are_answered_before_a_pipe_has_one(
                     asking.write(json.dumps({"id": "c", "submission": "<b>c</b>"}) + "\n")
                     asking.flush()
 
-    asker = threading.Thread(target=ask)
+    asker = threading.Thread(target=ask, daemon=True)
     with open(rows) as standard_input, open(write_answer, "w") as standard_output:
         monkeypatch.setattr(sys, "stdin", standard_input)
         monkeypatch.setattr(sys, "stdout", standard_output)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,100 @@ def test_a_misspelt_option_names_the_nearest(
     with pytest.raises(SystemExit):
         cli.main(arguments)
     assert f"Did you mean {meant}?" in capsys.readouterr().err
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command with the words that lead to its parser, and its options as its help lists them."""
+
+    words: tuple[str, ...]
+    options: tuple[str, ...]
+    hidden: tuple[str, ...] = ()
+
+
+def commands(parser: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> Iterator[Command]:
+    below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    of_help: dict[bool, list[str]] = {True: [], False: []}
+    for action in parser._actions:
+        of_help[action.help != argparse.SUPPRESS] += [name for name in action.option_strings if name[:2] == "--"]
+    yield Command(words, tuple(of_help[True]), tuple(of_help[False]))
+    for action in below:
+        for name, sub in action.choices.items():
+            yield from commands(sub, (*words, name))
+
+
+EVERY = list(commands(cli.build_parser()))
+
+
+def beginnings(name: str, others: Iterable[str]) -> list[str]:
+    """Return what stands for ``name`` alone when it is cut: from the third character to the last but one."""
+    return [name[:end] for end in range(3, len(name)) if name[:end] not in others]
+
+
+def told(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what is said of a command that must be refused."""
+    with pytest.raises(SystemExit) as left:
+        cli.main(words)
+    assert left.value.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", EVERY, ids=lambda command: " ".join(command.words) or "opeddev-tui")
+def test_the_beginning_of_an_option_is_refused_and_names_the_full_one(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in command.options:
+        for cut in beginnings(name, command.options):
+            for words in ([cut], [cut, "1"], [f"{cut}=1"]):
+                said = told([*command.words, *words], capsys)
+                assert f"unrecognized arguments: {cut}" in said
+                cure = re.search(r"Did you mean (.*)\?", said)
+                assert cure is not None, said
+                assert name in cure[1].split(" or ")
+
+
+@pytest.mark.parametrize("command", [each for each in EVERY if each.hidden], ids=lambda each: " ".join(each.words))
+def test_an_option_that_only_the_app_uses_is_neither_taken_cut_nor_named(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in command.hidden:
+        for cut in beginnings(name, (*command.options, *command.hidden)):
+            assert name not in told([*command.words, cut, "1"], capsys).replace(f"{cut} ", "")
+
+
+def test_an_option_with_one_dash_names_the_one_with_two(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Did you mean --json?" in told(["status", "-json"], capsys)
+    assert "Did you mean --seeds?" in told(["train", "-seeds=3"], capsys)
+    assert cli.build_parser("status").parse_args(["status", "-wworkspace"]).workspace == Path("workspace")
+
+
+@pytest.mark.parametrize("words", [
+    ["decide", "--resul", "best"], ["checkpoints", "export", "--verif"], ["train", "--seeds", "--polic", "rule"],
+    ["grade", "--fail", "3"],
+])  # fmt: skip
+def test_an_unknown_option_is_told_before_what_follows_from_it(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = told(words, capsys)
+    cut = next(word for word in words if word.startswith("--") and word != "--seeds")
+    assert f"error: unrecognized arguments: {cut}" in said
+    assert f"Did you mean {cut}" in said
+    assert "required" not in said
+    assert "invalid choice" not in said
+
+
+def test_after_two_dashes_alone_nothing_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Did you mean" not in told(["note", "a", "--", "--epoc"], capsys)
+
+
+def test_no_parser_of_the_project_takes_the_beginning_of_an_option() -> None:
+    root = Path(cli.__file__).parents[1]
+    made = []
+    for path in (path for room in ("opeddev_tui", "benchmarks", "tools") for path in (root / room).rglob("*")):
+        if path.suffix in (".py", ".jinja"):
+            made += re.findall(r"argparse\.ArgumentParser\((.*?\)?)\)\n", path.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(made) > 20
+    assert not [call for call in made if "allow_abbrev=False" not in call]
 
 
 def test_a_folder_of_that_name_is_opened_and_not_taken_for_a_mistake(tmp_path: Path) -> None:

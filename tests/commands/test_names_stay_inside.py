@@ -162,7 +162,7 @@ def test_a_checkpoint_is_not_deleted_while_a_command_loads_it(
     removed: list[bool] = []
 
     def slow(source: str, *rest: object) -> object:
-        pruning = threading.Thread(target=lambda: removed.append(folders.remove(first)))
+        pruning = threading.Thread(target=lambda: removed.append(folders.remove(first)), daemon=True)
         pruning.start()
         pruning.join(20)
         return load(source, *rest)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import engine_helpers as eh
 import pytest
+from leftovers import ended
 
 PYTHON = sys.executable
 SOURCE = str(Path(__file__).parents[2])
@@ -59,7 +60,7 @@ def test_an_output_that_another_process_made_non_blocking(trained_workspace: Pat
     words = [PYTHON, "-m", "opeddev_tui", "checkpoints", "list", "--json", "-w", str(trained_workspace)]
     process = subprocess.Popen(words, stdout=writing, env={**os.environ, "PYTHONPATH": SOURCE})
     os.close(writing)
-    with subprocess.Popen(["sh", "-c", "sleep 1; cat"], stdin=reading, stdout=subprocess.PIPE) as slow:
+    with ended(subprocess.Popen(["sh", "-c", "sleep 1; cat"], stdin=reading, stdout=subprocess.PIPE)) as slow:
         os.close(reading)
         assert slow.stdout is not None
         told = slow.stdout.read()

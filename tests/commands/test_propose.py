@@ -131,6 +131,9 @@ def test_from_a_hundred_graded_rows_on_the_draw_is_random(
         assert propose(root, str(tmp_path / "new.jsonl"), "--count", "6") == 0
         assert f"Proposed: 6 of 30 rows ({words})" in capsys.readouterr().out
         assert all("proposed" in row for row in written(proposal(root)))
+    assert propose(root, str(tmp_path / "new.jsonl"), "--count", "all", "--out", str(tmp_path / "all.jsonl")) == 0
+    assert "Proposed: 24 of 24 rows" in capsys.readouterr().out
+    assert len(written(tmp_path / "all.jsonl")) == 24
 
 
 def test_copies_of_rows_anywhere_are_left_out_and_counted(
@@ -364,3 +367,18 @@ def test_a_folder_that_cannot_be_written_leaves_everything_where_it_is(
     (root / "datasets/incremental").unlink()
     assert propose(root, str(tmp_path / "more.jsonl")) == 4
     assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["propose", "rows.jsonl"], ["regrade", "--list"]])
+@pytest.mark.parametrize("count", ["-1", "1.5", "many", "", "ALL", "²", "0x5"])
+def test_a_count_is_a_whole_number_or_all(command: list[str], count: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main([*command, f"--count={count}"])
+    assert left.value.code == 2
+    assert f"--count: '{count}' is neither a whole number from" in capsys.readouterr().err
+
+
+def test_a_proposal_has_at_least_one_row(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["propose", "rows.jsonl", "--count", "0"])
+    assert "from 1 on nor all" in capsys.readouterr().err

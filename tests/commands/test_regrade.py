@@ -90,20 +90,21 @@ def test_the_list_is_short_and_says_how_many_more_there_are(
 ) -> None:
     root = workspace_factory(rows=60)
     listed = {}
-    for count in ((), ("--count", "2"), ("--count", "0"), ("--count", "999")):
+    for count in ((), ("--count", "2"), ("--count", "0"), ("--count", "999"), ("--count", "all")):
         assert regrade(root, "--list", "--json", *count) == 0
         listed[count] = json.loads(capsys.readouterr().out)
     every = listed["--count", "999"]["disputed"]
     assert {found["disputes"] for found in listed.values()} == {len(every)}
     assert len(every) > 10
     assert listed[()]["disputed"] == every[:10]
+    assert listed["--count", "all"]["disputed"] == every
     assert listed["--count", "2"]["disputed"] == every[:2]
     assert listed["--count", "0"]["disputed"] == []
     for count, more in (((), True), (("--count", "999"), False)):
         assert regrade(root, "--list", *count) == 0
         words = told(capsys)
         assert (f"disputes {len(every)}; the first 10, most disputed first" in words) == more
-        assert (f"--count {len(every)} lists them too" in words) == more
+        assert ("--count all lists them too" in words) == more
         assert ("all of them, most disputed first" in words) != more
 
 

@@ -1,18 +1,25 @@
 """The race: who grades, whether fine-tuning was worth it, and figures per part; rivals that are strong."""
 
 import re
+from collections import Counter
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 from grading_samples import FIVE, graded_features, grades_of_two
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
+from sklearn.feature_extraction.text import TfidfVectorizer
 
-from opeddev_tui.errors import DataProblem
-from opeddev_tui.grading import rivals
+from opeddev_tui.errors import DataProblem, StorageProblem
+from opeddev_tui.grading import rivals, store
 from opeddev_tui.grading.head import labels_of
-from opeddev_tui.grading.race import AUTO, Way, parts, run_race
+from opeddev_tui.grading.n_grams import NGramGrader, fit_n_grams, pieces
+from opeddev_tui.grading.race import AUTO, Way, best_cheap, parts, run_race
 from opeddev_tui.grading.scores import MISSING, Predictions, Reference, figures
+from opeddev_tui.training import kept_n_grams
 
 COUNT = 120
 
@@ -219,3 +226,53 @@ def test_the_commonest_grade_comes_with_the_frequencies() -> None:
     assert found.probabilities[0].argmax() == 3
     assert found.probabilities[0].sum() == pytest.approx(1)
     assert rivals.middle(FIVE, 2).grades.tolist() == [2, 2]
+
+
+@given(st.text(max_size=60))
+def test_pieces_are_those_of_the_library_s_analyzer(text: str) -> None:
+    library = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), lowercase=False).build_analyzer()
+    assert Counter(pieces(text)) == Counter(library(text))
+    assert all("\n" not in piece for piece in pieces(text))
+
+
+def test_the_n_gram_grader_comes_back_from_disk(tmp_path: Path) -> None:
+    _, labels = graded_features(60)
+    texts = [*texts_of(labels.grades)[:59], "日本語 \x00 \x1c \ud800 é"]
+    grader = fit_n_grams(texts, labels, FIVE).grader
+    origin = store.Origin(base="", prompt="", layers=(), model=store.N_GRAMS)
+    store.save_head(tmp_path, store.StoredHead(origin, grader.head, None, {}, grader.pieces))
+    found = store.load_head(tmp_path, base="", prompt="", model=store.N_GRAMS)
+    assert found.pieces is not None
+    again = NGramGrader(found.pieces, found.head).grades(texts, labels.kinds)
+    assert (again.probabilities == grader.grades(texts, labels.kinds).probabilities).all()
+    weights, _ = (tmp_path / name for name in store.head_files(store.N_GRAMS))
+    weights.write_bytes(weights.read_bytes()[:-9])
+    with pytest.raises(StorageProblem, match="cannot be read"):
+        store.load_head(tmp_path, base="", prompt="", model=store.N_GRAMS)
+
+
+def test_a_cheap_way_is_chosen_by_a_person_alone() -> None:
+    _, labels = graded_features(200)
+    right = Reference(labels.grades, 5)
+    draw = np.random.default_rng(0)
+    guess = Predictions(draw.integers(0, 5, 200))
+    near = Predictions(np.clip(labels.grades + draw.integers(-1, 2, 200), 0, 4))
+    head = Way("base head", "the head on the base model", guess, 0.0, mode="head")
+    grams = Way("n-grams", "the n-gram grader", near, 0.0, mode="n-grams", cheap=True)
+    middle = Way("middle", "the middle grade", Predictions(np.full(200, 2)), 0.0, cheap=True)
+    auto = run_race([head, grams, middle], right)
+    assert auto.chosen == "base head"
+    assert 'grading.mode = "n-grams" grades by the n-gram grader, which padding moves' in auto.verdict
+    assert best_cheap(auto, [head, grams, middle]) == ("n-grams", True)
+    by_hand = run_race([head, grams, middle], right, mode="n-grams")
+    assert by_hand.chosen == "n-grams"
+    assert "It reads no meaning: padding can move its grades." in by_hand.verdict
+    assert "the race would choose the head on the base model" in by_hand.verdict
+    worse = run_race([replace(head, predictions=near), replace(grams, predictions=guess), middle], right)
+    assert best_cheap(worse, [head, grams, middle])[1] is False
+    assert "grading.mode" not in worse.verdict
+    assert kept_n_grams.wanted(auto, [head, grams, middle], "auto", 200)
+    assert not kept_n_grams.wanted(auto, [head, grams, middle], "auto", 9)
+    assert kept_n_grams.wanted(worse, [head, grams, middle], "n-grams", 9)
+    assert not kept_n_grams.wanted(worse, [head, grams, middle], "auto", 200)
+    assert not kept_n_grams.wanted(auto, [head, middle], "n-grams", 200)

@@ -91,6 +91,79 @@ def test_a_confidence_that_tells_nothing_has_no_threshold_and_an_honest_one_has(
     assert borne_out[True] >= (8 if rows == 50 else 15)
 
 
+def in_groups(rows: int, size: int, seed: int) -> tuple[Grades, np.ndarray, list[str]]:
+    """Return grades whose confidence tells nothing of whether they are right, and both are the same within a group."""
+    draw = np.random.default_rng(seed)
+    member = np.repeat(np.arange(rows // size), size)
+    confidence = 0.55 + 0.44 * draw.uniform(0, 1, rows // size)[member] ** 0.5
+    wrong = (draw.random(rows // size) > 0.8)[member]
+    chances = np.stack([confidence, 1 - confidence], axis=1)
+    return Grades(chances), wrong.astype(np.int64), [f"author {number}" for number in member]
+
+
+@pytest.mark.parametrize(("rows", "size"), [(60, 5), (100, 10), (300, 25)])
+def test_rows_that_are_right_together_bear_nothing_out_for_each_other(rows: int, size: int) -> None:
+    found = dict.fromkeys((False, True), 0)
+    for seed in range(40):
+        grades, truth, groups = in_groups(rows, size, seed)
+        for grouped in found:
+            names = groups if grouped else ()
+            found[grouped] += calibration.grading_alone(grades, truth, (90,), groups=names)[90].chosen is not None
+    assert found[True] <= 2
+    assert found[False] >= 10
+
+
+def test_no_row_that_checks_a_threshold_shares_a_group_with_one_that_chose_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    grades, truth, groups = in_groups(100, 5, 0)
+    whole, chosen_on = calibration._thresholds, []
+
+    def thresholds(confidence: np.ndarray, agrees: np.ndarray, aims: range) -> np.ndarray:
+        chosen_on.append(set(confidence.tolist()))
+        return whole(confidence, agrees, aims)
+
+    monkeypatch.setattr(calibration, "_thresholds", thresholds)
+    calibration.grading_alone(grades, truth, (90,), groups=groups)
+    every, *folds = chosen_on
+    # a group is known by its confidence; each is left out as a whole, once
+    assert len(every) == 20
+    left_out = [every - fold for fold in folds]
+    assert sum(map(len, left_out)) == 20
+    assert set().union(*left_out) == every
+
+
+def test_groups_of_one_row_each_change_nothing() -> None:
+    for seed in range(10):
+        grades, truth = made_up(100, seed, honest=True)
+        plain = calibration.grading_alone(grades, truth, (80, 90))
+        alone = calibration.grading_alone(grades, truth, (80, 90), groups=[f"author {row}" for row in range(100)])
+        for want in (80, 90):
+            assert alone[want].checked_groups == alone[want].checked_rows
+            assert alone[want].checked_rows == plain[want].checked_rows
+            assert (alone[want].chosen is None) == (plain[want].chosen is None)
+
+
+def test_an_honest_confidence_has_a_threshold_in_groups_too() -> None:
+    several = [made_up(300, seed, honest=True) for seed in range(20)]
+    groups = [f"author {row // 5}" for row in range(300)]
+    found = [calibration.grading_alone(*one, (90,), groups=groups)[90] for one in several]
+    assert sum(alone.chosen is not None for alone in found) >= 15
+    for alone in found:
+        assert alone.checked_groups is not None
+        assert alone.chosen is None or alone.checked_groups >= calibration.FEWEST_ALONE
+        assert alone.checked_groups <= min(60, alone.checked_rows)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "size", "shown"),
+    [(9, 0, 20, False), (10, 0, 1, True), (10, 0, 20, True), (10, 1, 20, False), (18, 1, 20, True)],
+)
+def test_how_many_groups_bear_an_agreement_out(right: int, wrong: int, size: int, shown: bool) -> None:
+    agrees = np.repeat(np.arange(right + wrong) < right, size)
+    groups = [f"author {row // size}" for row in range(len(agrees))]
+    assert calibration.bears_out(agrees, 90, groups) is shown
+    assert calibration.bears_out(agrees, 90, [""] * len(agrees)) is calibration.bears_out(agrees, 90)
+
+
 @pytest.mark.parametrize(
     ("agreed", "of", "wanted", "shown"),
     [(3, 3, 90, False), (9, 9, 90, False), (10, 10, 90, True), (10, 11, 90, False), (18, 19, 90, True),

@@ -32,7 +32,7 @@ def test_where_rank_0_fails_every_rank_ends_with_its_exit_code(monkeypatch: pyte
     monkeypatch.setattr(launched.signal, "signal", lambda *_: None)
     monkeypatch.setattr(launched, "_AFTER_SECONDS", 0.0)
     port, codes = free_port(), list[int]()
-    hand = threading.Thread(target=lambda: codes.append(launched.be_hand(rank(1, port))))
+    hand = threading.Thread(target=lambda: codes.append(launched.be_hand(rank(1, port))), daemon=True)
     hand.start()
     with pytest.raises(BusyProblem):
         lead_into_another_training(port)

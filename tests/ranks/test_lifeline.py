@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import leftovers
 import pytest
 
 from opeddev_tui.ranks import crew, lifeline, orders
@@ -58,7 +59,7 @@ def holder(store: Any, secret: str = "") -> "subprocess.Popen[bytes]":
 
 
 def test_a_killed_process_is_known_within_seconds(store: Any, ended: "queue.Queue[int]") -> None:
-    with holder(store) as process:
+    with leftovers.ended(holder(store)) as process:
         process.kill()
         assert ended.get(timeout=30) == 1
 
@@ -70,7 +71,7 @@ def test_who_does_not_know_the_secret_is_nobody(store: Any, ended: "queue.Queue[
             if words:
                 stranger.settimeout(30)
                 assert stranger.recv(1) == b""
-    with holder(store) as process:
+    with leftovers.ended(holder(store)) as process:
         process.kill()
         assert ended.get(timeout=30) == 1
     assert ended.empty()

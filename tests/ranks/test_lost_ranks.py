@@ -15,6 +15,7 @@ import psutil
 import pytest
 from engine_helpers import of
 from hands import Hands
+from leftovers import ended
 from places import gone
 from pty_tools import until
 
@@ -169,7 +170,7 @@ def test_a_killed_training_leaves_no_loading_worker_behind(ranks_factory: Make) 
     root = ranks_factory(1, **SHORT, **{"training.arguments": {"dataloader_num_workers": 1}})
     # a process of its own: those of the tests are daemons, which may have no children
     command = [sys.executable, "-m", "opeddev_tui", "train", "-w", str(root), "--policy", "rule"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as training:
+    with ended(subprocess.Popen(command, stdout=subprocess.DEVNULL)) as training:
         workers: list[int] = []
         until(lambda: workers.extend(workers_of(training.pid)) or workers, 60, "a process of its own reads rows")
         training.kill()

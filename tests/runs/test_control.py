@@ -166,7 +166,7 @@ def test_a_folder_in_the_mailbox_ends_nothing(tmp_path: Path) -> None:
 
 def test_a_waiting_training_is_woken_at_once() -> None:
     control = ctl.Control()
-    waiting = threading.Thread(target=lambda: got.extend(control.wait()))
+    waiting = threading.Thread(target=lambda: got.extend(control.wait()), daemon=True)
     got: list[ctl.AnyCommand] = []
     waiting.start()
     control.request(ctl.Resume())

@@ -37,13 +37,17 @@ EVENTS: list[ev.AnyEvent] = [
         labels=("F", "A"),
         ids=("a", "b"),
         reference=("F", "A"),
+        groups=("ada", ""),
         ways=(
             WayGrades("base head", "the head on the base model", ("F", "A"), ((0.75, 0.25), (0.4, 0.6)), (("F",), ())),
             WayGrades("step text", "the model's texts", ("F", ""), figures={"kappa": Figure(0.5, 0.1, 0.9)}),
         ),
     ),
     ev.RaceHeld(
-        epoch=1, ways=(RacedWay("base head", "the head", to_cheap=Figure(0.1, -0.1, 0.3)),), chosen="base head"
+        epoch=1,
+        ways=(RacedWay("base head", "the head", to_cheap=Figure(0.1, -0.1, 0.3)),),
+        chosen="base head",
+        groups=("ada", ""),
     ),
     ev.FeedbackWritten(
         epoch=1,
@@ -136,7 +140,7 @@ def test_every_sink_gets_the_events_of_all_threads_in_one_order() -> None:
         for step in range(first, first + 200):
             together.emit(progress(step, 1.0))
 
-    threads = [threading.Thread(target=emit, args=(first,)) for first in (0, 1000, 2000, 3000)]
+    threads = [threading.Thread(target=emit, args=(first,), daemon=True) for first in (0, 1000, 2000, 3000)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -9,7 +9,8 @@ from opeddev_tui.grading.honesty import check_claim
 from opeddev_tui.grading.intervals import Estimate
 from opeddev_tui.runs.events import GradesRead, RaceHeld
 from opeddev_tui.runs.grade_records import Figure, RacedWay, WayGrades
-from opeddev_tui.runs.measured_grades import measured, race_warning, tolerance_on
+from opeddev_tui.runs.grade_words import counted_off
+from opeddev_tui.runs.measured_grades import measured, race_warning
 from opeddev_tui.runs.state import RunState
 
 LABELS = ("1", "2", "3", "4", "5")
@@ -95,4 +96,4 @@ def test_what_nobody_recorded_is_not_told() -> None:
 
 @pytest.mark.parametrize(("grades", "wanted", "within"), [(5, 1, 1), (3, 1, 0), (2, 1, 0), (7, 9, 2)])
 def test_a_short_scale_lets_fewer_grades_be_off(grades: int, wanted: int, within: int) -> None:
-    assert tolerance_on(LABELS[:1] * grades, wanted) == within
+    assert counted_off(wanted, grades) == within

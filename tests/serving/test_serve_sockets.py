@@ -36,7 +36,7 @@ class Running:
         loaded = threading.Event()
         opened: Callable[[], Any] = lambda: grader  # noqa: E731 - named for its type
         self.service = Service(opened, Serve(**settings), self.listener, None, lambda _: loaded.set())
-        self._thread = threading.Thread(target=self.service.run)
+        self._thread = threading.Thread(target=self.service.run, daemon=True)
         self._thread.start()
         assert loaded.wait(60)
         while self.service.worker.grader is None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -189,12 +190,11 @@ async def test_what_is_wrong_or_not_done_is_named(
 
 
 async def test_a_service_without_texts_says_so(grader: Grader) -> None:
-    service = Served(grader, texts=False).start()
-    async with service.client() as client:
-        for path, body in ((CHAT, {"messages": HELLO}), ("/grade?feedback=1", {"submission": "x"})):
-            answer = await client.post(path, json=body)
-            assert (answer.status_code, answer.json()["error"]["code"]) == (400, "no_texts")
-    service.close()
+    with closing(Served(grader, texts=False).start()) as service:
+        async with service.client() as client:
+            for path, body in ((CHAT, {"messages": HELLO}), ("/grade?feedback=1", {"submission": "x"})):
+                answer = await client.post(path, json=body)
+                assert (answer.status_code, answer.json()["error"]["code"]) == (400, "no_texts")
 
 
 def test_what_a_request_does_not_say_is_as_the_settings_have_it() -> None:

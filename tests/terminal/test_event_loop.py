@@ -33,7 +33,7 @@ def test_the_interval_is_short_while_the_loop_waits_and_long_while_it_works() ->
     async def work() -> None:
         done = asyncio.Event()
         seen["works"] = sys.getswitchinterval()
-        thread = threading.Thread(target=elsewhere, args=(asyncio.get_running_loop(), done))
+        thread = threading.Thread(target=elsewhere, args=(asyncio.get_running_loop(), done), daemon=True)
         thread.start()
         await done.wait()
         seen["works again"] = sys.getswitchinterval()

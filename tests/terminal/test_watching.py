@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from leftovers import ended
 from places import PROGRAM, SLOW, Place, gone
 from pty_tools import PYTHON, Terminal, until
 from tmux_tools import Tmux
@@ -355,7 +356,7 @@ def test_a_watcher_sees_phases_before_the_run_and_texts_as_they_grow(place: Plac
     argv = [PYTHON, "-c", TALKING, str(place.root), str(tests), str(tests / "ui")]
     watcher, _ = place.app(columns=120, lines=40)
     until(lambda: watcher.shows("Ready"), 20)
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, text=True, env=os.environ) as training:
+    with ended(subprocess.Popen(argv, stdin=subprocess.PIPE, text=True, env=os.environ)) as training:
         assert training.stdin is not None
 
         def say(kind: str, **values: object) -> None:

@@ -302,6 +302,9 @@ def test_any_scale_is_read_with_weights_and_groups(
     assert state.readings[2].labels == tuple(scale)
     assert [way.way for way in state.readings[2].ways] == ["base head", "step tokens", "step head"]
     assert state.heads["base", 0].rows == 16  # rows of weight 0 are left out
+    groups = tuple(f"holdout {number % 7}" for number in range(8) if number % 3)
+    assert state.readings[2].groups == groups
+    assert all(race.groups == groups for race in state.races.values() if race.reference)
     assert set(state.grades[1].predicted) <= {1, 2, 3, 4, 5}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pynvml
 import pytest
 import torch
+from leftovers import ended
 
 from opeddev_tui.training import hardware
 
@@ -129,9 +130,8 @@ def holding(pid: int, memory: int | None) -> SimpleNamespace:
 @pytest.fixture
 def child() -> Iterator[int]:
     """A process that this one started, as a rank or a seed is."""
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+    with ended(subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)) as process:
         yield process.pid
-        process.kill()
 
 
 def test_other_processes_are_counted_with_their_memory(gpus: list[str], fake: FakeNvml, child: int) -> None:

@@ -222,7 +222,9 @@ def test_a_changed_setting_is_refused(stopped: Path, setting: str, told: str) ->
 
 
 def refused(root: Path, *overrides: str) -> Refusals:
-    return refusals(workspace_of(root), load(root, environment={}, overrides=list(overrides)), last_run(root).name)
+    return refusals(
+        workspace_of(root), load(root, environment={}, overrides=list(overrides)).settings, last_run(root).name
+    )
 
 
 def test_nothing_is_refused_of_a_run_that_can_be_resumed(stopped: Path) -> None:

@@ -10,9 +10,10 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from scenes import SIZES, opened, run_id, trained, until, write
@@ -132,10 +133,12 @@ def make(
     theme: str = "opeddev-dark",
     labels: Sequence[str] = FIVE,
     read_only: bool = False,
+    grade: Mapping[str, object] = MappingProxyType({}),
 ) -> OpeddevApp:
-    """Return an app on a workspace with rows and the journals of ``runs``, the oldest first."""
+    """Return an app on a workspace with rows and the journals of ``runs``, the oldest first; ``grade`` are settings."""
     grading = {} if labels is FIVE else {"grades": list(labels)}
-    tables = {"ui": {"theme": theme, "guard_ms": 0}, "paths": {"model_store": str(folder / "store")}}
+    tables = {"ui": {"theme": theme, "guard_ms": 0}, "paths": {"model_store": str(folder / "store")},
+              "grade": dict(grade)}  # fmt: skip
     loaded = loading.resolve([loading.Layer("--set", tables | ({"grading": grading} if grading else {}))])
     (folder / "config.toml").touch()
     workspace(folder, labels=labels)

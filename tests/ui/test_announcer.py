@@ -50,9 +50,11 @@ async def recorded(
         await opened(pilot)
         monkeypatch.setattr(app._driver, "write", lambda text: written.append((text, threading.get_ident())))
         app.start_training(start)
-        yield app, pilot, written
-        app.live.stop("the test is over")
-        await until(pilot, lambda: not app.live.running)
+        try:
+            yield app, pilot, written
+        finally:
+            app.live.stop("the test is over")
+            await until(pilot, lambda: not app.live.running)
 
 
 def text_of(written: list[tuple[str, int]]) -> str:

@@ -60,9 +60,11 @@ async def live(
         app.show_now()
         await until(pilot, lambda: app.session.guard.accepts(float("inf")))
         app.start_training()
-        yield app, pilot
-        app.live.stop("the test is over")
-        await until(pilot, lambda: not app.live.running)
+        try:
+            yield app, pilot
+        finally:
+            app.live.stop("the test is over")
+            await until(pilot, lambda: not app.live.running)
 
 
 def text_of(app: OpeddevApp) -> str:
@@ -113,7 +115,7 @@ async def test_a_command_of_the_palette_does_what_its_key_does(tmp_path: Path) -
     async with scene(tmp_path, "finished", SMALL) as (app, pilot):
         assert app.focused is not None
         commands = {command.title: command for command in app.get_system_commands(app.screen)}
-        commands["Observation  (o)"].callback()
+        commands["Observation on this run  (o)"].callback()
         await until(pilot, lambda: isinstance(app.screen, NoteScreen))
         await pilot.press("escape")
         commands["Log  (4)"].callback()

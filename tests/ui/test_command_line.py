@@ -133,9 +133,11 @@ async def live(folder: Path, engine: ScriptedEngine) -> AsyncIterator[tuple[Oped
         app.session.scan = Scan(BATCHES)
         app.show_now()
         await pilot.pause()
-        yield app, pilot
-        app.live.stop("the test is over")
-        await until(pilot, lambda: not app.live.running)
+        try:
+            yield app, pilot
+        finally:
+            app.live.stop("the test is over")
+            await until(pilot, lambda: not app.live.running)
 
 
 async def test_more_is_chosen_at_the_question_with_three_keys(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ async def test_trust_begins_with_the_way_that_grades_whatever_was_pressed_before
     async with grading(app, (120, 40), ("w", "x", "plus", "left_square_bracket", "tab")) as (_, pilot):
         await rest(app, pilot)
         assert "Trust · the head on the step's model · 50 hold-out rows, epoch 3" in text_of(app.screen)
-        assert "at 90% agreement:" in " ".join(text_of(app.screen).split()).lower()
+        assert "at 90% agreement within one grade" in " ".join(text_of(app.screen).split()).lower()
         await pilot.press("w")
         await until(pilot, lambda: "Trust · the head on the base model" in text_of(app.screen))
         # another step begins with the way that grades there; another epoch keeps the chosen one

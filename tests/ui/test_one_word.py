@@ -11,14 +11,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
+from leftovers import ended
 from msgspec import Struct
 from scenes import awaiting, make, opened, run_id, trained, training, until, write
 from test_app import text_of
 
+from opeddev_tui.analysis.workspace_steps import read_steps
 from opeddev_tui.commands import status as command
 from opeddev_tui.config import loading
+from opeddev_tui.config.settings import Settings
 from opeddev_tui.runs import events as ev
+from opeddev_tui.runs import manifest
+from opeddev_tui.runs.history import list_runs
+from opeddev_tui.training import step_data
+from opeddev_tui.training.plan import StepPlan
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.palette import entries
 from opeddev_tui.ui.screens.monitor.inventory import InventoryPane
@@ -54,6 +62,8 @@ class Case(Struct, frozen=True):
     next: str = ""
     sets: Sequence[str] = ALL
     wrong: Sequence[str] = ()
+    # sets whose rows are others since the runs
+    changed: Sequence[str] = ()
     runs: Sequence[Events] = ()
     # another process holds the lock, and trains the last of the runs
     lives: bool = False
@@ -83,6 +93,18 @@ CASES = [
          runs=(FIRST, awaiting)),
     Case("stopped, then the data went wrong", "trained problem waiting", "interrupted", "cannot",
          runs=(FIRST, stopped), wrong=(ONE,)),
+    *(Case(f"{name}, then its rows changed", f"trained {word} waiting", word, "cannot", runs=(FIRST, events),
+           changed=(ONE,))
+      for name, word, events in (("stopped", "interrupted", stopped), ("died", "interrupted", training),
+                                 ("died at the question", "interrupted", awaiting), ("failed", "failed", failed()))),
+    Case("stopped, then the hold-out changed", "trained interrupted waiting", "interrupted", "cannot",
+         runs=(FIRST, stopped), changed=(HOLDOUT,)),
+    Case("failed for good, then its rows changed", "trained failed waiting", "failed", STEP_1,
+         runs=(FIRST, failed(resumable=False)), changed=(ONE,)),
+    Case("stopped, then a later batch changed", "trained interrupted waiting", "interrupted", f"resume {STEP_1}",
+         runs=(FIRST, stopped), changed=(TWO,)),
+    Case("finished, then the hold-out changed", "trained trained next", "finished", "cannot", runs=(FIRST, SECOND),
+         changed=(HOLDOUT,)),
     Case("failed", "trained failed waiting", "failed", f"resume {STEP_1}", runs=(FIRST, failed())),
     Case("failed for good", "trained failed waiting", "failed", STEP_1, runs=(FIRST, failed(resumable=False))),
     Case("finished", "trained trained next", "finished", STEP_2, runs=(FIRST, SECOND)),
@@ -99,16 +121,44 @@ def lay(root: Path, case: Case) -> None:
     for name in ("incremental", HOLDOUT, BASE):
         (root / "datasets" / name).mkdir(parents=True)
     for name in case.sets:
-        folder = root / "datasets" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        rows = [{"prompt": f"{name} asks {at} things", "completion": f"{name} answers {at}"} for at in range(3)]
-        text = "".join(f"{json.dumps(row)}\n" for row in rows)
-        (folder / "rows.jsonl").write_text(text + ('{"prompt": "cut' if name in case.wrong else ""))
+        write_rows(root / "datasets" / name)
     if HOLDOUT not in case.sets and case.sets:
         (root / "datasets" / HOLDOUT).rmdir()
-    workspace = Workspace(root, loading.load(root).settings.paths)
+    settings = loading.load(root).settings
+    workspace = Workspace(root, settings.paths)
     for number, events in enumerate(case.runs[: -1 if case.trains else None]):
         write(workspace, run_id(number), events(time.time() - 1000))
+    if case.runs and HOLDOUT in case.sets:
+        remember(workspace, settings)
+    for name in case.wrong:
+        write_rows(root / "datasets" / name, end='{"prompt": "cut')
+    for name in case.changed:
+        write_rows(root / "datasets" / name, word="replies")
+
+
+def write_rows(folder: Path, *, word: str = "answers", end: str = "") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [
+        {"prompt": f"{folder.name} asks {at} things", "completion": f"{folder.name} {word} {at}"} for at in range(3)
+    ]
+    (folder / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows) + end)
+
+
+def remember(workspace: Workspace, settings: Settings) -> None:
+    """Write what a training leaves beside the journals: which hold-out it was, and what the newest run trains on."""
+    records = list_runs(workspace)
+    found = read_steps(workspace, settings, records)
+    chosen = found.data_of(records[-1].step)
+    plan = StepPlan(records[-1].step, chosen[-1], None, None, data=chosen)
+    data = step_data.read_step(workspace, settings, plan)
+    step_data.record_holdout(workspace, data)
+    left = manifest.RunManifest(
+        run=records[-1].id,
+        step=plan.step,
+        data=msgspec.convert(data.describe(workspace), manifest.DataRecord),
+        settings=manifest.masked(msgspec.to_builtins(settings)),
+    )
+    workspace.run_manifest(records[-1].id).write_bytes(manifest.encode(left))
 
 
 @contextmanager
@@ -125,7 +175,7 @@ def process_of(workspace: Workspace, case: Case) -> Iterator[None]:
         "    print('holds', flush=True); sys.stdin.read()"
     )
     started = [sys.executable, "-c", code, str(workspace.root)]
-    with subprocess.Popen(started, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with ended(subprocess.Popen(started, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "holds\n"
         if case.trains:
@@ -134,6 +184,7 @@ def process_of(workspace: Workspace, case: Case) -> Iterator[None]:
         yield
         assert process.stdin is not None
         process.stdin.close()
+        process.wait()
 
 
 def said(root: Path, capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, object], list[str], str]:

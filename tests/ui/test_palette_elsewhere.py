@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,13 +14,15 @@ from scenes import make, opened, settle, until
 from store import make_store
 from textual.command import CommandList, CommandPalette
 from textual.pilot import Pilot
+from tour import STOPS, fake_graders, tour
+from tour import make as make_tour
 
 from opeddev_tui.config import described
 from opeddev_tui.runs import events as ev
 from opeddev_tui.ui import palette
 from opeddev_tui.ui.app import OpeddevApp
-from opeddev_tui.ui.keys import PLACES
-from opeddev_tui.ui.palette import Entry, elsewhere, kept
+from opeddev_tui.ui.keys import PLACES, TABLES
+from opeddev_tui.ui.palette import Entry, elsewhere, entries, kept
 from opeddev_tui.ui.screens.checkpoints.screen import CheckpointsScreen
 from opeddev_tui.ui.screens.settings import SettingsScreen
 
@@ -49,8 +53,31 @@ async def test_the_commands_of_every_other_screen_are_found_and_say_their_key(tm
     async with searched(tmp_path) as (app, pilot, found):
         for _, _, place in PLACES[1:]:
             assert any(entry.title.startswith(f"{place}: ") for entry in found)
-        next(entry for entry in found if entry.title.startswith("Runs: Compare")).do()
+        next(entry for entry in found if entry.title.startswith("Runs: Compare the marked runs")).do()
         await until(pilot, lambda: app.current_mode == "runs")
+
+
+async def test_no_two_entries_of_the_palette_share_a_name(tmp_path: Path) -> None:
+    """Over every screen: neither the screen before a name nor the key behind it is needed to tell two apart."""
+    app, walked = make_tour(tmp_path), set[str]()
+    async with fake_graders(), app.run_test(size=(200, 60)) as pilot:
+        async for stop in tour(app, pilot, [name for name, item in STOPS.items() if not item.text]):
+            found = [*entries(app, app.screen, app.choose_theme), *elsewhere(app, app.screen)]
+            names = [_PLACE.sub("", entry.title.rpartition("  (")[0] or entry.title) for entry in found]
+            assert not [name for name, times in Counter(map(str.casefold, names)).items() if times > 1], stop
+            # a run and a checkpoint are called by their ids
+            titles = [entry.title for entry in kept(app, app.screen)]
+            assert len(titles) == len(set(titles))
+            walked |= {app.current_mode} if found else set()
+    assert walked == {mode for _, mode, _ in PLACES}
+
+
+_PLACE = re.compile(rf"^(?:{'|'.join(place for _, _, place in PLACES)}): ")
+
+
+def test_what_the_palette_calls_a_key_is_of_a_key_that_there_is() -> None:
+    known = {key.name for keys in TABLES.values() for key in keys}
+    assert set(palette._CALLED) <= known
 
 
 async def test_runs_and_checkpoints_are_found_by_name_and_reached(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from leftovers import ended
 
 from opeddev_tui.config.settings import Paths
 from opeddev_tui.errors import BusyProblem, StorageProblem
@@ -36,7 +37,7 @@ def test_patience_waits_for_the_holder(tmp_path: Path) -> None:
     first, second = FileLock(tmp_path / "a.lock"), FileLock(tmp_path / "a.lock")
     assert first.acquire()
     got: list[bool] = []
-    waiting = threading.Thread(target=lambda: got.append(second.acquire(patience=60)))
+    waiting = threading.Thread(target=lambda: got.append(second.acquire(patience=60)), daemon=True)
     waiting.start()
     first.release()
     waiting.join(60)
@@ -49,9 +50,8 @@ def test_the_lock_ends_with_a_killed_process(tmp_path: Path) -> None:
         "lock = FileLock(pathlib.Path(sys.argv[1])); print(lock.acquire(), flush=True); sys.stdin.read()"
     )
     path = tmp_path / "a.lock"
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    words = [sys.executable, "-c", code, str(path)]
+    with ended(subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "True\n"
         lock = FileLock(path)

@@ -12,6 +12,7 @@ from pathlib import Path
 import engine_helpers as eh
 import journal_samples as js
 import pytest
+from leftovers import ended
 from pty_tools import until
 
 from opeddev_tui.cli import main
@@ -190,7 +191,7 @@ def test_a_lock_holds_across_containers(workspace: Workspace) -> None:
         "sys.stdin.read()"
     )
     words = ["unshare", "-p", "-n", "-f", "--mount-proc", sys.executable, "-c", code, str(workspace.root)]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with ended(subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)) as process:
         assert process.stdout is not None
         assert process.stdin is not None
         first = process.stdout.readline()

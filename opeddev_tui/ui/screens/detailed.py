@@ -14,9 +14,12 @@ from textual.timer import Timer
 from opeddev_tui.ui.screens.base import FilteredScreen
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.details import DetailPane, Details, Part
+from opeddev_tui.ui.widgets.grid import Grid
 
 # lines of the screen from which on the selected row is shown in full unasked
 _HIGH = 30
+# the part of the screen's lines that a list has above its details, as in app.tcss
+_SHARE_OF_LIST = 0.45
 # seconds between two rows shown while the cursor runs through the list: no key waits for a long text
 _REST = 0.1
 
@@ -110,6 +113,11 @@ class DetailedScreen(WithDetails):
             self.query_one(Details).show(parts, place)
         elif isinstance(self.focused, DetailPane):
             self.query_one(self.list_selector).focus()
+
+    def list_room(self, grid: Grid) -> int:
+        """Return how many lines the rows of ``grid`` have: above the details it grows with its rows to its share."""
+        lines = int(self.size.height * _SHARE_OF_LIST) if self.details_shown else grid.size.height
+        return max(0, lines - grid.header_height)
 
     # --- keys
 

@@ -21,7 +21,7 @@ WORDS: tuple[tuple[str, str], ...] = (
     (
         "race",
         "All ways to a grade on the same hold-out, at a step's end. The best one with a model grades from then on; "
-        "cheap ways are only there to be beaten.",
+        "cheap ways are there to be beaten, n-grams can be chosen by hand.",
     ),
     ("confidence", "How likely the grade is within grade.tolerance of a person's: not how likely that very grade is."),
     ("kappa", "Agreement beyond chance: 0 is guessing, 1 is perfect. Far misses weigh more."),

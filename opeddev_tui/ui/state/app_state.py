@@ -27,7 +27,7 @@ from opeddev_tui.ui.state.inventory import inventory
 from opeddev_tui.ui.state.plan_text import plan_of, whats_next
 from opeddev_tui.ui.state.situation_text import STOPPING, situation
 from opeddev_tui.ui.state.training_thread import TrainingThread, in_words
-from opeddev_tui.ui.state.view import RunRow, TrainedBy, View, Watched
+from opeddev_tui.ui.state.view import Refused, RunRow, TrainedBy, View, Watched
 from opeddev_tui.workspace.setup import workspaces_below
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ class AppState:
         # seeds of which none is chosen, by step
         self.undecided: Mapping[int, Undecided] = {}
         self.scan: Scan | None = None
+        # what is known of the run that a training would go on with
+        self.refused = Refused()
         # of the model that would be trained, once it was looked at
         self.outlook: Outlook | None = None
         self.requested: dict[str, str] = {}
@@ -221,6 +223,7 @@ class AppState:
                          chosen_rate=self.current.next_step.learning_rate if self.current.next_step else None),
             comes_next=whats_next(self.state, self.loaded.settings),
             problems=scan.problems,
+            refused=self.refused,
             warnings=(*scan.warnings, *filter(None, [self._other_holdouts()])),
             holdout=scan.holdout,
             scanned=self.scan is not None,

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.ui.state.view import BatchRow
-from opeddev_tui.workspace.paths import corrections_file
+from opeddev_tui.workspace.paths import Workspace, corrections_file
 
 Stamp = tuple[tuple[str, int, int], ...]
 # of more files than this, changes of later ones go unnoticed: looking must stay cheap
@@ -35,6 +35,7 @@ class Scan(Struct, frozen=True):
 
 def scan_data(root: Path, settings: Settings, before: Scan | None = None) -> Scan:
     """Return what is in the data folders; ``before`` itself where nothing has changed since."""
+    from opeddev_tui.analysis.same_holdout import changed_holdout
     from opeddev_tui.analysis.workspace_steps import known
     from opeddev_tui.data import batches
     from opeddev_tui.data.example_row import example_row
@@ -43,7 +44,8 @@ def scan_data(root: Path, settings: Settings, before: Scan | None = None) -> Sca
     paths = settings.paths
     places = [batches.resolve(root, text) for text in (paths.base, paths.increments, paths.holdout)]
     sealed = [batches.resolve(root, paths.test)] if paths.test else []
-    stamp = tuple(_stamp([*places, *sealed, corrections_file(root)]))
+    workspace = Workspace(root, paths)
+    stamp = tuple(_stamp([*places, *sealed, corrections_file(root), workspace.holdout_record]))
     if before is not None and before.stamp == stamp:
         return before
     to_copy = example_row(settings.grading)
@@ -60,7 +62,9 @@ def scan_data(root: Path, settings: Settings, before: Scan | None = None) -> Sca
         rows.append(replace(row, others=tuple(others), rows_as=known(loaded)))
     holdout = f"{len(report.holdout.examples):,} rows · {report.holdout.fingerprint[:12]}" if report.holdout else ""
     warnings = tuple(warning for warning in report.warnings if warning not in report.routine)
-    return Scan(tuple(rows), wrong.general, warnings, holdout, stamp, "" if rows else to_copy)
+    changed = changed_holdout(workspace, report.holdout)
+    general = (*wrong.general, *([str(changed)] if changed is not None else []))
+    return Scan(tuple(rows), general, warnings, holdout, stamp, "" if rows else to_copy)
 
 
 def _stamp(places: list[Path]) -> Iterator[tuple[str, int, int]]:

@@ -53,6 +53,8 @@ def situation(view: View) -> Situation:
 NOT_YET = "Cannot train yet: "
 # problems that the bar names
 _FIRST = 2
+# cells of a workspace's name beside a key
+_NAME = 24
 # until the first decision, when what a demo is for has been said for long enough
 _BEGINS: frozenset[Kind] = frozenset({"ready", "starting", "training", "paused"})
 _OVER: frozenset[Kind] = frozenset({"interrupted", "finished"})
@@ -81,7 +83,7 @@ def _no_workspace(view: View) -> Situation:
         "A workspace is a folder with your data sets, settings, runs and logs.",
         "The demo brings its own data and a tiny model, and trains in two minutes on any machine.",
     )
-    which = f"Open {near[0]}" if len(near) == 1 else "Open one of them"
+    which = f"Open {_short(near[0])}" if len(near) == 1 else "Open one of them"
     offers = (
         *([Action("open_near", "monitor.open-workspace", which)] if near else []),
         Action("make_workspace", "monitor.new-workspace", "New workspace", f"in {place}"),
@@ -89,6 +91,10 @@ def _no_workspace(view: View) -> Situation:
     )
     headline = "This folder is no workspace" if near else "No workspace here yet"
     return Situation("no workspace", headline, lines, offers)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
 
 
 def _problem(view: View) -> Situation:
@@ -103,7 +109,9 @@ def _blocked(view: View, said: str = "") -> tuple[str, ...]:
     """
     told = [view.typed(text) for text in view.blocked[:_FIRST]]
     lines = tuple(f"✗ {said * (at == 0)}{clean_line(text)}" for at, text in enumerate(told))
-    return (*lines, further(view)) if further(view) else lines
+    anew = view.begins_anew
+    again = f"{{everywhere.command}}step {anew.number} new begins it again; what its run left is kept." if anew else ""
+    return tuple(line for line in (*lines, further(view), again) if line)
 
 
 def further(view: View) -> str:
@@ -237,7 +245,7 @@ def _stalled(view: View) -> Situation:
 def _interrupted(view: View) -> Situation:
     event = view.state.interrupted
     if event is not None:
-        line = f"{clean_line(event.reason)} at optimizer step {event.global_step}."
+        line = f"{capital(clean_line(event.reason))} at optimizer step {event.global_step}."
     elif view.state.question is not None:
         line = f"The process ended while the decision after epoch {view.state.question.epoch} was open."
     else:

@@ -59,6 +59,14 @@ class RunRow(Struct, frozen=True):
     status: str
 
 
+class Refused(Struct, frozen=True):
+    """Why a training would not go on with ``run``, "" where it would, and whether it would begin the step ``anew``."""
+
+    run: str = ""
+    why: str = ""
+    anew: bool = False
+
+
 class Watched(Struct, frozen=True):
     """What is known of a training from outside: who trains, and what its journal does not say (yet)."""
 
@@ -101,6 +109,8 @@ class View(Struct, frozen=True):
     comes_next: str = ""
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    # what is known of the run that a training would go on with
+    refused: Refused = Refused()
     holdout: str = ""
     scanned: bool = True
     stall_seconds: float = 120.0
@@ -144,9 +154,20 @@ class View(Struct, frozen=True):
 
     @property
     def blocked(self) -> tuple[str, ...]:
-        """Everything that is wrong with the data that the next step needs."""
+        """Everything that keeps the next step from being trained: its data, else that its run is not gone on with."""
         after = self.following
         own = [
             text for batch in self.batches for text in batch.problems if after is None or batch.number <= after.number
         ]
-        return (*own, *self.problems)
+        return (*own, *self.problems) or ((self.refused.why,) if self._is_refused else ())
+
+    @property
+    def begins_anew(self) -> BatchRow | None:
+        """The batch of the step that can be begun again where its run is not gone on with; None where none can."""
+        wrong = self.problems or any(batch.problem for batch in self.batches)
+        return self.following if self._is_refused and self.refused.anew and not wrong else None
+
+    @property
+    def _is_refused(self) -> bool:
+        after, refused = self.following, self.refused
+        return after is not None and bool(refused.why) and after.resumes == refused.run

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from opeddev_tui.config.settings import GIVEN_FIELDS
 from opeddev_tui.errors import Problem
 from opeddev_tui.files import read_record, write_atomic
 from opeddev_tui.serving.worker_messages import Asks, Said
@@ -229,7 +230,7 @@ class GraderTasks(TaskBase):
         def work() -> Kept | str:
             from opeddev_tui.serving.corrected import undo_of
 
-            given = {part: str(fields.get(part) or "") for part in ("task", "rubric", "kind")}
+            given = {part: str(fields.get(part) or "") for part in GIVEN_FIELDS}
             return undo_of(self._shell.provider.workspace, self._shell.loaded.settings, fields, given, name)
 
         self._correct(work, kept, refused)

@@ -25,10 +25,9 @@ from opeddev_tui.ui.tasks.disputes import Dispute, recorded
 if TYPE_CHECKING:
     from opeddev_tui.data.corrected_rows import SetRow
     from opeddev_tui.grading.trust import Trust
+    from opeddev_tui.runs.events import GradesRead
     from opeddev_tui.runs.grade_records import WayGrades
 
-# rows that are listed at most
-_COUNT = 1_000_000
 # how a line of the command's progress begins
 _PROGRESS = "features "
 
@@ -87,17 +86,16 @@ class GradingTasks(TaskBase):
     def trust(
         self,
         way: WayGrades,
-        reference: tuple[str, ...],
-        labels: tuple[str, ...],
+        read: GradesRead,
         tolerance: int,
         done: Callable[[Trust | None], None],
     ) -> None:
-        """Compute what can be trusted of ``way``."""
+        """Compute what can be trusted of ``way``, which is one of ``read``."""
 
         def work() -> Trust | None:
             from opeddev_tui.grading.trust import trust
 
-            return trust(way, reference, labels, tolerance)
+            return trust(way, read.reference, read.labels, tolerance, read.groups)
 
         self._in_thread("trust", work, done)
 
@@ -213,7 +211,7 @@ class GradingTasks(TaskBase):
         sets = [part for override in provider.overrides() for part in ("--set", override)]
         return [
             *(sys.executable, "-m", "opeddev_tui", "regrade", "--list", "--json", "--progress"),
-            *("--count", str(_COUNT), "-w", str(provider.root), *sets),
+            *("--count", "all", "-w", str(provider.root), *sets),
         ]
 
 

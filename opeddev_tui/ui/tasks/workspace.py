@@ -23,9 +23,9 @@ from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.state.data_scan import scan_data
 from opeddev_tui.ui.state.reader import WorkspaceReader
 from opeddev_tui.ui.state.training_thread import RUNS_ALREADY, in_words, traceback_text
-from opeddev_tui.ui.state.view import RunRow, Watched
+from opeddev_tui.ui.state.view import Refused, RunRow, Watched
 from opeddev_tui.ui.tasks.base import TaskBase
-from opeddev_tui.ui.tasks.recovery import CrashFound, find_interrupted
+from opeddev_tui.ui.tasks.recovery import CrashFound, find_interrupted, refusals, told_of
 from opeddev_tui.ui.tasks.settings import SettingsWatch
 from opeddev_tui.workspace.setup import make_workspace
 
@@ -49,6 +49,8 @@ class WorkspaceTasks(TaskBase):
         self._settings = SettingsWatch(shell)
         # settings and rows that the outlook is about
         self._looked_at: object = None
+        # run, rows and settings of which it is known whether a training would go on with that run
+        self._asked: object = None
 
     @property
     def settings_known(self) -> bool:
@@ -192,6 +194,7 @@ class WorkspaceTasks(TaskBase):
         while True:
             await self._settings.look()
             await self._scan()
+            await self._look_whether_refused()
             await asyncio.sleep(WATCH_EVERY)
             session = self._shell.session
             if self._shell.live.running or session.trained_by == "other":
@@ -216,6 +219,7 @@ class WorkspaceTasks(TaskBase):
         if session.trained_by == "none" and newest.events > session.current.events:
             # a seed that was taken, or a note of another process: nobody follows a run that is over
             session.current = newest
+        await self._look_whether_refused()
         self.opened = True
         self._shell.show_now()
 
@@ -239,6 +243,22 @@ class WorkspaceTasks(TaskBase):
         module = await asyncio.to_thread(importlib.import_module, "opeddev_tui.models.outlook")
         session.outlook = await asyncio.to_thread(module.outlook, self._provider.root, settings, rows)
         self._shell.show_now()
+
+    async def _look_whether_refused(self) -> None:
+        """Find out whether a training would go on with its run; again only where that, a row or a setting changed."""
+        session = self._shell.session
+        following = session.view().following
+        run = following.resumes if following is not None else ""
+        about = (run, session.scan.stamp if session.scan is not None else (), session.loaded.settings)
+        if about == self._asked or self._shell.live.running or session.trained_by == "other":
+            return
+        self._asked = about
+        found = Refused()
+        if run:
+            found = told_of(run, await refusals(self._provider.workspace, session.loaded.settings, run))
+        if session.refused != found:
+            session.refused = found
+            self._shell.show_now()
 
     def read_log(self, done: Callable[[list[str]], None]) -> None:
         """Hand the last lines of the log to ``done``."""

@@ -42,6 +42,7 @@ class Grid(DataTable[Text]):
         right: Collection[str] = (),
         gives: Mapping[str, int] = MappingProxyType({}),
         leaves_out: Sequence[str] = (),
+        tall: Collection[str] = (),
     ) -> None:
         super().__init__(id=id, cursor_type="row", zebra_stripes=False, cell_padding=1)
         self._titles = tuple(columns)
@@ -51,8 +52,12 @@ class Grid(DataTable[Text]):
         self._gives = gives
         # columns that go where the others still have no room, the first one first; files and details have them all
         self._leaves_out = leaves_out
+        # columns of texts that may have several lines: their cells come broken into them
+        self._tall = frozenset(tall)
         self._enter = enter
         self._filled: tuple[tuple[str, tuple[Cell, ...]], ...] = ()
+        # of every line of the rows: the row, and which of its lines it is
+        self._lines: tuple[tuple[int, int], ...] = ()
         # of the columns that are shown: their places, titles and cells
         self._laid: tuple[tuple[int, ...], tuple[str, ...], tuple[int, ...]] = ((), (), ())
 
@@ -110,20 +115,31 @@ class Grid(DataTable[Text]):
     def _is_cut(self, y: int, edge: int) -> bool:
         """Return whether a text of the line ``y`` begins before the column of cells ``edge`` and ends behind it."""
         at = y - self.header_height
-        row = at + self.scroll_offset.y
-        if at >= 0 and row >= len(self._filled):
+        line = at + self.scroll_offset.y
+        if at >= 0 and line >= len(self._lines):
             return False
         places, titles, _ = self._laid
+        row, of_row = self._lines[line] if at >= 0 else (0, 0)
         cells: Sequence[Cell] = [self._filled[row][1][place] for place in places] if at >= 0 else titles
         begin = 0
         for column, title, cell in zip(self.ordered_columns, titles, cells, strict=False):
             width = column.get_render_width(self)
             if edge < begin + width:
-                text = cell_len(clean_line(_plain(cell)).rstrip())
+                text = cell_len([*self._lines_of(title, cell), *[""] * of_row][of_row].rstrip())
                 start = begin + (width - self.cell_padding - text if title in self._right else self.cell_padding)
                 return start < edge < start + text
             begin += width
         return False
+
+    def _lines_of(self, title: str, cell: Cell) -> list[str]:
+        """Return the cleaned lines of a cell below ``title``: one, if that column is none of several lines."""
+        return [clean_line(line) for line in (_plain(cell).split("\n") if title in self._tall else [_plain(cell)])]
+
+    def _height(self, cells: Sequence[Cell]) -> int:
+        """Return how many lines a row has."""
+        return max(
+            (len(self._lines_of(title, cell)) for title, cell in zip(self._titles, cells, strict=False)), default=1
+        )
 
     @property
     def titles(self) -> tuple[str, ...]:
@@ -155,9 +171,9 @@ class Grid(DataTable[Text]):
         needed = natural(titles, [[_shown(cell) for cell in cells] for cells in rows])
         return sum(needed) + 2 * self.cell_padding * len(needed) <= self._room(len(rows))
 
-    def _room(self, rows: int) -> int:
-        """Return the cells of a line beside the bar that ``rows`` need."""
-        bar = self.scrollbar_size_vertical if rows + self.header_height > self.size.height else 0
+    def _room(self, lines: int) -> int:
+        """Return the cells of a line beside the bar that ``lines`` need."""
+        bar = self.scrollbar_size_vertical if lines + self.header_height > self.size.height else 0
         return self.size.width - bar
 
     def retitle(self, titles: Sequence[str], rows: Sequence[tuple[str, tuple[Cell, ...]]]) -> None:
@@ -177,10 +193,13 @@ class Grid(DataTable[Text]):
     def _draw(self, new: tuple[tuple[str, tuple[Cell, ...]], ...]) -> None:
         selected = self.selected
         self._filled = new
+        heights = [self._height(cells) for _, cells in new]
+        self._lines = tuple((row, line) for row, height in enumerate(heights) for line in range(height))
         self._make_columns()
-        for key, cells in new:
+        for (key, cells), height in zip(new, heights, strict=True):
             every = zip((cells[at] for at in self._laid[0]), *self._laid[1:], strict=True)
-            self.add_row(*(_text(cell, self._side(title), width) for cell, title, width in every), key=key)
+            texts = (self._text(title, cell, width) for cell, title, width in every)
+            self.add_row(*texts, key=key, height=height)
         at = next((number for number, (key, _) in enumerate(new) if key == selected), 0)
         if new:
             self.move_cursor(row=at)
@@ -193,16 +212,26 @@ class Grid(DataTable[Text]):
 
     def _fitted(self) -> tuple[tuple[int, ...], tuple[str, ...], tuple[int, ...]]:
         """Return places, titles and cells of the columns that there is room for."""
-        needed = natural(self._titles, [[_shown(cell) for cell in cells] for _, cells in self._filled])
+        needed = natural(self._titles, [self._widest(cells) for _, cells in self._filled])
         for left_out in range(len(self._leaves_out) + 1):
             gone = self._leaves_out[:left_out]
             places = tuple(at for at, title in enumerate(self._titles) if title not in gone)
             titles = tuple(self._titles[at] for at in places)
-            room = self._room(len(self._filled)) - 2 * self.cell_padding * len(places)
+            room = self._room(len(self._lines)) - 2 * self.cell_padding * len(places)
             widths = shortened(titles, [needed[at] for at in places], self._gives, room)
             if sum(widths) <= room:
                 break
         return places, titles, widths
+
+    def _widest(self, cells: Sequence[Cell]) -> list[str]:
+        """Return the widest line of each cell."""
+        each = (self._lines_of(title, cell) for title, cell in zip(self._titles, cells, strict=False))
+        return [max(lines, key=cell_len) for lines in each]
+
+    def _text(self, title: str, cell: Cell, width: int) -> Text:
+        style = cell[1] if isinstance(cell, tuple) else ""
+        lines = [cut(line.rstrip(), width) for line in self._lines_of(title, cell)]
+        return Text("\n".join(lines), style=style, no_wrap=True, justify=self._side(title))
 
     def _side(self, title: str) -> Literal["left", "right"]:
         return "right" if title in self._right else "left"
@@ -222,7 +251,7 @@ class Grid(DataTable[Text]):
         """The row under the cursor for the clipboard, its cells separated by tabs."""
         if not 0 <= self.cursor_row < len(self._filled):
             return ""
-        return _line(self._filled[self.cursor_row][1])
+        return self._line(self._filled[self.cursor_row][1])
 
     @property
     def keys(self) -> list[str]:
@@ -232,16 +261,19 @@ class Grid(DataTable[Text]):
     @property
     def all_cells(self) -> list[tuple[str, ...]]:
         """All rows as cleaned text, a cell per column."""
-        return [tuple(clean_line(_plain(cell)).strip() for cell in cells) for _, cells in self._filled]
+        return [tuple(text.strip() for text in self._whole(cells)) for _, cells in self._filled]
 
     @property
     def all_text(self) -> str:
         """All rows for the clipboard, a line each."""
-        return "\n".join(_line(cells) for _, cells in self._filled)
+        return "\n".join(self._line(cells) for _, cells in self._filled)
 
+    def _whole(self, cells: Sequence[Cell]) -> list[str]:
+        """Return the cleaned text of each cell, on one line."""
+        return [" ".join(self._lines_of(title, cell)) for title, cell in zip(self._titles, cells, strict=False)]
 
-def _line(cells: Sequence[Cell]) -> str:
-    return "\t".join(clean_line(_plain(cell)) for cell in cells)
+    def _line(self, cells: Sequence[Cell]) -> str:
+        return "\t".join(self._whole(cells))
 
 
 def _plain(cell: Cell) -> str:
@@ -250,8 +282,3 @@ def _plain(cell: Cell) -> str:
 
 def _shown(cell: Cell) -> str:
     return clean_line(_plain(cell))
-
-
-def _text(cell: Cell, side: Literal["left", "right"], width: int) -> Text:
-    text, style = (cell, "") if isinstance(cell, str) else cell
-    return Text(cut(clean_line(text).rstrip(), width), style=style, no_wrap=True, justify=side)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from evidence import notices
 from graded import FIVE, disputes, grading, make, race, raced_step, readings, trained
+from msgspec.structs import replace
 from scenes import opening, run_id, until
 from screen_text import words_of
 from test_app import text_of
@@ -18,16 +19,21 @@ from textual.containers import VerticalScroll
 from textual.pilot import Pilot
 
 from opeddev_tui.config.own_keys import OwnKeys
+from opeddev_tui.config.settings import Grade
 from opeddev_tui.data.corrections import read_overlay
 from opeddev_tui.errors import Problem
 from opeddev_tui.runs import events as ev
-from opeddev_tui.runs.grade_words import graded_by, steadied_heads
+from opeddev_tui.runs.grade_words import graded_by, steadied_heads, within_words
+from opeddev_tui.runs.state import reduce
+from opeddev_tui.serving.ask_rule import ask_rule
 from opeddev_tui.ui.app import OpeddevApp
 from opeddev_tui.ui.keymap import keymap_of
 from opeddev_tui.ui.screens.grading.regrade import RegradeScreen, grade_keys
+from opeddev_tui.ui.screens.grading.screen import GradingScreen
 from opeddev_tui.ui.tasks.disputes import Dispute
 from opeddev_tui.ui.tasks.grading import GradingTasks, Rows, listed
 from opeddev_tui.ui.widgets.grid import Grid
+from opeddev_tui.ui.widgets.text_pane import TextPane
 
 SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 60)
 AT = 1_700_000_000.0
@@ -143,7 +149,7 @@ async def test_a_race_held_while_another_process_trains_is_shown(tmp_path: Path)
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE, LARGE])
 async def test_trust_says_how_much_can_be_graded_without_a_person(tmp_path: Path, size: tuple[int, int]) -> None:
-    app = make(tmp_path, [raced_step(1, AT)])
+    app = make(tmp_path, [raced_step(1, AT)], grade={"tolerance": 0})
     async with grading(app, size, ("tab",)) as (_, pilot):
         shown = words_of(app.screen)
         assert "No threshold is borne out at 90% agreement: a person looks at all rows" in shown
@@ -157,17 +163,63 @@ async def test_trust_says_how_much_can_be_graded_without_a_person(tmp_path: Path
 
 
 async def test_keys_move_the_wanted_agreement_within_its_bounds(tmp_path: Path) -> None:
-    app = make(tmp_path, [raced_step(1, AT)])
+    app = make(tmp_path, [raced_step(1, AT)], grade={"tolerance": 0})
     async with grading(app, MIDDLE, ("tab", "plus")) as (screen, pilot):
         assert "at 91% agreement" in words_of(app.screen)
-        await pilot.press(*["minus"] * 15)
-        assert "At 80% agreement" in words_of(app.screen)
-        await pilot.press(*["plus"] * 25)
-        assert "99%" in words_of(app.screen)
+        await pilot.press(*["minus"] * 45)
+        assert "At 50% agreement" in words_of(app.screen)
+        await pilot.press(*["plus"] * 55)
+        assert "at 100% agreement" in words_of(app.screen)
         await pilot.press("minus", "x")
         await until(pilot, lambda: screen.trust_is_there)
         await pilot.pause()
         assert "agreement within one grade" in words_of(app.screen)
+
+
+EIGHT = tuple("ABCDEFGH")
+
+
+def trust_of(screen: GradingScreen) -> str:
+    """Return the sentence on what can be graded without a person."""
+    return screen.query_one("#trust", TextPane).text.partition("\n")[0]
+
+
+@pytest.mark.parametrize("scale", [FIVE, EIGHT])
+@pytest.mark.parametrize("agreement", [50, 70, 90, 100])
+@pytest.mark.parametrize("tolerance", [0, 1, 5])
+async def test_trust_opens_on_the_settings_by_which_the_grader_asks(
+    tmp_path: Path, agreement: int, tolerance: int, scale: tuple[str, ...]
+) -> None:
+    events = raced_step(1, AT, labels=scale)
+    grade = Grade(agreement=agreement, tolerance=tolerance)
+    app = make(tmp_path, [events], labels=scale, grade={"agreement": agreement, "tolerance": tolerance})
+    state = reduce(events)
+    rule = ask_rule(state, 3, state.races[3].chosen, grade, tuple(scale))
+    async with grading(app, LARGE, ("tab",)) as (screen, pilot):
+        shown = trust_of(screen).replace(":", " ")
+        assert f"t {agreement}% agreement{within_words(rule.tolerance)} " in shown
+        # the same threshold as the Grader's
+        asks = "looks at all" if rule.threshold is None else f"a confidence of {rule.threshold:.2f} or more"
+        assert asks in shown
+        # a setting that is changed is followed until a key has chosen
+        loaded = app.session.loaded
+        other = replace(loaded.settings, grade=Grade(agreement=83, tolerance=0))
+        app.use_settings(replace(loaded, settings=other))
+        await until(pilot, lambda: screen.trust_is_there and "t 83% agreement" in trust_of(screen))
+        await pilot.press("plus")
+        app.use_settings(loaded)
+        await pilot.pause()
+        assert "t 84% agreement" in trust_of(screen)
+
+
+async def test_a_key_counts_as_many_grades_off_as_the_settings_say(tmp_path: Path) -> None:
+    app = make(tmp_path, [raced_step(1, AT, labels=EIGHT)], labels=EIGHT, grade={"tolerance": 3})
+    async with grading(app, LARGE, ("tab",)) as (screen, pilot):
+        for near in (" within 3 grades", "", " within one grade", " within 3 grades"):
+            await until(pilot, lambda: screen.trust_is_there)
+            await pilot.pause()
+            assert f"t 90% agreement{near} " in trust_of(screen).replace(":", " ")
+            await pilot.press("x")
 
 
 async def test_keys_show_other_ways_and_epochs(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from rich.cells import cell_len
 from scenes import awaiting, make, opened, samples, settle, until
 from test_app import text_of
 
@@ -16,6 +17,7 @@ from opeddev_tui.ui.screens.generations.probes import ProbesScreen
 from opeddev_tui.ui.screens.generations.screen import GenerationsScreen
 from opeddev_tui.ui.screens.generations.snapshots import points
 from opeddev_tui.ui.widgets.grid import Grid
+from opeddev_tui.ui.widgets.tall_rows import broken, most_lines
 
 AT = 1_700_000_000.0
 ASKED = ev.Sample(prompt="Task: centre it", reference="Grade: 3", text="", id="row-1", kind="css", reference_grade=3)
@@ -50,6 +52,55 @@ def test_a_long_id_is_whole_where_there_is_room() -> None:
     ((_, wide),) = lines([Probe(0, asked, asked, asked)], 200)
     assert str(narrow[0]).endswith("…")
     assert wide[0] == name
+
+
+@pytest.mark.parametrize(
+    "text", ["", "short", "word " * 40, "Grade: 3\n\n\tFeedback: 中文 " * 9, "x" * 500, "\x1b[2J\n\n"]
+)
+def test_a_broken_text_fits_and_says_where_it_is_cut(text: str) -> None:
+    for width in (10, 25, 80):
+        for most in (1, 2, 7):
+            found, whole = broken(text, width, most), broken(text, width, 10_000)
+            assert len(found) <= most
+            assert all(cell_len(line) <= width and line.strip() and line.isprintable() for line in found)
+            assert (len(whole) > most) == (found != whole) == bool(found and found[-1].endswith("…"))
+
+
+def test_rows_have_as_many_lines_as_there_is_room_for_and_no_more_than_they_need() -> None:
+    for needed in ([1, 1], [3, 1, 9], [5] * 12, [2], []):
+        for room in range(60):
+            most = most_lines(needed, room)
+            used = sum(min(need, most) for need in needed)
+            assert most == 1 or used <= room
+            assert most >= max(needed, default=1) or sum(min(need, most + 1) for need in needed) > room
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_the_texts_of_the_table_have_the_lines_that_there_are(tmp_path: Path, size: tuple[int, int]) -> None:
+    app = make(tmp_path, "awaiting")
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot)
+        await settle(app, "awaiting")
+        await pilot.press("2", "t")
+        await until(pilot, lambda: isinstance(app.screen, ProbesScreen))
+        screen, grid = app.screen, app.screen.query_one(Grid)
+        assert isinstance(screen, ProbesScreen)
+        tall = set[int]()
+        for key in ("i", "j", "i", "j", "i"):
+            await until(pilot, lambda: 7 <= grid.virtual_size.height <= grid.size.height)
+            (height,) = {row.height for row in grid.ordered_rows}
+            tall.add(height)
+            # another line for each has no room, or no text is cut
+            cells = "\n".join(" ".join(row) for row in grid.all_cells)
+            assert "…" not in cells or grid.virtual_size.height + 6 > screen.list_room(grid) + grid.header_height
+            assert ("⏎" in cells) == (height == 1)
+            await pilot.press(key)
+        assert grid.cursor_row == 2
+        assert max(tall) > 2
+
+        await pilot.resize_terminal(size[0], 12)
+        await until(pilot, lambda: {row.height for row in grid.ordered_rows} == {1})
+        assert "Grade: 5⏎" in text_of(app)
 
 
 def test_flips_are_counted_over_every_epoch_of_the_run() -> None:

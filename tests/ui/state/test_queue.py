@@ -33,7 +33,8 @@ def test_a_dead_screen_costs_bounded_memory_and_is_told() -> None:
 def test_two_threads_lose_nothing() -> None:
     queue = EventQueue(limit=100_000)
     writers = [
-        threading.Thread(target=lambda: [queue.emit(progress(number, 0.0)) for number in range(2000)]) for _ in range(2)
+        threading.Thread(target=lambda: [queue.emit(progress(number, 0.0)) for number in range(2000)], daemon=True)
+        for _ in range(2)
     ]
     for writer in writers:
         writer.start()

@@ -16,7 +16,7 @@ from textual.content import Content
 from textual.widgets import Input, Static, TextArea
 
 from opeddev_tui.checkpoints.catalog import Entry
-from opeddev_tui.config.settings import Settings
+from opeddev_tui.config.settings import GIVEN_FIELDS, Settings
 from opeddev_tui.data import trial_prompts
 from opeddev_tui.data.rows import Example
 from opeddev_tui.data.trial_prompts import Messages
@@ -32,7 +32,6 @@ from opeddev_tui.ui.widgets.dialogs import AskText, FormDialog
 # seconds between two drawings of what is being written
 _DRAW = 0.1
 T = TypeVar("T")
-_FIELDS = ("task", "rubric", "kind")
 
 
 class Tried(Struct, frozen=True):
@@ -83,7 +82,7 @@ class TryScreen(FormDialog[Tried]):
             box.border_title = "Try a prompt"
             keymap = cast("Shell", self.app).session.keymap
             box.border_subtitle = keymap.text("{try.close} closes; what is typed stays")
-            for name in _FIELDS:
+            for name in GIVEN_FIELDS:
                 with Horizontal(classes="field"):
                     yield Static(name, markup=False, classes="label")
                     value = self._tried.fields.get(name, "")
@@ -127,7 +126,7 @@ class TryScreen(FormDialog[Tried]):
         if self._row is not None:
             return self._row.prompt
         if self.has_class("-template"):
-            fields = {name: self.query_one(f"#{name}", Input).value for name in _FIELDS}
+            fields = {name: self.query_one(f"#{name}", Input).value for name in GIVEN_FIELDS}
             return trial_prompts.in_template({**fields, "submission": text}, self._settings)
         return trial_prompts.as_it_stands(text, self._settings)
 
@@ -235,6 +234,6 @@ class TryScreen(FormDialog[Tried]):
     def action_leave(self) -> None:
         """Close; the answer being written ends soon after, what is typed is handed back."""
         self._trial.end()
-        fields = {name: self.query_one(f"#{name}", Input).value for name in _FIELDS}
+        fields = {name: self.query_one(f"#{name}", Input).value for name in GIVEN_FIELDS}
         text = self.query_one("#ask", TextArea).text
         self.dismiss(Tried(text, fields, self.has_class("-template"), self._row))

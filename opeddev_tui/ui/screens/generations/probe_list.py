@@ -15,8 +15,12 @@ from opeddev_tui.ui.tasks.lists import Listed
 from opeddev_tui.ui.tasks.lists import Value as Written
 from opeddev_tui.ui.widgets.grid import Cell
 from opeddev_tui.ui.widgets.tables import cut
+from opeddev_tui.ui.widgets.tall_rows import broken, most_lines
 
 TITLES = ("row", "change", "grades", "flips", "now", "before", "reference", "prompt")
+# the texts, which may have several lines each, and how many columns stand before them
+TEXTS = ("now", "before", "reference", "prompt")
+_BEFORE_TEXTS = len(TITLES) - len(TEXTS)
 # cells of the columns for change and flips, and the least that a text gets
 _FIXED, _LEAST = 14, 10
 # cells that a name takes at most: a share of the screen, so that long ids are whole where there is room
@@ -111,24 +115,47 @@ def titles(width: int) -> tuple[str, ...]:
     return TITLES if width >= _WITH_PROMPT else TITLES[:-1]
 
 
-def lines(listed: Sequence[Probe], width: int, columns: int = len(TITLES)) -> list[tuple[str, tuple[Cell, ...]]]:
-    """Return (key, the first ``columns`` cells) per prompt; the texts share what is left of ``width``."""
-    most = max(_NAME, width // _SHARE)
-    name = max((cell_len(cut(item.name, most)) for item in listed), default=0)
+def lines(
+    listed: Sequence[Probe], width: int, columns: int = len(TITLES), height: int = 0
+) -> list[tuple[str, tuple[Cell, ...]]]:
+    """Return (key, the first ``columns`` cells) per prompt; the texts share what is left of ``width``.
+
+    A text has as many lines as all rows together have room for in ``height`` lines, and no more than it needs.
+    """
+    widest = max(_NAME, width // _SHARE)
+    name = max((cell_len(cut(item.name, widest)) for item in listed), default=0)
     grades = max((len(_grades(item)) for item in listed), default=0)
     fixed = _FIXED + 2 * columns + name + max(6, grades)
-    room = max(_LEAST, (width - fixed) // max(1, columns - 4))
-    return [(str(probe.number), _cells(probe, room, most)[:columns]) for probe in listed]
+    room = max(_LEAST, (width - fixed) // max(1, columns - _BEFORE_TEXTS))
+    most = 1
+    # where not every row has a second line none is laid out for nothing
+    if len(listed) < height:
+        needed = [_needed(probe, room, height)[: columns - _BEFORE_TEXTS] for probe in listed]
+        most = most_lines([max(lengths, default=1) for lengths in needed], height)
+    return [(str(probe.number), (*_short(probe, widest), *_texts(probe, room, most))[:columns]) for probe in listed]
 
 
-def _cells(probe: Probe, room: int, name: int) -> tuple[Cell, ...]:
+def _short(probe: Probe, name: int) -> tuple[Cell, ...]:
+    """Return the cells before the texts."""
     style = {"fixed": "bold", "broken": "bold", "worse": "bold"}.get(probe.change, "")
     mark = {"fixed": "✓ ", "better": "✓ ", "broken": "✗ ", "worse": "✗ "}.get(probe.change, "  ")
-    return (
-        cut(probe.name, name), (mark + probe.change, style), _grades(probe), str(probe.flips or "·"),
-        _text(probe.now, room), _text(probe.before, room), cut(clean_line(probe.asked.reference), room),
-        cut(clean_line(probe.asked.prompt), room),
-    )  # fmt: skip
+    return cut(probe.name, name), (mark + probe.change, style), _grades(probe), str(probe.flips or "·")
+
+
+def _in_full(probe: Probe) -> tuple[str, ...]:
+    """Return the texts as they are: now, before, the reference and the prompt."""
+    now, before = ("–" if side is None else side.text for side in (probe.now, probe.before))
+    return now, before, probe.asked.reference, probe.asked.prompt
+
+
+def _needed(probe: Probe, room: int, most: int) -> tuple[int, ...]:
+    return tuple(max(1, len(broken(text, room, most))) for text in _in_full(probe))
+
+
+def _texts(probe: Probe, room: int, most: int) -> tuple[Cell, ...]:
+    if most == 1:
+        return tuple(cut(clean_line(text), room) for text in _in_full(probe))
+    return tuple("\n".join(broken(text, room, most)) for text in _in_full(probe))
 
 
 def _grades(probe: Probe) -> str:
@@ -141,10 +168,6 @@ def _grades(probe: Probe) -> str:
 
 def _written(side: Sample | None) -> str:
     return "?" if side is None or side.grade is None else str(side.grade)
-
-
-def _text(side: Sample | None, room: int) -> str:
-    return cut(clean_line(side.text), room) if side is not None else "–"
 
 
 _WRITTEN = (

@@ -17,7 +17,17 @@ from opeddev_tui.format import plural
 from opeddev_tui.ui.keys import PROBES, bindings
 from opeddev_tui.ui.screens.detailed import DetailedScreen
 from opeddev_tui.ui.screens.generations.probe_details import FRAMES, NONE_YET, parts_of
-from opeddev_tui.ui.screens.generations.probe_list import ORDERS, TITLES, Probe, chosen, lines, probes, titles, written
+from opeddev_tui.ui.screens.generations.probe_list import (
+    ORDERS,
+    TEXTS,
+    TITLES,
+    Probe,
+    chosen,
+    lines,
+    probes,
+    titles,
+    written,
+)
 from opeddev_tui.ui.screens.generations.snapshots import Key as PointKey
 from opeddev_tui.ui.screens.generations.snapshots import Pair, points
 from opeddev_tui.ui.state.view import View
@@ -65,7 +75,7 @@ class ProbesScreen(DetailedScreen):
         """Make the heading, the search and the table."""
         yield Static(markup=False, id="which", classes="hint")
         yield FilterBox("words in the prompt, the answers or the reference; broken, fixed", "#probes")
-        yield Grid(TITLES, id="probes", enter="open_row")
+        yield Grid(TITLES, id="probes", enter="open_row", tall=TEXTS)
         yield Details(FRAMES)
 
     def on_mount(self) -> None:
@@ -80,6 +90,11 @@ class ProbesScreen(DetailedScreen):
     def _fit(self) -> None:
         if self.can_be_drawn:
             self.fill()
+
+    def on_grid_laid(self) -> None:
+        """Give the texts the lines that there are now."""
+        super().on_grid_laid()
+        self.fill()
 
     def show_body(self, view: View) -> None:
         """Show the two chosen points of the run on show."""
@@ -103,7 +118,7 @@ class ProbesScreen(DetailedScreen):
         listed = chosen(self._probes, self._order, self.filter_text)
         grid = self.query_one(Grid)
         shown = titles(self.size.width)
-        grid.retitle(shown, lines(listed, self.size.width, len(shown)))
+        grid.retitle(shown, lines(listed, self.size.width, len(shown), self.list_room(grid)))
         count = plural(len(self._probes), "prompt")
         count = count if len(listed) == len(self._probes) else f"{len(listed)} of {count}"
         between = f"{left.label} → {right.label}"

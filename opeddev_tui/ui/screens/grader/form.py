@@ -17,7 +17,7 @@ from textual.suggester import Suggester
 from textual.widget import Widget
 from textual.widgets import Input, Static, TextArea
 
-from opeddev_tui.config.settings import Grading
+from opeddev_tui.config.settings import GIVEN_FIELDS, Grading
 from opeddev_tui.ui.screens.grader.empty_fields import empty_words
 from opeddev_tui.ui.tasks.grader import Typed
 from opeddev_tui.ui.widgets.bars import keymap_in
@@ -26,7 +26,7 @@ from opeddev_tui.ui.widgets.tables import cut
 if TYPE_CHECKING:
     from opeddev_tui.serving.asked import Filling
 
-_FIELDS = ("path", "task", "rubric", "kind")
+_FIELDS = ("path", *GIVEN_FIELDS)
 
 
 class Paths(Suggester):
@@ -150,7 +150,7 @@ class Form(Vertical):
     @property
     def given(self) -> dict[str, str]:
         """Task, rubric and kind, those that are typed."""
-        found = {name: self.query_one(f"#{name}", Input).value.strip() for name in ("task", "rubric", "kind")}
+        found = {name: self.query_one(f"#{name}", Input).value.strip() for name in GIVEN_FIELDS}
         return {name: value for name, value in found.items() if value}
 
     @on(Input.Changed)

@@ -15,6 +15,8 @@ from textual.events import DescendantFocus, Resize
 from textual.widget import Widget
 from textual.widgets import Static
 
+from opeddev_tui.config.settings import Grade
+from opeddev_tui.runs.events import GradesRead
 from opeddev_tui.runs.grade_records import WayGrades
 from opeddev_tui.runs.grade_words import few_rows
 from opeddev_tui.terminal.ascii_fallback import ascii_only
@@ -27,6 +29,7 @@ from opeddev_tui.ui.screens.grading.corrections import Corrections
 from opeddev_tui.ui.screens.grading.race_table import HOW, race_text
 from opeddev_tui.ui.screens.grading.steps import GradedRun, first_shown, graded_runs, reading_at, trusted_ways
 from opeddev_tui.ui.screens.grading.trust_text import Look, trust_text
+from opeddev_tui.ui.screens.grading.wanted import Wanted
 from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.tasks.grading import GradingTasks
@@ -42,7 +45,6 @@ if TYPE_CHECKING:
 PARTS = (("race", "Race"), ("trust", "Trust"), ("disputed", "Disputed rows"))
 # from this size on all three parts are shown
 _WIDE, _HIGH = 160, 44
-_LEAST_WANTED, _MOST_WANTED = 80, 99
 _NO_STEP = "No step has begun yet. After the first one you see here which way grades your rows best."
 _HOW_IT_COMES = (
     "At a step's end all ways to a grade are compared on the hold-out: heads on hidden states, the model's own grade "
@@ -97,8 +99,7 @@ class GradingScreen(FilteredScreen):
         self._later = 0
         # the way that a person chose, "": the one that grades
         self._way, self._ways = "", list[WayGrades]()
-        self._wanted = 90
-        self._tolerance = 0
+        self._wanted, self._labels = Wanted(), 0
         # what was computed last, and for what
         self._trust: tuple[tuple[object, ...], Trust | None] | None = None
         self._asked_for: tuple[object, ...] = ()
@@ -185,10 +186,11 @@ class GradingScreen(FilteredScreen):
             return
         way = self._ways[self._way_at()]
         title = f"Trust · {way.words} · {len(read.reference)} hold-out rows, epoch {read.epoch}"
-        wanted = (run.run, read.epoch, read.at, way.way, self._tolerance)
+        self._labels = len(read.labels)
+        wanted = (run.run, read.epoch, read.at, way.way, self._wanted.tolerance(self._grade, self._labels))
         if self._trust is None or self._trust[0] != wanted:
             pane.set_text(title, Content.styled("One moment: computing …", "$muted"), place=run.run)
-            self._compute(wanted, way, read.reference, read.labels)
+            self._compute(wanted, way, read)
             return
         found = self._trust[1]
         few = few_rows(len(read.reference))
@@ -202,11 +204,11 @@ class GradingScreen(FilteredScreen):
     def _trust_text(self, pane: TextPane, found: Trust, labels: int) -> Content:
         palette = palette_of(self.app.theme_variables)
         look = Look(self._room(pane), pane.size.height - 12, palette, ascii_only())
-        return trust_text(found, labels, self._wanted, self.corrections.people, look, self.shell.session.keymap)
+        return trust_text(
+            found, labels, self._wanted.agreement(self._grade), self.corrections.people, look, self.shell.session.keymap
+        )
 
-    def _compute(
-        self, wanted: tuple[object, ...], way: WayGrades, reference: tuple[str, ...], labels: tuple[str, ...]
-    ) -> None:
+    def _compute(self, wanted: tuple[object, ...], way: WayGrades, read: GradesRead) -> None:
         if wanted == self._asked_for:
             return
         self._asked_for = wanted
@@ -216,7 +218,11 @@ class GradingScreen(FilteredScreen):
                 self._trust = (wanted, found)
                 self.shell.show_now()
 
-        self._tasks.trust(way, reference, labels, self._tolerance, take)
+        self._tasks.trust(way, read, self._wanted.tolerance(self._grade, len(read.labels)), take)
+
+    @property
+    def _grade(self) -> Grade:
+        return self.shell.session.loaded.settings.grade
 
     def show_rows(self) -> None:
         """Show the disputed and corrected rows."""
@@ -293,12 +299,12 @@ class GradingScreen(FilteredScreen):
 
     def action_wanted(self, step: int) -> None:
         """Want more or less agreement."""
-        self._wanted = max(_LEAST_WANTED, min(_MOST_WANTED, self._wanted + step))
+        self._wanted.move(self._grade, step)
         self.shell.show_now()
 
     def action_tolerance(self) -> None:
-        """Count one grade off as agreement, or not."""
-        self._tolerance = 1 - self._tolerance
+        """Count one grade off as agreement, as many as the settings say, or none."""
+        self._wanted.change_tolerance(self._grade, self._labels)
         self.shell.show_now()
 
     def action_disputed(self) -> None:

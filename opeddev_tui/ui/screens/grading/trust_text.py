@@ -10,7 +10,7 @@ from rich.text import Text
 from textual.content import Content
 
 from opeddev_tui.format import percent, plural, share
-from opeddev_tui.runs.grade_words import few_rows
+from opeddev_tui.runs.grade_words import few_rows, within_words
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keymap import Keymap
 from opeddev_tui.ui.plots.canvas import Colours, Series, render
@@ -67,7 +67,7 @@ def trust_text(found: Trust, labels: int, wanted: int, people: str, look: Look, 
 
 def alone_sentence(alone: Alone, wanted: int, tolerance: int) -> str:
     """Return what grading alone with the ``wanted`` agreement (in percent) means on these rows; it may name a key."""
-    kind = " within one grade" if tolerance else ""
+    kind = within_words(tolerance)
     if alone.chosen is None:
         hint = "" if tolerance else " {grading.within-one} takes one grade off as agreement, too."
         return f"No threshold is borne out at {percent(wanted)} agreement{kind}: a person looks at all rows.{hint}"
@@ -79,12 +79,15 @@ def alone_sentence(alone: Alone, wanted: int, tolerance: int) -> str:
 
 def checked_sentence(alone: Alone) -> str:
     """Return what thresholds give on rows that did not choose them, and what is missing where that is not enough."""
-    missing = "needed are at least 10 that agree as wanted, even with one more wrong row."
+    grouped = alone.checked_groups is not None
+    rows, row, those = ("groups", "group", "rows of at least 10 groups") if grouped else ("rows", "row", "at least 10")
+    missing = f"needed are {those} that agree as wanted, even with one more wrong {row}."
     if alone.checked is None:
-        return f"Thresholds chosen on nine tenths of the rows let none of the other tenth pass; {missing}"
+        return f"Thresholds chosen on nine tenths of the {rows} let none of the other tenth pass; {missing}"
+    groups = f" of {plural(alone.checked_groups, 'group')}" if alone.checked_groups is not None else ""
     told = (
-        "Checked with thresholds chosen on other rows: "
-        f"{plural(alone.checked_rows, 'row')} pass{'es' if alone.checked_rows == 1 else ''}, "
+        f"Checked with thresholds chosen on other {rows}: "
+        f"{plural(alone.checked_rows, 'row')}{groups} pass{'es' if alone.checked_rows == 1 else ''}, "
         f"agreement {between(alone.checked)}"
     )
     return f"{told}." if alone.chosen is not None else f"{told}; {missing}"

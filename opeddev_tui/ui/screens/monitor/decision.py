@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -18,8 +19,12 @@ from opeddev_tui.ui.widgets.tables import cut
 
 # lines below the headline at most, and those below a pane that fills the screen
 _MOST, _MOST_GROWN = 7, 1
+# lines of a headline beside which all others have room, and at most
+_HEADLINE, _TALLEST = 3, 4
 # a path of more than a folder and a file
 _LONG_PATH = re.compile(r"(?<!\S)[^\s:]*/([^\s/]+/[^\s/]+)")
+# a sentence, or a line that is none
+_SENTENCE = re.compile(r"[^\n]+?(?:[.!?]+(?=\s)|(?=\n)|\Z)")
 # lines up to which details are added, and those where the terminal has room for one pane only
 _WITH_DETAILS, _WITH_DETAILS_NARROW = 6, 4
 
@@ -33,6 +38,8 @@ class DecisionBar(Vertical):
         self._lines = Static(markup=False, id="reasons")
         self._offers = ClickBar(id="offers")
         self._drawn: tuple[object, ...] = ()
+        # lines that a long headline takes from those below it
+        self._taken = 0
 
     def compose(self) -> ComposeResult:
         """Make the three parts."""
@@ -56,7 +63,9 @@ class DecisionBar(Vertical):
             self._draw(situation, view)
 
     def _draw_chosen(self, view: View, text: str, left: int) -> None:
-        self._headline.update(Content.styled(f"✓ {text}", "bold $accent"), layout=False)
+        chosen = Content.styled(f"✓ {text}", "bold $accent")
+        self.set_class(chosen.cell_length > (self.size.width or 80) - 2, "-tall")
+        self._headline.update(chosen)
         self._lines.update(Content(f"Takes effect in {left} s. {bar(min(1.0, left / 3), 9)}"))
         self._lines.display = True
         self._offers.lay(
@@ -70,15 +79,20 @@ class DecisionBar(Vertical):
 
     def _draw(self, situation: Situation, view: View) -> None:
         style = KIND_STYLES.get(situation.kind, "bold")
-        headline = Content.styled(f"{situation.mark} {situation.headline}", style)
+        width = max(20, (self.size.width or 80) - 2)
+        headline = Content.styled(self._short_headline(situation, view, width), style)
         if situation.finding:
             finding = Content.styled(situation.finding, style)
-            fits = headline.cell_length + finding.cell_length < (self.size.width or 80) - 2
+            fits = headline.cell_length + finding.cell_length < width
             headline = Content(" " if fits else "\n").join([headline, finding])
         if view.requested:
             headline += Content.styled(f"   … {', '.join(view.requested)}", "$muted")
-        # a question may need two lines for its headline
-        self._headline.update(headline, layout=situation.kind == "awaiting")
+        # a question may need two lines for its headline, and so does a long name in another one
+        tall = situation.kind == "awaiting" or headline.cell_length > width
+        self._taken = max(0, len(headline.wrap(width)) - _HEADLINE)
+        changed = tall != self.has_class("-tall")
+        self.set_class(tall, "-tall")
+        self._headline.update(headline, layout=tall or changed)
         self._lines.update(self._fitting(situation, view))
         self._lines.display = any(situation.lines)
         self._offers.display = bool(situation.offers)
@@ -88,7 +102,15 @@ class DecisionBar(Vertical):
 
     @property
     def _most(self) -> int:
-        return _MOST_GROWN if self.screen.has_class("-grown") else _MOST
+        return _MOST_GROWN if self.screen.has_class("-grown") else _MOST - self._taken
+
+    def _short_headline(self, situation: Situation, view: View, width: int) -> str:
+        """Return the headline, of one that would take the place of everything else its first sentences."""
+        text = f"{situation.mark} {situation.headline}"
+        most = _TALLEST - len(Content(situation.finding).wrap(width))
+        if len(Content(text).wrap(width)) <= most:
+            return text
+        return _whole_sentences(text, width, most, _more(view)).plain
 
     @property
     def _with_details(self) -> int:
@@ -103,13 +125,10 @@ class DecisionBar(Vertical):
         text = Content("\n".join(line for line in situation.lines if line))
         wrapped = text.wrap(width)
         if len(wrapped) > self._most:
-            more = f" … {view.keymap.first(IN_FULL.key)} shows all"
             if self._most == 1:
                 # what is wrong is worth more than where
-                wrapped = Content(_LONG_PATH.sub(r"…/\1", text.plain)).wrap(width)
-            *first, last = wrapped[: self._most]
-            # … also where the last line itself is cut, but once
-            return Content("\n").join([*first, Content(cut(last.plain.rstrip(), width - len(more)).rstrip("…") + more)])
+                text = Content(_LONG_PATH.sub(r"…/\1", text.plain))
+            return _whole_sentences(text.plain, width, self._most, _more(view))
         for line in situation.details:
             longer = Content("\n").join([text, Content(line)])
             if len(longer.wrap(width)) > min(self._most, self._with_details):
@@ -129,6 +148,38 @@ class DecisionBar(Vertical):
 
     def _length(self, offers: tuple[Action, ...], full: int) -> int:
         return sum(_offer(offer, at < full).cell_length + 2 for at, offer in enumerate(offers))
+
+
+def _more(view: View) -> str:
+    """Return which key shows what has no room."""
+    return f"… {view.keymap.first(IN_FULL.key)} shows all"
+
+
+def _whole_sentences(text: str, width: int, most: int, more: str) -> Content:
+    """Return as many whole sentences of ``text`` as have room in ``most`` lines, then ``more``.
+
+    Of a first sentence that alone is too long it is the words that have room: ``more`` names the key for the others.
+    """
+    ends = [found.end() for found in _SENTENCE.finditer(text)]
+    for end in reversed(ends):
+        shown = _with_more(text[:end].rstrip(), width, more)
+        if len(shown) <= most:
+            return Content("\n").join(shown)
+    *first, last = Content(text[: ends[0]] if ends else text).wrap(width)[:most]
+    room = width - len(more) - 1
+    words = last.plain.rstrip()
+    if cell_len(words) > room:
+        # at a blank: half a word says nothing
+        words = cut(words, room + 1).rstrip("…").rpartition(" ")[0].rstrip(" ,;:·-") or cut(words, room).rstrip("…")
+    return Content("\n").join([*first, Content(f"{words} {more}")])
+
+
+def _with_more(text: str, width: int, more: str) -> list[Content]:
+    """Return the lines of ``text`` with ``more`` behind it, on a line of its own where the last one has no room."""
+    *first, last = Content(text).wrap(width)
+    if last.cell_length + 1 + cell_len(more) <= width:
+        return [*first, Content(f"{last.plain.rstrip()} {more}")]
+    return [*first, last, Content(more)]
 
 
 def _offer(offer: Action, with_effect: bool) -> Content:

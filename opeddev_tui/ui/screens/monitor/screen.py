@@ -31,7 +31,7 @@ from opeddev_tui.ui.widgets.pane import Pane
 
 # columns and lines: in fewer the panes become tabs, from these on all panes have room
 NARROW = (100, 30)
-WIDE = (150, 36)
+WIDE = (150, 44)
 # seconds between two drawings of the curves: a plot is most of the bytes on a slow line
 CURVES_EVERY = 1.0
 
@@ -74,10 +74,10 @@ class MonitorScreen(BaseScreen):
         yield Container(
             MetricsPane(id="metrics", number=1),
             curves,
-            MachinePane(id="machine", number=6),
-            LatestPane(id="latest", number=5),
             EpochsPane(id="epochs", number=3),
             InventoryPane(id="inventory", number=4),
+            LatestPane(id="latest", number=5),
+            MachinePane(id="machine", number=6),
             id="panes",
         )
         yield DecisionBar()
