@@ -13,7 +13,7 @@ from msgspec import Struct
 from opeddev_tui.format import capital
 from opeddev_tui.grading.intervals import Estimate
 from opeddev_tui.grading.scores import Predictions, Reference, answered, figures, paired_difference
-from opeddev_tui.runs.grade_words import few_rows, too_few
+from opeddev_tui.runs.grade_words import DO_NOT_RELY, few_rows, too_few
 
 # parts with fewer rows tell nothing
 _FEWEST = 5
@@ -179,10 +179,8 @@ def _passed_over(chosen: Way | None, usable: Sequence[Way], reference: Reference
     if difference is None or round(difference.value, 2) <= 0:
         return ""
     size = f"{difference.value:+.2f}" if too_few(len(reference.grades)) else _told(difference, signed=True)
-    kept = "" if first.tuned else ", which no step changes,"
     return (
-        f"The highest kappa is that of {usable[0].words} ({size} over {first.words}), not shown to be better: "
-        f"{first.words}{kept} gives way only to a way that is."
+        f"{capital(usable[0].words)} has a higher kappa ({size}), but is not shown to be better, so it does not grade."
     )
 
 
@@ -210,29 +208,25 @@ def _verdict(
         values = [(way.words, found[way.name]["kappa"].value) for way in (shown, *beside)]
         told = [f"{words} {round(value, 2) + 0.0:.2f}" for words, value in values if not math.isnan(value)]
         return f"{capital(shown.words)} grades. Kappa: {', '.join(told)}."
-    begin = f"{capital(shown.words)} grades: kappa {_told(kappa)}"
+    begin = f"{capital(shown.words)} grades. Its kappa is {_told(kappa)}"
     if shown.cheap and shown.mode:
         return f"{begin}. It reads no meaning: padding can move its grades."
     if cheap is None or cheap is shown:
         return f"{begin}."
     difference = _difference(shown, cheap, reference)
     if difference is None:
-        return f"{begin}; {cheap.words} has no kappa to compare with."
-    size = f"kappa differs by {_told(difference, signed=True)}"
+        return f"{begin}. {capital(cheap.words)} has no kappa to compare with."
+    size = f"kappa {_told(difference, signed=True)}"
     if difference.low > 0:
-        return f"{begin}, better than {cheap.words}, the best cheap way ({size})."
+        return f"{begin}. It is better than {cheap.words}, the best cheap way ({size})."
     if difference.high < 0:
-        other = (
-            f'grading.mode = "{cheap.mode}" grades by {cheap.words}, which padding moves'
-            if cheap.mode
-            else "a grade that is always the same is only there to be beaten"
-        )
+        other = f' grading.mode = "{cheap.mode}" grades by {cheap.words}, which padding moves.' if cheap.mode else ""
         return (
-            f"{begin}, worse than {cheap.words} ({size}). Do not rely on these grades: more graded rows or another "
-            f"model may help; {other}."
+            f"{begin}. It is worse than {cheap.words} ({size}): {DO_NOT_RELY}. "
+            f"More graded rows or another model may help.{other}"
         )
     perhaps = " and may be worse" if difference.value < 0 else ""
-    return f"{begin}; on {len(reference.grades)} rows it is not shown to beat {cheap.words}{perhaps} ({size})."
+    return f"{begin}. On {len(reference.grades)} rows it is not shown to beat {cheap.words}{perhaps} ({size})."
 
 
 def _tuning(ordered: Sequence[Way], reference: Reference) -> str:

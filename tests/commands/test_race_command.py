@@ -58,7 +58,7 @@ def test_the_race_is_printed_in_80_columns_with_its_verdict_sets_and_disputes(
         assert sum(line.startswith(f"{name} ") for line in lines) == 1, out
     words = " ".join(out.split())
     assert "Fitted on 40 graded rows (base, batch_100_01), compared on 15 hold-out rows." in words
-    assert "The head on the base model grades: kappa" in words
+    assert "The head on the base model grades. Its kappa" in words
     assert "Sets that promise to hold the right grade 90% of the time" in words
     assert "the model has not trained on these rows" in words
     assert "-log p" in words

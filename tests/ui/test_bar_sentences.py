@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import graded
 import pytest
 import screen_text
 from msgspec.structs import replace
-from scenes import BATCHES, SCENES, make, opened, settle
+from scenes import BATCHES, SCENES, make, opened, settle, until
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -148,3 +149,29 @@ def say(app: OpeddevApp, text: str) -> None:
         asked = state.question
         state.question = replace(asked, verdict=replace(asked.verdict, reasons=(text,)))
     state.next_step = ev.NextStepChosen(epoch=1, learning_rate=2.5e-5, batch=text[:200], start_from="best")
+
+
+LONG = "A verdict of an earlier version says in many words which grades count and why others do not. " * 9
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+@pytest.mark.parametrize("steps", [1, 2])
+async def test_what_comes_next_stays_in_view_beside_the_longest_verdict(
+    tmp_path: Path, size: tuple[int, int], steps: int
+) -> None:
+    runs = [
+        [replace(event, verdict=LONG) if isinstance(event, ev.RaceHeld) else event for event in events]
+        for events in (graded.raced_step(step, 1000.0 + step) for step in range(steps))
+    ]
+    app = graded.make(tmp_path, runs)
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot)
+        await until(
+            pilot, lambda: app.session.shown.situation.kind == "finished" and bool(app.session.shown.situation.offers)
+        )
+        for _ in range(2):
+            await draw(pilot, app)
+            drawn = seen(app)
+            wanted = ("Next step",) if steps == 1 else ("All batches are trained.", "7 Grading", "3 Checkpoints")
+            assert all(part in drawn for part in wanted), drawn
+            await pilot.press("z")

@@ -283,9 +283,10 @@ def _try_again(view: View) -> tuple[Action, ...]:
 
 def _finished(view: View) -> Situation:
     event = view.state.finished
-    lines: tuple[str, ...] = ()
+    # what comes next stays in view, however little room there is for the rest
+    lines: tuple[str, ...] = (_nothing_next(view),) if view.following is None else _ahead(view)
     if event is not None:
-        lines = (
+        lines += (
             f"{plural(event.epochs, 'epoch')}; best was epoch {event.best_epoch}; "
             f"hold-out loss {number(event.val_loss, 4)}.",
             *([view.comes_next] if view.comes_next else []),
@@ -293,11 +294,7 @@ def _finished(view: View) -> Situation:
         )
     if view.state.race is not None:
         lines += (f"{clean_line(view.state.race.verdict)} Grading ({{everywhere.grading}}) has the race.",)
-    offers = _start_offer(view, "Next step")
-    if view.following is None:
-        lines += (_nothing_next(view),)
-    else:
-        lines += _ahead(view)
+    offers = _start_offer(view, "Next step") or (_AFTER_ALL if view.following is None and view.batches else ())
     started = view.state.started
     step = f"Step {started.step}" if started else "The step"
     if started is not None and started.group and not view.state.counts:
@@ -305,6 +302,14 @@ def _finished(view: View) -> Situation:
         if view.undecided is None:
             lines += ("It is not the step's run. In Runs ({everywhere.runs}) {runs.take} takes a seed as that.",)
     return Situation("finished", f"{step} is trained", lines, offers)
+
+
+# what is there to do with a model once no step is left
+_AFTER_ALL = (
+    Action("app.go('grading')", "everywhere.grading", "Grading", "how good the grades are"),
+    Action("app.go('grader')", "everywhere.grader", "Grader", "grade code"),
+    Action("app.go('checkpoints')", "everywhere.checkpoints", "Checkpoints", "export the model"),
+)
 
 
 def _nothing_next(view: View) -> str:

@@ -47,7 +47,15 @@ async def test_the_race_shows_its_figures_and_says_what_wins(tmp_path: Path, siz
     app = make(tmp_path, [raced_step(1, AT)])
     async with grading(app, size):
         shown = words_of(app.screen)
-        for part in ("kappa", "to cheap", "exact", "±1", "off by", "* ", "The head on the step's model grades: kappa"):
+        for part in (
+            "kappa",
+            "to cheap",
+            "exact",
+            "±1",
+            "off by",
+            "* ",
+            "The head on the step's model grades. Its kappa",
+        ):
             assert part in shown, part
         assert graded_by("step head") in shown
         assert "the hold-out bears it out" in shown
