@@ -52,15 +52,27 @@ class Forecast(Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """The forecast as a sentence."""
-        digits = min(4, max(2, 1 + math.ceil(-math.log10(max(abs(self.now - self.loss), 1e-4)))))
-        low, high = self.interval
-        text = (
-            f"The next +{self.added} rows should bring the {_METRICS[self.metric]} from {self.now:.{digits}f} to "
-            f"{self.loss:.{digits}f} ({share(CONFIDENCE)} interval {low:.{digits}f} to {high:.{digits}f}; "
-            f"power law through {self.points} steps)"
+        """The forecast as a sentence: that it may bring nothing stands before the promise, never behind it."""
+        also = "may also bring nothing; if not, they" if self.interval[1] >= self.now else "should"
+        low, high = self._told(self.interval[0]), self._told(self.interval[1])
+        return (
+            f"The next +{self.added} rows {also} bring the {_METRICS[self.metric]} from {self._told(self.now)} to "
+            f"{self._told(self.loss)} ({share(CONFIDENCE)} interval {low} to {high}; power law through {self.points} "
+            "steps)."
         )
-        return f"{text}; it may also bring nothing." if high >= self.now else f"{text}."
+
+    @property
+    def words_if(self) -> str:
+        """The forecast as a mere continuation of the trend, where what lies behind the trend is not known."""
+        low, high = self._told(self.interval[0]), self._told(self.interval[1])
+        return (
+            f"Were the trend of {self.points} steps to hold, {_METRICS[self.metric]} {self._told(self.now)} would be "
+            f"{self._told(self.loss)} after +{self.added} rows ({share(CONFIDENCE)} interval {low} to {high})."
+        )
+
+    def _told(self, value: float) -> str:
+        digits = min(4, max(2, 1 + math.ceil(-math.log10(max(abs(self.now - self.loss), 1e-4)))))
+        return f"{value:.{digits}f}"
 
 
 class _Law(Struct, frozen=True):

@@ -34,11 +34,11 @@ class GradeForecast(Struct, frozen=True):
     @property
     def words(self) -> str:
         """The forecast as a sentence."""
-        text = (
-            f"{self.added} more rows: kappa {self.now:.2f} → {self.then:.2f} "
-            f"({share(CONFIDENCE)} interval of the gain {self.gain.low:+.2f} to {self.gain.high:+.2f})"
+        also = " may also bring nothing; if not" if self.gain.low <= 0 else ""
+        return (
+            f"{self.added} more rows{also}: kappa {self.now:.2f} → {self.then:.2f} "
+            f"({share(CONFIDENCE)} interval of the gain {self.gain.low:+.2f} to {self.gain.high:+.2f})."
         )
-        return f"{text}; it may also bring nothing." if self.gain.low <= 0 else f"{text}."
 
 
 def grade_forecast(

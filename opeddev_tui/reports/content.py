@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from opeddev_tui.analysis import forecast, learning_curve
+from opeddev_tui.analysis import learning_curve
+from opeddev_tui.analysis.outlook import outlook_of
 from opeddev_tui.analysis.seed_figures import step_spread
 from opeddev_tui.analysis.word_diff import Piece, word_differences
 from opeddev_tui.format import share
@@ -74,7 +75,6 @@ def collect(workspace: Workspace, records: Sequence[RunRecord]) -> Findings:
     chosen = learning_curve.steps_of(records)
     # a run whose manifest is lost is reported without its settings
     manifests = {item.id: manifest.read(workspace.run_manifest(item.id)) or RunManifest() for item in chosen}
-    ahead = forecast.forecast_of([record.state for record in chosen])
     moments = plots.moments(chosen)
     newest = chosen[-1]
     is_training = lock_holder(workspace) is not None
@@ -83,7 +83,7 @@ def collect(workspace: Workspace, records: Sequence[RunRecord]) -> Findings:
     return Findings(
         title=clean_line(workspace.root.name),
         summary=summary(chosen),
-        forecast=ahead.words if ahead else "",
+        forecast=outlook_of([record.state for record in chosen]).words,
         steps=tables.steps(chosen, status),
         epochs=tables.epochs(chosen),
         seeds=tables.seeds([step_spread(group, records) for group in list_groups(workspace)]),

@@ -177,7 +177,7 @@ def _row_above(axes: Axes, epochs: Sequence[int], **look: Any) -> None:
 def size_figure(series: Sequence[StepPoint], ahead: Forecast | None, note: str = "") -> Figure:
     """Return best hold-out loss, and grades if there are any, over the rows trained on; ``ahead`` adds the forecast.
 
-    ``note`` is a sentence on steps that are not in it.
+    ``note`` says which steps are not in it, and what keeps the forecast from being a promise.
     """
     graded = [point for point in series if point.grades is not None]
     with drawing():

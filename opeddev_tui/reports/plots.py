@@ -13,7 +13,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opeddev_tui.analysis import forecast, learning_curve
+from opeddev_tui.analysis import learning_curve
+from opeddev_tui.analysis.outlook import outlook_of
 from opeddev_tui.errors import Problem
 from opeddev_tui.files import write_atomic
 from opeddev_tui.reports.calibration import calibration_figure
@@ -104,8 +105,12 @@ def figures(records: Sequence[RunRecord], *, step: int | None = None) -> Iterato
             yield f"examples_step_{name}", examples_figure(pairs, moments([record]))
     series = learning_curve.points([record.state for record in chosen])
     if series:
-        others = learning_curve.other_holdouts([record.state for record in chosen])
-        yield "holdout_over_size", size_figure(series, forecast.forecast(series), others)
+        states = [record.state for record in chosen]
+        outlook = outlook_of(states)
+        notes = (learning_curve.other_holdouts(states), outlook.reservation)
+        # the distance from the right grades is no value of the axis of losses
+        ahead = outlook.forecast if outlook.forecast is not None and outlook.forecast.metric == "loss" else None
+        yield "holdout_over_size", size_figure(series, ahead, " ".join(filter(None, notes)))
     newest = raced(chosen)
     if newest is not None and newest.state.race is not None:
         race, bins = newest.state.race, details_of(newest).calibration

@@ -154,9 +154,10 @@ def _notes(race: ev.RaceHeld, details: Details, written: ev.FeedbackWritten | No
         )
     if (ahead := details.forecast) is not None:
         gain = f"{signed(ahead.gain.low, 2)} to {signed(ahead.gain.high, 2)}"
+        also = " may also bring nothing; if not" if (ahead.gain.low or 0.0) <= 0 else ""
         notes.append(
-            f"{ahead.added} more rows: kappa {ahead.now:.2f} → {ahead.then:.2f} (base head; 80% interval of the gain "
-            f"{gain})."
+            f"{ahead.added} more rows{also}: kappa {ahead.now:.2f} → {ahead.then:.2f} (base head; 80% interval of the "
+            f"gain {gain})."
         )
     if written is not None and written.f1:
         told = ", ".join(f"{name} {value:.2f}" for name, value in written.f1.items())

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from opeddev_tui.analysis.forecast import Forecast, forecast
 from opeddev_tui.analysis.learning_curve import StepPoint
@@ -69,8 +70,6 @@ def test_silent_with_too_little() -> None:
     series = law([100, 200, 300], 1)
     assert forecast(series[:2]) is None
     assert forecast([]) is None
-    from msgspec.structs import replace
-
     assert forecast([*series[:2], replace(series[2], sums=series[2].sums[:9], tokens=series[2].tokens[:9])]) is None
     assert forecast([*series[:2], replace(series[2], loss=float("nan"))]) is None
 
@@ -81,9 +80,14 @@ def test_words() -> None:
         rows=500, added=100, now=0.82, loss=0.79, interval=(0.74, 0.83), exponent=-0.2, scale=2.8, points=4
     )
     assert found.words == (
-        "The next +100 rows should bring the hold-out loss from 0.820 to 0.790 (80% interval 0.740 to 0.830; power "
-        "law through 4 steps); it may also bring nothing."
+        "The next +100 rows may also bring nothing; if not, they bring the hold-out loss from 0.820 to 0.790 (80% "
+        "interval 0.740 to 0.830; power law through 4 steps)."
     )
+    # however short the line is cut, the promise is not read without the reservation
+    assert found.words.index("bring nothing") < found.words.index("0.790")
+    sure = replace(found, interval=(0.74, 0.81))
+    assert sure.words.startswith("The next +100 rows should bring the hold-out loss from 0.820 to 0.790 (80% interval")
+    assert "nothing" not in sure.words
 
 
 def test_repeatable() -> None:

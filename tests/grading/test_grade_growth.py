@@ -39,8 +39,9 @@ def test_the_forecast_says_what_it_is() -> None:
     features, labels = graded_features(100)
     found = grade_forecast(features, labels, FIVE, (new, truth.kinds, truth.grades), 100)
     assert found is not None
-    assert found.words.startswith(f"100 more rows: kappa {found.now:.2f} → {found.then:.2f} (80% interval of the gain")
-    assert ("it may also bring nothing" in found.words) == (found.gain.low <= 0)
+    also = " may also bring nothing; if not" if found.gain.low <= 0 else ""
+    promise = f"kappa {found.now:.2f} → {found.then:.2f} (80% interval of the gain"
+    assert found.words.startswith(f"100 more rows{also}: {promise}")
     assert found == grade_forecast(features, labels, FIVE, (new, truth.kinds, truth.grades), 100)
 
 

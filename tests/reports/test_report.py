@@ -218,7 +218,7 @@ def test_the_section_on_grades_tells_the_race_and_shows_forced_feedback(tmp_path
         for words in (
             "It was not worth it.", "some/base is needed too: instead of the checkpoint", "base head: The claim holds.",
             "92% of the hold-out rows", "7 training rows another grade: opeddev-tui regrade --list",
-            "100 more rows: kappa 0.50 → 0.60",
+            "100 more rows may also bring nothing; if not: kappa 0.50 → 0.60",
             "F1 0.70 out of fold", "forced 0.80", "the head on the base model (chosen)", "fitted on 100 graded rows",
             "free words", graded_by("base head"), steadied_heads(24),
         ):  # fmt: skip

@@ -21,14 +21,17 @@ from opeddev_tui.ui.plots.look import NO_LOSS, Look, Palette
 from opeddev_tui.ui.plots.tiles import tiled
 
 if TYPE_CHECKING:
+    from opeddev_tui.analysis.outlook import Outlook
     from opeddev_tui.ui.plots.downsample import Column
 
 # a chart of a tiling has at least this size
 LEAST = (38, 8)
+# of the lines of the chart by size one in so many may say what more rows bring
+_OUTLOOK_SHARE = 4
 
 
 class Pictures:
-    """Draws the charts of one run. It keeps the series of the losses and the forecast while the run is the same."""
+    """Draws the charts of one run. It keeps the series of the losses and the outlook while the run is the same."""
 
     def __init__(self, *, ascii_only: bool) -> None:
         self._ascii_only = ascii_only
@@ -36,8 +39,8 @@ class Pictures:
         self._previous: tuple[RunState, ...] = ()
         self._seen: tuple[object, ...] = ()
         self._series: tuple[tuple[object, ...], list[Series]] = ((), [])
-        # the forecast, and the points it was computed from
-        self._forecast: tuple[list[data.SizePoint], str | None] | None = None
+        # what is said of more rows, and the points it was computed from
+        self._outlook: tuple[tuple[object, ...], Outlook] | None = None
 
     def show(self, state: RunState, previous: tuple[RunState, ...], seen: tuple[object, ...]) -> None:
         """Draw ``state`` from now on; ``seen`` changes whenever its curves do."""
@@ -61,13 +64,21 @@ class Pictures:
     def _chart(self, look: Look, palette: Palette, width: int, height: int) -> Text:
         """Return legend, plot and, where the cursor is on, its values."""
         legend, reading, drawn = self._parts(look, palette, width)
-        lines = height - 1 - (reading is not None)
-        picture = Text("\n").join([legend, self._plot(look, palette, drawn, width, lines)])
+        told = self._told(look, width, height) if look.sizes and reading is None else []
         if reading is not None:
-            line = Text(reading, palette.cursor)
+            told = [reading]
+        picture = Text("\n").join([legend, self._plot(look, palette, drawn, width, height - 1 - len(told))])
+        for words in told:
+            line = Text(words, palette.cursor)
             line.truncate(width, overflow="ellipsis")
             picture.append("\n").append_text(line)
         return picture
+
+    def _told(self, look: Look, width: int, height: int) -> list[str]:
+        """Return the lines on what more rows bring, as far as there is room for them beside the chart."""
+        if look.chart in charts.CHARTS:
+            return []
+        return self._outlook_of(self.size_points()).lines(max(10, width), max(1, height // _OUTLOOK_SHARE))
 
     def _parts(self, look: Look, palette: Palette, width: int) -> tuple[Text, str | None, list[Series]]:
         """Return the legend, the values at the cursor, and the series of a chart."""
@@ -164,16 +175,18 @@ class Pictures:
 
     def _reading(self, look: Look, points: Sequence[data.SizePoint]) -> str | None:
         if look.cursor is None:
-            return self._forecast_of(points) if look.sizes else None
+            return None
         if look.sizes:
             return data.size_reading(points, look.cursor)
         return data.loss_reading(self._state, self._previous, look, look.cursor)
 
-    def _forecast_of(self, points: Sequence[data.SizePoint]) -> str | None:
-        """Return what more data should bring, None where there is no forecast; computed once for the same points."""
-        if self._forecast is None or self._forecast[0] != points:
-            self._forecast = list(points), data.size_forecast((*self._previous, self._state))
-        return self._forecast[1]
+    def _outlook_of(self, points: Sequence[data.SizePoint]) -> Outlook:
+        """Return what is said of more rows; computed once for the same points and races."""
+        runs = (*self._previous, self._state)
+        key = (*points, *(len(run.races) for run in runs))
+        if self._outlook is None or self._outlook[0] != key:
+            self._outlook = key, data.size_outlook(runs)
+        return self._outlook[1]
 
     def size_points(self) -> list[data.SizePoint]:
         """Return one point per step: rows and losses."""

@@ -22,6 +22,7 @@ from opeddev_tui.ui.plots.look import Look, Palette
 from opeddev_tui.ui.plots.values import of_line, of_nearest
 
 if TYPE_CHECKING:
+    from opeddev_tui.analysis.outlook import Outlook
     from opeddev_tui.ui.plots.downsample import Column
 
 
@@ -165,13 +166,12 @@ def size_legend(points: Sequence[SizePoint], palette: Palette) -> list[Text]:
     ]
 
 
-def size_forecast(states: Sequence[RunState]) -> str | None:
-    """Return a sentence on what the next rows should bring, None where the steps so far allow no forecast."""
-    from opeddev_tui.analysis.forecast import forecast_of
+def size_outlook(states: Sequence[RunState]) -> Outlook:
+    """Return what is said of more rows, from the newest run of each step."""
+    from opeddev_tui.analysis.outlook import outlook_of
 
     newest = {step_number(state): state for state in states if state.epochs}
-    forecast = forecast_of([newest[step] for step in sorted(newest)])
-    return forecast.words if forecast is not None else None
+    return outlook_of([newest[step] for step in sorted(newest)])
 
 
 def size_reading(points: Sequence[SizePoint], x: float) -> str:
