@@ -7,10 +7,13 @@ from opeddev_tui.commands import train
 from opeddev_tui.commands.options import named_in_text
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.config.loading import load
-from opeddev_tui.demo.about import about
+from opeddev_tui.demo.about import about, is_demo
 from opeddev_tui.demo.workspace import make_demo
+from opeddev_tui.errors import Problem, SettingsProblem
 from opeddev_tui.runs.control import StepRequest
-from opeddev_tui.terminal.own_session import Owner, split
+from opeddev_tui.terminal.own_session import Owner, first_terminal, split
+from opeddev_tui.text import clean_line
+from opeddev_tui.workspace.setup import is_workspace, workspaces_below
 
 DEFAULT_FOLDER = Path("opeddev-demo")
 
@@ -34,6 +37,8 @@ def run(options: argparse.Namespace) -> int:
 
 def show(folder: Path, owner: Owner | None) -> int:
     """Make the workspace if there is none yet and train it in the app, shown in the terminal of ``owner``."""
+    if first_terminal() is None:
+        raise Problem("the app needs a terminal.", cure="Without one: opeddev-tui demo --headless.")
     root = _make(folder)
     from opeddev_tui.ui.process import run_app
 
@@ -42,9 +47,20 @@ def show(folder: Path, owner: Owner | None) -> int:
 
 def _make(folder: Path) -> Path:
     root = named_in_text(folder.expanduser().resolve())
+    _refuse_own(root)
     console = CleanConsole()
     console.say(f"{about(root)} It has about one million random weights, made here from a seed.")
     with console.status("making the data and the model"):
         make_demo(root)
     console.print(f"Workspace: {root}", markup=False, highlight=False)
     return root
+
+
+def _refuse_own(root: Path) -> None:
+    """Raise ``SettingsProblem`` where ``root`` is a workspace of a person, or holds one: a demo has its own folder."""
+    cure = "Name a new folder: opeddev-tui demo FOLDER."
+    settings = load(root, environment={}).settings
+    if is_workspace(root, settings.paths) and not is_demo(settings):
+        raise SettingsProblem("it is a workspace of yours, no demo.", where=str(root), cure=cure)
+    if not is_workspace(root, settings.paths) and (held := workspaces_below(root)):
+        raise SettingsProblem(f"it holds a workspace, {clean_line(held[0].name)}.", where=str(root), cure=cure)

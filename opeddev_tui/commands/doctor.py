@@ -10,7 +10,7 @@ import psutil
 from rich.table import Table
 from rich.text import Text
 
-from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.options import add_workspace, open_folder
 from opeddev_tui.commands.printing import CleanConsole
 from opeddev_tui.files import free_space, nearest_existing
 from opeddev_tui.format import size
@@ -28,7 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print what was found on this machine."""
-    workspace, loaded = open_workspace(options)
+    workspace, loaded = open_folder(options)
     table = Table(show_header=False, box=None, padding=(0, 2))
     rows = [*_machine(loaded.settings.model.precision), *_processes(loaded.settings.training.num_processes)]
     for name, value in [*rows, *_disks(workspace)]:

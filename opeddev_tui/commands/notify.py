@@ -2,7 +2,7 @@
 
 import argparse
 
-from opeddev_tui.commands.options import add_workspace, open_workspace
+from opeddev_tui.commands.options import add_workspace, open_folder
 from opeddev_tui.notices.addresses import FILE_NAME, VARIABLE, address_file
 from opeddev_tui.notices.delivery import Deliver, services
 from opeddev_tui.notices.rules import Notice
@@ -23,7 +23,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Send the test notice; return 1 if a delivery failed or there is nowhere to send it."""
-    _, loaded = open_workspace(options)
+    _, loaded = open_folder(options)
     deliveries: list[tuple[str, Deliver]] = list(services())
     to_terminal = terminal() if loaded.settings.notify.terminal else None
     if to_terminal is not None:

@@ -1,9 +1,10 @@
 """``open`` and ``attach``: open the app on a workspace, also where another process trains in it."""
 
 import argparse
+import os
 from pathlib import Path
 
-from opeddev_tui.commands.options import add_workspace, find_workspace, named_workspace
+from opeddev_tui.commands.options import add_workspace, find_workspace
 from opeddev_tui.config.loading import load
 from opeddev_tui.terminal.own_session import split
 from opeddev_tui.workspace.setup import is_workspace
@@ -23,7 +24,11 @@ def run(options: argparse.Namespace) -> int:
     owner = split()
     from opeddev_tui.ui.process import DEMO, run_app
 
-    workspace = root if is_workspace(root) or named_workspace(options) else None
+    workspace: Path | None = root
+    if not is_workspace(root, loaded.settings.paths):
+        # it offers to make one, there; nothing is written until then
+        os.chdir(root)
+        workspace = None
     result = run_app(workspace, loaded, owner, run=options.run, read_only=options.view)
     while isinstance(result, str) and result != DEMO:
         folder = Path(result)

@@ -9,10 +9,13 @@ from opeddev_tui.config.loading import LoadedSettings, load
 from opeddev_tui.errors import SettingsProblem
 from opeddev_tui.text import clean_line, is_text
 from opeddev_tui.workspace.paths import Workspace
+from opeddev_tui.workspace.setup import is_workspace, workspaces_near
+from opeddev_tui.workspace.typed_commands import named_from_here
 
 # said instead of a number of rows
 ALL = "all"
 # of the commands that grade with a checkpoint
+_MOST_NEAR = 3
 WHAT_GRADES = "what grades (default: the best checkpoint of the newest run; before any training the base model)"
 
 
@@ -88,7 +91,31 @@ def named_in_text(root: Path) -> Path:
 
 
 def open_workspace(options: argparse.Namespace, extra: Sequence[str] = ()) -> tuple[Workspace, LoadedSettings]:
-    """Return the workspace and its settings; ``extra`` are further overrides, as for ``--set``."""
+    """Return the workspace and its settings; ``extra`` are further overrides, as for ``--set``.
+
+    Raises ``SettingsProblem`` where the folder is no workspace: nothing is written into any other folder.
+    """
+    workspace, loaded = open_folder(options, extra)
+    if not is_workspace(workspace.root, workspace.paths):
+        raise no_workspace(workspace.root)
+    return workspace, loaded
+
+
+def open_folder(options: argparse.Namespace, extra: Sequence[str] = ()) -> tuple[Workspace, LoadedSettings]:
+    """Return what ``open_workspace`` does, also of a folder that is no workspace: for commands that only look."""
     root = find_workspace(options)
     loaded = load(root, overrides=[*options.overrides, *extra])
     return Workspace(root, loaded.settings.paths), loaded
+
+
+def no_workspace(root: Path) -> SettingsProblem:
+    """Return the problem of a folder that is no workspace: its cure names those near it, or how one is made."""
+    near = [named_from_here(at) for at in workspaces_near(root)[:_MOST_NEAR]]
+    if not near:
+        cure = f"Make one: {f'opeddev-tui init {named_from_here(root)}'.rstrip()}; or name yours with -w."
+    elif near == [""]:
+        cure = "The folder that you are in is one: leave -w away."
+    else:
+        cure = f"There is one in {near[0]}: add " if len(near) == 1 else "There are some near it: add "
+        cure += f"{' or '.join(f'-w {name}' for name in near if name)}."
+    return SettingsProblem("no workspace here yet.", where=str(root), cure=cure)

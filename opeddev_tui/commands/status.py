@@ -15,7 +15,7 @@ from opeddev_tui.analysis.seed_figures import step_spread
 from opeddev_tui.analysis.trained_steps import Step
 from opeddev_tui.analysis.whats_next import Next, StepWord, newest_runs, step_words, whats_next
 from opeddev_tui.analysis.workspace_steps import matched
-from opeddev_tui.commands.options import add_json, add_workspace, open_workspace
+from opeddev_tui.commands.options import add_json, add_workspace, open_folder
 from opeddev_tui.commands.printing import print_json
 from opeddev_tui.commands.status_text import print_no_workspace, print_status
 from opeddev_tui.config.settings import Settings
@@ -40,11 +40,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the status."""
-    workspace, loaded = open_workspace(options)
+    workspace, loaded = open_folder(options)
     report = status(workspace, loaded.settings)
     if options.json:
         print_json(report)
-    elif report["empty"] and not report["runs"] and not is_workspace(workspace.root):
+    elif not is_workspace(workspace.root, workspace.paths):
         print_no_workspace(workspace.root)
     else:
         print_status(report, loaded.settings)

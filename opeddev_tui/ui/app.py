@@ -35,6 +35,7 @@ from opeddev_tui.ui.keys import GLOBAL, bindings
 from opeddev_tui.ui.screens.base import BaseScreen
 from opeddev_tui.ui.screens.modes import SCREENS
 from opeddev_tui.ui.state.app_state import AppState
+from opeddev_tui.ui.state.dead_keys import why_dead
 from opeddev_tui.ui.state.reader import WorkspaceReader
 from opeddev_tui.ui.state.situation_text import why_not
 from opeddev_tui.ui.state.training_thread import RUNS_ALREADY, TrainingThread
@@ -218,13 +219,21 @@ class OpeddevApp(EverywhereKeys):
             if self.session.guard.accepts(time.monotonic()):
                 do()
                 self.show_now()
-        elif action == "start" and not self.session.shown.alive and (reason := why_not(self.session.shown)):
-            self.tell(reason, severity="warning")
+        else:
+            self._tell_dead(action)
+
+    def _tell_dead(self, action: str) -> None:
+        """Say why a key that the bar does not offer does nothing."""
+        if reason := why_dead(self.session.shown, action):
+            self.tell(reason, severity="warning" if reason == why_not(self.session.shown) else "information")
 
     def decide(self, choice: str) -> None:
         """Hold an answer to the question, or a stop of the training."""
-        if not self.session.decide(cast("Choice", choice)) and choice == "stop":
-            self.session.stop_now()
+        stops = choice == "stop"
+        if not self.session.decide(cast("Choice", choice)) and not (stops and self.session.stop_now()):
+            # while a training runs, the same key stops it
+            ends = stops and self.session.shown.situation.offers_action("stop_now")
+            self._tell_dead("stop_now" if ends else f"decide('{choice}')")
         self.show_now()
 
     def adjust(self, command: Adjust) -> None:
@@ -241,7 +250,8 @@ class OpeddevApp(EverywhereKeys):
 
     def ask(self, action: str) -> None:
         """Pause, sample or save now."""
-        self.session.ask(action)
+        if not self.session.ask(action):
+            self._tell_dead(f"ask('{action}')")
         self.show_now()
 
     def start_training(self, start: StepRequest | None = None) -> None:

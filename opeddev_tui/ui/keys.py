@@ -15,7 +15,8 @@ from opeddev_tui.ui.list_keys import PROBES as PROBES
 from opeddev_tui.ui.list_keys import ROW as ROW
 from opeddev_tui.ui.list_keys import ROWS as ROWS
 from opeddev_tui.ui.list_keys import RUNS as RUNS
-from opeddev_tui.ui.list_keys import details
+from opeddev_tui.ui.list_keys import TABLE as TABLE
+from opeddev_tui.ui.list_keys import details, ends
 
 PLACES: tuple[tuple[str, str, str], ...] = (
     ("1", "monitor", "Monitor"),
@@ -101,6 +102,7 @@ PANE = table(
     "pane",
     Key("j,down", "scroll_down", "Down", "Scroll down."),
     Key("k,up", "scroll_up", "Up", "Scroll up."),
+    *ends(),
 )
 
 CURVES = table(
@@ -133,6 +135,7 @@ GENERATIONS = table(
     Key("0", "left_first", "Left: first", "Show the very first point on the left; again: the step's beginning."),
     Key("up,pageup", "move(-1)", "Up", "Scroll the texts up, both sides together.", priority=True),
     Key("down,pagedown", "move(1)", "Down", "Scroll the texts down, both sides together.", priority=True),
+    *ends("ends"),
     Key("b", "blind", "Blind round", "Rate this epoch against the state before the step, names hidden.", footer=True),
     Key("m", "grades", "Grades", "Show the grades of the whole hold-out: confusion matrix, changed rows.", footer=True),
     Key("t", "table('')", "Table", "Show all probe prompts in one table: sort, search, open one.", footer=True),
@@ -155,6 +158,7 @@ BLIND = table(
     Key("u", "undo", "Undo", "Undo the last rating; possible until the names are shown.", footer=True),
     Key("k,up,pageup", "move(-1)", "Up", "Scroll both texts up.", shown="k ↑", priority=True),
     Key("j,down,pagedown", "move(1)", "Down", "Scroll both texts down.", True, "j ↓", priority=True),
+    *ends("ends"),
     Key("tab", "app.focus_next", "Next text", "Go to the next text, to scroll or to grow it.", footer=True),
     Key("enter", "grow", "Grow", "Grow the text you went to; once all are rated: show the names at once."),
     Key("question_mark,f1", "help", "Help", "Show these keys.", shown="?"),
@@ -238,6 +242,7 @@ REGRADE = table(
     Key("u", "undo", "Undo", "Drop the chosen grade, or give the row the grade of your file again.", footer=True),
     Key("j,down", "scroll(1)", "Down", "Scroll down."),
     Key("k,up", "scroll(-1)", "Up", "Scroll up."),
+    *ends("ends"),
     Key("escape,q", "dismiss", "Close", "Drop the chosen grade, or go back to the list.", footer=True, shown="Esc"),
 )
 
@@ -255,14 +260,6 @@ TRY = table(
     Key("ctrl+r", "row", "Hold-out row", "Put in a row of the hold-out.", True, priority=True),
     Key("ctrl+o", "file", "File", "Put in a file as the submission.", True, priority=True),
     Key("escape", "leave", "Close", "Close.", True, priority=True),
-)
-
-TABLE = table(
-    "table",
-    Key("j", "cursor_down", "Down", "Next row (also ↓)."),
-    Key("k", "cursor_up", "Up", "Previous row (also ↑)."),
-    Key("h", "scroll_left", "Left", "Scroll to the column before (also ←)."),
-    Key("l", "scroll_right", "Right", "Scroll to the next column (also →)."),
 )
 
 CHECKPOINTS = table(
@@ -298,8 +295,8 @@ LOG = table(
     Key("escape", "clear_filter", "Clear", "Drop the filter."),
     Key("j", "move(1)", "Down", "Scroll down (also ↓)."),
     Key("k", "move(-1)", "Up", "Scroll up (also ↑)."),
-    Key("g", "top", "Top", "Go to the first line."),
-    Key("G", "bottom", "End", "Go to the last line and follow the log."),
+    Key("g,home", "top", "Top", "Go to the first line.", shown="g", priority=True),
+    Key("G,end", "bottom", "End", "Go to the last line and follow the log.", shown="G", priority=True),
 )
 
 SETTINGS = table(

@@ -12,6 +12,15 @@ def details() -> tuple[Key, ...]:
     )
 
 
+def ends(action: str = "") -> tuple[Key, ...]:
+    """Return the keys to the top and the end of a text; without ``action`` those of the text itself.
+
+    No letters: g has another meaning where texts are, and means the same only in lists and in the log.
+    """
+    top, end = (f"{action}(-1)", f"{action}(1)") if action else ("scroll_home", "scroll_end")
+    return (Key("home", top, "Top", "Go to the top of the text."), Key("end", end, "End", "Go to the end of it."))
+
+
 RUNS = table(
     "runs",
     Key("enter", "open_run", "Open", "Show the selected run in the monitor.", footer=True),
@@ -82,6 +91,7 @@ ROW = table(
     Key("m", "side", "Model or file", "Show the row as the model sees it, as it was written, or what it got.", True),
     Key("j,down", "scroll(1)", "Down", "Scroll down."),
     Key("k,up", "scroll(-1)", "Up", "Scroll up."),
+    *ends("ends"),
     Key("n,right", "next(1)", "Next", "Read the next row of the list.", footer=True, shown="n →"),
     Key("p,left", "next(-1)", "Previous", "Read the row before.", footer=True, shown="p ←"),
     Key("y", "copy", "Copy", "Copy what is shown.", footer=True),
@@ -98,4 +108,14 @@ LONG_LIST = table(
     Key("g,home", "end(-1)", "First", "Go to the first row.", shown="g"),
     Key("G,end", "end(1)", "Last", "Go to the last row.", shown="G"),
     Key("enter", "choose", "Choose", "Read the selected row."),
+)
+
+TABLE = table(
+    "table",
+    Key("j", "cursor_down", "Down", "Next row (also ↓)."),
+    Key("k", "cursor_up", "Up", "Previous row (also ↑)."),
+    Key("h", "scroll_left", "Left", "Scroll to the column before (also ←)."),
+    Key("l", "scroll_right", "Right", "Scroll to the next column (also →)."),
+    Key("g,home", "scroll_top", "First", "Go to the first row.", shown="g"),
+    Key("G,end", "scroll_bottom", "Last", "Go to the last row.", shown="G"),
 )

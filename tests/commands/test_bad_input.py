@@ -319,7 +319,8 @@ def test_doctor_says_how_many_processes_would_train_and_whether_others_find_this
     assert told in printed
 
 
-def test_a_folder_that_is_no_workspace_stays_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_workspace_without_a_base_set_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "config.toml").touch()
     assert cli.main(["train", "-w", str(tmp_path)]) == 3
     told = capsys.readouterr().err
     assert "the base set does not exist" in told

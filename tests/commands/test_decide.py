@@ -99,7 +99,7 @@ def test_what_cannot_be_answered_is_said(crashed: Path, capsys: pytest.CaptureFi
     assert f"opeddev-tui train -w {crashed} resumes the run" in told
     assert main(["decide", "stop", "-w", str(crashed), "--run", "no-such-run"]) == 6
     assert "there is no run no-such-run" in capsys.readouterr().err
-    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "datasets").mkdir(parents=True)
     assert main(["decide", "continue", "-w", str(tmp_path / "new")]) == 6
     assert "no training waits" in capsys.readouterr().err
     assert main(["decide", "continue", "-w", str(tmp_path / "missing")]) == 2

@@ -23,6 +23,7 @@ from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.state.view import RunRow, Watched
 from opeddev_tui.workspace.lock import who_may_train, who_trains
 from opeddev_tui.workspace.paths import Workspace
+from opeddev_tui.workspace.setup import is_workspace
 
 LOG_BYTES = 300_000
 
@@ -39,9 +40,7 @@ class WorkspaceReader:
 
     def exists(self) -> bool:
         """Return whether the folder is a workspace, or can be trained in as it is."""
-        paths = self.loaded.settings.paths
-        signs = (loading.CONFIG_NAME, loading.SAVED_NAME, paths.base, paths.increments, paths.runs)
-        return any(self.workspace.path(sign).exists() for sign in signs)
+        return is_workspace(self.root, self.loaded.settings.paths)
 
     def latest_run(self) -> str:
         """Return the id of the newest run, "" where there is none."""

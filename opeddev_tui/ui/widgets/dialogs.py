@@ -136,8 +136,8 @@ class ReadScreen(Dialog[None]):
         Binding("escape,q,enter,question_mark,f1", "dismiss", "Close"),
         Binding("j", "scroll(1)", "Down"),
         Binding("k", "scroll(-1)", "Up"),
-        Binding("g", "end(-1)", "Top"),
-        Binding("G", "end(1)", "End"),
+        Binding("g,home", "end(-1)", "Top"),
+        Binding("G,end", "end(1)", "End"),
     ]
 
     # what the frame says of the keys

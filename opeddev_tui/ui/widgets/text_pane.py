@@ -41,6 +41,10 @@ class TextPane(VerticalScroll):
             self._place = place
             self.scroll_home(animate=False)
 
+    def go_to_end(self, way: int) -> None:
+        """Scroll to the top (-1) or to the end (1)."""
+        self.scroll_to(y=0 if way < 0 else self.max_scroll_y, animate=False)
+
     @property
     def lines_needed(self) -> int:
         """The lines that the whole text takes at this width, with its frame."""

@@ -199,8 +199,14 @@ class BlindScreen(Dialog[None]):
 
     def action_move(self, step: int) -> None:
         """Scroll both sides, or the focused text."""
-        focused = self.focused if isinstance(self.focused, TextPane) else self.query_one("#left", TextPane)
-        focused.scroll_relative(y=2 * step, animate=False)
+        self._read_text().scroll_relative(y=2 * step, animate=False)
+
+    def action_ends(self, way: int) -> None:
+        """Scroll to the top (-1) or to the end (1)."""
+        self._read_text().go_to_end(way)
+
+    def _read_text(self) -> TextPane:
+        return self.focused if isinstance(self.focused, TextPane) else self.query_one("#left", TextPane)
 
     def action_grow(self) -> None:
         """Grow the focused row of texts, or shrink it; close a round that is rated, leave a closed one."""

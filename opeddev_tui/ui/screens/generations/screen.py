@@ -165,8 +165,14 @@ class GenerationsScreen(BaseScreen):
 
     def action_move(self, step: int) -> None:
         """Scroll the focused text; the two sides scroll together."""
-        focused = self.focused if isinstance(self.focused, TextPane) else self.query_one("#right", TextPane)
-        focused.scroll_relative(y=2 * step, animate=False)
+        self._read_text().scroll_relative(y=2 * step, animate=False)
+
+    def action_ends(self, way: int) -> None:
+        """Scroll to the top (-1) or to the end (1)."""
+        self._read_text().go_to_end(way)
+
+    def _read_text(self) -> TextPane:
+        return self.focused if isinstance(self.focused, TextPane) else self.query_one("#right", TextPane)
 
     def action_grow(self) -> None:
         """Grow the focused text or both sides, or shrink them."""

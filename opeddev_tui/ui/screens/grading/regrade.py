@@ -216,6 +216,11 @@ class RegradeScreen(Dialog[Wish]):
         """Scroll by lines."""
         self.query_one("#row").scroll_relative(y=step, animate=False)
 
+    def action_ends(self, way: int) -> None:
+        """Scroll to the top (-1) or to the end (1)."""
+        row = self.query_one("#row")
+        row.scroll_to(y=0 if way < 0 else row.max_scroll_y, animate=False)
+
     async def action_dismiss(self, result: Wish | None = None) -> None:
         """Drop the choice, else close without a wish."""
         if self._chosen and result is None:

@@ -35,7 +35,7 @@ class InFullScreen(ReadScreen):
         parts += _listed("Warnings", "!", warnings)
         if situation.offers:
             keys = [f"{offer.key}  {offer.label}: {offer.effect}".rstrip(": ") for offer in situation.offers]
-            parts.append(_titled("Keys", keys))
+            parts.append(_titled("Keys, once this is closed", keys))
         return parts
 
 

@@ -166,8 +166,14 @@ class RowScreen(Dialog[int]):
 
     def action_scroll(self, step: int) -> None:
         """Scroll by lines."""
-        pane = self.focused if isinstance(self.focused, TextPane) else self._pane(_SIDES[self._side])
-        pane.scroll_relative(y=2 * step, animate=False)
+        self._read_pane().scroll_relative(y=2 * step, animate=False)
+
+    def action_ends(self, way: int) -> None:
+        """Scroll to the top (-1) or to the end (1)."""
+        self._read_pane().go_to_end(way)
+
+    def _read_pane(self) -> TextPane:
+        return self.focused if isinstance(self.focused, TextPane) else self._pane(_SIDES[self._side])
 
     def action_next(self, step: int) -> None:
         """Read the next row of the list, or the one before."""
