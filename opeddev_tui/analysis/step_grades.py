@@ -50,10 +50,13 @@ def two(value: float | None) -> str:
 
 
 def grades_after(state: RunState) -> GradesAfter | None:
-    """Return the grades at the end of the step of ``state``; None where no race has chosen what grades."""
+    """Return the grades at the end of the step of ``state``; None where no race has chosen what grades.
+
+    Nor where it did not record the grade of each row, without which nothing can be compared.
+    """
     race = state.race
     way = next((item for item in race.ways if item.way == race.chosen), None) if race is not None else None
-    if race is None or way is None or state.started is None:
+    if race is None or way is None or not way.grades or state.started is None:
         return None
     kappa = way.figures.get("kappa", Figure(None))
     return GradesAfter(
@@ -74,20 +77,31 @@ def last_two(states: Sequence[RunState]) -> tuple[GradesAfter, GradesAfter] | No
     return (earlier[-1], now) if earlier else None
 
 
-def step_change(states: Sequence[RunState]) -> str:
-    """Return whether the last step of ``states`` beat the one before at grading, as a sentence; "" without grades."""
+def step_change(states: Sequence[RunState], *, brief: bool = False) -> str:
+    """Return whether the last step of ``states`` beat the one before at grading, as a sentence; "" without grades.
+
+    ``brief``: for one line, without the interval.
+    """
     pair = last_two(states)
-    return f"Grading, {change_words(*pair)}." if pair is not None else ""
+    return f"Grading, {change_words(*pair, brief=brief)}." if pair is not None else ""
 
 
-def change_words(before: GradesAfter, now: GradesAfter) -> str:
+def change_words(before: GradesAfter, now: GradesAfter, *, brief: bool = False) -> str:
     """Return both kappas and what their difference means: "step 1 to 2: kappa 0.19 to 0.21, no difference …"."""
     when = f"{before.name} to {now.name.removeprefix('step ')}"
     if before.way == now.way:
         kappas = f"kappa {before.told} to {now.told} by {clean_line(way_words(now.way))}"
     else:
         kappas = f"kappa {before.told} by {way_words(before.way)} to {now.told} by {way_words(now.way)}"
-    return f"{when}: {kappas}, {verdict_on(before, now)}"
+    verdict = verdict_on(before, now)
+    if brief and before.way == now.way:
+        return f"{when}: kappa {before.told} to {now.told}, {_short(verdict)}"
+    return f"{when}: {kappas}, {_short(verdict) if brief else verdict}"
+
+
+def _short(verdict: str) -> str:
+    """Return a verdict without its interval; why nothing is compared stays."""
+    return verdict if verdict.startswith("not compared") else verdict.partition(" (")[0]
 
 
 def verdict_on(before: GradesAfter, now: GradesAfter) -> str:
@@ -202,5 +216,4 @@ def grade_series(states: Sequence[RunState]) -> str:
     by = f"by {way_words(now.way)}" if same else "by the way that graded then"
     last = f"{alike[-2].name} to {now.name.removeprefix('step ')}"
     # without the interval: the line stands below a chart
-    verdict, _, _ = verdict_on(alike[-2], now).partition(" (")
-    return f"Kappa per step {by}: {kappas}; {last}: {verdict}."
+    return f"Kappa per step {by}: {kappas}; {last}: {_short(verdict_on(alike[-2], now))}."

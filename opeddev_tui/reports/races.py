@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct, field
 
+from opeddev_tui.analysis.step_grades import step_change
 from opeddev_tui.files import read_record
 from opeddev_tui.format import interval, number, plural, share, signed, with_interval
 from opeddev_tui.reports.tables import Table
@@ -113,13 +114,14 @@ def findings(chosen: Sequence[RunRecord]) -> RaceFindings:
     if record is None or race is None:
         return RaceFindings()
     details = details_of(record)
+    change = step_change([item.state for item in chosen if item.step <= record.step])
     written = record.state.feedbacks.get(race.epoch)
     return RaceFindings(
         clean_line(race.verdict),
         f"Step {record.step}, epoch {race.epoch}: fitted on {plural(race.rows, 'graded row')}, compared on "
         f"{plural(race.holdout_rows, 'hold-out row')}. A text without a grade counts as wrong in the shares, and as "
         "the grade farthest from the right one in distances and kappa.",
-        [clean(note) for note in (*_what_grades(record, race), *_notes(race, details, written)) if note],
+        [clean(note) for note in (change, *_what_grades(record, race), *_notes(race, details, written)) if note],
         _ways(race),
         _parts(details),
         [_cleaned(text) for text in written.texts] if written is not None else [],

@@ -121,9 +121,11 @@ def test_the_last_step_is_compared_with_the_newest_graded_one_before() -> None:
     assert step_change(steps).startswith(
         "Grading, step 1 to 3: kappa 0.10 to 0.30 by the head on the base model, better"
     )
+    brief = step_change(steps, brief=True)
+    assert brief == "Grading, step 1 to 3: kappa 0.10 to 0.30, better."
     # a step that was not graded is compared with nothing, and the first one neither
     assert step_change(steps[:3]) == step_change(steps[:1]) == step_change([]) == ""
-    assert grades_after(RunState()) is None
+    assert grades_after(RunState()) is grades_after(run(1, ())) is None
     told = grade_series(steps)
     assert told == "Kappa per step by the head on the base model: 0.00, 0.10, 0.30; step 1 to 3: better."
     assert grade_series(steps[:1]) == ""
@@ -135,5 +137,6 @@ def test_each_way_and_hold_out_is_named_where_they_are_not_the_same() -> None:
     assert said in step_change(steps)
     assert grade_series(steps).startswith("Kappa per step by the way that graded then: 0.00, 0.10;")
     other = [run(0, SAME, holdout="g"), run(1, BETTER)]
-    assert step_change(other).endswith("not compared (another hold-out).")
+    for brief in (False, True):
+        assert step_change(other, brief=brief).endswith("not compared (another hold-out).")
     assert grade_series(other) == ""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from opeddev_tui.analysis.step_grades import step_change
 from opeddev_tui.demo.about import about
 from opeddev_tui.format import capital, duration, number, plural
 from opeddev_tui.text import clean_line
@@ -291,6 +292,7 @@ def _finished(view: View) -> Situation:
             f"hold-out loss {number(event.val_loss, 4)}.",
             *([view.comes_next] if view.comes_next else []),
             *chosen_line(view.state),
+            *filter(None, [step_change((*view.previous, view.state), brief=True)]),
         )
     if view.state.race is not None:
         lines += (f"{clean_line(view.state.race.verdict)} Grading ({{everywhere.grading}}) has the race.",)

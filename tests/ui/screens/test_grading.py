@@ -119,6 +119,35 @@ async def test_left_and_right_show_the_races_of_other_steps(tmp_path: Path) -> N
         assert "opeddev-tui race --from latest" in shown
 
 
+def with_grades(events: list[ev.AnyEvent]) -> list[ev.AnyEvent]:
+    """Return a raced step whose race records the grade of each row, as races do."""
+    read = next(event for event in events if isinstance(event, ev.GradesRead))
+    grades = {way.way: way.grades for way in read.ways}
+
+    def whole(event: ev.AnyEvent) -> ev.AnyEvent:
+        if not isinstance(event, ev.RaceHeld):
+            return event
+        ways = tuple(replace(way, grades=grades.get(way.way, ())) for way in event.ways)
+        return replace(event, ways=ways, ids=read.ids, reference=read.reference)
+
+    return [whole(event) for event in events]
+
+
+@pytest.mark.parametrize("size", [SMALL, MIDDLE, LARGE])
+async def test_whether_the_step_beat_the_one_before_is_said(tmp_path: Path, size: tuple[int, int]) -> None:
+    app = make(tmp_path, [with_grades(raced_step(0, AT)), with_grades(raced_step(1, AT + 1))])
+    async with grading(app, size) as (_, pilot):
+        shown = words_of(app.screen)
+        assert "Grading, step 0 to 1: kappa 0." in shown
+        assert "by the head on the step's model, no difference beyond noise (+0.00, 95%" in shown
+        await pilot.press("left")
+        await pilot.pause()
+        assert "Grading, step" not in words_of(app.screen), "there is no step before the first"
+        await pilot.press("1")
+        await pilot.pause()
+        assert "no difference beyond noise." in words_of(app.screen), "the bar says it in short"
+
+
 async def test_before_the_race_the_grades_so_far_are_shown(tmp_path: Path) -> None:
     app = make(tmp_path, [[*opening(1, AT), readings(0, AT)]])
     async with grading(app, MIDDLE):

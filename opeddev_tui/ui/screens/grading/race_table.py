@@ -33,8 +33,11 @@ def ends(figure: Figure | None, write: Write) -> str:
     return f"{write(figure.low)} to {write(figure.high)}"
 
 
-def race_text(run: GradedRun, width: int, how: str = HOW) -> Content:
-    """Return the race of ``run``, or why there is none and ``how`` to get one."""
+def race_text(run: GradedRun, width: int, how: str = HOW, change: str = "") -> Content:
+    """Return the race of ``run``, or why there is none and ``how`` to get one.
+
+    ``change`` is a sentence on whether the step grades better than the one before.
+    """
     race = run.race
     if race is not None and race.ways:
         return _lines(
@@ -42,6 +45,7 @@ def race_text(run: GradedRun, width: int, how: str = HOW) -> Content:
                 ways_table(race.ways, race.chosen, width),
                 Content(""),
                 Content.styled(clean(race.verdict), "bold"),
+                *_told(change, style="bold"),
                 *_told(graded_by(race.chosen), clean(race.tuning), clean_line(base_needed(race.needs))),
                 *_claims(race.ways),
                 *_told(steadied_heads(steadied_rows(run.state.heads.values())), style="$muted"),

@@ -15,6 +15,7 @@ from textual.events import DescendantFocus, Resize
 from textual.widget import Widget
 from textual.widgets import Static
 
+from opeddev_tui.analysis.step_grades import step_change
 from opeddev_tui.config.settings import Grade
 from opeddev_tui.runs.events import GradesRead
 from opeddev_tui.runs.grade_records import WayGrades
@@ -27,7 +28,14 @@ from opeddev_tui.ui.screens.base import FilteredScreen
 from opeddev_tui.ui.screens.grading import disputed as listing
 from opeddev_tui.ui.screens.grading.corrections import Corrections
 from opeddev_tui.ui.screens.grading.race_table import HOW, race_text
-from opeddev_tui.ui.screens.grading.steps import GradedRun, first_shown, graded_runs, reading_at, trusted_ways
+from opeddev_tui.ui.screens.grading.steps import (
+    GradedRun,
+    first_shown,
+    graded_runs,
+    reading_at,
+    steps_up_to,
+    trusted_ways,
+)
 from opeddev_tui.ui.screens.grading.trust_text import Look, trust_text
 from opeddev_tui.ui.screens.grading.wanted import Wanted
 from opeddev_tui.ui.shell import Shell
@@ -152,7 +160,7 @@ class GradingScreen(FilteredScreen):
             return
         run = runs[place]
         self._head(runs, place)
-        self._show_race(run)
+        self._show_race(run, step_change(steps_up_to(runs, place)))
         self._show_trust(run)
 
     def _runs(self, view: View) -> tuple[list[GradedRun], int]:
@@ -173,9 +181,10 @@ class GradingScreen(FilteredScreen):
         heading = Content.styled(f"Grades of {clean_line(run.title, max_chars=50)}", "bold $primary")
         self.query_one("#which", Static).update(heading + Content.styled(f"  {where}", "$muted"))
 
-    def _show_race(self, run: GradedRun) -> None:
+    def _show_race(self, run: GradedRun, change: str) -> None:
         pane = self.query_one("#race", ScrollPane)
-        pane.set_text("Race", race_text(run, self._room(pane), self.shell.session.shown.typed(HOW)), place=run.run)
+        how = self.shell.session.shown.typed(HOW)
+        pane.set_text("Race", race_text(run, self._room(pane), how, change), place=run.run)
 
     def _show_trust(self, run: GradedRun) -> None:
         pane = self.query_one("#trust", ScrollPane)

@@ -43,6 +43,17 @@ def graded_runs(rows: Sequence[tuple[str, RunState]], current: str, state: RunSt
     return [item for item in found if item.state.started is not None and not item.state.repeats]
 
 
+def steps_up_to(runs: Sequence[GradedRun], place: int) -> list[RunState]:
+    """Return the run at ``place`` behind the newest run of each step before its own, in the order of the steps."""
+    state = runs[place].state
+    earlier = {
+        run.state.begun.step: run.state
+        for run in reversed(runs)
+        if run.state.counts and run.state.epochs and run.state.begun.step < state.begun.step
+    }
+    return [*(earlier[step] for step in sorted(earlier)), state]
+
+
 def first_shown(runs: Sequence[GradedRun]) -> int:
     """Return the place of the newest run with a race, else of the newest with grades, else of the newest."""
     raced = [place for place, item in enumerate(runs) if item.race is not None and item.race.ways]
