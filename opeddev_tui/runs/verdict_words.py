@@ -46,7 +46,11 @@ def findings(verdict: Verdict, state: RunState | None = None) -> str:
     """
     signals = _signals(verdict, state)
     short = _short(verdict, state)
-    text = ", ".join(_said(signal, short) for signal in signals)
+    since = [_since(signal, verdict) for signal in signals]
+    if verdict.metric == "grade" and any(since):
+        # that the rule goes by the distance is known, and its line stands below
+        signals = [(name, word, "") for name, word, _ in signals]
+    text = ", ".join(_said(signal, short, against) for signal, against in zip(signals, since, strict=True))
     if _opposed(signals):
         return f"{text}: they disagree{_decides(verdict)}"
     if signals and verdict.choice == "continue" and not _by_plan(verdict) and not _words(signals, "better"):
@@ -97,12 +101,39 @@ def _short(verdict: Verdict, state: RunState | None) -> str:
     return "nothing beaten yet" if measured.exact <= to_beat(measured).value else ""
 
 
-def _said(signal: _Signal, short: str) -> str:
-    """Return a measure in words; ``short``: what grades that are better fall short of."""
+def _said(signal: _Signal, short: str, since: str) -> str:
+    """Return a measure in words; ``short``: what better grades fall short of, ``since``: what it is compared with."""
     name, word, figure = signal
     if word == "better" and short and "grades" in name:
-        return f"{name} {'nearer' if name == 'grades' else word}{figure} but {short}"
-    return f"{name} {word}{figure}"
+        word, end = "nearer" if name == "grades" else word, f" but {short}"
+    else:
+        end = ""
+    return f"{name} {word}{figure}{since}{end}"
+
+
+def baseline(epoch: int | None) -> str:
+    """Return what a measure is compared with, to follow "than"."""
+    return "before the step" if epoch == 0 else f"after epoch {epoch}" if epoch is not None else "before"
+
+
+def _since(signal: _Signal, verdict: Verdict) -> str:
+    """Return what a measure is compared with; "" where loss and grades are compared with the same epoch."""
+    of_loss, of_grades = verdict.compared_with, verdict.grade_compared_with
+    if of_loss is None or of_grades is None or of_loss == of_grades or verdict.difference is None:
+        return ""
+    against = {"loss": of_loss, "grades": of_grades}
+    name, word, _ = signal
+    if name not in against or verdict.grade_difference is None:
+        return ""
+    if word == _NOISE:
+        return ""
+    return f" {'as' if word == 'the same' else 'than'} {baseline(against[name]).removeprefix('after ')}"
+
+
+def within_noise(difference: float | None, interval: tuple[float, float] | None) -> bool:
+    """Return whether a change is no more than noise: its interval holds zero, or it has none."""
+    signal = _signal("", difference, interval)
+    return signal is not None and signal[1] == _NOISE
 
 
 def _words(signals: Sequence[_Signal], wanted: str) -> bool:

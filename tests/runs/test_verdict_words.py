@@ -212,3 +212,23 @@ def test_one_grade_is_named_as_its_scale_names_it() -> None:
         epoch=2, labels=labels, ids=("",) * 40, reference=(*labels, "fair") * 10, ways=(way,)
     )  # fmt: skip
     assert one_grade(state, 2) == "it gives fair to all hold-out rows"
+
+
+@pytest.mark.parametrize(
+    ("loss", "grades", "of_loss", "of_grades", "said"),
+    [
+        (BETTER, FARTHER, 1, 0, "loss better than epoch 1, grades worse than before the step: they disagree"),
+        (BETTER, NEARER, 1, 2, "loss better than epoch 1, grades better than epoch 2"),
+        (BETTER, {"grade_difference": 0.1, "grade_interval": NOISE}, 0, 2,
+         "loss better than before the step, grades unchanged within noise"),
+        ({"difference": 0.0}, NEARER, 1, 0, "loss the same as epoch 1, grades better than before the step"),
+        # one baseline for both needs no name, and one that is not known has none
+        (BETTER, FARTHER, 1, 1, "loss better, grades worse: they disagree"),
+        (BETTER, FARTHER, None, 0, "loss better, grades worse: they disagree"),
+    ],
+)  # fmt: skip
+def test_two_baselines_in_one_sentence_are_named(
+    loss: dict[str, object], grades: dict[str, object], of_loss: int | None, of_grades: int, said: str
+) -> None:
+    found = verdict(**loss, **grades, compared_with=of_loss, grade_compared_with=of_grades)
+    assert findings(found).startswith(said)

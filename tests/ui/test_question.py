@@ -81,18 +81,23 @@ async def test_the_whole_question_is_read_without_scrolling(tmp_path: Path, size
             assert f"Seed 1234: epoch 3 of at most 12 is done. The rule says: {verdict.choice}" in shown
             assert ("continue (10 epochs are planned)" in shown) == (planned and not improved)
             words = {name: "better" if sign > 0 else "worse" for name, sign in (("loss", loss), ("grades", grades))}
-            # the headline names both measures, says where they disagree, and what is noise
+            # the headline names both measures and what each is against, says where they disagree, and what is noise
             unchanged = "unchanged within noise" if noise == "noise" else ""
-            assert f"loss {unchanged or words['loss']}" in shown.lower()
+            of_loss = unchanged or f"{words['loss']} than epoch 2"
+            assert f"loss {of_loss}" in shown.lower()
             # kappa fell below zero while the shares rose: the distance is named, and nearer grades are no grading yet
             figure = "by expected distance"
-            said = f"nearer {figure} but still guessing" if grades > 0 else f"worse {figure}"
+            # where the rule goes by the distance its line below says so
+            against = "than before the step" if metric == "grade" else f"{figure} than before the step"
+            said = f"nearer {against} but still guessing" if grades > 0 else f"worse {against}"
             assert f"grades {unchanged or said}" in shown.lower()
             assert ("they disagree" in shown) == (loss != grades and not unchanged)
             assert ("the rule counts the gain" in shown) == (improved and bool(unchanged))
-            assert f"Hold-out loss 0.9641: {words['loss']} by 0.0123 than after epoch 2." in shown
+            # "better by" is never read alone where the headline calls it noise, and each baseline is named
+            alone = ", within noise" if unchanged else ""
+            assert f"Hold-out loss 0.9641: {words['loss']} by 0.0123 than after epoch 2{alone}." in shown
             assert "Grades: 100% exact (to beat: 100%), 100% within one (to beat: 64%), kappa -0.46." in shown
-            assert ("Distance from the right grades" in shown) == (metric == "grade")
+            assert ("Distance of the grades: " in shown) == (metric == "grade")
             assert "Without an answer the rule decides in" in shown
             assert "Chosen for the next step: learning rate 2.5e-05, data up to batch_100_03" in shown
             assert "c Continue: train epoch 4 s Stop: end the step e More i Why" in shown

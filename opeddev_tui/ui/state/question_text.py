@@ -11,7 +11,7 @@ from opeddev_tui.format import capital, duration, number, plural, share
 from opeddev_tui.runs.cheap_ways import to_beat
 from opeddev_tui.runs.events import DecisionAwaited, Verdict
 from opeddev_tui.runs.state import RunState
-from opeddev_tui.runs.verdict_words import advice, findings, one_grade, word_of
+from opeddev_tui.runs.verdict_words import advice, baseline, findings, one_grade, within_noise, word_of
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.state.plan_text import chosen_words
 from opeddev_tui.ui.state.situation import IN_FULL, Action, Situation
@@ -52,22 +52,23 @@ def _loss(state: RunState, verdict: Verdict) -> tuple[str, ...]:
     now = f"Hold-out loss {number(row.val_loss, 4)}" if row is not None else "Hold-out loss"
     if verdict.difference is None or not math.isfinite(verdict.difference):
         return (f"{now}: there is nothing to compare it with.",) if row is not None else ()
-    return (f"{now}: {_compared(verdict.difference, verdict.compared_with)}.",)
+    return (f"{now}: {_compared(verdict.difference, verdict.interval, verdict.compared_with)}.",)
 
 
 def _distance(verdict: Verdict) -> tuple[str, ...]:
     """Return how the distance from the right grades changed, where the rule goes by it."""
     if verdict.metric != "grade" or verdict.grade_difference is None:
         return ()
-    return (f"Distance from the right grades: {_compared(verdict.grade_difference, verdict.grade_compared_with)}.",)
+    change = _compared(verdict.grade_difference, verdict.grade_interval, verdict.grade_compared_with)
+    return (f"Distance of the grades: {change}.",)
 
 
-def _compared(difference: float, before: int | None) -> str:
-    """Return a change in words; whether it is noise is in the headline."""
+def _compared(difference: float, interval: tuple[float, float] | None, before: int | None) -> str:
+    """Return a change in words, and that it is noise where it is."""
     size = f" by {abs(difference):.4f}" if difference else ""
     other = "than" if size else "as"
-    when = "before the step" if before == 0 else f"after epoch {before}" if before is not None else "before"
-    return f"{word_of(difference)}{size} {other} {when}"
+    noise = ", within noise" if within_noise(difference, interval) else ""
+    return f"{word_of(difference)}{size} {other} {baseline(before)}{noise}"
 
 
 def _grades(state: RunState, epoch: int) -> tuple[str, ...]:
