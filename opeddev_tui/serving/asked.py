@@ -109,12 +109,16 @@ class Graded(Struct, frozen=True, kw_only=True):
 
 
 class Answer(Struct, frozen=True):
-    """What a person says of a submission: the grade as typed, a text, areas that passed or failed, their name."""
+    """What a person says of a submission: the grade as typed, a text, areas that passed or failed, their name.
+
+    ``new_areas`` are the areas that a person wants although no row has them yet; None: none is asked about.
+    """
 
     grade: str
     feedback: str = ""
     criteria: dict[str, str] = field(default_factory=dict)
     rater: str = ""
+    new_areas: tuple[str, ...] | None = None
 
 
 class Filling(Struct, frozen=True):

@@ -18,13 +18,21 @@ from opeddev_tui.data.raw_rows import FileRows
 from opeddev_tui.data.rows import Example
 from opeddev_tui.data.sets import LoadedBatch
 from opeddev_tui.data.ungraded import usual_fields
-from opeddev_tui.errors import did_you_mean
+from opeddev_tui.errors import DataProblem, did_you_mean
 from opeddev_tui.grading.graded_rows import areas_of_rows, graded_rows
 from opeddev_tui.grading.scale import Scale
 from opeddev_tui.runs.history import RunRecord, list_runs
 from opeddev_tui.serving.asked import Answer, Asked, asked, filling, identity_of
 from opeddev_tui.serving.items import Item
 from opeddev_tui.workspace.paths import Workspace
+
+
+class NewAreas(DataProblem):
+    """Areas that no row has yet, and that the person was not asked about: each may be a typing error."""
+
+    def __init__(self, notes: Mapping[str, str]) -> None:
+        super().__init__(" ".join(notes.values()))
+        self.names = tuple(notes)
 
 
 class _Runs:
@@ -54,7 +62,8 @@ def keep_answer(
 ) -> Kept:
     """Put the submission in ``fields`` (``Asked.fields``) with a person's answer into the open batch of corrections.
 
-    ``file`` names it, ``base`` as in ``correct_answer``. Raises ``Problem``; then nothing is written.
+    ``file`` names it, ``base`` as in ``correct_answer``. Raises ``Problem``, also ``NewAreas`` where
+    ``answer.new_areas`` says that a person can be asked; then nothing is written.
     """
     row = {
         **fields,
@@ -69,7 +78,10 @@ def keep_answer(
     def look(loaded: Sequence[LoadedBatch]) -> tuple[Sequence[str], int | None]:
         examples = [example for batch in loaded for example in batch.examples]
         steps = matched(loaded, runs.records).steps
-        return _unknown_areas(settings, answer.criteria, examples), steps.open_number(loaded[-1].batch.name)
+        notes = _unknown_areas(settings, answer.criteria, examples)
+        if answer.new_areas is not None and not notes.keys() <= set(answer.new_areas):
+            raise NewAreas(notes)
+        return list(notes.values()), steps.open_number(loaded[-1].batch.name)
 
     return correct_answer(workspace.root, settings, row, runs.begun, look, file=file, base=base)
 
@@ -126,21 +138,21 @@ def rater_of(settings: Settings) -> str:
         return ""
 
 
-def _unknown_areas(settings: Settings, named: Mapping[str, Any], examples: Sequence[Example]) -> list[str]:
+def _unknown_areas(settings: Settings, named: Mapping[str, Any], examples: Sequence[Example]) -> dict[str, str]:
     """Return a note for each of ``named`` that none of ``examples`` has as an area; a new area is kept all the same.
 
     None where the rows have no areas at all: the first areas of a data set are new by nature.
     """
     if not named:
-        return []
+        return {}
     scale = Scale.of(settings.grading)
     read = areas_of_rows(graded_rows(examples, scale), scale, settings.grading).names
     known = dict.fromkeys([*read, *(area for example in examples for area in example.criteria)])
     if not known:
-        return []
+        return {}
     otherwise = f"The areas are: {', '.join(known)}."
-    return [
-        f"{area!r} is a new area: no row has it yet. {did_you_mean(area, known, otherwise)}"
+    return {
+        area: f"{area!r} is a new area: no row has it yet. {did_you_mean(area, known, otherwise)}"
         for area in named
         if area not in known
-    ]
+    }

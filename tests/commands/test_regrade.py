@@ -166,6 +166,7 @@ def test_an_unfinished_run_is_told_of(
 
 
 def test_without_data_the_problem_is_that_of_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "config.toml").touch()
     assert regrade(tmp_path) == 3
     assert "the base set does not exist" in capsys.readouterr().err
 

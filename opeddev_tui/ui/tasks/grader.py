@@ -211,16 +211,25 @@ class GraderTasks(TaskBase):
         answer: Answer,
         file: str,
         kept: Callable[[Kept], None],
-        refused: Callable[[str], None],
+        refused: Callable[[str, tuple[str, ...]], None],
     ) -> None:
-        """Make a person's ``answer`` a row of the next batch; ``refused`` gets the sentence why it is none."""
+        """Make a person's ``answer`` a row of the next batch.
+
+        ``refused`` gets the sentence why it is none, and the areas that no row has yet, where these are the reason.
+        """
+        new: list[str] = []
 
         def work() -> Kept | str:
-            from opeddev_tui.serving.corrected import keep_answer
+            from opeddev_tui.serving.corrected import NewAreas, keep_answer
 
-            return keep_answer(self._shell.provider.workspace, self._shell.loaded.settings, fields, answer, file=file)
+            provider, settings = self._shell.provider, self._shell.loaded.settings
+            try:
+                return keep_answer(provider.workspace, settings, fields, answer, file=file)
+            except NewAreas as problem:
+                new.extend(problem.names)
+                return str(problem)
 
-        self._correct(work, kept, refused)
+        self._correct(work, kept, lambda reason: refused(reason, tuple(new)))
 
     def undo(
         self, fields: Mapping[str, Any], name: str, kept: Callable[[Kept], None], refused: Callable[[str], None]

@@ -57,12 +57,27 @@ class ClickBar(Static):
             at += width + gap
         self.update(Content(" " * gap).join(shown), layout=False)
 
+    def lay_around(self, parts: Sequence[tuple[Content, str]], at: int, gap: int = 2) -> None:
+        """Show ``parts`` as ``lay`` does; the first ones give way only where the part ``at`` has no room behind them.
+
+        Then a click on the "…" in their place runs the action of the last of them.
+        """
+        limit, first = self.size.width or 1000, 0
+        while first < at and _width(parts[first : at + 1], gap) + (1 + gap) * bool(first) > limit:
+            first += 1
+        before = [(Content("…"), parts[first - 1][1])] if first else []
+        self.lay([*before, *parts[first:]], gap)
+
     async def on_click(self, event: Click) -> None:
         """Run the action under the pointer."""
         x = event.get_content_offset_capture(self).x
         action = next((action for start, end, action in self._spans if start <= x < end), "")
         if action:
             await self.app.run_action(action, self.screen)
+
+
+def _width(parts: Sequence[tuple[Content, str]], gap: int) -> int:
+    return sum(content.cell_length + gap for content, _ in parts) - gap
 
 
 class Places(ClickBar):

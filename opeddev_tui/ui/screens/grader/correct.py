@@ -53,6 +53,8 @@ class CorrectScreen(FormDialog[None]):
         super().__init__()
         self._about, self._scale, self._areas, self._draft = about, scale, areas, draft
         self._same_grade, self._warned = same_grade, ""
+        # areas that no row has, and that the person has been asked about
+        self._new_areas: tuple[str, ...] = ()
         self.on_keep: Callable[[Answer], None] = lambda _answer: None
         self.on_leave: Callable[[Draft], None] = lambda _draft: None
 
@@ -108,12 +110,19 @@ class CorrectScreen(FormDialog[None]):
         else:
             self.refuse("")
             text = "" if self._is_of_another_grade(draft) else draft.feedback.strip()
-            self.on_keep(Answer(draft.grade.strip(), text, dict(criteria)))
+            self.on_keep(Answer(draft.grade.strip(), text, dict(criteria), new_areas=self._new_areas))
 
     def _is_of_another_grade(self, draft: Draft) -> bool:
         """Return whether the feedback is the model's, untouched, while the grade is another than the model's."""
         untouched = bool(draft.offered.strip()) and draft.feedback.strip() == draft.offered.strip()
         return untouched and not self._same_grade(draft.grade, draft.offered_for)
+
+    def refuse_kept(self, reason: str, new_areas: tuple[str, ...]) -> None:
+        """Say why nothing was kept; where areas are new, they are kept when they are handed on once more."""
+        if new_areas:
+            self._new_areas = new_areas
+            reason = f"{reason} ^s again keeps it as a new area."
+        self.refuse(reason)
 
     def refuse(self, reason: str) -> None:
         """Stay open and say why, in place."""

@@ -84,7 +84,7 @@ class Corrections:
                 self._tell(found, answer)
 
             self._drafts[key] = dialog.draft
-            self._tasks.keep(answer.fields, given, graded.file, kept, dialog.refuse)
+            self._tasks.keep(answer.fields, given, graded.file, kept, dialog.refuse_kept)
 
         def leave(left: Draft) -> None:
             self._drafts[key] = left

@@ -36,6 +36,6 @@ def recorded(rows: RowSet, at: int, lowest: int) -> Content:
         areas = ", ".join(f"{clean_line(name)} {value}" for name, value in example.criteria.items())
         lines.append(Content(f"Criteria: {areas}"))
     if not lines:
-        lines.append(Content.styled("Nothing: losses and grades are recorded of hold-out rows, disputes of graded "
-                                    "training rows by a race.", "$muted"))  # fmt: skip
+        lines.append(Content.styled("Nothing: losses and grades are recorded of hold-out rows; of training rows a "
+                                    "race records the most disputed, and this is none.", "$muted"))  # fmt: skip
     return Content("\n").join(lines)

@@ -215,8 +215,7 @@ class RowsScreen(DetailedScreen):
     def _draw_sets(self) -> None:
         parts = [(tab(clean_line(name), name == self._set), f"choose_set({at})") for at, name in enumerate(self._sets)]
         at = self._sets.index(self._set) if self._set in self._sets else 0
-        # the set on show stays in sight where there are many
-        self.query_one("#sets", ClickBar).lay(parts[max(0, at - 3) :], gap=1)
+        self.query_one("#sets", ClickBar).lay_around(parts, at, gap=1)
 
     def _draw_heading(self) -> None:
         if not self.can_be_drawn:
