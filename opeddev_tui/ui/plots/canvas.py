@@ -18,7 +18,7 @@ from rich.style import Style
 from rich.text import Text
 
 from opeddev_tui.ui.plots.axes import x_numbers, y_numbers
-from opeddev_tui.ui.plots.downsample import column, inside, limits, reduce_points
+from opeddev_tui.ui.plots.downsample import at_least, column, inside, limits, reduce_points
 from opeddev_tui.ui.plots.look import LEAST_HEIGHT, LEAST_WIDTH, in_middle
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def render(
     log_y: bool = False,
     x_range: tuple[float, float] | None = None,
     y_range: tuple[float, float] | None = None,
+    y_least: float = 0.0,
     cursor_x: float | None = None,
     colours: Colours | None = None,
     ascii_only: bool = False,
@@ -98,7 +99,8 @@ def render(
 ) -> Text:
     """Return the picture of ``series``: ``height`` lines of ``width`` cells, or a sentence why there is none.
 
-    Without ``x_range`` and ``y_range`` all points are shown; ``ascii_only`` draws without braille.
+    Without ``x_range`` and ``y_range`` all points are shown; the y axis spans at least ``y_least``, on a log scale
+    whatever is drawn. ``ascii_only`` draws without braille.
     """
     colours = colours or Colours()
     if width < LEAST_WIDTH or height < LEAST_HEIGHT:
@@ -111,7 +113,7 @@ def render(
     if dropped:
         x_label = f"{x_label} ({dropped} at or below 0: not on a log scale)".strip()
     xlimits = x_range or limits([values for item in drawn for values in (item.line[0], item.points[0])], 0.0)
-    ylimits = _heights(drawn, y_range, log_y)
+    ylimits = _heights(drawn, y_range, 0.0 if log_y else y_least, log_y=log_y)
     plt = _fresh_figure(width, height, colours)
     if labelled := height >= 8 and bool(x_label):
         plt.xlabel(x_label)
@@ -152,13 +154,16 @@ def _prepare(
     return drawn, dropped
 
 
-def _heights(drawn: Sequence[_Drawn], y_range: tuple[float, float] | None, log_y: bool) -> tuple[float, float]:
+def _heights(
+    drawn: Sequence[_Drawn], y_range: tuple[float, float] | None, least: float, *, log_y: bool
+) -> tuple[float, float]:
     """Return the ends of the y axis, on the scale of the plot: of ``y_range``, or of everything that is drawn."""
     if y_range is not None and log_y:
         y_range = (math.log10(y_range[0]), math.log10(y_range[1])) if y_range[0] > 0 else None
-    if y_range is None:
-        return limits([values for item in drawn for values in (item.line[1], item.points[1])], 0.04)
-    return limits([column(y_range)], 0.04)
+    values = (
+        [column(y_range)] if y_range is not None else [ys for item in drawn for ys in (item.line[1], item.points[1])]
+    )
+    return at_least(limits(values, 0.04), least)
 
 
 def _axes(

@@ -25,12 +25,16 @@ _GIB = 2.0**30
 
 
 class Chart(Struct, frozen=True):
-    """One chart: its title, what it says where there is nothing yet, its series, and how a value is written."""
+    """One chart: its title, what it says where there is nothing yet, its series, and how a value is written.
+
+    ``least`` is what its axis spans at least: ten units of the last digit that is written.
+    """
 
     title: str
     empty: str
     series: Callable[[RunState, Look, Palette], list[Series]]
     write: Callable[[float], str]
+    least: float = 0.0
 
 
 def _grades(state: RunState, look: Look, palette: Palette) -> list[Series]:
@@ -92,17 +96,18 @@ def _machine(names: Mapping[str, tuple[str, float]]) -> Callable[[RunState, Look
 
 
 CHARTS: Mapping[str, Chart] = {
-    "grades": Chart("Grades", "Grades of the hold-out are read after every epoch.", _grades, percent),
+    "grades": Chart("Grades", "Grades of the hold-out are read after every epoch.", _grades, percent, 10.0),
     "rate": Chart("Learning rate", "It is drawn from the first logged point on.",
                   _logged("learning_rate", "LR", smoothed=False), rate),
     "gradient": Chart("Gradient norm", "It is drawn from the first logged point on.",
-                      _logged("grad_norm", "raw", smoothed=True), lambda value: number(value, 2)),
+                      _logged("grad_norm", "raw", smoothed=True), lambda value: number(value, 2), 0.1),
     "speed": Chart("Samples per second", "It is drawn from the first logged point on.",
-                   _logged("samples_per_second", "samples/s", smoothed=False), lambda value: number(value, 1)),
+                   _logged("samples_per_second", "samples/s", smoothed=False), lambda value: number(value, 1), 1.0),
     "memory": Chart("Memory, GiB", "The machine is read every few seconds while it trains.",
-                    _machine({"gpu_memory": ("GPU", _GIB), "ram": ("RAM", _GIB)}), lambda value: f"{value:.1f} GiB"),
+                    _machine({"gpu_memory": ("GPU", _GIB), "ram": ("RAM", _GIB)}),
+                    lambda value: f"{value:.1f} GiB", 1.0),
     "load": Chart("Load, %", "The machine is read every few seconds while it trains.",
-                  _machine({"gpu": ("GPU", 1.0), "cpu": ("CPU", 1.0)}), percent),
+                  _machine({"gpu": ("GPU", 1.0), "cpu": ("CPU", 1.0)}), percent, 10.0),
 }  # fmt: skip
 # the order of the pages; the first two are those of ``series``
 PAGES: tuple[str, ...] = ("loss", "sizes", *CHARTS)

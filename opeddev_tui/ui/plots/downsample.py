@@ -148,6 +148,21 @@ def limits(columns: Sequence[Column], margin: float) -> tuple[float, float]:
     return low - margin * (high - low), high + margin * (high - low)
 
 
+def at_least(ends: tuple[float, float], least: float) -> tuple[float, float]:
+    """Return ``ends``, moved apart where they are nearer than ``least``; only a margin is below 0 where nothing is.
+
+    A difference that the figures are too short to tell would else fill the plot as a trend.
+    """
+    low, high = ends
+    missing = least - (high - low)
+    if missing <= 0:
+        return ends
+    below = missing / 2
+    if low >= -0.04 * (high - low):
+        below = min(below, low + 0.04 * least)
+    return low - below, high + missing - below
+
+
 def ticks(low: float, high: float, count: int) -> list[float]:
     """Return about ``count`` round numbers from ``low`` to ``high``."""
     rough = (high - low) / max(count, 1)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from rich.text import Text
 from textual.color import Color
 
-from opeddev_tui.format import number, percent, rate, share
+from opeddev_tui.format import number, percent, rate, rounded, share
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.ui.plots import series as data
 from opeddev_tui.ui.plots.canvas import Colours, Series, render
@@ -43,7 +43,8 @@ Points = tuple["Column", "Column"]
 class Measure(Struct, frozen=True):
     """What is compared: its title, its points of a run, how a value is written, whether lower is better.
 
-    ``scored``: it is of the hold-out, so it says nothing beside a run that was scored on other rows.
+    ``scored``: it is of the hold-out, so it says nothing beside a run that was scored on other rows. ``least`` is what
+    the axis spans at least: ten units of the last digit that is written, so that none of them looks like a trend.
     """
 
     title: str
@@ -51,6 +52,7 @@ class Measure(Struct, frozen=True):
     write: Callable[[float], str]
     lower: bool = True
     scored: bool = False
+    least: float = 0.0
 
 
 def _holdout(state: RunState, by_step: bool, _smoothing: float) -> Points:
@@ -87,16 +89,20 @@ def _machine(field: str, divisor: float = 1.0) -> Callable[[RunState, bool, floa
 
 
 MEASURES: Mapping[str, Measure] = {
-    "holdout": Measure("Hold-out loss", _holdout, lambda value: number(value, 4), scored=True),
-    "train": Measure("Train loss", _logged("loss", smoothed=True), lambda value: number(value, 4)),
-    "exact": Measure("Grades exact", _graded("exact"), share, lower=False, scored=True),
-    "within": Measure("Grades within one", _graded("within_one"), share, lower=False, scored=True),
-    "kappa": Measure("Kappa (QWK)", _graded("kappa"), lambda value: number(value, 3), lower=False, scored=True),
+    "holdout": Measure("Hold-out loss", _holdout, lambda value: number(value, 4), scored=True, least=0.001),
+    "train": Measure("Train loss", _logged("loss", smoothed=True), lambda value: number(value, 4), least=0.001),
+    "exact": Measure("Grades exact", _graded("exact"), share, lower=False, scored=True, least=0.1),
+    "within": Measure("Grades within one", _graded("within_one"), share, lower=False, scored=True, least=0.1),
+    "kappa": Measure("Kappa (QWK)", _graded("kappa"), rounded, lower=False, scored=True, least=0.1),
     "rate": Measure("Learning rate", _logged("learning_rate"), rate),
-    "gradient": Measure("Gradient norm", _logged("grad_norm", smoothed=True), lambda value: number(value, 2)),
-    "speed": Measure("Samples per second", _logged("samples_per_second"), lambda value: number(value, 1), lower=False),
-    "memory": Measure("GPU memory, GiB", _machine("gpu_memory", _GIB), lambda value: f"{value:.1f} GiB"),
-    "load": Measure("GPU use, %", _machine("gpu"), percent, lower=False),
+    "gradient": Measure(
+        "Gradient norm", _logged("grad_norm", smoothed=True), lambda value: number(value, 2), least=0.1
+    ),
+    "speed": Measure(
+        "Samples per second", _logged("samples_per_second"), lambda value: number(value, 1), lower=False, least=1.0
+    ),
+    "memory": Measure("GPU memory, GiB", _machine("gpu_memory", _GIB), lambda value: f"{value:.1f} GiB", least=1.0),
+    "load": Measure("GPU use, %", _machine("gpu"), percent, lower=False, least=10.0),
 }
 # what is tiled, as many as fit
 TILES = ("holdout", "train", "kappa", "exact", "rate", "gradient", "speed", "load", "memory")
@@ -192,6 +198,7 @@ class Overlay:
             x_label=("optimizer step" if look.by_step else "epoch") if height >= 13 else "",
             log_y=look.log,
             x_range=look.window or self.whole(look),
+            y_least=about.least,
             cursor_x=look.cursor,
             colours=Colours(axes=palette.axis, cursor=palette.cursor),
             ascii_only=self._ascii_only,

@@ -110,6 +110,8 @@ class Pictures:
             log_y=_log(look),
             x_range=look.window or whole,
             y_range=self._fitted(look),
+            # losses are written with four digits
+            y_least=charts.CHARTS[look.chart].least if look.chart in charts.CHARTS else 0.001,
             cursor_x=look.cursor,
             colours=Colours(axes=palette.axis, cursor=palette.cursor),
             ascii_only=self._ascii_only,

@@ -59,7 +59,7 @@ def about(compared: Sequence[Compared], drawn: int, everyone: int, look: Overlay
     count = f"{drawn} of {plural(everyone, 'run')} drawn"
     if len(compared) > len(MARKS):
         count += f" (of the first {len(MARKS)})"
-    parts = [count]
+    parts = [count, f"value: {MEASURES[look.measure].title}"]
     if look.cursor is not None:
         parts.append(f"at optimizer step {look.cursor:,.0f}" if look.by_step else f"at epoch {look.cursor:.2f}")
     if not compared:
