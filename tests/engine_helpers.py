@@ -63,6 +63,8 @@ _SETTINGS: Mapping[str, object] = {
     "grading.system_prompt": "",
     "grading.prompt_template": "{task} {submission}",
 }
+# the module that the server loads which processes are forked from
+PRELOAD = "training_stack"
 
 # --- workspaces
 
@@ -334,7 +336,7 @@ class Command(ForkServerProcess):
 
     def __init__(self, words: Sequence[str], output: Path, before: Callable[[], None] | None = None) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["training_stack"])
+        context.set_forkserver_preload([PRELOAD])
         kept = {name: value for name, value in os.environ.items() if name.startswith(("HOME", "HF_", "XDG_"))}
         super().__init__(target=_command, args=(list(words), kept, str(output), before), daemon=True)
         self.output = output

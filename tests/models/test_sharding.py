@@ -35,7 +35,7 @@ def _be_rank(work: Callable[[int], None], rank: int, store: str) -> None:
 
 def in_two_processes(work: Callable[[int], None], folder: Path) -> list[int | None]:
     """Run ``work(rank)`` in two processes of one group; return their exit codes."""
-    multiprocessing.get_context("forkserver").set_forkserver_preload(list(eh._PRELOAD))
+    multiprocessing.get_context("forkserver").set_forkserver_preload([eh.PRELOAD])
     ranks = [ForkServerProcess(target=_be_rank, args=(work, rank, str(folder / "store"))) for rank in range(WORLD)]
     for rank in ranks:
         rank.start()

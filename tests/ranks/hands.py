@@ -14,7 +14,7 @@ import pytest
 
 from opeddev_tui.ranks import children
 
-PRELOAD = [*eh._PRELOAD, "opeddev_tui.training.hand", "opeddev_tui.commands.rank", "torch.distributed"]
+PRELOAD = [eh.PRELOAD, "opeddev_tui.training.hand", "opeddev_tui.commands.rank", "torch.distributed"]
 # run in the hand's process before it begins: what goes wrong there
 Fault = Callable[[], None]
 

@@ -111,7 +111,7 @@ async def test_a_row_is_read_where_the_hold_out_is_the_same(tmp_path: Path) -> N
         started = app.session.state.started
         assert started is not None
         fingerprint = load_holdout(tmp_path, app.loaded.settings).fingerprint
-        object.__setattr__(app.session.state, "started", _with_holdout(started, fingerprint))
+        app.session.state.started = _with_holdout(started, fingerprint)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, RowScreen) and "<b>17</b>" in text_of(app))
         shown = text_of(app)
