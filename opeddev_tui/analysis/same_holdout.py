@@ -23,3 +23,9 @@ def changed_holdout(workspace: Workspace, holdout: LoadedBatch | None) -> DataPr
         where=str(holdout.batch.path),
         cure=f"Restore it, or delete {workspace.relative(workspace.holdout_record)} to begin a new comparison.",
     )
+
+
+def changed_words(workspace: Workspace, holdout: LoadedBatch | None) -> tuple[str, ...]:
+    """Return what ``changed_holdout`` says, as one sentence or none."""
+    changed = changed_holdout(workspace, holdout)
+    return () if changed is None else (str(changed),)

@@ -1,7 +1,7 @@
 """``open`` and ``attach``: open the app on a workspace, also where another process trains in it."""
 
 import argparse
-import os
+import contextlib
 from pathlib import Path
 
 from opeddev_tui.commands.options import add_workspace, find_workspace
@@ -24,12 +24,12 @@ def run(options: argparse.Namespace) -> int:
     owner = split()
     from opeddev_tui.ui.process import DEMO, run_app
 
-    workspace: Path | None = root
-    if not is_workspace(root, loaded.settings.paths):
+    if is_workspace(root, loaded.settings.paths):
+        result = run_app(root, loaded, owner, run=options.run, read_only=options.view)
+    else:
         # it offers to make one, there; nothing is written until then
-        os.chdir(root)
-        workspace = None
-    result = run_app(workspace, loaded, owner, run=options.run, read_only=options.view)
+        with contextlib.chdir(root):
+            result = run_app(None, loaded, owner, run=options.run, read_only=options.view)
     while isinstance(result, str) and result != DEMO:
         folder = Path(result)
         result = run_app(folder, load(folder, overrides=options.overrides), owner, read_only=options.view)
@@ -37,4 +37,4 @@ def run(options: argparse.Namespace) -> int:
         return int(result)
     from opeddev_tui.commands.demo import DEFAULT_FOLDER, show
 
-    return show(DEFAULT_FOLDER, owner)
+    return show(root / DEFAULT_FOLDER, owner)

@@ -10,7 +10,7 @@ import msgspec
 
 from opeddev_tui.analysis.learning_curve import other_holdouts
 from opeddev_tui.analysis.next_step import NOTHING, chosen_for, up_to_chosen
-from opeddev_tui.analysis.same_holdout import changed_holdout
+from opeddev_tui.analysis.same_holdout import changed_words
 from opeddev_tui.analysis.seed_figures import step_spread
 from opeddev_tui.analysis.trained_steps import Step
 from opeddev_tui.analysis.whats_next import Next, StepWord, newest_runs, step_words, whats_next
@@ -63,15 +63,13 @@ def status(workspace: Workspace, settings: Settings) -> dict[str, Any]:
     chosen = _chosen(records, found.next)
     upcoming = up_to_chosen(found, found.next, chosen.batch) if found.next is not None else None
     starting = trains is not None and trains.certain and _not_begun(workspace, records, trains)
-    # of a run that is about to be resumed nobody writes the journal yet
-    trained = alive and not starting
-    newest = newest_runs([(item.state, status_as_known(item.state, alive=_lives(item, records, trained)))
-                          for item in records])  # fmt: skip
+    trained = alive and not starting  # of a run that is about to be resumed nobody writes the journal yet
+    known = [(item.state, status_as_known(item.state, alive=_lives(item, records, trained))) for item in records]
+    newest = newest_runs(known)
     groups = list_groups(workspace)
     seeds = undecided(groups, records, upcoming.number) if upcoming is not None else None
     words = step_words(found, upcoming, newest, wrong.of_batches, starting=starting, seeds=seeds)
-    changed = changed_holdout(workspace, data.holdout)
-    general = (*wrong.general, *([str(changed)] if changed is not None else []))
+    general = (*wrong.general, *changed_words(workspace, data.holdout))
     coming = whats_next(found, upcoming, newest, wrong.of_batches, general, seeds)
     empty = nothing_yet(workspace.root, settings)
     spreads = [step_spread(group, records) for group in groups]

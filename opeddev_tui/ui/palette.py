@@ -32,7 +32,8 @@ _MOST_RUNS = 100
 # actions that move a cursor, a view or the focus
 _MOVES = frozenset(
     {"scroll_down", "scroll_up", "scroll", "cursor_down", "cursor_up", "scroll_left", "scroll_right", "move", "pan",
-     "pane", "app.focus_next", "app.pane_number", "app.command_palette", "prompt", "top", "bottom", "zoom"}
+     "pane", "app.focus_next", "app.pane_number", "app.command_palette", "prompt", "top", "bottom", "zoom",
+     "end", "ends", "scroll_home", "scroll_end", "scroll_top", "scroll_bottom"}
 )  # fmt: skip
 # actions of the monitor that the decision bar offers when they are possible
 _OFFERED = frozenset(

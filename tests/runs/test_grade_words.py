@@ -34,12 +34,13 @@ def test_every_way_says_what_it_means_for_a_person(way: str) -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_a_title_names_the_checkpoint_only_where_its_own_weights_grade(way: str) -> None:
     name = grader_name(way, "run/checkpoint-1", 1)
-    assert ("checkpoint" in name, "base model" in name) == (not way.startswith("base"), way.startswith("base"))
-    assert ("step 1" in name) == (way == "base head")
+    base, fitted = way.startswith("base"), way in ("base head", "n-grams")
+    assert ("checkpoint" in name, "base model" in name) == (not base and not fitted, base)
+    assert ("step 1" in name) == fitted
 
 
 def test_what_does_not_grade_says_nothing() -> None:
-    assert graded_by("") == graded_by("n-grams") == base_needed("") == steadied_heads(0) == ""
+    assert graded_by("") == graded_by("words counted") == base_needed("") == steadied_heads(0) == ""
 
 
 def test_one_row_is_one_row() -> None:
@@ -85,4 +86,5 @@ def test_ways_are_known_by_one_name() -> None:
         grade_records.STEP_TOKENS,
         grade_records.STEP_TEXT,
         grade_records.BASE_TOKENS,
+        grade_records.N_GRAMS,
     }

@@ -235,8 +235,9 @@ async def test_every_place_says_the_same(tmp_path: Path, case: Case, capsys: pyt
             await until(pilot, lambda: app.session.scan is not None)
             app.show_now()
             if case.next == "cannot":
-                # whether a run is gone on with is found out after its rows are read
-                await until(pilot, lambda: app.session.shown.blocked)
+                # found out after the rows are read, by what ``opened`` has ended
+                await app.disk._look_whether_refused()
+                app.show_now()
             await pilot.pause()
             view = app.session.shown
             assert view.situation.kind == case.kind

@@ -58,9 +58,8 @@ class AppState:
         self.current_run = ""
         self.trained_by: TrainedBy = "none"
         self.old: RunRow | None = None
-        self.starting, self.preparing = False, ""
-        # when that began, Unix seconds
-        self.preparing_at = 0.0
+        # preparing: what, and since when (Unix seconds)
+        self.starting, self.preparing, self.preparing_at = False, "", 0.0
         self.trouble = ""
         self.rows: tuple[RunRow, ...] = ()
         # seeds of which none is chosen, by step
@@ -75,8 +74,7 @@ class AppState:
         self.typed: list[str] = []
         # what a person has typed into a dialog that was closed before it was kept, by what it is about
         self.drafts: dict[str, str] = {}
-        # whether lists show the selected row in full; None: where there is room
-        self.details: bool | None = None
+        self.details: bool | None = None  # whether lists show the selected row in full; None: where there is room
         # what the app's own file had for the settings that were saved last, None where nothing
         self.saved_before: Mapping[str, Any] = {}
         self.started_at = 0.0

@@ -35,7 +35,7 @@ class Scan(Struct, frozen=True):
 
 def scan_data(root: Path, settings: Settings, before: Scan | None = None) -> Scan:
     """Return what is in the data folders; ``before`` itself where nothing has changed since."""
-    from opeddev_tui.analysis.same_holdout import changed_holdout
+    from opeddev_tui.analysis.same_holdout import changed_words
     from opeddev_tui.analysis.workspace_steps import known
     from opeddev_tui.data import batches
     from opeddev_tui.data.example_row import example_row
@@ -62,8 +62,7 @@ def scan_data(root: Path, settings: Settings, before: Scan | None = None) -> Sca
         rows.append(replace(row, others=tuple(others), rows_as=known(loaded)))
     holdout = f"{len(report.holdout.examples):,} rows · {report.holdout.fingerprint[:12]}" if report.holdout else ""
     warnings = tuple(warning for warning in report.warnings if warning not in report.routine)
-    changed = changed_holdout(workspace, report.holdout)
-    general = (*wrong.general, *([str(changed)] if changed is not None else []))
+    general = (*wrong.general, *changed_words(workspace, report.holdout))
     return Scan(tuple(rows), general, warnings, holdout, stamp, "" if rows else to_copy)
 
 

@@ -252,10 +252,11 @@ class WorkspaceTasks(TaskBase):
         about = (run, session.scan.stamp if session.scan is not None else (), session.loaded.settings)
         if about == self._asked or self._shell.live.running or session.trained_by == "other":
             return
-        self._asked = about
         found = Refused()
         if run:
             found = told_of(run, await refusals(self._provider.workspace, session.loaded.settings, run))
+        # only now: what looks may be replaced while it reads
+        self._asked = about
         if session.refused != found:
             session.refused = found
             self._shell.show_now()

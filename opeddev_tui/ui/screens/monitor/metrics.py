@@ -84,7 +84,7 @@ def _progress(view: View, width: int) -> list[Content]:
     rows = [where, _row("epoch", (f"{epoch:.2f}", "bold"), (of, ""))]
     if data is None:
         return rows
-    done = progress.global_step if progress is not None else 0
+    done = _done(state)
     goal = _goal(state, done)
     rows.append(_row("opt. step", (f"{done:,}", "bold"), (f" of {goal:,}", "")))
     if data.processes > 1:
@@ -93,6 +93,13 @@ def _progress(view: View, width: int) -> list[Content]:
     tail = f" {share(done_of):>4}{_eta(view, goal - done)}"
     rows.append(_row("", (bar(done_of, max(8, min(40, width - LABEL - len(tail)))), "$primary"), (tail, "")))
     return rows
+
+
+def _done(state: RunState) -> int:
+    """Return the newest optimizer step that is known: a pause or a stop may come before the step is logged."""
+    logged = state.progress.global_step if state.progress is not None else 0
+    stands = {"paused": state.paused, "interrupted": state.interrupted}.get(state.status)
+    return max(logged, stands.global_step) if stands is not None else logged
 
 
 def _together(state: RunState) -> str:
