@@ -6,6 +6,8 @@ held, with the writers in the training thread, where they are in life.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,19 @@ print("back on the terminal")
 )
 
 
+def nothing_new(terminal: Terminal, seconds: float = 0.5) -> Callable[[], bool]:
+    """Return what is true once the terminal got nothing for ``seconds``: the first pictures come in several pieces."""
+    known, since = -1, time.monotonic()
+
+    def quiet() -> bool:
+        nonlocal known, since
+        if len(terminal.received) != known:
+            known, since = len(terminal.received), time.monotonic()
+        return time.monotonic() - since >= seconds
+
+    return quiet
+
+
 @pytest.mark.parametrize("size", [(80, 24)])
 def test_the_screen_stays_cell_for_cell(tmp_path: Path, tiny_model: Path, size: tuple[int, int]) -> None:
     (tmp_path / "config.toml").touch()
@@ -62,6 +77,7 @@ def test_the_screen_stays_cell_for_cell(tmp_path: Path, tiny_model: Path, size: 
     try:
         until(lambda: terminal.shows("step 0 base"), 30, "the run is on the screen")
         until(lambda: terminal.shows("q Quit"), 10)
+        until(nothing_new(terminal), 30, "the whole picture")
         for name in NAMES:
             cells, received = terminal.cells(), len(terminal.received)
             (tmp_path / f"go-{name}").touch()
