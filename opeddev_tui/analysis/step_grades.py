@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 from msgspec import Struct
 
-from opeddev_tui.format import signed
+from opeddev_tui.format import rounded, signed
 from opeddev_tui.intervals import CONFIDENCE
 from opeddev_tui.runs.grade_records import Figure
 from opeddev_tui.runs.grade_words import maybe_chance, too_few, way_words
@@ -40,13 +41,8 @@ class GradesAfter(Struct, frozen=True):
 
     @property
     def told(self) -> str:
-        """The kappa as it is shown, without a sign where it rounds to zero."""
-        return two(self.kappa.value)
-
-
-def two(value: float | None) -> str:
-    """Return a kappa with two decimals, – where it is not defined."""
-    return "–" if value is None else f"{round(value, 2) + 0.0:.2f}"
+        """The kappa as it is shown, – where it is not defined."""
+        return rounded(self.kappa.value)
 
 
 def grades_after(state: RunState) -> GradesAfter | None:
@@ -93,25 +89,21 @@ def change_words(before: GradesAfter, now: GradesAfter, *, brief: bool = False) 
         kappas = f"kappa {before.told} to {now.told} by {clean_line(way_words(now.way))}"
     else:
         kappas = f"kappa {before.told} by {way_words(before.way)} to {now.told} by {way_words(now.way)}"
-    verdict = verdict_on(before, now)
     if brief and before.way == now.way:
-        return f"{when}: kappa {before.told} to {now.told}, {_short(verdict)}"
-    return f"{when}: {kappas}, {_short(verdict) if brief else verdict}"
+        kappas = f"kappa {before.told} to {now.told}"
+    return f"{when}: {kappas}, {verdict_on(before, now, brief=brief)}"
 
 
-def _short(verdict: str) -> str:
-    """Return a verdict without its interval; why nothing is compared stays."""
-    return verdict if verdict.startswith("not compared") else verdict.partition(" (")[0]
-
-
-def verdict_on(before: GradesAfter, now: GradesAfter) -> str:
-    """Return what the difference of two kappas means, or why they are not compared."""
+def verdict_on(before: GradesAfter, now: GradesAfter, *, brief: bool = False) -> str:
+    """Return what the difference of two kappas means, or why they are not compared; ``brief``: without its interval."""
     if reason := not_compared(before, now):
         return f"not compared ({reason})"
     rows = len(now.reference)
     found = kappa_gain(before, now)
     if too_few(rows) or found is None or found.value is None:
         return f"not compared ({rows} hold-out rows are too few)" if too_few(rows) else "not compared (no kappa)"
+    if brief:
+        return _word(found)
     size = f"{_plus(found.value)}, 95% interval {_plus(found.low)} to {_plus(found.high)}"
     few = maybe_chance(rows)
     return f"{_word(found)} ({size}{few and f'; {few}'})"
@@ -135,6 +127,8 @@ def not_compared(before: GradesAfter, now: GradesAfter) -> str:
     return "" if same else "the grades of the hold-out have changed between them"
 
 
+# a finished step's sentence is made with every drawing of the screen, of the same grades
+@lru_cache(maxsize=16)
 def kappa_gain(before: GradesAfter, now: GradesAfter) -> Figure | None:
     """Return the kappa of ``now`` less that of ``before`` on the same rows; None where one has none."""
     one, other = (_influences(item) for item in (before, now))
@@ -216,4 +210,4 @@ def grade_series(states: Sequence[RunState]) -> str:
     by = f"by {way_words(now.way)}" if same else "by the way that graded then"
     last = f"{alike[-2].name} to {now.name.removeprefix('step ')}"
     # without the interval: the line stands below a chart
-    return f"Kappa per step {by}: {kappas}; {last}: {_short(verdict_on(alike[-2], now))}."
+    return f"Kappa per step {by}: {kappas}; {last}: {verdict_on(alike[-2], now, brief=True)}."

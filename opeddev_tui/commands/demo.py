@@ -60,7 +60,8 @@ def _refuse_own(root: Path) -> None:
     """Raise ``SettingsProblem`` where ``root`` is a workspace of a person, or holds one: a demo has its own folder."""
     cure = "Name a new folder: opeddev-tui demo FOLDER."
     settings = load(root, environment={}).settings
-    if is_workspace(root, settings.paths) and not is_demo(settings):
-        raise SettingsProblem("it is a workspace of yours, no demo.", where=str(root), cure=cure)
-    if not is_workspace(root, settings.paths) and (held := workspaces_below(root)):
+    if is_workspace(root, settings.paths):
+        if not is_demo(settings):
+            raise SettingsProblem("it is a workspace of yours, no demo.", where=str(root), cure=cure)
+    elif held := workspaces_below(root):
         raise SettingsProblem(f"it holds a workspace, {clean_line(held[0].name)}.", where=str(root), cure=cure)

@@ -14,8 +14,9 @@ from opeddev_tui.workspace.typed_commands import named_from_here
 
 # said instead of a number of rows
 ALL = "all"
-# of the commands that grade with a checkpoint
+# workspaces that a cure names
 _MOST_NEAR = 3
+# of the commands that grade with a checkpoint
 WHAT_GRADES = "what grades (default: the best checkpoint of the newest run; before any training the base model)"
 
 

@@ -111,6 +111,8 @@ class Grading(Section, frozen=True):
 FILLED_FIELDS = ("task", "rubric")
 # those that a person, an option or [grade] can say of a submission that does not name them
 GIVEN_FIELDS = (*FILLED_FIELDS, "kind")
+# percent of agreement with people that can be wanted
+LEAST_AGREEMENT, MOST_AGREEMENT = 50, 100
 
 
 class Grade(Section, frozen=True):
@@ -121,7 +123,7 @@ class Grade(Section, frozen=True):
     kind: Annotated[str, "The kind of submissions that name none and whose file's ending does not tell."] = ""
     agreement: Annotated[
         int,
-        Meta(ge=50, le=100),
+        Meta(ge=LEAST_AGREEMENT, le=MOST_AGREEMENT),
         "Percent of agreement with people, measured on the hold-out, below which a person is asked.",
     ] = 90
     tolerance: Annotated[

@@ -1,8 +1,8 @@
 """Save and load grade heads beside a checkpoint: a safetensors file of weights and a JSON file that explains it.
 
 There may be two, one on the base model and one on the step's own model, and the n-gram grader, which is a head on
-pieces of text. A head is worth nothing on other weights or
-another prompt than it was fitted on, so it is refused there. No pickle, no row, no feature is stored.
+pieces of text. A head is worth nothing on other weights or another prompt than it was fitted on, so it is refused
+there. No pickle, no row, no feature is stored.
 """
 
 import hashlib

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from msgspec import Struct
 
+from opeddev_tui.config.grading_settings import LEAST_AGREEMENT, MOST_AGREEMENT
 from opeddev_tui.grading import intervals
 from opeddev_tui.grading.calibration import (
     Alone,
@@ -24,8 +25,8 @@ from opeddev_tui.grading.scores import Reference
 from opeddev_tui.runs.grade_records import WayGrades
 from opeddev_tui.runs.grade_words import too_few
 
-# agreements that can be wanted, in percent, as the setting grade.agreement has them
-WANTED = tuple(range(50, 101))
+# agreements that can be wanted, in percent
+WANTED = tuple(range(LEAST_AGREEMENT, MOST_AGREEMENT + 1))
 
 
 class Trust(Struct, frozen=True):

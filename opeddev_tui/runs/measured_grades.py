@@ -12,14 +12,13 @@ from msgspec import Struct
 
 from opeddev_tui.format import capital, plural, share
 from opeddev_tui.intervals import CONFIDENCE, wilson
-from opeddev_tui.runs.grade_records import Figure
+from opeddev_tui.runs.grade_records import Figure, RacedWay, WayGrades
 from opeddev_tui.runs.grade_words import CLAIMS_TOO_MUCH, DO_NOT_RELY, near_words, too_few
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from opeddev_tui.runs.grade_events import RaceHeld
-    from opeddev_tui.runs.grade_records import RacedWay, WayGrades
+    from opeddev_tui.runs.grade_events import GradesRead, RaceHeld
     from opeddev_tui.runs.state import RunState
 
 # what a set promises
@@ -61,26 +60,50 @@ class Measured(Struct, frozen=True):
         return f"Its 90% sets held the right grade in {_told(covered, self.rows)} of these rows."
 
 
-def measured(state: RunState, epoch: int, way: str, labels: Sequence[str], tolerance: int) -> Measured | None:
+class Recorded(Struct, frozen=True):
+    """The grades of the graded hold-out rows by one way: ``way`` as it was read, else as it was raced.
+
+    ``reference`` are the right grades, ``right`` and ``given`` their places on the scale and those of the way's grades;
+    all have an entry per row, and so has ``groups``, empty where no row has one.
+    """
+
+    way: WayGrades | RacedWay
+    reference: tuple[str, ...]
+    right: tuple[int, ...]
+    given: tuple[int, ...]
+    groups: tuple[str, ...]
+
+
+def recorded(state: RunState, epoch: int, way: str, labels: Sequence[str]) -> Recorded | None:
     """Return what the run of ``state`` recorded of ``way`` after ``epoch``; None where it recorded no such grades."""
     read, race = state.readings.get(epoch), state.races.get(epoch)
-    known = read.by(way) if read is not None else None
-    raced = next((item for item in race.ways if item.way == way), None) if race is not None else None
-    found: WayGrades | RacedWay | None = known or raced
-    reference = read.reference if known is not None and read is not None else race.reference if race is not None else ()
+    held: GradesRead | RaceHeld | None = read if read is not None and read.by(way) is not None else race
+    found = next((item for item in held.ways if item.way == way), None) if held is not None else None
     places = {label: place for place, label in enumerate(labels)}
-    if found is None or not reference or len(found.grades) != len(reference) or not set(reference) <= set(places):
+    if held is None or found is None or not held.reference or len(found.grades) != len(held.reference):
         return None
+    if not set(held.reference) <= set(places):
+        return None
+    right = tuple(places[label] for label in held.reference)
     # a text without a grade is as wrong as can be
-    given = [places.get(label, -len(labels)) for label in found.grades]
-    hits = sum(abs(one - places[label]) <= tolerance for one, label in zip(given, reference, strict=True))
-    recorded = found.figures.get(_FIGURES.get(tolerance, ""), Figure(None))
-    agreed = recorded if recorded.value is not None else _share(hits, len(reference))
+    given = tuple(places.get(label, -len(labels)) for label in found.grades)
+    return Recorded(found, held.reference, right, given, held.groups)
+
+
+def measured(state: RunState, epoch: int, way: str, labels: Sequence[str], tolerance: int) -> Measured | None:
+    """Return what the run of ``state`` measured of ``way`` after ``epoch``; None where it recorded no such grades."""
+    found = recorded(state, epoch, way, labels)
+    if found is None:
+        return None
+    rows = len(found.reference)
+    hits = sum(abs(one - right) <= tolerance for one, right in zip(found.given, found.right, strict=True))
+    figure = found.way.figures.get(_FIGURES.get(tolerance, ""), Figure(None))
+    agreed = figure if figure.value is not None else _share(hits, rows)
     covered = None
-    if known is not None and len(known.sets) == len(reference):
-        inside = sum(label in grades for label, grades in zip(reference, known.sets, strict=True))
-        covered = _share(inside, len(reference))
-    return Measured(len(reference), tolerance, agreed, covered, race_warning(race, way))
+    if isinstance(found.way, WayGrades) and len(found.way.sets) == rows:
+        inside = sum(label in grades for label, grades in zip(found.reference, found.way.sets, strict=True))
+        covered = _share(inside, rows)
+    return Measured(rows, tolerance, agreed, covered, race_warning(state.races.get(epoch), way))
 
 
 def race_warning(race: RaceHeld | None, way: str = "") -> str:

@@ -10,8 +10,9 @@ from opeddev_tui.config.settings import Grade
 from opeddev_tui.format import plural, share
 from opeddev_tui.grading.calibration import Alone, bears_out, grading_alone
 from opeddev_tui.grading.ordinal import Grades
+from opeddev_tui.runs.grade_records import WayGrades
 from opeddev_tui.runs.grade_words import counted_off, few_rows, too_few, within_words
-from opeddev_tui.runs.measured_grades import Measured, measured
+from opeddev_tui.runs.measured_grades import Measured, Recorded, measured, recorded
 from opeddev_tui.runs.state import RunState
 
 
@@ -41,10 +42,11 @@ def ask_rule(state: RunState, epoch: int, way: str, grade: Grade, labels: tuple[
     """Return the rule for ``way`` by what the run of ``state`` recorded of it after ``epoch``."""
     tolerance = counted_off(grade.tolerance, len(labels))
     near = within_words(tolerance)
-    found, told = _recorded(state, epoch, way, labels), measured(state, epoch, way, labels, tolerance)
+    found, told = recorded(state, epoch, way, labels), measured(state, epoch, way, labels, tolerance)
     if found is None:
         return AskRule(None, tolerance, "this way to a grade was not compared with people's grades.")
-    right, grades, answers, groups = found.right, found.grades, found.answers, found.groups
+    right, answers = (np.array(places, dtype=np.int64) for places in (found.right, found.given))
+    grades, groups = _probabilities(found), found.groups
     if too_few(len(right)):
         return AskRule(None, tolerance, f"how sure is sure enough is not known: {few_rows(len(right))}", told)
     threshold: float | None
@@ -75,34 +77,10 @@ def _groups(alone: Alone) -> str:
     return "" if alone.checked_groups is None else f" (of {plural(alone.checked_groups, 'group')})"
 
 
-class _Recorded(Struct, frozen=True):
-    """Right places [n], probabilities and given places of the graded hold-out rows, and their groups, if any."""
-
-    right: np.ndarray
-    grades: Grades | None
-    answers: np.ndarray
-    groups: tuple[str, ...]
-
-
-def _recorded(state: RunState, epoch: int, way: str, labels: tuple[str, ...]) -> _Recorded | None:
-    """Return what was recorded of the hold-out by ``way``; None where nothing was."""
-    places = {label: place for place, label in enumerate(labels)}
-    read, race = state.readings.get(epoch), state.races.get(epoch)
-    known = read.by(way) if read is not None else None
-    raced = next((item for item in race.ways if item.way == way), None) if race is not None else None
-    if known is not None and read is not None:
-        reference, given, groups = read.reference, known.grades, read.groups
-    elif raced is not None and race is not None:
-        reference, given, groups = race.reference, raced.grades, race.groups
-    else:
+def _probabilities(found: Recorded) -> Grades | None:
+    """Return the probabilities of the rows' grades; None for a way without."""
+    if not isinstance(found.way, WayGrades) or len(found.way.probabilities) != len(found.reference):
         return None
-    if not reference or len(given) != len(reference) or any(label not in places for label in reference):
-        return None
-    right = np.array([places[label] for label in reference], dtype=np.int64)
-    # a text without a grade is as wrong as can be
-    answers = np.array([places.get(label, -len(labels)) for label in given], dtype=np.int64)
-    if known is None or len(known.probabilities) != len(reference):
-        return _Recorded(right, None, answers, groups)
-    chances = np.asarray(known.probabilities, dtype=np.float64)
+    chances = np.asarray(found.way.probabilities, dtype=np.float64)
     # they are recorded with four digits
-    return _Recorded(right, Grades(chances / chances.sum(1, keepdims=True)), answers, groups)
+    return Grades(chances / chances.sum(1, keepdims=True))

@@ -18,7 +18,7 @@ from opeddev_tui.ui.widgets.grid import Grid
 
 # lines of the screen from which on the selected row is shown in full unasked
 _HIGH = 30
-# the part of the screen's lines that a list has above its details, as in app.tcss
+# the part of the screen's lines that a list has above its details, as in later.tcss
 _SHARE_OF_LIST = 0.45
 # seconds between two rows shown while the cursor runs through the list: no key waits for a long text
 _REST = 0.1

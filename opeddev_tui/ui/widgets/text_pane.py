@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -79,3 +81,8 @@ def share_height(above: Widget, below: Widget) -> None:
     high = min(high, room - min(low, room * 2 // 3))
     # fractions follow every change of the room around them
     above.styles.height, below.styles.height = f"{high}fr", f"{max(1, room - high)}fr"
+
+
+def scrolled_text(screen: Screen[Any], unfocused: str) -> TextPane:
+    """Return the text that keys of ``screen`` scroll: the focused one, else the one with the id ``unfocused``."""
+    return screen.focused if isinstance(screen.focused, TextPane) else screen.query_one(f"#{unfocused}", TextPane)

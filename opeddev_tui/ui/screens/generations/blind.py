@@ -27,7 +27,7 @@ from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.tasks.ratings import Recorder
 from opeddev_tui.ui.widgets.bars import ClickBar, key_part
 from opeddev_tui.ui.widgets.code_text import coloured, compared
-from opeddev_tui.ui.widgets.text_pane import TextPane, scroll_together, share_height
+from opeddev_tui.ui.widgets.text_pane import TextPane, scroll_together, scrolled_text, share_height
 
 
 class BlindScreen(Dialog[None]):
@@ -199,14 +199,11 @@ class BlindScreen(Dialog[None]):
 
     def action_move(self, step: int) -> None:
         """Scroll both sides, or the focused text."""
-        self._read_text().scroll_relative(y=2 * step, animate=False)
+        scrolled_text(self, "left").scroll_relative(y=2 * step, animate=False)
 
     def action_ends(self, way: int) -> None:
         """Scroll to the top (-1) or to the end (1)."""
-        self._read_text().go_to_end(way)
-
-    def _read_text(self) -> TextPane:
-        return self.focused if isinstance(self.focused, TextPane) else self.query_one("#left", TextPane)
+        scrolled_text(self, "left").go_to_end(way)
 
     def action_grow(self) -> None:
         """Grow the focused row of texts, or shrink it; close a round that is rated, leave a closed one."""

@@ -25,7 +25,7 @@ from opeddev_tui.ui.state.view import View
 from opeddev_tui.ui.widgets.bars import ClickBar
 from opeddev_tui.ui.widgets.code_text import coloured
 from opeddev_tui.ui.widgets.legend import Legend
-from opeddev_tui.ui.widgets.text_pane import TextPane, scroll_together, share_height
+from opeddev_tui.ui.widgets.text_pane import TextPane, scroll_together, scrolled_text, share_height
 
 NO_PROBES = "No probe prompts: the setting generation.num_probes is 0."
 
@@ -165,14 +165,11 @@ class GenerationsScreen(BaseScreen):
 
     def action_move(self, step: int) -> None:
         """Scroll the focused text; the two sides scroll together."""
-        self._read_text().scroll_relative(y=2 * step, animate=False)
+        scrolled_text(self, "right").scroll_relative(y=2 * step, animate=False)
 
     def action_ends(self, way: int) -> None:
         """Scroll to the top (-1) or to the end (1)."""
-        self._read_text().go_to_end(way)
-
-    def _read_text(self) -> TextPane:
-        return self.focused if isinstance(self.focused, TextPane) else self.query_one("#right", TextPane)
+        scrolled_text(self, "right").go_to_end(way)
 
     def action_grow(self) -> None:
         """Grow the focused text or both sides, or shrink them."""

@@ -5,11 +5,9 @@ The Grader asks a person by the same settings, so that Trust opens on what the G
 
 from __future__ import annotations
 
+from opeddev_tui.config.grading_settings import LEAST_AGREEMENT, MOST_AGREEMENT
 from opeddev_tui.config.settings import Grade
 from opeddev_tui.runs.grade_words import counted_off
-
-# percent; the setting has the same limits
-_LEAST, _MOST = 50, 100
 
 
 class Wanted:
@@ -30,7 +28,7 @@ class Wanted:
 
     def move(self, grade: Grade, step: int) -> None:
         """Want ``step`` percent more."""
-        self._agreement = max(_LEAST, min(_MOST, self.agreement(grade) + step))
+        self._agreement = max(LEAST_AGREEMENT, min(MOST_AGREEMENT, self.agreement(grade) + step))
 
     def change_tolerance(self, grade: Grade, labels: int) -> None:
         """Count no grade off as agreement, then one, then as many as the settings say, and so on."""

@@ -28,7 +28,7 @@ from opeddev_tui.ui.shell import Shell
 from opeddev_tui.ui.tasks.rows import RowSet, RowTasks
 from opeddev_tui.ui.widgets.bars import ClickBar, key_part
 from opeddev_tui.ui.widgets.code_text import code, coloured
-from opeddev_tui.ui.widgets.text_pane import TextPane
+from opeddev_tui.ui.widgets.text_pane import TextPane, scrolled_text
 
 _SIDES = ("seen", "written", "recorded")
 _SEEN = "As the model sees it"
@@ -166,14 +166,11 @@ class RowScreen(Dialog[int]):
 
     def action_scroll(self, step: int) -> None:
         """Scroll by lines."""
-        self._read_pane().scroll_relative(y=2 * step, animate=False)
+        scrolled_text(self, _SIDES[self._side]).scroll_relative(y=2 * step, animate=False)
 
     def action_ends(self, way: int) -> None:
         """Scroll to the top (-1) or to the end (1)."""
-        self._read_pane().go_to_end(way)
-
-    def _read_pane(self) -> TextPane:
-        return self.focused if isinstance(self.focused, TextPane) else self._pane(_SIDES[self._side])
+        scrolled_text(self, _SIDES[self._side]).go_to_end(way)
 
     def action_next(self, step: int) -> None:
         """Read the next row of the list, or the one before."""
