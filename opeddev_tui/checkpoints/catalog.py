@@ -11,6 +11,8 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from opeddev_tui.analysis import early_stopping
+from opeddev_tui.analysis.checkpoint_grades import recorded_grades
+from opeddev_tui.analysis.step_grades import GradesAfter
 from opeddev_tui.checkpoints import base_model, folders, pins
 from opeddev_tui.config.settings import Settings
 from opeddev_tui.errors import StorageProblem
@@ -48,6 +50,9 @@ class Entry(Struct, frozen=True):
     interval: tuple[float, float] | None = None
     human: float | None = None
     exact: float | None = None
+    # quadratic weighted; ``exact`` and ``kappa`` are of the grades by ``graded_by``
+    kappa: float | None = None
+    graded_by: str = ""
     precision: str = ""
     marks: tuple[str, ...] = ()
     note: str = ""
@@ -57,6 +62,8 @@ class Entry(Struct, frozen=True):
     holdout: str = ""
     # the base model that the grade head beside the weights reads; empty without such a head
     grades_with: str = ""
+    # by every way that read its weights, an entry per hold-out row: what two checkpoints are compared by
+    graded: tuple[GradesAfter, ...] = ()
 
     @property
     def name(self) -> str:
@@ -118,11 +125,14 @@ def _entry(workspace: Workspace, record: RunRecord, folder: Path) -> Entry:
         interval=difference.interval if difference is not None else None,
         human=ratings.shares(state).get(epoch),
         exact=grades.exact if grades is not None else None,
+        kappa=grades.kappa if grades is not None else None,
+        graded_by=grades.way if grades is not None else "",
         precision=state.model.precision if state.model else "",
         repeats=state.repeats,
         counts=state.counts,
         holdout=state.scored_on[0],
         grades_with=manifest.grades_with,
+        graded=recorded_grades(state, epoch, f"step {manifest.step} epoch {epoch}"),
     )
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from rich.table import Table
 from rich.text import Text
 
+from opeddev_tui.analysis.checkpoint_grades import comparison
 from opeddev_tui.checkpoints import catalog, pins, pruning
 from opeddev_tui.checkpoints.base_model import unverified
 from opeddev_tui.commands.field_text import field_text
@@ -18,13 +20,13 @@ from opeddev_tui.commands.printing import CleanConsole, plain_table, print_json
 from opeddev_tui.commands.seed_tables import take_seed
 from opeddev_tui.config.loading import LoadedSettings
 from opeddev_tui.errors import StorageProblem
-from opeddev_tui.format import capital, duration, number, share, size
+from opeddev_tui.format import capital, duration, number, rounded, share, size
 from opeddev_tui.runs.manifest import difference, settings_of
 from opeddev_tui.text import clean, clean_line
 from opeddev_tui.workspace.paths import Workspace
 
 NAMES = "latest, best, step1, step1:3 (its epoch), run/checkpoint-75, or a folder"
-# columns of a terminal from which on a list has room for ages
+# columns of a terminal from which on a list has room for kappas and ages
 _WIDE = 100
 
 
@@ -65,7 +67,10 @@ def run(options: argparse.Namespace) -> int:
 
 def as_json(entry: catalog.Entry) -> dict[str, Any]:
     """Return ``entry`` as plain values; docs/json.md describes them."""
-    return {"name": entry.name, **msgspec.to_builtins(entry, enc_hook=str)}
+    fields = msgspec.to_builtins(replace(entry, graded=()), enc_hook=str)
+    # a grade per hold-out row is for comparing, not for reading
+    del fields["graded"]
+    return {"name": entry.name, **fields}
 
 
 def _list(context: Context) -> int:
@@ -87,18 +92,25 @@ def _list(context: Context) -> int:
 
 
 def _run_table(run: str, entries: list[catalog.Entry], *, aged: bool) -> Table:
-    """Return the checkpoints of one run; without their ages where these would push the marks out of sight."""
+    """Return the checkpoints of one run; without kappas and ages where these would push the marks out of sight."""
     parent = entries[-1].parent
     origin = f"{Path(parent).parent.name}/{Path(parent).name}" if parent else "the base model"
     table = plain_table(title=f"step {entries[-1].step}, {entries[-1].rows} rows: {run}, started from {origin}")
     # the names are typed into other commands: never shortened, however narrow the terminal is
-    for name in ("checkpoint", "epoch", "hold-out", "gain in the step (95%)", "exact", "size", *["age"] * aged):
-        table.add_column(name, no_wrap=True)
-    table.add_column("marks")
+    for name, wide in _COLUMNS:
+        if aged or not wide:
+            table.add_column(name, no_wrap=name != "marks")
     for entry in entries:
-        *cells, age, marks = _row(entry)
-        table.add_row(*(Text(cell) for cell in (*cells, *[age] * aged, marks)))
+        cells = zip(_COLUMNS, _row(entry), strict=True)
+        table.add_row(*(Text(cell) for (_name, wide), cell in cells if aged or not wide))
     return table
+
+
+# columns of a list, and whether only a wide terminal has room for them
+_COLUMNS = (
+    ("checkpoint", False), ("epoch", False), ("hold-out", False), ("gain in the step (95%)", False), ("exact", False),
+    ("kappa", True), ("size", False), ("age", True), ("marks", False),
+)  # fmt: skip
 
 
 def _row(entry: catalog.Entry) -> list[str]:
@@ -112,6 +124,7 @@ def _row(entry: catalog.Entry) -> list[str]:
         number(entry.val_loss, 4),
         gain,
         share(entry.exact),
+        rounded(entry.kappa),
         size(entry.size),
         duration(max(0.0, time.time() - entry.created)),
         marks,
@@ -162,6 +175,8 @@ def _diff(context: Context) -> int:
     for name, a, b in pairs:
         table.add_row(Text(name), Text(field_text(name, a)), Text(field_text(name, b)))
     context.console.print(table)
+    if grades := comparison(one.graded, two.graded):
+        context.console.say(grades, soft_wrap=True)
     return 0
 
 

@@ -87,6 +87,8 @@ def _list(options: argparse.Namespace, workspace: Workspace, settings: Settings,
     from opeddev_tui.commands import regrade_tables as tables
     from opeddev_tui.grading.doctor import graded_training_rows, rank
     from opeddev_tui.runs.grade_words import worth_reading
+    from opeddev_tui.runs.history import list_runs
+    from opeddev_tui.runs.measured_grades import disputes_doubt
 
     found = doctor.rows()
     rows = graded_training_rows([row for listed in found.rows.values() for row in listed])
@@ -100,7 +102,9 @@ def _list(options: argparse.Namespace, workspace: Workspace, settings: Settings,
     if options.json:
         print_json(tables.disputed_json(listed, len(every), found, doctor.overlay()))
     else:
-        tables.show_disputed(CleanConsole(workspace.root), listed, len(every), len(rows))
+        races = [record.state.race for record in list_runs(workspace) if record.state.race is not None]
+        doubt = disputes_doubt(races[-1] if races else None)
+        tables.show_disputed(CleanConsole(workspace.root), listed, len(every), len(rows), doubt)
     return 0
 
 

@@ -149,11 +149,16 @@ def disputed_json(disputed: "Sequence[Disputed]", disputes: int, found: Correcte
     return {"disputed": listed, "disputes": disputes, **corrections_json(found, overlay)}
 
 
-def show_disputed(console: CleanConsole, disputed: "Sequence[Disputed]", disputes: int, rows: int) -> None:
-    """Print the first of the ``disputes`` disputed rows, most disputed first, and how to see the others."""
+def show_disputed(console: CleanConsole, disputed: "Sequence[Disputed]", disputes: int, rows: int, doubt: str) -> None:
+    """Print the first of the ``disputes`` disputed rows, most disputed first, and how to see the others.
+
+    ``doubt`` says why they are little evidence; empty where no race warns.
+    """
     if not disputes:
         console.say(f"None of {plural(rows, 'graded training row')} is disputed.")
         return
+    if doubt:
+        console.say(doubt)
     console.say(
         f"Of {plural(rows, 'graded training row')} the head, fitted without the row itself, disputes {disputes:,}; "
         f"{'all of them' if len(disputed) == disputes else f'the first {len(disputed):,}'}, most disputed first:"

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from opeddev_tui.format import capital, plural, share
 from opeddev_tui.intervals import CONFIDENCE, wilson
-from opeddev_tui.runs.grade_records import Figure, RacedWay, WayGrades
+from opeddev_tui.runs.grade_records import BASE_HEAD, Figure, RacedWay, WayGrades
 from opeddev_tui.runs.grade_words import CLAIMS_TOO_MUCH, DO_NOT_RELY, near_words, too_few
 
 if TYPE_CHECKING:
@@ -113,14 +113,27 @@ def race_warning(race: RaceHeld | None, way: str = "") -> str:
     if race is None or raced is None or too_few(race.holdout_rows or len(race.reference)):
         return ""
     told = []
-    cheap = next((item for item in race.ways if item.cheap), None)
-    if cheap is not None and raced.to_cheap is not None and (raced.to_cheap.high or 0.0) < 0:
-        told.append(
-            f"{capital(DO_NOT_RELY)}: {raced.words} is worse than {cheap.words}, which needs no language model."
-        )
+    if better := _better_cheap_way(race, raced):
+        told.append(f"{capital(DO_NOT_RELY)}: {raced.words} is worse than {better}, which needs no language model.")
     if raced.claim.startswith(CLAIMS_TOO_MUCH):
         told.append(raced.claim)
     return " ".join(told)
+
+
+def disputes_doubt(race: RaceHeld | None) -> str:
+    """Return why what the head on the base model disputes is little evidence after ``race``, a sentence; else empty."""
+    head = next((item for item in race.ways if item.way == BASE_HEAD), None) if race is not None else None
+    better = _better_cheap_way(race, head) if race is not None and head is not None else ""
+    return f"This head grades worse than {better}: its disputes say little of your grades." if better else ""
+
+
+def _better_cheap_way(race: RaceHeld, raced: RacedWay) -> str:
+    """Return the words of the cheap way that is shown to beat ``raced``; empty where none is, or the rows are few."""
+    cheap = next((item for item in race.ways if item.cheap), None)
+    few = too_few(race.holdout_rows or len(race.reference))
+    if few or cheap is None or raced.to_cheap is None or (raced.to_cheap.high or 0.0) >= 0:
+        return ""
+    return cheap.words
 
 
 def _share(hits: int, rows: int) -> Figure:

@@ -177,7 +177,7 @@ class GradingTasks(TaskBase):
         else:
             words = (
                 f"{name}: the grade is {correction.now} now (in your file, which stays as it is: {correction.was}). "
-                "It counts from the next step on."
+                "It counts in every step that is trained from now on, also one that is trained again."
             )
         if made.row is None:
             return Changed(None, words)

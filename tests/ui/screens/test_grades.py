@@ -94,6 +94,25 @@ async def test_the_screen_shows_figures_and_groups(tmp_path: Path, size: tuple[i
         assert "Prompt 1 of 5" in text_of(app)
 
 
+def _begun(at: float) -> list[ev.AnyEvent]:
+    """Return the beginning of a step: only the state before it was graded."""
+    return [*opening(1, at)]
+
+
+async def test_before_the_first_epoch_nothing_is_called_earlier(tmp_path: Path) -> None:
+    app = make(tmp_path, _begun)
+    async with showing(app, (120, 40), ("2", "m")) as pilot:
+        shown = text_of(app)
+        assert "nothing earlier" in shown
+        assert "before" not in shown
+        assert "[right 50]" in shown
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, RowScreen))
+        shown = text_of(app)
+        assert "row 1 · right" in shown
+        assert "Reference 3 · now 3" in shown
+
+
 async def test_a_row_is_read_where_the_hold_out_is_the_same(tmp_path: Path) -> None:
     folder = tmp_path / "datasets/holdout_webdev_coding"
     folder.mkdir(parents=True)

@@ -23,6 +23,7 @@ from opeddev_tui.config.settings import Grade
 from opeddev_tui.data.corrections import read_overlay
 from opeddev_tui.errors import Problem
 from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.grade_records import Figure
 from opeddev_tui.runs.grade_words import graded_by, steadied_heads, within_words
 from opeddev_tui.runs.state import reduce
 from opeddev_tui.serving.ask_rule import ask_rule
@@ -478,6 +479,22 @@ async def test_read_only_nothing_is_written(tmp_path: Path) -> None:
         assert not read_overlay(tmp_path).corrections
 
 
+@pytest.mark.parametrize("worse", [True, False])
+async def test_disputes_of_a_head_that_loses_to_n_grams_are_doubted_in_their_list(tmp_path: Path, worse: bool) -> None:
+    *events, end = raced_step(1, AT)
+    held = events[-1]
+    assert isinstance(held, ev.RaceHeld)
+    to_cheap = Figure(-0.3, -0.5, -0.1) if worse else Figure(-0.1, -0.3, 0.1)
+    ways = tuple(replace(way, to_cheap=to_cheap) if way.way == "base head" else way for way in held.ways)
+    app = make(tmp_path, [[*events[:-1], replace(held, ways=ways), end]])
+    async with grading(app, MIDDLE) as (screen, pilot):
+        screen.corrections.take_disputed(disputes(screen))
+        await pilot.press("3")
+        await until(pilot, lambda: "questions, not errors" in words_of(app.screen))
+        doubted = "This head grades worse than the n-gram grader: its disputes say little of your grades."
+        assert (doubted in words_of(app.screen)) == worse
+
+
 async def test_an_unfinished_run_is_named_that_cannot_be_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -490,7 +507,7 @@ async def test_an_unfinished_run_is_named_that_cannot_be_resumed(
         await open_first(app, pilot)
         await pilot.press("5", "enter")
         await until(pilot, lambda: len(told) == 2)
-        assert "counts from the next step on" in told[0]
+        assert "counts in every step that is trained from now on" in told[0]
         assert told[1] == "The unfinished run began otherwise."
 
 

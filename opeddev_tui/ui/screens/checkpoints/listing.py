@@ -11,7 +11,8 @@ from typing import Any
 
 from opeddev_tui.checkpoints.catalog import CheckpointList, Entry, of_other_holdout
 from opeddev_tui.checkpoints.pruning import Removal
-from opeddev_tui.format import duration, number, share, signed, size
+from opeddev_tui.format import duration, number, rounded, share, signed, size
+from opeddev_tui.runs.grade_words import read_by
 from opeddev_tui.runs.manifest import difference
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.widgets.grid import Cell
@@ -21,10 +22,10 @@ from opeddev_tui.ui.widgets.tables import cut, fit
 Verified = Mapping[str, list[str]]
 ORDERS: tuple[str, ...] = ("tree", "loss", "age", "size")
 # what a person chooses by comes first: it is in view on 80 columns
-TITLES = ("checkpoint", "hold-out", "marks", "verified", "gain (95%)", "size", "age", "human", "exact", "kind")
-NUMBERS = ("hold-out", "size", "age", "human", "exact")
+TITLES = ("checkpoint", "hold-out", "marks", "verified", "gain (95%)", "size", "age", "human", "exact", "kappa", "kind")
+NUMBERS = ("hold-out", "size", "age", "human", "exact", "kappa")
 # what the details say as well, the least asked for first
-LEFT_OUT = ("kind", "human", "age", "size", "exact", "gain (95%)")
+LEFT_OUT = ("kind", "human", "age", "size", "kappa", "exact", "gain (95%)")
 RUN = "run "
 # the first column leaves room for the others on 80 columns
 _WIDEST = 24
@@ -127,6 +128,7 @@ def _cells(entry: Entry, name: str, verified: Verified, marked: Sequence[str], n
         duration(max(0.0, now - entry.created)),
         share(entry.human),
         share(entry.exact),
+        rounded(entry.kappa),
         kind(entry),
     )
 
@@ -156,7 +158,7 @@ def detail(shelf: CheckpointList, entry: Entry, verified: Verified, now: float) 
         f"{trust} · {', '.join(entry.marks) or 'no marks'} · {kind(entry)} · {size(entry.size)} · "
         f"{duration(max(0.0, now - entry.created))} old",
         f"hold-out {number(entry.val_loss, 4)}{_of_other(shelf, entry)} · gain {gain(entry)} · human "
-        f"{share(entry.human)} · exact grades {share(entry.exact)}",
+        f"{share(entry.human)}{_grades(entry)}",
         "grew from " + " ← ".join(lineage(shelf, entry)),
     ]
     facts += [f"note: {entry.note}"] if entry.note else []
@@ -164,6 +166,13 @@ def detail(shelf: CheckpointList, entry: Entry, verified: Verified, now: float) 
     facts.append(str(entry.folder))
     facts += [_as_set(name, value, entry) for name, value in _notable(shelf.settings.get(entry.run, {}))]
     return [clean_line(fact) for fact in facts]
+
+
+def _grades(entry: Entry) -> str:
+    """Return how good its grades of the hold-out are, and how they were read; empty where none were measured."""
+    if entry.exact is None:
+        return ""
+    return f" · grades by {read_by(entry.graded_by)}: {share(entry.exact)} exact, kappa {rounded(entry.kappa)}"
 
 
 def _as_set(name: str, value: Any, entry: Entry) -> str:
@@ -211,7 +220,8 @@ def differences(shelf: CheckpointList, one: Entry, two: Entry) -> list[tuple[str
     def facts(entry: Entry) -> dict[str, Any]:
         return {
             "step": entry.step, "epoch": entry.epoch, "rows": entry.rows, "hold-out loss": number(entry.val_loss, 4),
-            "gain": gain(entry), "human": share(entry.human), "exact": share(entry.exact), "size": size(entry.size),
+            "gain": gain(entry), "human": share(entry.human), "exact": share(entry.exact),
+            "kappa": rounded(entry.kappa), "size": size(entry.size),
             "hold-out": entry.holdout[:12], "kind": kind(entry), "grew from": lineage(shelf, entry)[0],
             "note": entry.note,
         }  # fmt: skip

@@ -16,6 +16,7 @@ from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import Static
 
+from opeddev_tui.analysis.checkpoint_grades import comparison
 from opeddev_tui.checkpoints.catalog import CheckpointList, Entry
 from opeddev_tui.format import plural, size
 from opeddev_tui.text import clean_line
@@ -48,6 +49,7 @@ class CheckpointsScreen(WithDetails):
             "gain (95%)": "fall of the hold-out loss in its step",
             "human": "how often a person preferred it",
             "exact": "grades that are right",
+            "kappa": "agreement with people beyond chance",
         },
         "about": "The selected checkpoint, or how two marked ones differ.",
     }
@@ -219,7 +221,11 @@ class CheckpointsScreen(WithDetails):
             Column(f"1▸ {listing.short(one)}", lambda pair: pair[1], right=False, widest=widest),
             Column(f"2▸ {listing.short(two)}", lambda pair: pair[2], right=False, widest=widest),
         )
-        return table(pairs, columns, room) if pairs else Content("Nothing that is recorded differs between them.")
+        if not pairs:
+            return Content("Nothing that is recorded differs between them.")
+        # what a person compares them for stands above the settings that differ
+        grades = comparison(one.graded, two.graded)
+        return Content.assemble(grades, "\n" if grades else "", table(pairs, columns, room))
 
     # --- keys
 

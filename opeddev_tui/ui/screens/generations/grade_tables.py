@@ -124,11 +124,15 @@ def _change(before: float | None, now: float | None, share: bool) -> str:
 
 def measures_text(before: GradesMeasured | None, now: GradesMeasured, middle: int, width: int) -> Content:
     """Return the table of measures in ``width`` cells, and below it the interval of kappa and the time it took."""
+    then: tuple[Column[Measure], ...] = (
+        Column("before", lambda row: row.before),
+        Column("change", lambda row: row.change, rank=2),
+    )
     columns: tuple[Column[Measure], ...] = (
         Column("", lambda row: row.name, right=False),
-        Column("before", lambda row: row.before),
+        *then[:1] * (before is not None),
         Column("now", lambda row: row.now, style="bold"),
-        Column("change", lambda row: row.change, rank=2),
+        *then[1:] * (before is not None),
         Column("to beat", lambda row: row.baseline, rank=1, right=False, style="$muted"),
     )
     notes: list[str] = []

@@ -36,6 +36,7 @@ NO_GRADES = (
     "No grades yet: they are read on the hold-out after every epoch,\n"
     "where hold-out rows have grades and grading.evaluate is on."
 )
+_TITLES, _ALONE = ("row", "reference", "before", "now"), ("row", "reference", "now")
 _READING = "Reading the hold-out …"
 _CHANGED = "The hold-out has changed since this run, so its rows cannot be shown."
 
@@ -56,6 +57,8 @@ class GradesScreen(FilteredScreen):
 
     def __init__(self) -> None:
         super().__init__()
+        # whether what is on show has something to stand against
+        self._compared = True
         # how many epochs before the newest one is shown
         self._behind = 0
         self._group, self._shown_group = 0, ""
@@ -69,8 +72,7 @@ class GradesScreen(FilteredScreen):
             yield TextPane("Confusion", id="matrix", number=2)
         yield ClickBar(id="groups")
         yield FilterBox("the name of a row, a grade", "#flips")
-        grades = ("reference", "before", "now")
-        yield Grid(("row", *grades), id="flips", enter="open_row", right=grades)
+        yield Grid(_TITLES, id="flips", enter="open_row", right=_TITLES[1:])
 
     def on_resize(self, event: Resize) -> None:  # noqa: ARG002 - Textual's signature
         """Fit the figures to the new width."""
@@ -103,6 +105,7 @@ class GradesScreen(FilteredScreen):
         self.query_one("#which", Static).update(heading)
 
     def _show_flips(self, before: GradesMeasured | None, now: GradesMeasured) -> None:
+        self._compared = before is not None
         self._flips = flips(before, now) if before is not None else flips(now, now)
         names = GROUPS if before is not None else GROUPS[2:]
         self._group %= len(names)
@@ -118,8 +121,10 @@ class GradesScreen(FilteredScreen):
     def fill(self) -> None:
         """List the rows of the group on show that the search lets pass."""
         wanted = self.filter_text.strip().casefold()
-        rows = [(str(flip.at), _cells(flip)) for flip in self._flips if flip.group == self._shown_group]
-        self.query_one(Grid).fill([row for row in rows if wanted in " ".join(row[1]).casefold()])
+        chosen = [flip for flip in self._flips if flip.group == self._shown_group]
+        rows = [(str(flip.at), _cells(flip, compared=self._compared)) for flip in chosen]
+        found = [row for row in rows if wanted in " ".join(row[1]).casefold()]
+        self.query_one(Grid).retitle(_TITLES if self._compared else _ALONE, found)
 
     # --- keys
 
@@ -148,7 +153,7 @@ class GradesScreen(FilteredScreen):
         chosen = self.query_one(Grid).selected
         flip = next((flip for flip in self._flips if str(flip.at) == chosen), None)
         if flip is not None:
-            screen = RowScreen(flip)
+            screen = RowScreen(flip, compared=self._compared)
             self.shell.push_screen(screen)
             self.shell.run_worker(partial(self._read, screen, self.shell.session.state), group="row", exclusive=True)
 
@@ -178,9 +183,9 @@ class RowScreen(ReadScreen):
     It opens before the row is read; ``show_row`` gives the row, or the sentence that says why there is none.
     """
 
-    def __init__(self, flip: Flip) -> None:
-        super().__init__(f"{flip.id} · {flip.group}")
-        self.flip = flip
+    def __init__(self, flip: Flip, *, compared: bool) -> None:
+        super().__init__(f"{flip.id} · {flip.group if compared else flip.group.removeprefix('still ')}")
+        self.flip, self._compared = flip, compared
         self._row: Example | str = _READING
 
     def show_row(self, row: Example | str) -> None:
@@ -192,7 +197,8 @@ class RowScreen(ReadScreen):
     def parts(self) -> list[Content]:
         """Return the row."""
         flip, row = self.flip, self._row
-        grades = f"Reference {flip.reference} · before {_grade(flip.before)} · now {_grade(flip.now)}"
+        before = f" · before {_grade(flip.before)}" if self._compared else ""
+        grades = f"Reference {flip.reference}{before} · now {_grade(flip.now)}"
         head = Content.styled(grades, "bold")
         if isinstance(row, str):
             return [head, Content(clean(row)), Content("")]
@@ -205,5 +211,6 @@ def _grade(grade: int | None) -> str:
     return str(grade) if grade is not None else "none read"
 
 
-def _cells(flip: Flip) -> tuple[str, ...]:
-    return flip.id, str(flip.reference), _grade(flip.before), _grade(flip.now)
+def _cells(flip: Flip, *, compared: bool) -> tuple[str, ...]:
+    before = (_grade(flip.before),) if compared else ()
+    return flip.id, str(flip.reference), *before, _grade(flip.now)

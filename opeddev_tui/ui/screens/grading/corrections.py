@@ -58,10 +58,10 @@ class Corrections:
         """How far people agree on rows with several grades, empty where there are none."""
         return self.rows.people if self.rows is not None else ""
 
-    def about(self) -> str:
-        """Return the sentence above the list."""
+    def about(self, doubt: str) -> str:
+        """Return the sentence above the list; ``doubt`` says why what the head disputes is little evidence."""
         shown = len(self.listed if self.every else self.worth)
-        text = listing.about(self.disputed, shown, self.rows, self._working, self._cannot_find())
+        text = listing.about(self.disputed, shown, self.rows, self._working, self._cannot_find(), doubt)
         return self._screen.shell.session.keymap.text(text)
 
     @property

@@ -52,10 +52,12 @@ def _cells(row: Row | None, dispute: Dispute | None) -> tuple[Cell, ...]:
     return clean_line(name, max_chars=_NAME), clean_line(kind, max_chars=8), given, head, surprise, now, of
 
 
-def about(disputed: Sequence[Dispute] | None, shown: int, rows: Rows | None, working: str, cannot: str) -> str:
+def about(
+    disputed: Sequence[Dispute] | None, shown: int, rows: Rows | None, working: str, cannot: str, doubt: str
+) -> str:
     """Return the sentence above the list: what is done now, what is shown, or how rows come here.
 
-    The first ``shown`` of ``disputed`` are listed.
+    The first ``shown`` of ``disputed`` are listed. ``doubt`` says why they are little evidence, and comes first.
     """
     corrected = [row for row in rows.rows.values() if row.settled] if rows is not None else []
     unmatched = [clean_line(sentence) for sentence in rows.unmatched[:2]] if rows is not None else []
@@ -69,7 +71,7 @@ def about(disputed: Sequence[Dispute] | None, shown: int, rows: Rows | None, wor
         )
         if rows is not None and rows.recorded:
             rest = cannot or "{grading.disputed} finds all of them."
-            how = f"The race's {plural(len(rows.recorded), 'most disputed row')}. {rest}"
+            how = f"{doubt} The race's {plural(len(rows.recorded), 'most disputed row')}. {rest}".lstrip()
         return " · ".join(filter(None, [how, told, *unmatched]))
     if not disputed:
         return " · ".join(filter(None, ["No grade is disputed.", told, *unmatched]))
@@ -77,7 +79,7 @@ def about(disputed: Sequence[Dispute] | None, shown: int, rows: Rows | None, wor
     count = plural(open_rows, "disputed row")
     if shown < len(disputed):
         count = f"The {plural(open_rows, 'most disputed row')} of {len(disputed):,}"
-    how = f"{count}: questions, not errors. {{grading.read}} reads one"
+    how = f"{doubt} {count}: questions, not errors. {{grading.read}} reads one".lstrip()
     rest = "the others are less often wrong, {grading.all} lists all" if shown < len(disputed) else ""
     return " · ".join(filter(None, [how, rest, told, *unmatched]))
 

@@ -25,7 +25,10 @@ from opeddev_tui.ui.widgets.code_text import coloured, shown
 from opeddev_tui.ui.widgets.dialogs import AskText
 
 _DIGITS = "0123456789"
-_ABOUT = "A correction is kept beside your files, which stay as they are. It counts from the next step on."
+_ABOUT = (
+    "A correction is kept beside your files, which stay as they are. It counts in every step that is trained from now "
+    "on."
+)
 
 
 class Wish(Struct, frozen=True):

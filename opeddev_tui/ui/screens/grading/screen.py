@@ -20,6 +20,7 @@ from opeddev_tui.config.settings import Grade
 from opeddev_tui.runs.events import GradesRead
 from opeddev_tui.runs.grade_records import WayGrades
 from opeddev_tui.runs.grade_words import few_rows
+from opeddev_tui.runs.measured_grades import disputes_doubt
 from opeddev_tui.terminal.ascii_fallback import ascii_only
 from opeddev_tui.text import clean_line
 from opeddev_tui.ui.keys import GRADING, PANE, bindings, pane_title
@@ -244,8 +245,14 @@ class GradingScreen(FilteredScreen):
         rows = listing.lines(found.listed if found.every or self.filter_text else found.worth, found.rows)
         chosen = listing.searched(rows, found.rows, self.filter_text)
         count = f"{len(chosen):,} of {len(rows):,} with “{clean_line(self.filter_text)}” · " if self.filter_text else ""
-        self.query_one("#about", Static).update(Content(f"{count}{found.about()}"))
+        self.query_one("#about", Static).update(Content(f"{count}{found.about(self._doubt())}"))
         self.query_one(Grid).fill(chosen)
+
+    def _doubt(self) -> str:
+        """Return why the disputes are little evidence: they are those of the newest race, whatever step is on show."""
+        session = self.shell.session
+        runs = graded_runs([(row.run, row.state) for row in session.rows], session.current_run, session.current)
+        return disputes_doubt(runs[first_shown(runs)].race) if runs else ""
 
     def go_to_first_row(self) -> None:
         """Select the most disputed row."""
