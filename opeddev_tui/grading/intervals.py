@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from opeddev_tui.intervals import CONFIDENCE, wilson
 
@@ -147,4 +147,4 @@ def _draws(count: int, groups: Sequence[str]) -> NDArray[np.int64]:
 
 
 def _quantile(draws: int) -> float:
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, draws - 1)) if draws > 1 else math.nan
+    return float(stdtrit(draws - 1, (1 + CONFIDENCE) / 2)) if draws > 1 else math.nan

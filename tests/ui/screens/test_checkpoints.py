@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import screen_text
 from engine import ScriptedEngine
-from scenes import until
+from graded import readings
+from scenes import until, write
 from store import LORA_RUN, browser, make_store
 from textual.pilot import Pilot
 from textual.widgets import Input, Static, TextArea
@@ -93,6 +94,21 @@ async def test_two_marked_ones_are_compared(tmp_path: Path) -> None:
         assert "lora.enabled" in shown
         await pilot.press("escape")
         assert screen.marked == []
+
+
+async def test_of_two_marked_ones_it_is_said_whether_one_grades_better(tmp_path: Path) -> None:
+    app = make_store(tmp_path)
+    workspace = app.provider.workspace
+    run = workspace.run_ids()[0]
+    write(workspace, run, [readings(epoch, 1.0) for epoch in (1, 2)])
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await browser(app, pilot)
+        await pilot.press("space", "down", "space", "i")
+        await pilot.pause()
+        told = " ".join(detail(screen).split())
+        assert told.startswith("Grading by the head on each one's model: kappa 0.")
+        assert "the same grade for each of 50 hold-out rows." in told
+        assert "differs in" in told
 
 
 async def test_filter_and_order(tmp_path: Path) -> None:

@@ -485,11 +485,12 @@ async def test_disputes_of_a_head_that_loses_to_n_grams_are_doubted_in_their_lis
     held = events[-1]
     assert isinstance(held, ev.RaceHeld)
     to_cheap = Figure(-0.3, -0.5, -0.1) if worse else Figure(-0.1, -0.3, 0.1)
-    ways = tuple(replace(way, to_cheap=to_cheap) if way.way == "base head" else way for way in held.ways)
+    changed = {"base head": {"to_cheap": to_cheap}, "n-grams": {"cheap": True}}
+    ways = tuple(replace(way, **changed.get(way.way, {})) for way in held.ways)
     app = make(tmp_path, [[*events[:-1], replace(held, ways=ways), end]])
     async with grading(app, MIDDLE) as (screen, pilot):
         screen.corrections.take_disputed(disputes(screen))
-        await pilot.press("3")
+        await pilot.press("tab", "tab")
         await until(pilot, lambda: "questions, not errors" in words_of(app.screen))
         doubted = "This head grades worse than the n-gram grader: its disputes say little of your grades."
         assert (doubted in words_of(app.screen)) == worse

@@ -89,7 +89,7 @@ class CheckpointsScreen(WithDetails):
                 id="checkpoints",
                 enter="act('resume_from')",
                 right=listing.NUMBERS,
-                gives={"marks": 20},
+                gives={"marks": 26},
                 leaves_out=listing.LEFT_OUT,
             )
             with VerticalScroll(id="about", can_focus=True):

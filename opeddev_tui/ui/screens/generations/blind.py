@@ -109,7 +109,7 @@ class BlindScreen(Dialog[None]):
         started = self._state.started
         step = f"step {started.step}, " if started is not None else ""
         # said from the start: which texts are compared tells nothing of which side is which
-        question = f"against before the step{'' if self._named else ' · which text is better?'}"
+        question = "against before the step" if self._named else "or before the step: which is better?"
         head = Content.styled(" Blind round ", "bold $background on $accent")
         head += Content(f" {step}epoch {self._epoch} {question} ")
         head += Content.styled(f"{blocks} {done} of {len(self._pairs)}", "bold $primary")
