@@ -89,7 +89,10 @@ class Terminal:
     def lines(self) -> list[str]:
         """Return what is on the screen."""
         with self._lock:
-            return list(self.screen.display)
+            columns = range(self.screen.columns)
+            rows = [self.screen.buffer[line] for line in range(self.screen.lines)]
+            # the second half of a wide letter is empty; pyte's own ``display`` fails where only the first was replaced
+            return ["".join(row[column].data for column in columns) for row in rows]
 
     def cells(self) -> list[tuple[object, ...]]:
         """Return every cell of the screen, with its style."""

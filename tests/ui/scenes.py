@@ -255,7 +255,10 @@ async def until(pilot: Pilot[str], condition: Callable[[], object], seconds: flo
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "this did not happen in time"
-        await pilot.pause(0.01)
+        # the app works meanwhile; that every widget has done so is looked at once, which takes longer than a look
+        await asyncio.sleep(0.01)
+        if condition():
+            await pilot.pause()
 
 
 async def opened(pilot: Pilot[str]) -> None:
