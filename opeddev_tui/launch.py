@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _START_SECONDS = 30.0
-# new objects after which the garbage collector looks at them, and how many of its looks come before a longer one
-_COLLECTED_AFTER = (20_000, 20, 100)
 
 
 # trains in the calling thread; tests put a script in its place
@@ -116,14 +114,9 @@ def load_training_stack() -> None:
 
 
 def collect_again() -> None:
-    """Let a garbage collector that was switched off work again, on what comes from now on.
-
-    One picture of the screen makes thousands of objects, so that Python's own threshold of 700 has it look several
-    times within each: a tenth of what drawing takes.
-    """
+    """Let a garbage collector that was switched off work again, on what comes from now on."""
     if not gc.isenabled():
         gc.freeze()
-        gc.set_threshold(*_COLLECTED_AFTER)
         gc.enable()
 
 

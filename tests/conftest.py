@@ -20,6 +20,8 @@ import engine_helpers
 import leftovers
 import trained_graders
 
+# what tests load stays: nothing is looked for until all of it is there (``pytest_collection_finish``)
+gc.disable()
 _USER_PATHS = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
 
 
@@ -41,6 +43,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 100)
+    gc.enable()
 
 
 def _own_home(patch: pytest.MonkeyPatch, home: Path) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pytest
 from engine import ScriptedEngine
 from graded import disputes, raced_step
 from graded import workspace as write_rows
@@ -32,6 +33,7 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Input, TextArea
 
 from opeddev_tui import ui
+from opeddev_tui.analysis.row_records import EncodedText, Part
 from opeddev_tui.config import loading
 from opeddev_tui.data.batches import load_holdout
 from opeddev_tui.runs import events as ev
@@ -67,6 +69,7 @@ from opeddev_tui.ui.screens.setting_dialogs import ChoiceScreen, EditScreen, Man
 from opeddev_tui.ui.screens.settings import SettingsScreen
 from opeddev_tui.ui.state.data_scan import Scan
 from opeddev_tui.ui.tasks.grader import GraderTasks
+from opeddev_tui.ui.tasks.rows import RowTasks
 from opeddev_tui.ui.widgets.dialogs import AskScreen, AskText
 from opeddev_tui.ui.widgets.filter_box import FilterBox
 from opeddev_tui.workspace.paths import Workspace
@@ -202,13 +205,17 @@ def _named(run: str, holdout: str, events: list[ev.AnyEvent]) -> list[ev.AnyEven
 
 @asynccontextmanager
 async def fake_graders() -> AsyncIterator[FakeChildren]:
-    """Let graders be answered here, without a process."""
-    children, real = FakeChildren(), GraderTasks.open
-    GraderTasks.open = lambda tasks, source, **more: children.open(tasks, source, **more)  # type: ignore
-    try:
+    """Let graders and encoders of rows be answered here, without processes that load models for seconds."""
+    children = FakeChildren()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GraderTasks, "open", lambda tasks, source, **more: children.open(tasks, source, **more))
+        patch.setattr(RowTasks, "prepare", lambda _tasks: None)
+        patch.setattr(RowTasks, "_asked", _encoded)
         yield children
-    finally:
-        GraderTasks.open = real  # type: ignore[method-assign]
+
+
+async def _encoded(_tasks: RowTasks, _line: bytes) -> EncodedText:
+    return EncodedText((Part("prompt", "as the model sees it", 5), Part("loss", "Grade: 3", 3)), max_length=96)
 
 
 def _ready(screen: Screen[Any]) -> bool:
