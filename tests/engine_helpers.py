@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import multiprocessing
 import os
 import random
 import shutil
@@ -10,10 +9,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
 import tomli_w
 
 from opeddev_tui.checkpoints import folders
@@ -328,6 +329,19 @@ def _command(words: list[str], environment: dict[str, str], output: str, before:
     sys.exit(main(words))
 
 
+def begin_server() -> None:
+    """Begin the server that processes are forked from, with everything that trains loaded, unless it is there.
+
+    It is told where the modules of the tests are: Python 3.11 does not, and a server that finds no module to preload
+    says nothing, so that each process would load everything by itself.
+    """
+    forkserver.set_forkserver_preload([PRELOAD])
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", path)
+        forkserver.ensure_running()
+
+
 class Command(ForkServerProcess):
     """``opeddev-tui`` with its words, forked from a server that has the training stack loaded already.
 
@@ -335,8 +349,7 @@ class Command(ForkServerProcess):
     """
 
     def __init__(self, words: Sequence[str], output: Path, before: Callable[[], None] | None = None) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([PRELOAD])
+        begin_server()
         kept = {name: value for name, value in os.environ.items() if name.startswith(("HOME", "HF_", "XDG_"))}
         super().__init__(target=_command, args=(list(words), kept, str(output), before), daemon=True)
         self.output = output

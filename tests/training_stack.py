@@ -13,6 +13,9 @@ for _name in (
     "transformers.models.qwen3.modeling_qwen3",
     "transformers.models.auto.modeling_auto",
     "transformers.models.auto.tokenization_auto",
+    "opeddev_tui.training.hand",
+    "opeddev_tui.commands.rank",
+    "torch.distributed",
 ):
     importlib.import_module(_name)
 gc.collect()

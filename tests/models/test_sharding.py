@@ -1,6 +1,5 @@
 """A sharded model that is gathered runs any number of passes in one process alone, and trains on as if it had not."""
 
-import multiprocessing
 from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -35,7 +34,7 @@ def _be_rank(work: Callable[[int], None], rank: int, store: str) -> None:
 
 def in_two_processes(work: Callable[[int], None], folder: Path) -> list[int | None]:
     """Run ``work(rank)`` in two processes of one group; return their exit codes."""
-    multiprocessing.get_context("forkserver").set_forkserver_preload([eh.PRELOAD])
+    eh.begin_server()
     ranks = [ForkServerProcess(target=_be_rank, args=(work, rank, str(folder / "store"))) for rank in range(WORLD)]
     for rank in ranks:
         rank.start()

@@ -1,6 +1,5 @@
 """Hands for tests: processes as a training starts them, forked from a server that has the libraries loaded."""
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -14,7 +13,6 @@ import pytest
 
 from opeddev_tui.ranks import children
 
-PRELOAD = [eh.PRELOAD, "opeddev_tui.training.hand", "opeddev_tui.commands.rank", "torch.distributed"]
 # run in the hand's process before it begins: what goes wrong there
 Fault = Callable[[], None]
 
@@ -37,7 +35,7 @@ class HandProcess(ForkServerProcess):
     """One hand. ``pipe`` is its standard input: its end is that of this process."""
 
     def __init__(self, words: list[str], environment: Mapping[str, str], log: Path, fault: Fault | None) -> None:
-        multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOAD)
+        eh.begin_server()
         log.parent.mkdir(exist_ok=True)
         pipe = log.with_suffix(".in")
         pipe.unlink(missing_ok=True)
