@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from engine_helpers import copy_workspace
 from places import PROGRAM, SLOW, Place, gone
 from pty_tools import PYTHON, Terminal, until
 
@@ -41,7 +42,7 @@ class Desk(Place):
     def writing(
         self, editor: str = "", shell: str = "", shows: str = "EDITOR HERE True"
     ) -> tuple[Terminal, subprocess.Popen[bytes]]:
-        """Open the editor on an observation, while a question waits for its answer."""
+        """Train, and open the editor on an observation while a question waits for its answer."""
         command = editor or f"{PYTHON} {self.editor}"
         argv = ["bash", "--norc", "-i"] if shell else [*PROGRAM, str(self.root)]
         terminal, process = self.spawn(argv, EDITOR=command, VISUAL="", PS1="PROMPT> ")
@@ -55,16 +56,36 @@ class Desk(Place):
         terminal.press("c")
         self.asked(2)
         until(lambda: terminal.shows("Epoch 2 of"), 20)
+        self._open_editor(terminal, shows)
+        return terminal, process
+
+    def noting(self, editor: str = "", shows: str = "EDITOR HERE True") -> tuple[Terminal, subprocess.Popen[bytes]]:
+        """Open the editor on an observation, where nothing is trained."""
+        terminal, process = self.spawn(
+            [*PROGRAM, str(self.root)], EDITOR=editor or f"{PYTHON} {self.editor}", VISUAL=""
+        )
+        until(lambda: terminal.shows("All batches are trained"), 20, "read")
+        self._open_editor(terminal, shows)
+        return terminal, process
+
+    @staticmethod
+    def _open_editor(terminal: Terminal, shows: str) -> None:
         terminal.press("o")
         until(lambda: terminal.shows("$EDITOR"), 10)
         terminal.press("\x05")
         until(lambda: terminal.shows(shows), 20, f"the editor: {terminal.lines()}")
-        return terminal, process
 
 
 @pytest.fixture
 def desk(workspace_factory: Callable[..., Path]) -> Iterator[Desk]:
     found = Desk(workspace_factory(rows=30, holdout=4, **SLOW))
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def trained_desk(trained_workspace: Path, tmp_path: Path) -> Iterator[Desk]:
+    found = Desk(copy_workspace(trained_workspace, tmp_path / "trained"))
     yield found
     found.close()
 
@@ -81,8 +102,8 @@ def editors(desk: Desk) -> list[psutil.Process]:
     return [found for found in psutil.process_iter(["cmdline"]) if str(desk.editor) in (found.info["cmdline"] or [])]
 
 
-def test_an_editor_has_the_terminal_and_its_keys(desk: Desk) -> None:
-    terminal, process = desk.writing()
+def test_an_editor_has_the_terminal_and_its_keys(trained_desk: Desk) -> None:
+    terminal, process = trained_desk.noting()
     terminal.press("hello\r")
     until(lambda: terminal.shows("read hello"))
     terminal.press("\x03")
@@ -98,7 +119,7 @@ def test_an_editor_has_the_terminal_and_its_keys(desk: Desk) -> None:
     until(lambda: terminal.shows("hello") and terminal.shows("more") and terminal.shows("Keep"), 10, "the app is back")
     assert len([line for line in terminal.lines() if line.strip()]) > 20, "drawn at the new size"
     terminal.press("\x13")
-    written = desk.root / "logs" / "observations.md"
+    written = trained_desk.root / "logs" / "observations.md"
     until(lambda: written.exists() and "more" in written.read_text(), 20)
     assert process.poll() is None
 
@@ -187,8 +208,8 @@ def test_the_owner_is_killed_while_the_editor_has_the_terminal(desk: Desk) -> No
 
 
 @pytest.mark.skipif(shutil.which("vim") is None, reason="needs vim")
-def test_vim(desk: Desk) -> None:
-    terminal, _process = desk.writing("vim -u NONE -N", shows="note.md")
+def test_vim(trained_desk: Desk) -> None:
+    terminal, _process = trained_desk.noting("vim -u NONE -N", shows="note.md")
     terminal.press("ifrom vim")
     until(lambda: terminal.shows("from vim"))
     terminal.press("\x03")
@@ -208,8 +229,8 @@ def test_vim(desk: Desk) -> None:
 
 
 @pytest.mark.skipif(shutil.which("nano") is None, reason="needs nano")
-def test_nano(desk: Desk) -> None:
-    terminal, _process = desk.writing("nano --ignorercfiles", shows="GNU nano")
+def test_nano(trained_desk: Desk) -> None:
+    terminal, _process = trained_desk.noting("nano --ignorercfiles", shows="GNU nano")
     terminal.press("from nano")
     until(lambda: terminal.shows("from nano"))
     terminal.press("\x03")
@@ -222,8 +243,8 @@ def test_nano(desk: Desk) -> None:
     until(lambda: terminal.shows("from nano") and terminal.shows("Keep"), 10)
 
 
-def test_an_editor_that_does_not_exist_is_named(desk: Desk) -> None:
-    terminal, _process = desk.writing("no-such-editor", shows="no-such-editor")
+def test_an_editor_that_does_not_exist_is_named(trained_desk: Desk) -> None:
+    terminal, _process = trained_desk.noting("no-such-editor", shows="no-such-editor")
     assert terminal.shows("not found")
 
 
