@@ -62,6 +62,17 @@ def _session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_disks() -> Iterator[None]:
+    """Let nothing in this process wait for the disk: no test pulls the plug, and those of broken disks bring their own.
+
+    Processes that tests start wait as ever.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _descriptor: None)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _home(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Send every user path of a test to a folder that goes with it."""

@@ -18,3 +18,10 @@ def own_folders(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkey
     monkeypatch.delenv("NO_COLOR", raising=False)
     # where the app is started: commands that it shows name no workspace there
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look for an idle app every 5 ms: Textual waits for 20 ms three times with every key."""
+    monkeypatch.setattr("textual._wait.SLEEP_GRANULARITY", 0.005)
+    monkeypatch.setattr("textual._wait.SLEEP_IDLE", 0.0005)

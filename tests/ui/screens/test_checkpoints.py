@@ -155,7 +155,8 @@ async def test_delete_shows_first_and_keeps_what_is_needed(tmp_path: Path) -> No
         await pilot.press("escape")
         assert [path for path in folders(app) if path != decoy] == before
         await pilot.press("D")
-        await until(pilot, lambda: isinstance(app.screen, AskScreen))
+        # the dialog is there before what it would delete is known
+        await until(pilot, lambda: isinstance(app.screen, AskScreen) and "would be freed" in text_of(app))
         await pilot.press("y")
         await until(pilot, lambda: len(folders(app)) < len(before))
         await until(pilot, lambda: screen.shelf is not None and len(screen.shelf.entries) == 5)
