@@ -175,9 +175,7 @@ async def test_damaged_ones_put_aside_go_with_the_unneeded(tmp_path: Path) -> No
             folder.mkdir()
             (folder / "model.safetensors").write_bytes(b"x" * 1000)
         await pilot.press("D")
-        await until(pilot, lambda: isinstance(app.screen, AskScreen))
-        await pilot.pause()
-        assert f"deleted: {aside.name} of" in text_of(app)
+        await until(pilot, lambda: f"deleted: {aside.name} of" in text_of(app))
         assert "quarantined as damaged" in text_of(app)
         await pilot.press("y")
         await until(pilot, lambda: screen.shelf is not shown)
@@ -189,9 +187,7 @@ async def test_a_protected_one_is_not_deleted(tmp_path: Path) -> None:
     async with opened(tmp_path) as (app, pilot, screen):
         screen.query_one(Grid).move_cursor(row=3)
         await pilot.press("d")
-        await until(pilot, lambda: isinstance(app.screen, AskScreen))
-        await pilot.pause()
-        assert "Nothing would be deleted" in text_of(app)
+        await until(pilot, lambda: "Nothing would be deleted" in text_of(app))
         await pilot.press("y")
         assert isinstance(app.screen, AskScreen)
 
