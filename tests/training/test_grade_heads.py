@@ -1,5 +1,6 @@
 """Grade heads in a training: fitted on base and step, read with the loss, kept, sealed, exported, never in the way."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,14 @@ from engine_helpers import (
 from msgspec.structs import replace
 from trained_graders import read_again
 
+from opeddev_tui import cli
 from opeddev_tui.checkpoints import catalog, folders
 from opeddev_tui.grading import store
 from opeddev_tui.grading.reader import FeatureReader
 from opeddev_tui.models import loading
 from opeddev_tui.models.fingerprint import fingerprint
 from opeddev_tui.runs import events as ev
+from opeddev_tui.runs.grade_records import STEP_HEAD, STEP_TEXT, STEP_TOKENS
 from opeddev_tui.runs.state import RunState
 from opeddev_tui.training import base_head, step_heads
 
@@ -140,6 +143,29 @@ def test_heads_are_sealed_with_the_checkpoint_and_belong_to_base_and_step(graded
     (last / "step_grade_head.safetensors").touch()
     entries = catalog.list_entries(workspace_of(graded))
     assert all(entry.grades_with == str(tiny_model) for entry in entries)
+
+
+def test_two_checkpoints_are_compared_by_the_way_that_read_both(
+    graded: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = catalog.list_entries(workspace_of(graded))
+    measured = states(graded)[0].grades
+    assert [entry.kappa for entry in entries[:2]] == [measured[1].kappa, measured[2].kappa]
+    # the step's own head is fitted and its texts are read at its end: the first epoch is compared by what read both
+    assert [{item.way for item in entry.graded} for entry in entries[:2]] == [
+        {STEP_TOKENS},
+        {STEP_HEAD, STEP_TOKENS, STEP_TEXT},
+    ]
+    assert cli.main(["checkpoints", "diff", "step0:1", "step0:2", "-w", str(graded)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Grading by the grade tokens of each one's model: kappa " in told
+    monkeypatch.setenv("COLUMNS", "160")
+    assert cli.main(["checkpoints", "list", "-w", str(graded)]) == 0
+    assert "kappa" in capsys.readouterr().out
+    assert cli.main(["checkpoints", "list", "--json", "-w", str(graded)]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [item["graded_by"] for item in listed[:2]] == [measured[1].way, measured[2].way]
+    assert "graded" not in listed[0]
 
 
 def test_a_damaged_head_makes_a_checkpoint_damaged(workspace_factory: Make) -> None:
