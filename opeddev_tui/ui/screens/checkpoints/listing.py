@@ -216,12 +216,14 @@ def lineage(shelf: CheckpointList, entry: Entry) -> list[str]:
 
 def differences(shelf: CheckpointList, one: Entry, two: Entry) -> list[tuple[str, str, str]]:
     """Return (name, value of one, value of two) of everything that differs between two checkpoints."""
+    # the grades of the list may be read in another way than those that are compared
+    by = f" by {read_by(one.graded_by)}" if one.graded_by and one.graded_by == two.graded_by else ""
 
     def facts(entry: Entry) -> dict[str, Any]:
         return {
             "step": entry.step, "epoch": entry.epoch, "rows": entry.rows, "hold-out loss": number(entry.val_loss, 4),
-            "gain": gain(entry), "human": share(entry.human), "exact": share(entry.exact),
-            "kappa": rounded(entry.kappa), "size": size(entry.size),
+            "gain": gain(entry), "human": share(entry.human), f"exact{by}": share(entry.exact),
+            f"kappa{by}": rounded(entry.kappa), "size": size(entry.size),
             "hold-out": entry.holdout[:12], "kind": kind(entry), "grew from": lineage(shelf, entry)[0],
             "note": entry.note,
         }  # fmt: skip
