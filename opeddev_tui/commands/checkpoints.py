@@ -79,7 +79,7 @@ def _list(context: Context) -> int:
         return 0
     for run in dict.fromkeys(entry.run for entry in context.entries):
         of_run = [entry for entry in context.entries if entry.run == run]
-        context.console.print(_run_table(run, of_run, aged=context.console.width >= _WIDE), "")
+        context.console.print(_run_table(run, of_run, wide=context.console.width >= _WIDE), "")
         if any(catalog.of_other_holdout(context.entries, entry) for entry in of_run):
             context.console.print("Scored on another hold-out than the newest run: not comparable with it.", "")
     if problem := pins.notes_problem(context.workspace):
@@ -91,18 +91,18 @@ def _list(context: Context) -> int:
     return 0
 
 
-def _run_table(run: str, entries: list[catalog.Entry], *, aged: bool) -> Table:
+def _run_table(run: str, entries: list[catalog.Entry], *, wide: bool) -> Table:
     """Return the checkpoints of one run; without kappas and ages where these would push the marks out of sight."""
     parent = entries[-1].parent
     origin = f"{Path(parent).parent.name}/{Path(parent).name}" if parent else "the base model"
     table = plain_table(title=f"step {entries[-1].step}, {entries[-1].rows} rows: {run}, started from {origin}")
     # the names are typed into other commands: never shortened, however narrow the terminal is
-    for name, wide in _COLUMNS:
-        if aged or not wide:
+    for name, only_wide in _COLUMNS:
+        if wide or not only_wide:
             table.add_column(name, no_wrap=name != "marks")
     for entry in entries:
         cells = zip(_COLUMNS, _row(entry), strict=True)
-        table.add_row(*(Text(cell) for (_name, wide), cell in cells if aged or not wide))
+        table.add_row(*(Text(cell) for (_, only_wide), cell in cells if wide or not only_wide))
     return table
 
 

@@ -103,7 +103,7 @@ async def test_of_two_marked_ones_it_is_said_whether_one_grades_better(tmp_path:
     write(workspace, run, [readings(epoch, 1.0) for epoch in (1, 2)])
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await browser(app, pilot)
-        await pilot.press("space", "down", "space", "i")
+        await pilot.press("space", "down", "space")
         await pilot.pause()
         told = " ".join(detail(screen).split())
         assert told.startswith("Grading by the head on each one's model: kappa 0.")
